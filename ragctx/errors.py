@@ -1,0 +1,65 @@
+"""The one family of errors ragctx raises.
+
+The rule: an *error* is something the caller must handle, so it is raised and says the fact, the
+offending value and the remedy. What went wrong inside one file of many is not an error but a
+ledger row (`records.IngestRow`). ragctx never prints and never configures logging; the command
+line turns any `RagctxError` into one line on standard error and exit code 1.
+"""
+
+from __future__ import annotations
+
+
+class RagctxError(Exception):
+    """The root: catch this one to catch everything ragctx raises on purpose."""
+
+
+class InputError(RagctxError, ValueError):
+    """An argument is out of range, empty, or not one of the valid names (the CLI exits with 2)."""
+
+
+class PdfError(RagctxError):
+    """A PDF gave no document. `status` is a `records.PdfStatus`, e.g. "encrypted" or "corrupt"."""
+
+    def __init__(self, message: str, *, status: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class StoreError(RagctxError):
+    """An index on disk is missing, locked, damaged, or was made by another embedder or version."""
+
+
+class IndexMissingError(StoreError):
+    """There is no index at the given path."""
+
+
+class IndexLockedError(StoreError):
+    """Another process is writing to the index."""
+
+
+class IndexMismatchError(StoreError):
+    """The index was written with another embedder, dimension or format version."""
+
+
+class IndexDamagedError(StoreError):
+    """A checksum or the database itself says the index is damaged."""
+
+
+class BudgetError(RagctxError):
+    """The prompt cannot fit: says how many tokens are missing and which setting to change."""
+
+
+class TemplateError(RagctxError):
+    """A prompt template cannot be read or lacks a slot it needs."""
+
+
+class TokenizerError(RagctxError):
+    """A tokenizer cannot be loaded, or does not give back the text it was given."""
+
+
+class ModelError(RagctxError):
+    """A generator or embedder cannot be loaded, or its files are damaged."""
+
+
+class MissingExtraError(RagctxError, ImportError):
+    """An optional dependency is missing; the message names the extra to install."""

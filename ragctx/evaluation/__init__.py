@@ -1,0 +1,1 @@
+"""Question sets and metrics: how answers are scored."""

@@ -1,0 +1,129 @@
+"""Chunks already read: their keys and values, kept before rotation so that they can stand anywhere.
+
+A `Segment` depends on its own tokens and the model, on nothing else: not on its neighbours, not on
+its place in the prompt. So one cache serves every question, placement and budget.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ragctx.errors import InputError
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What a chunk of T tokens leaves behind once it was read; never changed afterwards."""
+
+    keys: Tensor  # (layers, heads, T, head_width), before rotation
+    values: Tensor  # (layers, heads, T, head_width)
+    states: Tensor  # (T, width): the last layer's
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it occupies."""
+        return self.keys.nbytes + self.values.nbytes + self.states.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """Counted in segments, except `held_bytes`."""
+
+    hits: int
+    misses: int
+    evictions: int
+    held: int
+    held_bytes: int
+    max_bytes: int
+
+
+class SegmentCache:
+    """Segments by token ids, least recently used out first, never more than `max_bytes`.
+
+    A segment larger than the whole bound is given back but not kept.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        if max_bytes < 0:
+            raise InputError(f"max_bytes is {max_bytes}; a cache needs 0 (off) or more bytes")
+        self.max_bytes = max_bytes
+        self._held: OrderedDict[Tokens, Segment] = OrderedDict()
+        self._held_bytes = self._hits = self._misses = self._evictions = 0
+
+    def fetch(
+        self, wanted: Sequence[Tokens], encode: Callable[[list[Tokens]], list[Segment]]
+    ) -> tuple[list[Segment], int]:
+        """The segment of each of `wanted`, encoding those not held; and the tokens reused.
+
+        `encode` is called once at most, with the distinct missing chunks.
+        """
+        found = {tokens: self._held[tokens] for tokens in wanted if tokens in self._held}
+        missing = [tokens for tokens in dict.fromkeys(wanted) if tokens not in found]
+        reused = sum(len(tokens) for tokens in wanted if tokens in found)
+        self._hits += len(wanted) - sum(tokens not in found for tokens in wanted)
+        self._misses += sum(tokens not in found for tokens in wanted)
+        if missing:
+            found.update(zip(missing, encode(missing), strict=True))
+        for tokens in wanted:
+            self._keep(tokens, found[tokens])
+        return [found[tokens] for tokens in wanted], reused
+
+    @property
+    def stats(self) -> CacheStats:
+        """What the cache did so far."""
+        return CacheStats(
+            self._hits, self._misses, self._evictions, len(self._held), self._held_bytes,
+            self.max_bytes,
+        )
+
+    def clear(self) -> None:
+        """Forget every segment; the counters stay."""
+        self._held.clear()
+        self._held_bytes = 0
+
+    def _keep(self, tokens: Tokens, segment: Segment) -> None:
+        if tokens in self._held:
+            self._held.move_to_end(tokens)
+            return
+        if segment.nbytes > self.max_bytes:
+            return
+        self._held[tokens] = segment
+        self._held_bytes += segment.nbytes
+        while self._held_bytes > self.max_bytes:
+            _, oldest = self._held.popitem(last=False)
+            self._held_bytes -= oldest.nbytes
+            self._evictions += 1
+
+
+def batches_of_like_length(chunks: Sequence[Tokens], max_tokens: int) -> list[list[int]]:
+    """Indices of `chunks` in batches of similar length, each at most `max_tokens` with padding.
+
+    >>> batches_of_like_length([(1,) * 5, (1,) * 90, (1,) * 6], 100)
+    [[0, 2], [1]]
+    """
+    order = sorted(range(len(chunks)), key=lambda i: len(chunks[i]))
+    batches: list[list[int]] = []
+    for i in order:
+        if batches and len(chunks[i]) * (len(batches[-1]) + 1) <= max_tokens:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
+
+
+def padded(chunks: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    """Ids (B, T) and mask (B, T) of chunks of different length."""
+    longest = max(map(len, chunks))
+    ids = torch.zeros(len(chunks), longest, dtype=torch.long)
+    mask = torch.zeros(len(chunks), longest, dtype=torch.bool)
+    for row, tokens in enumerate(chunks):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        mask[row, : len(tokens)] = True
+    return ids, mask

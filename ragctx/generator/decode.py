@@ -1,0 +1,68 @@
+"""Turning scores into an answer: the best span of a passage, or "not in these passages"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A candidate answer: context positions first…last, and its log-probability."""
+
+    first: int
+    last: int
+    log_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one look at the context gave: the best spans, best first, and how sure it is."""
+
+    spans: tuple[Span, ...]
+    null_log_probability: float
+
+    @property
+    def confidence(self) -> float:
+        """Probability that the answer stands in the passages at all."""
+        return 1.0 - float(torch.tensor(self.null_log_probability).exp())
+
+
+def best_spans(
+    network: ReaderNetwork,
+    answer_state: Tensor,
+    context: Tensor,
+    content: Tensor,
+    *,
+    beam: int = 8,
+    max_tokens: int = MAX_SPAN_TOKENS,
+) -> Reading:
+    """Search contiguous spans: the `beam` best starts, and the best end for each.
+
+    `answer_state` is (width,), `context` (N, width) the passages' last states side by side,
+    `content` (N,) is True at positions that may be copied; no span crosses a False, and none is
+    longer than `max_tokens`.
+    """
+    starts = network.start_scores(answer_state, context).masked_fill(~content, -1e9)
+    scores = torch.cat((starts, network.null_score(answer_state))).log_softmax(0)
+    beam = min(beam, int(content.sum()))
+    top, first = scores[:-1].topk(beam)
+    reach = first[:, None] + torch.arange(min(max_tokens, MAX_SPAN_TOKENS), device=first.device)
+    inside = reach < len(context)
+    reach = reach.clamp(max=len(context) - 1)
+    inside &= content[reach].cummin(1).values
+    following = context[reach]
+    query = answer_state.expand(beam, -1)
+    ends = network.end_scores(query, following[:, 0], following)
+    ends = ends.masked_fill(~inside, -1e9).log_softmax(1)
+    best, steps = ends.max(1)
+    total = top + best
+    order = total.argsort(descending=True, stable=True)
+    spans = tuple(
+        Span(int(first[i]), int(first[i] + steps[i]), float(total[i])) for i in order.tolist()
+    )
+    return Reading(spans, float(scores[-1]))

@@ -1,0 +1,151 @@
+"""The bundled reader's network: chunks encoded alone, a question that reads them all.
+
+The mask: a chunk's tokens see their own chunk, both ways; question tokens see every chunk and the
+question, both ways; answer tokens see all of that and the answer so far. A chunk's keys are kept
+as they are before rotation, so they can stand at any position: the cached chunk is not an
+approximation of the model but the model itself (Block-Attention, arXiv 2409.15355; TurboRAG,
+arXiv 2410.07590).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ragctx.generator.rope import angles, rotate
+from ragctx.transformer import Embeddings, Layer, Shape
+
+MAX_SPAN_TOKENS = 48
+"""The longest answer span the end pointer can reach."""
+
+
+class Encoded(NamedTuple):
+    """A batch of chunks, each encoded alone, at positions counted from the chunk's own start."""
+
+    keys: tuple[Tensor, ...]  # per layer (B, heads, T, head_width), before rotation
+    values: tuple[Tensor, ...]  # per layer (B, heads, T, head_width)
+    states: Tensor  # (B, T, width): the last layer's, what the pointers score
+
+
+@dataclass(frozen=True)
+class Past:
+    """Everything that was read so far, ready to be attended to: keys are rotated."""
+
+    keys: tuple[Tensor, ...]  # per layer (B, heads, N, head_width)
+    values: tuple[Tensor, ...]
+    mask: Tensor | None = None  # (B, N), True where there is a token; None where all are
+
+    @property
+    def length(self) -> int:
+        """Number of positions, padding included."""
+        return self.keys[0].shape[2] if self.keys else 0
+
+
+class ReaderNetwork(nn.Module):
+    """Six layers shared by chunks, questions and answers, and the heads that point and write."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embeddings = Embeddings(shape)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        width = shape.width
+        self.start = nn.Linear(width, width)
+        self.end = nn.Linear(width, width)
+        self.end_given_start = nn.Linear(width, width, bias=False)
+        self.length_bias = nn.Parameter(torch.zeros(MAX_SPAN_TOKENS))
+        self.null = nn.Linear(width, 1)
+        self.transform = nn.Linear(width, width)
+        self.transform_norm = nn.LayerNorm(width, eps=shape.epsilon)
+        self.vocabulary_bias = nn.Parameter(torch.zeros(shape.vocabulary))
+
+    def encode(self, token_ids: Tensor, mask: Tensor) -> Encoded:
+        """Encode each row of `token_ids` (B, T) alone; `mask` (B, T) is True at tokens."""
+        states = self.embeddings(token_ids)
+        cos, sin = self.rotation(torch.arange(token_ids.shape[1], device=token_ids.device))
+        visible = mask[:, None, None, :]
+        keys, values = [], []
+        for layer in self.layers:
+            assert isinstance(layer, Layer)
+            q, k, v = layer.project(states)
+            keys.append(k)
+            values.append(v)
+            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+            states = layer.finish(states, attended)
+        return Encoded(tuple(keys), tuple(values), states)
+
+    def read(
+        self, token_ids: Tensor, positions: Tensor, past: Past, visible: Tensor | None = None
+    ) -> tuple[Tensor, Past]:
+        """Run new tokens over what was read; gives their states and the longer past.
+
+        `token_ids` and `positions` are (B, T); `visible` (T, T) says which new tokens see which
+        (None: all see all, as the tokens of a question do).
+        """
+        states = self.embeddings(token_ids)
+        cos, sin = self.rotation(positions[:, None, :])
+        mask = _read_mask(past, token_ids.shape, visible, token_ids.device)
+        keys, values = [], []
+        for i, layer in enumerate(self.layers):
+            assert isinstance(layer, Layer)
+            q, k, v = layer.project(states)
+            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+            if past.keys:
+                k, v = torch.cat((past.keys[i], k), 2), torch.cat((past.values[i], v), 2)
+            keys.append(k)
+            values.append(v)
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            states = layer.finish(states, attended)
+        return states, Past(tuple(keys), tuple(values), past.mask)
+
+    def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines for `positions` at this network's head width."""
+        return angles(positions, self.shape.head_width)
+
+    def start_scores(self, answer_state: Tensor, context: Tensor) -> Tensor:
+        """Score of each context position as the next one to copy: (..., width), (N, width) -> N."""
+        scores: Tensor = self._scaled(self.start(answer_state)) @ context.transpose(-1, -2)
+        return scores
+
+    def null_score(self, answer_state: Tensor) -> Tensor:
+        """Score of "not in these passages", on the scale of `start_scores`: (..., 1)."""
+        score: Tensor = self.null(answer_state)
+        return score
+
+    def end_scores(self, answer_state: Tensor, first: Tensor, following: Tensor) -> Tensor:
+        """Scores of where the span ends, given where it starts.
+
+        `answer_state` and `first` (the start token's state) are (..., width), `following`
+        (..., M, width) are the states of the start token and the M - 1 tokens after it.
+        """
+        query = self._scaled(self.end(answer_state) + self.end_given_start(first))
+        scores = (following @ query.unsqueeze(-1)).squeeze(-1)
+        return scores + self.length_bias[: following.shape[-2]]
+
+    def vocabulary_scores(self, answer_state: Tensor) -> Tensor:
+        """Scores of writing each vocabulary token, on the scale of `start_scores`."""
+        transformed = self.transform_norm(F.gelu(self.transform(answer_state)))
+        return F.linear(transformed, self.embeddings.tokens.weight, self.vocabulary_bias)
+
+    def _scaled(self, query: Tensor) -> Tensor:
+        scaled: Tensor = query * self.shape.width**-0.5
+        return scaled
+
+
+def _read_mask(
+    past: Past, size: torch.Size, visible: Tensor | None, device: torch.device
+) -> Tensor | None:
+    if past.mask is None and visible is None:
+        return None
+    batch, new = size
+    seen = torch.ones(batch, past.length, dtype=torch.bool, device=device)
+    if past.mask is not None:
+        seen[:, : past.mask.shape[1]] = past.mask
+    own = torch.ones(new, new, dtype=torch.bool, device=device) if visible is None else visible
+    rows = seen[:, None, :].expand(batch, new, past.length)
+    return torch.cat((rows, own.expand(batch, new, new)), dim=-1)[:, None]

@@ -1,0 +1,212 @@
+"""The bundled reader: reads each passage alone, the question over all of them, and copies the answer.
+
+Prefill has three parts: passages that are not in the cache are encoded, each alone; all are laid
+side by side, their keys rotated once to where they stand; the question is read over them. The
+answer is a span of one passage, so it is its own citation; "not in these passages" is an outcome
+with a probability of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ragctx.errors import TemplateError
+from ragctx.generator.cache import (
+    Segment,
+    SegmentCache,
+    Tokens,
+    batches_of_like_length,
+    padded,
+)
+from ragctx.generator.decode import Reading, best_spans
+from ragctx.generator.network import Past, ReaderNetwork
+from ragctx.generator.rope import rotate
+from ragctx.generator.weights import FOLDER, ReaderFiles, load_weights, reader_files
+from ragctx.records import CopiedSpan, Generation, Prompt
+from ragctx.transformer import Shape
+
+if TYPE_CHECKING:
+    from ragctx.tokens import Tokenizer
+
+CACHE_BYTES = 512 * 2**20
+"""Default bound of the segment cache: about 25,000 tokens at 20 kB each."""
+
+ENCODE_TOKENS = 4096
+"""Most tokens (padding counted) encoded in one batch."""
+
+
+class BundledReader:
+    """Answers from the passages of a prompt, offline. See `load_bundled`.
+
+    `threshold` is the least confidence (probability that the answer stands in the passages) at
+    which it answers rather than abstains.
+    """
+
+    template = "reader"
+
+    def __init__(
+        self,
+        network: ReaderNetwork,
+        tokenizer: Tokenizer,
+        *,
+        name: str,
+        context_window: int,
+        threshold: float,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self.network = network.eval()
+        self.tokenizer = tokenizer
+        self.name = name
+        self.context_window = context_window
+        self.threshold = threshold
+        self.cache = SegmentCache(cache_bytes)
+
+    @torch.inference_mode()
+    def generate(
+        self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Generation:
+        """Answer with a span of one passage, or abstain with `finish_reason` "abstain".
+
+        The answer has at most `prompt.max_new_tokens` tokens. `on_text` gets the answer's text.
+        """
+        began = time.perf_counter()
+        passages, question = split_prompt(prompt)
+        if not passages:
+            return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
+        segments, reused = self.cache.fetch(passages, self.encode)
+        answer_state = self.read_question(question, segments)
+        prefilled = time.perf_counter()
+        reading = self.look(prompt, segments, answer_state)
+        generation = self._answer(prompt, reading, reused, prefilled - began, prefilled)
+        if on_text is not None and generation.text:
+            on_text(generation.text)
+        return generation
+
+    def encode(self, chunks: list[Tokens]) -> list[Segment]:
+        """Read each chunk alone, in batches of like length."""
+        segments: dict[int, Segment] = {}
+        for batch in batches_of_like_length(chunks, ENCODE_TOKENS):
+            ids, mask = padded([chunks[i] for i in batch])
+            encoded = self.network.encode(ids, mask)
+            for row, i in enumerate(batch):
+                length = len(chunks[i])
+                segments[i] = Segment(
+                    torch.stack([k[row, :, :length] for k in encoded.keys]),
+                    torch.stack([v[row, :, :length] for v in encoded.values]),
+                    encoded.states[row, :length].clone(),
+                )
+        return [segments[i] for i in range(len(chunks))]
+
+    def read_question(self, question: Tokens, segments: Sequence[Segment], first: int = 0) -> Tensor:
+        """The state (width,) of the answer's first position, after reading the question.
+
+        `question` ends with [MASK]. `first` is the position of the first passage's first token:
+        shifting everything changes nothing.
+        """
+        past = lay_out(self.network, segments, first)
+        positions = first + past.length + torch.arange(len(question))
+        states, _ = self.network.read(
+            torch.tensor([question]), positions[None], past, question_mask(len(question))
+        )
+        state: Tensor = states[0, -1]
+        return state
+
+    def look(self, prompt: Prompt, segments: Sequence[Segment], answer_state: Tensor) -> Reading:
+        """The best spans of the passages' own text, headers and markers left out."""
+        context = torch.cat([segment.states for segment in segments])
+        content = torch.zeros(len(context), dtype=torch.bool)
+        at = 0
+        for passage in prompt.passages:
+            content[at + passage.token_start : at + passage.token_end] = True
+            at += len(passage.token_ids)
+        if not content.any():
+            return Reading((), 0.0)
+        return best_spans(
+            self.network, answer_state, context, content, max_tokens=prompt.max_new_tokens
+        )
+
+    def _answer(
+        self, prompt: Prompt, reading: Reading, reused: int, prefill_s: float, since: float
+    ) -> Generation:
+        confidence = reading.confidence
+        if not reading.spans or confidence < self.threshold:
+            spent = time.perf_counter() - since
+            return Generation("", (), "abstain", prefill_s, spent, reused, confidence)
+        best = reading.spans[0]
+        span, text = self.locate(prompt, best.first, best.last)
+        ids = prompt.token_ids[best.first : best.last + 1]
+        spent = time.perf_counter() - since
+        return Generation(text, ids, "stop", prefill_s, spent, reused, confidence, (span,))
+
+    def locate(self, prompt: Prompt, first: int, last: int) -> tuple[CopiedSpan, str]:
+        """The characters of a passage's own text that tokens first…last of the context stand for."""
+        at = 0
+        for number, passage in enumerate(prompt.passages):
+            if first < at + len(passage.token_ids):
+                break
+            at += len(passage.token_ids)
+        text = passage.text[passage.text_start : passage.text_end]
+        offsets = self.tokenizer.encode_with_offsets(text).offsets
+        shift = at + passage.token_start
+        start, end = offsets[first - shift][0], offsets[last - shift][1]
+        return CopiedSpan(number, start, end), text[start:end]
+
+
+def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:
+    """The passages' ids, and the ids that follow the last passage: question, [SEP], [MASK]."""
+    passages = [segment.token_ids for segment in prompt.passages]
+    kinds = [segment.kind for segment in prompt.segments]
+    last = max((i for i, kind in enumerate(kinds) if kind == "passage"), default=-1)
+    before = [s for s in prompt.segments[: last + 1] if s.kind != "passage" and s.token_ids]
+    if before:
+        raise TemplateError(
+            f"the bundled reader reads passages first, but the template puts {before[0].text!r} "
+            "before them; use --template reader"
+        )
+    rest = [token for segment in prompt.segments[last + 1 :] for token in segment.token_ids]
+    return passages, tuple(rest)
+
+
+def lay_out(network: ReaderNetwork, segments: Sequence[Segment], first: int = 0) -> Past:
+    """Segments side by side from position `first`: keys are rotated here, once."""
+    keys = torch.cat([segment.keys for segment in segments], dim=2)
+    values = torch.cat([segment.values for segment in segments], dim=2)
+    cos, sin = network.rotation(first + torch.arange(keys.shape[2]))
+    turned = rotate(keys, cos, sin)
+    return Past(tuple(turned[:, None]), tuple(values[:, None]))
+
+
+def question_mask(length: int) -> Tensor:
+    """(T, T): question tokens see the question, both ways; [MASK], the last one, sees all."""
+    visible = torch.ones(length, length, dtype=torch.bool)
+    visible[:-1, -1] = False
+    return visible
+
+
+def load_bundled(folder: Path = FOLDER, *, cache_bytes: int = CACHE_BYTES) -> BundledReader:
+    """The reader that ships with ragctx. Raises ModelError when its files are missing or damaged."""
+    from ragctx.tokens import load_tokenizer
+
+    files = reader_files(folder)
+    return BundledReader(
+        build_network(files),
+        load_tokenizer(str(files.tokenizer)),
+        name=str(files.about["name"]),
+        context_window=int(files.about["context_window"]),
+        threshold=float(files.about["threshold"]),
+        cache_bytes=cache_bytes,
+    )
+
+
+def build_network(files: ReaderFiles) -> ReaderNetwork:
+    """The network with the shipped weights, without ever initialising random ones."""
+    with torch.device("meta"):
+        network = ReaderNetwork(Shape())
+    network.load_state_dict(load_weights(files), assign=True)
+    return network

@@ -1,0 +1,37 @@
+"""Rotary positions (Su et al. 2021, arXiv 2104.09864).
+
+A query at position p and a key at position s meet in a dot product that depends on p - s only.
+So a key may be computed once and stored as it is before rotation, and stand anywhere later.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+THETA = 10000.0
+"""Base of the wavelengths, 2 pi to 2 pi * THETA tokens."""
+
+
+def angles(positions: Tensor, head_width: int, theta: float = THETA) -> tuple[Tensor, Tensor]:
+    """Cosines and sines, each of shape (*positions.shape, head_width), as float32.
+
+    The angles are computed in float64: in float32 the error at position 128,000 is 1e-2.
+    """
+    steps = torch.arange(0, head_width, 2, dtype=torch.float64, device=positions.device)
+    angle = positions.double()[..., None] * theta ** (-steps / head_width)
+    angle = torch.cat((angle, angle), dim=-1)
+    return angle.cos().float(), angle.sin().float()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn each vector of `x` (..., T, head_width) by the angles of its position.
+
+    >>> x = torch.randn(5, 8)
+    >>> at_zero = rotate(x, *angles(torch.zeros(5), 8))
+    >>> torch.equal(at_zero, x)
+    True
+    """
+    half = x.shape[-1] // 2
+    turned = torch.cat((-x[..., half:], x[..., :half]), dim=-1)
+    return x * cos.to(x.dtype) + turned * sin.to(x.dtype)

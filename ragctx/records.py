@@ -1,0 +1,295 @@
+"""The frozen records that walk from room to room. Nothing here does any work.
+
+Offsets are characters into `Document.text`, half open. Page numbers count from 1. Ranks count
+from 1. Scores: higher is better. Times are in seconds (`_s`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+PAGE_SEPARATOR = "\n"
+"""What stands between two pages in `Document.text`; it belongs to neither page."""
+
+PdfStatus = Literal[
+    "ok", "partial", "no_text", "encrypted", "corrupt", "timeout", "too_large", "unreadable"
+]
+"""What came of a PDF: all of it, part of it, no text layer, a password needed, damaged, over the
+time limit, over the size or memory limit, or a file that cannot be read at all (permissions)."""
+
+PageStatus = Literal["ok", "empty", "scanned", "garbled", "timeout", "corrupt"]
+"""What came of one page. `scanned`: pictures but no text; `garbled`: glyphs without meaning."""
+
+IngestOutcome = Literal["added", "replaced", "unchanged", "duplicate", "removed", "failed"]
+"""What an ingest run did with one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: `number` counts from 1, `label` is what the page calls itself ("xii", "A-3")."""
+
+    number: int
+    label: str
+    text: str
+    status: PageStatus = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """One entry of a PDF's outline: `depth` counts from 0, `page` from 1."""
+
+    title: str
+    page: int
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document's text with its page table.
+
+    `text` is every page's text joined by `PAGE_SEPARATOR`; `page_starts[i]` is where page i begins.
+
+    >>> document = Document("d1", "a.pdf", (Page(1, "i", "One."), Page(2, "1", "Two.")))
+    >>> document.text
+    'One.\\nTwo.'
+    >>> document.page_of(5).label
+    '1'
+    """
+
+    id: str  # from the file's content: equal bytes have equal ids
+    path: str
+    pages: tuple[Page, ...]
+    title: str = ""
+    outline: tuple[Heading, ...] = ()
+    status: PdfStatus = "ok"
+    reader: str = ""  # which reader gave the text: "pdfium", "pypdf", or both
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """All pages as one stream of characters."""
+        return PAGE_SEPARATOR.join(page.text for page in self.pages)
+
+    @cached_property
+    def page_starts(self) -> tuple[int, ...]:
+        """Offset of each page's first character in `text`."""
+        starts, offset = [], 0
+        for page in self.pages:
+            starts.append(offset)
+            offset += len(page.text) + len(PAGE_SEPARATOR)
+        return tuple(starts)
+
+    def page_of(self, offset: int) -> Page:
+        """The page that holds the character at `offset` (the separator counts to the page before)."""
+        return self.pages[max(0, bisect_right(self.page_starts, offset) - 1)]
+
+    @property
+    def name(self) -> str:
+        """The file's name, for people."""
+        return self.path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage: `text == document.text[start:end]`. `token_count` is in the embedder's tokens."""
+
+    id: str
+    document_id: str
+    start: int
+    end: int
+    first_page: int
+    last_page: int
+    text: str
+    token_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that a search brought, with the document it came from. Rank counts from 1."""
+
+    rank: int
+    score: float
+    chunk: Chunk
+    document: str = ""  # the document's name, for people
+    path: str = ""
+
+    @classmethod
+    def from_text(cls, rank: int, score: float, text: str, document: str = "") -> Hit:
+        """A hit from somebody else's retriever: only text is known.
+
+        >>> Hit.from_text(1, 0.9, "Paris is in France.", "atlas").chunk.text
+        'Paris is in France.'
+        """
+        chunk = Chunk(f"{document}#{rank}", document, 0, len(text), 1, 1, text, 0)
+        return cls(rank, score, chunk, document, document)
+
+
+LedgerOutcome = Literal["selected", "trimmed", "merged", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """What became of one candidate, and why. `tokens` is what it costs in the prompt."""
+
+    chunk: str
+    document: str
+    rank: int
+    score: float
+    tokens: int
+    outcome: LedgerOutcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The hits that fit, in rank order, and the ledger of all candidates, in rank order."""
+
+    selected: tuple[Hit, ...]
+    tokens: tuple[int, ...]  # cost of selected[i] in the prompt
+    ledger: tuple[LedgerRow, ...]
+    used_tokens: int
+    budget_tokens: int
+    upper_bound: float  # no selection under this budget has a larger summed relevance
+    relevance: float  # the summed relevance of this one
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The selected hits in prompt order: a permutation of `Selection.selected`, nothing else."""
+
+    strategy: str
+    hits: tuple[Hit, ...]
+    note: str = ""  # set when a strategy fell back to another and says so
+
+
+SegmentKind = Literal["instruction", "passage", "question", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of the prompt, tokenised on its own. `hit` is set for passages."""
+
+    kind: SegmentKind
+    label: str  # "1", "2", … for passages, in prompt order; "" for the rest
+    text: str
+    token_ids: tuple[int, ...]
+    hit: Hit | None = None
+    text_start: int = 0  # where the passage's own text begins in `text` …
+    text_end: int = 0  # … and ends
+    token_start: int = 0  # the same in `token_ids`: headers and markers lie outside
+    token_end: int = 0
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The assembled prompt. `len(token_ids) + max_new_tokens <= context_window`, always."""
+
+    segments: tuple[Segment, ...]
+    question: str
+    placement: str
+    context_window: int
+    max_new_tokens: int
+    budget_tokens: int
+    ledger: tuple[LedgerRow, ...] = ()
+
+    @cached_property
+    def token_ids(self) -> tuple[int, ...]:
+        """Every segment's ids, one after another."""
+        return tuple(token for segment in self.segments for token in segment.token_ids)
+
+    @cached_property
+    def text(self) -> str:
+        """Every segment's text, one after another."""
+        return "".join(segment.text for segment in self.segments)
+
+    @property
+    def token_count(self) -> int:
+        """Tokens in the prompt: the sum over its segments, exactly."""
+        return len(self.token_ids)
+
+    @property
+    def passages(self) -> tuple[Segment, ...]:
+        """The passage segments, in prompt order."""
+        return tuple(segment for segment in self.segments if segment.kind == "passage")
+
+
+FinishReason = Literal["stop", "length", "abstain"]
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedSpan:
+    """Where an answer was copied from: characters of one passage's own text."""
+
+    passage: int  # index into `Prompt.passages`
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a generator gave. `spans` are set by generators that copy (the bundled reader)."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason
+    prefill_s: float
+    decode_s: float
+    reused_tokens: int  # prompt tokens whose keys and values came from the cache
+    confidence: float = float("nan")  # probability that the answer stands in the passages
+    spans: tuple[CopiedSpan, ...] = ()
+
+
+CitationStatus = Literal["verified", "unverified", "unknown_label"]
+"""`verified`: the quote stands in the text of the cited pages. `unverified`: the passage is real,
+but nothing in it was found that says this. `unknown_label`: no such passage in the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a statement comes from. `quote == document.text[start:end]` when verified."""
+
+    label: str
+    document: str
+    path: str
+    first_page: int
+    last_page: int
+    start: int
+    end: int
+    quote: str
+    status: CitationStatus
+    page_labels: tuple[str, ...] = ()  # what those pages call themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with its sources, or an abstention."""
+
+    question: str
+    text: str
+    abstained: bool
+    citations: tuple[Citation, ...]
+    generation: Generation
+    prompt: Prompt
+    model: str
+    timing: Sequence[tuple[str, float]] = field(default_factory=tuple)  # (stage, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRow:
+    """One file's row in the ingest ledger."""
+
+    path: str
+    outcome: IngestOutcome
+    status: PdfStatus
+    document_id: str = ""
+    pages: int = 0
+    chunks: int = 0
+    reader: str = ""
+    seconds: float = 0.0
+    message: str = ""  # one line: the fact and the remedy
+    page_problems: tuple[tuple[int, PageStatus], ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,152 @@
+"""The transformer layers that the default embedder and the bundled reader share, in plain torch.
+
+BERT's post-layer-norm block (Devlin et al. 2019, arXiv 1810.04805), cut into the two halves that
+stand before and after attention, because the two models differ only in what happens between them:
+the embedder attends within one text, the reader rotates keys and attends over cached chunks too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes of a model. The defaults are those of all-MiniLM-L6-v2."""
+
+    layers: int = 6
+    width: int = 384
+    heads: int = 12
+    feed_forward: int = 1536
+    vocabulary: int = 30522
+    epsilon: float = 1e-12
+
+    @property
+    def head_width(self) -> int:
+        """Features of one attention head."""
+        return self.width // self.heads
+
+
+class Layer(nn.Module):
+    """One block: `project` gives queries, keys and values; `finish` takes what was attended to."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.heads = shape.heads
+        self.query = nn.Linear(shape.width, shape.width)
+        self.key = nn.Linear(shape.width, shape.width)
+        self.value = nn.Linear(shape.width, shape.width)
+        self.output = nn.Linear(shape.width, shape.width)
+        self.output_norm = nn.LayerNorm(shape.width, eps=shape.epsilon)
+        self.up = nn.Linear(shape.width, shape.feed_forward)
+        self.down = nn.Linear(shape.feed_forward, shape.width)
+        self.down_norm = nn.LayerNorm(shape.width, eps=shape.epsilon)
+
+    def project(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, width) -> queries, keys, values, each (B, heads, T, head_width)."""
+        return (
+            self._split(self.query(states)),
+            self._split(self.key(states)),
+            self._split(self.value(states)),
+        )
+
+    def finish(self, states: Tensor, attended: Tensor) -> Tensor:
+        """`attended` is (B, heads, T, head_width); gives the next states, (B, T, width)."""
+        merged = attended.transpose(1, 2).flatten(2)
+        states = self.output_norm(states + self.output(merged))
+        return self.down_norm(states + self.down(F.gelu(self.up(states))))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class Embeddings(nn.Module):
+    """Token embeddings and their norm; `positions` only where a model has absolute positions."""
+
+    def __init__(self, shape: Shape, positions: int = 0) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(shape.vocabulary, shape.width)
+        self.positions = nn.Embedding(positions, shape.width) if positions else None
+        self.norm = nn.LayerNorm(shape.width, eps=shape.epsilon)
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """(B, T) ids -> (B, T, width) states."""
+        states: Tensor = self.tokens(token_ids)
+        if self.positions is not None:
+            states = states + self.positions.weight[: token_ids.shape[1]]
+        normed: Tensor = self.norm(states)
+        return normed
+
+
+class Encoder(nn.Module):
+    """A bidirectional encoder with absolute positions: what all-MiniLM-L6-v2 is."""
+
+    def __init__(self, shape: Shape, positions: int = 512) -> None:
+        super().__init__()
+        self.embeddings = Embeddings(shape, positions)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+
+    def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+        """Last hidden states (B, T, width). `mask` (B, T) is True where there is a token."""
+        return self.all_states(token_ids, mask)[-1]
+
+    def all_states(self, token_ids: Tensor, mask: Tensor) -> list[Tensor]:
+        """States after the embeddings and after every layer: layers + 1 of (B, T, width)."""
+        states = [self.embeddings(token_ids)]
+        visible = mask[:, None, None, :]
+        for layer in self.layers:
+            assert isinstance(layer, Layer)
+            q, k, v = layer.project(states[-1])
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+            states.append(layer.finish(states[-1], attended))
+        return states
+
+
+_BERT_NAMES = {
+    "attention.self.query": "query",
+    "attention.self.key": "key",
+    "attention.self.value": "value",
+    "attention.output.dense": "output",
+    "attention.output.LayerNorm": "output_norm",
+    "intermediate.dense": "up",
+    "output.dense": "down",
+    "output.LayerNorm": "down_norm",
+}
+
+
+def from_bert(weights: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """A state dict for `Encoder` from BERT's parameter names.
+
+    The embedding of token type 0, which stands in every sum, is folded into the token embeddings.
+    """
+    tokens = weights["embeddings.word_embeddings.weight"]
+    renamed = {
+        "embeddings.tokens.weight": tokens + weights["embeddings.token_type_embeddings.weight"][0],
+        "embeddings.positions.weight": weights["embeddings.position_embeddings.weight"],
+        "embeddings.norm.weight": weights["embeddings.LayerNorm.weight"],
+        "embeddings.norm.bias": weights["embeddings.LayerNorm.bias"],
+    }
+    for i in range(layers):
+        for theirs, ours in _BERT_NAMES.items():
+            for part in ("weight", "bias"):
+                source = weights[f"encoder.layer.{i}.{theirs}.{part}"]
+                renamed[f"layers.{i}.{ours}.{part}"] = source
+    return renamed
+
+
+def load_encoder(path: str, shape: Shape | None = None) -> Encoder:
+    """The encoder whose weights lie in the safetensors file at `path`, ready for inference."""
+    from safetensors.torch import load_file
+
+    shape = shape or Shape()
+    weights = load_file(path)
+    positions = weights["embeddings.position_embeddings.weight"].shape[0]
+    with torch.device("meta"):
+        encoder = Encoder(shape, positions)
+    encoder.load_state_dict(from_bert(weights, shape.layers), assign=True)
+    return encoder.eval()
