@@ -1,0 +1,254 @@
+"""Laws of the bundled reader: cached equals uncached, chunks can stand anywhere, spans are the best.
+
+The reference is a plain one-pass forward over the whole prompt with the whole mask written out:
+slow, and obviously right.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ragctx.errors import InputError
+from ragctx.generator.cache import Segment, SegmentCache, batches_of_like_length
+from ragctx.generator.decode import best_spans
+from ragctx.generator.network import MAX_SPAN_TOKENS, Past, ReaderNetwork
+from ragctx.generator.reader import BundledReader, lay_out, question_mask
+from ragctx.generator.rope import angles, rotate
+from ragctx.generator.weights import dequantise, quantise
+from ragctx.transformer import Shape
+
+TINY = Shape(layers=2, width=32, heads=4, feed_forward=48, vocabulary=60)
+Tokens = tuple[int, ...]
+
+
+def tiny_network(seed: int = 0) -> ReaderNetwork:
+    torch.manual_seed(seed)
+    network = ReaderNetwork(TINY)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return network.eval()
+
+
+NETWORK = tiny_network()
+READER = BundledReader(
+    NETWORK,
+    None,  # type: ignore[arg-type]  # these laws need ids only
+    name="tiny",
+    context_window=512,
+    threshold=0.0,
+)
+
+
+def one_pass(chunks: list[Tokens], question: Tokens, first: int = 0) -> Tensor:
+    """States of every token of the prompt, computed at once under the written-out mask."""
+    lengths = [len(chunk) for chunk in chunks]
+    total = sum(lengths) + len(question)
+    visible = torch.zeros(total, total, dtype=torch.bool)
+    at = 0
+    for length in lengths:
+        visible[at : at + length, at : at + length] = True
+        at += length
+    visible[at:, :] = True
+    visible[at : total - 1, total - 1] = False  # the question does not see [MASK]
+    ids = torch.tensor([[token for chunk in chunks for token in chunk] + list(question)])
+    cos, sin = NETWORK.rotation(first + torch.arange(total))
+    states = NETWORK.embeddings(ids)
+    for layer in NETWORK.layers:
+        q, k, v = layer.project(states)  # type: ignore[operator]
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        states = layer.finish(states, attended)  # type: ignore[operator]
+    return states[0]
+
+
+tokens = st.lists(st.integers(1, TINY.vocabulary - 1), min_size=2, max_size=12).map(tuple)
+prompts = st.tuples(st.lists(tokens, min_size=1, max_size=5), tokens)
+
+
+@settings(max_examples=40, deadline=None)
+@given(prompt=prompts, first=st.integers(0, 300))
+@torch.inference_mode()
+def test_cached_chunks_give_the_states_of_one_pass(
+    prompt: tuple[list[Tokens], Tokens], first: int
+) -> None:
+    chunks, question = prompt
+    segments = READER.encode(chunks)
+    expected = one_pass(chunks, question, first)
+    torch.testing.assert_close(
+        torch.cat([s.states for s in segments]), expected[: -len(question)], atol=1e-4, rtol=1e-4
+    )
+    state = READER.read_question(question, segments, first)
+    torch.testing.assert_close(state, expected[-1], atol=1e-4, rtol=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(prompt=prompts, first=st.integers(1, 3000))
+@torch.inference_mode()
+def test_shifting_every_position_changes_nothing(
+    prompt: tuple[list[Tokens], Tokens], first: int
+) -> None:
+    chunks, question = prompt
+    segments = READER.encode(chunks)
+    here, there = (READER.read_question(question, segments, at) for at in (0, first))
+    torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(chunks=st.lists(tokens, min_size=2, max_size=6))
+@torch.inference_mode()
+def test_a_segment_does_not_depend_on_its_neighbours(chunks: list[Tokens]) -> None:
+    together = READER.encode(chunks)
+    for chunk, segment in zip(chunks, together, strict=True):
+        (alone,) = READER.encode([chunk])
+        torch.testing.assert_close(alone.keys, segment.keys, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(alone.values, segment.values, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(alone.states, segment.states, atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_any_order_of_cached_chunks_equals_one_pass_in_that_order() -> None:
+    chunks: list[Tokens] = [(5, 6, 7), (8, 9), (10, 11, 12, 13)]
+    segments = READER.encode(chunks)
+    for order in itertools.permutations(range(3)):
+        state = READER.read_question((3, 4, 2), [segments[i] for i in order])
+        expected = one_pass([chunks[i] for i in order], (3, 4, 2))[-1]
+        torch.testing.assert_close(state, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4])
+@torch.inference_mode()
+def test_reading_an_answer_in_pieces_equals_reading_it_at_once(cut: int) -> None:
+    segments = READER.encode([(5, 6, 7), (8, 9)])
+    past = lay_out(NETWORK, segments)
+    ids, positions = torch.tensor([[2, 20, 21, 22, 23]]), torch.arange(5, 10)[None]
+    causal = torch.ones(5, 5, dtype=torch.bool).tril()
+    at_once, _ = NETWORK.read(ids, positions, past, causal)
+    head, longer = NETWORK.read(ids[:, :cut], positions[:, :cut], past, causal[:cut, :cut])
+    rest = 5 - cut
+    tail, _ = NETWORK.read(
+        ids[:, cut:], positions[:, cut:], longer, causal[:rest, :rest]
+    )
+    torch.testing.assert_close(torch.cat((head, tail), 1), at_once, atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_padding_in_the_past_is_never_seen() -> None:
+    (segment,) = READER.encode([(5, 6, 7)])
+    past = lay_out(NETWORK, [segment])
+    grown = Past(
+        tuple(F.pad(k, (0, 0, 0, 2), value=9.0) for k in past.keys),
+        tuple(F.pad(v, (0, 0, 0, 2), value=9.0) for v in past.values),
+        torch.tensor([[True, True, True, False, False]]),
+    )
+    ids, positions = torch.tensor([[3, 2]]), torch.tensor([[3, 4]])
+    plain, _ = NETWORK.read(ids, positions, past, question_mask(2))
+    masked, _ = NETWORK.read(ids, positions, grown, question_mask(2))
+    torch.testing.assert_close(plain, masked, atol=1e-5, rtol=1e-5)
+
+
+def test_rotation_depends_on_the_difference_of_positions_only() -> None:
+    q, k = torch.randn(1, 8), torch.randn(1, 8)
+
+    def score(p: int, s: int) -> Tensor:
+        at_p, at_s = (angles(torch.tensor([i]), 8) for i in (p, s))
+        return rotate(q, *at_p) @ rotate(k, *at_s).T
+
+    torch.testing.assert_close(score(7, 3), score(100_007, 100_003), atol=1e-4, rtol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), length=st.integers(1, 30), limit=st.integers(1, 60))
+@torch.inference_mode()
+def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: int) -> None:
+    torch.manual_seed(seed)
+    answer, context = torch.randn(TINY.width), torch.randn(length, TINY.width)
+    content = torch.rand(length) > 0.2
+    content[0] = True
+    found = best_spans(NETWORK, answer, context, content, beam=length, max_tokens=limit)
+    starts = NETWORK.start_scores(answer, context).masked_fill(~content, -1e9)
+    log_start = torch.cat((starts, NETWORK.null_score(answer))).log_softmax(0)
+    best: tuple[float, int, int] = (-1e30, 0, 0)
+    for i in range(length):
+        stop = i
+        while stop < min(length, i + min(limit, MAX_SPAN_TOKENS)) and content[stop]:
+            stop += 1
+        if stop == i:
+            continue
+        ends = NETWORK.end_scores(answer, context[i], context[i:stop]).log_softmax(0)
+        for j in range(i, stop):
+            best = max(best, (float(log_start[i] + ends[j - i]), i, j))
+    top = found.spans[0]
+    assert top.log_probability == pytest.approx(best[0], abs=1e-3)
+    assert content[top.first : top.last + 1].all() and top.last - top.first < limit
+    assert 0.0 <= found.confidence <= 1.0
+
+
+def segment(n: int) -> Segment:
+    return Segment(torch.zeros(1, 1, n, 2), torch.zeros(1, 1, n, 2), torch.zeros(n, 2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    requests=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), max_size=12),
+    bound=st.integers(0, 400),
+)
+def test_the_cache_is_bounded_and_gives_what_encoding_gives(
+    requests: list[list[int]], bound: int
+) -> None:
+    cache, encoded = SegmentCache(bound), 0
+
+    def encode(chunks: list[Tokens]) -> list[Segment]:
+        nonlocal encoded
+        encoded += len(chunks)
+        return [segment(len(chunk)) for chunk in chunks]
+
+    for request in requests:
+        wanted = [(7,) * n for n in request]
+        given_, reused = cache.fetch(wanted, encode)
+        assert [s.states.shape[0] for s in given_] == request
+        assert 0 <= reused <= sum(request)
+        assert cache.stats.held_bytes <= bound
+        assert cache.stats.held_bytes == sum(s.nbytes for s in cache._held.values())
+    stats = cache.stats
+    assert stats.hits + stats.misses == sum(map(len, requests))
+
+
+def test_a_second_request_reuses_every_token() -> None:
+    cache = SegmentCache(10**6)
+    chunks: list[Tokens] = [(1, 2, 3), (4, 5)]
+    cache.fetch(chunks, lambda missing: [segment(len(c)) for c in missing])
+    _, reused = cache.fetch(chunks, lambda missing: pytest.fail("encoded again"))
+    assert reused == 5
+
+
+def test_a_negative_bound_is_refused() -> None:
+    with pytest.raises(InputError, match="-1"):
+        SegmentCache(-1)
+
+
+@given(lengths=st.lists(st.integers(1, 50), max_size=20), bound=st.integers(1, 120))
+def test_batches_hold_every_chunk_once_within_the_bound(lengths: list[int], bound: int) -> None:
+    chunks: list[Tokens] = [(1,) * n for n in lengths]
+    batches = batches_of_like_length(chunks, bound)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(chunks)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= bound
+
+
+def test_quantised_weights_come_back_within_half_a_step() -> None:
+    weights = {"matrix": torch.randn(5, 7), "vector": torch.randn(4), "zero": torch.zeros(2, 2)}
+    packed = quantise(weights)
+    assert packed["matrix"].dtype == torch.int8
+    back = dequantise(packed)
+    assert set(back) == set(weights)
+    step = weights["matrix"].abs().amax(1, keepdim=True) / 127
+    assert ((back["matrix"] - weights["matrix"]).abs() <= step / 2 + 1e-6).all()
+    assert torch.equal(back["vector"], weights["vector"])
+    assert torch.equal(back["zero"], weights["zero"])

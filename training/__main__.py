@@ -1,0 +1,20 @@
+"""Run every stage that is not done yet, one after another: `make train`."""
+
+from __future__ import annotations
+
+from training import answer, convert, export, plot
+from training.common import load_config, run_folder
+
+
+def main() -> None:
+    """Convert, train, ship, draw the curves."""
+    folder = run_folder(load_config())
+    if not (folder / "converted.safetensors").exists():
+        convert.main()
+    answer.main()
+    export.main()
+    plot.main()
+
+
+if __name__ == "__main__":
+    main()
