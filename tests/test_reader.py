@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ragctx.errors import InputError
 from ragctx.generator.cache import Segment, SegmentCache, batches_of_like_length
-from ragctx.generator.decode import best_spans
+from ragctx.generator.decode import best_spans, token_probabilities, write
 from ragctx.generator.network import MAX_SPAN_TOKENS, Past, ReaderNetwork
 from ragctx.generator.reader import BundledReader, lay_out, question_mask
 from ragctx.generator.rope import angles, rotate
@@ -46,18 +46,21 @@ READER = BundledReader(
 )
 
 
-def one_pass(chunks: list[Tokens], question: Tokens, first: int = 0) -> Tensor:
+def one_pass(
+    chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()
+) -> Tensor:
     """States of every token of the prompt, computed at once under the written-out mask."""
     lengths = [len(chunk) for chunk in chunks]
-    total = sum(lengths) + len(question)
+    asked = sum(lengths) + len(question)
+    total = asked + len(answer)
     visible = torch.zeros(total, total, dtype=torch.bool)
     at = 0
     for length in lengths:
         visible[at : at + length, at : at + length] = True
         at += length
     visible[at:, :] = True
-    visible[at : total - 1, total - 1] = False  # the question does not see [MASK]
-    ids = torch.tensor([[token for chunk in chunks for token in chunk] + list(question)])
+    visible[at:, asked - 1 :] = torch.ones(total - at, total - asked + 1).tril(at - asked + 1) > 0
+    ids = torch.tensor([[t for chunk in chunks for t in chunk] + [*question, *answer]])
     cos, sin = NETWORK.rotation(first + torch.arange(total))
     states = NETWORK.embeddings(ids)
     for layer in NETWORK.layers:
@@ -84,7 +87,7 @@ def test_cached_chunks_give_the_states_of_one_pass(
     torch.testing.assert_close(
         torch.cat([s.states for s in segments]), expected[: -len(question)], atol=1e-4, rtol=1e-4
     )
-    state = READER.read_question(question, segments, first)
+    state, _ = READER.read_question(question, segments, first)
     torch.testing.assert_close(state, expected[-1], atol=1e-4, rtol=1e-4)
 
 
@@ -96,7 +99,7 @@ def test_shifting_every_position_changes_nothing(
 ) -> None:
     chunks, question = prompt
     segments = READER.encode(chunks)
-    here, there = (READER.read_question(question, segments, at) for at in (0, first))
+    here, there = (READER.read_question(question, segments, at)[0] for at in (0, first))
     torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
 
 
@@ -117,7 +120,7 @@ def test_any_order_of_cached_chunks_equals_one_pass_in_that_order() -> None:
     chunks: list[Tokens] = [(5, 6, 7), (8, 9), (10, 11, 12, 13)]
     segments = READER.encode(chunks)
     for order in itertools.permutations(range(3)):
-        state = READER.read_question((3, 4, 2), [segments[i] for i in order])
+        state, _ = READER.read_question((3, 4, 2), [segments[i] for i in order])
         expected = one_pass([chunks[i] for i in order], (3, 4, 2))[-1]
         torch.testing.assert_close(state, expected, atol=1e-4, rtol=1e-4)
 
@@ -136,6 +139,42 @@ def test_reading_an_answer_in_pieces_equals_reading_it_at_once(cut: int) -> None
         ids[:, cut:], positions[:, cut:], longer, causal[:rest, :rest]
     )
     torch.testing.assert_close(torch.cat((head, tail), 1), at_once, atol=1e-4, rtol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(prompt=prompts)
+@torch.inference_mode()
+def test_cached_decoding_writes_the_ids_of_uncached_decoding(
+    prompt: tuple[list[Tokens], Tokens],
+) -> None:
+    chunks, question = prompt
+    ids = torch.tensor([t for chunk in chunks for t in chunk])
+    segments = READER.encode(chunks)
+    context, content = torch.cat([s.states for s in segments]), torch.ones(len(ids)) > 0
+
+    def likeliest(state: Tensor) -> int:
+        return int(token_probabilities(NETWORK, state, context, content, ids).argmax())
+
+    state, past = READER.read_question(question, segments)
+    written = write(
+        NETWORK, past, state, likeliest, position=past.length, stop=0, max_new_tokens=6
+    )
+    expected: Tokens = ()
+    while len(expected) < 6:
+        token = likeliest(one_pass(chunks, question, answer=expected)[-1])
+        if token == 0:
+            break
+        expected = (*expected, token)
+    assert written == expected
+
+
+@torch.inference_mode()
+def test_token_probabilities_sum_to_one_and_copying_adds_to_writing() -> None:
+    context, ids = torch.randn(4, TINY.width), torch.tensor([7, 8, 7, 9])
+    content = torch.tensor([True, True, True, False])
+    shares = token_probabilities(NETWORK, torch.randn(TINY.width), context, content, ids)
+    assert shares.sum().item() == pytest.approx(1.0, abs=1e-5)
+    assert shares.shape == (TINY.vocabulary,)
 
 
 @torch.inference_mode()

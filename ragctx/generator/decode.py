@@ -1,13 +1,14 @@
-"""Turning scores into an answer: the best span of a passage, or "not in these passages"."""
+"""Turning scores into an answer: a span of a passage (grounded), or token by token (free)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
+from ragctx.generator.network import MAX_SPAN_TOKENS, Past, ReaderNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +67,45 @@ def best_spans(
         Span(int(first[i]), int(first[i] + steps[i]), float(total[i])) for i in order.tolist()
     )
     return Reading(spans, float(scores[-1]))
+
+
+def token_probabilities(
+    network: ReaderNetwork, state: Tensor, context: Tensor, content: Tensor, context_ids: Tensor
+) -> Tensor:
+    """Probability of each vocabulary token as the next one: written or copied, summed.
+
+    One softmax over the vocabulary and the context's positions (See et al. 2017, arXiv 1704.04368,
+    without its gate); a position's share goes to the token that stands there.
+    """
+    write = network.vocabulary_scores(state)
+    copy = network.start_scores(state, context).masked_fill(~content, -1e9)
+    shares = torch.cat((write, copy)).softmax(0)
+    return shares[: len(write)].index_add(0, context_ids, shares[len(write) :])
+
+
+def write(
+    network: ReaderNetwork,
+    past: Past,
+    state: Tensor,
+    next_token: Callable[[Tensor], int],
+    *,
+    position: int,
+    stop: int,
+    max_new_tokens: int,
+) -> tuple[int, ...]:
+    """Decode token by token over the KV cache until `stop` or `max_new_tokens`.
+
+    `state` is the answer's first state, at `position` - 1; `next_token` chooses a token from a
+    state. Each step runs one new token over all that was read before it.
+    """
+    written: list[int] = []
+    while len(written) < max_new_tokens:
+        token = next_token(state)
+        if token == stop:
+            break
+        written.append(token)
+        ids = torch.tensor([[token]], device=state.device)
+        states, past = network.read(ids, torch.full_like(ids, position), past)
+        position += 1
+        state = states[0, -1]
+    return tuple(written)

@@ -24,11 +24,11 @@ from ragctx.generator.cache import (
     batches_of_like_length,
     padded,
 )
-from ragctx.generator.decode import Reading, best_spans
+from ragctx.generator.decode import Reading, best_spans, token_probabilities, write
 from ragctx.generator.network import Past, ReaderNetwork
 from ragctx.generator.rope import rotate
 from ragctx.generator.weights import FOLDER, ReaderFiles, load_weights, reader_files
-from ragctx.records import CopiedSpan, Generation, Prompt
+from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
 from ragctx.transformer import Shape
 
 if TYPE_CHECKING:
@@ -80,13 +80,47 @@ class BundledReader:
         if not passages:
             return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
         segments, reused = self.cache.fetch(passages, self.encode)
-        answer_state = self.read_question(question, segments)
+        answer_state, _ = self.read_question(question, segments)
         prefilled = time.perf_counter()
         reading = self.look(prompt, segments, answer_state)
         generation = self._answer(prompt, reading, reused, prefilled - began, prefilled)
         if on_text is not None and generation.text:
             on_text(generation.text)
         return generation
+
+    @torch.inference_mode()
+    def write(self, prompt: Prompt) -> Generation:
+        """Answer freely, token by token, from passages and vocabulary alike (greedy).
+
+        Not bound to the passages' words, so it has no spans to cite and may say what no passage
+        says: `generate` is the one to trust. Abstains where `generate` does.
+        """
+        began = time.perf_counter()
+        passages, question = split_prompt(prompt)
+        if not passages:
+            return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
+        segments, reused = self.cache.fetch(passages, self.encode)
+        state, past = self.read_question(question, segments)
+        confidence = self.look(prompt, segments, state).confidence
+        prefilled = time.perf_counter()
+        if confidence < self.threshold:
+            return Generation("", (), "abstain", prefilled - began, 0.0, reused, confidence)
+        context, content = context_of(prompt, segments)
+        ids = torch.tensor([token for chunk in passages for token in chunk])
+
+        def likeliest(state: Tensor) -> int:
+            scores = token_probabilities(self.network, state, context, content, ids)
+            return int(scores.argmax())
+
+        written = write(
+            self.network, past, state, likeliest, position=past.length, stop=question[-2],
+            max_new_tokens=prompt.max_new_tokens,
+        )  # fmt: skip
+        finish: FinishReason = "length" if len(written) == prompt.max_new_tokens else "stop"
+        return Generation(
+            self.tokenizer.decode(written), written, finish, prefilled - began,
+            time.perf_counter() - prefilled, reused, confidence,
+        )  # fmt: skip
 
     def encode(self, chunks: list[Tokens]) -> list[Segment]:
         """Read each chunk alone, in batches of like length."""
@@ -103,28 +137,24 @@ class BundledReader:
                 )
         return [segments[i] for i in range(len(chunks))]
 
-    def read_question(self, question: Tokens, segments: Sequence[Segment], first: int = 0) -> Tensor:
-        """The state (width,) of the answer's first position, after reading the question.
+    def read_question(
+        self, question: Tokens, segments: Sequence[Segment], first: int = 0
+    ) -> tuple[Tensor, Past]:
+        """The state (width,) of the answer's first position, and all that was read up to it.
 
         `question` ends with [MASK]. `first` is the position of the first passage's first token:
         shifting everything changes nothing.
         """
         past = lay_out(self.network, segments, first)
         positions = first + past.length + torch.arange(len(question))
-        states, _ = self.network.read(
+        states, past = self.network.read(
             torch.tensor([question]), positions[None], past, question_mask(len(question))
         )
-        state: Tensor = states[0, -1]
-        return state
+        return states[0, -1], past
 
     def look(self, prompt: Prompt, segments: Sequence[Segment], answer_state: Tensor) -> Reading:
         """The best spans of the passages' own text, headers and markers left out."""
-        context = torch.cat([segment.states for segment in segments])
-        content = torch.zeros(len(context), dtype=torch.bool)
-        at = 0
-        for passage in prompt.passages:
-            content[at + passage.token_start : at + passage.token_end] = True
-            at += len(passage.token_ids)
+        context, content = context_of(prompt, segments)
         if not content.any():
             return Reading((), 0.0)
         return best_spans(
@@ -156,6 +186,17 @@ class BundledReader:
         shift = at + passage.token_start
         start, end = offsets[first - shift][0], offsets[last - shift][1]
         return CopiedSpan(number, start, end), text[start:end]
+
+
+def context_of(prompt: Prompt, segments: Sequence[Segment]) -> tuple[Tensor, Tensor]:
+    """The passages' last states side by side (N, width), and which of the N are their own text."""
+    context = torch.cat([segment.states for segment in segments])
+    content = torch.zeros(len(context), dtype=torch.bool)
+    at = 0
+    for passage in prompt.passages:
+        content[at + passage.token_start : at + passage.token_end] = True
+        at += len(passage.token_ids)
+    return context, content
 
 
 def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:
