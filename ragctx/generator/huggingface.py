@@ -1,0 +1,350 @@
+"""Any local Hugging Face causal language model as a generator: ids in, ids out.
+
+The decode loop is our own. `transformers.generate` is not used, because with a filled cache it is
+silently wrong in several cases (a cache that covers the whole prompt, another prefix of the same
+length, prompt lookup) and leaves the cache dirty when a callback raises; the tests compare with it.
+
+Law: cached equals uncached. For any split of the prompt and any reuse the greedy ids are the same
+and the scores agree to 1e-3 in float32. (In bfloat16 and float16 the order of additions shows.)
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ragctx.errors import BudgetError, InputError, ModelError
+from ragctx.generator.huggingface_config import end_ids, rope_is_fixed, window_of
+from ragctx.generator.huggingface_weights import (
+    CausalModel,
+    check_directory,
+    first_line,
+    load_model,
+    quiet_transformers,
+)
+from ragctx.generator.sampling import Decoding, choose_token
+from ragctx.generator.streaming import TextStream
+from ragctx.records import FinishReason, Generation, Prompt
+from ragctx.tokens import Tokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_PREFILL_TOKENS = 1024  # per forward pass; bounds the memory of a long prompt's prefill
+
+
+def load_huggingface(
+    directory: str | Path,
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    context_window: int | None = None,
+    decoding: Decoding | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> HuggingFaceGenerator:
+    """Load a causal language model from a local directory (safetensors only, no remote code).
+
+    Args:
+        directory: holds config.json, *.safetensors and the tokenizer's files.
+        dtype: "float32", "bfloat16" or "float16".
+        device: where torch runs it, e.g. "cpu" or "cuda".
+        context_window: tokens the model holds; by default what its config says.
+        decoding: greedy by default.
+        tokenizer: by default the one in the directory.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        ModelError: not a directory, no weights, pickled weights, damaged or incomplete files, a
+            model that needs its own code, or one that does not keep a KV cache as it should.
+        TokenizerError: its tokenizer cannot be read.
+        InputError: unknown dtype or device.
+    """
+    directory = Path(directory).expanduser()
+    if dtype not in _DTYPES:
+        raise InputError(f"dtype is {dtype!r}; valid: {', '.join(_DTYPES)}")
+    check_directory(directory)
+    tokenizer = tokenizer or load_tokenizer(str(directory))
+    model = load_model(directory, _DTYPES[dtype], _device(device))
+    config = model.config.get_text_config(decoder=True)
+    configs = (getattr(model, "generation_config", None), model.config, config)
+    generator = HuggingFaceGenerator(
+        model,
+        tokenizer,
+        name=directory.resolve().name,
+        context_window=window_of(config, context_window),
+        end_ids=end_ids(configs, directory, tokenizer),
+        decoding=decoding or Decoding(),
+    )
+    with quiet_transformers():
+        generator.self_test()
+    return generator
+
+
+@dataclass(slots=True)
+class _Run:
+    """A cache and the ids whose keys and values it holds, one for one."""
+
+    cache: DynamicCache
+    token_ids: list[int]
+
+
+class HuggingFaceGenerator:
+    """A loaded causal model. Keeps the last run's cache and reuses the longest common prefix.
+
+    Make one with `load_huggingface`. Safe to call from several threads: a call that finds the kept
+    cache taken starts cold.
+    """
+
+    template = "qa"
+
+    def __init__(
+        self,
+        model: CausalModel,
+        tokenizer: Tokenizer,
+        *,
+        name: str,
+        context_window: int,
+        end_ids: frozenset[int],
+        decoding: Decoding,
+        prefill_tokens: int = _PREFILL_TOKENS,
+    ) -> None:
+        self.name = name
+        self.tokenizer = tokenizer
+        self.context_window = context_window
+        self.end_ids = end_ids
+        self.decoding = decoding
+        self.vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
+        self._model = model
+        self._prefill_tokens = prefill_tokens
+        self._last_only = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self.reuses_prefix = _is_plain(self._new_run().cache) and rope_is_fixed(
+            model.config.get_text_config(decoder=True)
+        )
+        self._kept: _Run | None = None
+        self._lock = threading.Lock()
+
+    def generate(
+        self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Generation:
+        """Answer `prompt` with at most `prompt.max_new_tokens` tokens.
+
+        The end token is not part of `token_ids`, whose decoding is `text`. `on_text` gets the text
+        piece by piece. Whatever it raises passes through; the next call then starts cold.
+
+        Raises BudgetError if prompt and answer do not fit the model, InputError for ids that are
+        not this model's, ModelError if the model's scores are not numbers.
+        """
+        self._check(prompt)
+        began = time.perf_counter()
+        run, logits, reused = self._prefill(prompt.token_ids)
+        prefilled = time.perf_counter()
+        token_ids, text, reason = self._decode(run, logits, prompt.max_new_tokens, on_text)
+        self._keep(run)
+        decode_s = time.perf_counter() - prefilled
+        return Generation(text, tuple(token_ids), reason, prefilled - began, decode_s, reused)
+
+    def next_scores(self, token_ids: Sequence[int]) -> Tensor:
+        """Scores (logits) of the token after `token_ids`: shape (vocabulary,), float32.
+
+        Reuses and keeps the cache as `generate` does.
+        """
+        self._check_ids(token_ids)
+        run, logits, _ = self._prefill(token_ids)
+        self._keep(run)
+        return logits
+
+    def forget(self) -> None:
+        """Free the kept cache; the next call starts cold."""
+        self._take()
+
+    def self_test(self) -> None:
+        """Raise `ModelError` unless reading a few ids in two pieces equals reading them at once.
+
+        Finds models that ignore the cache, are not causal, or keep their state elsewhere: all of
+        those would otherwise answer nonsense without a word.
+        """
+        token_ids = [1 + i % (self.vocabulary_size - 1) for i in range(6)]
+        try:
+            whole = self._forward(self._new_run(), token_ids)
+            run = self._new_run()
+            self._forward(run, token_ids[:4])
+            for token in token_ids[4:]:
+                pieces = self._forward(run, [token])
+        except Exception as error:
+            raise ModelError(f"{self.name} cannot be run: {first_line(error)}") from error
+        cached = run.cache.get_seq_length() if self.reuses_prefix else len(token_ids)
+        tolerance = 0.05 if self._model.dtype == torch.float32 else 1.0
+        difference = float((whole - pieces).abs().max() / whole.std().clamp(min=1e-3))
+        if cached != len(token_ids) or not difference < tolerance:  # not <: NaN too
+            raise ModelError(
+                f"{self.name} is no causal model that keeps its keys and values in transformers' "
+                f"cache (kept {cached} of {len(token_ids)} tokens; scores of a text read in pieces "
+                f"are off by {difference:.2g} standard deviations): use another model"
+            )
+
+    @property
+    def kv_bytes_per_token(self) -> int | None:
+        """Bytes of keys and values per token, measured on the kept cache; None when there is none.
+
+        Also None for models whose cache does not grow with every token (sliding, recurrent).
+        """
+        run = self._kept
+        if run is None or not self.reuses_prefix:
+            return None
+        layers: list[Any] = run.cache.layers
+        total = sum(int(layer.keys.nbytes + layer.values.nbytes) for layer in layers)
+        return total // len(run.token_ids)
+
+    def _check(self, prompt: Prompt) -> None:
+        self._check_ids(prompt.token_ids)
+        if prompt.max_new_tokens < 1:
+            raise InputError(f"max_new_tokens is {prompt.max_new_tokens}; it must be at least 1")
+        missing = len(prompt.token_ids) + prompt.max_new_tokens - self.context_window
+        if missing > 0:
+            raise BudgetError(
+                f"the prompt has {len(prompt.token_ids)} tokens and {prompt.max_new_tokens} are "
+                f"kept for the answer, {missing} more than the {self.context_window} that "
+                f"{self.name} holds: lower budget_tokens or max_new_tokens"
+            )
+
+    def _check_ids(self, token_ids: Sequence[int]) -> None:
+        if not token_ids:
+            raise InputError("the prompt has no tokens; give at least one")
+        for token in (min(token_ids), max(token_ids)):
+            if not 0 <= token < self.vocabulary_size:
+                raise InputError(
+                    f"token id {token} is not in the vocabulary of {self.name} (0 to "
+                    f"{self.vocabulary_size - 1}): build the prompt with generator.tokenizer"
+                )
+
+    # ---- prefill, decode ---------------------------------------------------------------------
+
+    def _prefill(self, token_ids: Sequence[int]) -> tuple[_Run, Tensor, int]:
+        """Read the prompt: (run, scores of the next token, tokens that were already in the run)."""
+        run = self._rewound(token_ids)
+        reused = len(run.token_ids)
+        # A layer that forgets (sliding, recurrent) may read a text in pieces by another route.
+        size = self._prefill_tokens if self.reuses_prefix else len(token_ids)
+        for start in range(reused, len(token_ids), size):
+            logits = self._forward(run, token_ids[start : start + size])
+        return run, logits, reused
+
+    def _decode(
+        self,
+        run: _Run,
+        logits: Tensor,
+        max_new_tokens: int,
+        on_text: Callable[[str], None] | None,
+    ) -> tuple[list[int], str, FinishReason]:
+        """One token a step until an end token or the limit: (ids, text, why it ended)."""
+        stream = TextStream(self.tokenizer.decode)
+        random_source = self.decoding.random_source()
+        token_ids: list[int] = []
+        pieces: list[str] = []
+
+        def give(piece: str) -> None:
+            pieces.append(piece)
+            if piece and on_text:
+                on_text(piece)
+
+        reason: FinishReason = "length"
+        while True:
+            token = choose_token(logits, self.decoding, random_source)
+            if token in self.end_ids:
+                reason = "stop"
+                break
+            token_ids.append(token)
+            give(stream.push(token))
+            if len(token_ids) == max_new_tokens:
+                break
+            logits = self._forward(run, [token])
+        give(stream.finish())
+        return token_ids, "".join(pieces), reason
+
+    @torch.inference_mode()
+    def _forward(self, run: _Run, token_ids: Sequence[int]) -> Tensor:
+        """Append `token_ids` to the run; scores of the token after them, (vocabulary,) float32."""
+        device = self._model.device
+        total = len(run.token_ids) + len(token_ids)
+        arguments: dict[str, Any] = {"logits_to_keep": 1} if self._last_only else {}
+        output = self._model(
+            input_ids=torch.tensor([list(token_ids)], device=device),  # (1, new tokens)
+            attention_mask=torch.ones(1, total, dtype=torch.long, device=device),
+            past_key_values=run.cache,
+            use_cache=True,
+            **arguments,
+        )
+        run.token_ids.extend(token_ids)
+        logits: Tensor = output.logits[0, -1].float()
+        if logits.isnan().any():
+            raise ModelError(f"{self.name} gives scores that are not numbers: try dtype='float32'")
+        return logits
+
+    # ---- the kept cache ----------------------------------------------------------------------
+
+    def _new_run(self) -> _Run:
+        from transformers import DynamicCache
+
+        # With the config, layers that slide or recur get their own kind of layer, as generate does.
+        return _Run(DynamicCache(config=self._model.config), [])
+
+    def _take(self) -> _Run | None:
+        """The kept run, which is kept no more: if this call fails, nothing dirty stays behind."""
+        with self._lock:
+            run, self._kept = self._kept, None
+        return run
+
+    def _keep(self, run: _Run) -> None:
+        if self.reuses_prefix:
+            with self._lock:
+                self._kept = run
+
+    def _rewound(self, token_ids: Sequence[int]) -> _Run:
+        """A run that holds the longest prefix of `token_ids` known, but never all of them.
+
+        The last token must be read again, since its scores are what the next token comes from.
+        """
+        run = self._take()
+        if run is None:
+            return self._new_run()
+        keep = min(_common_prefix(run.token_ids, token_ids), len(token_ids) - 1)
+        if keep == 0:
+            return self._new_run()
+        run.cache.crop(keep - len(run.token_ids))  # negative: tokens to remove from the end
+        del run.token_ids[keep:]
+        if run.cache.get_seq_length() != keep:
+            return self._new_run()
+        return run
+
+
+def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many ids the two begin with in common."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(second)))
+
+
+def _is_plain(cache: DynamicCache) -> bool:
+    """True if every layer keeps every token's keys and values, so that it can be cut back."""
+    from transformers.cache_utils import DynamicLayer
+
+    # subtle: sliding and mixed layers are subclasses of DynamicLayer and cannot always be cut
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+# ---- loading -------------------------------------------------------------------------------------
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f'device is {name!r}; valid: "cpu", "cuda", "cuda:1", "mps"') from error

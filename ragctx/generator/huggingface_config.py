@@ -1,0 +1,90 @@
+"""What a Hugging Face model directory says about itself, read with suspicion.
+
+Nothing here imports transformers: the functions read files or a loaded config's attributes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ragctx.errors import ModelError
+from ragctx.tokens import Tokenizer
+
+_LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length")
+# These change the rotation with the length of the text, so that a key computed in a shorter text
+# is not the key of a longer one.
+_LENGTH_DEPENDENT_ROPE = frozenset({"dynamic", "longrope"})
+
+
+def window_of(config: object, override: int | None = None) -> int:
+    """Tokens the model can hold, from its config, unless `override` says it.
+
+    The stated length counts, except that YaRN configs often state the length before scaling:
+    there it is at least the original length times the factor. Other kinds of scaling are already
+    in the stated length (llama3, longrope) or cannot be told (linear, dynamic): then override it.
+
+    >>> from types import SimpleNamespace
+    >>> yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+    >>> window_of(SimpleNamespace(max_position_embeddings=32768, rope_parameters=yarn))
+    131072
+    """
+    if override is not None:
+        if override < 2:
+            raise ModelError(f"context_window is {override}; it must be at least 2 tokens")
+        return override
+    stated = next((n for name in _LENGTH_NAMES if (n := getattr(config, name, None))), None)
+    if not isinstance(stated, int):
+        raise ModelError("the model's config.json states no length: pass context_window=TOKENS")
+    scaled = [stated]
+    for rope in _rope_tables(config):
+        original, factor = rope.get("original_max_position_embeddings"), rope.get("factor")
+        if _rope_type(rope) == "yarn" and original and factor:
+            scaled.append(int(original * factor))
+    return max(scaled)
+
+
+def rope_is_fixed(config: object) -> bool:
+    """True if a token's key never changes with the text's length, so that it may be kept."""
+    return all(_rope_type(rope) not in _LENGTH_DEPENDENT_ROPE for rope in _rope_tables(config))
+
+
+def _rope_tables(config: object) -> Iterator[Mapping[str, Any]]:
+    """The RoPE parameters: one table, or one for each kind of layer."""
+    tables = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None)
+    if not isinstance(tables, Mapping):
+        return
+    yield tables
+    yield from (table for table in tables.values() if isinstance(table, Mapping))
+
+
+def _rope_type(rope: Mapping[str, Any]) -> object:
+    return rope.get("rope_type", rope.get("type"))
+
+
+def end_ids(configs: Iterable[object], directory: Path, tokenizer: Tokenizer) -> frozenset[int]:
+    """Ids that end an answer: those the model's configs name and the tokenizer's own end token."""
+    found: set[object] = set()
+    for config in configs:
+        named = getattr(config, "eos_token_id", None)
+        found.update(named if isinstance(named, (list, tuple)) else [named])
+    end_token = _end_token(directory / "tokenizer_config.json")
+    if end_token:
+        ids = tokenizer.encode_markup(end_token)
+        found.update(ids if len(ids) == 1 else ())
+    return frozenset(token for token in found if isinstance(token, int) and token >= 0)
+
+
+def _end_token(path: Path) -> str | None:
+    """The tokenizer's end token, as text."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as JSON: {error}") from error
+    token = table.get("eos_token") if isinstance(table, dict) else None
+    content = token.get("content") if isinstance(token, dict) else token
+    return content if isinstance(content, str) and content else None

@@ -1,0 +1,128 @@
+"""A Hugging Face model's weights, loaded from a local directory with suspicion and in silence.
+
+Only safetensors are read (pickled weights can run code), no code comes from the directory, nothing
+from the network, and a model whose weights are not all there is refused.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from ragctx.errors import MissingExtraError, ModelError
+
+
+class CausalModel(Protocol):
+    """The little of a transformers model that is used here."""
+
+    config: Any
+    device: torch.device
+    dtype: torch.dtype
+    forward: Callable[..., Any]
+    get_input_embeddings: Callable[[], Any]
+
+    def __call__(self, **arguments: object) -> Any:  # noqa: ANN401
+        """Run the model: the result's `logits` has shape (1, tokens, vocabulary)."""
+
+
+def check_directory(directory: Path) -> None:
+    """Raise `ModelError` unless the directory can hold a causal model in safetensors files."""
+    if not directory.is_dir():
+        raise ModelError(f"{directory} is not a directory: give the folder of a Hugging Face model")
+    if (directory / "adapter_config.json").exists():
+        raise ModelError(
+            f"{directory} holds an adapter, which would load another model by name: merge it into "
+            "its base model (peft: merge_and_unload) and give the merged folder"
+        )
+    if not (directory / "config.json").is_file():
+        raise ModelError(f"{directory} has no config.json: give the folder of a Hugging Face model")
+    if any(directory.glob("*.safetensors")):
+        return
+    pickled = sorted(
+        path.name for ending in ("*.bin", "*.pt", "*.pth") for path in directory.glob(ending)
+    )
+    if pickled:
+        raise ModelError(
+            f"{directory} has its weights only as pickle ({pickled[0]}), which can run code: "
+            "convert them with model.save_pretrained(folder), which writes safetensors"
+        )
+    raise ModelError(
+        f"{directory} has no weights: *.safetensors files are needed beside config.json"
+    )
+
+
+def load_model(directory: Path, dtype: torch.dtype, device: torch.device) -> CausalModel:
+    """Load a checked directory's weights onto `device`; raises what `load_huggingface` says."""
+    with quiet_transformers():
+        import transformers
+
+        loader: Any = transformers.AutoModelForCausalLM
+        model: CausalModel
+        report: dict[str, Any]
+        try:
+            loaded, report = loader.from_pretrained(
+                str(directory),
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+            model = loaded.to(device).eval()
+        except Exception as error:  # transformers raises a dozen kinds, torch more
+            raise ModelError(
+                f"{directory} cannot be loaded as a causal language model: {first_line(error)}; "
+                "check that the download is complete and that transformers knows this model"
+            ) from error
+    absent = sorted({str(key) for key in report["missing_keys"]} | _mismatched(report))
+    if absent:
+        raise ModelError(
+            f"{directory} lacks {len(absent)} of the model's weights (first: {absent[0]}), which "
+            "would be random numbers: copy the directory again, with all its safetensors files"
+        )
+    return model
+
+
+def _mismatched(report: dict[str, Any]) -> set[str]:
+    """Names of weights whose shape is not the model's."""
+    entries = report.get("mismatched_keys") or ()
+    return {str(entry[0] if isinstance(entry, tuple) else entry) for entry in entries}
+
+
+def first_line(error: Exception) -> str:
+    """An exception of somebody else's as one line: its kind and what it says first."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].rstrip('. ') if lines else 'no message'}"
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Import and load without progress bars, warnings and reports; all settings come back."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import huggingface_hub.utils
+            import transformers.utils.logging
+        except ImportError as error:
+            raise MissingExtraError(
+                "Hugging Face models need transformers: pip install 'ragctx[hf]'"
+            ) from error
+        hub: Any = huggingface_hub.utils
+        chatter: Any = transformers.utils.logging
+        verbosity, bars = chatter.get_verbosity(), chatter.is_progress_bar_enabled()
+        hub_silent = hub.are_progress_bars_disabled()
+        chatter.set_verbosity_error()
+        chatter.disable_progress_bar()
+        try:
+            yield
+        finally:
+            chatter.set_verbosity(verbosity)
+            if bars:
+                chatter.enable_progress_bar()
+            if hub_silent:
+                hub.disable_progress_bars()

@@ -1,0 +1,69 @@
+"""Token ids to text, piece by piece, never cutting a character and never decoding twice over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+_UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what decoders put for a character that is not whole yet
+_PATIENCE = 8  # tokens; no character is spread over more
+
+
+class TextStream:
+    """Turns token ids into pieces of text; the pieces, joined, are the text of all ids.
+
+    (One exception: byte-fallback decoders, as Llama 2's, turn a whole run of bytes into
+    replacement characters if its last byte is wrong. What was given out before stays.)
+
+    A token may hold part of a character (byte-level and byte-fallback vocabularies), and some
+    decoders treat the first token of a text differently (a leading space is dropped). So each
+    step decodes a short window that begins one piece back, and gives out what the window has
+    gained once it ends in a whole character. The window is a few tokens long, so a text of n
+    tokens costs O(n).
+
+    >>> words = {1: "to", 2: " be"}
+    >>> stream = TextStream(lambda ids: "".join(words[i] for i in ids))
+    >>> stream.push(1) + stream.push(2) + stream.finish()
+    'to be'
+    """
+
+    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+        self._decode = decode
+        self._window: list[int] = []  # tokens of the last piece given out, then the pending ones
+        self._given = 0  # how many of them have been given out
+        self._given_text = ""  # what those decode to, alone
+        self._try_at = 1  # pending tokens at which decoding is tried next
+
+    def push(self, token_id: int) -> str:
+        """The text that this token completes; empty while a character is unfinished."""
+        self._window.append(token_id)
+        pending = len(self._window) - self._given
+        if pending < self._try_at:
+            return ""
+        text = self._decode(self._window)
+        if self._is_whole(text):
+            return self._give_out(text)
+        # A model can be made to emit broken bytes without end. Trying again at every token would
+        # cost O(n²), so after a few tries each wait is twice as long as the one before.
+        self._try_at = pending + 1 if pending < _PATIENCE else 2 * pending
+        return ""
+
+    def finish(self) -> str:
+        """What is still pending, unfinished characters included. Call once, at the end."""
+        if len(self._window) == self._given:
+            return ""
+        return self._decode(self._window)[len(self._given_text) :]
+
+    def _is_whole(self, text: str) -> bool:
+        return (
+            len(text) > len(self._given_text)
+            and text.startswith(self._given_text)
+            and not text.endswith(_UNFINISHED)
+        )
+
+    def _give_out(self, text: str) -> str:
+        piece = text[len(self._given_text) :]
+        self._window = self._window[self._given :]
+        self._given = len(self._window)
+        self._given_text = self._decode(self._window)
+        self._try_at = 1
+        return piece

@@ -1,0 +1,728 @@
+"""Laws of Hugging Face generators: cached equals uncached, streamed equals whole, loads are safe.
+
+References: one forward pass over all ids without any cache, and transformers' own `generate`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ragctx.errors import BudgetError, InputError, MissingExtraError, ModelError, TokenizerError
+from ragctx.generator import load_generator
+from ragctx.generator.huggingface import HuggingFaceGenerator, load_huggingface
+from ragctx.generator.huggingface_config import rope_is_fixed, window_of
+from ragctx.generator.protocol import Generator
+from ragctx.generator.sampling import Decoding, choose_token
+from ragctx.generator.streaming import TextStream
+from ragctx.records import Prompt, Segment
+
+transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
+tokenizers = pytest.importorskip("tokenizers")
+
+END = "<|end|>"
+SHAPE = {
+    "vocab_size": 300,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 256,
+    "bos_token_id": None,
+    "eos_token_id": None,
+    "pad_token_id": None,
+}
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("LlamaConfig", {"num_key_value_heads": 2}),
+    "llama3-rope": (
+        "LlamaConfig",
+        {
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "rope_theta": 10000.0,
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 32,
+            }
+        },
+    ),
+    "qwen2": ("Qwen2Config", {"num_key_value_heads": 2}),
+    "gpt_neox": ("GPTNeoXConfig", {}),
+    "gpt2": ("GPT2Config", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256}),
+    "gemma": ("GemmaConfig", {"num_key_value_heads": 1, "head_dim": 8}),
+    "bloom": ("BloomConfig", {"n_layer": 2, "n_head": 4}),
+}
+NOT_CAUSAL: dict[str, tuple[str, dict[str, Any]]] = {"bert": ("BertConfig", {})}
+# These forget (window of 8, shorter than the prompts here) or rotate by length: never reused.
+FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
+    "mistral-sliding": ("MistralConfig", {"num_key_value_heads": 2, "sliding_window": 8}),
+    "gemma3": (
+        "Gemma3TextConfig",
+        {
+            "num_key_value_heads": 1,
+            "head_dim": 8,
+            "sliding_window": 8,
+            "layer_types": ["sliding_attention", "full_attention"],
+        },
+    ),
+    "dynamic-rope": (
+        "LlamaConfig",
+        {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}},
+    ),
+}
+
+
+def _byte_characters() -> dict[int, str]:
+    """How byte-level vocabularies write each byte (GPT-2's table: printable ones as they are)."""
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [code for code in range(256) if code not in shown]
+    return {code: chr(code) for code in shown} | {c: chr(256 + i) for i, c in enumerate(hidden)}
+
+
+def byte_level_tokenizer() -> Any:  # noqa: ANN401
+    """Every byte is a token whose id is the byte, so most characters are split; an end token."""
+    vocabulary = {piece: code for code, piece in _byte_characters().items()}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer.add_special_tokens([END])
+    return tokenizer
+
+
+def make_directory(folder: Path, kind: str) -> Path:
+    """A tiny random model with its tokenizer, saved as a user would have it."""
+    name, own = (KINDS | FORGETFUL | NOT_CAUSAL)[kind]
+    shape = SHAPE | own
+    if kind == "bloom":  # has no positions and states no length
+        shape.pop("max_position_embeddings")
+    config = getattr(transformers, name)(**shape)
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    for parameter in model.parameters():  # larger than the usual start: scores that differ
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(folder)
+    byte_level_tokenizer().save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def directory_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def give(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = make_directory(tmp_path_factory.mktemp(kind), kind)
+        return made[kind]
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def generator_of(
+    directory_of: Callable[[str], Path],
+) -> Callable[[str], HuggingFaceGenerator]:
+    loaded: dict[str, HuggingFaceGenerator] = {}
+
+    def give(kind: str) -> HuggingFaceGenerator:
+        if kind not in loaded:
+            loaded[kind] = load_huggingface(directory_of(kind), context_window=256)
+        loaded[kind].forget()
+        return loaded[kind]
+
+    return give
+
+
+@pytest.fixture
+def llama(generator_of: Callable[[str], HuggingFaceGenerator]) -> HuggingFaceGenerator:
+    return generator_of("llama")
+
+
+def prompt_of(token_ids: Sequence[int], max_new_tokens: int = 12) -> Prompt:
+    segment = Segment("instruction", "", "", tuple(token_ids))
+    return Prompt((segment,), "", "edges", 256, max_new_tokens, 256)
+
+
+def one_pass_scores(generator: HuggingFaceGenerator, token_ids: Sequence[int]) -> torch.Tensor:
+    """The reference: everything at once, no cache anywhere."""
+    with torch.inference_mode():
+        model: Any = generator._model
+        scores: torch.Tensor = model(
+            input_ids=torch.tensor([list(token_ids)]), use_cache=False
+        ).logits[0, -1]
+    return scores
+
+
+def one_pass_answer(generator: HuggingFaceGenerator, ids: Sequence[int], limit: int) -> list[int]:
+    answer: list[int] = []
+    for _ in range(limit):
+        token = int(one_pass_scores(generator, [*ids, *answer]).argmax())
+        if token in generator.end_ids:
+            break
+        answer.append(token)
+    return answer
+
+
+IDS = st.lists(st.integers(0, 255), min_size=1, max_size=40)
+MORE = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+# ---- cached equals uncached ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *FORGETFUL])
+def test_greedy_ids_equal_one_pass_and_transformers_generate(
+    kind: str, generator_of: Callable[[str], HuggingFaceGenerator]
+) -> None:
+    generator = generator_of(kind)
+    ids = list(range(40, 70))
+    found = generator.generate(prompt_of(ids, 20))
+    theirs = generator._model.generate(  # type: ignore[attr-defined]
+        torch.tensor([ids]), max_new_tokens=20, do_sample=False, attention_mask=torch.ones(1, 30)
+    )
+    assert list(found.token_ids) == theirs[0, 30:].tolist()
+    assert list(found.token_ids) == one_pass_answer(generator, ids, 20)
+    assert len(set(found.token_ids)) > 1, "a constant answer would show nothing"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_reuse_gives_the_cold_answer(
+    kind: str, generator_of: Callable[[str], HuggingFaceGenerator]
+) -> None:
+    generator = generator_of(kind)
+    first, shared = list(range(30, 60)), list(range(30, 50))
+    for ids in (first, [*shared, 99, 98, 97], first, shared, [7, *first]):
+        warm = generator.generate(prompt_of(ids))
+        scores = generator.next_scores(ids)
+        assert warm.token_ids == tuple(one_pass_answer(generator, ids, 12))
+        assert torch.allclose(scores, one_pass_scores(generator, ids), atol=1e-3)
+
+
+@MORE
+@given(prompts=st.lists(IDS, min_size=1, max_size=4), size=st.integers(1, 40), cut=st.data())
+def test_any_split_and_any_history_give_the_one_pass_scores(
+    llama: HuggingFaceGenerator, prompts: list[list[int]], size: int, cut: st.DataObject
+) -> None:
+    llama._prefill_tokens = size
+    history: list[list[int]] = [[]]
+    for ids in prompts:  # each begins with some part of one that came before
+        before = cut.draw(st.sampled_from(history))
+        whole = before[: cut.draw(st.integers(0, len(before)))] + ids
+        assert torch.allclose(llama.next_scores(whole), one_pass_scores(llama, whole), atol=1e-3)
+        history.append(whole)
+
+
+def test_reused_tokens_are_the_common_prefix_but_never_the_whole_prompt(
+    llama: HuggingFaceGenerator,
+) -> None:
+    ids = list(range(20, 50))
+    assert llama.generate(prompt_of(ids)).reused_tokens == 0
+    again = llama.generate(prompt_of(ids))
+    assert again.reused_tokens == len(ids) - 1
+    assert llama.generate(prompt_of([*ids[:11], 200, 201])).reused_tokens == 11
+    assert llama.generate(prompt_of([1, *ids])).reused_tokens == 0
+    answer = llama.generate(prompt_of(ids)).token_ids
+    # The answer's ids are in the cache too (all but the last, which was never read).
+    assert llama.generate(prompt_of([*ids, *answer, 5])).reused_tokens == 30 + len(answer) - 1
+
+
+def test_same_length_but_other_ids_are_not_taken_from_the_cache(
+    llama: HuggingFaceGenerator,
+) -> None:
+    """transformers' generate does so, silently."""
+    one, other = list(range(20, 50)), list(range(60, 90))
+    llama.generate(prompt_of(one))
+    found = llama.generate(prompt_of(other))
+    assert found.reused_tokens == 0
+    assert found.token_ids == tuple(one_pass_answer(llama, other, 12))
+
+
+@pytest.mark.parametrize("kind", FORGETFUL)
+def test_models_that_forget_are_never_reused(
+    kind: str, generator_of: Callable[[str], HuggingFaceGenerator]
+) -> None:
+    generator = generator_of(kind)
+    ids = list(range(40, 70))
+    cold = generator.generate(prompt_of(ids))
+    warm = generator.generate(prompt_of(ids))
+    assert not generator.reuses_prefix
+    assert warm.reused_tokens == 0
+    assert warm.token_ids == cold.token_ids
+    assert generator.kv_bytes_per_token is None
+
+
+def test_an_exception_in_the_middle_leaves_no_dirty_cache(llama: HuggingFaceGenerator) -> None:
+    ids = list(range(20, 50))
+    cold = llama.generate(prompt_of(ids))
+    seen: list[str] = []
+
+    def fail(piece: str) -> None:
+        seen.append(piece)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        llama.generate(prompt_of(ids), on_text=fail)
+    assert seen
+    after = llama.generate(prompt_of(ids))
+    assert (after.token_ids, after.reused_tokens) == (cold.token_ids, 0)
+
+
+def test_an_exception_inside_the_model_leaves_no_dirty_cache(
+    llama: HuggingFaceGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first layer had already appended to its cache, the second had not."""
+    ids = list(range(20, 50))
+    cold = llama.generate(prompt_of(ids))
+    layer = llama._model.model.layers[1]  # type: ignore[attr-defined]
+    calls = iter(range(100))
+
+    def fail(*_: object) -> None:
+        if next(calls) == 3:
+            raise MemoryError
+
+    hook = layer.register_forward_pre_hook(fail)
+    with pytest.raises(MemoryError):
+        llama.generate(prompt_of(ids))
+    hook.remove()
+    after = llama.generate(prompt_of(ids))
+    assert (after.token_ids, after.reused_tokens) == (cold.token_ids, 0)
+
+
+def test_threads_get_their_own_answers(llama: HuggingFaceGenerator) -> None:
+    prompts = [prompt_of(range(20 + i, 50 + i)) for i in range(6)]
+    expected = [llama.generate(prompt).token_ids for prompt in prompts]
+    found: dict[int, tuple[int, ...]] = {}
+
+    def answer(i: int) -> None:
+        for _ in range(3):
+            found[i] = llama.generate(prompts[i]).token_ids
+
+    threads = [threading.Thread(target=answer, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[i] for i in range(6)] == expected
+
+
+def test_kv_bytes_per_token_is_what_the_shape_says(llama: HuggingFaceGenerator) -> None:
+    assert llama.kv_bytes_per_token is None
+    llama.generate(prompt_of(range(20, 50)))
+    # 2 layers, keys and values, 2 key-value heads of width 8, float32
+    assert llama.kv_bytes_per_token == 2 * 2 * 2 * 8 * 4
+
+
+# ---- stopping, limits ----------------------------------------------------------------------------
+
+
+def test_max_new_tokens_is_respected(llama: HuggingFaceGenerator) -> None:
+    for limit in (1, 2, 7):
+        found = llama.generate(prompt_of(range(20, 50), limit))
+        assert len(found.token_ids) == limit
+        assert found.finish_reason == "length"
+
+
+@pytest.mark.parametrize("where", ["generation_config", "config", "list", "tokenizer_config"])
+def test_the_end_token_stops_and_is_not_in_the_answer(
+    where: str, llama: HuggingFaceGenerator, directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    ids = list(range(20, 50))
+    free = llama.generate(prompt_of(ids)).token_ids
+    end = next(token for i, token in enumerate(free) if i >= 2 and token not in free[:2])
+    folder = tmp_path / "model"
+    shutil.copytree(directory_of("llama"), folder)
+    if where == "tokenizer_config":
+        text = json.loads((folder / "tokenizer.json").read_text())
+        piece = next(p for p, i in text["model"]["vocab"].items() if i == end)
+        text["added_tokens"].append(text["added_tokens"][0] | {"id": end, "content": piece})
+        (folder / "tokenizer.json").write_text(json.dumps(text))
+        (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": piece}}))
+    else:
+        name = "config.json" if where == "config" else "generation_config.json"
+        table = json.loads((folder / name).read_text())
+        table["eos_token_id"] = [299, end] if where == "list" else end
+        (folder / name).write_text(json.dumps(table))
+    found = load_huggingface(folder).generate(prompt_of(ids))
+    assert found.finish_reason == "stop"
+    assert found.token_ids == free[: free.index(end)]
+
+
+def test_prompts_that_cannot_be_read_are_refused_with_the_numbers(
+    llama: HuggingFaceGenerator,
+) -> None:
+    with pytest.raises(BudgetError, match=r"250 tokens and 12 .* 6 more than the 256"):
+        llama.generate(prompt_of([1] * 250))
+    with pytest.raises(InputError, match=r"token id 30000 .* generator.tokenizer"):
+        llama.generate(prompt_of([5, 30000]))
+    with pytest.raises(InputError, match="no tokens"):
+        llama.generate(prompt_of([]))
+    with pytest.raises(InputError, match="max_new_tokens is 0"):
+        llama.generate(prompt_of([5], 0))
+    assert len(llama.generate(prompt_of([1] * 244)).token_ids) <= 12  # exactly full
+
+
+def test_scores_that_are_not_numbers_are_an_error(directory_of: Callable[[str], Path]) -> None:
+    generator = load_huggingface(directory_of("llama"))
+    generator._model.get_input_embeddings().weight.data[7] = float("nan")
+    with pytest.raises(ModelError, match="float32"):
+        generator.generate(prompt_of([7, 8]))
+
+
+# ---- sampling ------------------------------------------------------------------------------------
+
+
+def test_same_seed_same_answer_other_seed_other_answer(
+    directory_of: Callable[[str], Path],
+) -> None:
+    def answer(seed: int, top_k: int = 0, top_p: float = 1.0) -> tuple[int, ...]:
+        decoding = Decoding(2.0, top_k, top_p, seed)
+        generator = load_huggingface(directory_of("llama"), decoding=decoding)
+        first = generator.generate(prompt_of(range(20, 50))).token_ids
+        assert generator.generate(prompt_of(range(20, 50))).token_ids == first
+        return first
+
+    state = torch.random.get_rng_state()
+    assert answer(1) == answer(1)
+    assert answer(1) != answer(2)
+    assert answer(1, top_k=1) == answer(2, top_p=1e-9)  # both are greedy
+    assert torch.equal(torch.random.get_rng_state(), state), "the global source is not touched"
+
+
+@given(
+    st.lists(st.floats(-20, 20), min_size=2, max_size=30),
+    st.floats(1e-3, 5),
+    st.integers(0, 8),
+    st.floats(0.01, 1.0),
+    st.integers(0, 1000),
+)
+def test_a_sampled_token_is_in_the_top_k_and_the_top_p(
+    scores: list[float], temperature: float, top_k: int, top_p: float, seed: int
+) -> None:
+    decoding = Decoding(temperature, top_k, top_p, seed)
+    token = choose_token(torch.tensor(scores), decoding, decoding.random_source())
+    order = sorted(range(len(scores)), key=lambda i: -torch.tensor(scores)[i].item())
+    order = order[: top_k or None]
+    weights = (torch.tensor(scores).double()[order] / temperature).softmax(0)
+    before = float(sum(weights[: order.index(token)]))
+    assert before < top_p + 1e-9
+
+
+def test_decoding_refuses_what_cannot_be() -> None:
+    for wrong in ({"temperature": -1.0}, {"top_k": -1}, {"top_p": 1.5}, {"seed": -1}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            Decoding(**wrong)
+
+
+# ---- streaming -----------------------------------------------------------------------------------
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=60) | st.sampled_from(
+    [
+        "naïve café",
+        "日本語のテキスト",
+        "👩‍👩‍👧‍👦🇩🇪",
+        "a\ufffdb",
+        "\ufffd" * 20,
+        "</s><|end|>[1] {question}",
+    ]
+)
+
+
+def stream_all(decode: Callable[[Sequence[int]], str], ids: Sequence[int]) -> list[str]:
+    stream = TextStream(decode)
+    return [*(stream.push(token) for token in ids), stream.finish()]
+
+
+DECODE = byte_level_tokenizer().decode
+
+
+@given(TEXTS)
+def test_streamed_pieces_join_to_the_text_and_split_no_character(text: str) -> None:
+    ids = list(text.encode("utf-8"))
+    pieces = stream_all(DECODE, ids)
+    whole = DECODE(ids)
+    assert "".join(pieces) == whole
+    if "\ufffd" not in whole:
+        assert not any("\ufffd" in piece for piece in pieces)
+
+
+@given(st.binary(max_size=80))
+def test_streamed_pieces_join_to_the_text_for_broken_bytes(data: bytes) -> None:
+    ids = list(data)
+    assert "".join(stream_all(DECODE, ids)) == DECODE(ids)
+
+
+def word_piece() -> Any:  # noqa: ANN401
+    words = ["[UNK]", "do", "##n", "##'", "walk", "##ing", ".", ",", "'", "s", "n't", "!", "the"]
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordPiece({w: i for i, w in enumerate(words)}, unk_token="[UNK]")
+    )
+    made.decoder = tokenizers.decoders.WordPiece()
+    return made
+
+
+def metaspace_with_byte_fallback() -> Any:  # noqa: ANN401
+    words = ["<unk>", "▁", "▁a", "b", "▁word", *(f"<0x{i:02X}>" for i in range(256)), "é", "</s>"]
+    made = tokenizers.Tokenizer(
+        tokenizers.models.BPE({w: i for i, w in enumerate(words)}, [], byte_fallback=True)
+    )
+    made.decoder = tokenizers.decoders.Sequence(
+        [
+            tokenizers.decoders.Replace("▁", " "),
+            tokenizers.decoders.ByteFallback(),
+            tokenizers.decoders.Fuse(),
+            tokenizers.decoders.Strip(" ", 1, 0),
+        ]
+    )
+    made.add_special_tokens(["</s>"])
+    return made
+
+
+@given(st.lists(st.integers(0, 12), max_size=30))
+def test_streamed_pieces_join_to_the_text_for_word_pieces(ids: list[int]) -> None:
+    decode = word_piece().decode
+    assert "".join(stream_all(decode, ids)) == decode(ids)
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 3, 4, 261, 262]) | st.characters(codec="utf-8")))
+def test_streamed_pieces_join_to_the_text_for_byte_fallback(parts: list[int | str]) -> None:
+    """Characters in bytes, whole. (Of broken bytes these decoders spoil even the good ones.)"""
+    decode = metaspace_with_byte_fallback().decode
+    ids = [
+        token
+        for part in parts
+        for token in ([part] if isinstance(part, int) else [5 + b for b in part.encode()])
+    ]
+    assert "".join(stream_all(decode, ids)) == decode(ids)
+
+
+@pytest.mark.parametrize("text", ["plain words here " * 60, "日本" * 170])
+def test_streaming_does_not_decode_the_text_over_and_over(text: str) -> None:
+    assert decoded_tokens(text.encode()) < 20 * len(text.encode())
+
+
+def test_endless_broken_bytes_do_not_make_streaming_quadratic() -> None:
+    """Every token alone is a broken character: the window would grow, decoded at each step."""
+    assert decoded_tokens(b"\x80" * 4000) < 20 * 4000
+
+
+def decoded_tokens(ids: Sequence[int]) -> int:
+    total = 0
+
+    def decode(window: Sequence[int]) -> str:
+        nonlocal total
+        total += len(window)
+        return str(DECODE(list(window)))
+
+    assert "".join(stream_all(decode, ids)) == DECODE(list(ids))
+    return total
+
+
+def test_on_text_gets_the_text_of_the_generation(llama: HuggingFaceGenerator) -> None:
+    pieces: list[str] = []
+    found = llama.generate(prompt_of(range(20, 50), 40), on_text=pieces.append)
+    assert "".join(pieces) == found.text == llama.tokenizer.decode(found.token_ids)
+    assert all(pieces)
+    assert found.prefill_s > 0
+    assert found.decode_s > 0
+
+
+# ---- loading -------------------------------------------------------------------------------------
+
+
+def test_a_directory_is_loaded_through_the_one_door(directory_of: Callable[[str], Path]) -> None:
+    generator = load_generator(str(directory_of("qwen2")))
+    assert isinstance(generator, Generator)
+    assert generator.name == directory_of("qwen2").name
+    assert generator.context_window == 256
+    assert generator.template == "qa"
+
+
+def test_half_precision_answers(directory_of: Callable[[str], Path]) -> None:
+    generator = load_huggingface(directory_of("llama"), dtype="bfloat16")
+    generator.generate(prompt_of(range(20, 50)))
+    assert generator.kv_bytes_per_token == 2 * 2 * 2 * 8 * 2
+
+
+def copied(directory_of: Callable[[str], Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(directory_of("llama"), tmp_path / "model"))
+
+
+def test_no_directory_no_config_no_weights(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="not a directory"):
+        load_huggingface(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match="bundled"):
+        load_generator("some/hub-name")
+    with pytest.raises(ModelError, match=r"config\.json"):
+        load_huggingface(tmp_path)
+    folder = copied(directory_of, tmp_path)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="no weights"):
+        load_huggingface(folder)
+
+
+def test_pickled_weights_are_refused_and_never_opened(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(directory_of, tmp_path)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"pickle \(pytorch_model\.bin\).*save_pretrained"):
+        load_huggingface(folder)
+
+
+def test_truncated_incomplete_and_foreign_weights_are_one_line_errors(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(directory_of, tmp_path)
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError) as caught:
+        load_huggingface(folder)
+    assert "\n" not in str(caught.value)
+
+    from safetensors.torch import load_file, save_file
+
+    weights.write_bytes(whole)
+    tensors = load_file(weights)
+    missing = "model.layers.1.mlp.up_proj.weight"
+    save_file({k: v for k, v in tensors.items() if k != missing}, weights, {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks 1 .*up_proj.*random"):
+        load_huggingface(folder)
+
+    save_file(tensors | {missing: torch.zeros(3, 3)}, weights, {"format": "pt"})
+    with pytest.raises(ModelError):
+        load_huggingface(folder)
+
+
+def test_code_in_the_directory_is_never_run(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(directory_of, tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "mine",
+        "auto_map": {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(ModelError):
+        load_huggingface(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_adapter_is_refused(directory_of: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = copied(directory_of, tmp_path)
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "../other"}')
+    with pytest.raises(ModelError, match="merge"):
+        load_huggingface(folder)
+
+
+def test_a_model_that_is_not_causal_is_refused(tmp_path: Path) -> None:
+    """BERT loads as a "causal" model, sees both ways and would answer nonsense."""
+    make_directory(tmp_path, "bert")
+    with pytest.raises(ModelError, match="no causal model"):
+        load_huggingface(tmp_path)
+
+
+def test_a_directory_without_tokenizer_says_so(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(directory_of, tmp_path)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(TokenizerError):
+        load_huggingface(folder)
+
+
+def test_wrong_options_name_the_valid_ones(directory_of: Callable[[str], Path]) -> None:
+    with pytest.raises(InputError, match=r"int4.*float32"):
+        load_huggingface(directory_of("llama"), dtype="int4")
+    with pytest.raises(InputError, match=r"abacus.*cpu"):
+        load_huggingface(directory_of("llama"), device="abacus")
+
+
+def test_without_transformers_the_message_names_the_extra(
+    directory_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "transformers.utils.logging", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'ragctx\[hf\]'"):
+        load_huggingface(directory_of("llama"))
+
+
+def test_loading_is_silent_and_leaves_the_settings_of_transformers_alone(
+    directory_of: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    from transformers.utils import logging as chatter
+
+    before = (chatter.get_verbosity(), chatter.is_progress_bar_enabled())
+    root = logging.getLogger().handlers[:]
+    generator = load_huggingface(directory_of("gpt_neox"))
+    generator.generate(prompt_of(range(20, 50)))
+    assert capfd.readouterr() == ("", "")
+    assert (chatter.get_verbosity(), chatter.is_progress_bar_enabled()) == before
+    assert logging.getLogger().handlers == root
+
+
+# ---- the context window --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attributes", "window"),
+    [
+        ({"max_position_embeddings": 2048}, 2048),
+        ({"n_positions": 1024}, 1024),
+        ({"max_position_embeddings": 131072, "rope_parameters": {"rope_type": "llama3",
+          "factor": 32.0, "original_max_position_embeddings": 8192}}, 131072),
+        ({"max_position_embeddings": 32768, "rope_scaling": {"type": "yarn",
+          "factor": 4.0, "original_max_position_embeddings": 32768}}, 131072),
+        ({"max_position_embeddings": 163840, "rope_parameters": {"rope_type": "yarn",
+          "factor": 40.0, "original_max_position_embeddings": 4096}}, 163840),
+        ({"max_position_embeddings": 131072, "rope_parameters": {
+          "full_attention": {"rope_type": "linear", "factor": 8.0},
+          "sliding_attention": {"rope_type": "default"}}}, 131072),
+    ],
+)  # fmt: skip
+def test_the_context_window_is_what_the_config_means(
+    attributes: dict[str, Any], window: int
+) -> None:
+    config = SimpleNamespace(**attributes)
+    assert window_of(config) == window
+    assert window_of(config, 100) == 100
+
+
+def test_a_config_without_a_length_asks_for_one(
+    directory_of: Callable[[str], Path],
+) -> None:
+    with pytest.raises(ModelError, match="context_window"):
+        window_of(SimpleNamespace())
+    with pytest.raises(ModelError, match="context_window is 1"):
+        window_of(SimpleNamespace(), 1)
+    with pytest.raises(ModelError, match="context_window=TOKENS"):
+        load_huggingface(directory_of("bloom"))
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+def test_rotations_that_depend_on_length_are_known(kind: str) -> None:
+    assert not rope_is_fixed(SimpleNamespace(rope_scaling={"type": kind}))
+    assert not rope_is_fixed(SimpleNamespace(rope_parameters={"full": {"rope_type": kind}}))
+    assert rope_is_fixed(SimpleNamespace(rope_parameters={"rope_type": "yarn"}))
+    assert rope_is_fixed(SimpleNamespace())
