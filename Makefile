@@ -1,0 +1,58 @@
+# The first call makes .venv (a few minutes); after that it costs nothing. PYTHON=python3.12 picks another Python.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
+DEMO_INDEX := indexes/demo
+DEMO_QUESTION ?= How often must the inlet filter be cleaned?
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test test-slow check format train bench wheel clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(INSTALLED)  ## Make the environment in .venv
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "ragctx needs Python 3.10 or newer: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing ragctx and its tools into $(VENV) (a few minutes the first time)"
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: env  ## Ask the sample PDFs a question
+	$(BIN)/ragctx ingest examples/samples/*.pdf --index $(DEMO_INDEX)
+	$(BIN)/ragctx ask --index $(DEMO_INDEX) "$(DEMO_QUESTION)"
+
+test: env  ## Run the tests (all but the slow ones) and the examples in docstrings
+	$(BIN)/python -m pytest
+
+test-slow: env  ## Run the slow tests
+	$(BIN)/python -m pytest -m slow --timeout 1200
+
+check: env  ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: env  ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train: env  ## Make the bundled reader's weights again (hours; needs ../shared/data)
+	$(BIN)/python -m training
+
+bench: env  ## Measure ingesting and asking; the last line of each is JSON
+	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.ask
+
+wheel: env  ## Build the wheel and the source archive into dist/
+	$(BIN)/python -m build --no-isolation
+
+clean:  ## Remove what was built and cached, but neither .venv nor your indexes
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(DEMO_INDEX)
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,6 @@
+"""`python -m ragctx` is `ragctx`."""
+
+from ragctx.cli import main
+
+if __name__ == "__main__":
+    main()
