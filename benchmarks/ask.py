@@ -16,7 +16,7 @@ from benchmarks.common import result, spread, table
 from ragctx.embedding import load_embedder
 from ragctx.generator import load_generator
 from ragctx.index import Index
-from ragctx.ingest import ingest
+from ragctx.ingestion import ingest
 from ragctx.pipeline import ask
 
 SAMPLES = Path(__file__).parents[1] / "examples" / "samples"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ragctx.errors import RagctxError
     from ragctx.generator import load_generator
-    from ragctx.ingest import ingest
+    from ragctx.ingestion import ingest
     from ragctx.pipeline import ask, assemble
     from ragctx.records import Answer, Document, Hit, Prompt
     from ragctx.retrieval import search
@@ -47,7 +47,7 @@ _HOME = {
     "RagctxError": "ragctx.errors",
     "ask": "ragctx.pipeline",
     "assemble": "ragctx.pipeline",
-    "ingest": "ragctx.ingest",
+    "ingest": "ragctx.ingestion",
     "load_generator": "ragctx.generator",
     "load_tokenizer": "ragctx.tokens",
     "search": "ragctx.retrieval",

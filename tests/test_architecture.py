@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("budget", "merging", "placement"),
     ("template", "prompt", "generator"),  # generator/ is one room of several modules
     ("citation_labels", "citation_support", "citations"),
-    ("ingest", "pipeline"),
+    ("ingestion", "cached_index", "pipeline"),
     ("evaluation",),
     ("views", "cli", "__main__"),
 )
