@@ -1,0 +1,384 @@
+"""Document to chunks: exact offsets, exact token counts, breaks where a reader would make them.
+
+The text is encoded once to know where its tokens lie, cut into sentences (and those that are too
+long into pieces), and the pieces are grouped so that the sum of two costs is smallest: chunks that
+are far from full, and breaks at bad places. Every chunk is then counted on its own, because a
+tokenizer may read a text otherwise when its surroundings are gone.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ragctx.errors import InputError
+from ragctx.records import Chunk, Document
+from ragctx.sentences import Sentence, split_sentences
+from ragctx.tokens import Tokenizer
+
+CHARACTERS_PER_TOKEN = 16
+"""No chunk has more than `max_tokens` times this many characters. Some tokenizers make one unknown
+token of a word of 10,000 characters: short for the embedder, ruinous for the prompt."""
+
+_BREAK_COSTS = {
+    "heading": 0.0,  # just before a heading
+    "paragraph": 0.1,
+    "line": 0.15,
+    "sentence": 0.3,
+    "wrapped line": 0.6,
+    "clause": 0.7,
+    "word": 1.0,
+    "character": 2.0,
+}
+"""What a break costs. A chunk that is half full costs 0.25, an almost empty one 1."""
+_ORPHAN_COST = 0.8  # a break between a heading (or "as follows:") and what it announces
+_BLOCK = 20_000  # characters encoded at a time
+
+Span = tuple[int, int]
+
+
+def chunk_document(
+    document: Document, tokenizer: Tokenizer, *, max_tokens: int = 180, overlap_tokens: int = 0
+) -> list[Chunk]:
+    r"""Cut a document into chunks, in order, that hold every character that is not whitespace.
+
+    Args:
+        document: what `read_pdf` gave; chunks may cross its pages.
+        tokenizer: the embedder's: it says how long a chunk is.
+        max_tokens: no chunk has more tokens, special tokens not counted. Keep it at or below the
+            embedder's `max_seq_length` minus the special tokens it adds.
+        overlap_tokens: repeat up to this many tokens of whole sentences from the chunk before,
+            where a chunk begins with a sentence; at most half of `max_tokens`.
+
+    Raises:
+        InputError: a limit is out of range, or too small for a single character.
+
+    >>> from ragctx.records import Page
+    >>> from ragctx.tokens import load_tokenizer
+    >>> pages = (Page(1, "i", "Cats sleep a lot. They"), Page(2, "1", "hunt at night."))
+    >>> chunks = chunk_document(Document("d1", "a.pdf", pages), load_tokenizer(), max_tokens=8)
+    >>> [(c.id, c.text, c.token_count, c.first_page, c.last_page) for c in chunks]
+    [('d1:0-17', 'Cats sleep a lot.', 5, 1, 1), ('d1:18-37', 'They\nhunt at night.', 5, 1, 2)]
+    """
+    _check_limits(max_tokens, overlap_tokens)
+    text = document.text
+    ruler = _Ruler(text, tokenizer)
+    units = _units(text, ruler, max_tokens - overlap_tokens)
+    sizes = [(unit.first_token, unit.last_token, unit.start, unit.end) for unit in units]
+    cuts = plan_cuts(sizes, _costs(text, units), max_tokens - overlap_tokens)
+    spans: list[tuple[Span, int]] = []
+    for first, last in pairwise(cuts):
+        boundaries = [unit.start for unit in units[first + 1 : last]]
+        whole = (units[first].start, units[last - 1].end)
+        spans += _fit(text, whole, boundaries, tokenizer, max_tokens)
+    if overlap_tokens:
+        starts = [unit.start for unit in units if unit.begins_sentence]
+        spans = _overlap(text, spans, starts, ruler, tokenizer, max_tokens, overlap_tokens)
+    return [_chunk(document, span, count) for span, count in spans]
+
+
+def plan_cuts(
+    sizes: Sequence[tuple[int, int, int, int]], costs: Sequence[float], limit: int
+) -> list[int]:
+    """The cheapest grouping of units into chunks: indices [0, …, n] between which chunks lie.
+
+    A chunk of units i…j-1 costs `costs[j-1]`, for the break after it, and (1 - fill)², where fill
+    is its share of `limit`. Exact dynamic programming, the idea of Knuth and Plass (1981) for
+    breaking paragraphs into lines. A unit above the limit stands alone.
+
+    Args:
+        sizes: per unit the index of its first token, of the token after its last, and the same for
+            its characters.
+        costs: what a break after each unit costs.
+        limit: tokens a chunk may have.
+    """
+    best, previous = [0.0], [0]
+    for j in range(1, len(sizes) + 1):
+        _, token_end, _, end = sizes[j - 1]
+        cheapest, chosen = math.inf, j - 1
+        for i in range(j - 1, -1, -1):  # the one hot loop: nothing is called in it
+            token_start, _, start, _ = sizes[i]
+            fill = (token_end - token_start) / limit
+            if end - start > (token_end - token_start) * CHARACTERS_PER_TOKEN:
+                fill = -(-(end - start) // CHARACTERS_PER_TOKEN) / limit
+            if fill > 1:
+                if i < j - 1:
+                    break
+                fill = 1.0
+            cost = best[i] + (1 - fill) * (1 - fill)
+            if cost <= cheapest:  # of equal ones the longer chunk
+                cheapest, chosen = cost, i
+        best.append(cheapest + costs[j - 1])
+        previous.append(chosen)
+    cuts = [len(sizes)]
+    while cuts[-1] > 0:
+        cuts.append(previous[cuts[-1]])
+    return cuts[::-1]
+
+
+def _limited_size(tokens: int, characters: int) -> int:
+    """Tokens, or more where they are unusually long (see CHARACTERS_PER_TOKEN)."""
+    return max(tokens, -(-characters // CHARACTERS_PER_TOKEN))
+
+
+def _check_limits(max_tokens: int, overlap_tokens: int) -> None:
+    if max_tokens < 1:
+        raise InputError(f"max_tokens is {max_tokens}. Give at least 1; 180 is the default.")
+    if not 0 <= overlap_tokens <= max_tokens // 2:
+        raise InputError(
+            f"overlap_tokens is {overlap_tokens}. Give 0 to {max_tokens // 2}, half of "
+            f"max_tokens ({max_tokens})."
+        )
+
+
+def _chunk(document: Document, span: Span, token_count: int) -> Chunk:
+    start, end = span
+    return Chunk(
+        id=f"{document.id}:{start}-{end}",
+        document_id=document.id,
+        start=start,
+        end=end,
+        first_page=document.page_of(start).number,
+        last_page=document.page_of(end - 1).number,
+        text=document.text[start:end],
+        token_count=token_count,
+    )
+
+
+# ---- Where the tokens are --------------------------------------------------------------------
+
+
+class _Ruler:
+    """Where each token of a text ends, from encoding it once, block by block.
+
+    What it says of a span is exact when the tokenizer treats words alike wherever they stand, and
+    off by a token or so otherwise.
+    """
+
+    def __init__(self, text: str, tokenizer: Tokenizer) -> None:
+        lasts: list[int] = []  # offset of each token's last character
+        for start, end in _blocks(text):
+            offsets = tokenizer.encode_with_offsets(text[start:end]).offsets
+            lasts += [start + max(token_end - 1, 0) for _, token_end in offsets]
+        self._lasts = sorted(lasts)
+
+    def index(self, offset: int) -> int:
+        """How many tokens end before `offset`."""
+        return bisect_left(self._lasts, offset)
+
+    def size(self, start: int, end: int) -> int:
+        """What `text[start:end]` takes of a chunk's limit."""
+        return _limited_size(self.index(end) - self.index(start), end - start)
+
+    def furthest(self, start: int, limit: int) -> int:
+        """The largest end for which `size(start, end) <= limit`, on a token's end."""
+        last = self.index(start) + limit - 1
+        by_tokens = self._lasts[last] + 1 if last < len(self._lasts) else math.inf
+        return int(min(by_tokens, start + limit * CHARACTERS_PER_TOKEN))
+
+
+def _blocks(text: str) -> Iterator[Span]:
+    """Spans of about `_BLOCK` characters, cut at line ends or spaces where there are any."""
+    start = 0
+    while start < len(text):
+        end = min(start + _BLOCK, len(text))
+        if end < len(text):
+            half = start + _BLOCK // 2
+            end = max(text.rfind("\n", half, end), text.rfind(" ", end - 200, end), start) or end
+            end = end if end > start else start + _BLOCK
+        yield start, end
+        start = end
+
+
+# ---- Units: what a chunk is made of ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A sentence, a line, or a piece of one too long for a chunk."""
+
+    start: int
+    end: int
+    first_token: int
+    last_token: int  # one past
+    after: str  # a key of _BREAK_COSTS
+    begins_sentence: bool
+
+
+def _units(text: str, ruler: _Ruler, limit: int) -> list[_Unit]:
+    units: list[_Unit] = []
+    for sentence in split_sentences(text):
+        begins = True
+        for start, end, after in _pieces(text, sentence, ruler, limit):
+            tokens = ruler.index(start), ruler.index(end)
+            units.append(_Unit(start, end, *tokens, after, begins))
+            begins = False
+    return _merge_tiny(units, limit // 16)
+
+
+def _pieces(
+    text: str, sentence: Sentence, ruler: _Ruler, limit: int
+) -> Iterator[tuple[int, int, str]]:
+    """(start, end, kind of break after) of the pieces of a sentence: one, if it is not too long."""
+    start = sentence.start
+    while sentence.end - start > 1 and ruler.size(start, sentence.end) > limit:
+        furthest = min(ruler.furthest(start, limit), sentence.end - 1)
+        cut, after = _last_break(text, start, max(furthest, start + 1))
+        yield start, _trim_end(text, start, cut), after
+        start = _skip_space(text, cut)
+    yield start, sentence.end, sentence.after
+
+
+_WRAP = re.compile(r"\s*\n")
+_CLAUSE = re.compile(r"[,;:)\]—–]+(?=\s)|[，、；：]")
+_SPACE = re.compile(r"\s+")
+
+
+def _last_break(text: str, start: int, furthest: int) -> tuple[int, str]:
+    """The best place to end a piece, in the latter half of `text[start:furthest]`, and its kind."""
+    half = start + (furthest - start + 1) // 2
+    for kind, pattern in (("wrapped line", _WRAP), ("clause", _CLAUSE), ("word", _SPACE)):
+        ends = [
+            match.end() if kind == "clause" else match.start()
+            for match in pattern.finditer(text, max(half, start + 1), furthest + 1)
+        ]
+        ends = [end for end in ends if end <= furthest]
+        if ends:
+            return ends[-1], kind
+    return _between_characters(text, start, furthest), "character"
+
+
+def _between_characters(text: str, start: int, furthest: int) -> int:
+    """The last offset up to `furthest` that parts no letter from its accents."""
+    for cut in range(furthest, max(start, furthest - 32), -1):
+        if not (_clings(text[cut]) or text[cut - 1] == "\u200d"):
+            return cut
+    return furthest
+
+
+def _clings(character: str) -> bool:
+    """Whether it belongs to the character before: marks, joiners, variation selectors."""
+    return character == "\u200d" or unicodedata.category(character) in ("Mn", "Me", "Mc")
+
+
+def _merge_tiny(units: list[_Unit], tokens: int) -> list[_Unit]:
+    """Join neighbouring units of a few words, so that planning stays linear.
+
+    A heading is not joined to the paragraph before it.
+    """
+    merged: list[_Unit] = []
+    for unit in units:
+        last = merged[-1] if merged else unit
+        joined = _limited_size(unit.last_token - last.first_token, unit.end - last.start)
+        before_heading = last.after == "paragraph" and unit.after == "line"
+        if merged and joined <= tokens and not before_heading:
+            merged[-1] = _Unit(
+                last.start, unit.end, last.first_token, unit.last_token, unit.after,
+                last.begins_sentence,
+            )  # fmt: skip
+        else:
+            merged.append(unit)
+    return merged
+
+
+# ---- What a break costs ----------------------------------------------------------------------
+
+
+def _costs(text: str, units: list[_Unit]) -> list[float]:
+    """The cost of a break after each unit. Headings stay with what follows."""
+    headings = [_is_heading(text, unit) for unit in units]
+    costs = []
+    for i, unit in enumerate(units):
+        heading_follows = i + 1 < len(units) and headings[i + 1]
+        if (headings[i] and not heading_follows) or text[unit.end - 1] in ":：":
+            costs.append(_ORPHAN_COST)
+        elif heading_follows and not headings[i] and unit.after in ("paragraph", "line"):
+            costs.append(_BREAK_COSTS["heading"])
+        else:
+            costs.append(_BREAK_COSTS[unit.after])
+    return costs
+
+
+def _is_heading(text: str, unit: _Unit) -> bool:
+    """A short line of its own that begins like a title and has no full stop."""
+    line = text[unit.start : unit.end]
+    if unit.after not in ("line", "paragraph") or len(line) > 100 or line[-1] in ".!?。,;，、":
+        return False
+    words = line.split()
+    numbers = sum(not any(map(str.isalpha, word)) for word in words)
+    letter = next((character for character in line if character.isalpha()), "")
+    return bool(letter) and not letter.islower() and len(words) <= 12 and numbers <= 1
+
+
+# ---- Exactness -------------------------------------------------------------------------------
+
+
+def _fit(
+    text: str, span: Span, boundaries: list[int], tokenizer: Tokenizer, max_tokens: int
+) -> list[tuple[Span, int]]:
+    """The span with its exact token count; in two or more parts if that is above the limit."""
+    start, end = span
+    count = tokenizer.count(text[start:end])
+    if count <= max_tokens:
+        return [(span, count)]
+    middle = (start + end) // 2
+    if boundaries:
+        cut = min(boundaries, key=lambda boundary: abs(boundary - middle))
+    elif end - start > 1:
+        cut, _ = _last_break(text, start, max(middle, start + 1))
+    else:
+        raise InputError(
+            f"max_tokens is {max_tokens}, but the character {text[start]!r} alone takes {count} "
+            f"tokens. Give at least {count}."
+        )
+    left = (start, _trim_end(text, start, cut))
+    right = (_skip_space(text, cut), end)
+    before = [boundary for boundary in boundaries if boundary < cut]
+    after = [boundary for boundary in boundaries if boundary > cut]
+    return [
+        *_fit(text, left, before, tokenizer, max_tokens),
+        *_fit(text, right, after, tokenizer, max_tokens),
+    ]
+
+
+def _overlap(
+    text: str,
+    spans: list[tuple[Span, int]],
+    sentence_starts: list[int],
+    ruler: _Ruler,
+    tokenizer: Tokenizer,
+    max_tokens: int,
+    overlap_tokens: int,
+) -> list[tuple[Span, int]]:
+    """Begin each chunk with whole sentences of the one before, as many as the limits allow."""
+    extended = spans[:1]
+    for ((before, _), _), ((start, end), count) in pairwise(spans):
+        here = bisect_left(sentence_starts, start)
+        first = bisect_left(sentence_starts, before + 1)
+        whole = here < len(sentence_starts) and sentence_starts[here] == start
+        chosen = ((start, end), count)
+        for earlier in sentence_starts[first:here] if whole else ():
+            if ruler.size(earlier, start) <= overlap_tokens:
+                longer = tokenizer.count(text[earlier:end])
+                if longer <= max_tokens:
+                    chosen = ((earlier, end), longer)
+                    break
+        extended.append(chosen)
+    return extended
+
+
+def _trim_end(text: str, start: int, end: int) -> int:
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return end
+
+
+def _skip_space(text: str, start: int) -> int:
+    while start < len(text) and text[start].isspace():
+        start += 1
+    return start

