@@ -36,7 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("chunking", "store", "index", "retrieval"),
     ("budget", "merging", "placement"),
     ("template", "prompt", "generator"),  # generator/ is one room of several modules
-    ("citation_labels", "citation_support", "citations"),
+    ("citation_labels", "citation_support", "abstention", "citations"),
     ("ingestion", "cached_index", "pipeline"),
     ("evaluation",),
     ("views", "cli", "__main__"),
