@@ -244,13 +244,19 @@ class Generation:
 
 
 CitationStatus = Literal["verified", "unverified", "unknown_label"]
-"""`verified`: the quote stands in the text of the cited pages. `unverified`: the passage is real,
-but nothing in it was found that says this. `unknown_label`: no such passage in the prompt."""
+"""`verified`: the quote stands in the text of the cited pages and says what is cited. `unverified`:
+the passage is real, but nothing in it was found that says this, or it no longer is the document's
+text. `unknown_label`: no such passage in the prompt. Of a hit from somebody else's retriever there
+is no document: there `verified` means that the quote stands in the passage as it was given, and the
+page numbers are only what the retriever said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Where a statement comes from. `quote == document.text[start:end]` when verified."""
+    """Where a statement comes from. `quote == document.text[start:end]` when verified.
+
+    Of an unverified citation, the quote is only the nearest sentence of the passage, if any.
+    """
 
     label: str
     document: str
@@ -262,6 +268,9 @@ class Citation:
     quote: str
     status: CitationStatus
     page_labels: tuple[str, ...] = ()  # what those pages call themselves
+    answer_start: int = -1  # the words that say it, within start…end; -1 when nothing says it
+    answer_end: int = -1
+    statement: str = ""  # the part of the answer that is cited; "" for a copied answer
 
 
 @dataclass(frozen=True, slots=True)

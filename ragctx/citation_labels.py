@@ -1,0 +1,159 @@
+"""Labels such as [1] or [2-4] in an answer, and the statement each of them stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ragctx.sentences import sentence_spans
+
+_SPACE = r"[ \t\u00a0]{0,3}"
+_NOUN = r"(?:passages?|sources?|documents?|docs?|references?|refs?)\.?"
+_NUMBER = rf"(?:{_NOUN}{_SPACE})?\#?\d{{1,3}}(?!\d)"
+_LIST = rf"{_NUMBER}(?:{_SPACE}(?:,|;|&|/|-|–|—|and|to){_SPACE}{_NUMBER}){{0,50}}"
+_LABEL = re.compile(
+    rf"[\[【]{_SPACE}\^?(?P<inside>{_LIST}){_SPACE}(?:†[^\]】\n]{{0,80}})?[\]】]"
+    rf"(?:{_SPACE}\([^()\n]{{1,200}}, pp?\. ?[^()\n]{{1,20}}\))?"  # as our prompts show passages
+    rf"|\(?\bpassages?[ \u00a0](?P<bare>{_LIST})\)?",
+    re.IGNORECASE,
+)
+_PART = re.compile(r"(?P<range>[-–—]|to)?[^\d–—-]*?(?P<number>\d+)", re.IGNORECASE)
+_WIDEST_RANGE = 50  # labels; [1-999] is no citation of 999 passages
+
+
+@dataclass(frozen=True, slots=True)
+class CitedStatement:
+    """Labels that stand together in an answer, and what they are cited for.
+
+    `statements` holds one text, or several where the labels stand apart ("Sources: [1]"): then
+    each label is right if one of them comes from its passage.
+    """
+
+    labels: tuple[str, ...]
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    start: int
+    end: int
+    labels: tuple[str, ...]
+
+
+def cited_statements(answer: str, says_something: Callable[[str], bool]) -> list[CitedStatement]:
+    """What each group of labels is cited for, in the order of the answer.
+
+    A label stands for the sentence before it or around it; of several in one sentence each stands
+    for the words since the one before, and the last also for what follows it. Labels that open a
+    sentence or a clause stand for what follows. `says_something` tells whether a text has any
+    content to check ("According to" has none).
+
+    >>> found = cited_statements("It is tin [1], melting at 232 °C [2, 3].", lambda text: True)
+    >>> [(c.labels, c.statements) for c in found]
+    [(('1',), ('It is tin',)), (('2', '3'), ('melting at 232 °C',))]
+    """
+    groups = _groups(answer)
+    bare = without_labels(answer)
+    sentences = sentence_spans(bare)
+    by_sentence: dict[tuple[int, int], list[_Group]] = {}
+    for group in groups:
+        by_sentence.setdefault(_sentence_of(group, bare, sentences), []).append(group)
+    texts = {span: _tidy(bare[span[0] : span[1]]) for span in sentences}
+    telling = {span: text for span, text in texts.items() if says_something(text)}
+    uncited = tuple(text for span, text in telling.items() if span not in by_sentence)
+    elsewhere = uncited or tuple(telling.values())
+    found = []
+    for span, together in by_sentence.items():
+        for group, text in _share(bare, span, together, says_something):
+            statements = (text,) if says_something(text) or not elsewhere else elsewhere
+            found.append(CitedStatement(group.labels, statements))
+    return found
+
+
+def without_labels(answer: str) -> str:
+    """The answer with its labels, and what joins them, as spaces: no other character moves.
+
+    >>> without_labels("Tin [1].")
+    'Tin    .'
+    """
+    pieces, at = [], 0
+    for group in _groups(answer):
+        pieces += [answer[at : group.start], " " * (group.end - group.start)]
+        at = group.end
+    return "".join(pieces) + answer[at:]
+
+
+def _groups(answer: str) -> list[_Group]:
+    """Every label with its numbers; labels with nothing but commas between them are one group."""
+    groups: list[_Group] = []
+    for match in _LABEL.finditer(answer):
+        labels = _numbers(match["inside"] or match["bare"])
+        last = groups[-1] if groups else None
+        between = answer[last.end : match.start()] if last else ""
+        if last and "\n" not in between and between.strip(" \t,;&") in ("", "and"):
+            groups[-1] = _Group(last.start, match.end(), (*last.labels, *labels))
+        else:
+            groups.append(_Group(match.start(), match.end(), labels))
+    return [_Group(g.start, g.end, tuple(dict.fromkeys(g.labels))) for g in groups]
+
+
+def _numbers(listing: str) -> tuple[str, ...]:
+    """The labels a listing names, ranges written out.
+
+    >>> _numbers("1, 3–5 and Passage 7")
+    ('1', '3', '4', '5', '7')
+    """
+    numbers: list[int] = []
+    for part in _PART.finditer(listing):
+        number = int(part["number"])
+        if part["range"] and numbers and 0 < number - numbers[-1] <= _WIDEST_RANGE:
+            numbers.extend(range(numbers[-1] + 1, number))
+        numbers.append(number)
+    return tuple(str(number) for number in numbers)
+
+
+def _sentence_of(group: _Group, bare: str, sentences: list[tuple[int, int]]) -> tuple[int, int]:
+    """The sentence a group belongs to; (0, 0) if the answer is nothing but labels."""
+    line_start = bare.rfind("\n", 0, group.start) + 1
+    line_end = bare.find("\n", group.end)
+    following = bare[group.end : line_end if line_end >= 0 else len(bare)]
+    if _is_wordless(bare[line_start : group.start]) and not _is_wordless(following):
+        anchors = [a for a, b in sentences if b > group.end][:1]
+    else:
+        anchors = [b - 1 for a, b in sentences if a < group.start][-1:]
+        if anchors and anchors[0] > group.start:
+            anchors = [group.start]
+    anchors = anchors or [a for a, _ in sentences[:1]]
+    return next(((a, b) for a, b in sentences if anchors and a <= anchors[0] < b), (0, 0))
+
+
+def _is_wordless(text: str) -> bool:
+    """True if there is nothing but punctuation or a list marker such as "2."."""
+    words = re.sub(r"[\W_]+", "", text)
+    return not words or (words.isdecimal() and re.search(r"\d[.)]", text) is not None)
+
+
+def _share(
+    bare: str,
+    sentence: tuple[int, int],
+    groups: list[_Group],
+    says_something: Callable[[str], bool],
+) -> list[tuple[_Group, str]]:
+    """Give each group of one sentence its part of the sentence."""
+    start, end = sentence
+    after = [*(group.start for group in groups[1:]), end]
+    before = [start, *(group.end for group in groups[:-1])]
+    if len(groups) == 1:
+        return [(groups[0], _tidy(bare[start:end]))]
+    if not says_something(bare[start : groups[0].start]):  # labels stand before what they are for
+        pieces = [(group.end, stop) for group, stop in zip(groups, after, strict=True)]
+    else:
+        pieces = [(begin, group.start) for begin, group in zip(before, groups, strict=True)]
+        pieces[-1] = (before[-1], end)
+    return [(g, _tidy(bare[a:b])) for g, (a, b) in zip(groups, pieces, strict=True)]
+
+
+def _tidy(text: str) -> str:
+    """One line, no punctuation or space left over at its ends."""
+    return re.sub(r"\s+", " ", text).strip(" ,;:.")

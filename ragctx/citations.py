@@ -1,0 +1,235 @@
+"""Where an answer comes from: labels and copied spans resolved, every quote checked.
+
+A citation is `verified` only if its quote is, character for character, what the document's text
+holds on the cited pages, and says what the answer states (see `citation_support` for that rule).
+Page numbers come from the document's page table, for the quote itself, not for the whole passage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+from ragctx.abstention import is_abstention as is_abstention  # callers of cite ask both
+from ragctx.citation_labels import CitedStatement, cited_statements
+from ragctx.citation_support import (
+    ReadText,
+    Support,
+    find_support,
+    find_verbatim,
+    nearest_sentence,
+    says_something,
+)
+from ragctx.records import Citation, CopiedSpan, Document, Generation, Hit, Prompt
+from ragctx.sentences import sentence_around, sentence_spans
+
+QUOTE_CHARACTERS = 400
+"""A quote is the sentences around what is cited, cut to about this many characters."""
+
+GetDocument = Callable[[str], Document | None]
+
+
+def cite(generation: Generation, prompt: Prompt, get_document: GetDocument) -> tuple[Citation, ...]:
+    """Say where the answer comes from, in the order of the answer; nothing for an abstention.
+
+    Three cases. A generator that copied says where from: the spans are cited. Otherwise the labels
+    in the text ([1], [2-4], [Passage 2], 【1】) are resolved, and what each stands for is looked up
+    in its passage. A text without any label is cited where its sentences stand word for word in
+    a passage, and else not at all.
+
+    `get_document` gives the document of an id, or None where there is none (hits from somebody
+    else's retriever; see `CitationStatus` for what is then promised).
+    """
+    if generation.finish_reason == "abstain":
+        return ()
+    sources = _Sources(prompt, cache(get_document), cache(ReadText))
+    if generation.spans:  # "unknown" may be what the document says
+        found = [sources.cite_copy(span) for span in generation.spans]
+    elif is_abstention(generation.text):
+        return ()
+    elif cited := cited_statements(generation.text, says_something):
+        found = [citation for group in cited for citation in sources.cite_labels(group)]
+    else:
+        found = list(sources.cite_unlabelled(generation.text))
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """The prompt's passages, and the documents they come from."""
+
+    prompt: Prompt
+    get_document: GetDocument
+    read: Callable[[str], ReadText]
+
+    def cite_copy(self, span: CopiedSpan) -> Citation:
+        """Cite the place an answer was copied from."""
+        if not 0 <= span.passage < len(self.prompt.passages):
+            return _unknown(str(span.passage + 1))
+        segment = self.prompt.passages[span.passage]
+        hit = _hit_of(segment.hit)
+        if not 0 <= span.start < span.end <= len(hit.chunk.text):
+            return _unsupported(segment.label, hit, self.get_document(hit.chunk.document_id))
+        return self._supported(segment.label, hit, span.start, span.end)
+
+    def cite_labels(self, cited: CitedStatement) -> Iterator[Citation]:
+        """Cite each label's passage for the statement it stands for."""
+        by_label = {segment.label: segment for segment in self.prompt.passages}
+        for label in cited.labels:
+            if label not in by_label:
+                yield replace(_unknown(label), statement=cited.statements[0])
+                continue
+            hit = _hit_of(by_label[label].hit)
+            yield self._cite_statement(label, hit, cited.statements)
+
+    def cite_unlabelled(self, answer: str) -> Iterator[Citation]:
+        """Cite each sentence of the answer where it stands word for word, if it does."""
+        question = self.read(self.prompt.question)
+        passages = [(s.label, _hit_of(s.hit)) for s in self.prompt.passages]
+        texts = [self.read(hit.chunk.text) for _, hit in passages]
+        for start, end in sentence_spans(answer):
+            statement = ReadText(answer[start:end])
+            places = [find_verbatim(statement, text, question) for text in texts]
+            best = _most_shared(places)
+            if best is not None:
+                label, hit = passages[best[0]]
+                found = self._supported(label, hit, best[1].start, best[1].end)
+                yield replace(found, statement=statement.text)
+
+    def _cite_statement(self, label: str, hit: Hit, statements: tuple[str, ...]) -> Citation:
+        """Cite a passage for the first of `statements` that it supports."""
+        passage, question = self.read(hit.chunk.text), self.read(self.prompt.question)
+        for statement in statements:
+            support = find_support(statement, passage, question)
+            if support:
+                found = self._supported(label, hit, support.start, support.end)
+                return replace(found, statement=statement)
+        document = self.get_document(hit.chunk.document_id)
+        near = nearest_sentence(statements[0], passage)
+        found = _unsupported(label, hit, document, near)
+        return replace(found, statement=statements[0])
+
+    def _supported(self, label: str, hit: Hit, start: int, end: int) -> Citation:
+        """Cite characters `start` to `end` of a passage, with the sentences around them."""
+        chunk = hit.chunk
+        document = self.get_document(chunk.document_id)
+        if document is not None and document.text[chunk.start : chunk.end] != chunk.text:
+            found = _at(label, hit, None, chunk.text, chunk.start, start, end)
+            return replace(found, status="unverified")
+        if document is None:
+            return _at(label, hit, None, chunk.text, chunk.start, start, end)
+        return _at(label, hit, document, document.text, 0, chunk.start + start, chunk.start + end)
+
+
+def _hit_of(hit: Hit | None) -> Hit:
+    return hit or Hit.from_text(0, 0.0, "")
+
+
+def _most_shared(places: list[Support | None]) -> tuple[int, Support] | None:
+    """The place whose sentence shares most with the question, and its index; first of equals."""
+    found = [(i, place) for i, place in enumerate(places) if place is not None]
+    return max(found, key=lambda item: item[1].shared, default=None)
+
+
+# ---- citations of each status --------------------------------------------------------------------
+
+
+def _unknown(label: str) -> Citation:
+    return Citation(label, "", "", 0, 0, 0, 0, "", "unknown_label")
+
+
+def _unsupported(
+    label: str, hit: Hit, document: Document | None, near: tuple[int, int] | None = None
+) -> Citation:
+    """An unverified citation, with the nearest sentence of the passage if there is one."""
+    chunk = hit.chunk
+    if document is not None and document.text[chunk.start : chunk.end] != chunk.text:
+        document = None
+    if near is None:
+        found = _at(label, hit, document, chunk.text, chunk.start, 0, 0)
+    else:
+        found = _at(label, hit, document, chunk.text, chunk.start, *near)
+    return replace(found, status="unverified", answer_start=-1, answer_end=-1)
+
+
+def _at(
+    label: str,
+    hit: Hit,
+    document: Document | None,
+    text: str,
+    origin: int,
+    start: int,
+    end: int,
+) -> Citation:
+    """Cite `text[start:end]` and what is around it, `text` beginning at `origin` in the document.
+
+    Without a document the pages stay what the hit says.
+    """
+    begin, stop = quote_span(text, start, end) if start < end else (start, end)
+    found = Citation(
+        label,
+        hit.document,
+        hit.path,
+        hit.chunk.first_page,
+        hit.chunk.last_page,
+        origin + begin,
+        origin + stop,
+        text[begin:stop],
+        "verified",
+        answer_start=origin + start,
+        answer_end=origin + end,
+    )
+    return _with_pages(found, document) if document is not None else found
+
+
+def _with_pages(citation: Citation, document: Document) -> Citation:
+    """The pages that the quote touches, and what they call themselves."""
+    first = document.page_of(citation.start).number
+    last = document.page_of(max(citation.start, citation.end - 1)).number
+    labels = tuple(page.label for page in document.pages if first <= page.number <= last)
+    return replace(citation, first_page=first, last_page=last, page_labels=labels)
+
+
+def quote_span(text: str, start: int, end: int, limit: int = QUOTE_CHARACTERS) -> tuple[int, int]:
+    """The sentences around `text[start:end]`, at most `limit` characters, always with all of it.
+
+    Where the sentences are longer, words are kept whole on both sides of the span.
+
+    >>> text = "It rained. The dog slept all day. We left."
+    >>> text[slice(*quote_span(text, 15, 18))], text[slice(*quote_span(text, 15, 18, limit=14))]
+    ('The dog slept all day.', 'The dog slept')
+    """
+    while start < end - 1 and text[start].isspace():
+        start += 1
+    while end > start + 1 and text[end - 1].isspace():
+        end -= 1
+    # Only the neighbourhood is split into sentences: the text may be a whole manual.
+    low, high = max(0, start - limit), min(len(text), end + limit)
+    begin, stop = sentence_around(text[low:high], start - low, end - low)
+    begin, stop = min(low + begin, start), max(low + stop, end)
+    if stop - begin <= max(limit, end - start):
+        return begin, stop
+    spare = max(0, limit - (end - start))
+    left = max(begin, start - max(spare // 2, spare - (stop - end)))
+    right = min(stop, end + spare - (start - left))
+    return _whole_word_start(text, left, start), _whole_word_end(text, end, right)
+
+
+def _whole_word_start(text: str, left: int, start: int) -> int:
+    """The first word start at or after `left`, but not after `start`."""
+    if left == 0 or text[left - 1].isspace():
+        return left
+    gap = re.compile(r"\s+").search(text, left, start)
+    return gap.end() if gap else start
+
+
+def _whole_word_end(text: str, end: int, right: int) -> int:
+    """The last word end at or before `right`, but not before `end`."""
+    if right == len(text) or text[right].isspace():
+        return end + len(text[end:right].rstrip())
+    kept = text[end:right]
+    while kept and not kept[-1].isspace():
+        kept = kept[:-1]
+    return end + len(kept.rstrip())
