@@ -31,6 +31,8 @@ MAX_RESTARTS = 8
 """How many pages of one file may kill their reader before the rest is given up."""
 SPECKS = 12
 """A page with a picture and fewer characters than this is a scan with specks, not text."""
+PLATES = 0.1
+"""Up to this share of pages may be pictures (a cover, plates) in a document that is otherwise text."""
 _WORKER = (sys.executable, "-m", "ragctx.pdf_worker")
 _XFA = "the form is XFA (made for one vendor's viewer): only its notice page could be read"
 
@@ -326,8 +328,10 @@ def _page_status(run: _Run, i: int, text: str) -> PageStatus:
 
 
 def _status(pages: Sequence[Page], *, truncated: bool) -> PdfStatus:
-    sound = [page.status in ("ok", "empty") for page in pages]
+    scans = sum(page.status == "scanned" for page in pages)
+    fine = ("ok", "empty", "scanned") if scans <= len(pages) * PLATES else ("ok", "empty")
     if not any(page.text.strip() for page in pages):
         lost = any(page.status in ("timeout", "corrupt") for page in pages)
         return "partial" if lost else "no_text"
-    return "ok" if all(sound) and not truncated else "partial"
+    sound = all(page.status in fine for page in pages)
+    return "ok" if sound and not truncated else "partial"
