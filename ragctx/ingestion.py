@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ragctx.chunking import chunk_document
 from ragctx.errors import InputError, PdfError
 from ragctx.pdf import Limits, PdfReader, read_pdf
-from ragctx.records import Document, IngestOutcome, IngestRow, PageStatus
+from ragctx.records import Chunk, Document, IngestOutcome, IngestRow, PageStatus, PdfStatus
+from ragctx.store import SourceInfo
 
 if TYPE_CHECKING:
-    from ragctx.embedding import Embedder
+    from ragctx.embedding import Embedder, Vectors
     from ragctx.index import Index, IndexWriter
 
 CHUNK_TOKENS = 180
@@ -71,6 +74,8 @@ def find_pdfs(paths: Iterable[str | Path]) -> list[Path]:
         if not matches:
             raise InputError(f"{str(path)!r} does not exist; name a PDF, a folder or a pattern")
         for match in matches:
+            if match.is_dir() and not os.access(match, os.R_OK | os.X_OK):
+                raise InputError(f"the folder {str(match)!r} cannot be read; check its permissions")
             files = _pdfs_below(match) if match.is_dir() else [match]
             found.update((file.absolute(), None) for file in files)
     if not found:
@@ -102,12 +107,13 @@ def ingest(
     progress.on_files(len(files))
     rows = []
     with index.writer() as writer:
-        run = _Run(index, writer, embedder, settings, progress)
+        sources = {source.path: source for source in index.sources()}
+        run = _Run(writer, embedder, settings, progress, sources)
         for path in files:
             rows.append(run.one(path))
             progress.on_row(rows[-1])
         if prune:
-            rows += [row for row in run.prune()]
+            rows += run.prune()
     return tuple(rows)
 
 
@@ -127,75 +133,113 @@ def _check(settings: IngestSettings, embedder: Embedder) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """One ingest run over many files."""
+    """One ingest run over many files.
 
-    index: Index
+    `sources` is what the index holds, by path, kept up to date here: nobody else writes meanwhile.
+    """
+
     writer: IndexWriter
     embedder: Embedder
     settings: IngestSettings
     progress: Progress
+    sources: dict[str, SourceInfo]
 
     def one(self, path: Path) -> IngestRow:
         """Bring one file into the index, or say in its row why not."""
         began = time.perf_counter()
         self.progress.on_file(str(path))
         try:
-            document_id = file_id(path)
-            row = self._known(path, document_id) or self._fresh(path, began)
+            _require_file(path)
+            row = self._known(path, file_id(path)) or self._fresh(path)
         except PdfError as error:
             return _failed(path, error.status, str(error), began)
         except OSError as error:
-            reason = f"cannot be read ({error.strerror or error}); check its permissions"
+            reason = f"cannot be read ({error.strerror or error}); check the path and permissions"
             return _failed(path, "unreadable", reason, began)
-        return row
+        return replace(row, seconds=time.perf_counter() - began)
 
-    def prune(self) -> Iterable[IngestRow]:
+    def prune(self) -> Iterator[IngestRow]:
         """Remove the sources whose files are gone."""
-        for source in self.index.sources():
+        for source in list(self.sources.values()):
             if not Path(source.path).exists():
                 self.writer.remove(source.path)
-                yield IngestRow(source.path, "removed", "ok", source.document_id)
+                yield IngestRow(source.path, "removed", source.status, source.document_id)
+
+    @cached_property
+    def recipe(self) -> str:
+        """How every document of this run is made."""
+        return self.settings.recipe(self.embedder)
 
     def _known(self, path: Path, document_id: str) -> IngestRow | None:
-        """The row of a file whose content is in the index already, under this recipe."""
-        recipe = self.settings.recipe(self.embedder)
-        for source in self.index.sources():
-            if (source.document_id, source.recipe) != (document_id, recipe):
-                continue
-            if source.path == str(path):
-                outcome: IngestOutcome = "unchanged"
-            elif self.writer.alias(str(path), document_id, recipe=recipe):
-                outcome = "duplicate"
-            else:
-                continue
-            return IngestRow(
-                str(path), outcome, source.status, document_id, source.pages, source.chunks
-            )
-        return None
+        """The row of a file whose content is in the index already, made by this recipe."""
+        same = {
+            source.path: source
+            for source in self.sources.values()
+            if (source.document_id, source.recipe) == (document_id, self.recipe)
+        }
+        if not same:
+            return None
+        outcome: IngestOutcome = "unchanged"
+        if str(path) not in same:
+            if not self.writer.alias(str(path), document_id, recipe=self.recipe):
+                return None
+            outcome = "duplicate"
+        source = replace(next(iter(same.values())), path=str(path))
+        self.sources[source.path] = source
+        return IngestRow(
+            source.path, outcome, source.status, document_id, source.pages, source.chunks
+        )
 
-    def _fresh(self, path: Path, began: float) -> IngestRow:
-        known = any(source.path == str(path) for source in self.index.sources())
+    def _fresh(self, path: Path) -> IngestRow:
         document = read_pdf(
-            path, password=self.settings.password, reader=self.settings.reader,
-            limits=self.settings.limits, on_page=self.progress.on_page,
+            path,
+            password=self.settings.password,
+            reader=self.settings.reader,
+            limits=self.settings.limits,
+            on_page=self.progress.on_page,
         )
         chunks = chunk_document(
-            document, self.embedder.tokenizer, max_tokens=self.settings.chunk_tokens,
+            document,
+            self.embedder.tokenizer,
+            max_tokens=self.settings.chunk_tokens,
             overlap_tokens=self.settings.overlap_tokens,
         )
         vectors = self.embedder.encode(
             [chunk.text for chunk in chunks],
             on_progress=lambda done: self.progress.on_embedded(done, len(chunks)),
         )
-        self.writer.put(
-            str(path), document, chunks, vectors, recipe=self.settings.recipe(self.embedder)
+        return self._store(path, document, chunks, vectors)
+
+    def _store(
+        self, path: Path, document: Document, chunks: Sequence[Chunk], vectors: Vectors
+    ) -> IngestRow:
+        name, pages = str(path), len(document.pages)
+        outcome: IngestOutcome = "replaced" if name in self.sources else "added"
+        self.writer.put(name, document, chunks, vectors, recipe=self.recipe)
+        self.sources[name] = SourceInfo(
+            name, document.id, self.recipe, pages, len(chunks), document.status
         )
         return IngestRow(
-            path=str(path), outcome="replaced" if known else "added", status=document.status,
-            document_id=document.id, pages=len(document.pages), chunks=len(chunks),
-            reader=document.reader, seconds=time.perf_counter() - began,
-            message=_advice(document), page_problems=page_problems(document),
+            path=name,
+            outcome=outcome,
+            status=document.status,
+            document_id=document.id,
+            pages=pages,
+            chunks=len(chunks),
+            reader=document.reader,
+            message=_advice(document),
+            page_problems=page_problems(document),
             warnings=document.warnings,
+        )
+
+
+def _require_file(path: Path) -> None:
+    """Raise PdfError for what is no file, and for names that an index cannot hold."""
+    if path.exists() and not path.is_file():
+        raise PdfError(f"{path.name} is not a file; name a PDF or a folder", status="unreadable")
+    if any("\ud800" <= character <= "\udfff" for character in str(path)):
+        raise PdfError(
+            f"the name {path.name!a} is not valid Unicode; rename the file", status="unreadable"
         )
 
 
@@ -224,10 +268,8 @@ def _advice(document: Document) -> str:
 
 
 def _failed(path: Path, status: str, message: str, began: float) -> IngestRow:
-    return IngestRow(
-        str(path), "failed", status, seconds=time.perf_counter() - began,  # type: ignore[arg-type]
-        message=message,
-    )
+    seconds = time.perf_counter() - began
+    return IngestRow(str(path), "failed", cast(PdfStatus, status), seconds=seconds, message=message)
 
 
 def _globbed(pattern: str) -> list[Path]:

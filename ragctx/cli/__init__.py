@@ -1,0 +1,66 @@
+"""The command line: parse, call, print. Everything it does is a function of the library.
+
+Importing this package, and every `--help`, load no model library, no numpy and no index.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from ragctx import __version__
+from ragctx.cli import manners
+from ragctx.cli.ask import ask_command
+from ragctx.cli.index import index_group
+from ragctx.cli.ingest import ingest_command
+from ragctx.cli.prompt import prompt_command
+from ragctx.cli.screens import Group, examples
+from ragctx.cli.search import search_command
+
+
+@examples(
+    "ragctx ingest manuals/",
+    'ragctx ask "How often must the filter be cleaned?"',
+    'ragctx ask "What is the notice period?" contract.pdf',
+    'ragctx search "notice period" -k 5',
+    'ragctx prompt "What is the notice period?" --budget-tokens 3000',
+    "ragctx index info",
+)
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="ragctx", message="%(prog)s %(version)s")
+@click.pass_context
+def command_line(ctx: click.Context) -> None:
+    """From a folder of PDFs to an answer with page citations, offline."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+for _command in (ingest_command, ask_command, search_command, prompt_command, index_group):
+    command_line.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command (default: the one in `sys.argv`) and give its exit code. Never raises."""
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # other libraries' warnings are not the user's
+            code = command_line.main(arguments, prog_name="ragctx", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or manners.OK)
+    except BaseException as error:
+        return manners.exit_code_of(error)
+
+
+def main() -> NoReturn:
+    """The program `ragctx`."""
+    manners.prepare_streams()
+    sys.exit(run())

@@ -1,0 +1,185 @@
+"""`ragctx ask`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.cli.batch import run_batch
+from ragctx.cli.manners import ABSTAINED, OK
+from ragctx.cli.output import console, ledger_table, write_json
+from ragctx.cli.screens import Command, examples
+from ragctx.cli.session import Session, Sources, open_session, with_load_time
+from ragctx.errors import InputError
+from ragctx.views import (
+    View,
+    abstention_words,
+    answer_view,
+    citation_words,
+    ledger_view,
+    one_line,
+    printable,
+    prompt_view,
+    status_words,
+)
+
+if TYPE_CHECKING:
+    from ragctx.records import Answer, Citation
+
+_QUOTED = 400  # characters of a quote shown
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What else is to be shown beside the answer."""
+
+    as_json: bool
+    prompt: bool
+    ledger: bool
+
+
+@examples(
+    'ragctx ask "How often must the filter be cleaned?"',
+    'ragctx ask "What is the notice period?" contract.pdf annex.pdf',
+    'echo "What is the notice period?" | ragctx ask - contract.pdf',
+    "ragctx ask --batch questions.txt manuals/*.pdf > answers.jsonl",
+    'ragctx ask "..." --model ~/models/qwen --explain',
+)
+@click.command("ask", cls=Command)
+@click.argument("question", required=False)
+@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
+@options.index_option
+@options.embedder_option
+@options.password_option
+@click.option(
+    "--model",
+    default="bundled",
+    show_default=True,
+    metavar="bundled|DIR",
+    help="Who answers: the reader that comes with ragctx, or the directory of a Hugging "
+    "Face causal language model.",
+)
+@options.retrieval_options(k=20)
+@options.assembly_options
+@click.option(
+    "--batch",
+    type=click.Path(allow_dash=True, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Answer many questions, one a line: text, or JSON with a "
+    '"question". One JSON answer a line comes out.',
+)
+@click.option("--show-prompt", is_flag=True, help="Show the prompt, on standard error.")
+@click.option(
+    "--explain", is_flag=True, help="Show what became of every passage found, on standard error."
+)
+@options.json_option
+@click.pass_context
+def ask_command(
+    ctx: click.Context,
+    question: str | None,
+    pdfs: tuple[str, ...],
+    index_path: Path,
+    embedder_spec: str,
+    password: str | None,
+    model: str,
+    retrieval: options.RetrievalOptions,
+    assembly: options.AssemblyOptions,
+    batch: str | None,
+    show_prompt: bool,
+    explain: bool,
+    as_json: bool,
+) -> int:
+    """Answer a question, with sources that were checked.
+
+    PDFs named here are read once and remembered by their content, so that asking again takes no
+    time; without any, the index is asked. The exit code is 3 when the documents do not hold the
+    answer. With --batch every argument is a PDF, and a line that cannot be answered gives a row
+    with an "error"; the exit code is 1 only if no line could be.
+    """
+    if batch is not None:
+        pdfs = (*([question] if question else []), *pdfs)
+    if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("name PDFs or --index, not both.", ctx)
+    sources = Sources(pdfs, index_path, embedder_spec, password)
+    shown = Shown(as_json, show_prompt, explain)
+    if batch is not None:
+        session = open_session(sources, model, retrieval, assembly)
+        return run_batch(batch, session, lambda answer: _view(answer, shown))
+    question = _question(question, pdfs)
+    return _answer(question, open_session(sources, model, retrieval, assembly), shown)
+
+
+def _question(words: str | None, pdfs: Sequence[str]) -> str:
+    if words and not pdfs and words.lower().endswith(".pdf") and Path(words).is_file():
+        raise InputError(
+            f"{words!r} is a file, not a question; put the question first: "
+            f'ragctx ask "What is it about?" {words}'
+        )
+    return options.read_question(words)
+
+
+def _answer(question: str, session: Session, shown: Shown) -> int:
+    answer = session.ask(question, None if shown.as_json else _write)
+    answer = with_load_time(answer, session)
+    if shown.as_json:
+        write_json(_view(answer, shown))
+    else:
+        _print(answer)
+        _print_extras(answer, shown)
+    return ABSTAINED if answer.abstained else OK
+
+
+def _view(answer: Answer, shown: Shown) -> View:
+    view = answer_view(answer)
+    if shown.prompt:
+        view["prompt"] = prompt_view(answer.prompt)
+    if shown.ledger:
+        view["ledger"] = ledger_view(answer.prompt.ledger)
+    return view
+
+
+def _write(piece: str) -> None:
+    sys.stdout.write(printable(piece))
+    sys.stdout.flush()
+
+
+def _print(answer: Answer) -> None:
+    """What comes after the answer itself, which was written as it came."""
+    if answer.text:
+        _write("\n")
+    if answer.abstained:
+        _write(abstention_words(answer.generation.confidence) + "\n")
+        return
+    screen = console()
+    screen.print("\nSources" if answer.citations else "\nNo source was cited.", style="bold")
+    for citation in answer.citations:
+        _print_citation(citation)
+
+
+def _print_citation(citation: Citation) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    screen = console()
+    style = "green" if citation.status == "verified" else "red"
+    heading = Text.assemble(citation_words(citation), "  ", (status_words(citation), style))
+    screen.print(heading, soft_wrap=True)
+    quote = one_line(citation.quote, _QUOTED)
+    if quote and sys.stdout.isatty():
+        screen.print(Padding(Text(f"“{quote}”", style="dim"), (0, 0, 0, 4)))
+    elif quote:
+        screen.print(f"    “{quote}”", soft_wrap=True)
+
+
+def _print_extras(answer: Answer, shown: Shown) -> None:
+    sys.stdout.flush()
+    if shown.prompt:
+        print(printable(answer.prompt.text), file=sys.stderr)
+    if shown.ledger:
+        console(stderr=True).print(ledger_table(answer.prompt.ledger))

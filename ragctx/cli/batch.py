@@ -1,0 +1,89 @@
+"""Many questions, one a line; one JSON object a line comes out, in the same order."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import click
+
+from ragctx.cli.manners import FAILED, OK, Interrupted, say
+from ragctx.cli.output import write_json
+from ragctx.cli.session import Session
+from ragctx.errors import InputError, RagctxError
+from ragctx.records import Answer
+from ragctx.views import View, counted
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a batch; `id` is what the line's JSON object calls itself, if anything."""
+
+    number: int
+    question: str
+    id: object = None
+
+
+def run_batch(file: str, session: Session, view: Callable[[Answer], View]) -> int:
+    """Answer every line of `file` ("-": standard input). A bad line costs its own row.
+
+    Gives exit code 1 only if there were lines and none could be answered.
+    """
+    counts: Counter[str] = Counter()
+    try:
+        for number, raw in _lines(file):
+            row = _row(number, raw, session, view)
+            counts["error" if "error" in row else "answered"] += 1
+            write_json(row)
+    except KeyboardInterrupt:
+        raise Interrupted(f"{counted(counts.total(), 'line')} answered and written") from None
+    if counts["error"]:
+        say(f"{counted(counts['error'], 'line')} of {counts.total()} could not be answered")
+    return FAILED if counts["error"] and not counts["answered"] else OK
+
+
+def parse_line(number: int, raw: bytes) -> Line:
+    r"""The question of a line: the text itself, or "question" of a JSON object.
+
+    >>> parse_line(1, b'{"id": 7, "question": "How long?"}\n')
+    Line(number=1, question='How long?', id=7)
+    >>> parse_line(2, b"How long?\n").question
+    'How long?'
+    """
+    try:
+        text = raw.decode("utf-8-sig").strip()
+        parsed = json.loads(text) if text.startswith("{") else {"question": text}
+    except ValueError as error:  # broken UTF-8, broken JSON
+        raise InputError(
+            f"line {number} cannot be read ({error}); write UTF-8 text or JSON"
+        ) from None
+    except RecursionError:
+        raise InputError(f"line {number} is nested too deeply; write one flat object") from None
+    question = parsed.get("question")
+    if not isinstance(question, str) or not question.strip():
+        raise InputError(
+            f'line {number} has no question; write {{"question": "..."}} or the question itself'
+        )
+    return Line(number, " ".join(question.split()), parsed.get("id"))
+
+
+def _lines(file: str) -> Iterator[tuple[int, bytes]]:
+    """Every line that is not blank, with its number. Bytes: one bad line must not hide the rest."""
+    with click.open_file(file, "rb") as stream:
+        for number, raw in enumerate(stream, start=1):
+            if raw.strip():
+                yield number, raw
+
+
+def _row(number: int, raw: bytes, session: Session, view: Callable[[Answer], View]) -> View:
+    place: View = {"line": number}
+    try:
+        line = parse_line(number, raw)
+        place |= {"question": line.question} | ({} if line.id is None else {"id": line.id})
+        return {**place, **view(session.ask(line.question))}
+    except RagctxError as error:
+        return {**place, "error": str(error)}
+    except Exception as error:  # whatever one question does to a model, the others get their turn
+        return {**place, "error": f"unexpected {type(error).__name__}: {error}"}

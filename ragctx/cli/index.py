@@ -1,0 +1,141 @@
+"""`ragctx index info|list|verify|repair|remove`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.cli.manners import FAILED, OK, say
+from ragctx.cli.output import console, table, write_json
+from ragctx.cli.screens import Group, examples
+from ragctx.views import counted, one_line
+
+if TYPE_CHECKING:
+    from ragctx.index import Index
+    from ragctx.store import SourceInfo
+
+
+def _folder(command: options.Command) -> options.Command:
+    """The index, as an argument or by --index."""
+    argument = click.argument(
+        "folder", required=False, type=click.Path(path_type=Path, file_okay=False)
+    )
+    made: options.Command = argument(options.index_option(options.json_option(command)))
+    return made
+
+
+@examples(
+    "ragctx index info",
+    "ragctx index list indexes/work",
+    "ragctx index verify && echo sound",
+    "ragctx index remove old-manual.pdf",
+)
+@click.group("index", cls=Group)
+def index_group() -> None:
+    """Look at an index, check it, repair it, remove documents from it."""
+
+
+@index_group.command("info")
+@_folder
+def info_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
+    """What an index holds, who made it and when."""
+    info = asdict(_open(folder or index_path).info())
+    if as_json:
+        write_json(info)
+        return
+    width = max(map(len, info))
+    for name, value in info.items():
+        shown = f"{value:,}" if isinstance(value, int) else one_line(str(value))
+        console().print(f"{name.replace('_', ' '):<{width}}  {shown}", soft_wrap=True)
+
+
+@index_group.command("list")
+@_folder
+def list_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
+    """The documents of an index."""
+    sources = _open(folder or index_path).sources()
+    if as_json:
+        write_json({"sources": [asdict(source) for source in sources]})
+        return
+    made = table("document", "pages", "chunks", "status", "id", numbers=("pages", "chunks"))
+    for source in sources:
+        made.add_row(
+            one_line(source.path), str(source.pages), str(source.chunks), source.status,
+            source.document_id,
+        )  # fmt: skip
+    if sources:
+        console().print(made)
+    console().print(counted(len(sources), "document"))
+
+
+@index_group.command("verify")
+@_folder
+def verify_command(folder: Path | None, index_path: Path, as_json: bool) -> int:
+    """Check every checksum of an index. The exit code is 1 if anything is wrong."""
+    from ragctx.repair import verify_index
+
+    problems = verify_index(folder or index_path)
+    if as_json:
+        write_json({"sound": not problems, "problems": [asdict(problem) for problem in problems]})
+        return FAILED if problems else OK
+    for problem in problems:
+        console().print(f"{problem.part}: {one_line(problem.message)}", soft_wrap=True)
+    if problems:
+        say(f"{counted(len(problems), 'problem')}; ragctx index repair {folder or index_path}")
+        return FAILED
+    console().print("sound")
+    return OK
+
+
+@index_group.command("repair")
+@_folder
+def repair_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
+    """Make again what can be derived; put aside what is damaged beyond that."""
+    from ragctx.repair import repair_index
+
+    repair = repair_index(folder or index_path)
+    if as_json:
+        write_json(asdict(repair))
+        return
+    for step in repair.done:
+        console().print(one_line(step), soft_wrap=True)
+    for lost in repair.quarantined:
+        paths = ", ".join(map(one_line, lost.paths)) or lost.document_id
+        line = f"put aside {paths}: {lost.reason}; ingest it again (remains: {lost.file})"
+        console().print(line, soft_wrap=True)
+
+
+@index_group.command("remove")
+@click.argument("documents", nargs=-1, required=True, metavar="DOCUMENT...")
+@options.index_option
+@options.json_option
+def remove_command(documents: Sequence[str], index_path: Path, as_json: bool) -> None:
+    """Remove documents: by name, path, id or pattern. The files themselves stay."""
+    from ragctx.filters import matching_ids
+
+    index = _open(index_path)
+    wanted = matching_ids(documents, index.sources())
+    gone = [source for source in index.sources() if source.document_id in wanted]
+    with index.writer() as writer:
+        for document_id in sorted(wanted):
+            writer.remove(document_id)
+    _print_removed(gone, as_json=as_json)
+
+
+def _print_removed(gone: Sequence[SourceInfo], *, as_json: bool) -> None:
+    if as_json:
+        write_json({"removed": [asdict(source) for source in gone]})
+        return
+    for source in gone:
+        console().print(f"removed {one_line(source.path)}", soft_wrap=True)
+
+
+def _open(path: Path) -> Index:
+    from ragctx.index import Index
+
+    return Index.open(path)

@@ -1,0 +1,217 @@
+"""Options that several commands share, each group gathered into one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ragctx.errors import InputError
+from ragctx.paths import DEFAULT_INDEX
+from ragctx.placement import STRATEGIES
+
+if TYPE_CHECKING:
+    from ragctx.pipeline import Assembly, Retrieval
+
+    Pages = click.ParamType[tuple[int | None, int | None]]
+else:
+    Pages = click.ParamType  # generic in newer versions of click only
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+
+class PageRange(Pages):
+    """Pages, counted from 1: 3, 3-7, 3- or -7."""
+
+    name = "range"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What stands for the value in the help text."""
+        return "FIRST-LAST"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int | None, int | None]:
+        """First and last page; None where the range is open."""
+        if isinstance(value, tuple):
+            return value
+        first, dash, last = str(value).partition("-")
+        last = last if dash else first
+        if not (first or last) or not all(part.isdecimal() for part in (first, last) if part):
+            self.fail(f"{value!r} is not a page range such as 3, 3-7, 3- or -7.", param, ctx)
+        pages = int(first) if first else None, int(last) if last else None
+        if pages[0] == 0 or pages[1] == 0 or (pages[0] or 1) > (pages[1] or pages[0] or 1):
+            self.fail(f"{value!r} holds no page; pages count from 1, first to last.", param, ctx)
+        return pages
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalOptions:
+    """What the user said about finding passages."""
+
+    k: int
+    retriever: str
+    documents: tuple[str, ...]
+    pages: tuple[int | None, int | None]
+    mmr: float | None
+
+    def resolve(self) -> Retrieval:
+        """The same for the pipeline."""
+        from ragctx import retrieval
+        from ragctx.filters import Filter
+        from ragctx.pipeline import Retrieval
+
+        retriever = getattr(retrieval, self.retriever)
+        return Retrieval(self.k, retriever, Filter(self.documents, *self.pages), self.mmr)
+
+
+@dataclass(frozen=True, slots=True)
+class AssemblyOptions:
+    """What the user said about the prompt."""
+
+    budget_tokens: int | None
+    context_window: int | None
+    max_new_tokens: int
+    placement: str
+    seed: int
+    select: str
+    template: str | None
+
+    def resolve(self) -> Assembly:
+        """The same for the pipeline. A template that cannot be used is an error here, early."""
+        from ragctx import budget
+        from ragctx.pipeline import Assembly
+        from ragctx.prompt import load_template
+
+        if self.template is not None:
+            load_template(self.template)
+        return Assembly(
+            budget_tokens=self.budget_tokens,
+            context_window=self.context_window,
+            max_new_tokens=self.max_new_tokens,
+            placement=self.placement,
+            template=self.template,
+            select=getattr(budget, self.select),
+            seed=self.seed,
+        )
+
+
+# Names of functions in `ragctx.retrieval` and `ragctx.budget`, which load numpy: a help screen that
+# asked there would be slow.
+RETRIEVERS = ("hybrid", "dense", "lexical")
+SELECTORS = ("fill", "prefix", "knapsack")
+
+
+def retrieval_options(*, k: int) -> Decorator:
+    """-k, --retriever, --document, --pages, --mmr: given to the command as `retrieval`."""
+    options = (
+        click.option("-k", "k", type=click.IntRange(min=1), default=k, show_default=True,
+                     metavar="N", help="How many passages to look for."),
+        click.option("--retriever", type=click.Choice(RETRIEVERS), default="hybrid",
+                     show_default=True, metavar="NAME",
+                     help=f"How to look for them: {', '.join(RETRIEVERS)}."),
+        click.option("--document", "documents", multiple=True, metavar="NAME",
+                     help="Only in this document: name, path, id or pattern. May be repeated."),
+        click.option("--pages", type=PageRange(), default=(None, None),
+                     help="Only on these pages, e.g. 3-7."),
+        click.option("--mmr", type=click.FloatRange(0, 1), metavar="LAMBDA",
+                     help="Trade relevance (1) for variety (0): maximal marginal relevance."),
+    )  # fmt: skip
+    return _gathered("retrieval", RetrievalOptions, options)
+
+
+def assembly_options(command: Command) -> Command:
+    """The options that make a prompt: given to the command as `assembly`."""
+    tokens = click.IntRange(min=1)
+    options = (
+        click.option("--budget-tokens", type=tokens, metavar="N",
+                     help="The whole prompt has at most N tokens.  [default: what the window "
+                     "leaves]"),
+        click.option("--context-window", type=tokens, metavar="N",
+                     help="Tokens the model holds, prompt and answer together."),
+        click.option("--max-new-tokens", type=tokens, default=256, show_default=True, metavar="N",
+                     help="Tokens kept free for the answer."),
+        click.option("--placement", type=click.Choice(tuple(STRATEGIES)), default="edges",
+                     show_default=True, metavar="NAME",
+                     help=f"The order of the passages: {', '.join(STRATEGIES)}."),
+        click.option("--seed", type=int, default=0, show_default=True, metavar="N",
+                     help="For --placement random."),
+        click.option("--select", type=click.Choice(SELECTORS), default="fill", show_default=True,
+                     metavar="NAME",
+                     help=f"Which to take when not all fit: {', '.join(SELECTORS)}."),
+        click.option("--template", metavar="NAME|FILE", help="Prompt template."),
+    )  # fmt: skip
+    return _gathered("assembly", AssemblyOptions, options)(command)
+
+
+def index_option(command: Command) -> Command:
+    """--index."""
+    option = click.option(
+        "--index", "index_path", type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_INDEX, show_default=True, metavar="FOLDER", help="Where the index lies.",
+    )  # fmt: skip
+    return option(command)
+
+
+def embedder_option(command: Command) -> Command:
+    """--embedder."""
+    option = click.option(
+        "--embedder", "embedder_spec", default="default", show_default=True, metavar="NAME|DIR",
+        help="The model that made, or makes, the vectors.",
+    )  # fmt: skip
+    return option(command)
+
+
+def json_option(command: Command) -> Command:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def password_option(command: Command) -> Command:
+    """--password."""
+    option = click.option(
+        "--password", envvar="RAGCTX_PASSWORD", show_envvar=True, metavar="TEXT",
+        help="For encrypted PDFs.",
+    )  # fmt: skip
+    return option(command)
+
+
+def read_question(words: str | None) -> str:
+    """The question as given, or from standard input for "-" and for none.
+
+    Raises InputError when there is none.
+    """
+    stdin = click.get_text_stream("stdin", errors="replace")
+    if words is None and stdin.isatty():
+        raise InputError('no question was given; for example: ragctx ask "How long is it?" a.pdf')
+    question = " ".join((stdin.read() if words in (None, "-") else words or "").split())
+    if not question:
+        raise InputError(
+            f"the question is empty ({words or ''!r}); give one in quotation marks, or - to read "
+            "it from standard input"
+        )
+    return question
+
+
+def _gathered(name: str, record: Callable[..., object], options: Iterable[Decorator]) -> Decorator:
+    """A decorator that adds `options` and hands their values over as one `record` called `name`."""
+    fields = tuple(signature(record).parameters)
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def gathering(*args: object, **values: object) -> object:
+            values[name] = record(**{field: values.pop(field) for field in fields})
+            return command(*args, **values)
+
+        made: Command = gathering
+        for option in reversed(tuple(options)):
+            made = option(made)
+        return made
+
+    return decorate

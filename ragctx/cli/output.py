@@ -1,0 +1,99 @@
+"""What the command line writes: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ragctx.views import ingest_row_view, is_plain, one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ragctx.records import IngestRow, LedgerRow
+
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_PIPED_WIDTH = 120  # characters, where there is no terminal to ask
+
+
+def json_text(value: object) -> str:
+    r"""One line of JSON that any terminal, pipe and parser can take.
+
+    >>> json_text({"answer": "é", "quote": "\x9b"})
+    '{"answer": "é", "quote": "\\u009b"}'
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def write_json(value: object) -> None:
+    """The result, as one JSON object on a line of its own."""
+    text = json_text(value)
+    if "utf" not in (sys.stdout.encoding or "").lower():
+        text = json.dumps(json.loads(text))  # pure ASCII for a terminal that knows no better
+    print(text, flush=True)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that colours only a terminal, and never breaks lines for a pipe."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found = Console(
+            stderr=stderr, highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH
+        )
+    return found
+
+
+def table(*headers: str, numbers: Iterable[str] = ()) -> Table:
+    """An empty table; the columns in `numbers` are aligned to the right and never broken."""
+    from rich import box
+    from rich.table import Table
+
+    right = set(numbers)
+    empty = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
+    for header in headers:
+        wide = header not in right
+        empty.add_column(header, justify="left" if wide else "right", no_wrap=not wide)
+        empty.columns[-1].overflow = "fold"
+    return empty
+
+
+def ingest_table(rows: Iterable[IngestRow]) -> Table:
+    """The files of which something must be said."""
+    made = table("file", "status", "pages", "chunks", "what", numbers=("pages", "chunks"))
+    for row in rows:
+        if is_plain(row):
+            continue
+        status = "removed" if row.outcome == "removed" else row.status
+        made.add_row(
+            one_line(row.path), status, str(row.pages), str(row.chunks), one_line(row.message),
+            style="red" if row.outcome == "failed" else "",
+        )  # fmt: skip
+    return made
+
+
+def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
+    """The fate of every candidate of a prompt."""
+    made = table(
+        "rank", "score", "tokens", "outcome", "document", "chunk", "reason",
+        numbers=("rank", "score", "tokens"),
+    )  # fmt: skip
+    for row in ledger:
+        made.add_row(
+            str(row.rank), f"{row.score:.4f}", str(row.tokens), row.outcome,
+            one_line(row.document), one_line(row.chunk), one_line(row.reason),
+            style="" if row.outcome == "selected" else "dim",
+        )  # fmt: skip
+    return made
+
+
+def failure_lines(rows: Iterable[IngestRow]) -> list[str]:
+    """One line for each file that is not in the index."""
+    views = [ingest_row_view(row) for row in rows if row.outcome == "failed"]
+    return [f"failed: {one_line(str(view['path']))}: {view['message']}" for view in views]

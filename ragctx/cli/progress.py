@@ -1,0 +1,78 @@
+"""Progress bars on standard error while PDFs are read; nothing at all where it is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from ragctx.cli.output import console
+from ragctx.views import one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+    from ragctx.ingestion import Progress
+    from ragctx.records import IngestRow
+
+
+@contextmanager
+def ingest_progress() -> Iterator[Progress]:
+    """Callbacks for `ragctx.ingestion.ingest` that move two bars: all files, the one at work."""
+    import rich.progress as rich
+
+    from ragctx.ingestion import Progress
+
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield Progress()
+        return
+    columns = (
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(bar_width=20),
+        rich.TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
+    )
+    with rich.Progress(*columns, console=screen, transient=True) as bars:
+        yield _IngestBars(bars).callbacks()
+
+
+class _IngestBars:
+    """The bar of all files says how fast pages are read; the other, what is being done to one."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._began = time.perf_counter()
+        self._pages = 0
+        self._files = bars.add_task("ingesting", total=0, unit="files")
+        self._file = bars.add_task("", total=1, unit="", visible=False)
+
+    def callbacks(self) -> Progress:
+        from ragctx.ingestion import Progress
+
+        return Progress(self.on_files, self.on_file, self.on_page, self.on_embedded, self.on_row)
+
+    def on_files(self, count: int) -> None:
+        self._bars.update(self._files, total=count)
+
+    def on_file(self, path: str) -> None:
+        name = one_line(PurePath(path).name, 32)
+        self._bars.reset(self._file, total=1, description=name, unit="", visible=False)
+
+    def on_page(self, page: int, pages: int) -> None:
+        self._pages += 1
+        seconds = time.perf_counter() - self._began
+        rate = f"files, {self._pages / seconds:.0f} pages/s"
+        self._bars.update(self._files, unit=rate)
+        self._show(page, pages, "pages read")
+
+    def on_embedded(self, done: int, chunks: int) -> None:
+        self._show(done, chunks, "chunks embedded")
+
+    def on_row(self, row: IngestRow) -> None:
+        self._bars.update(self._files, advance=1)
+        self._bars.update(self._file, visible=False)
+
+    def _show(self, done: int, total: int, unit: str) -> None:
+        self._bars.update(self._file, completed=done, total=total, unit=unit, visible=True)

@@ -1,0 +1,103 @@
+"""`ragctx prompt`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.cli.manners import say
+from ragctx.cli.output import json_text, write_json
+from ragctx.cli.screens import Command, examples
+from ragctx.views import certificate, prompt_view
+
+if TYPE_CHECKING:
+    from ragctx.records import Prompt
+
+CONTEXT_WINDOW = 4096
+
+
+@examples(
+    'ragctx prompt "When is the filter cleaned?" --budget-tokens 3000',
+    'ragctx prompt "..." --tokenizer tiktoken:o200k_base --context-window 128000 -k 50',
+    'ragctx prompt "..." --tokenizer ~/models/qwen --placement best_last --out prompt.txt',
+    'ragctx prompt "..." --template my.prompt --json | jq .token_count',
+)
+@click.command("prompt", cls=Command)
+@click.argument("question", required=False)
+@options.index_option
+@options.embedder_option
+@options.retrieval_options(k=20)
+@options.assembly_options
+@click.option(
+    "--tokenizer",
+    "tokenizer_spec",
+    default="bundled",
+    show_default=True,
+    metavar="bundled|DIR|tiktoken:NAME",
+    help="Whose tokens to count: a Hugging Face model's directory, tiktoken:o200k_base.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write there instead of to standard output.",
+)
+@options.json_option
+def prompt_command(
+    question: str | None,
+    index_path: Path,
+    embedder_spec: str,
+    retrieval: options.RetrievalOptions,
+    assembly: options.AssemblyOptions,
+    tokenizer_spec: str,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Assemble a prompt that fits, for any model.
+
+    The prompt holds the best passages that fit into an exact number of the model's own tokens. It
+    is printed exactly as counted; a line on standard error says how the tokens add up.
+    --context-window is 4096 and --template qa unless given.
+    """
+    question = options.read_question(question)
+    prompt = _assemble(question, index_path, embedder_spec, retrieval, assembly, tokenizer_spec)
+    _write(prompt, out, as_json=as_json)
+    if prompt.placement != assembly.placement:
+        say(f"placement: {prompt.placement} instead of {assembly.placement}, which has no profile")
+    say(certificate(prompt))
+
+
+def _assemble(
+    question: str, index_path: Path, embedder_spec: str, retrieval: options.RetrievalOptions,
+    assembly: options.AssemblyOptions, tokenizer_spec: str,
+) -> Prompt:  # fmt: skip
+    from ragctx.embedding import load_embedder
+    from ragctx.index import Index
+    from ragctx.pipeline import assemble, retrieve, texts_of
+    from ragctx.tokens import load_tokenizer
+
+    how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
+    embedder = load_embedder(embedder_spec)
+    index = Index.open(index_path, embedder=embedder)
+    with index.snapshot():
+        hits = retrieve(question, index, embedder, retrieval.resolve())
+        return assemble(
+            question, hits, tokenizer, context_window=CONTEXT_WINDOW, assembly=how,
+            document_text=texts_of(index),
+        )  # fmt: skip
+
+
+def _write(prompt: Prompt, out: Path | None, *, as_json: bool) -> None:
+    if out is not None:
+        text = json_text(prompt_view(prompt)) + "\n" if as_json else prompt.text
+        out.write_bytes(text.encode("utf-8", "replace"))
+    elif as_json:
+        write_json(prompt_view(prompt))
+    else:
+        sys.stdout.write(prompt.text)
+        sys.stdout.write("\n" * sys.stdout.isatty())  # a pipe gets what was counted, no more
+        sys.stdout.flush()

@@ -1,0 +1,82 @@
+"""`ragctx search`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.cli.manners import say
+from ragctx.cli.output import console, write_json
+from ragctx.cli.screens import Command, examples
+from ragctx.views import one_line, place_words, printable, search_view
+
+if TYPE_CHECKING:
+    from ragctx.records import Hit
+
+_SHOWN = 300  # characters of a passage shown unless --full
+
+
+@examples(
+    'ragctx search "When is the filter cleaned?"',
+    'ragctx search "filter" -k 3 --document manual.pdf --pages 10-20',
+    'ragctx search "filter" --json | jq -r ".hits[].text"',
+    'echo "When is the filter cleaned?" | ragctx search -',
+)
+@click.command("search", cls=Command)
+@click.argument("question", required=False)
+@options.index_option
+@options.embedder_option
+@options.retrieval_options(k=10)
+@click.option("--full", is_flag=True, help="Show whole passages.")
+@options.json_option
+def search_command(
+    question: str | None,
+    index_path: Path,
+    embedder_spec: str,
+    retrieval: options.RetrievalOptions,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Find the passages nearest to a question, best first."""
+    question = options.read_question(question)
+    hits = _search(question, index_path, embedder_spec, retrieval)
+    if as_json:
+        write_json(search_view(question, hits))
+    elif hits:
+        _print(hits, full=full)
+    else:
+        say("nothing found; name other documents or pages, or none")
+
+
+def _search(
+    question: str, index_path: Path, embedder_spec: str, chosen: options.RetrievalOptions
+) -> list[Hit]:
+    from ragctx.embedding import load_embedder
+    from ragctx.index import Index
+    from ragctx.pipeline import retrieve
+
+    retrieval, embedder = chosen.resolve(), load_embedder(embedder_spec)
+    index = Index.open(index_path, embedder=embedder)
+    return retrieve(question, index, embedder, retrieval)
+
+
+def _print(hits: Iterable[Hit], *, full: bool) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    screen = console()
+    for hit in hits:
+        where = f"{hit.rank}. {place_words(hit.document, hit.chunk)}"
+        heading = Text.assemble((where, "bold"), (f"  score {hit.score:.4f}", "dim"))
+        screen.print(heading, soft_wrap=True)
+        text = printable(hit.chunk.text) if full else one_line(hit.chunk.text, _SHOWN)
+        body = Text(text)
+        if sys.stdout.isatty():
+            screen.print(Padding(body, (0, 0, 0, 3)))
+        else:
+            screen.print(Text("   ") + body, soft_wrap=True)

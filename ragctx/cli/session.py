@@ -1,0 +1,98 @@
+"""Everything loaded once: index, embedder and model, to answer one question or a thousand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragctx.cli.manners import say
+from ragctx.cli.options import AssemblyOptions, RetrievalOptions
+from ragctx.cli.output import failure_lines
+from ragctx.cli.progress import ingest_progress
+from ragctx.errors import RagctxError
+from ragctx.views import is_in_index
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Embedder
+    from ragctx.generator.protocol import Generator
+    from ragctx.index import Index
+    from ragctx.pipeline import Assembly, Retrieval
+    from ragctx.records import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where answers are to come from: PDFs if any are named, else an index."""
+
+    pdfs: tuple[str, ...]
+    index_path: Path
+    embedder_spec: str
+    password: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What `ask` needs, ready."""
+
+    index: Index
+    embedder: Embedder
+    generator: Generator
+    retrieval: Retrieval
+    assembly: Assembly
+    load_s: float  # seconds, PDFs read included
+
+    def ask(self, question: str, on_text: Callable[[str], None] | None = None) -> Answer:
+        """Answer one question."""
+        from ragctx.pipeline import ask
+
+        return ask(
+            question, self.index, self.embedder, self.generator,
+            retrieval=self.retrieval, assembly=self.assembly, on_text=on_text,
+        )  # fmt: skip
+
+
+def open_session(
+    sources: Sources, model: str, retrieval: RetrievalOptions, assembly: AssemblyOptions
+) -> Session:
+    """Load everything. What can be wrong cheaply is looked at first."""
+    from ragctx.embedding import load_embedder
+    from ragctx.generator import load_generator
+
+    began = time.perf_counter()
+    how, what = assembly.resolve(), retrieval.resolve()
+    embedder = load_embedder(sources.embedder_spec)
+    index = _open(sources, embedder)
+    generator = load_generator(model)
+    return Session(index, embedder, generator, what, how, time.perf_counter() - began)
+
+
+def with_load_time(answer: Answer, session: Session) -> Answer:
+    """The answer, saying also how long loading took."""
+    return replace(answer, timing=(("load_s", session.load_s), *answer.timing))
+
+
+def _open(sources: Sources, embedder: Embedder) -> Index:
+    from ragctx.index import Index
+
+    if not sources.pdfs:
+        return Index.open(sources.index_path, embedder=embedder)
+    return _open_pdfs(sources.pdfs, embedder, sources.password)
+
+
+def _open_pdfs(pdfs: Sequence[str], embedder: Embedder, password: str | None) -> Index:
+    from ragctx.cached_index import open_cached
+    from ragctx.ingestion import IngestSettings
+
+    with ingest_progress() as progress:
+        index, rows = open_cached(
+            pdfs, embedder, settings=IngestSettings(password=password), progress=progress
+        )
+    failures = failure_lines(rows)
+    for line in failures:
+        say(line)
+    if failures and not any(map(is_in_index, rows)):
+        raise RagctxError("none of the PDFs could be read; the lines above say why")
+    return index

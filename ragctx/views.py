@@ -1,0 +1,264 @@
+"""Records as JSON objects with documented names, and as words for people. Pure.
+
+The names in these objects are an interface: they are added to, never changed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+from ragctx.records import (
+    Answer,
+    Chunk,
+    Citation,
+    Hit,
+    IngestRow,
+    LedgerRow,
+    Prompt,
+)
+
+View = dict[str, object]
+
+ABSTENTION = "The documents do not answer this."
+
+_MADE = ("added", "replaced")
+_STATUS_WORDS = {
+    "verified": "✓ verified",
+    "unverified": "✗ not verified",
+    "unknown_label": "✗ no such passage",
+}
+
+# ---- JSON ------------------------------------------------------------------------------------
+
+
+def number(value: float | None) -> float | None:
+    """`value`, or None where JSON has no number for it.
+
+    >>> number(0.5), number(float("nan"))
+    (0.5, None)
+    """
+    return value if value is not None and math.isfinite(value) else None
+
+
+def hit_view(hit: Hit) -> View:
+    """One search result."""
+    return {
+        "rank": hit.rank,
+        "score": number(hit.score),
+        "document": hit.document,
+        "path": hit.path,
+        "first_page": hit.chunk.first_page,
+        "last_page": hit.chunk.last_page,
+        "start": hit.chunk.start,
+        "end": hit.chunk.end,
+        "text": hit.chunk.text,
+        "chunk": hit.chunk.id,
+    }
+
+
+def search_view(question: str, hits: Iterable[Hit]) -> View:
+    """What `ragctx search --json` gives."""
+    return {"question": question, "hits": [hit_view(hit) for hit in hits]}
+
+
+def ledger_view(ledger: Iterable[LedgerRow]) -> list[View]:
+    """The fate of every candidate."""
+    return [{**asdict(row), "score": number(row.score)} for row in ledger]
+
+
+def prompt_view(prompt: Prompt) -> View:
+    """What `ragctx prompt --json` gives."""
+    return {
+        "question": prompt.question,
+        "text": prompt.text,
+        "token_count": prompt.token_count,
+        "token_ids": list(prompt.token_ids),
+        "context_window": prompt.context_window,
+        "max_new_tokens": prompt.max_new_tokens,
+        "budget_tokens": prompt.budget_tokens,
+        "placement": prompt.placement,
+        "segments": [
+            {"kind": segment.kind, "label": segment.label, "tokens": len(segment.token_ids)}
+            for segment in prompt.segments
+        ],
+        "ledger": ledger_view(prompt.ledger),
+    }
+
+
+def citation_view(citation: Citation) -> View:
+    """One source of an answer."""
+    return {**asdict(citation), "page_labels": list(citation.page_labels)}
+
+
+def answer_view(answer: Answer) -> View:
+    """What `ragctx ask --json` gives. An abstention has the empty answer."""
+    prompt, generation = answer.prompt, answer.generation
+    return {
+        "question": answer.question,
+        "answer": "" if answer.abstained else answer.text,
+        "abstained": answer.abstained,
+        "confidence": number(generation.confidence),
+        "finish_reason": generation.finish_reason,
+        "citations": [citation_view(citation) for citation in answer.citations],
+        "placement": prompt.placement,
+        "usage": {
+            "context_window": prompt.context_window,
+            "budget_tokens": prompt.budget_tokens,
+            "prompt_tokens": prompt.token_count,
+            "max_new_tokens": prompt.max_new_tokens,
+            "new_tokens": len(generation.token_ids),
+            "reused_tokens": generation.reused_tokens,
+        },
+        "timing": {stage: round(seconds, 6) for stage, seconds in answer.timing},
+        "model": answer.model,
+    }
+
+
+def ingest_row_view(row: IngestRow) -> View:
+    """One file's row."""
+    problems = [{"page": page, "status": status} for page, status in row.page_problems]
+    return {**asdict(row), "page_problems": problems, "warnings": list(row.warnings)}
+
+
+def ingest_view(rows: Sequence[IngestRow], seconds: float) -> View:
+    """What `ragctx ingest --json` gives. Pages and chunks are those read in this run.
+
+    >>> rows = [IngestRow("a.pdf", "added", "ok", pages=8, chunks=20)]
+    >>> ingest_view(rows, 2.0)["pages_per_s"]
+    4.0
+    """
+    pages = sum(row.pages for row in rows if row.outcome in _MADE)
+    chunks = sum(row.chunks for row in rows if row.outcome in _MADE)
+    return {
+        "rows": [ingest_row_view(row) for row in rows],
+        "files": len(rows),
+        "pages": pages,
+        "chunks": chunks,
+        "seconds": round(seconds, 6),
+        "pages_per_s": round(pages / seconds, 3) if seconds else 0.0,
+        "chunks_per_s": round(chunks / seconds, 3) if seconds else 0.0,
+    }
+
+
+# ---- Words for people ------------------------------------------------------------------------
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Document text made safe for a terminal: no control character but newline and tab is left.
+
+    Escape sequences and bidirectional overrides in a PDF could otherwise rewrite what is shown.
+
+    >>> printable("\x1b[31mred\nline")
+    '\ufffd[31mred\nline'
+    """
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def one_line(text: str, width: int = 0) -> str:
+    r"""`text` on one line, safe for a terminal, cut to `width` characters (0: not cut).
+
+    >>> one_line("a  b\nc"), one_line("to be or not", 8)
+    ('a b c', 'to be …')
+    """
+    line = " ".join(printable(text).split())
+    return line if not width or len(line) <= width else line[: width - 1].rstrip() + "…"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    >>> counted(1, "page"), counted(1234, "page"), counted(2, "index", "indexes")
+    ('1 page', '1,234 pages', '2 indexes')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def pages_words(first: int, last: int, labels: Sequence[str] = ()) -> str:
+    """Which pages, and what they call themselves where that is something else.
+
+    >>> pages_words(3, 3), pages_words(3, 4), pages_words(3, 3, ("3",)), pages_words(12, 12, ("x",))
+    ('page 3', 'pages 3–4', 'page 3', 'page 12 (“x”)')
+    """
+    words = f"page {first}" if first == last else f"pages {first}–{last}"
+    numbers = tuple(str(page) for page in range(first, last + 1))
+    if not labels or tuple(labels) == numbers:
+        return words
+    shown = labels[0] if len(labels) == 1 else f"{labels[0]}–{labels[-1]}"
+    return f"{words} (“{one_line(shown, 40)}”)"
+
+
+def place_words(document: str, chunk: Chunk) -> str:
+    """Where a chunk stands."""
+    return f"{one_line(document)}, {pages_words(chunk.first_page, chunk.last_page)}"
+
+
+def status_words(citation: Citation) -> str:
+    """Whether the quote was found on the cited page."""
+    return _STATUS_WORDS[citation.status]
+
+
+def citation_words(citation: Citation) -> str:
+    """A source in one line, without its quote and status."""
+    if citation.status == "unknown_label":
+        return f"[{citation.label}]"
+    pages = pages_words(citation.first_page, citation.last_page, citation.page_labels)
+    return f"[{citation.label}] {one_line(citation.document)}, {pages}"
+
+
+def abstention_words(confidence: float) -> str:
+    """What to say instead of an answer.
+
+    >>> abstention_words(0.124)
+    'The documents do not answer this. (Confidence that they do: 12 %.)'
+    """
+    if number(confidence) is None:
+        return ABSTENTION
+    return f"{ABSTENTION} (Confidence that they do: {100 * confidence:.0f} %.)"
+
+
+def certificate(prompt: Prompt) -> str:
+    """One line that adds up: tokens of each kind, those kept for the answer, the window."""
+    kinds = ("instruction", "passage", "question", "answer")
+    tokens = {kind: 0 for kind in kinds}
+    for segment in prompt.segments:
+        tokens[segment.kind] += len(segment.token_ids)
+    parts = " + ".join(f"{kind} {count}" for kind, count in tokens.items() if count)
+    window, reserve = prompt.context_window, prompt.max_new_tokens
+    return (
+        f"{counted(prompt.token_count, 'token')} = {parts} "
+        f"({counted(len(prompt.passages), 'passage')}, {prompt.placement}); "
+        f"+ {reserve} for the answer <= window {window}; "
+        f"slack {window - reserve - prompt.token_count}; budget {prompt.budget_tokens}"
+    )
+
+
+def is_plain(row: IngestRow) -> bool:
+    """Whether a file is in the index, whole, and nothing need be said about it."""
+    return row.outcome not in ("failed", "removed") and row.status == "ok"
+
+
+def is_in_index(row: IngestRow) -> bool:
+    """Whether the file is in the index after the run (a file without text counts)."""
+    return row.outcome not in ("failed", "removed")
+
+
+def ingest_words(rows: Sequence[IngestRow], seconds: float) -> str:
+    """The summary of an ingest run, in one line.
+
+    >>> ingest_words([IngestRow("a.pdf", "added", "ok", pages=8, chunks=20)], 2.0)
+    '1 file: 1 added; 8 pages, 20 chunks in 2.0 s (4 pages/s, 10 chunks/s)'
+    """
+    totals = ingest_view(rows, seconds)
+    order = ("added", "replaced", "unchanged", "duplicate", "removed", "failed")
+    outcomes = [row.outcome for row in rows]
+    fates = ", ".join(f"{outcomes.count(o):,} {o}" for o in order if o in outcomes)
+    return (
+        f"{counted(len(rows), 'file')}: {fates}; {totals['pages']:,} pages, "
+        f"{totals['chunks']:,} chunks in {seconds:.1f} s "
+        f"({totals['pages_per_s']:.0f} pages/s, {totals['chunks_per_s']:.0f} chunks/s)"
+    )
