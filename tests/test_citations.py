@@ -340,6 +340,22 @@ def test_what_the_passage_does_not_say_is_not_verified(answer: str) -> None:
     assert statuses(answer, TIN) == [("1", "unverified")]
 
 
+@pytest.mark.parametrize(
+    ("answer", "passage"),
+    [
+        ("It takes 5 minutes with care [1].", "It takes 5 hours, or minutes with less care."),
+        (
+            "Ann lives in Rome [1].",
+            "Ann lives in Paris near the old river and her tall brother Bob lives in Rome.",
+        ),
+        ("He called it “metal for the thousand uses” [1].", "He called it metal of thousand uses."),
+    ],
+)
+def test_the_right_words_put_together_wrongly_are_not_verified(answer: str, passage: str) -> None:
+    """A number with another's unit, words from far apart, a quotation that is not literal."""
+    assert statuses(answer, passage) == [("1", "unverified")]
+
+
 def test_a_statement_cited_to_the_wrong_passage_is_not_verified() -> None:
     lead = "Lead melts at 327 degrees Celsius."
     assert statuses("Lead melts at 327 degrees Celsius [1].", TIN, lead) == [("1", "unverified")]
