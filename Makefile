@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
 DEMO_INDEX := indexes/demo
-DEMO_QUESTION ?= How often must the inlet filter be cleaned?
+DEMO_QUESTION ?= For how many years should the station's battery last?
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-slow check format train bench wheel clean
