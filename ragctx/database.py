@@ -1,0 +1,280 @@
+"""The SQLite file of an index: its tables, how it is opened, and what its errors mean.
+
+Write-ahead logging: a commit is whole or absent after `kill -9` or power loss, and readers see the
+last commit without ever waiting for a writer. Connections are opened for one task and closed, so
+none is shared between threads or survives a fork. (It does not work on network file systems.)
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ragctx import __version__
+from ragctx.errors import (
+    IndexDamagedError,
+    IndexLockedError,
+    IndexMismatchError,
+    IndexMissingError,
+    StoreError,
+)
+
+DATABASE = "ragctx.sqlite3"
+FORMAT_VERSION = 1
+METRIC = "inner_product"
+_APPLICATION_ID = 0x72616763  # "ragc"
+_TIMEOUT_S = 10.0  # how long to wait for SQLite's own short locks (recovery after a crash)
+
+TABLES = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE documents (
+        row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+        title TEXT NOT NULL, outline TEXT NOT NULL, status TEXT NOT NULL, reader TEXT NOT NULL,
+        warnings TEXT NOT NULL, recipe TEXT NOT NULL, checksum TEXT NOT NULL, stored TEXT NOT NULL)
+    """,
+    """CREATE TABLE pages (
+        document INTEGER NOT NULL REFERENCES documents(row), position INTEGER NOT NULL,
+        number INTEGER NOT NULL, label TEXT NOT NULL, status TEXT NOT NULL, text TEXT NOT NULL,
+        UNIQUE (document, position))""",
+    # Rows are never given twice (AUTOINCREMENT): a row's vector never changes.
+    """CREATE TABLE chunks (
+        row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+        document INTEGER NOT NULL REFERENCES documents(row),
+        start INTEGER NOT NULL, "end" INTEGER NOT NULL, first_page INTEGER NOT NULL,
+        last_page INTEGER NOT NULL, token_count INTEGER NOT NULL,
+        text TEXT NOT NULL, spaced TEXT)""",
+    "CREATE INDEX chunks_of_document ON chunks (document, start, \"end\")",
+    "CREATE TABLE vectors (row INTEGER PRIMARY KEY REFERENCES chunks(row), vector BLOB NOT NULL)",
+    """CREATE TABLE sources (
+        path TEXT PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(row)) WITHOUT ROWID
+    """,
+    "CREATE INDEX sources_of_document ON sources (document)",
+    'CREATE VIEW passages AS SELECT row, coalesce(spaced, text) AS text FROM chunks',
+    """CREATE VIRTUAL TABLE words USING fts5 (
+        text, content='passages', content_rowid='row', tokenize='unicode61 remove_diacritics 2')""",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What an index says of itself. `generation` counts its changes; `store` is its own name."""
+
+    format_version: int
+    ragctx_version: str
+    embedder: str
+    dim: int
+    metric: str
+    created: str  # UTC, ISO 8601
+    updated: str
+    store: str
+    generation: int
+
+
+def utc_now() -> str:
+    """The time of day, UTC, to the second: "2024-05-01T12:00:00Z"."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# ---- Making one ------------------------------------------------------------------------------
+
+
+def create_database(file: Path, embedder: str, dim: int, *, created: str = "") -> None:
+    """Make the tables, all or none. The caller holds the write lock."""
+    now = utc_now()
+    meta = {
+        "format_version": FORMAT_VERSION, "ragctx_version": __version__, "embedder": embedder,
+        "dim": dim, "metric": METRIC, "created": created or now, "updated": now,
+        "store": secrets.token_hex(8), "generation": 0,
+    }  # fmt: skip
+    with explained(file.parent), closing(_connect(file, "rwc")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        with transaction(connection):
+            connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+            for statement in TABLES:
+                connection.execute(statement)
+            rows = [(key, str(value)) for key, value in meta.items()]
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+
+
+# ---- Opening one -----------------------------------------------------------------------------
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that sees one snapshot: the last commit before it was opened.
+
+    Raises:
+        IndexMissingError, IndexDamagedError, IndexMismatchError, StoreError: see `read_meta`.
+    """
+    _require_database(folder)
+    with explained(folder), closing(_connect_reading(folder)) as connection:
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("BEGIN")
+        yield connection
+        connection.execute("COMMIT")
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A connection for `transaction`s. The caller holds the write lock."""
+    _require_database(folder)
+    with explained(folder), closing(_connect(folder / DATABASE, "rw")) as connection:
+        connection.execute("PRAGMA foreign_keys=ON")
+        yield connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def holds_index(folder: Path) -> bool:
+    """Whether there is an index; one whose making was cut off at once holds nothing yet."""
+    file = folder / DATABASE
+    if not file.is_file():
+        return False
+    with explained(folder), closing(_connect_reading(folder)) as connection:
+        return _has_tables(connection)
+
+
+def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
+    """What the index says of itself.
+
+    Raises:
+        IndexMissingError: nothing was ever written to it.
+        IndexMismatchError: another format version, or another program's database.
+        IndexDamagedError: entries are missing or make no sense.
+    """
+    if not _has_tables(connection):
+        raise missing(folder)
+    if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
+        raise IndexMismatchError(
+            f"{folder / DATABASE} is not a ragctx index. Choose another folder with --index."
+        )
+    values = dict(connection.execute("SELECT key, value FROM meta"))
+    try:
+        version = int(values["format_version"])
+        if version != FORMAT_VERSION:
+            raise IndexMismatchError(
+                f"The index {folder} has format version {version} (written by ragctx "
+                f"{values.get('ragctx_version', '?')}); ragctx {__version__} reads version "
+                f"{FORMAT_VERSION}. Make a new one: ragctx ingest PATH --index NEW_DIR"
+            )
+        return Meta(
+            version, values["ragctx_version"], values["embedder"], int(values["dim"]),
+            values["metric"], values["created"], values["updated"], values["store"],
+            int(values["generation"]),
+        )  # fmt: skip
+    except (KeyError, ValueError) as error:
+        raise damaged(folder, f"its table meta is wrong at {error}") from error
+
+
+def require_same_embedder(folder: Path, own: tuple[str, int], other: tuple[str, int]) -> None:
+    """Refuse vectors of an embedder, (id, dim), that is not the index's own.
+
+    Raises:
+        IndexMismatchError: naming both embedders and both dimensions.
+    """
+    if own != other:
+        raise IndexMismatchError(
+            f"The index {folder} was made with the embedder {own[0]} (dim {own[1]}), not with "
+            f"{other[0]} (dim {other[1]}). Use that embedder, or make another index: "
+            "ragctx ingest PATH --index NEW_DIR"
+        )
+
+
+def _require_database(folder: Path) -> None:
+    if not (folder / DATABASE).is_file():
+        raise missing(folder)
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+
+def _connect(file: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode={mode}", uri=True, timeout=_TIMEOUT_S,
+        isolation_level=None,
+    )  # fmt: skip
+    connection.execute("PRAGMA trusted_schema=OFF")  # the file may come from anybody
+    return connection
+
+
+def _connect_reading(folder: Path) -> sqlite3.Connection:
+    """Open for reading; also in a folder that cannot be written.
+
+    SQLite then opens the file read-only by itself, but wants to make its `-shm` file. Where it
+    cannot, and no `-wal` file says that somebody writes, the file is as good as immutable.
+    """
+    file = folder / DATABASE
+    connection = _connect(file, "rw")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        wal = folder / f"{DATABASE}-wal"
+        if _is_busy(error) or (wal.exists() and wal.stat().st_size):
+            raise
+        return _connect(file, "ro&immutable=1")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+# ---- What errors mean ------------------------------------------------------------------------
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours, with what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if _is_busy(error):
+            raise IndexLockedError(
+                f"The index {folder} is locked by another program ({error}). Try again."
+            ) from error
+        if str(error).startswith(("no such", "Could not decode")):
+            raise damaged(folder, str(error)) from error
+        raise StoreError(
+            f"The index {folder} cannot be used ({error}). Check the folder's permissions and the "
+            "space left on the disk."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise  # a subclass: not the file is wrong, the statement is
+        raise damaged(folder, str(error)) from error
+
+
+def missing(folder: Path) -> IndexMissingError:
+    """There is no index here, and how to make one."""
+    return IndexMissingError(
+        f"There is no index in {folder}. Make one: ragctx ingest PATH --index {folder}"
+    )
+
+
+def damaged(folder: Path, fact: str) -> IndexDamagedError:
+    """The index is damaged, and how to repair it."""
+    return IndexDamagedError(
+        f"The index {folder} is damaged ({fact}). "
+        f"Save what can be saved: ragctx index repair {folder}"
+    )
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return "locked" in str(error) or "busy" in str(error)

@@ -1,0 +1,239 @@
+"""The vector engine: FAISS inner products over all chunks, made from the store and kept beside it.
+
+`vectors.faiss` is an ordinary FAISS file (an IndexFlatIP in an IndexIDMap2 whose ids are chunk
+rows) with a stamp after its end: the index it belongs to, the generation, a SHA-256. It is only a
+copy. What it lacks, or what is wrong with it, is taken from the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragctx.database import Meta
+from ragctx.soundness import Vectors
+from ragctx.store import ChunkTable, read_chunk_table, read_vectors
+
+VECTORS = "vectors.faiss"
+_MAGIC = b"ragctx01"
+_SMALL = 2048  # so few rows are multiplied directly
+_SPARE = 16  # rows asked for beyond k, to see whether the last ones tie
+
+Mask = NDArray[np.bool_]
+T = TypeVar("T")
+Flat = Any  # faiss.IndexFlatIP
+
+
+class VectorFileError(Exception):
+    """`vectors.faiss` is absent or damaged; nothing is lost by it."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The vectors of one generation of an index; `index` holds row i of `table` at position i."""
+
+    meta: Meta
+    table: ChunkTable  # in the order of chunk ids, so that ties go by position
+    index: Flat
+
+    def __len__(self) -> int:
+        return len(self.table.rows)
+
+    @property
+    def vectors(self) -> Vectors:
+        """float32 (n, dim), a view into FAISS's memory."""
+        return _view(self.index)
+
+    def mask(self, documents: set[int] | None, pages: tuple[int, int]) -> Mask:
+        """Which positions lie in these documents (all, if None) and touch these pages."""
+        first, last = pages
+        allowed = (self.table.last_pages >= first) & (self.table.first_pages <= last)
+        if documents is not None:
+            allowed &= np.isin(self.table.documents, sorted(documents))
+        return allowed
+
+    def nearest(
+        self, vector: Vectors, k: int, mask: Mask | None = None, *, small: int = _SMALL
+    ) -> list[tuple[int, float]]:
+        """The k best (chunk row, inner product) of a unit vector, best first, ties by chunk id.
+
+        FAISS finds the candidates; their products are then taken in float64, one by one, so that
+        equal vectors have equal scores wherever they lie. `mask` (n,) says where to look; up to
+        `small` positions are all taken for candidates without asking FAISS.
+        """
+        allowed = np.flatnonzero(mask) if mask is not None else np.arange(len(self))
+        if len(allowed) <= max(small, 0):
+            candidates = allowed
+        else:
+            candidates = self._candidates(vector, min(k, len(allowed)), mask)
+        scores = (self.vectors[candidates].astype(np.float64) * vector.astype(np.float64)).sum(1)
+        order = np.lexsort((candidates, -scores))[:k]
+        rows = self.table.rows[candidates[order]].tolist()
+        return list(zip(rows, scores[order].tolist(), strict=True))
+
+    def _candidates(self, vector: Vectors, k: int, mask: Mask | None) -> NDArray[np.int64]:
+        """Positions that hold the k best for certain, and whatever ties with the last of them."""
+        faiss = _faiss()
+
+        parameters = None
+        if mask is not None:
+            selector = faiss.IDSelectorBatch(np.flatnonzero(mask).astype(np.int64))
+            parameters = faiss.SearchParameters(sel=selector)
+        query = np.ascontiguousarray(vector, dtype=np.float32)[None]
+        wanted = min(k + _SPARE, len(self))
+        scores, positions = self.index.search(query, wanted, params=parameters)
+        # A float32 inner product of unit vectors is off by less than dim * 2^-24; twice for two.
+        least = float(scores[0, k - 1]) - self.index.d * 2.0**-23
+        if positions[0, -1] < 0 or scores[0, -1] < least:  # -1: there were not so many
+            found = positions[0][(positions[0] >= 0) & (scores[0] >= least)]
+        else:
+            _, _, found = self.index.range_search(query, least, params=parameters)
+        return np.sort(found.astype(np.int64))
+
+
+def load_engine(connection: sqlite3.Connection, meta: Meta, known: Engine | None) -> Engine:
+    """The engine for the generation that `connection` sees.
+
+    Vectors that `known` has (an older generation, or what the file held) are not read again: a
+    chunk row's vector never changes.
+    """
+    faiss = _faiss()
+
+    table = read_chunk_table(connection)
+    if known is not None and known.meta.store == meta.store:
+        if np.array_equal(known.table.rows, table.rows):
+            return Engine(meta, table, known.index)
+        have, at = known.table.rows, known.vectors
+    else:
+        have, at = np.empty(0, np.int64), np.empty((0, meta.dim), np.float32)
+    order = np.argsort(have)
+    places = np.searchsorted(have, table.rows, sorter=order)
+    places = order[np.minimum(places, len(have) - 1)] if len(have) else places
+    old = have[places] == table.rows if len(have) else np.zeros(len(table.rows), dtype=bool)
+    vectors = np.empty((len(table.rows), meta.dim), np.float32)
+    vectors[old] = at[places[old]]
+    vectors[~old] = read_vectors(connection, table.rows[~old].tolist(), meta.dim)
+    index = faiss.IndexFlatIP(meta.dim)
+    index.add(vectors)
+    return Engine(meta, table, index)
+
+
+# ---- The file --------------------------------------------------------------------------------
+
+
+def save_engine(engine: Engine, folder: Path) -> None:
+    """Write `vectors.faiss`, whole or not at all. The caller holds the write lock."""
+    faiss = _faiss()
+
+    mapped = faiss.IndexIDMap2(faiss.IndexFlatIP(engine.meta.dim))
+    mapped.add_with_ids(engine.vectors, engine.table.rows)
+    stamp = json.dumps(
+        {"store": engine.meta.store, "generation": engine.meta.generation, "rows": len(engine)}
+    ).encode()
+    temporary = folder / f"{VECTORS}.tmp"
+    with temporary.open("wb") as stream:
+        digest = hashlib.sha256()
+
+        def write(block: bytes) -> int:
+            digest.update(block)
+            return stream.write(block)
+
+        faiss.write_index(mapped, faiss.PyCallbackIOWriter(write))
+        write(stamp)
+        stream.write(digest.digest() + len(stamp).to_bytes(4, "big") + _MAGIC)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, folder / VECTORS)
+
+
+def read_stamp(folder: Path) -> tuple[str, int]:
+    """(index it belongs to, generation) of a sound `vectors.faiss`.
+
+    Raises:
+        VectorFileError: it is absent or damaged.
+    """
+    return _with_file(folder, _checked_stamp)
+
+
+def load_file(folder: Path, meta: Meta) -> Engine:
+    """What `vectors.faiss` holds, perhaps of an older generation; its pages are not known.
+
+    Raises:
+        VectorFileError: it is absent, damaged, or belongs to another index.
+    """
+    return _with_file(folder, lambda stream: _load(stream, meta))
+
+
+def _with_file(folder: Path, work: Callable[[BinaryIO], T]) -> T:
+    try:
+        with (folder / VECTORS).open("rb") as stream:
+            return work(stream)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise VectorFileError(f"{VECTORS}: {error}") from error
+
+
+def _checked_stamp(stream: BinaryIO) -> tuple[str, int]:
+    """Read the whole file once, and leave it at its beginning. Raises ValueError."""
+    tail = 32 + 4 + len(_MAGIC)
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - tail))
+    end = stream.read()
+    if len(end) != tail or not end.endswith(_MAGIC):
+        raise ValueError("cut off, or not made by ragctx")
+    length = int.from_bytes(end[32:36], "big")
+    stream.seek(0)
+    digest, left = hashlib.sha256(), size - tail
+    block = b""
+    while left and (block := stream.read(min(left, 1 << 20))):
+        digest.update(block)
+        left -= len(block)
+    if digest.digest() != end[:32]:
+        raise ValueError("its SHA-256 is wrong")
+    stream.seek(size - tail - length)
+    stamp = json.loads(stream.read(length))
+    stream.seek(0)
+    return stamp["store"], stamp["generation"]
+
+
+def _load(stream: BinaryIO, meta: Meta) -> Engine:
+    """Check the file, then let FAISS read the same open file: it cannot be another by now."""
+    faiss = _faiss()
+    store, generation = _checked_stamp(stream)
+    if store != meta.store:
+        raise ValueError("it belongs to another index")
+    mapped = faiss.read_index(faiss.PyCallbackIOReader(stream.read))
+    flat = faiss.downcast_index(mapped.index)
+    if not isinstance(flat, faiss.IndexFlatIP) or flat.d != meta.dim:
+        raise ValueError(f"it holds a {type(flat).__name__} of dim {flat.d}, not {meta.dim}")
+    rows = faiss.vector_to_array(mapped.id_map).astype(np.int64)
+    if flat.ntotal != len(rows):
+        raise ValueError(f"it holds {flat.ntotal} vectors and {len(rows)} rows")
+    flat.referenced_objects = [mapped]  # whose memory it is
+    none = np.zeros_like(rows)
+    return Engine(replace(meta, generation=generation), ChunkTable(rows, none, none, none), flat)
+
+
+def _view(flat: Flat) -> Vectors:
+    faiss = _faiss()
+
+    if not flat.ntotal:
+        return np.empty((0, flat.d), np.float32)
+    vectors: Vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
+    return vectors.reshape(flat.ntotal, flat.d)
+
+
+def _faiss() -> ModuleType:
+    """FAISS, whose types say less than it can do; importing it takes a while."""
+    import faiss
+
+    return faiss

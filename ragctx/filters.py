@@ -1,0 +1,91 @@
+"""Which documents and pages a search may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from ragctx.errors import InputError
+
+if TYPE_CHECKING:
+    from ragctx.store import SourceInfo
+
+_LAST_PAGE = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Search only here. It works before the best k are taken: k hits come if there are k.
+
+    Args:
+        documents: ids, paths, ends of paths ("manuals/pump.pdf", "pump.pdf") or patterns with
+            `*`, `?` and `[…]` ("*2023*.pdf"); empty means all. A document needs to match one.
+        first_page: only chunks that reach this page or a later one; pages count from 1.
+        last_page: only chunks that begin on this page or an earlier one.
+
+    >>> Filter(("pump.pdf",), first_page=3).pages
+    (3, 4611686018427387904)
+    """
+
+    documents: tuple[str, ...] = ()
+    first_page: int | None = None
+    last_page: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InputError for filters that cannot be."""
+        documents: object = self.documents
+        if isinstance(documents, str):
+            raise InputError(f"documents is one text. Give a tuple: ({documents!r},)")
+        first, last = self.pages
+        if first < 1 or last < first:
+            raise InputError(
+                f"The page range is {self.first_page} to {self.last_page}; pages count from 1 and "
+                "the last is not before the first."
+            )
+
+    @property
+    def pages(self) -> tuple[int, int]:
+        """First and last page, also where none was given."""
+        return (
+            1 if self.first_page is None else self.first_page,
+            _LAST_PAGE if self.last_page is None else self.last_page,
+        )
+
+    @property
+    def everything(self) -> bool:
+        """Whether it lets everything through."""
+        return not self.documents and self.first_page is None and self.last_page is None
+
+
+def matching_ids(wanted: Sequence[str], sources: Sequence[SourceInfo]) -> set[str]:
+    """The ids of the documents that `wanted` (`Filter.documents`) names.
+
+    Raises:
+        InputError: an entry names no document; the message lists the nearest names.
+    """
+    found: set[str] = set()
+    for entry in wanted:
+        ids = {source.document_id for source in sources if _names(entry, source)}
+        if not ids:
+            raise InputError(_no_such_document(entry, sources))
+        found |= ids
+    return found
+
+
+def _names(entry: str, source: SourceInfo) -> bool:
+    path = source.path.replace("\\", "/")
+    plain = entry.replace("\\", "/").removeprefix("./")
+    if entry == source.document_id or path == plain or path.endswith(f"/{plain}"):
+        return True
+    return fnmatchcase(path, plain) or fnmatchcase(path.rsplit("/", 1)[-1], plain)
+
+
+def _no_such_document(entry: str, sources: Sequence[SourceInfo]) -> str:
+    names = sorted({PurePath(source.path).name for source in sources})
+    near = get_close_matches(entry, names, n=3, cutoff=0.4) or names[:5]
+    among = f"Nearest of {len(names)}: {', '.join(near)}." if names else "The index is empty."
+    return f"No document of the index matches {entry!r}. {among}"

@@ -1,0 +1,75 @@
+"""One writer at a time: a lock the operating system drops when its holder dies, however it dies.
+
+The lock lies on an open file, not in the file's existence, so a leftover `ragctx.lock` never
+blocks anybody. The file's content, the holder's process id, is only for the error message.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ragctx.errors import IndexLockedError, StoreError
+
+LOCK = "ragctx.lock"
+_BYTE = 1 << 30  # Windows locks bytes against reading, too: take one far behind the process id
+
+
+@contextmanager
+def write_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of an index folder.
+
+    Raises:
+        IndexLockedError: another writer has it; the message names its process.
+        StoreError: the folder cannot be written.
+    """
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StoreError(
+            f"The index {folder} cannot be written ({error.strerror}). "
+            "Change the folder's permissions, or choose another with --index."
+        ) from error
+    try:
+        if not _take(descriptor):
+            raise IndexLockedError(
+                f"The index {folder} is being written by process {_holder(descriptor)}. "
+                "Wait until that is done, or end it; reading is possible meanwhile."
+            )
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(descriptor)  # gives the lock back
+
+
+def _holder(descriptor: int) -> str:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(descriptor: int) -> bool:
+        os.lseek(descriptor, _BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _take(descriptor: int) -> bool:
+        # flock, not lockf: lockf's lock would be lost when this process closes the file elsewhere.
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

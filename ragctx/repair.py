@@ -1,0 +1,329 @@
+"""Is an index sound, and what can be saved if it is not.
+
+Everything stored of a document is under a checksum; the words and the vector file can be made
+anew. What fails its checksum is never dropped in silence: it goes to `quarantine/` in the index's
+folder and into the report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ragctx import store
+from ragctx.database import (
+    DATABASE,
+    Meta,
+    create_database,
+    explained,
+    missing,
+    read_meta,
+    reading,
+    transaction,
+    writing,
+)
+from ragctx.engine import (
+    VECTORS,
+    Engine,
+    VectorFileError,
+    load_engine,
+    load_file,
+    read_stamp,
+    save_engine,
+)
+from ragctx.errors import IndexDamagedError, StoreError
+from ragctx.lock import write_lock
+from ragctx.soundness import checksum_of
+
+QUARANTINE = "quarantine"
+_SALVAGE = "repair.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with an index: which part, and what."""
+
+    part: str  # "database", "document", "words" or "vectors"
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A document taken out of an index because it is not what was stored."""
+
+    document_id: str
+    paths: tuple[str, ...]
+    reason: str
+    file: str  # where what is left of it was written
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair did. Quarantined documents come back when their files are ingested again."""
+
+    done: tuple[str, ...]
+    quarantined: tuple[Quarantined, ...]
+
+
+# ---- Verify ----------------------------------------------------------------------------------
+
+
+def verify_index(path: str | Path) -> tuple[Problem, ...]:
+    """Everything wrong with the index in `path`; empty when it is sound. Changes nothing.
+
+    Checks the database's structure, every document against the checksum taken when it was put, the
+    lexical index against the passages, and `vectors.faiss` against the store. A `vectors.faiss`
+    that is missing or older than the store is no problem: it is caught up when needed.
+
+    Raises:
+        IndexMissingError, IndexMismatchError: there is nothing of ours to check.
+    """
+    folder = Path(path)
+    try:
+        with reading(folder) as connection:
+            meta = read_meta(connection, folder)
+            structure = [Problem("database", fact) for fact in _structure(connection)]
+            if structure:
+                return tuple(structure)
+            documents = [
+                Problem("document", f"{document_id}: {reason}")
+                for document_id, reason in _bad_documents(connection, meta.dim)
+            ]
+            words = [Problem("words", fact) for fact in _words(connection)]
+            facts = [] if documents else _vectors(connection, folder, meta)
+            return (*documents, *words, *(Problem("vectors", fact) for fact in facts))
+    except IndexDamagedError as error:
+        return (Problem("database", str(error)),)
+
+
+def _structure(connection: sqlite3.Connection) -> list[str]:
+    found = [row[0] for row in connection.execute("PRAGMA integrity_check(20)")]
+    facts = [] if found == ["ok"] else found
+    for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        facts.append(f"row {row} of {table} points to nothing in {parent}")
+    return facts
+
+
+def _bad_documents(connection: sqlite3.Connection, dim: int) -> Iterator[tuple[str, str]]:
+    """(document id, what is wrong) of documents that are not as they were put."""
+    rows = connection.execute("SELECT id, checksum, row FROM documents ORDER BY id").fetchall()
+    for document_id, checksum, row in rows:
+        reason = _flaw(connection, document_id, checksum, dim)
+        held = connection.execute("SELECT 1 FROM sources WHERE document = ?", (row,)).fetchone()
+        if reason or not held:
+            yield document_id, reason or "no path holds it"
+
+
+def _flaw(connection: sqlite3.Connection, document_id: str, checksum: str, dim: int) -> str:
+    """What is wrong with a document, or ""."""
+    try:
+        document = store.read_document(connection, document_id)
+        chunks, vectors = store.read_chunks_of(connection, document_id, dim)
+    except (sqlite3.Error, TypeError, ValueError) as error:
+        return f"cannot be read ({error})"
+    if document is None or checksum_of(document, chunks, vectors) != checksum:
+        return "its checksum is wrong"
+    return ""
+
+
+def _words(connection: sqlite3.Connection) -> list[str]:
+    """Compare the words with the passages, in a copy: FTS5 checks only what it may write."""
+    stale = sum(
+        store.spaced_or_none(text) != known
+        for text, known in connection.execute("SELECT text, spaced FROM chunks")
+    )
+    facts = [f"{stale} passages are cut into other words than they should be"] if stale else []
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+        connection.backup(copy)
+        try:
+            copy.execute("INSERT INTO words(words, rank) VALUES ('integrity-check', 1)")
+        except sqlite3.DatabaseError as error:
+            facts.append(f"the lexical index does not agree with the passages ({error})")
+    return facts
+
+
+def _vectors(connection: sqlite3.Connection, folder: Path, meta: Meta) -> list[str]:
+    if not (folder / VECTORS).exists():
+        return []
+    try:
+        if read_stamp(folder) != (meta.store, meta.generation):
+            return []
+        held = load_file(folder, meta)
+    except VectorFileError as error:
+        return [str(error)]
+    stored = load_engine(connection, meta, None)
+    if not _equal(held, stored):
+        return [f"{VECTORS} does not hold the vectors of the store"]
+    return []
+
+
+def _equal(one: Engine, other: Engine) -> bool:
+    return np.array_equal(one.table.rows, other.table.rows) and np.array_equal(
+        one.vectors, other.vectors
+    )
+
+
+# ---- Repair ----------------------------------------------------------------------------------
+
+
+def repair_index(path: str | Path) -> Repair:
+    """Repair the index in `path`: make anew what can be made, put aside what is damaged.
+
+    A database whose structure is damaged is copied to `quarantine/`, and what can be read of it and
+    passes its checksum goes into a new one.
+
+    Raises:
+        IndexMissingError, IndexMismatchError, IndexLockedError: as for writing.
+        IndexDamagedError: nothing could be read; the message says where the remains are.
+    """
+    folder = Path(path)
+    if not (folder / DATABASE).is_file():
+        raise missing(folder)
+    done: list[str] = []
+    with write_lock(folder):
+        try:
+            quarantined = _repair_in_place(folder)
+        except IndexDamagedError:
+            quarantined = _salvage(folder, done)
+        done.append("made the lexical index anew")
+        with reading(folder) as connection:
+            save_engine(load_engine(connection, read_meta(connection, folder), None), folder)
+        done.append(f"made {VECTORS} anew")
+    return Repair(tuple(done), quarantined)
+
+
+def _repair_in_place(folder: Path) -> tuple[Quarantined, ...]:
+    """Quarantine bad documents, make the words anew. Raises IndexDamagedError if that fails."""
+    with writing(folder) as connection:
+        meta = read_meta(connection, folder)
+        facts = _structure(connection)
+        if facts:
+            raise IndexDamagedError(facts[0])
+        quarantined = tuple(
+            _quarantine(connection, folder, document_id, reason)
+            for document_id, reason in list(_bad_documents(connection, meta.dim))
+        )
+        with transaction(connection):
+            # The words first: deleting passages from a wrong lexical index makes it worse.
+            store.rebuild_words(connection)
+            for document in quarantined:
+                rows = store.read_document_rows(connection, [document.document_id])
+                store.delete_document(connection, rows.pop())
+            store.count_change(connection)
+    return quarantined
+
+
+def _quarantine(
+    connection: sqlite3.Connection, folder: Path, document_id: str, reason: str
+) -> Quarantined:
+    """Write down what can still be read of a document."""
+    remains: dict[str, object] = {"document_id": document_id, "reason": reason}
+    paths: list[str] = []
+    with suppress(sqlite3.Error, TypeError, ValueError):
+        found = connection.execute(
+            """SELECT s.path FROM sources s JOIN documents d ON d.row = s.document
+            WHERE d.id = ? ORDER BY s.path""",
+            (document_id,),
+        )
+        paths += [path for (path,) in found]
+    with suppress(sqlite3.Error, TypeError, ValueError):
+        document = store.read_document(connection, document_id)
+        remains["document"] = document and asdict(document)
+    target = _free_name(folder / QUARANTINE, f"document-{_plain(document_id)}", ".json")
+    remains["paths"] = paths
+    target.write_text(json.dumps(remains, indent=1), encoding="utf-8")
+    return Quarantined(document_id, tuple(paths), reason, str(target))
+
+
+def _salvage(folder: Path, done: list[str]) -> tuple[Quarantined, ...]:
+    """Copy what is sound into a new database, and let it take the old one's place."""
+    kept = _free_name(folder / QUARANTINE, "ragctx", ".sqlite3")
+    for suffix in ("", "-wal"):
+        if (folder / f"{DATABASE}{suffix}").exists():
+            shutil.copy2(folder / f"{DATABASE}{suffix}", f"{kept}{suffix}")
+    done.append(f"copied the damaged database to {kept}")
+    fresh = folder / _SALVAGE
+    for suffix in ("", "-wal", "-shm"):
+        (folder / f"{_SALVAGE}{suffix}").unlink(missing_ok=True)
+    with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as old:
+        meta = _meta_or_give_up(old, folder, kept)
+        create_database(fresh, meta.embedder, meta.dim, created=meta.created)
+        with explained(folder), closing(sqlite3.connect(fresh, isolation_level=None)) as new:
+            with transaction(new):
+                saved, quarantined = _copy_sound(old, new, meta.dim, folder)
+    done.append(f"saved {saved} sound documents into a new database")
+    for suffix in ("-wal", "-shm"):
+        (folder / f"{DATABASE}{suffix}").unlink(missing_ok=True)
+    os.replace(fresh, folder / DATABASE)
+    return quarantined
+
+
+def _meta_or_give_up(old: sqlite3.Connection, folder: Path, kept: Path) -> Meta:
+    try:
+        with explained(folder):
+            return read_meta(old, folder)
+    except StoreError as error:
+        raise IndexDamagedError(
+            f"Nothing can be read from {folder / DATABASE} ({error.__cause__ or error}); a copy is "
+            f"{kept}. Remove {folder / DATABASE}, then: ragctx ingest PATH --index {folder}"
+        ) from error
+
+
+def _copy_sound(
+    old: sqlite3.Connection, new: sqlite3.Connection, dim: int, folder: Path
+) -> tuple[int, tuple[Quarantined, ...]]:
+    """How many documents were saved, and those that were not."""
+    saved: set[str] = set()
+    for document_id, recipe, checksum in _read_while_sound(
+        old, "SELECT id, recipe, checksum FROM documents NOT INDEXED"
+    ):
+        if document_id in saved or _flaw(old, document_id, checksum, dim):
+            continue
+        document = store.read_document(old, document_id)
+        chunks, vectors = store.read_chunks_of(old, document_id, dim)
+        assert document is not None  # _flaw has read it
+        path = document.path or f"unknown path of {document_id}"
+        store.put_document(new, path, document, chunks, vectors, recipe)
+        saved.add(document_id)
+    lost: list[Quarantined] = []
+    for path, document_id in _read_while_sound(
+        old,
+        "SELECT s.path, d.id FROM sources s LEFT JOIN documents d ON d.row = s.document",
+    ):
+        if document_id in saved:
+            store.map_source(new, path, store.read_document_rows(new, [document_id]).pop())
+        else:
+            lost.append(_lost(folder, path, document_id))
+    return len(saved), tuple(lost)
+
+
+def _lost(folder: Path, path: str, document_id: str | None) -> Quarantined:
+    return Quarantined(document_id or "", (path,), "cannot be read back", str(folder / QUARANTINE))
+
+
+def _read_while_sound(connection: sqlite3.Connection, statement: str) -> list[tuple[str, ...]]:
+    """The rows up to the first that cannot be read."""
+    rows: list[tuple[str, ...]] = []
+    with suppress(sqlite3.Error):
+        rows.extend(iter(connection.execute(statement)))
+    return rows
+
+
+def _free_name(folder: Path, stem: str, suffix: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    number = 1
+    while (folder / f"{stem}-{number}{suffix}").exists():
+        number += 1
+    return folder / f"{stem}-{number}{suffix}"
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name)[:60]

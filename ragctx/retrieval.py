@@ -1,0 +1,181 @@
+"""From a question to ranked hits: dense, lexical, or both fused; optionally diversified.
+
+A retriever is a function `(index, query, k, filter) -> list[Hit]`; hits are ranked from 1, their
+scores are the retriever's own (higher is better), ties go by chunk id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragctx.database import require_same_embedder
+from ragctx.errors import InputError
+from ragctx.filters import Filter as Filter
+from ragctx.index import Index
+from ragctx.records import Hit
+from ragctx.words import match_expression
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Embedder
+
+RRF_K = 60
+"""How little the first ranks of reciprocal rank fusion stand out; 60 in the paper."""
+CANDIDATES = 100
+"""How many candidates are fused or diversified at least; a fixed number keeps small k stable."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question with, once needed, its vector: float32 (dim,), a unit vector."""
+
+    text: str
+    embedder: Embedder
+
+    @cached_property
+    def vector(self) -> NDArray[np.float32]:
+        """The question as the embedder reads it. Raises InputError when it is too long for it."""
+        vectors: NDArray[np.float32] = self.embedder.encode([self.text])
+        vector: NDArray[np.float32] = vectors[0]
+        return vector
+
+
+Retriever = Callable[[Index, Query, int, Filter], list[Hit]]
+
+
+def search(
+    index: Index,
+    embedder: Embedder,
+    question: str,
+    k: int = 20,
+    *,
+    retriever: Retriever | None = None,
+    filter: Filter | None = None,
+    mmr_lambda: float | None = None,
+) -> list[Hit]:
+    """The k best passages of the index for a question; fewer if it does not hold so many.
+
+    Args:
+        index: where to look.
+        embedder: the one the index was made with.
+        question: anything but blank.
+        k: how many hits, at least 1.
+        retriever: `hybrid` (the default), `dense`, `lexical`, or a function of your own.
+        filter: which documents and pages; it works before the best k are taken.
+        mmr_lambda: from 0 (all for diversity) to 1 (all for relevance); None leaves the
+            retriever's order. See `diversified`.
+
+    Raises:
+        InputError: the question is blank, k or mmr_lambda out of range, or the filter names a
+            document that is not there.
+        IndexMismatchError: the index was made with another embedder.
+    """
+    _require_arguments(question, k, mmr_lambda)
+    require_same_embedder(index.path, (index.embedder, index.dim), (embedder.id, embedder.dim))
+    retriever, filter = retriever or hybrid, filter or Filter()
+    query = Query(question, embedder)
+    with index.snapshot():
+        if mmr_lambda is None:
+            return retriever(index, query, k, filter)
+        pool = retriever(index, query, max(CANDIDATES, k), filter)
+        vectors = index.vectors_of([hit.chunk.id for hit in pool])
+        return diversified(pool, vectors, k, mmr_lambda)
+
+
+def dense(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
+    """By inner product of unit vectors (cosine), from -1 to 1."""
+    with index.snapshot() as snapshot:
+        return snapshot.hits(snapshot.nearest(query.vector, k, filter))
+
+
+def lexical(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
+    """By BM25 (Robertson and Zaragoza 2009) over the question's telling words, any of which counts.
+
+    Only passages with at least one of them are hits.
+    """
+    with index.snapshot() as snapshot:
+        expression = match_expression(query.text)
+        return snapshot.hits(snapshot.matching(expression, k, filter) if expression else [])
+
+
+def hybrid(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
+    """Dense and lexical fused by their ranks (`fused`), both counting the same."""
+    with index.snapshot():
+        depth = max(CANDIDATES, k)
+        found = [retrieve(index, query, depth, filter) for retrieve in (dense, lexical)]
+        return fused(found, k)
+
+
+def fused(
+    rankings: Sequence[Sequence[Hit]], k: int, *, weights: Sequence[float] | None = None
+) -> list[Hit]:
+    """Reciprocal rank fusion: score = sum over rankings of weight / (60 + rank).
+
+    Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
+    Learning Methods", SIGIR 2009. A hit that a ranking lacks gets nothing from it.
+
+    >>> one, other = Hit.from_text(1, 9.0, "one", "a"), Hit.from_text(2, 8.0, "other", "b")
+    >>> best = fused([[one, other], [replace(other, rank=1)]], k=1)[0]
+    >>> best.chunk.text, round(best.score, 5)
+    ('other', 0.03252)
+    """
+    weights = [1.0] * len(rankings) if weights is None else weights
+    scores: dict[str, float] = {}
+    hits: dict[str, Hit] = {}
+    for ranking, weight in zip(rankings, weights, strict=True):
+        for hit in ranking:
+            scores[hit.chunk.id] = scores.get(hit.chunk.id, 0.0) + weight / (RRF_K + hit.rank)
+            hits.setdefault(hit.chunk.id, hit)
+    best = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))[:k]
+    return [
+        replace(hits[chunk_id], rank=rank, score=scores[chunk_id])
+        for rank, chunk_id in enumerate(best, 1)
+    ]
+
+
+def diversified(
+    hits: Sequence[Hit], vectors: NDArray[np.float32], k: int, mmr_lambda: float
+) -> list[Hit]:
+    """Maximal marginal relevance: k hits, each relevant and unlike those before it.
+
+    The next hit is the one with the largest
+    `mmr_lambda * relevance - (1 - mmr_lambda) * largest cosine with a hit already taken`
+    (Carbonell and Goldstein, SIGIR 1998). Relevance is the score scaled to 0…1 over `hits`, so
+    that any retriever's scores will do; with `mmr_lambda=1` the order stays. Scores are kept.
+
+    Args:
+        hits: candidates in rank order.
+        vectors: float32 (n, dim), unit rows, row i for `hits[i]`.
+        k: how many to take at most.
+        mmr_lambda: from 0 to 1.
+    """
+    scores = np.array([hit.score for hit in hits], dtype=np.float64)
+    spread = float(np.ptp(scores)) if len(hits) else 0.0
+    relevance = (scores - scores.min()) / spread if spread > 0 else np.ones(len(hits))
+    likeness = np.full(len(hits), -np.inf)  # to the most similar hit taken
+    free = np.ones(len(hits), dtype=bool)
+    taken: list[int] = []
+    while len(taken) < min(k, len(hits)):
+        penalty = likeness if taken else np.zeros(len(hits))
+        value = mmr_lambda * relevance - (1 - mmr_lambda) * penalty
+        best = int(np.argmax(np.where(free, value, -np.inf)))  # of equal ones the better ranked
+        taken.append(best)
+        free[best] = False
+        likeness = np.maximum(likeness, (vectors @ vectors[best]).astype(np.float64))
+    return [replace(hits[i], rank=rank) for rank, i in enumerate(taken, 1)]
+
+
+def _require_arguments(question: str, k: int, mmr_lambda: float | None) -> None:
+    if not question.strip():
+        raise InputError(f"The question is {question!r}: there is nothing to look for. Ask one.")
+    if k < 1:
+        raise InputError(f"k is {k}. Give at least 1: how many passages to find.")
+    if mmr_lambda is not None and not 0 <= mmr_lambda <= 1:
+        raise InputError(
+            f"mmr_lambda is {mmr_lambda}. Give 0 (all for diversity) to 1 (all for relevance)."
+        )

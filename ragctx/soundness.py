@@ -1,0 +1,100 @@
+"""What may be stored, and how it is recognised afterwards: checks at the door, and checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragctx.errors import InputError
+from ragctx.records import Chunk, Document
+
+Vectors = NDArray[np.float32]
+_NORM_TOLERANCE = 1e-3
+
+
+def require_sound(
+    path: str, document: Document, chunks: Sequence[Chunk], vectors: Vectors, dim: int
+) -> None:
+    """Check what is to be stored. Raises InputError naming what does not fit, and how."""
+    if not path or not document.id:
+        raise InputError(f"path is {path!r} and document.id {document.id!r}; both must say which.")
+    for name, text in (("path", path), *(_texts(document))):
+        if not _is_unicode(text):
+            raise InputError(
+                f"{name} of {path!r} has a lone surrogate, which no file can hold. Replace it: "
+                "text.encode('utf-8', 'replace').decode()"
+            )
+    _require_chunks(document, chunks)
+    _require_vectors(chunks, vectors, dim)
+
+
+def checksum_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> str:
+    """SHA-256 over all that is stored of a document; its path is not, a file may be moved."""
+    about = [
+        document.id, document.title, [astuple(h) for h in document.outline],
+        document.status, document.reader, document.warnings, [astuple(p) for p in document.pages],
+        [astuple(chunk) for chunk in sorted(chunks, key=lambda chunk: (chunk.start, chunk.end))],
+    ]  # fmt: skip
+    digest = hashlib.sha256(json.dumps(about).encode())
+    order = sorted(range(len(chunks)), key=lambda i: (chunks[i].start, chunks[i].end))
+    for i in order:
+        digest.update(to_blob(vectors[i]))
+    return digest.hexdigest()
+
+
+def to_blob(vector: Vectors) -> bytes:
+    """A vector as it is stored: float32, little endian."""
+    return np.ascontiguousarray(vector, dtype="<f4").tobytes()
+
+
+def _texts(document: Document) -> Iterator[tuple[str, str]]:
+    yield "document.id", document.id
+    yield "document.title", document.title
+    for page in document.pages:
+        yield f"the label of page {page.number}", page.label
+        yield f"the text of page {page.number}", page.text
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _require_chunks(document: Document, chunks: Sequence[Chunk]) -> None:
+    seen: set[str] = set()
+    spans: set[tuple[int, int]] = set()
+    for i, chunk in enumerate(chunks):
+        if chunk.document_id != document.id:
+            raise InputError(f"chunks[{i}] is of {chunk.document_id!r}, not of {document.id!r}.")
+        if chunk.id in seen or (chunk.start, chunk.end) in spans:
+            raise InputError(f"chunks[{i}] ({chunk.id!r}) is there twice; give every chunk once.")
+        if document.text[chunk.start : chunk.end] != chunk.text:
+            raise InputError(
+                f"chunks[{i}] ({chunk.id!r}) is not document.text[{chunk.start}:{chunk.end}]: "
+                f"{chunk.text[:40]!r} is not {document.text[chunk.start : chunk.end][:40]!r}."
+            )
+        seen.add(chunk.id)
+        spans.add((chunk.start, chunk.end))
+
+
+def _require_vectors(chunks: Sequence[Chunk], vectors: Vectors, dim: int) -> None:
+    if vectors.shape != (len(chunks), dim) or vectors.dtype != np.float32:
+        raise InputError(
+            f"vectors are {vectors.dtype} {vectors.shape}; {len(chunks)} chunks in this index need "
+            f"float32 ({len(chunks)}, {dim}), one row per chunk."
+        )
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # NaN is wrong, too
+    if len(wrong):
+        raise InputError(
+            f"vectors[{wrong[0]}] has norm {norms[wrong[0]]:.6g}, not 1. Give unit rows: "
+            "vectors / np.linalg.norm(vectors, axis=1, keepdims=True)"
+        )

@@ -1,0 +1,338 @@
+"""Rows in and out of an index's database: documents, pages, chunks, vectors, words, sources.
+
+Every function takes an open connection (`ragctx.database`) and does one thing; which of them form
+one transaction is decided by `ragctx.index`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragctx.database import utc_now
+from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
+from ragctx.soundness import Vectors, checksum_of, to_blob
+from ragctx.words import spaced
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """A file the index knows. `recipe` says how its chunks and vectors were made."""
+
+    path: str
+    document_id: str
+    recipe: str
+    pages: int
+    chunks: int
+    status: PdfStatus
+    title: str = ""
+    stored: str = ""  # when its document was stored: UTC, ISO 8601
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTable:
+    """All chunks in the order of their ids; int64 (n,) each, aligned."""
+
+    rows: NDArray[np.int64]
+    documents: NDArray[np.int64]  # row of the document
+    first_pages: NDArray[np.int64]
+    last_pages: NDArray[np.int64]
+
+
+# ---- Writing ---------------------------------------------------------------------------------
+
+
+def put_document(
+    connection: sqlite3.Connection,
+    path: str,
+    document: Document,
+    chunks: Sequence[Chunk],
+    vectors: Vectors,
+    recipe: str,
+) -> None:
+    """Store a document under a path, in place of what path and document held before."""
+    checksum = checksum_of(document, chunks, vectors)
+    known = connection.execute(
+        "SELECT row, checksum FROM documents WHERE id = ?", (document.id,)
+    ).fetchone()
+    if known and known[1] == checksum:
+        row = known[0]
+        connection.execute(
+            "UPDATE documents SET recipe = ? WHERE row = ? AND recipe <> ?", (recipe, row, recipe)
+        )
+    else:
+        if known:
+            _delete_contents(connection, known[0])
+        row = _write_document(connection, known and known[0], document, recipe, checksum)
+        _write_contents(connection, row, document, chunks, vectors)
+    map_source(connection, path, row)
+
+
+def map_source(connection: sqlite3.Connection, path: str, document: int) -> None:
+    """Let a path stand for a document's row; what it stood for goes if no path is left for it."""
+    found = connection.execute("SELECT document FROM sources WHERE path = ?", (path,)).fetchone()
+    if found != (document,):
+        connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (path, document))
+        drop_orphans(connection)
+
+
+def drop_orphans(connection: sqlite3.Connection) -> None:
+    """Delete the documents that no path stands for."""
+    orphans = connection.execute(
+        "SELECT row FROM documents WHERE row NOT IN (SELECT document FROM sources)"
+    ).fetchall()
+    for (row,) in orphans:
+        delete_document(connection, row)
+
+
+def delete_document(connection: sqlite3.Connection, document: int) -> None:
+    """Delete a document's row with all that belongs to it, its sources too."""
+    _delete_contents(connection, document)
+    connection.execute("DELETE FROM sources WHERE document = ?", (document,))
+    connection.execute("DELETE FROM documents WHERE row = ?", (document,))
+
+
+def remove_sources(connection: sqlite3.Connection, path_or_id: str) -> int:
+    """Forget a path, or all paths of a document's id; how many paths that were."""
+    gone = connection.execute("DELETE FROM sources WHERE path = ?", (path_or_id,)).rowcount
+    if not gone:
+        gone = connection.execute(
+            "DELETE FROM sources WHERE document = (SELECT row FROM documents WHERE id = ?)",
+            (path_or_id,),
+        ).rowcount
+    drop_orphans(connection)
+    return gone
+
+
+def count_change(connection: sqlite3.Connection) -> None:
+    """Note in meta that the index is another now."""
+    connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'updated'", (utc_now(),))
+
+
+def rebuild_words(connection: sqlite3.Connection) -> None:
+    """Make the lexical index anew from the passages."""
+    for row, text, known in connection.execute("SELECT row, text, spaced FROM chunks").fetchall():
+        fresh = spaced_or_none(text)
+        if fresh != known:
+            connection.execute("UPDATE chunks SET spaced = ? WHERE row = ?", (fresh, row))
+    connection.execute("INSERT INTO words(words) VALUES ('rebuild')")
+
+
+def _write_document(
+    connection: sqlite3.Connection, row: int | None, document: Document, recipe: str, checksum: str
+) -> int:
+    outline = json.dumps([astuple(heading) for heading in document.outline])
+    cursor = connection.execute(
+        "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row, document.id, document.title, outline, document.status, document.reader,
+            json.dumps(document.warnings), recipe, checksum, utc_now(),
+        ),
+    )  # fmt: skip
+    return int(cursor.lastrowid or 0)
+
+
+def _write_contents(
+    connection: sqlite3.Connection,
+    row: int,
+    document: Document,
+    chunks: Sequence[Chunk],
+    vectors: Vectors,
+) -> None:
+    connection.executemany(
+        "INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            (row, i, page.number, page.label, page.status, page.text)
+            for i, page in enumerate(document.pages)
+        ),
+    )
+    for chunk, vector in zip(chunks, vectors, strict=True):
+        separated = spaced_or_none(chunk.text)
+        cursor = connection.execute(
+            "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                chunk.id, row, chunk.start, chunk.end, chunk.first_page, chunk.last_page,
+                chunk.token_count, chunk.text, separated,
+            ),
+        )  # fmt: skip
+        key = cursor.lastrowid
+        connection.execute("INSERT INTO vectors VALUES (?, ?)", (key, to_blob(vector)))
+        words = separated or chunk.text
+        connection.execute("INSERT INTO words(rowid, text) VALUES (?, ?)", (key, words))
+
+
+def _delete_contents(connection: sqlite3.Connection, document: int) -> None:
+    of_document = "(SELECT row FROM chunks WHERE document = ?)"
+    connection.execute(  # FTS5 must be told what it forgets, while it can still be read
+        "INSERT INTO words(words, rowid, text) "
+        f"SELECT 'delete', row, text FROM passages WHERE row IN {of_document}",
+        (document,),
+    )
+    connection.execute(f"DELETE FROM vectors WHERE row IN {of_document}", (document,))
+    connection.execute("DELETE FROM chunks WHERE document = ?", (document,))
+    connection.execute("DELETE FROM pages WHERE document = ?", (document,))
+
+
+def spaced_or_none(text: str) -> str | None:
+    """What is indexed of a passage where that is not its text; None where it is."""
+    separated = spaced(text)
+    return None if separated == text else separated
+
+
+# ---- Reading ---------------------------------------------------------------------------------
+
+
+def read_sources(connection: sqlite3.Connection) -> tuple[SourceInfo, ...]:
+    """All sources, by path."""
+    return tuple(
+        SourceInfo(*row)
+        for row in connection.execute(
+            """SELECT s.path, d.id, d.recipe,
+                (SELECT count(*) FROM pages p WHERE p.document = d.row),
+                (SELECT count(*) FROM chunks c WHERE c.document = d.row),
+                d.status, d.title, d.stored
+            FROM sources s JOIN documents d ON d.row = s.document ORDER BY s.path"""
+        )
+    )
+
+
+def read_document(connection: sqlite3.Connection, document_id: str) -> Document | None:
+    """The document as it was put, or None. Its path is the first, by name, that stands for it."""
+    found = connection.execute(
+        f"""SELECT row, id, {_FIRST_PATH}, title, outline, status, reader, warnings
+        FROM documents d WHERE id = ?""",
+        (document_id,),
+    ).fetchone()
+    if not found:
+        return None
+    row, id_, path, title, outline, status, reader, warnings = found
+    pages = connection.execute(
+        "SELECT number, label, text, status FROM pages WHERE document = ? ORDER BY position", (row,)
+    )
+    try:
+        return Document(
+            id=id_, path=path or "", pages=tuple(Page(*page) for page in pages), title=title,
+            outline=tuple(Heading(*heading) for heading in json.loads(outline)), status=status,
+            reader=reader, warnings=tuple(json.loads(warnings)),
+        )  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise sqlite3.DatabaseError(f"document {id_} makes no sense: {error}") from error
+
+
+def find_document(connection: sqlite3.Connection, document_id: str, recipe: str) -> int | None:
+    """The row of a document that was made by this recipe, or None."""
+    found = connection.execute(
+        "SELECT row FROM documents WHERE id = ? AND recipe = ?", (document_id, recipe)
+    ).fetchone()
+    return found[0] if found else None
+
+
+def read_document_rows(connection: sqlite3.Connection, document_ids: Iterable[str]) -> set[int]:
+    """Rows of documents by id; ids that are not in the index are left out."""
+    found = connection.execute(
+        "SELECT row FROM documents WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(document_ids)),),
+    )
+    return {row for (row,) in found}
+
+
+def read_chunks_of(
+    connection: sqlite3.Connection, document_id: str, dim: int
+) -> tuple[list[Chunk], Vectors]:
+    """A document's chunks in document order, with their vectors, float32 (n, dim)."""
+    rows = connection.execute(
+        _CHUNK + " WHERE d.id = ? ORDER BY c.start, c.end", (document_id,)
+    ).fetchall()
+    return [Chunk(*row[1:9]) for row in rows], read_vectors(
+        connection, [row[0] for row in rows], dim
+    )
+
+
+def read_chunks(
+    connection: sqlite3.Connection, rows: Sequence[int]
+) -> dict[int, tuple[Chunk, str]]:
+    """Chunks by row, each with the first path (by name) of its document."""
+    found = connection.execute(
+        _CHUNK + " WHERE c.row IN (SELECT value FROM json_each(?))", (json.dumps(list(rows)),)
+    )
+    return {row[0]: (Chunk(*row[1:9]), row[9]) for row in found}
+
+
+def read_chunk_rows(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> dict[str, int]:
+    """Rows by chunk id; ids that are not in the index are left out."""
+    return dict(
+        connection.execute(
+            "SELECT id, row FROM chunks WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(chunk_ids)),),
+        ).fetchall()
+    )
+
+
+def read_chunk_table(connection: sqlite3.Connection) -> ChunkTable:
+    """Rows, documents and pages of all chunks, in the order of their ids."""
+    found = connection.execute(
+        "SELECT row, document, first_page, last_page FROM chunks ORDER BY id"
+    ).fetchall()
+    return ChunkTable(*np.array(found, dtype=np.int64).reshape(-1, 4).T.copy())
+
+
+def read_vectors(connection: sqlite3.Connection, rows: Sequence[int], dim: int) -> Vectors:
+    """The vectors of chunk rows, float32 (n, dim), in that order.
+
+    Raises:
+        sqlite3.DatabaseError: one is missing or has another length.
+    """
+    places: dict[int, list[int]] = {}
+    for i, row in enumerate(rows):
+        places.setdefault(int(row), []).append(i)
+    vectors = np.full((len(rows), dim), np.nan, dtype=np.float32)
+    for row, blob in _vector_blobs(connection, list(places)):
+        if len(blob) != dim * 4:
+            raise sqlite3.DatabaseError(f"the vector of row {row} has {len(blob)} bytes")
+        vectors[places.pop(row)] = np.frombuffer(blob, dtype="<f4")
+    if places:
+        raise sqlite3.DatabaseError(f"{len(places)} vectors are missing")
+    return vectors
+
+
+def search_words(
+    connection: sqlite3.Connection,
+    expression: str,
+    k: int,
+    documents: Iterable[int] | None,
+    pages: tuple[int, int],
+) -> list[tuple[int, float]]:
+    """The k best (chunk row, BM25 score) for an FTS5 query; higher is better, ties by chunk id.
+
+    Only chunks that touch `pages`, first to last, and lie in `documents`, where those are given.
+    """
+    wanted = None if documents is None else json.dumps(list(documents))
+    found = connection.execute(
+        """SELECT c.row, -bm25(words) AS score FROM words JOIN chunks c ON c.row = words.rowid
+        WHERE words MATCH ? AND c.last_page >= ? AND c.first_page <= ?
+            AND (? IS NULL OR c.document IN (SELECT value FROM json_each(?)))
+        ORDER BY score DESC, c.id LIMIT ?""",
+        (expression, *pages, wanted, wanted, k),
+    )
+    return [(row, score) for row, score in found]
+
+
+_FIRST_PATH = "(SELECT min(path) FROM sources s WHERE s.document = d.row)"
+_CHUNK = f"""SELECT c.row, c.id, d.id, c.start, c.end, c.first_page, c.last_page, c.text,
+    c.token_count, {_FIRST_PATH}
+    FROM chunks c JOIN documents d ON d.row = c.document"""
+
+
+def _vector_blobs(
+    connection: sqlite3.Connection, rows: Sequence[int]
+) -> Iterator[tuple[int, bytes]]:
+    yield from connection.execute(
+        "SELECT row, vector FROM vectors WHERE row IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(rows)),),
+    )

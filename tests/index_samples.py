@@ -1,0 +1,58 @@
+"""Documents, chunks and vectors to fill an index with, made in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragctx.index import Index, IndexWriter
+from ragctx.records import Chunk, Document, Heading, Page
+from tests.fakes import HashEmbedder
+
+Made = tuple[Document, list[Chunk], NDArray[np.float32]]
+
+
+def document_of(id: str, *pages: str, path: str = "") -> Document:
+    """A document with something in every field."""
+    made = [Page(i, f"p{i}", text, "ok" if text else "empty") for i, text in enumerate(pages, 1)]
+    return Document(
+        id, path or f"{id}.pdf", tuple(made), f"Title of {id}", (Heading("Start", 1),), "ok",
+        "pdfium", ("odd font",),
+    )  # fmt: skip
+
+
+def chunks_of(document: Document) -> list[Chunk]:
+    """One chunk a page; empty pages have none."""
+    return [
+        Chunk(
+            f"{document.id}:{start}-{start + len(page.text)}", document.id, start,
+            start + len(page.text), page.number, page.number, page.text, len(page.text.split()),
+        )
+        for start, page in zip(document.page_starts, document.pages, strict=True)
+        if page.text
+    ]  # fmt: skip
+
+
+def made_of(id: str, *pages: str, embedder: HashEmbedder | None = None, path: str = "") -> Made:
+    """A document with its chunks and vectors."""
+    document = document_of(id, *pages, path=path)
+    chunks = chunks_of(document)
+    return document, chunks, (embedder or HashEmbedder()).encode([c.text for c in chunks])
+
+
+def put(writer: IndexWriter, id: str, *pages: str, path: str = "", recipe: str = "r") -> Made:
+    """Put such a document under a path, by default "ID.pdf"."""
+    made = made_of(id, *pages, path=path)
+    writer.put(path or f"{id}.pdf", *made, recipe=recipe)
+    return made
+
+
+def index_with(folder: object, documents: dict[str, Sequence[str]]) -> Index:
+    """A new index that holds documents: {id: pages}."""
+    index = Index.open_or_create(str(folder), embedder=HashEmbedder())
+    with index.writer() as writer:
+        for id, pages in documents.items():
+            put(writer, id, *pages)
+    return index
