@@ -37,8 +37,8 @@ def say(line: str) -> None:
 
 
 def prepare_streams() -> None:
-    """A character that the terminal cannot show becomes a question mark, not an error."""
-    for stream in (sys.stdout, sys.stderr):
+    """A character that cannot be read or shown becomes a question mark, not an error."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
@@ -187,10 +188,10 @@ def read_question(words: str | None) -> str:
 
     Raises InputError when there is none.
     """
-    stdin = click.get_text_stream("stdin", errors="replace")
-    if words is None and stdin.isatty():
+    piped = sys.stdin is not None and not sys.stdin.isatty()
+    if words is None and not piped:
         raise InputError('no question was given; for example: ragctx ask "How long is it?" a.pdf')
-    question = " ".join((stdin.read() if words in (None, "-") else words or "").split())
+    question = " ".join((sys.stdin.read() if words in (None, "-") else words or "").split())
     if not question:
         raise InputError(
             f"the question is empty ({words or ''!r}); give one in quotation marks, or - to read "

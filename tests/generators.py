@@ -1,0 +1,55 @@
+"""Stand-ins for models: they say what they are told to, and keep the prompts they were given."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+from ragctx.records import CopiedSpan, Generation, Prompt
+from tests.fakes import WordTokenizer
+
+
+class ScriptedGenerator:
+    """Says `answer`, word by word; abstains when that is empty."""
+
+    name = "scripted"
+    template = "qa"
+
+    def __init__(self, answer: str = "", *, context_window: int = 4096) -> None:
+        self.answer = answer
+        self.context_window = context_window
+        self.tokenizer = WordTokenizer()
+        self.prompts: list[Prompt] = []
+
+    def generate(
+        self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Generation:
+        self.prompts.append(prompt)
+        if not self.answer:
+            return Generation("", (), "abstain", 0.1, 0.0, 0, 0.125)
+        if on_text:
+            for piece in re.findall(r"\s*\S+", self.answer):
+                on_text(piece)
+        ids = tuple(self.tokenizer.encode(self.answer))
+        return Generation(self.answer, ids, "stop", 0.1, 0.2, 7, math.nan)
+
+
+class CopyingGenerator(ScriptedGenerator):
+    """Copies `answer` from the first passage that holds it, as the bundled reader does."""
+
+    name = "copying"
+    template = "plain"
+
+    def generate(
+        self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Generation:
+        self.prompts.append(prompt)
+        for number, passage in enumerate(prompt.passages):
+            start = passage.text[passage.text_start : passage.text_end].find(self.answer)
+            if self.answer and start >= 0:
+                if on_text:
+                    on_text(self.answer)
+                span = CopiedSpan(number, start, start + len(self.answer))
+                return Generation(self.answer, (1, 2), "stop", 0.1, 0.0, 0, 0.75, (span,))
+        return Generation("", (), "abstain", 0.1, 0.0, 0, 0.125)
