@@ -1,0 +1,139 @@
+"""Chunks that overlap or touch become one span, before the budget is spent on them. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from ragctx.errors import InputError
+from ragctx.records import Chunk, Hit, LedgerRow
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Hits after merging, in rank order, and a ledger row for each hit that went into another."""
+
+    hits: tuple[Hit, ...]
+    ledger: tuple[LedgerRow, ...]
+    saved_tokens: int  # of text; each passage less also saves its header
+
+
+def merge_hits(
+    hits: Sequence[Hit],
+    count: Callable[[str], int],
+    *,
+    max_tokens: int | None = None,
+    document_text: Callable[[str], str] | None = None,
+) -> Merge:
+    """Join chunks of one document that overlap or touch into one span, so nothing is paid twice.
+
+    A span's text is the document's own, always. Overlapping chunks are joined if they agree where
+    they overlap; chunks with a gap between them only if `document_text` shows that the gap is
+    whitespace. The span has the best rank and score of its parts and an id of its own.
+
+    Args:
+        hits: candidates, in any order.
+        count: tokens of a text, e.g. `tokenizer.count`.
+        max_tokens: no span grows beyond this (a reader of chunks of 256 tokens wants 256 less its
+            markers); None: no bound. Hits already longer stay as they are.
+        document_text: a document's whole text by its id, e.g. `lambda id: index.document(id).text`.
+
+    Raises:
+        InputError: `max_tokens` is below 1.
+
+    >>> text = "One two. Three four. Five."
+    >>> spans = [(0, 8), (4, 20), (21, 26)]
+    >>> chunks = [Chunk(f"d:{a}-{b}", "d", a, b, 1, 1, text[a:b], 0) for a, b in spans]
+    >>> hits = [Hit(rank, 1 / rank, chunk) for rank, chunk in enumerate(chunks, 1)]
+    >>> [hit.chunk.text for hit in merge_hits(hits, len).hits]
+    ['One two. Three four.', 'Five.']
+    >>> merge_hits(hits, len, document_text=lambda _: text).hits[0].chunk.id
+    'd:0-26'
+    """
+    if max_tokens is not None and max_tokens < 1:
+        raise InputError(f"max_tokens is {max_tokens}. Give 1 or more, or None for no bound.")
+    ordered = sorted(hits, key=lambda hit: (hit.chunk.document_id, hit.chunk.start, -hit.chunk.end))
+    merged: list[Hit] = []
+    ledger: list[LedgerRow] = []
+    saved = 0
+    for document_id, group in groupby(ordered, key=lambda hit: hit.chunk.document_id):
+        parts = list(group)
+        text = document_text(document_id) if document_text and len(parts) > 1 else None
+        for span, members in _spans(parts, text, count, max_tokens):
+            hit, rows = _merged(span, members, count)
+            saved += sum(row.tokens for row in rows)
+            saved -= count(hit.chunk.text) if 1 < len(rows) == len(members) else 0
+            merged.append(hit)
+            ledger += rows
+    return Merge(tuple(sorted(merged, key=lambda hit: hit.rank)), join_ledgers(ledger), saved)
+
+
+def join_ledgers(*ledgers: Iterable[LedgerRow]) -> tuple[LedgerRow, ...]:
+    """One ledger in rank order, e.g. of what was merged and what was selected after it."""
+    return tuple(sorted((row for rows in ledgers for row in rows), key=lambda row: row.rank))
+
+
+def _spans(
+    hits: Sequence[Hit], text: str | None, count: Callable[[str], int], max_tokens: int | None
+) -> Iterator[tuple[Chunk, list[Hit]]]:
+    """Spans of one document, each with the hits that went into it. `hits` are in text order."""
+    span, members = hits[0].chunk, [hits[0]]
+    for hit in hits[1:]:
+        joined = _join(span, hit.chunk, text)
+        grown = joined is not None and joined is not span
+        if joined is None or (grown and max_tokens and count(joined.text) > max_tokens):
+            yield span, members
+            span, members = hit.chunk, [hit]
+        else:
+            span, members = joined, [*members, hit]
+    yield span, members
+
+
+def _join(a: Chunk, b: Chunk, text: str | None) -> Chunk | None:
+    """`a` and `b`, which begins no earlier, as one chunk; None where their text is not certain."""
+    if not a.document_id or len(a.text) != a.end - a.start or len(b.text) != b.end - b.start:
+        return None  # somebody else's hits, whose offsets mean nothing
+    shared = max(0, min(a.end, b.end) - b.start)
+    if a.text[b.start - a.start :][:shared] != b.text[:shared]:
+        return None
+    if b.end <= a.end:
+        return a
+    gap = text[a.end : b.start] if text else ""
+    if len(gap) != max(0, b.start - a.end) or gap.strip():
+        return None
+    joined = a.text + gap + b.text[shared:]
+    if text and text[a.start : b.end] != joined:
+        return None  # the chunks are of another version of the document
+    pages = a.first_page, max(a.last_page, b.last_page)
+    name = f"{a.document_id}:{a.start}-{b.end}"
+    return Chunk(name, a.document_id, a.start, b.end, *pages, joined, 0)
+
+
+def _merged(
+    span: Chunk, members: Sequence[Hit], count: Callable[[str], int]
+) -> tuple[Hit, list[LedgerRow]]:
+    """The hit of a span, and a row for each member but the one, if any, that is the span."""
+    best = min(members, key=lambda hit: hit.rank)
+    if len(members) == 1:
+        return best, []
+    score = max((hit.score for hit in members), key=_goodness)
+    chunk = span if span.token_count else replace(span, token_count=count(span.text))
+    itself = next((hit for hit in members if hit.chunk.id == chunk.id), None)
+    rows = [_row(hit, chunk.id, count) for hit in members if hit is not itself]
+    return replace(best, score=score, chunk=chunk), rows
+
+
+def _row(hit: Hit, into: str, count: Callable[[str], int]) -> LedgerRow:
+    chunk = hit.chunk
+    tokens = count(chunk.text)
+    return LedgerRow(
+        chunk.id, hit.document, hit.rank, hit.score, tokens, "merged", f"merged into {into}"
+    )
+
+
+def _goodness(score: float | None) -> tuple[bool, float]:
+    """Sorts scores; a missing one is below every real one."""
+    real = score is not None and not math.isnan(score)
+    return real, score if score is not None and real else 0.0

@@ -1,0 +1,288 @@
+"""Templates, and the prompt as segments of token ids whose counts add up exactly.
+
+Every part of a prompt is tokenised on its own and the ids are concatenated. The template's text
+goes through `encode_markup`; document text, document names and the question, which somebody else
+wrote, through `encode`. So nothing inside a PDF can open or close a segment, or put a chat
+template's tokens into the prompt.
+
+A passage may still *say* "[2] (other.pdf, p. 3)" to a model that reads only text. It is kept word
+for word all the same, because citations are checked against the document. What holds is: labels and
+sources are declared by the segments and never read from the text; a document's name is put on one
+line; and a statement cited to the wrong passage fails the check of its quote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from operator import add
+
+from ragctx.errors import BudgetError, InputError
+from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment, SegmentKind
+from ragctx.template import Part, Template, load_template
+from ragctx.tokens import Tokenizer
+
+__all__ = [
+    "Template", "build_prompt", "check_text_count", "frame_tokens", "load_template",
+    "passage_costs", "room_for_passages",
+]  # fmt: skip
+
+
+def passage_costs(
+    template: Template,
+    hits: Sequence[Hit],
+    tokenizer: Tokenizer,
+    count: Callable[[str], int] | None = None,
+) -> list[int]:
+    """Tokens each hit costs in the prompt, header and markers included, wherever it is placed.
+
+    A hit's label is its position in the prompt, which is not known yet, and "10" may cost more than
+    "9": the cost is that with the costliest label among 1 … len(hits), and no higher.
+
+    Args:
+        template: what surrounds each passage.
+        hits: the candidates.
+        tokenizer: the generator's.
+        count: tokens of a passage's text, if you know them already; default `tokenizer.count`.
+
+    >>> from ragctx.tokens import load_tokenizer
+    >>> hits = [Hit.from_text(1, 0.9, "Tin melts at 232 degrees.")]
+    >>> passage_costs(load_template("reader"), hits, load_tokenizer("bundled"))
+    [9]
+    """
+    count_markup = cache(lambda text: len(tokenizer.encode_markup(text)))
+    count_name = cache(tokenizer.count)
+    around = [0] * len(hits)  # by label
+    costs = [0] * len(hits)  # by hit
+    for part in template.passage:
+        if part.slot == "text":
+            counts = map(count or tokenizer.count, (hit.chunk.text for hit in hits))
+            costs = list(map(add, costs, counts))
+        elif part.slot:
+            costs = list(map(add, costs, map(count_name, map(_SLOTS[part.slot], hits))))
+        else:
+            labels = map(str, range(1, len(hits) + 1))
+            around = list(map(add, around, map(count_markup, map(part.with_label, labels))))
+    costliest = max(around, default=0)
+    return [costliest + cost for cost in costs]
+
+
+def frame_tokens(template: Template, question: str, tokenizer: Tokenizer) -> int:
+    """Tokens of all that is not a passage: instructions, the question, the chat template's frame.
+
+    >>> from ragctx.tokens import load_tokenizer
+    >>> frame_tokens(load_template("reader"), "When does tin melt?", load_tokenizer("bundled"))
+    7
+    """
+    before, after = _frame(template, question, tokenizer)
+    return sum(len(segment.token_ids) for segment in (*before, *after))
+
+
+def room_for_passages(
+    template: Template,
+    question: str,
+    tokenizer: Tokenizer,
+    *,
+    context_window: int,
+    max_new_tokens: int,
+    budget_tokens: int | None = None,
+) -> int:
+    """Tokens left for passages: what to give to `budget.fill`.
+
+    Args:
+        template: its instructions are subtracted.
+        question: subtracted as well.
+        tokenizer: the generator's.
+        context_window: tokens the model holds at once, prompt and answer together.
+        max_new_tokens: reserved for the answer.
+        budget_tokens: bound of the whole prompt; default all that the answer leaves.
+
+    Raises:
+        InputError: the question is empty, a number is not positive, budget and answer do not fit in
+            the window together, or the template and question alone are more than the budget.
+    """
+    budget = _budget(context_window, max_new_tokens, budget_tokens)
+    if not question.strip():
+        raise InputError(f"The question is empty: {question!r}. Ask something.")
+    frame = frame_tokens(template, question, tokenizer)
+    if frame > budget:
+        raise InputError(
+            f"The template {template.name} and the question alone take {frame} tokens, "
+            f"{frame - budget} more than the budget of {budget}. {_REMEDIES}"
+        )
+    return budget - frame
+
+
+def build_prompt(
+    template: Template,
+    question: str,
+    placement: Placement,
+    tokenizer: Tokenizer,
+    *,
+    context_window: int,
+    max_new_tokens: int,
+    budget_tokens: int | None = None,
+    ledger: Iterable[LedgerRow] = (),
+) -> Prompt:
+    """The prompt of a placement: segments of token ids, labels 1, 2, … in prompt order.
+
+    Arguments as for `room_for_passages`; `ledger` goes along for those who ask why.
+
+    Raises:
+        InputError: as `room_for_passages`.
+        BudgetError: the passages do not fit; the message says by how many tokens.
+
+    >>> from ragctx.placement import place
+    >>> from ragctx.tokens import load_tokenizer
+    >>> placement = place([Hit.from_text(1, 0.9, "Tin melts at 232 degrees.")])
+    >>> prompt = build_prompt(
+    ...     load_template("reader"), "When does tin melt?", placement, load_tokenizer("bundled"),
+    ...     context_window=64, max_new_tokens=16,
+    ... )
+    >>> prompt.text
+    '[CLS]Tin melts at 232 degrees.[SEP]When does tin melt?[SEP][MASK]'
+    >>> [(segment.kind, len(segment.token_ids)) for segment in prompt.segments]
+    [('passage', 9), ('question', 5), ('instruction', 2)]
+    """
+    room = room_for_passages(
+        template,
+        question,
+        tokenizer,
+        context_window=context_window,
+        max_new_tokens=max_new_tokens,
+        budget_tokens=budget_tokens,
+    )
+    passages = [
+        _passage(template, hit, str(position), tokenizer)
+        for position, hit in enumerate(placement.hits, start=1)
+    ]
+    over = sum(len(passage.token_ids) for passage in passages) - room
+    if over > 0:
+        raise BudgetError(
+            f"{len(passages)} passages are {over} tokens over: they take {room + over}, and {room} "
+            f"are left beside template and question. Select with passage_costs first. {_REMEDIES}"
+        )
+    before, after = _frame(template, question, tokenizer)
+    budget = _budget(context_window, max_new_tokens, budget_tokens)
+    return Prompt(
+        (*before, *passages, *after),
+        question,
+        placement.strategy,
+        context_window,
+        max_new_tokens,
+        budget,
+        tuple(ledger),
+    )
+
+
+def check_text_count(prompt: Prompt, tokenizer: Tokenizer) -> int:
+    """Tokens of the joined text, for whoever sends text to an API that tokenises it again.
+
+    Joined text may take other tokens than its segments did. A text with a chat frame is read with
+    its special tokens, any other as plain text.
+
+    Raises:
+        BudgetError: the text takes more than the prompt's budget.
+    """
+    encode = tokenizer.encode_markup if tokenizer.chat_frame else tokenizer.encode
+    tokens = len(encode(prompt.text))
+    if tokens > prompt.budget_tokens:
+        over = tokens - prompt.budget_tokens
+        raise BudgetError(
+            f"As text the prompt takes {tokens} tokens, {over} more than its budget of "
+            f"{prompt.budget_tokens} (as segments {prompt.token_count}). Lower --budget-tokens by "
+            f"{over} and leave --context-window as it is."
+        )
+    return tokens
+
+
+# ---- Budgets ---------------------------------------------------------------------------------
+
+_REMEDIES = (
+    "Raise --budget-tokens or --context-window, lower --max-new-tokens, ask a shorter question, or "
+    "use a shorter --template."
+)
+
+
+def _budget(context_window: int, max_new_tokens: int, budget_tokens: int | None) -> int:
+    budget = context_window - max_new_tokens if budget_tokens is None else budget_tokens
+    named = {
+        "context_window": context_window,
+        "max_new_tokens": max_new_tokens,
+        "budget_tokens": 1 if budget_tokens is None else budget_tokens,
+    }
+    for name, value in named.items():
+        if value < 1:
+            raise InputError(f"{name} is {value}. Give 1 or more.")
+    if budget < 1 or budget + max_new_tokens > context_window:
+        raise InputError(
+            f"context_window is {context_window} tokens, but max_new_tokens {max_new_tokens} and "
+            f"budget_tokens {max(1, budget)} need {max(1, budget) + max_new_tokens}. Lower "
+            "--budget-tokens or --max-new-tokens, or raise --context-window."
+        )
+    return budget
+
+
+# ---- Segments --------------------------------------------------------------------------------
+
+
+def _name(hit: Hit) -> str:
+    return " ".join(hit.document.split()) or "untitled"  # one line, whatever the file is called
+
+
+def _pages(hit: Hit) -> str:
+    first, last = hit.chunk.first_page, hit.chunk.last_page
+    return str(first) if first == last else f"{first}-{last}"
+
+
+_SLOTS: dict[str, Callable[[Hit], str]] = {
+    "text": lambda hit: hit.chunk.text,
+    "document": _name,
+    "pages": _pages,
+}
+
+
+def _passage(template: Template, hit: Hit, label: str, tokenizer: Tokenizer) -> Segment:
+    text = ""
+    token_ids: list[int] = []
+    start = end = (0, 0)
+    for part in template.passage:
+        here = len(text), len(token_ids)
+        if part.slot:
+            piece = _SLOTS[part.slot](hit)
+            token_ids += tokenizer.encode(piece)
+        else:
+            piece = part.with_label(label)
+            token_ids += tokenizer.encode_markup(piece)
+        text += piece
+        if part.slot == "text":
+            start, end = here, (len(text), len(token_ids))
+    return Segment(
+        "passage",
+        label,
+        text,
+        tuple(token_ids),
+        hit,
+        text_start=start[0],
+        text_end=end[0],
+        token_start=start[1],
+        token_end=end[1],
+    )
+
+
+def _frame(
+    template: Template, question: str, tokenizer: Tokenizer
+) -> tuple[list[Segment], list[Segment]]:
+    """The segments before the passages and after them."""
+
+    def segment(part: Part) -> Segment:
+        text, encode = part.text, tokenizer.encode_markup
+        kind: SegmentKind = "instruction"
+        if part.slot:
+            text, encode, kind = question, tokenizer.encode, "question"
+        return Segment(kind, "", text, tuple(encode(text)))
+
+    opening, closing = tokenizer.chat_frame or ("", "")
+    before = [*([Part(opening)] if opening else []), *template.before]
+    after = [*template.after, *([Part(closing)] if closing else [])]
+    return [segment(part) for part in before], [segment(part) for part in after]
