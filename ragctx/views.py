@@ -163,7 +163,7 @@ def one_line(text: str, width: int = 0) -> str:
     r"""`text` on one line, safe for a terminal, cut to `width` characters (0: not cut).
 
     >>> one_line("a  b\nc"), one_line("to be or not", 8)
-    ('a b c', 'to be …')
+    ('a b c', 'to be o…')
     """
     line = " ".join(printable(text).split())
     return line if not width or len(line) <= width else line[: width - 1].rstrip() + "…"

@@ -1,0 +1,230 @@
+"""Laws of the walk from a question to a checked answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragctx.budget import fill, knapsack, prefix
+from ragctx.errors import BudgetError, InputError
+from ragctx.index import Index
+from ragctx.pipeline import (
+    Assembly,
+    Retrieval,
+    answer_prompt,
+    ask,
+    assemble,
+    fit_generator,
+    retrieve,
+    texts_of,
+)
+from ragctx.placement import STRATEGIES
+from ragctx.prompt import passage_costs
+from ragctx.records import Hit, Prompt
+from ragctx.retrieval import lexical
+from ragctx.template import load_template
+from tests.fakes import HashEmbedder, WordTokenizer
+from tests.generators import CopyingGenerator, ScriptedGenerator
+from tests.index_samples import index_with
+
+METALS = {
+    "tin": ["Tin melts at 232 degrees.", "Tin is used for cans."],
+    "iron": ["Iron melts at 1538 degrees."],
+    "lead": ["Lead is heavy and soft."],
+}
+QUESTION = "At what temperature does tin melt?"
+TOKENIZER = WordTokenizer()
+
+texts = st.lists(st.text("ab c.\n", min_size=1, max_size=40), min_size=1, max_size=12)
+hits_of = texts.map(
+    lambda found: [Hit.from_text(i, 1 / i, text, f"own {i}") for i, text in enumerate(found, 1)]
+)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    return index_with(tmp_path / "index", METALS)
+
+
+def answered(index: Index, generator: ScriptedGenerator, **assembly: object) -> Prompt:
+    ask(QUESTION, index, HashEmbedder(), generator, assembly=replace(Assembly(), **assembly))
+    return generator.prompts[-1]
+
+
+# --- assemble
+
+
+@given(
+    hits=hits_of,
+    window=st.integers(1, 400),
+    answer=st.integers(1, 60),
+    budget=st.none() | st.integers(1, 400),
+    select=st.sampled_from([fill, prefix, knapsack]),
+    placement=st.sampled_from(sorted(STRATEGIES)),
+    template=st.sampled_from(["qa", "plain", "reader"]),
+)
+def test_a_prompt_fits_or_there_is_an_error(
+    hits: list[Hit],
+    window: int,
+    answer: int,
+    budget: int | None,
+    select: object,
+    placement: str,
+    template: str,
+) -> None:
+    assembly = Assembly(
+        budget_tokens=budget, max_new_tokens=answer, placement=placement, template=template,
+        select=select,
+    )  # fmt: skip
+    try:
+        prompt = assemble(QUESTION, hits, TOKENIZER, context_window=window, assembly=assembly)
+    except (BudgetError, InputError):
+        return
+    assert len(prompt.token_ids) + answer <= window
+    assert len(prompt.token_ids) <= prompt.budget_tokens
+    assert budget is None or prompt.budget_tokens == budget
+    assert {hit.chunk.id for hit in hits} <= {row.chunk for row in prompt.ledger}
+    selected = [row.chunk for row in prompt.ledger if row.outcome == "selected"]
+    assert sorted(selected) == sorted(p.hit.chunk.id for p in prompt.passages if p.hit)
+
+
+@given(hits=hits_of, short_by=st.integers(1, 30))
+def test_the_error_says_how_many_tokens_are_missing(hits: list[Hit], short_by: int) -> None:
+    costs = passage_costs(load_template("plain"), hits, TOKENIZER)
+    enough = Assembly(template="plain", budget_tokens=min(costs) + TOKENIZER.count(QUESTION))
+    assert enough.budget_tokens is not None
+    small = replace(enough, budget_tokens=enough.budget_tokens - min(short_by, min(costs)))
+    assert assemble(QUESTION, hits, TOKENIZER, context_window=4096, assembly=enough).passages
+    if min(costs):
+        with pytest.raises(BudgetError, match=f"--budget-tokens by {min(short_by, min(costs))} "):
+            assemble(QUESTION, hits, TOKENIZER, context_window=4096, assembly=small)
+
+
+def test_no_hits_make_a_prompt_without_passages() -> None:
+    assert assemble(QUESTION, [], TOKENIZER, context_window=512).passages == ()
+
+
+def test_passages_that_touch_are_merged_and_the_ledger_says_so(index: Index) -> None:
+    hits = retrieve(QUESTION, index, HashEmbedder())
+    prompt = assemble(QUESTION, hits, TOKENIZER, context_window=512, document_text=texts_of(index))
+    texts = [p.text[p.text_start : p.text_end] for p in prompt.passages]
+    assert "Tin melts at 232 degrees.\nTin is used for cans." in texts
+    assert [row.outcome for row in prompt.ledger].count("merged") == 2
+
+
+def test_merged_passages_stay_below_their_bound(index: Index) -> None:
+    hits = retrieve(QUESTION, index, HashEmbedder())
+    prompt = assemble(
+        QUESTION, hits, TOKENIZER, context_window=512, assembly=Assembly(merged_tokens=8),
+        document_text=texts_of(index),
+    )  # fmt: skip
+    assert len(prompt.passages) == 4
+
+
+def test_hits_of_ones_own_need_no_index() -> None:
+    hits = [Hit.from_text(1, 0.9, "Tin melts at 232 degrees.", "wiki")]
+    prompt = assemble(QUESTION, hits, TOKENIZER, context_window=512)
+    answer = answer_prompt(prompt, CopyingGenerator("232 degrees"), lambda _: None)
+    assert [(c.document, c.status) for c in answer.citations] == [("wiki", "verified")]
+
+
+def test_an_unknown_placement_names_the_valid_ones() -> None:
+    hits = [Hit.from_text(1, 0.9, "Tin.")]
+    with pytest.raises(InputError, match=r"'sideways'.*best_first.*edges"):
+        assemble(
+            QUESTION, hits, TOKENIZER, context_window=512, assembly=Assembly(placement="sideways")
+        )
+
+
+@pytest.mark.parametrize("question", ["", "  \n"])
+def test_an_empty_question_is_refused(index: Index, question: str) -> None:
+    with pytest.raises(InputError, match="question is"):
+        assemble(question, [], TOKENIZER, context_window=512)
+    with pytest.raises(InputError, match="question is"):
+        ask(question, index, HashEmbedder(), ScriptedGenerator("x"))
+
+
+# --- ask
+
+
+def test_a_copied_answer_is_cited_with_its_page(index: Index) -> None:
+    answer = ask(QUESTION, index, HashEmbedder(), CopyingGenerator("232 degrees"))
+    [citation] = answer.citations
+    assert (citation.document, citation.first_page, citation.status) == ("tin.pdf", 1, "verified")
+    document = index.document("tin")
+    assert document is not None
+    assert document.text[citation.start : citation.end] == citation.quote
+    assert "232 degrees" in citation.quote
+    assert (answer.text, answer.abstained, answer.model) == ("232 degrees", False, "copying")
+
+
+def test_a_false_statement_is_not_verified(index: Index) -> None:
+    answer = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator("Tin melts at 9 degrees [1]."))
+    assert [citation.status for citation in answer.citations] == ["unverified"]
+
+
+def test_a_label_that_is_not_there_is_said_to_be_unknown(index: Index) -> None:
+    answer = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator("At 232 degrees [99]."))
+    assert [citation.status for citation in answer.citations] == ["unknown_label"]
+
+
+@pytest.mark.parametrize("said", ["", "The documents do not say."])
+def test_an_abstention_has_no_sources(index: Index, said: str) -> None:
+    answer = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator(said))
+    assert (answer.abstained, answer.citations) == (True, ())
+
+
+def test_what_is_streamed_is_the_answer(index: Index) -> None:
+    pieces: list[str] = []
+    generator = ScriptedGenerator("Tin melts at 232 degrees [1].")
+    answer = ask(QUESTION, index, HashEmbedder(), generator, on_text=pieces.append)
+    assert "".join(pieces) == answer.text
+    assert len(pieces) > 1
+
+
+def test_every_stage_is_timed(index: Index) -> None:
+    answer = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator("x"))
+    stages = dict(answer.timing)
+    assert list(stages) == ["retrieve_s", "assemble_s", "prefill_s", "decode_s", "total_s"]
+    assert stages["total_s"] >= stages["retrieve_s"] + stages["assemble_s"]
+
+
+def test_retrieval_settings_are_kept(index: Index) -> None:
+    only = Retrieval(k=1, retriever=lexical)
+    hits = retrieve("heavy lead", index, HashEmbedder(), only)
+    assert [hit.document for hit in hits] == ["lead.pdf"]
+
+
+def test_a_generator_brings_its_template_and_window(index: Index) -> None:
+    generator = CopyingGenerator("x", context_window=600)
+    prompt = answered(index, generator)
+    assert prompt.context_window == 600
+    assert prompt.segments[0].kind == "passage"  # "plain" begins with the passages, "qa" does not
+    assert answered(index, generator, template="qa").segments[0].kind == "instruction"
+
+
+def test_a_window_the_generator_does_not_have_is_refused() -> None:
+    generator = ScriptedGenerator(context_window=512)
+    with pytest.raises(InputError, match=r"context_window is 513 .* 512"):
+        fit_generator(Assembly(context_window=513), generator)
+    assert fit_generator(Assembly(context_window=300), generator).context_window == 300
+
+
+def test_an_answer_is_cited_from_what_was_found_whatever_is_ingested_meanwhile(
+    index: Index,
+) -> None:
+    # Without one snapshot for the whole walk, a document replaced between searching and citing
+    # left the answer without its source.
+    class Interfering(CopyingGenerator):
+        def generate(self, prompt: Prompt, **settings: object) -> object:
+            with Index.open(index.path).writer() as writer:
+                writer.remove("tin")
+            return super().generate(prompt, **settings)
+
+    answer = ask(QUESTION, index, HashEmbedder(), Interfering("232 degrees"))
+    assert [citation.status for citation in answer.citations] == ["verified"]
+    assert index.document("tin") is None

@@ -1,0 +1,130 @@
+"""Laws of what is shown: names in JSON are an interface, and document text is only text."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragctx import views
+from ragctx.cli.output import json_text
+from ragctx.pipeline import ask, assemble
+from ragctx.records import Answer, Hit, IngestRow, LedgerRow, Prompt
+from tests.fakes import HashEmbedder, WordTokenizer
+from tests.generators import CopyingGenerator, ScriptedGenerator
+from tests.index_samples import index_with
+
+
+def prompt_of(*texts: str) -> Prompt:
+    hits = [Hit.from_text(i, 1 / i, text, "a.pdf") for i, text in enumerate(texts, 1)]
+    return assemble("How hot?", hits, WordTokenizer(), context_window=512)
+
+
+def answer_of(tmp_path: Path, generator: ScriptedGenerator) -> Answer:
+    index = index_with(tmp_path / "index", {"tin": ["Tin melts at 232 degrees."]})
+    return ask("How hot?", index, HashEmbedder(), generator)
+
+
+# --- the names of the JSON objects: add to these lists, change nothing in them
+
+
+def test_the_names_of_an_answer(tmp_path: Path) -> None:
+    view = views.answer_view(answer_of(tmp_path, CopyingGenerator("232 degrees")))
+    assert {
+        "question", "answer", "abstained", "citations", "placement", "usage", "timing", "model",
+    } <= set(view)  # fmt: skip
+    assert {
+        "label", "document", "path", "first_page", "last_page", "start", "end", "quote", "status",
+    } <= set(view["citations"][0])  # fmt: skip
+    assert {
+        "context_window", "budget_tokens", "prompt_tokens", "max_new_tokens", "reused_tokens",
+    } <= set(view["usage"])  # fmt: skip
+    assert {"retrieve_s", "assemble_s", "prefill_s", "decode_s", "total_s"} <= set(view["timing"])
+    assert view["confidence"] == 0.75
+
+
+def test_the_names_of_a_prompt() -> None:
+    view = views.prompt_view(prompt_of("Tin.", "Iron."))
+    assert {
+        "text", "token_count", "token_ids", "context_window", "max_new_tokens", "budget_tokens",
+        "placement", "segments", "ledger",
+    } <= set(view)  # fmt: skip
+    assert {"kind", "label", "tokens"} <= set(view["segments"][0])
+    assert {
+        "chunk", "document", "rank", "score", "tokens", "outcome", "reason",
+    } <= set(view["ledger"][0])  # fmt: skip
+    assert view["token_count"] == len(view["token_ids"])
+    assert view["token_count"] == sum(segment["tokens"] for segment in view["segments"])
+
+
+def test_the_names_of_a_search() -> None:
+    [hit] = views.search_view("How hot?", [Hit.from_text(1, 0.5, "Tin.", "a.pdf")])["hits"]
+    assert {
+        "rank", "score", "document", "path", "first_page", "last_page", "start", "end", "text",
+    } <= set(hit)  # fmt: skip
+
+
+def test_the_names_of_an_ingest_run() -> None:
+    view = views.ingest_view([IngestRow("a.pdf", "added", "ok", pages=2, chunks=3)], 0.5)
+    assert {
+        "rows", "files", "pages", "chunks", "seconds", "pages_per_s", "chunks_per_s",
+    } <= set(view)  # fmt: skip
+    assert view["pages_per_s"] == 4.0
+
+
+# --- values
+
+
+def test_an_abstention_has_an_empty_answer_whatever_was_said(tmp_path: Path) -> None:
+    view = views.answer_view(answer_of(tmp_path, ScriptedGenerator("The documents do not say.")))
+    assert (view["answer"], view["abstained"], view["citations"]) == ("", True, [])
+
+
+def test_only_pages_of_this_run_count() -> None:
+    rows = [
+        IngestRow("a.pdf", "unchanged", "ok", pages=100, chunks=300),
+        IngestRow("b.pdf", "replaced", "ok", pages=2, chunks=3),
+        IngestRow("c.pdf", "failed", "corrupt"),
+    ]
+    view = views.ingest_view(rows, 1.0)
+    assert (view["files"], view["pages"], view["chunks"]) == (3, 2, 3)
+
+
+def test_what_is_no_number_is_null() -> None:
+    row = LedgerRow("c", "d", 1, math.nan, 5, "selected", "fits")
+    assert json.loads(json_text(views.ledger_view([row])))[0]["score"] is None
+
+
+def test_a_certificate_adds_up() -> None:
+    prompt = prompt_of("Tin melts.", "Iron too.")
+    line = views.certificate(prompt)
+    kinds = [int(part.split()[-1]) for part in line.split(" = ")[1].split(" (")[0].split(" + ")]
+    assert sum(kinds) == prompt.token_count
+    assert f"slack {512 - 256 - prompt.token_count}" in line
+
+
+@given(st.text())
+def test_json_is_one_line_that_reads_back(text: str) -> None:
+    line = json_text({"text": text})
+    assert json.loads(line) == {"text": text}
+    assert len(line.splitlines()) == 1
+    line.encode("utf-8")
+
+
+@given(st.text())
+def test_shown_text_holds_no_control_characters(text: str) -> None:
+    # A PDF can hold an escape sequence; printed as it is, it would command the terminal.
+    shown = views.printable(text)
+    assert len(shown) == len(text)
+    assert not any((ord(c) < 32 and c not in "\t\n") or 127 <= ord(c) < 160 for c in shown)
+    shown.encode("utf-8")
+
+
+@given(st.text(), st.integers(2, 40))
+def test_one_line_is_one_line(text: str, width: int) -> None:
+    line = views.one_line(text, width)
+    assert len(line) <= width
+    assert len(line.splitlines()) <= 1
