@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ragctx.records import IngestRow, LedgerRow
 
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_PIPED_WIDTH = 120  # characters, where there is no terminal to ask
+_PIPED_WIDTH = 10_000  # characters: a pipe has no width, and a path must not be broken
 
 
 def json_text(value: object) -> str:

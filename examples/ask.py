@@ -1,0 +1,33 @@
+"""Ask PDFs a question and check the sources, from Python.
+
+    python examples/ask.py ["A question"] [PDF...]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ragctx.cached_index import open_cached
+from ragctx.embedding import load_embedder
+from ragctx.generator import load_generator
+from ragctx.pipeline import ask
+from ragctx.views import citation_words, status_words
+
+SAMPLES = Path(__file__).parent / "samples"
+QUESTION = "How many people does it take to put up the weather station's mast?"
+
+
+def main(question: str = QUESTION, *pdfs: str) -> None:
+    embedder, reader = load_embedder(), load_generator()
+    index, _ = open_cached(pdfs or [SAMPLES / "field-station-manual.pdf"], embedder)
+    answer = ask(question, index, embedder, reader)
+    print(question)
+    print("The documents do not answer this." if answer.abstained else answer.text)
+    for citation in answer.citations:
+        print(citation_words(citation), status_words(citation))
+        print(f"    “{citation.quote}”")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

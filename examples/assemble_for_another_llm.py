@@ -1,0 +1,46 @@
+"""Assemble a prompt for any other model, within an exact number of that model's tokens.
+
+    python examples/assemble_for_another_llm.py [TOKENIZER]
+
+TOKENIZER is "bundled", the directory of a Hugging Face model, or, where tiktoken's file is cached,
+"tiktoken:o200k_base".
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ragctx.cached_index import open_cached
+from ragctx.embedding import load_embedder
+from ragctx.pipeline import Assembly, Retrieval, assemble, retrieve, texts_of
+from ragctx.prompt import check_text_count
+from ragctx.tokens import load_tokenizer
+
+SAMPLES = Path(__file__).parent / "samples"
+QUESTION = "What has to be checked before the mast is put up?"
+
+
+def main(spec: str = "bundled") -> None:
+    embedder, tokenizer = load_embedder(), load_tokenizer(spec)
+    index, _ = open_cached([SAMPLES / "field-station-manual.pdf"], embedder)
+    hits = retrieve(QUESTION, index, embedder, Retrieval(k=30))
+    prompt = assemble(
+        QUESTION,
+        hits,
+        tokenizer,
+        context_window=2048,
+        assembly=Assembly(budget_tokens=1000, max_new_tokens=300, placement="edges"),
+        document_text=texts_of(index),
+    )
+    print(prompt.text)
+    for row in prompt.ledger:
+        print(f"{row.rank:>3} {row.tokens:>4} tokens  {row.outcome:<8} {row.reason}")
+    print(f"{prompt.token_count} of {prompt.budget_tokens} tokens of {tokenizer.name}")
+    # A server that tokenises the text again may count a little differently: look before sending.
+    print(f"{check_text_count(prompt, tokenizer)} when the whole text is tokenised at once")
+    assert prompt.token_count <= prompt.budget_tokens
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

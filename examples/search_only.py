@@ -1,0 +1,33 @@
+"""Find passages, with the pages they stand on, and go no further.
+
+    python examples/search_only.py ["A question"]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ragctx.cached_index import open_cached
+from ragctx.embedding import load_embedder
+from ragctx.retrieval import Filter, dense, hybrid, lexical, search
+
+SAMPLES = Path(__file__).parent / "samples"
+QUESTION = "How often must the filter be cleaned?"
+
+
+def main(question: str = QUESTION) -> None:
+    embedder = load_embedder()
+    index, _ = open_cached([SAMPLES / "field-station-manual.pdf"], embedder)
+    for retriever in (hybrid, dense, lexical):
+        print(f"{retriever.__name__}:")
+        for hit in search(index, embedder, question, 3, retriever=retriever):
+            words = " ".join(hit.chunk.text.split())[:80]
+            print(f"  {hit.rank}. {hit.score:.3f} {hit.document} p. {hit.chunk.first_page}: {words}")
+    print("the first five pages only:")
+    for hit in search(index, embedder, question, 3, filter=Filter(last_page=5)):
+        print(f"  {hit.rank}. {hit.document} p. {hit.chunk.first_page}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,514 @@
+"""Laws of the command line: what it prints, where, and with which exit code.
+
+Most run it in this process, with stand-ins for models and PDFs. `test_cli_program.py` runs the
+program as a user does.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ragctx.embedding
+import ragctx.generator
+from ragctx import budget, ingestion, retrieval
+from ragctx.cli import command_line, run
+from ragctx.cli.options import RETRIEVERS, SELECTORS
+from ragctx.records import Prompt
+from tests.fakes import HashEmbedder
+from tests.generators import CopyingGenerator, ScriptedGenerator
+from tests.text_pdfs import TextReader, write
+
+QUESTION = "At what temperature does tin melt?"
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> str:
+        """The one line on standard error."""
+        [line] = self.err.splitlines()
+        assert line.startswith("error: ")
+        return line
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> TextReader:
+    made = TextReader()
+    monkeypatch.setattr(ingestion, "read_pdf", made)
+    return made
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[ScriptedGenerator], ScriptedGenerator]:
+    """Put a generator in the place of every model."""
+
+    def use(generator: ScriptedGenerator) -> ScriptedGenerator:
+        monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec: generator)
+        return generator
+
+    use(CopyingGenerator("232 degrees"))
+    return use
+
+
+@pytest.fixture
+def cli(
+    tmp_path: Path,
+    reader: TextReader,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Cli:
+    """Runs a command in a folder with pdfs/tin.pdf and pdfs/iron.pdf."""
+    write(tmp_path / "pdfs" / "tin.pdf", "About metals.", "Tin melts at 232 degrees. It is soft.")
+    write(tmp_path / "pdfs" / "iron.pdf", "Iron melts at 1538 degrees. Cafés love [red]rust[/red].")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: HashEmbedder())
+
+    def call(*arguments: str, stdin: str | None = None) -> Done:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin) if stdin is not None else None)
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def filled(cli: Cli) -> Cli:
+    """The same, with both PDFs in the default index."""
+    assert cli("ingest", "pdfs").code == 0
+    return cli
+
+
+# --- help
+
+
+@pytest.mark.parametrize(
+    "command", [[], *([name] for name in command_line.commands), ["index", "list"]], ids=" ".join
+)
+def test_help_fits_eighty_columns(
+    command: list[str], cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = cli(*command, "--help")
+    assert (done.code, done.err) == (0, "")
+    examples = [line for line in done.out.splitlines() if " ragctx " in line]
+    assert examples or command == ["index", "list"]
+    assert max(len(line) for line in done.out.splitlines() if line not in examples) <= 80
+    assert max(map(len, examples), default=0) <= 88
+
+
+def test_without_a_command_the_help_is_shown(cli: Cli) -> None:
+    assert cli() == cli("--help")
+
+
+def test_the_version_is_one_line(cli: Cli) -> None:
+    assert cli("--version").out == f"ragctx {ragctx.__version__}\n"
+
+
+def test_names_offered_are_functions_of_the_library() -> None:
+    # Help screens cannot ask rooms that load numpy, so the names are written down twice.
+    assert all(callable(getattr(retrieval, name)) for name in RETRIEVERS)
+    assert all(callable(getattr(budget, name)) for name in SELECTORS)
+
+
+# --- ingest
+
+
+def test_ingesting_says_what_came_of_it(cli: Cli) -> None:
+    done = cli("ingest", "pdfs")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("2 files: 2 added; 3 pages, ")
+    assert done.out.splitlines()[1] == "index: indexes/default"
+    assert cli("ingest", "pdfs").out.startswith("2 files: 2 unchanged; 0 pages, ")
+
+
+def test_ingesting_gives_one_json_object(cli: Cli) -> None:
+    view = cli("ingest", "pdfs", "--json", "--index", "mine").json
+    assert [row["outcome"] for row in view["rows"]] == ["added", "added"]
+    assert (view["files"], view["pages"], view["index"]) == (2, 3, "mine")
+
+
+def test_a_file_that_fails_is_listed_and_the_rest_is_done(cli: Cli) -> None:
+    write(Path("pdfs/locked.pdf"), "!encrypted")
+    done = cli("ingest", "pdfs")
+    assert done.code == 0
+    assert "locked.pdf" in done.out and "do something" in done.out and "2 added" in done.out
+    assert done.err == "1 file could not be read; the table says why\n"
+    assert cli("ingest", "pdfs", "--strict").code == 1
+
+
+def test_with_json_failures_are_also_lines_on_stderr(cli: Cli) -> None:
+    write(Path("pdfs/locked.pdf"), "!encrypted")
+    done = cli("ingest", "pdfs", "--json")
+    assert done.code == 0 and done.json["files"] == 3
+    assert done.err.startswith("failed: ") and done.err.count("\n") == 1
+
+
+def test_when_nothing_can_be_read_ingesting_failed(cli: Cli) -> None:
+    write(Path("locked.pdf"), "!encrypted")
+    assert cli("ingest", "locked.pdf").code == 1
+
+
+def test_a_password_comes_from_the_environment(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(Path("locked.pdf"), "!encrypted")
+    monkeypatch.setenv("RAGCTX_PASSWORD", "open")
+    assert cli("ingest", "locked.pdf").code == 0
+
+
+def test_an_interrupted_run_says_what_was_kept_and_goes_on(cli: Cli) -> None:
+    write(Path("pdfs/later.pdf"), "!interrupt")
+    done = cli("ingest", "pdfs")
+    assert done.code == 130
+    assert "1 of 3 files are in indexes/default" in done.err
+    write(Path("pdfs/later.pdf"), "At last.")
+    assert cli("ingest", "pdfs").out.startswith("3 files: 2 added, 1 unchanged; ")
+
+
+# --- search
+
+
+def test_searching_shows_where_and_what(filled: Cli) -> None:
+    done = filled("search", "tin melts", "-k", "2")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("1. tin.pdf, pages 1–2  score 0.0")
+    assert "Tin melts at 232 degrees." in done.out
+
+
+def test_searching_gives_hits_as_json(filled: Cli) -> None:
+    hits = filled("search", "tin melts", "--json", "--retriever", "lexical").json["hits"]
+    assert [(hit["rank"], hit["document"]) for hit in hits] == [(1, "tin.pdf"), (2, "iron.pdf")]
+    assert hits[0]["path"] == str(Path("pdfs/tin.pdf").absolute())
+
+
+def test_only_the_named_document_and_pages_are_searched(filled: Cli) -> None:
+    hits = filled("search", "melts", "--document", "iron.pdf", "--json").json["hits"]
+    assert {hit["document"] for hit in hits} == {"iron.pdf"}
+    hits = filled("search", "melts", "--pages", "2-", "--json").json["hits"]
+    assert {hit["document"] for hit in hits} == {"tin.pdf"}
+
+
+def test_finding_nothing_is_no_failure(filled: Cli) -> None:
+    done = filled("search", "zebra", "--retriever", "lexical")
+    assert (done.code, done.out) == (0, "")
+    assert "nothing found" in done.err
+
+
+def test_document_text_is_never_markup(filled: Cli) -> None:
+    assert "Cafés love [red]rust[/red]." in filled("search", "rust", "-k", "1").out
+
+
+def test_a_question_comes_from_stdin(filled: Cli) -> None:
+    direct = filled("search", QUESTION, "--json").json
+    assert filled("search", "-", "--json", stdin=f" {QUESTION}\n").json == direct
+    assert filled("search", "--json", stdin=f"{QUESTION}\n").json == direct
+
+
+# --- prompt
+
+
+def test_the_prompt_alone_is_on_stdout_exactly_as_counted(filled: Cli) -> None:
+    done = filled("prompt", QUESTION)
+    view = filled("prompt", QUESTION, "--json").json
+    assert (done.code, done.out) == (0, view["text"])
+    assert done.err.startswith(f"{view['token_count']} tokens = instruction ")
+    assert done.err.count("\n") == 1
+    assert view["token_count"] + view["max_new_tokens"] <= view["context_window"] == 4096
+    assert {row["outcome"] for row in view["ledger"]} == {"selected"}
+
+
+def test_a_budget_is_kept(filled: Cli) -> None:
+    view = filled("prompt", QUESTION, "--budget-tokens", "120", "--json").json
+    assert view["token_count"] <= view["budget_tokens"] == 120
+
+
+def test_a_prompt_goes_to_a_file(filled: Cli) -> None:
+    done = filled("prompt", QUESTION, "--out", "prompt.txt", "--placement", "best_last")
+    assert done.out == ""
+    text = Path("prompt.txt").read_text("utf-8")
+    assert text == filled("prompt", QUESTION, "--placement", "best_last").out
+
+
+def test_a_template_of_ones_own_is_used(filled: Cli) -> None:
+    Path("mine.prompt").write_text("{passages}<{text}>{/passages} Q: {question}", "utf-8")
+    out = filled("prompt", QUESTION, "--template", "mine.prompt").out
+    assert out.startswith("<") and out.endswith(f"> Q: {QUESTION}")
+
+
+def test_a_placement_that_steps_in_is_named(filled: Cli) -> None:
+    done = filled("prompt", QUESTION, "--placement", "calibrated")
+    assert done.err.startswith("placement: edges instead of calibrated")
+
+
+# --- ask
+
+
+def test_an_answer_comes_with_its_checked_source(filled: Cli, answers: object) -> None:
+    done = filled("ask", QUESTION)
+    assert (done.code, done.err) == (0, "")
+    answer, rest = done.out.split("\n", 1)
+    assert answer == "232 degrees"
+    assert rest.startswith("\nSources\n[1] tin.pdf, page 2  ✓ verified\n    “Tin melts at 232")
+
+
+def test_an_answer_as_json(filled: Cli, answers: object) -> None:
+    view = filled("ask", QUESTION, "--json").json
+    assert (view["answer"], view["abstained"], view["model"]) == ("232 degrees", False, "copying")
+    assert view["citations"][0]["status"] == "verified"
+    assert view["timing"]["load_s"] > 0
+    assert "ledger" not in view and "prompt" not in view
+
+
+def test_a_source_that_does_not_say_it_is_marked(filled: Cli, answers: Any) -> None:
+    answers(ScriptedGenerator("Tin melts at 9 degrees [1], or so [77]."))
+    out = filled("ask", QUESTION).out
+    assert "✗ not verified" in out and "[77]  ✗ no such passage" in out
+
+
+def test_an_abstention_is_plain_and_has_its_own_exit_code(filled: Cli, answers: Any) -> None:
+    answers(ScriptedGenerator(""))
+    done = filled("ask", QUESTION)
+    assert (done.code, done.err) == (3, "")
+    assert done.out == "The documents do not answer this. (Confidence that they do: 12 %.)\n"
+    done = filled("ask", QUESTION, "--json")
+    assert (done.code, done.json["answer"], done.json["confidence"]) == (3, "", 0.125)
+
+
+def test_the_prompt_and_the_ledger_can_be_seen(filled: Cli, answers: Any) -> None:
+    generator = answers(CopyingGenerator("232 degrees"))
+    done = filled("ask", QUESTION, "--show-prompt", "--explain")
+    assert generator.prompts[0].text in done.err and "selected" in done.err
+    assert "selected" not in done.out
+    view = filled("ask", QUESTION, "--show-prompt", "--explain", "--json").json
+    assert view["prompt"]["text"] == generator.prompts[0].text
+    assert view["ledger"] == view["prompt"]["ledger"]
+
+
+def test_named_pdfs_are_read_once(cli: Cli, answers: object, reader: TextReader) -> None:
+    for _ in range(2):
+        done = cli("ask", QUESTION, "pdfs/tin.pdf")
+        assert (done.code, done.err) == (0, "")
+    assert reader.read == ["tin.pdf"]
+    assert not Path("indexes").exists()
+
+
+def test_a_pdf_that_cannot_be_read_is_named_and_the_rest_is_asked(
+    cli: Cli, answers: object
+) -> None:
+    write(Path("locked.pdf"), "!encrypted")
+    done = cli("ask", QUESTION, "locked.pdf", "pdfs/tin.pdf")
+    assert done.code == 0
+    assert "locked.pdf is encrypted" in done.err
+    alone = cli("ask", QUESTION, "locked.pdf")
+    assert alone.code == 1
+    assert alone.err.splitlines()[-1].startswith("error: none of the PDFs could be read")
+
+
+def test_a_question_piped_in_is_asked_of_named_pdfs(cli: Cli, answers: object) -> None:
+    assert cli("ask", "-", "pdfs/tin.pdf", stdin=QUESTION).out.startswith("232 degrees\n")
+
+
+def test_a_forgotten_question_is_noticed(cli: Cli, answers: object) -> None:
+    done = cli("ask", "pdfs/tin.pdf")
+    assert done.code == 2
+    assert "is a file, not a question" in done.error
+
+
+# --- batch
+
+
+def test_a_batch_gives_a_row_for_every_line(filled: Cli, answers: object) -> None:
+    lines = [
+        QUESTION,
+        "",
+        json.dumps({"question": QUESTION, "id": "q2"}),
+        '{"question": ',
+        '{"questions": "wrong key"}',
+        "[not JSON, but a question]",
+    ]
+    Path("batch.txt").write_bytes("\n".join(lines).encode() + b"\n\xff\xfe broken\n" + b'{"a": [')
+    done = filled("ask", "--batch", "batch.txt")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 0
+    assert [row["line"] for row in rows] == [1, 3, 4, 5, 6, 7, 8]
+    assert ["error" in row for row in rows] == [False, False, True, True, False, True, True]
+    assert rows[1]["id"] == "q2" and rows[0]["answer"] == "232 degrees"
+    assert rows[4]["question"] == "[not JSON, but a question]"
+    assert done.err == "4 lines of 7 could not be answered\n"
+
+
+def test_a_batch_goes_on_whatever_a_question_does(filled: Cli, answers: Any) -> None:
+    class Touchy(CopyingGenerator):
+        def generate(self, prompt: Prompt, **settings: Any) -> Any:
+            if "bad" in prompt.question:
+                raise RuntimeError("no")
+            return super().generate(prompt, **settings)
+
+    answers(Touchy("232 degrees"))
+    Path("batch.txt").write_text(f"bad one\n{QUESTION}\n", "utf-8")
+    done = filled("ask", "--batch", "batch.txt")
+    first, second = map(json.loads, done.out.splitlines())
+    assert first["error"] == "unexpected RuntimeError: no"
+    assert (done.code, second["answer"]) == (0, "232 degrees")
+
+
+def test_a_batch_without_a_single_answer_failed(filled: Cli, answers: object) -> None:
+    Path("batch.txt").write_text("{\n", "utf-8")
+    assert filled("ask", "--batch", "batch.txt").code == 1
+
+
+def test_a_batch_can_ask_named_pdfs(cli: Cli, answers: object, reader: TextReader) -> None:
+    Path("batch.txt").write_text(f"{QUESTION}\n{QUESTION}\n", "utf-8")
+    done = cli("ask", "--batch", "batch.txt", "pdfs/tin.pdf", "pdfs/iron.pdf")
+    assert len(done.out.splitlines()) == 2
+    assert sorted(reader.read) == ["iron.pdf", "tin.pdf"]
+
+
+# --- index
+
+
+def test_an_index_tells_about_itself(filled: Cli) -> None:
+    info = filled("index", "info", "--json").json
+    assert (info["documents"], info["pages"], info["embedder"]) == (2, 3, "hash@1")
+    assert "hash@1" in filled("index", "info").out
+    assert filled("index", "info", "indexes/default").out == filled("index", "info").out
+
+
+def test_an_index_lists_its_documents(filled: Cli) -> None:
+    sources = filled("index", "list", "--json").json["sources"]
+    assert [Path(source["path"]).name for source in sources] == ["iron.pdf", "tin.pdf"]
+    assert "iron.pdf" in filled("index", "list").out
+
+
+def test_documents_are_removed_by_name_and_unknown_ones_named(filled: Cli) -> None:
+    done = filled("index", "remove", "gold.pdf")
+    assert done.code == 2 and "'gold.pdf'" in done.error and "iron.pdf" in done.error
+    done = filled("index", "remove", "tin.pdf")
+    assert done.out == f"removed {Path('pdfs/tin.pdf').absolute()}\n"
+    assert filled("index", "info", "--json").json["documents"] == 1
+
+
+def test_a_sound_index_is_verified_and_a_damaged_one_repaired(filled: Cli) -> None:
+    assert filled("index", "verify").out == "sound\n"
+    Path("indexes/default/vectors.faiss").write_bytes(b"nonsense")
+    done = filled("index", "verify")
+    assert done.code == 1 and done.out.startswith("vectors: ")
+    assert "ragctx index repair indexes/default" in done.err
+    assert filled("index", "verify", "--json").json["sound"] is False
+    assert filled("index", "repair").code == 0
+    assert filled("index", "verify").code == 0
+
+
+# --- what cannot be
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "parts"),
+    [
+        (["search", ""], 2, ["question is empty"]),
+        (["search"], 2, ["no question was given", "ragctx ask"]),
+        (["search", "q", "-k", "0"], 2, ["'-k'", "0", "x>=1"]),
+        (["search", "q", "--retriever", "psychic"], 2, ["'psychic'", "'hybrid'", "'lexical'"]),
+        (["search", "q", "--pages", "7-3"], 2, ["'7-3'"]),
+        (["search", "q", "--pages", "ten"], 2, ["'ten'", "3-7"]),
+        (["search", "q", "--mmr", "2"], 2, ["2", "0<=x<=1"]),
+        (["search", "q", "--document", "gold.pdf"], 2, ["'gold.pdf'", "tin.pdf"]),
+        (["search", "q", "--index", "none"], 1, ["no index in none", "ragctx ingest"]),
+        (["prompt", "q", "--placement", "sideways"], 2, ["'sideways'", "'edges'", "'best_last'"]),
+        (["prompt", "q", "--select", "all"], 2, ["'all'", "'knapsack'"]),
+        (["prompt", "q", "--template", "none"], 2, ["'none'", "qa", "reader"]),
+        (["prompt", "q", "--tokenizer", "none"], 2, ["'none'", "bundled", "tiktoken:"]),
+        (["prompt", "q", "--budget-tokens", "0"], 2, ["0", "x>=1"]),
+        (["prompt", "q", "--budget-tokens", "5"], 2, ["budget of 5", "template", "more than"]),
+        (["prompt", "q", "--context-window", "64"], 2, ["context_window is 64", "256"]),
+        (["prompt", "q", "--budget-tokens", "4000"], 2, ["4000", "4096", "--context-window"]),
+        (["prompt", "q", "--budget-tokens", "74"], 1, ["no passage fits", "--budget-tokens by"]),
+        (["prompt", "q", "--out", "no/such/folder"], 1, ["No such file", "no/such/folder"]),
+        (["ask", "q", "--index", "x", "a.pdf"], 2, ["PDFs or --index"]),
+        (["ask", "q", "gone.pdf"], 2, ["'gone.pdf' does not exist"]),
+        (["ask", "q", "--batch", "gone.txt"], 2, ["gone.txt"]),
+        (["ask", "q", "--context-window", "9999"], 2, ["9999", "4096"]),
+        (["ingest"], 2, ["PATH", "ragctx ingest --help"]),
+        (["ingest", "gone"], 2, ["'gone' does not exist"]),
+        (["ingest", "pdfs", "--chunk-tokens", "3"], 2, ["chunk_tokens is 3", "254"]),
+        (["ingest", "pdfs", "--reader", "eyes"], 2, ["'eyes'", "'pdfium'"]),
+        (["index", "verify", "none"], 1, ["none", "ragctx ingest"]),
+        (["index", "dance"], 2, ["'dance'"]),
+        (["--nonsense"], 2, ["--nonsense", "ragctx --help"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_is_one_line_with_value_and_remedy(
+    filled: Cli, answers: object, arguments: list[str], code: int, parts: list[str]
+) -> None:
+    done = filled(*arguments)
+    assert (done.code, done.out) == (code, "")
+    assert [part for part in parts if part not in done.error] == []
+
+
+def test_an_index_of_another_embedder_is_refused(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = HashEmbedder(id="other@2")
+    monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: other)
+    done = filled("search", "q")
+    assert done.code == 1
+    assert "hash@1" in done.error and "other@2" in done.error
+
+
+def test_a_locked_index_is_refused_and_can_still_be_searched(filled: Cli) -> None:
+    from ragctx.index import Index
+
+    with Index.open("indexes/default").writer():
+        done = filled("ingest", "pdfs")
+        assert done.code == 1
+        assert filled("search", "tin").code == 0
+    assert "indexes/default" in done.error
+
+
+def test_an_unexpected_error_is_one_line_and_debug_shows_its_place(
+    filled: Cli, answers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(ScriptedGenerator):
+        def generate(self, prompt: Prompt, **settings: Any) -> Any:
+            raise ZeroDivisionError("two\nlines")
+
+    answers(Broken())
+    done = filled("ask", QUESTION)
+    assert done.code == 1
+    assert "unexpected ZeroDivisionError: two lines; set RAGCTX_DEBUG=1" in done.error
+    monkeypatch.setenv("RAGCTX_DEBUG", "1")
+    assert "Traceback" in filled("ask", QUESTION).err
+
+
+def test_an_interrupted_answer_ends_with_130(filled: Cli, answers: Any) -> None:
+    class Interrupted(ScriptedGenerator):
+        def generate(self, prompt: Prompt, **settings: Any) -> Any:
+            raise KeyboardInterrupt
+
+    answers(Interrupted())
+    done = filled("ask", QUESTION)
+    assert (done.code, done.err.split()) == (130, ["interrupted"])
+    Path("batch.txt").write_text(QUESTION, "utf-8")
+    done = filled("ask", "--batch", "batch.txt")
+    assert (done.code, "0 lines answered and written" in done.err) == (130, True)
