@@ -1,6 +1,6 @@
 """Ask PDFs a question and check the sources, from Python.
 
-    python examples/ask.py ["A question"] [PDF...]
+python examples/ask.py ["A question"] [PDF...]
 """
 
 from __future__ import annotations

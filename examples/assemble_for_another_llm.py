@@ -18,7 +18,7 @@ from ragctx.prompt import check_text_count
 from ragctx.tokens import load_tokenizer
 
 SAMPLES = Path(__file__).parent / "samples"
-QUESTION = "What has to be checked before the mast is put up?"
+QUESTION = "How many people does it take to put up the mast, and where may it not stand?"
 
 
 def main(spec: str = "bundled") -> None:
@@ -34,7 +34,8 @@ def main(spec: str = "bundled") -> None:
         document_text=texts_of(index),
     )
     print(prompt.text)
-    for row in prompt.ledger:
+    print()
+    for row in prompt.ledger[:8]:
         print(f"{row.rank:>3} {row.tokens:>4} tokens  {row.outcome:<8} {row.reason}")
     print(f"{prompt.token_count} of {prompt.budget_tokens} tokens of {tokenizer.name}")
     # A server that tokenises the text again may count a little differently: look before sending.

@@ -1,20 +1,21 @@
 """Use ragctx behind your own retriever: budget, placement, prompt and citations need only text.
 
-    python examples/own_retriever.py
+python examples/own_retriever.py
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ragctx.citations import cite
 from ragctx.pdf import read_pdf
 from ragctx.pipeline import Assembly, assemble
 from ragctx.records import Generation, Hit
-from ragctx.citations import cite
 from ragctx.tokens import load_tokenizer
 
 PDF = Path(__file__).parent / "samples" / "city-library-report.pdf"
-QUESTION = "How many loans were there in the year of the report?"
+QUESTION = "How much money had late fines brought in each year?"
+ANSWER = "58,000 pounds"
 
 
 def my_retriever(question: str, pages: list[str], k: int) -> list[tuple[float, int]]:
@@ -42,11 +43,12 @@ def main() -> None:
     print(prompt.text)
     print(f"{prompt.token_count} tokens, {len(prompt.passages)} of {len(hits)} pages fit")
 
-    # Whatever model answered, its labels can be checked. Here one is put into its mouth.
-    sentence = prompt.passages[0].text.split(". ")[1].strip()
-    said = Generation(f"{sentence} [1].", (), "stop", 0.0, 0.0, 0)
-    for citation in cite(said, prompt, lambda document_id: None):
-        print(f"[{citation.label}] {citation.document}: {citation.status}: {citation.quote}")
+    # Whatever model answers, its labels can be checked. Here two are put into its mouth.
+    label = next(passage.label for passage in prompt.passages if ANSWER in passage.text)
+    for amount in (ANSWER, "85,000 pounds"):
+        said = f"Fines had brought in {amount} annually [{label}]."
+        for citation in cite(Generation(said, (), "stop", 0, 0, 0), prompt, lambda _: None):
+            print(f"{said}\n    {citation.status}: {' '.join(citation.quote.split())}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Find passages, with the pages they stand on, and go no further.
 
-    python examples/search_only.py ["A question"]
+python examples/search_only.py ["A question"]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ragctx.embedding import load_embedder
 from ragctx.retrieval import Filter, dense, hybrid, lexical, search
 
 SAMPLES = Path(__file__).parent / "samples"
-QUESTION = "How often must the filter be cleaned?"
+QUESTION = "How far from a power line must the mast be kept?"
 
 
 def main(question: str = QUESTION) -> None:
@@ -23,7 +23,9 @@ def main(question: str = QUESTION) -> None:
         print(f"{retriever.__name__}:")
         for hit in search(index, embedder, question, 3, retriever=retriever):
             words = " ".join(hit.chunk.text.split())[:80]
-            print(f"  {hit.rank}. {hit.score:.3f} {hit.document} p. {hit.chunk.first_page}: {words}")
+            print(
+                f"  {hit.rank}. {hit.score:.3f} {hit.document} p. {hit.chunk.first_page}: {words}"
+            )
     print("the first five pages only:")
     for hit in search(index, embedder, question, 3, filter=Filter(last_page=5)):
         print(f"  {hit.rank}. {hit.document} p. {hit.chunk.first_page}")

@@ -5,6 +5,7 @@ Importing this package, and every `--help`, load no model library, no numpy and 
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -53,14 +54,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # other libraries' warnings are not the user's
-            code = command_line.main(arguments, prog_name="ragctx", standalone_mode=False)
+            code = _invoke(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
-        return int(code or manners.OK)
+        return code
     except BaseException as error:
         return manners.exit_code_of(error)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """What `click.Command.main` does, but every exception, that of a closed pipe too, comes out."""
+    try:
+        with command_line.make_context("ragctx", list(arguments)) as ctx:
+            return int(command_line.invoke(ctx) or manners.OK)
+    except click.exceptions.Exit as end:
+        return end.exit_code
 
 
 def main() -> NoReturn:
     """The program `ragctx`."""
     manners.prepare_streams()
+    if "_RAGCTX_COMPLETE" in os.environ:  # a shell asks for completions
+        command_line.main(prog_name="ragctx")
     sys.exit(run())

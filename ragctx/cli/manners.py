@@ -26,6 +26,8 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         _hush()
     code, line = _verdict(error)
+    if code == INTERRUPTED and sys.stderr.isatty():
+        print(file=sys.stderr)  # the terminal has just written ^C
     if line:
         say(line)
     return code

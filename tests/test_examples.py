@@ -1,0 +1,54 @@
+"""Every script in examples/ runs and prints something sensible."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ragctx.generator.weights import FOLDER
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def output(name: str, *arguments: str) -> str:
+    """What the script prints. All share one cache, so the sample is read once."""
+    command = [sys.executable, str(EXAMPLES / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/")
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_own_retriever() -> None:
+    out = output("own_retriever.py")
+    assert "of 5 pages fit" in out
+    assert "    verified: Fines had brought in 58,000 pounds annually" in out
+    assert "    unverified: " in out
+
+
+@pytest.mark.slow
+def test_search_only() -> None:
+    out = output("search_only.py")
+    assert out.splitlines()[0] == "hybrid:"
+    assert "1. 0.03" in out and "field-station-manual.pdf p. 2:" in out
+
+
+@pytest.mark.slow
+def test_assemble_for_another_llm() -> None:
+    assert "of 1000 tokens of bundled" in output("assemble_for_another_llm.py")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (FOLDER / "reader.safetensors").is_file(),
+    reason="the bundled reader's weights are not here",
+)
+def test_ask() -> None:
+    assert "field-station-manual.pdf" in output("ask.py")
+
+
+def test_every_script_has_its_test() -> None:
+    scripts = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert {f"test_{script}" for script in scripts} <= set(globals())
