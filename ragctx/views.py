@@ -260,5 +260,5 @@ def ingest_words(rows: Sequence[IngestRow], seconds: float) -> str:
     return (
         f"{counted(len(rows), 'file')}: {fates}; {totals['pages']:,} pages, "
         f"{totals['chunks']:,} chunks in {seconds:.1f} s "
-        f"({totals['pages_per_s']:.0f} pages/s, {totals['chunks_per_s']:.0f} chunks/s)"
+        f"({totals['pages_per_s']:.3g} pages/s, {totals['chunks_per_s']:.3g} chunks/s)"
     )

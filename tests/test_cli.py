@@ -404,7 +404,7 @@ def test_documents_are_removed_by_name_and_unknown_ones_named(filled: Cli) -> No
     done = filled("index", "remove", "gold.pdf")
     assert done.code == 2 and "'gold.pdf'" in done.error and "iron.pdf" in done.error
     done = filled("index", "remove", "tin.pdf")
-    assert done.out == f"removed {Path('pdfs/tin.pdf').absolute()}\n"
+    assert done.out == "removed pdfs/tin.pdf\n"
     assert filled("index", "info", "--json").json["documents"] == 1
 
 

@@ -11,7 +11,7 @@ import click
 
 from ragctx.cli import options
 from ragctx.cli.manners import FAILED, OK, say
-from ragctx.cli.output import console, table, write_json
+from ragctx.cli.output import console, shown_path, table, write_json
 from ragctx.cli.screens import Group, examples
 from ragctx.views import counted, one_line
 
@@ -65,7 +65,7 @@ def list_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
     made = table("document", "pages", "chunks", "status", "id", numbers=("pages", "chunks"))
     for source in sources:
         made.add_row(
-            one_line(source.path), str(source.pages), str(source.chunks), source.status,
+            shown_path(source.path), str(source.pages), str(source.chunks), source.status,
             source.document_id,
         )  # fmt: skip
     if sources:
@@ -105,7 +105,7 @@ def repair_command(folder: Path | None, index_path: Path, as_json: bool) -> None
     for step in repair.done:
         console().print(one_line(step), soft_wrap=True)
     for lost in repair.quarantined:
-        paths = ", ".join(map(one_line, lost.paths)) or lost.document_id
+        paths = ", ".join(map(shown_path, lost.paths)) or lost.document_id
         line = f"put aside {paths}: {lost.reason}; ingest it again (remains: {lost.file})"
         console().print(line, soft_wrap=True)
 
@@ -132,7 +132,7 @@ def _print_removed(gone: Sequence[SourceInfo], *, as_json: bool) -> None:
         write_json({"removed": [asdict(source) for source in gone]})
         return
     for source in gone:
-        console().print(f"removed {one_line(source.path)}", soft_wrap=True)
+        console().print(f"removed {shown_path(source.path)}", soft_wrap=True)
 
 
 def _open(path: Path) -> Index:

@@ -6,9 +6,11 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx.views import ingest_row_view, is_plain, one_line
+from ragctx.views import is_plain, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,6 +52,13 @@ def console(*, stderr: bool = False) -> Console:
     return found
 
 
+def shown_path(path: str) -> str:
+    """A path as people here call it: seen from the working directory, if it lies below."""
+    with suppress(ValueError, OSError):
+        return one_line(str(Path(path).relative_to(Path.cwd())))
+    return one_line(path)
+
+
 def table(*headers: str, numbers: Iterable[str] = ()) -> Table:
     """An empty table; the columns in `numbers` are aligned to the right and never broken."""
     from rich import box
@@ -72,7 +81,7 @@ def ingest_table(rows: Iterable[IngestRow]) -> Table:
             continue
         status = "removed" if row.outcome == "removed" else row.status
         made.add_row(
-            one_line(row.path), status, str(row.pages), str(row.chunks), one_line(row.message),
+            shown_path(row.path), status, str(row.pages), str(row.chunks), one_line(row.message),
             style="red" if row.outcome == "failed" else "",
         )  # fmt: skip
     return made
@@ -95,5 +104,5 @@ def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
 
 def failure_lines(rows: Iterable[IngestRow]) -> list[str]:
     """One line for each file that is not in the index."""
-    views = [ingest_row_view(row) for row in rows if row.outcome == "failed"]
-    return [f"failed: {one_line(str(view['path']))}: {view['message']}" for view in views]
+    failed = (row for row in rows if row.outcome == "failed")
+    return [f"failed: {shown_path(row.path)}: {one_line(row.message)}" for row in failed]
