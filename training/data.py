@@ -14,6 +14,8 @@ from typing import Any
 from tokenizers import Tokenizer as RustTokenizer
 
 CLS, SEP, MASK, PAD = 101, 102, 103, 0
+RUN = 8
+"""How many neighbours of a set stay together in a round."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def visits(
             for _ in range(int(times) + (rng.random() < times % 1)):
                 count = min(len(passage.questions), questions_per_context)
                 rows.append((passage, rng.sample(passage.questions, count)))
-        # runs of four neighbours: passages of one article, which are each other's hard negatives
-        round_ += [rows[i : i + 4] for i in range(0, len(rows), 4)]
+        # runs of neighbours: passages of one article, which are each other's hard negatives
+        round_ += [rows[i : i + RUN] for i in range(0, len(rows), RUN)]
     rng.shuffle(round_)
     return [visit for run in round_ for visit in run]

@@ -71,9 +71,13 @@ def score(
     reader: BundledReader, rows: Sequence[dict[str, Any]], *, distractors: int = 0,
     gold_at: int | None = None, with_gold: bool = True, seed: int = 1,
 ) -> list[Scored]:
-    """Every row's result. The threshold is off: the reader always gives its best answer."""
+    """Every row's result. The threshold is off: the reader always gives its best answer.
+
+    The prior of ranks is off too: here a passage's place says nothing about its worth.
+    """
     rng, pool = random.Random(seed), sorted({row["context"] for row in rows})
     threshold, reader.threshold = reader.threshold, -1.0
+    rank_prior, reader.rank_prior = reader.rank_prior, 0.0
     results = []
     try:
         for row in rows:
@@ -87,7 +91,7 @@ def score(
                 )
             )
     finally:
-        reader.threshold = threshold
+        reader.threshold, reader.rank_prior = threshold, rank_prior
     return results
 
 

@@ -47,6 +47,7 @@ def ship(weights: Path, folder: Path = FOLDER) -> None:
         "name": f"ragctx-reader-22m@{digest[:8]}",
         "context_window": load_config().context_window,
         "threshold": 0.0,
+        "rank_prior": 1.0,
         "weights_sha256": digest,
         "tokenizer_sha256": sha256(folder / "tokenizer.json"),
     }

@@ -39,6 +39,7 @@ def best_spans(
     context: Tensor,
     content: Tensor,
     *,
+    prior: Tensor | None = None,
     beam: int = 8,
     max_tokens: int = MAX_SPAN_TOKENS,
 ) -> Reading:
@@ -46,9 +47,11 @@ def best_spans(
 
     `answer_state` is (width,), `context` (N, width) the passages' last states side by side,
     `content` (N,) is True at positions that may be copied; no span crosses a False, and none is
-    longer than `max_tokens`.
+    longer than `max_tokens`. `prior` (N,) is added to the scores of the starts: what was known of
+    the passages before they were read, as log-odds.
     """
-    starts = network.start_scores(answer_state, context).masked_fill(~content, -1e9)
+    starts = network.start_scores(answer_state, context)
+    starts = (starts if prior is None else starts + prior).masked_fill(~content, -1e9)
     scores = torch.cat((starts, network.null_score(answer_state))).log_softmax(0)
     beam = min(beam, int(content.sum()))
     top, first = scores[:-1].topk(beam)

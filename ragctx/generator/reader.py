@@ -8,6 +8,7 @@ with a probability of its own.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,7 +46,8 @@ class BundledReader:
     """Answers from the passages of a prompt, offline. See `load_bundled`.
 
     `threshold` is the least confidence (probability that the answer stands in the passages) at
-    which it answers rather than abstains.
+    which it answers rather than abstains. Before anything is read, a passage of retrieval rank r is
+    taken to hold the answer with odds r ** -rank_prior: 0 trusts the reader alone, 1 is Zipf's law.
     """
 
     template = "reader"
@@ -58,6 +60,7 @@ class BundledReader:
         name: str,
         context_window: int,
         threshold: float,
+        rank_prior: float = 0.0,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.network = network.eval()
@@ -65,6 +68,7 @@ class BundledReader:
         self.name = name
         self.context_window = context_window
         self.threshold = threshold
+        self.rank_prior = rank_prior
         self.cache = SegmentCache(cache_bytes)
 
     @torch.inference_mode()
@@ -157,9 +161,13 @@ class BundledReader:
         context, content = context_of(prompt, segments)
         if not content.any():
             return Reading((), 0.0)
+        odds = [-self.rank_prior * math.log(p.hit.rank) if p.hit else 0.0 for p in prompt.passages]
+        lengths = torch.tensor([len(p.token_ids) for p in prompt.passages])
+        prior = torch.tensor(odds).repeat_interleave(lengths)
         return best_spans(
-            self.network, answer_state, context, content, max_tokens=prompt.max_new_tokens
-        )
+            self.network, answer_state, context, content,
+            prior=prior, max_tokens=prompt.max_new_tokens,
+        )  # fmt: skip
 
     def _answer(
         self, prompt: Prompt, reading: Reading, reused: int, prefill_s: float, since: float
@@ -241,6 +249,7 @@ def load_bundled(folder: Path = FOLDER, *, cache_bytes: int = CACHE_BYTES) -> Bu
         name=str(files.about["name"]),
         context_window=int(files.about["context_window"]),
         threshold=float(files.about["threshold"]),
+        rank_prior=float(files.about["rank_prior"]),
         cache_bytes=cache_bytes,
     )
 
