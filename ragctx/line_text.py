@@ -1,0 +1,88 @@
+"""The characters of one line, and how a line goes on in the next."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from ragctx.normalise import clean_characters
+
+HYPHEN = "\ufffe"
+"""Stands at the end of a line for a hyphen that (says the reader) only divides a word."""
+SPACELESS = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0eff]")
+"""A character of a script that is written without spaces (Chinese, Japanese, Thai)."""
+
+_LOOSE_ACCENT = re.compile("([¨ˇ˘˚¸ˆ˜])([A-Za-zı])|(´)(ı)")
+_COMBINING = dict(zip("¨ˇ˘˚¸ˆ˜´", "\u0308\u030c\u0306\u030a\u0327\u0302\u0303\u0301", strict=True))
+_LAST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*\Z")
+_FIRST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*")
+_URL = re.compile(r"(?:\bhttps?:|\bwww\.|://|\S@)(?:\S*[/_=&?])?\Z")
+_LONGEST = 200
+"""So much of a line's end is looked at."""
+
+
+def clean_piece(text: str) -> str:
+    """A piece of a line as a person would type it; a dividing hyphen at its end becomes `HYPHEN`.
+
+    >>> clean_piece("the  ef\\ufb01cient na¨ıve co\\xadop\\x07")
+    'the efficient naïve coop'
+    """
+    text = text.strip()
+    divided = text[-1:] in (HYPHEN, "\x02", "\xad")
+    text = text[:-1] if divided else text
+    if not text.isascii():
+        text = _LOOSE_ACCENT.sub(_composed, text)
+    cleaned = " ".join(clean_characters(text.replace(HYPHEN, "-").replace("\x02", "-")).split())
+    return cleaned + HYPHEN if divided and cleaned else cleaned
+
+
+def _composed(match: re.Match[str]) -> str:
+    """TeX sets "ï" as "¨" and "ı": one letter, if there is one."""
+    accent, letter = match[1] or match[3], (match[2] or match[4]).replace("ı", "i")
+    whole = unicodedata.normalize("NFC", letter + _COMBINING[accent])
+    return whole if len(whole) == 1 else match[0]
+
+
+def goes_on_as_url(text: str) -> bool:
+    """Whether the line ends within an address of the web.
+
+    >>> goes_on_as_url("see https://example.org/"), goes_on_as_url("either/")
+    (True, False)
+    """
+    return _URL.search(text[-_LONGEST:]) is not None
+
+
+def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
+    """`text` and the line that follows it as running text; a hyphen that divides a word goes.
+
+    Of "reader-" and "friendly", the hyphen stays if the document (`words` counts its words, in
+    lower case) writes the word with a hyphen more often than without, or if what follows does not
+    begin with a small letter. The result always ends with `following`.
+
+    >>> words = {"reader-friendly": 1}
+    >>> join_broken("an exam-", "ple", words), join_broken("reader-", "friendly", words)
+    ('an example', 'reader-friendly')
+    >>> join_broken("the UTF-", "8 code", {}), join_broken("first", "second", {})
+    ('the UTF-8 code', 'first second')
+    """
+    last = text[-1:]
+    if last in ("-", "\u2010", HYPHEN):
+        return _without_hyphen(text, last, following, words)
+    if goes_on_as_url(text) or (last in ("–", "—") and text[-2:-1].isalnum()):
+        return text + following
+    if SPACELESS.match(last) and SPACELESS.match(following[:1]):
+        return text + following
+    return f"{text} {following}"
+
+
+def _without_hyphen(text: str, last: str, following: str, words: Mapping[str, int]) -> str:
+    if last != HYPHEN and text[-2:-1] in ("", " ", "-"):  # a dash, or an option such as "--"
+        return f"{text} {following}"
+    first, second = _LAST_WORD.search(text[-_LONGEST:-1]), _FIRST_WORD.match(following[:_LONGEST])
+    if first is None or second is None:
+        return f"{text[:-1]}-{following}"
+    joined = words.get((first[0] + second[0]).lower(), 0)
+    hyphenated = words.get(f"{first[0]}-{second[0]}".lower(), 0)
+    keeps = hyphenated > joined or (not joined and not second[0][0].islower())
+    return f"{text[:-1]}{'-' if keeps else ''}{following}"

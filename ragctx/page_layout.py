@@ -1,0 +1,234 @@
+"""From pieces of text with places on a page to rows in reading order.
+
+A reader gives pieces in the order in which they were drawn, which nearly always is the order of
+reading: it is kept. Four things are put right: pieces of one row that were drawn one after another
+become one row; what was drawn twice at one place (shadows, fake bold) is read once; a table that
+was drawn column by column is read row by row; what was filled in later stands by its label.
+
+Places run right and down along the line of text, in points; without places (`unplaced`), in
+characters and lines, a letter being half as wide as its font is large.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of text: a line of a paragraph, a heading, a row of a table. `turn`: quarter turns."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: float
+    turn: int = 0
+    in_table: bool = False
+
+    @property
+    def height(self) -> float:
+        """How tall the row is; never zero."""
+        return max(self.bottom - self.top, 0.1)
+
+
+def unplaced(text: str) -> list[Row]:
+    """Rows of text that came without places, as a typewriter would set them.
+
+    >>> [(row.top, row.right) for row in unplaced("One\\n\\nThree")]
+    [(0, 3), (2, 5)]
+    """
+    rows = []
+    for i, line in enumerate(text.splitlines()):
+        if line.strip():
+            indent = len(line) - len(line.lstrip())
+            rows.append(Row(line.strip(), indent, i, len(line.rstrip()), i + 1, 2.0))
+    return rows
+
+
+def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> list[Row]:
+    """All rows: first those that stand as most of the page does, then what is turned otherwise.
+
+    `filled_in` are the values of form fields, drawn over the page.
+
+    >>> tin, point = Row("Tin", 0, 0, 9, 9, 9), Row("232", 40, 0, 52, 9, 9)
+    >>> lead, value = Row("Lead", 0, 12, 9, 21, 9), Row("327", 40, 12, 52, 21, 9)
+    >>> [row.text for row in in_reading_order([tin, point, lead], [value])]
+    ['Tin 232', 'Lead 327']
+    """
+    groups: dict[int, list[Row]] = {}
+    for piece in _without_shadows(pieces):
+        groups.setdefault(piece.turn, []).append(piece)
+    by_amount = sorted(groups.values(), key=lambda group: -sum(len(row.text) for row in group))
+    rows = [row for group in by_amount for row in _row_wise(_joined_rows(group))]
+    return _with_values(rows, filled_in) if filled_in else rows
+
+
+def same_row(a: Row, b: Row) -> bool:
+    """Whether two rows stand beside each other: over half of the lower one's height is shared."""
+    shared = min(a.bottom, b.bottom) - max(a.top, b.top)
+    return shared > 0.5 * min(a.height, b.height)
+
+
+# ---- what was drawn twice --------------------------------------------------------------------
+
+MIN_SHADOW_SIZE = 3.0
+"""Points: of smaller text nothing is taken for a shadow."""
+
+
+def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
+    kept: list[Row] = []
+    seen: set[tuple[str, int, int]] = set()
+    for piece in pieces:
+        x, y = round(piece.left), round(piece.top)
+        if piece.size > MIN_SHADOW_SIZE:  # not characters and lines, where all is near
+            near = ((piece.text, x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
+            if any(place in seen for place in near):
+                continue
+            seen.add((piece.text, x, y))
+        kept.append(piece)
+    return kept
+
+
+# ---- pieces of one row -----------------------------------------------------------------------
+
+
+def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
+    rows: list[Row] = []
+    for piece in pieces:
+        if rows and _goes_on(rows[-1], piece):
+            rows[-1] = _side_by_side(rows[-1], piece)
+        else:
+            rows.append(piece)
+    return rows
+
+
+def _goes_on(row: Row, piece: Row) -> bool:
+    return same_row(row, piece) and piece.left >= row.right - 0.5 * max(piece.size, row.size)
+
+
+def _side_by_side(a: Row, b: Row) -> Row:
+    touching = b.left - a.right < 0.12 * max(a.size, b.size)
+    text = a.text.rstrip("\ufffe") + ("" if touching else " ") + b.text
+    longer = a if len(a.text) >= len(b.text) else b
+    return Row(
+        text, min(a.left, b.left), longer.top, max(a.right, b.right), longer.bottom, longer.size,
+        a.turn, a.in_table or b.in_table,
+    )  # fmt: skip
+
+
+def _with_values(rows: list[Row], values: Sequence[Row]) -> list[Row]:
+    """The rows with each value after the nearest row beside or above it."""
+    after: dict[int, list[Row]] = {}
+    for value in values[:MAX_ROWS]:
+        distances = [
+            (max(0.0, value.top - row.bottom), max(0.0, value.left - row.right), i)
+            for i, row in enumerate(rows[:MAX_ROWS])
+            if row.turn == value.turn and row.top <= value.top + 0.5 * value.height
+        ]
+        after.setdefault(min(distances)[2] if distances else -1, []).append(value)
+    found = list(after.get(-1, ()))
+    for i, row in enumerate(rows):
+        found += [row, *after.get(i, ())]
+    return _joined_rows(found)
+
+
+# ---- tables drawn column by column -----------------------------------------------------------
+
+MIN_CELLS = 3
+MAX_ROWS = 3000
+"""On a page with more rows than this no tables are looked for."""
+_WORDS = re.compile(r"[^\W\d_]{2,}")
+
+
+def _row_wise(rows: list[Row]) -> list[Row]:
+    """The rows, with tables that were drawn column by column put together row by row."""
+    i = 0
+    while i < len(rows) <= MAX_ROWS:
+        end = _column_end(rows, i)
+        if end - i >= MIN_CELLS and (members := _table_around(rows, i, end)):
+            rows, i = _with_table(rows, members), i + 1
+        else:
+            i = end
+    return rows
+
+
+def _column_end(rows: Sequence[Row], i: int) -> int:
+    """Where the column of figures that begins at row i ends; i + 1 if there is none."""
+    end = i
+    while end < len(rows) and not rows[end].in_table and _is_figure(rows[end].text):
+        if end > i and not _is_below(rows[end - 1], rows[end]):
+            break
+        end += 1
+    return max(end, i + 1)
+
+
+def _is_figure(text: str) -> bool:
+    """A number, a date, an amount: short, mostly digits."""
+    digits = sum(character.isdigit() for character in text)
+    return len(text) <= 24 and digits > 0 and digits >= 0.4 * len(text.replace(" ", ""))
+
+
+def _is_below(a: Row, b: Row) -> bool:
+    aligned = min(abs(a.left - b.left), abs(a.right - b.right)) < max(a.size, b.size)
+    return aligned and -0.2 * a.height <= b.top - a.bottom < 3 * a.height
+
+
+def _table_around(rows: Sequence[Row], start: int, end: int) -> list[int]:
+    """Indices of all rows of the table that the figures `rows[start:end]` belong to, or none."""
+    figures = rows[start:end]
+    top, bottom = figures[0].top, figures[-1].bottom
+    middles = [(i, (row.top + row.bottom) / 2) for i, row in enumerate(rows)]
+    inside = [i for i, middle in middles if top <= middle <= bottom and not rows[i].in_table]
+    others = [i for i in inside if not start <= i < end and not _is_prose(rows[i].text)]
+    matched = sum(any(same_row(figure, rows[i]) for i in others) for figure in figures)
+    if matched < 0.7 * len(figures) or len(others) < 0.7 * (len(inside) - len(figures)):
+        return []
+    return sorted([*range(start, end), *others])
+
+
+def _is_prose(text: str) -> bool:
+    words = _WORDS.findall(text)
+    small = sum(word.islower() for word in words)
+    return len(words) >= 6 and small >= 0.5 * len(words) and sum(map(len, words)) > 0.6 * len(text)
+
+
+def _with_table(rows: Sequence[Row], members: Sequence[int]) -> list[Row]:
+    cells = sorted((rows[i] for i in members), key=lambda row: (row.top + row.bottom) / 2)
+    table: list[list[Row]] = []
+    for cell in cells:
+        if table and same_row(table[-1][0], cell):
+            table[-1].append(cell)
+        else:
+            table.append([cell])
+    joined = [replace(_joined(row), in_table=True) for row in table]
+    taken = set(members)
+    after = (row for i, row in enumerate(rows) if i > members[0] and i not in taken)
+    return [*rows[: members[0]], *joined, *after]
+
+
+def _joined(cells: list[Row]) -> Row:
+    cells = sorted(cells, key=lambda cell: cell.left)
+    row = cells[0]
+    for cell in cells[1:]:
+        row = _side_by_side(row, cell)
+    return row
+
+
+def usual_pitches(rows: Sequence[Row]) -> dict[int, float]:
+    """The usual distance from one line to the next, by font size (rounded).
+
+    >>> usual_pitches(unplaced("a\\nb\\nc\\n\\nd"))
+    {2: 1}
+    """
+    steps: dict[int, list[float]] = {}
+    for a, b in itertools.pairwise(rows):
+        step = b.bottom - a.bottom
+        if round(a.size) == round(b.size) and 0.2 * a.height < step < 4 * a.height:
+            steps.setdefault(round(a.size), []).append(step)
+    return {size: statistics.median_low(found) for size, found in steps.items()}
