@@ -140,7 +140,7 @@ def _print(rows: Sequence[IngestRow], seconds: float, index_path: Path) -> None:
     screen = console()
     if not all(map(is_plain, rows)):
         screen.print(ingest_table(rows))
-    screen.print(ingest_words(rows, seconds), soft_wrap=True)
+    screen.print(ingest_words(rows, seconds))
     screen.print(f"index: {index_path}", soft_wrap=True)
 
 

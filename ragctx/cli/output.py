@@ -90,13 +90,13 @@ def ingest_table(rows: Iterable[IngestRow]) -> Table:
 def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
     """The fate of every candidate of a prompt."""
     made = table(
-        "rank", "score", "tokens", "outcome", "document", "chunk", "reason",
+        "rank", "score", "tokens", "outcome", "document", "characters", "reason",
         numbers=("rank", "score", "tokens"),
     )  # fmt: skip
     for row in ledger:
         made.add_row(
             str(row.rank), f"{row.score:.4f}", str(row.tokens), row.outcome,
-            one_line(row.document), one_line(row.chunk), one_line(row.reason),
+            one_line(row.document), one_line(row.chunk.rpartition(":")[2]), one_line(row.reason),
             style="" if row.outcome == "selected" else "dim",
         )  # fmt: skip
     return made

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ragctx.records import IngestRow
 
 
+_NAME = 24  # characters of a file's name shown
+
+
 @contextmanager
 def ingest_progress() -> Iterator[Progress]:
     """Callbacks for `ragctx.ingestion.ingest` that move two bars: all files, the one at work."""
@@ -45,7 +48,7 @@ class _IngestBars:
         self._bars = bars
         self._began = time.perf_counter()
         self._pages = 0
-        self._files = bars.add_task("ingesting", total=0, unit="files")
+        self._files = bars.add_task("ingesting".ljust(_NAME), total=0, unit="files")
         self._file = bars.add_task("", total=1, unit="", visible=False)
 
     def callbacks(self) -> Progress:
@@ -57,7 +60,7 @@ class _IngestBars:
         self._bars.update(self._files, total=count)
 
     def on_file(self, path: str) -> None:
-        name = one_line(PurePath(path).name, 32)
+        name = one_line(PurePath(path).name, _NAME).ljust(_NAME)
         self._bars.reset(self._file, total=1, description=name, unit="", visible=False)
 
     def on_page(self, page: int, pages: int) -> None:
