@@ -1,6 +1,6 @@
 """How long an answer takes: cold (a new process), then warm (models and index loaded).
 
-    python -m benchmarks.ask                          # the sample PDFs and their questions
+python -m benchmarks.ask                          # the sample PDFs and their questions
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def main() -> None:
     rows += [(f"warm: {name}", f"{spread(v)['median'] * 1e3:.1f}") for name, v in stages.items()]
     table(("stage", "ms (median)"), rows)
     result(
-        "ask", n=len(questions), cold_s=spread(cold),
+        "ask",
+        n=len(questions),
+        cold_s=spread(cold),
         loading={k: round(v, 4) for k, v in loading.items()},
         warm={name: spread(values) for name, values in stages.items()},
         reused_share=round(reused / max(1, prompt_tokens), 4),

@@ -25,8 +25,11 @@ def environment() -> dict[str, Any]:
         except PackageNotFoundError:
             versions[package] = "absent"
     return {
-        "cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version(),
-        "system": platform.system(), "versions": versions,
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "versions": versions,
     }
 
 
@@ -55,9 +58,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns."""
     cells = [list(map(str, header)), *[list(map(str, row)) for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    for row in cells:
-        line = "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
-        sys.stdout.write(line.rstrip() + "\n")
+    for first, *others in cells:
+        aligned = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        sys.stdout.write("  ".join([first.ljust(widths[0]), *aligned]).rstrip() + "\n")
 
 
 def result(name: str, **values: Any) -> None:

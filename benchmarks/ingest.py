@@ -1,7 +1,7 @@
 """How fast PDFs become an index, stage by stage: reading, chunking, embedding, storing.
 
-    python -m benchmarks.ingest                       # the sample PDFs
-    python -m benchmarks.ingest manual.pdf folder/    # any others
+python -m benchmarks.ingest                       # the sample PDFs
+python -m benchmarks.ingest manual.pdf folder/    # any others
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ SAMPLES = Path(__file__).parents[1] / "examples" / "samples"
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("paths", nargs="*", default=[str(SAMPLES)])
     files = find_pdfs(parser.parse_args().paths)
     spent = {"load_embedder": 0.0, "read": 0.0, "chunk": 0.0, "embed": 0.0, "store": 0.0}
@@ -63,10 +65,17 @@ def main() -> None:
         ],
     )
     result(
-        "ingest", files=len(files), pages=pages, chunks=chunks, tokens=tokens,
-        pages_per_s=round(pages / whole, 2), chunks_per_s=round(chunks / whole, 2),
+        "ingest",
+        files=len(files),
+        pages=pages,
+        chunks=chunks,
+        tokens=tokens,
+        pages_per_s=round(pages / whole, 2),
+        chunks_per_s=round(chunks / whole, 2),
         stages_s={stage: round(s, 4) for stage, s in spent.items()},
-        whole_s=round(whole, 4), again_s=round(again, 4), n=1,
+        whole_s=round(whole, 4),
+        again_s=round(again, 4),
+        n=1,
     )
 
 

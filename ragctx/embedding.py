@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.batching import batches_by_length
 from ragctx.errors import InputError, MissingExtraError, ModelError
 from ragctx.tokens import HuggingFaceTokenizer, Tokenizer
 
@@ -132,25 +133,6 @@ class MiniLM:
             means = (states * mask[:, :, None]).sum(1) / lengths[:, None]
             vectors: Vectors = F.normalize(means, dim=1).numpy()
         return vectors
-
-
-def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of texts in batches of like length, the longest first.
-
-    A batch padded to its longest text has at most `batch_tokens` tokens, unless one text alone has
-    more.
-
-    >>> list(batches_by_length([2, 9, 3, 8], 20))
-    [[1, 3], [2, 0]]
-    """
-    batch: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
 
 
 def _require_texts(texts: Sequence[str]) -> None:

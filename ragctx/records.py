@@ -84,7 +84,7 @@ class Document:
         return tuple(starts)
 
     def page_of(self, offset: int) -> Page:
-        """The page that holds the character at `offset` (the separator counts to the page before)."""
+        """The page with the character at `offset`; a separator counts to the page before it."""
         return self.pages[max(0, bisect_right(self.page_starts, offset) - 1)]
 
     @property

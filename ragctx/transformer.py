@@ -59,10 +59,11 @@ class Layer(nn.Module):
         """`attended` is (B, heads, T, head_width); gives the next states, (B, T, width)."""
         merged = attended.transpose(1, 2).flatten(2)
         states = self.output_norm(states + self.output(merged))
-        return self.down_norm(states + self.down(F.gelu(self.up(states))))
+        finished: Tensor = self.down_norm(states + self.down(F.gelu(self.up(states))))
+        return finished
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 class Embeddings(nn.Module):

@@ -39,6 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "pdf_process",
         "pdf_document",
         "pdf",
+        "batching",
         "transformer",
         "embedding",
     ),

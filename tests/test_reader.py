@@ -1,4 +1,4 @@
-"""Laws of the bundled reader: cached equals uncached, chunks can stand anywhere, spans are the best.
+"""Laws of the bundled reader: cached equals uncached, chunks can stand anywhere.
 
 The reference is a plain one-pass forward over the whole prompt with the whole mask written out:
 slow, and obviously right.
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ragctx.errors import InputError
-from ragctx.generator.cache import Segment, SegmentCache, batches_of_like_length
+from ragctx.generator.cache import Segment, SegmentCache
 from ragctx.generator.decode import best_spans, token_probabilities, write
 from ragctx.generator.network import MAX_SPAN_TOKENS, Past, ReaderNetwork
 from ragctx.generator.reader import BundledReader, lay_out, question_mask
@@ -46,9 +46,7 @@ READER = BundledReader(
 )
 
 
-def one_pass(
-    chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()
-) -> Tensor:
+def one_pass(chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()) -> Tensor:
     """States of every token of the prompt, computed at once under the written-out mask."""
     lengths = [len(chunk) for chunk in chunks]
     asked = sum(lengths) + len(question)
@@ -135,9 +133,7 @@ def test_reading_an_answer_in_pieces_equals_reading_it_at_once(cut: int) -> None
     at_once, _ = NETWORK.read(ids, positions, past, causal)
     head, longer = NETWORK.read(ids[:, :cut], positions[:, :cut], past, causal[:cut, :cut])
     rest = 5 - cut
-    tail, _ = NETWORK.read(
-        ids[:, cut:], positions[:, cut:], longer, causal[:rest, :rest]
-    )
+    tail, _ = NETWORK.read(ids[:, cut:], positions[:, cut:], longer, causal[:rest, :rest])
     torch.testing.assert_close(torch.cat((head, tail), 1), at_once, atol=1e-4, rtol=1e-4)
 
 
@@ -156,9 +152,7 @@ def test_cached_decoding_writes_the_ids_of_uncached_decoding(
         return int(token_probabilities(NETWORK, state, context, content, ids).argmax())
 
     state, past = READER.read_question(question, segments)
-    written = write(
-        NETWORK, past, state, likeliest, position=past.length, stop=0, max_new_tokens=6
-    )
+    written = write(NETWORK, past, state, likeliest, position=past.length, stop=0, max_new_tokens=6)
     expected: Tokens = ()
     while len(expected) < 6:
         token = likeliest(one_pass(chunks, question, answer=expected)[-1])
@@ -270,15 +264,6 @@ def test_a_second_request_reuses_every_token() -> None:
 def test_a_negative_bound_is_refused() -> None:
     with pytest.raises(InputError, match="-1"):
         SegmentCache(-1)
-
-
-@given(lengths=st.lists(st.integers(1, 50), max_size=20), bound=st.integers(1, 120))
-def test_batches_hold_every_chunk_once_within_the_bound(lengths: list[int], bound: int) -> None:
-    chunks: list[Tokens] = [(1,) * n for n in lengths]
-    batches = batches_of_like_length(chunks, bound)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(chunks)))
-    for batch in batches:
-        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= bound
 
 
 def test_quantised_weights_come_back_within_half_a_step() -> None:

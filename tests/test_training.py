@@ -61,9 +61,7 @@ def test_turning_queries_equals_turning_keys(seed: int, distractors: int) -> Non
         step, rng, max_distractors=distractors, null_share=0.3, context_window=200, answer_tokens=3
     )
     encoded = made.encode(batch.passages, batch.passage_mask)
-    past, _ = gather(
-        made, encoded, batch.passage_mask, batch.slots, batch.slot_mask, batch.offsets
-    )
+    past, _ = gather(made, encoded, batch.passage_mask, batch.slots, batch.slot_mask, batch.offsets)
     plain, _ = made.read(batch.tokens, batch.positions, past, batch.visible)
     turned = read_all(made, encoded, batch)
     real = batch.tokens != 0
@@ -78,7 +76,11 @@ def test_targets_point_at_the_answer_or_at_nothing(
     rng = random.Random(seed)
     step = [(p, p.questions) for p in passages(rng, 5)]
     batch = make_batch(
-        step, rng, max_distractors=distractors, null_share=null, context_window=300,
+        step,
+        rng,
+        max_distractors=distractors,
+        null_share=null,
+        context_window=300,
         answer_tokens=4,
     )
     flat = batch.passages[batch.slots].flatten(1)

@@ -77,8 +77,12 @@ def learning_rate_factor(step: int, warmup_steps: int, progress: float) -> float
 
 
 def train_step(
-    network: ReaderNetwork, optimizer: torch.optim.Optimizer, batch: Batch, config: Config,
-    factor: float, writing: bool,
+    network: ReaderNetwork,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    config: Config,
+    factor: float,
+    writing: bool,
 ) -> Losses:
     """One step of the optimizer; the rates are the configured ones times `factor`."""
     settings = config.answer
@@ -126,7 +130,9 @@ def main() -> None:
     sets = {
         name: load_passages(
             config.questions / f"{name}.train.jsonl.gz",
-            tokenizer, config.chunk_tokens, config.question_tokens,
+            tokenizer,
+            config.chunk_tokens,
+            config.question_tokens,
         )
         for name in weights
     }
@@ -142,7 +148,10 @@ def main() -> None:
             distractors, null_share = distractor_settings(config, clock.progress)
             writing = clock.progress >= config.answer["writing_from"]
             batch = make_batch(
-                chosen, rng, max_distractors=distractors, null_share=null_share,
+                chosen,
+                rng,
+                max_distractors=distractors,
+                null_share=null_share,
                 context_window=config.context_window,
                 answer_tokens=config.answer_tokens if writing else 0,
             )
@@ -152,8 +161,13 @@ def main() -> None:
             step += 1
             if step % 25 == 0:
                 log.write(
-                    step=step, seconds=clock.spent_s, questions=asked, distractors=distractors,
-                    start=parts.start.item(), end=parts.end.item(), writing=parts.writing.item(),
+                    step=step,
+                    seconds=clock.spent_s,
+                    questions=asked,
+                    distractors=distractors,
+                    start=parts.start.item(),
+                    end=parts.end.item(),
+                    writing=parts.writing.item(),
                 )
             if step % config.answer["checkpoint_every"] == 0:
                 _save(checkpoint, network, optimizer, step, clock.spent_s, round_number)
@@ -175,14 +189,21 @@ def _steps(round_: list[Visit], config: Config, rng: random.Random) -> list[list
 
 
 def _save(
-    path: Path, network: ReaderNetwork, optimizer: torch.optim.Optimizer, step: int,
-    spent_s: float, round_number: int,
+    path: Path,
+    network: ReaderNetwork,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    spent_s: float,
+    round_number: int,
 ) -> None:
     part = path.with_suffix(".part")
     torch.save(
         {
-            "network": network.state_dict(), "optimizer": optimizer.state_dict(),
-            "step": step, "spent_s": spent_s, "round": round_number,
+            "network": network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "step": step,
+            "spent_s": spent_s,
+            "round": round_number,
         },
         part,
     )

@@ -13,9 +13,7 @@ from training.forward import Batch, pad_rows, passages_tensor, question_tensors
 Visit = tuple[Passage, list[Question]]
 
 
-def batches(
-    visits: list[Visit], context_tokens: int, questions: int
-) -> Iterator[list[Visit]]:
+def batches(visits: list[Visit], context_tokens: int, questions: int) -> Iterator[list[Visit]]:
     """Cut a round into steps of about `context_tokens` passage tokens (padding counted)."""
     step: list[Visit] = []
     longest = asked = 0
@@ -69,8 +67,19 @@ def make_batch(
     )
     starts, first, length = _targets(asked, golds, slots, ids.shape[1])
     return Batch(
-        ids, mask, content, tokens, positions, visible, mask_at,
-        pad_rows(slots), _slot_mask(slots), pad_rows(offsets), starts, first, length,
+        ids,
+        mask,
+        content,
+        tokens,
+        positions,
+        visible,
+        mask_at,
+        pad_rows(slots),
+        _slot_mask(slots),
+        pad_rows(offsets),
+        starts,
+        first,
+        length,
         _written(answers, answer_tokens),
     )
 

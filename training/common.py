@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomllib
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as RustTokenizer

@@ -18,7 +18,15 @@ from torch import Tensor
 from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.rope import rotate
 from ragctx.transformer import Layer, Shape, load_encoder
-from training.common import Config, Log, bundled_tokenizer, load_config, minilm_weights, run_folder, save_network
+from training.common import (
+    Config,
+    Log,
+    bundled_tokenizer,
+    load_config,
+    minilm_weights,
+    run_folder,
+    save_network,
+)
 from training.data import Passage, load_passages
 from training.forward import passages_tensor
 
@@ -70,7 +78,9 @@ def main() -> None:
     torch.set_num_threads(config.threads)
     teacher, network = load_encoder(str(minilm_weights())), fresh_network()
     passages = text_passages(config)
-    parameters = [p for n, p in network.named_parameters() if n.startswith("layers.") or "norm" in n]
+    parameters = [
+        p for n, p in network.named_parameters() if n.startswith("layers.") or "norm" in n
+    ]
     optimizer = torch.optim.AdamW(parameters, lr=settings["learning_rate"], weight_decay=0.0)
     steps, log = settings["steps"], Log(run_folder(config) / "convert.jsonl")
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -98,7 +108,10 @@ def main() -> None:
         if step % 10 == 0 or step == steps - 1:
             cosine = F.cosine_similarity(given[-1].float()[mask], wanted[-1].float()[mask], dim=-1)
             log.write(
-                step=step, loss=loss.item(), cosine=cosine.mean().item(), tokens=seen,
+                step=step,
+                loss=loss.item(),
+                cosine=cosine.mean().item(),
+                tokens=seen,
                 seconds=time.perf_counter() - began,
             )
     save_network(network, run_folder(config) / "converted.safetensors")

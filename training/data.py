@@ -77,7 +77,9 @@ def load_passages(
             rows.append((row["question"], answer))
     passages = []
     for context, rows in by_context.items():
-        passage = _passage(path.name.split(".")[0], context, rows, tokenizer, chunk_tokens, question_tokens)
+        passage = _passage(
+            path.name.split(".")[0], context, rows, tokenizer, chunk_tokens, question_tokens
+        )
         if passage.questions:
             passages.append(passage)
     return passages

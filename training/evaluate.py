@@ -1,6 +1,6 @@
 """Score the shipped reader on a question file, as a user would run it: prompt in, answer out.
 
-    python -m training.evaluate --questions ../shared/data/qa/squadshifts_newwiki.dev.jsonl.gz --json
+    python -m training.evaluate --questions FILE.jsonl.gz --json
     python -m training.evaluate --questions FILE --distractors 9 --gold-at 4 --json
     python -m training.evaluate --questions FILE --distractors 4 --no-gold --json
 
@@ -44,14 +44,22 @@ def prompt_of(question: str, passages: Sequence[str], reader: BundledReader) -> 
     """The reader's prompt for `passages` in the order given."""
     hits = [Hit.from_text(i + 1, -float(i), text, f"p{i}") for i, text in enumerate(passages)]
     return build_prompt(
-        load_template("reader"), question, place(hits, "best_first"), reader.tokenizer,
-        context_window=10**6, max_new_tokens=48,
+        load_template("reader"),
+        question,
+        place(hits, "best_first"),
+        reader.tokenizer,
+        context_window=10**6,
+        max_new_tokens=48,
     )
 
 
 def choose_passages(
-    row: dict[str, Any], pool: Sequence[str], distractors: int, gold_at: int | None,
-    with_gold: bool, rng: random.Random,
+    row: dict[str, Any],
+    pool: Sequence[str],
+    distractors: int,
+    gold_at: int | None,
+    with_gold: bool,
+    rng: random.Random,
 ) -> tuple[list[str], int]:
     """The passages of one question, and where the gold one stands (-1: nowhere)."""
     others = list(row.get("distractors") or ())[:distractors]
@@ -68,8 +76,13 @@ def choose_passages(
 
 
 def score(
-    reader: BundledReader, rows: Sequence[dict[str, Any]], *, distractors: int = 0,
-    gold_at: int | None = None, with_gold: bool = True, seed: int = 1,
+    reader: BundledReader,
+    rows: Sequence[dict[str, Any]],
+    *,
+    distractors: int = 0,
+    gold_at: int | None = None,
+    with_gold: bool = True,
+    seed: int = 1,
 ) -> list[Scored]:
     """Every row's result. The threshold is off: the reader always gives its best answer.
 
@@ -86,8 +99,12 @@ def score(
             answers = row["answers"]
             results.append(
                 Scored(
-                    position, given.text, given.confidence, token_f1(given.text, answers),
-                    exact_match(given.text, answers), best_subspan_em(given.text, answers),
+                    position,
+                    given.text,
+                    given.confidence,
+                    token_f1(given.text, answers),
+                    exact_match(given.text, answers),
+                    best_subspan_em(given.text, answers),
                 )
             )
     finally:
@@ -121,7 +138,9 @@ def rows_of(path: Path, limit: int | None) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Parse, score, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--distractors", type=int, default=0)
     parser.add_argument("--gold-at", type=int)
@@ -133,12 +152,19 @@ def main() -> None:
     reader = load_bundled()
     rows = rows_of(given.questions, given.limit)
     results = score(
-        reader, rows, distractors=given.distractors, gold_at=given.gold_at,
-        with_gold=not given.no_gold, seed=given.seed,
+        reader,
+        rows,
+        distractors=given.distractors,
+        gold_at=given.gold_at,
+        with_gold=not given.no_gold,
+        seed=given.seed,
     )
     found = {
-        "questions": given.questions.name, "model": reader.name, "seed": given.seed,
-        "distractors": given.distractors, **summary(results),
+        "questions": given.questions.name,
+        "model": reader.name,
+        "seed": given.seed,
+        "distractors": given.distractors,
+        **summary(results),
         "answered": sum(r.confidence >= reader.threshold for r in results) / len(results),
     }
     if given.json:

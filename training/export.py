@@ -1,6 +1,6 @@
 """Stage 5: quantise, fit the threshold of refusal, write the files that ship.
 
-    python -m training.export
+python -m training.export
 """
 
 from __future__ import annotations

@@ -50,8 +50,12 @@ def passages_tensor(passages: list[Passage]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def gather(
-    network: ReaderNetwork, encoded: Encoded, passage_mask: Tensor, slots: Tensor,
-    slot_mask: Tensor, offsets: Tensor,
+    network: ReaderNetwork,
+    encoded: Encoded,
+    passage_mask: Tensor,
+    slots: Tensor,
+    slot_mask: Tensor,
+    offsets: Tensor,
 ) -> tuple[Past, Tensor]:
     """The passages of each question side by side: a Past of (Q, C * L) and their states."""
     length = passage_mask.shape[1]
@@ -110,9 +114,7 @@ def read_all(network: ReaderNetwork, encoded: Encoded, batch: Batch) -> Tensor:
 def _pairs(batch: Batch, passages: int) -> tuple[Tensor, Tensor]:
     """For each question and passage: where the passage stands, and whether it is read; (Q, G)."""
     size = (len(batch.slots), passages)
-    seen = torch.zeros(size, dtype=torch.long).scatter_add_(
-        1, batch.slots, batch.slot_mask.long()
-    )
+    seen = torch.zeros(size, dtype=torch.long).scatter_add_(1, batch.slots, batch.slot_mask.long())
     shift = torch.zeros(size, dtype=torch.long).scatter_add_(
         1, batch.slots, batch.offsets * batch.slot_mask
     )
@@ -143,9 +145,7 @@ def _head_losses(
     return Losses(
         _start_loss(network, batch, answer, context, content),
         _end_loss(network, batch, answer, context, content),
-        _writing_loss(network, batch, states, context, content)
-        if writing
-        else torch.zeros(()),
+        _writing_loss(network, batch, states, context, content) if writing else torch.zeros(()),
     )
 
 

@@ -1,6 +1,6 @@
 """Draw a run's curves from its logs: training/logs/*.jsonl -> training/logs/curves.png.
 
-    python -m training.plot
+python -m training.plot
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def smooth(values: list[float], span: int = 8) -> list[float]:
     """Running mean over the last `span` values."""
-    return [sum(values[max(0, i - span) : i + 1]) / (i + 1 - max(0, i - span)) for i in range(len(values))]
+    return [
+        sum(values[max(0, i - span) : i + 1]) / (i + 1 - max(0, i - span))
+        for i in range(len(values))
+    ]
 
 
 def main() -> None:

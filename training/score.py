@@ -10,8 +10,7 @@ from ragctx.evaluation.metrics import exact_match, token_f1
 from ragctx.generator.decode import best_spans
 from ragctx.generator.network import ReaderNetwork
 from training.common import bundled_tokenizer
-from training.data import read_rows
-from training.data import Passage, Question
+from training.data import Passage, Question, read_rows
 from training.forward import gather, passages_tensor, question_tensors
 
 
@@ -29,7 +28,9 @@ def score_questions(network: ReaderNetwork, path: Path, limit: int | None) -> di
         encoded = tokenizer.encode(context, add_special_tokens=False)
         ids, mask, content = passages_tensor([Passage("", encoded.ids[:400])])
         questions = [
-            Question(tuple(tokenizer.encode(str(r["question"]), add_special_tokens=False).ids[:60]), ())
+            Question(
+                tuple(tokenizer.encode(str(r["question"]), add_special_tokens=False).ids[:60]), ()
+            )
             for r in asked
         ]
         network.eval()

@@ -79,7 +79,11 @@ class SegmentCache:
     def stats(self) -> CacheStats:
         """What the cache did so far."""
         return CacheStats(
-            self._hits, self._misses, self._evictions, len(self._held), self._held_bytes,
+            self._hits,
+            self._misses,
+            self._evictions,
+            len(self._held),
+            self._held_bytes,
             self.max_bytes,
         )
 
@@ -100,22 +104,6 @@ class SegmentCache:
             _, oldest = self._held.popitem(last=False)
             self._held_bytes -= oldest.nbytes
             self._evictions += 1
-
-
-def batches_of_like_length(chunks: Sequence[Tokens], max_tokens: int) -> list[list[int]]:
-    """Indices of `chunks` in batches of similar length, each at most `max_tokens` with padding.
-
-    >>> batches_of_like_length([(1,) * 5, (1,) * 90, (1,) * 6], 100)
-    [[0, 2], [1]]
-    """
-    order = sorted(range(len(chunks)), key=lambda i: len(chunks[i]))
-    batches: list[list[int]] = []
-    for i in order:
-        if batches and len(chunks[i]) * (len(batches[-1]) + 1) <= max_tokens:
-            batches[-1].append(i)
-        else:
-            batches.append([i])
-    return batches
 
 
 def padded(chunks: Sequence[Tokens]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The bundled reader: reads each passage alone, the question over all of them, and copies the answer.
+"""The bundled reader: passages read one by one, the question over all, the answer copied.
 
 Prefill has three parts: passages that are not in the cache are encoded, each alone; all are laid
 side by side, their keys rotated once to where they stand; the question is read over them. The
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ragctx.batching import batches_by_length
 from ragctx.errors import TemplateError
 from ragctx.generator.cache import (
     Segment,
     SegmentCache,
     Tokens,
-    batches_of_like_length,
     padded,
 )
 from ragctx.generator.decode import Reading, best_spans, token_probabilities, write
@@ -129,7 +129,7 @@ class BundledReader:
     def encode(self, chunks: list[Tokens]) -> list[Segment]:
         """Read each chunk alone, in batches of like length."""
         segments: dict[int, Segment] = {}
-        for batch in batches_of_like_length(chunks, ENCODE_TOKENS):
+        for batch in batches_by_length([len(chunk) for chunk in chunks], ENCODE_TOKENS):
             ids, mask = padded([chunks[i] for i in batch])
             encoded = self.network.encode(ids, mask)
             for row, i in enumerate(batch):
@@ -183,12 +183,12 @@ class BundledReader:
         return Generation(text, ids, "stop", prefill_s, spent, reused, confidence, (span,))
 
     def locate(self, prompt: Prompt, first: int, last: int) -> tuple[CopiedSpan, str]:
-        """The characters of a passage's own text that tokens first…last of the context stand for."""
-        at = 0
-        for number, passage in enumerate(prompt.passages):
-            if first < at + len(passage.token_ids):
-                break
-            at += len(passage.token_ids)
+        """What tokens first…last of the context stand for: characters of a passage's own text."""
+        at, number = 0, 0
+        while first >= at + len(prompt.passages[number].token_ids):
+            at += len(prompt.passages[number].token_ids)
+            number += 1
+        passage = prompt.passages[number]
         text = passage.text[passage.text_start : passage.text_end]
         offsets = self.tokenizer.encode_with_offsets(text).offsets
         shift = at + passage.token_start
@@ -239,7 +239,7 @@ def question_mask(length: int) -> Tensor:
 
 
 def load_bundled(folder: Path = FOLDER, *, cache_bytes: int = CACHE_BYTES) -> BundledReader:
-    """The reader that ships with ragctx. Raises ModelError when its files are missing or damaged."""
+    """The reader that ships with ragctx; ModelError when its files are missing or damaged."""
     from ragctx.tokens import load_tokenizer
 
     files = reader_files(folder)
