@@ -68,12 +68,11 @@ def read_page(document: Any, i: int) -> Message:
     page = document.pages[i]
     text = str(page.extract_text())
     pictures = not text.strip() and bool(quietly(lambda: _has_pictures(page), False))
-    values = [
-        [value] for value in quietly(lambda: list(_values(page)), NOTHING) if value not in text
-    ]
+    values = quietly(lambda: list(_values(page)), NOTHING)
     return {
         "kind": "page", "page": i, "reader": "pypdf", "pictures": pictures,
-        "text": text[:MAX_PAGE_CHARACTERS], "filled_in": [[value] for value in filled_in if value not in text], "label": "", "glyphs_only": False,
+        "text": text[:MAX_PAGE_CHARACTERS], "label": "", "glyphs_only": False,
+        "filled_in": [[value] for value in values if value not in text],
         "doubtful": False, "cut": len(text) > MAX_PAGE_CHARACTERS,
     }  # fmt: skip
 
