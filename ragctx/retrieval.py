@@ -104,7 +104,11 @@ def lexical(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
 
 
 def hybrid(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
-    """Dense and lexical fused by their ranks (`fused`), both counting the same."""
+    """Dense and lexical fused by their ranks (`fused`), both counting the same.
+
+    The default: of the retrievers measured by `benchmarks.retrieval` it misses the fewest passages
+    within 20 hits (recall@20 0.926; dense 0.903, lexical 0.914; 1,478 questions of nine sets).
+    """
     with index.snapshot():
         depth = max(CANDIDATES, k)
         found = [retrieve(index, query, depth, filter) for retrieve in (dense, lexical)]

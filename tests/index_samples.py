@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ def put(writer: IndexWriter, id: str, *pages: str, path: str = "", recipe: str =
     return made
 
 
-def index_with(folder: object, documents: dict[str, Sequence[str]]) -> Index:
+def index_with(folder: object, documents: Mapping[str, Sequence[str]]) -> Index:
     """A new index that holds documents: {id: pages}."""
     index = Index.open_or_create(str(folder), embedder=HashEmbedder())
     with index.writer() as writer:

@@ -387,6 +387,38 @@ def test_words_that_do_not_agree_with_the_passages_are_noticed_and_made_anew(
     assert index.verify() == ()
 
 
+def test_rows_that_point_to_nothing_are_noticed_and_the_rest_is_saved(tmp_path: Path) -> None:
+    index = index_with(tmp_path, TWO)
+    change(tmp_path, "DELETE FROM documents WHERE id = 'b'")
+    assert {problem.part for problem in index.verify()} == {"database"}
+    repair = index.repair()
+    assert [lost.paths for lost in repair.quarantined] == [("b.pdf",)]
+    assert (tmp_path / QUARANTINE / "ragctx-1.sqlite3").exists()
+    assert index.verify() == ()
+    assert index.document("a") == document_of("a", *TWO["a"])
+
+
+def test_a_writer_cut_off_while_it_writes_the_vector_file_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = index_with(tmp_path, TWO)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="Everything is stored"):
+        patch.setattr("ragctx.engine.os.replace", full)
+        with index.writer() as writer:
+            put(writer, "c", "more text")
+    assert (tmp_path / f"{VECTORS}.tmp").exists()
+    fresh = Index.open(tmp_path)
+    assert len(search(fresh, HashEmbedder(), "text", 9)) == 5
+    assert fresh.verify() == ()
+    with fresh.writer():
+        pass
+    assert not (tmp_path / f"{VECTORS}.tmp").exists()
+
+
 def test_a_file_that_is_no_database_is_called_damaged_with_the_remedy(tmp_path: Path) -> None:
     index_with(tmp_path, TWO)
     (tmp_path / DATABASE).write_bytes(b"not a database, " * 999)

@@ -1,0 +1,239 @@
+"""Which retriever finds the passage a question was asked about: the ground of the defaults.
+
+    python -m benchmarks.retrieval --data ../shared/data/qa
+
+Passages of all question sets stand in one index. A question counts as answered at rank r when hit r
+comes from a passage it was asked about. recall@k and MRR are means within a set, then over sets;
+the interval is a paired bootstrap over questions of the difference in MRR to `hybrid`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import random
+import sqlite3
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common import result, table
+from ragctx import words
+from ragctx.chunking import chunk_document
+from ragctx.embedding import Embedder, load_embedder
+from ragctx.filters import Filter
+from ragctx.index import Index
+from ragctx.records import Chunk, Document, Hit, Page
+from ragctx.retrieval import CANDIDATES, Query, dense, fused, lexical
+
+SETS = (
+    "medquad_passage.all", "squadshifts_newwiki.dev", "openstax_review.dev", "openstax_term.dev",
+    "openstax_define.dev", "covidqa_para.dev", "policyqa.dev", "sleepqa.dev", "emanual_smarttv.dev",
+)  # fmt: skip
+CUTS = (1, 5, 10, 20)
+Floats = NDArray[np.float64]
+Names = NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, its set, and the ids of the documents that it was asked about."""
+
+    text: str
+    set: str
+    gold: frozenset[str]
+
+
+def load(
+    folder: Path, passages: int, questions: int, seed: int
+) -> tuple[dict[str, str], list[Question]]:
+    """(passages by document id, questions), at most so many of each per set."""
+    texts: dict[str, str] = {}
+    asked: list[Question] = []
+    for name in SETS:
+        with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as stream:
+            rows = [json.loads(line) for line in stream]
+        contexts = sorted({row["context"] for row in rows})
+        random.Random(seed).shuffle(contexts)
+        chosen = {
+            text: hashlib.sha256(text.encode()).hexdigest()[:16] for text in contexts[:passages]
+        }
+        gold: dict[str, set[str]] = {}
+        for row in rows:
+            if row["context"] in chosen:
+                gold.setdefault(row["question"], set()).add(chosen[row["context"]])
+        few = random.Random(seed).sample(sorted(gold), min(questions, len(gold)))
+        texts.update((id, text) for text, id in chosen.items())
+        asked += [Question(text, name.split(".")[0], frozenset(gold[text])) for text in few]
+    return texts, asked
+
+
+def build(folder: Path, texts: dict[str, str], embedder: Embedder) -> Index:
+    """An index of all passages, cut as documents are."""
+    index = Index.create(folder, embedder=embedder)
+    with index.writer() as writer:
+        for id, text in texts.items():
+            document = Document(id, id, (Page(1, "1", text),))
+            chunks = chunk_document(document, embedder.tokenizer)
+            vectors = embedder.encode([chunk.text for chunk in chunks])
+            writer.put(id, document, chunks, vectors, recipe="benchmark")
+    return index
+
+
+def stemmed(index: Index) -> Callable[[str], list[tuple[str, float]]]:
+    """BM25 with the Porter stemmer before it: (chunk id, score) of a question."""
+    memory = sqlite3.connect(":memory:")
+    memory.execute("CREATE VIRTUAL TABLE w USING fts5(id UNINDEXED, text, "
+                   "tokenize='porter unicode61 remove_diacritics 2')")  # fmt: skip
+    with index.snapshot() as snapshot:
+        rows = snapshot.connection.execute("SELECT id, text FROM chunks").fetchall()
+    memory.executemany("INSERT INTO w VALUES (?, ?)", rows)
+
+    def ranked(question: str) -> list[tuple[str, float]]:
+        expression = words.match_expression(question)
+        found = memory.execute(
+            "SELECT id, -bm25(w) AS score FROM w WHERE w MATCH ? ORDER BY score DESC, id LIMIT ?",
+            (expression, CANDIDATES),
+        )
+        return list(found) if expression else []
+
+    return ranked
+
+
+def rankings(
+    index: Index, questions: Sequence[Question], embedder: Embedder
+) -> tuple[dict[str, list[list[Hit]]], dict[str, float]]:
+    """The hits of every variant for every question, and milliseconds per question."""
+    hits = {chunk.id: Hit(0, 0.0, chunk, path) for chunk, path in _all_chunks(index)}
+    porter = stemmed(index)
+    made: dict[str, list[list[Hit]]] = {}
+    spent: dict[str, float] = {}
+    queries = [Query(question.text, embedder) for question in questions]
+    began = perf_counter()
+    for query in queries:
+        _ = query.vector
+    spent["embed the question"] = perf_counter() - began
+
+    def run(name: str, retrieve: Callable[[Query], list[Hit]]) -> None:
+        began = perf_counter()
+        made[name] = [retrieve(query) for query in queries]
+        spent[name] = perf_counter() - began
+
+    run("dense", lambda query: dense(index, query, CANDIDATES, Filter()))
+    run("lexical", lambda query: lexical(index, query, CANDIDATES, Filter()))
+    with mock.patch.object(words, "STOP_WORDS", frozenset()):
+        run("lexical, stop words kept", lambda query: lexical(index, query, CANDIDATES, Filter()))
+    run("lexical, porter", lambda query: [
+        Hit(rank, score, hits[id].chunk, hits[id].document)
+        for rank, (id, score) in enumerate(porter(query.text), 1)
+    ])  # fmt: skip
+    for name, other, weights in (
+        ("hybrid", "lexical", (1.0, 1.0)),
+        ("hybrid, dense counts 2", "lexical", (2.0, 1.0)),
+        ("hybrid, lexical counts 2", "lexical", (1.0, 2.0)),
+        ("hybrid, lexical counts 3", "lexical", (1.0, 3.0)),
+        ("hybrid, porter", "lexical, porter", (1.0, 1.0)),
+        ("hybrid, porter, lexical counts 2", "lexical, porter", (1.0, 2.0)),
+    ):
+        made[name] = [
+            fused(pair, CANDIDATES, weights=weights)
+            for pair in zip(made["dense"], made[other], strict=True)
+        ]
+    return made, {name: round(1000 * s / len(questions), 2) for name, s in spent.items()}
+
+
+def _all_chunks(index: Index) -> list[tuple[Chunk, str]]:
+    with index.snapshot():
+        return [(c, s.path) for s in index.sources() for c in index.chunks(s.document_id)]
+
+
+def ranks(found: Sequence[Sequence[Hit]], questions: Sequence[Question]) -> Floats:
+    """Rank of the first hit from a right passage, per question; infinite if there is none."""
+    return np.array([
+        min((h.rank for h in hits if h.chunk.document_id in question.gold), default=np.inf)
+        for hits, question in zip(found, questions, strict=True)
+    ])  # fmt: skip
+
+
+def mean_over_sets(values: Floats | NDArray[np.bool_], sets: Names) -> float:
+    """The mean of the sets' means."""
+    return float(np.mean([values[sets == name].mean() for name in np.unique(sets)]))
+
+
+def interval(difference: Floats, sets: Names, seed: int) -> tuple[float, float]:
+    """95 % of a bootstrap over the questions of each set."""
+    generator = np.random.default_rng(seed)
+    means = np.zeros(2000)
+    for name in np.unique(sets):
+        own = difference[sets == name]
+        means += own[generator.integers(len(own), size=(2000, len(own)))].mean(1)
+    low, high = np.percentile(means / len(np.unique(sets)), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data/qa")
+    parser.add_argument("--passages", type=int, default=600, help="of each set at most")
+    parser.add_argument("--questions", type=int, default=200, help="of each set at most")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    texts, questions = load(given.data, given.passages, given.questions, given.seed)
+    embedder = load_embedder()
+    with tempfile.TemporaryDirectory() as folder:
+        index = build(Path(folder) / "index", texts, embedder)
+        chunks = index.info().chunks
+        found, ms = rankings(index, questions, embedder)
+    sets = np.array([question.set for question in questions])
+    at = {name: ranks(hits, questions) for name, hits in found.items()}
+    scores: dict[str, dict[str, Any]] = {
+        name: {
+            **{f"recall@{k}": round(mean_over_sets(rank <= k, sets), 4) for k in CUTS},
+            "mrr": round(mean_over_sets(1 / rank, sets), 4),
+            "mrr_by_set": {
+                s: round(float((1 / rank)[sets == s].mean()), 4) for s in np.unique(sets)
+            },
+            "mrr_minus_hybrid": [
+                round(end, 4) for end in interval(1 / rank - 1 / at["hybrid"], sets, given.seed)
+            ],
+        }
+        for name, rank in at.items()
+    }
+    header = ("retriever", *(f"recall@{k}" for k in CUTS), "MRR", "MRR minus hybrid's (95 %)")
+    table(header, [
+        (name, *(f"{s[f'recall@{k}']:.3f}" for k in CUTS), f"{s['mrr']:.3f}",
+         "{:+.3f} … {:+.3f}".format(*s["mrr_minus_hybrid"]))
+        for name, s in scores.items()
+    ])  # fmt: skip
+    print()
+    names = sorted(set(sets))
+    table(("MRR by set", *found), [
+        (s, *(f"{scores[name]['mrr_by_set'][s]:.3f}" for name in found)) for s in names
+    ])  # fmt: skip
+    result(
+        "retrieval",
+        n=len(questions),
+        passages=len(texts),
+        chunks=chunks,
+        seed=given.seed,
+        embedder=embedder.id,
+        sqlite=sqlite3.sqlite_version,
+        scores=scores,
+        ms_per_question=ms,
+    )
+
+
+if __name__ == "__main__":
+    main()
