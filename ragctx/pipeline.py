@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """How candidates are found: how many, by which retriever, in which documents."""
+    """How candidates are found: how many, by which retriever, in which documents.
 
-    k: int = 20
+    Few and good beats many: the bundled reader answers best from three to eight passages.
+    """
+
+    k: int = 5
     retriever: Retriever = hybrid
     filter: Filter = Filter()
     mmr_lambda: float | None = None

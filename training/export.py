@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save_file
 
-from ragctx.generator.reader import load_bundled
+from ragctx.generator.reader import BundledReader, load_bundled
 from ragctx.generator.weights import FOLDER, quantise, sha256
 from training.common import load_config, load_network, minilm_weights, run_folder
 from training.evaluate import rows_of, score
 
-BETA_SETS = ("squadshifts_newwiki", "openstax_term", "covidqa_para", "policyqa")
+REFUSAL_SETS = ("squadshifts_newwiki", "openstax_term", "covidqa_para", "policyqa")
 """Dev sets whose even rows fit the threshold; the odd rows report it."""
 
 
@@ -55,16 +57,48 @@ def ship(weights: Path, folder: Path = FOLDER) -> None:
     _write(folder, {**about, **fit(folder)})
 
 
-def fit(folder: Path = FOLDER, per_set: int = 120) -> dict[str, float]:
+def fit(folder: Path = FOLDER, per_set: int = 40) -> dict[str, Any]:
     """The threshold fitted on even rows, and what it gives on odd rows."""
-    reader, config = load_bundled(folder), load_config()
+    reader = load_bundled(folder)
+    threshold = best_threshold(*with_and_without(reader, 0, per_set))
+    right, wrong = with_and_without(reader, 1, per_set)
+    return {
+        "threshold": round(threshold, 4),
+        "refusal_held_out": refusal_scores([c for c, _ in right], wrong, threshold),
+    }
+
+
+def with_and_without(
+    reader: BundledReader, odd: int, per_set: int
+) -> tuple[list[tuple[float, float]], list[float]]:
+    """(confidence, F1) of questions beside four distractors; confidence of others among five."""
     right: list[tuple[float, float]] = []
     wrong: list[float] = []
-    for name in BETA_SETS:
-        rows = rows_of(config.questions / f"{name}.dev.jsonl.gz", 2 * per_set)[::2]
+    for name in REFUSAL_SETS:
+        path = load_config().questions / f"{name}.dev.jsonl.gz"
+        rows = rows_of(path, 2 * per_set)[odd::2]
         right += [(r.confidence, r.f1) for r in score(reader, rows, distractors=4)]
         wrong += [r.confidence for r in score(reader, rows, distractors=5, with_gold=False)]
-    return {"threshold": round(best_threshold(right, wrong), 4)}
+    return right, wrong
+
+
+def refusal_scores(
+    answerable: Sequence[float], unanswerable: Sequence[float], threshold: float
+) -> dict[str, float]:
+    """How well low confidence tells that the answer is not there; `n` counts both kinds.
+
+    >>> refusal_scores([0.9, 0.8, 0.2], [0.1, 0.3, 0.85], 0.5)
+    {'precision': 0.667, 'recall': 0.667, 'auroc': 0.667, 'n': 6}
+    """
+    refused = sum(c < threshold for c in unanswerable)
+    wrongly = sum(c < threshold for c in answerable)
+    pairs = [(a > u) + 0.5 * (a == u) for a in answerable for u in unanswerable]
+    return {
+        "precision": round(refused / max(1, refused + wrongly), 3),
+        "recall": round(refused / max(1, len(unanswerable)), 3),
+        "auroc": round(sum(pairs) / max(1, len(pairs)), 3),
+        "n": len(answerable) + len(unanswerable),
+    }
 
 
 def _write(folder: Path, about: dict[str, object]) -> None:

@@ -65,7 +65,7 @@ class Shown:
     help="Who answers: the reader that comes with ragctx, or the directory of a Hugging "
     "Face causal language model.",
 )
-@options.retrieval_options(k=20)
+@options.retrieval_options(k=5)
 @options.assembly_options
 @click.option(
     "--batch",
