@@ -105,7 +105,7 @@ def test_nothing_warns_on_the_way_to_the_help() -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(place: Path, tmp_path: Path) -> None:
-    for number in range(40):
+    for number in range(12):
         make_pdf(tmp_path / "many" / f"{number}.pdf", f"Text number {number}.")
     process = subprocess.Popen(
         [*RAGCTX, "ingest", "many"], stderr=subprocess.PIPE, text=True, cwd=tmp_path,
@@ -117,11 +117,11 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(place: Path, tmp_path: Pa
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "of 40 files are in indexes/default" in err and "Traceback" not in err
+    assert "of 12 files are in indexes/default" in err and "Traceback" not in err
     kept = len(_sources(tmp_path))
-    assert 0 < kept < 40
+    assert 0 < kept < 12
     done = ragctx("ingest", "many", cwd=tmp_path)
-    assert f"{40 - kept} added, {kept} unchanged" in done.stdout
+    assert f"{12 - kept} added, {kept} unchanged" in done.stdout
 
 
 def _sources(folder: Path) -> list[object]:
