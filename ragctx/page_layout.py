@@ -141,6 +141,8 @@ def _with_values(rows: list[Row], values: Sequence[Row]) -> list[Row]:
 # ---- tables drawn column by column -----------------------------------------------------------
 
 MIN_CELLS = 3
+MAX_FIGURE = 24
+"""A number, date or amount has no more characters than this."""
 MAX_ROWS = 3000
 """On a page with more rows than this no tables are looked for."""
 _WORDS = re.compile(r"[^\W\d_]{2,}")
@@ -170,8 +172,10 @@ def _column_end(rows: Sequence[Row], i: int) -> int:
 
 def _is_figure(text: str) -> bool:
     """A number, a date, an amount: short, mostly digits."""
+    if len(text) > MAX_FIGURE:
+        return False
     digits = sum(character.isdigit() for character in text)
-    return len(text) <= 24 and digits > 0 and digits >= 0.4 * len(text.replace(" ", ""))
+    return digits > 0 and digits >= 0.4 * len(text.replace(" ", ""))
 
 
 def _is_below(a: Row, b: Row) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -66,7 +67,12 @@ def _raw_text(message: Message) -> str:
 
 def _nonsense(text: str) -> float:
     """Share of characters that mean nothing, 0 to 1."""
+    if len(_BEYOND_LATIN.findall(text)) < 0.01 * len(text):  # one script: nothing can be mixed
+        return garbled_share(text)
     return min(1.0, garbled_share(text) + mixed_share("".join(text.splitlines())))
+
+
+_BEYOND_LATIN = re.compile("[^\x00-\u024f\u2000-\u206f]")
 
 
 # ---- pages -----------------------------------------------------------------------------------
@@ -165,6 +171,9 @@ def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
         notes.append(_XFA)
     if opening.get("attachments"):
         notes.append(f"embedded files left out: {opening['attachments']}")
+    if lossy := [i + 1 for i, message in sorted(reading.pages.items()) if message["lost"]]:
+        some = ", ".join(map(str, lossy[:10])) + (" …" if len(lossy) > 10 else "")
+        notes.append(f"lines of which only glyphs are known left out, on pages {some}")
     if any(message["cut"] for message in reading.pages.values()):
         notes.append(f"a page has more than {MAX_PAGE_CHARACTERS} characters; the rest is left out")
     return notes

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import logging
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +62,16 @@ def _opened(path: str, password: str | None) -> Any:
     except UnicodeEncodeError:  # a file name that is not UTF-8
         document = pdfium.PdfDocument(Path(path).open("rb"), password=password, autoclose=True)
     if document.get_formtype() != raw.FORMTYPE_NONE:
-        quietly(document.init_forms, None)  # field values are drawn only then
+        _init_forms(document)
     return document
+
+
+def _init_forms(document: Any) -> None:
+    """Have the values of form fields drawn."""
+    logger = logging.getLogger("pypdfium2._helpers.document")
+    was, logger.disabled = logger.disabled, True  # of XFA it tells how to install another pdfium
+    quietly(document.init_forms, None)
+    logger.disabled = was
 
 
 def opening(document: Any) -> Message:
@@ -111,16 +121,22 @@ def read_page(document: Any, i: int) -> Message:
     units = _code_units(textpage)
     turn = page.get_rotation() // 90
     filled = len("".join(units[: 8 * FEW_CHARACTERS].split()))
-    pictures, more = _look_at_objects(page, filled) if filled < FEW_CHARACTERS else (False, False)
-    count, unmapped = raw.FPDFText_CountChars(textpage), _unmapped_share(textpage)
-    mute = 1 - len(units) / count if 0 < count < MAX_PAGE_CHARACTERS else 0.0
+    seen = _Objects() if filled >= FEW_CHARACTERS else _look_at_objects(page)
+    lines = _lines(textpage, units, 0, printed, turn)
+    unmapped = _unmapped_share(textpage)
+    lost = 0
+    if unmapped > 0.1 and _mute_share(textpage, units) > 0.02:  # glyph numbers stand for letters
+        lost = sum(len(line[0]) for line in lines if line[-1] > 0.5)
+        lines = [line for line in lines if line[-1] <= 0.5]
     return {
-        "kind": "page", "page": i, "reader": "pdfium", "pictures": pictures,
-        "lines": _lines(textpage, units, 0, printed, turn),
-        "filled_in": _lines(textpage, units, printed, len(units), turn),
+        "kind": "page", "page": i, "reader": "pdfium",
+        "lines": [line[:-1] for line in lines],
+        "filled_in": [line[:-1] for line in _lines(textpage, units, printed, len(units), turn)],
         "label": quietly(lambda: document.get_page_label(i), ""),
-        "glyphs_only": unmapped > 0.5 and mute > 0.02,
-        "doubtful": more or unmapped > 0.1,
+        "pictures": seen.make_the_page,
+        "lost": lost,
+        "glyphs_only": lost > 0.7 * len(units) or seen.texts > 10 * filled + 50,
+        "doubtful": unmapped > 0.1 or seen.texts > 2 * filled + 8,
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
     }  # fmt: skip
 
@@ -168,8 +184,8 @@ def _joined(units: str) -> str:
 
 
 def _place(textpage: Any, units: str, first: int, last: int, page_turn: int) -> list[Any]:
-    """Turn, box and font size of the line whose characters are `first` to `last`."""
-    box, size, angle = raw.FS_RECTF(), 0.0, 0.0
+    """Turn, box, font size and unmapped share of the line with the characters `first` to `last`."""
+    box, size, angle, unmapped = raw.FS_RECTF(), 0.0, 0.0, 0
     corners: list[tuple[float, float, float, float]] = []
     for k in (first, (first + last) // 2, last):
         at = raw.FPDFText_GetCharIndexFromTextIndex(textpage, k)
@@ -178,16 +194,17 @@ def _place(textpage: Any, units: str, first: int, last: int, page_turn: int) -> 
         if not raw.FPDFText_GetLooseCharBox(textpage, at, box):
             continue
         corners.append((box.left, box.bottom, box.right, box.top))
+        unmapped += raw.FPDFText_HasUnicodeMapError(textpage, at) == 1
         if k <= (first + last) // 2:
             size = raw.FPDFText_GetFontSize(textpage, at)
             angle = raw.FPDFText_GetCharAngle(textpage, at)
     if not corners:
-        return []
+        return [0.0]
     turn = -round(angle / (math.pi / 2)) % 4  # pdfium counts clockwise
     left, top, right, bottom = _upright(corners, turn)
     if not 0.6 <= (bottom - top) / max(size, 0.1) <= 1.8:
         size = (bottom - top) / 1.2  # the size is set by the text matrix, not by the font size
-    numbers = (left, top, right, bottom, size)
+    numbers = (left, top, right, bottom, size, unmapped / len(corners))
     return [(turn - page_turn) % 4, *(round(number, 1) for number in numbers)]
 
 
@@ -206,8 +223,15 @@ def _upright(
     return x0, -y1, x1, -y0
 
 
-def _look_at_objects(page: Any, filled: int) -> tuple[bool, bool]:
-    """(Whether pictures make the page, whether it has text that pdfium could not give)."""
+@dataclass(frozen=True, slots=True)
+class _Objects:
+    """What a page is made of, as far as that was looked at."""
+
+    texts: int = 0
+    make_the_page: bool = False  # pictures, or letters drawn as shapes, do
+
+
+def _look_at_objects(page: Any) -> _Objects:
     width, height = page.get_size()
     texts = paths = 0
     pictured = 0.0
@@ -217,8 +241,14 @@ def _look_at_objects(page: Any, filled: int) -> tuple[bool, bool]:
         if item.type == raw.FPDF_PAGEOBJ_IMAGE:
             left, bottom, right, top = quietly(item.get_bounds, (0.0, 0.0, width, height))
             pictured += abs((right - left) * (top - bottom))
-    drawn = paths > 50 and not texts  # letters drawn as shapes
-    return pictured >= 0.2 * width * height or drawn, texts > 2 * filled + 8
+    return _Objects(texts, pictured >= 0.2 * width * height or (paths > 50 and not texts))
+
+
+def _mute_share(textpage: Any, units: str) -> float:
+    """Share of the characters that are none: control characters."""
+    count = raw.FPDFText_CountChars(textpage)
+    shown = len(units) - sum(unit < " " and unit not in "\t\n\r" for unit in units)
+    return 1 - shown / count if 0 < count <= MAX_PAGE_CHARACTERS else 0.0
 
 
 def _unmapped_share(textpage: Any) -> float:

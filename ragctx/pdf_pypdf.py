@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -17,6 +18,8 @@ from ragctx.pdf_words import (
     no_password,
     quietly,
 )
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")  # glyph numbers taken for characters
 
 MAX_DEPTH = 20
 """Headings nested deeper are left out."""
@@ -71,7 +74,8 @@ def read_page(document: Any, i: int) -> Message:
     values = quietly(lambda: list(_values(page)), NOTHING)
     return {
         "kind": "page", "page": i, "reader": "pypdf", "pictures": pictures,
-        "text": text[:MAX_PAGE_CHARACTERS], "label": "", "glyphs_only": False,
+        "text": text[:MAX_PAGE_CHARACTERS], "label": "", "lost": 0,
+        "glyphs_only": len(_CONTROL.findall(text)) > 0.02 * len(text),
         "filled_in": [[value] for value in values if value not in text],
         "doubtful": False, "cut": len(text) > MAX_PAGE_CHARACTERS,
     }  # fmt: skip
