@@ -7,12 +7,15 @@ the embedder attends within one text, the reader rotates keys and attends over c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,26 @@ class Encoder(nn.Module):
         return states
 
 
+class _NoFilling(TorchFunctionMode):
+    """Leaves new parameters unfilled."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def unfilled() -> Iterator[None]:
+    """Modules made inside have parameters without values, to be assigned from a file.
+
+    Filling parameters on the meta device does nothing, and yet costs a second: it imports half of
+    torch's compiler.
+    """
+    with torch.device("meta"), _NoFilling():
+        yield
+
+
 _BERT_NAMES = {
     "attention.self.query": "query",
     "attention.self.key": "key",
@@ -147,7 +170,7 @@ def load_encoder(path: str, shape: Shape | None = None) -> Encoder:
     shape = shape or Shape()
     weights = load_file(path)
     positions = weights["embeddings.position_embeddings.weight"].shape[0]
-    with torch.device("meta"):
+    with unfilled():
         encoder = Encoder(shape, positions)
     encoder.load_state_dict(from_bert(weights, shape.layers), assign=True)
     return encoder.eval()

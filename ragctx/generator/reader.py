@@ -30,7 +30,7 @@ from ragctx.generator.network import Past, ReaderNetwork
 from ragctx.generator.rope import rotate
 from ragctx.generator.weights import FOLDER, ReaderFiles, load_weights, reader_files
 from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
-from ragctx.transformer import Shape
+from ragctx.transformer import Shape, unfilled
 
 if TYPE_CHECKING:
     from ragctx.tokens import Tokenizer
@@ -256,7 +256,7 @@ def load_bundled(folder: Path = FOLDER, *, cache_bytes: int = CACHE_BYTES) -> Bu
 
 def build_network(files: ReaderFiles) -> ReaderNetwork:
     """The network with the shipped weights, without ever initialising random ones."""
-    with torch.device("meta"):
+    with unfilled():
         network = ReaderNetwork(Shape())
     network.load_state_dict(load_weights(files), assign=True)
     return network
