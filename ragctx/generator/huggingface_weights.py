@@ -26,7 +26,7 @@ class CausalModel(Protocol):
     forward: Callable[..., Any]
     get_input_embeddings: Callable[[], Any]
 
-    def __call__(self, **arguments: object) -> Any:  # noqa: ANN401
+    def __call__(self, **arguments: object) -> Any:
         """Run the model: the result's `logits` has shape (1, tokens, vocabulary)."""
 
 
