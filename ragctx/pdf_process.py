@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ragctx.pdf_words import Message
 from ragctx.records import PageStatus, PdfStatus
@@ -26,6 +26,8 @@ MAX_CHARACTERS = 200_000_000
 """When a file has given more characters than this, the rest is given up."""
 START_S = 60.0
 """How long the reading process may take to start, seconds: a busy machine is not a bad file."""
+MAX_LINE = 2**26
+"""No message has more bytes; what goes on longer without a line end is none."""
 _BACKLOG = 64
 """So many messages may wait to be taken; then the reading process waits."""
 _START = (
@@ -34,6 +36,19 @@ _START = (
 )
 """Unlike `-m`, this never imports from the working directory, where anybody's files may lie."""
 WORKER = (sys.executable, "-c", _START, str(Path(__file__).parents[1]))
+
+
+_SHAPES: dict[str, dict[str, type]] = {
+    "started": {},
+    "open": {"pages": int},
+    "begin": {"page": int},
+    "page": {"page": int, "reader": str, "doubtful": bool, "cut": bool},
+    "broken": {"page": int, "message": str},
+    "structure": {},
+    "failed": {"status": str, "message": str},
+    "end": {"warnings": list},
+}
+"""The kinds of message, and what each must hold: a hostile file may have taken the process over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +139,8 @@ def _one_process(
     at = max([*reading.pages, *reading.lost], default=-1) + 1
     with _Worker(request.worker, request.from_page(at, structure=True)) as worker:
         for message in worker.messages(request):
+            if not _possible(message, reading):
+                break
             if message["kind"] == "begin":
                 at = message["page"]
             elif message["kind"] == "end":
@@ -135,10 +152,18 @@ def _one_process(
                 return at
     if reading.opening is None:
         reading.failure = reading.failure or worker.failure(request)
+    elif at >= reading.count:  # every page was read
+        return -1
     elif at >= 0:
         reading.lost[at] = "timeout" if worker.late else "corrupt"
         reading.warnings.append(f"page {at + 1}: {worker.failure(request)[1]}")
     return at
+
+
+def _possible(message: Message, reading: Reading) -> bool:
+    """Whether the file has the page that is spoken of; -1 stands for the structure."""
+    first = -1 if message["kind"] == "begin" else 0
+    return "page" not in message or first <= message["page"] < reading.count
 
 
 def _take(message: Message, reading: Reading, on_page: Callable[[int, int], None] | None) -> None:
@@ -168,15 +193,14 @@ class _Worker:
 
     def __init__(self, command: Sequence[str], request: str) -> None:
         self.late = False
-        self._lines: queue.Queue[str | None] = queue.Queue(_BACKLOG)
+        self._lines: queue.Queue[bytes | None] = queue.Queue(_BACKLOG)
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True, encoding="utf-8",
-        )  # fmt: skip
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         self._pump = threading.Thread(target=self._listen, daemon=True)
         self._pump.start()
         try:
-            self._stdin.write(request + "\n")
+            self._stdin.write(request.encode() + b"\n")
             self._stdin.flush()  # and left open: when it closes, the process knows we are gone
         except OSError:  # it is gone already; messages() will find out
             pass
@@ -194,13 +218,13 @@ class _Worker:
             _close(pipe)
 
     @property
-    def _stdin(self) -> IO[str]:
+    def _stdin(self) -> IO[bytes]:
         assert self._process.stdin is not None
         return self._process.stdin
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
+        while line := self._process.stdout.readline(MAX_LINE):
             self._lines.put(line)
         self._lines.put(None)
 
@@ -208,17 +232,18 @@ class _Worker:
         """What the process says, until it ends, or says nothing for too long."""
         patience = START_S
         while True:
-            wait = max(0.0, min(patience, request.deadline - time.monotonic()))
+            wait = min(patience, request.deadline - time.monotonic())
             try:
-                line = self._lines.get(timeout=wait)
+                line = self._lines.get(timeout=max(0.0, wait))
             except queue.Empty:
+                wait = 0.0
+            if wait <= 0:  # even if it never stops talking
                 self.late = True
                 return
             if line is None:
                 return
-            try:
-                message = json.loads(line)
-            except ValueError:  # it died while it spoke
+            message = _parsed(line)
+            if message is None:  # it died while it spoke, or speaks nonsense
                 return
             patience = request.limits.page_timeout_s
             yield message
@@ -235,7 +260,21 @@ class _Worker:
         return "timeout", f"took longer than the {limits.page_timeout_s:g} s a page may take"
 
 
-def _drain(lines: queue.Queue[str | None]) -> None:
+def _parsed(line: bytes) -> Message | None:
+    """The message that a line holds, None if it is none."""
+    try:
+        message: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    kind = message.get("kind") if isinstance(message, dict) else None
+    shape = _SHAPES.get(kind) if isinstance(kind, str) else None
+    if shape is None:
+        return None
+    sound = all(isinstance(message.get(name), type_) for name, type_ in shape.items())
+    return message if sound and message.get("pages", 0) >= 0 else None
+
+
+def _drain(lines: queue.Queue[bytes | None]) -> None:
     try:
         while True:
             lines.get_nowait()
@@ -243,7 +282,7 @@ def _drain(lines: queue.Queue[str | None]) -> None:
         pass
 
 
-def _close(pipe: IO[str] | None) -> None:
+def _close(pipe: IO[bytes] | None) -> None:
     try:
         if pipe is not None:
             pipe.close()
