@@ -91,7 +91,7 @@ def _byte_characters() -> dict[int, str]:
     return {code: chr(code) for code in shown} | {c: chr(256 + i) for i, c in enumerate(hidden)}
 
 
-def byte_level_tokenizer() -> Any:  # noqa: ANN401
+def byte_level_tokenizer() -> Any:
     """Every byte is a token whose id is the byte, so most characters are split; an end token."""
     vocabulary = {piece: code for code, piece in _byte_characters().items()}
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
@@ -467,7 +467,7 @@ def test_streamed_pieces_join_to_the_text_for_broken_bytes(data: bytes) -> None:
     assert "".join(stream_all(DECODE, ids)) == DECODE(ids)
 
 
-def word_piece() -> Any:  # noqa: ANN401
+def word_piece() -> Any:
     words = ["[UNK]", "do", "##n", "##'", "walk", "##ing", ".", ",", "'", "s", "n't", "!", "the"]
     made = tokenizers.Tokenizer(
         tokenizers.models.WordPiece({w: i for i, w in enumerate(words)}, unk_token="[UNK]")
@@ -476,7 +476,7 @@ def word_piece() -> Any:  # noqa: ANN401
     return made
 
 
-def metaspace_with_byte_fallback() -> Any:  # noqa: ANN401
+def metaspace_with_byte_fallback() -> Any:
     words = ["<unk>", "▁", "▁a", "b", "▁word", *(f"<0x{i:02X}>" for i in range(256)), "é", "</s>"]
     made = tokenizers.Tokenizer(
         tokenizers.models.BPE({w: i for i, w in enumerate(words)}, [], byte_fallback=True)
