@@ -32,6 +32,11 @@ class Row:
     in_table: bool = False
 
     @property
+    def is_placed(self) -> bool:
+        """Whether it is known where on the page the row stands, in points."""
+        return self.bottom - self.top > 1
+
+    @property
     def height(self) -> float:
         """How tall the row is; never zero."""
         return max(self.bottom - self.top, 0.1)

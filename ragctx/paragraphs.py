@@ -101,7 +101,7 @@ def _after_jump(rows: Sequence[Row], i: int) -> str:
     a, b = rows[i - 1], rows[i]
     alike = 0.87 < a.size / b.size < 1.15
     goes_on = b.text[0].islower() or (SPACELESS.match(b.text) and len(a.text) > 8)
-    full = a.right >= _right_edge(rows, i - 1) - 2 * a.size
+    full = a.right >= _right_edge(rows, i - 1, [a]) - 2 * a.size
     return " " if alike and goes_on and full and not _ENDED.search(a.text) else "\n\n"
 
 
@@ -135,16 +135,15 @@ def _has_room(rows: Sequence[Row], i: int) -> bool:
     word = b.text[:1] if SPACELESS.match(b.text) else b.text.split(None, 1)[0]
     letter = (b.right - b.left) / max(len(b.text), 1)
     need = (len(word) + 1) * letter + 0.5 * letter
-    return _right_edge(rows, i - 1) - a.right > need + 0.04 * (a.right - a.left)
+    return _right_edge(rows, i - 1, [a, b]) - a.right > need + 0.04 * (a.right - a.left)
 
 
-def _right_edge(rows: Sequence[Row], i: int) -> float:
-    """How far to the right the column of rows i and i + 1 goes, seen from the rows around them.
+def _right_edge(rows: Sequence[Row], i: int, pair: Sequence[Row]) -> float:
+    """How far to the right the column of `pair` goes, seen from the rows around row i.
 
     Rows that begin where these do tell best, if two of them end alike: in a column of code or of
     items, no row need be full.
     """
-    pair = rows[i : i + 2]
     left, right = min(row.left for row in pair), max(row.right for row in pair)
     near = [rows[i]] + [
         row for row in rows[max(0, i - NEIGHBOURS) : i + NEIGHBOURS + 2]

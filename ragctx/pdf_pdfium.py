@@ -185,7 +185,7 @@ def _joined(units: str) -> str:
 
 def _place(textpage: Any, units: str, first: int, last: int, page_turn: int) -> list[Any]:
     """Turn, box, font size and unmapped share of the line with the characters `first` to `last`."""
-    box, size, angle, unmapped = raw.FS_RECTF(), 0.0, 0.0, 0
+    box, angle, unmapped, sizes = raw.FS_RECTF(), 0.0, 0, list[float]()
     corners: list[tuple[float, float, float, float]] = []
     for k in (first, (first + last) // 2, last):
         at = raw.FPDFText_GetCharIndexFromTextIndex(textpage, k)
@@ -195,13 +195,14 @@ def _place(textpage: Any, units: str, first: int, last: int, page_turn: int) -> 
             continue
         corners.append((box.left, box.bottom, box.right, box.top))
         unmapped += raw.FPDFText_HasUnicodeMapError(textpage, at) == 1
-        if k <= (first + last) // 2:
-            size = raw.FPDFText_GetFontSize(textpage, at)
+        sizes.append(raw.FPDFText_GetFontSize(textpage, at))
+        if k == first:
             angle = raw.FPDFText_GetCharAngle(textpage, at)
     if not corners:
         return [0.0]
     turn = -round(angle / (math.pi / 2)) % 4  # pdfium counts clockwise
     left, top, right, bottom = _upright(corners, turn)
+    size = sorted(sizes)[len(sizes) // 2]  # one may be a mark, or a space that pdfium made up
     if not 0.6 <= (bottom - top) / max(size, 0.1) <= 1.8:
         size = (bottom - top) / 1.2  # the size is set by the text matrix, not by the font size
     numbers = (left, top, right, bottom, size, unmapped / len(corners))

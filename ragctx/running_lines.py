@@ -27,6 +27,7 @@ MAX_LENGTH = 140
 
 Edge = Literal["top", "bottom", "side"]
 _NUMBER = re.compile(r"\d+|\b[ivxlc]{1,7}\b")
+_SAYS_PAGE = re.compile(r"\bpage\s+(\d{1,5})\b", re.IGNORECASE)
 _LONE_NUMBER = re.compile(
     r"\W*(?:page\s*)?(\d{1,5}|[ivxlc]{1,7})(?:\s*(?:of|/)\s*\d{1,5})?\W*", re.IGNORECASE
 )
@@ -42,8 +43,10 @@ class _Edged:
     depth: int
 
     @property
-    def key(self) -> tuple[Edge, str]:
-        return self.edge, _NUMBER.sub("#", self.row.text.lower())
+    def key(self) -> tuple[Edge, int, str]:
+        """What two running lines have in common: where they stand, and digits apart their text."""
+        place = round(self.row.bottom / 4) if self.row.is_placed else 0
+        return self.edge, place, _NUMBER.sub("#", self.row.text.lower())
 
 
 def drop_running_lines(pages: Sequence[Sequence[Row]], labels: Sequence[str]) -> list[list[Row]]:
@@ -108,7 +111,7 @@ def _in_slots(
 
 def _but_the_first(items: Sequence[_Edged]) -> set[int]:
     """All of these rows, but of each that has no digits the first."""
-    first: dict[tuple[Edge, str], int] = {}
+    first: dict[tuple[Edge, int, str], int] = {}
     for item in items:
         if not any(map(str.isdigit, item.row.text)):
             first.setdefault(item.key, id(item.row))
@@ -149,7 +152,8 @@ def _is_page_number(item: _Edged, labels: Sequence[str], offsets: Counter[int]) 
 
 def _bears_number(item: _Edged, labels: Sequence[str], offsets: Counter[int]) -> bool:
     words = item.row.text.split()
-    return any(_is_own(word, item, labels, offsets) for word in {words[0], words[-1]})
+    said = [match[1] for match in _SAYS_PAGE.finditer(item.row.text)]
+    return any(_is_own(word, item, labels, offsets) for word in {words[0], words[-1], *said})
 
 
 def _is_own(word: str, item: _Edged, labels: Sequence[str], offsets: Counter[int]) -> bool:
