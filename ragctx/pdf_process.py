@@ -72,6 +72,7 @@ class Request:
     limits: Limits
     deadline: float  # of time.monotonic()
     only: tuple[int, ...] | None = None
+    worker: Sequence[str] = field(default_factory=lambda: WORKER)
 
     def from_page(self, first: int, *, structure: bool) -> str:
         """The line that a process is given."""
@@ -136,7 +137,7 @@ def _one_process(
 ) -> int | None:
     """Run one process; the page at which it was lost (-1: the structure), None if it finished."""
     at = max([*reading.pages, *reading.lost], default=-1) + 1
-    with _Worker(WORKER, request.from_page(at, structure=True)) as worker:
+    with _Worker(request.worker, request.from_page(at, structure=True)) as worker:
         for message in worker.messages(request):
             if not _possible(message, reading):
                 break

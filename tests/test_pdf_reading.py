@@ -1,0 +1,134 @@
+"""Laws of reading order: what stands on a page comes out as a person would read it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ragctx import pdf_process
+from ragctx.pdf import read_pdf
+from tests.pdf_files import document, lines, pdf_bytes, stream, write
+
+
+def _objects(data: bytes) -> list[bytes]:
+    bodies = data.split(b" 0 obj\n")[1:]
+    return [body.split(b"\nendobj")[0] for body in bodies]
+
+
+def test_pages_are_told_as_they_are_read(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    path = write(tmp_path / "a.pdf", [lines("a"), lines("b"), lines("c")])
+    read_pdf(path, on_page=lambda page, pages: told.append((page, pages)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_paragraph_flows_and_its_broken_words_are_whole(tmp_path: Path) -> None:
+    text = ("A paragraph whose lines are full up to the edge of its col-", "umn flows on.")
+    path = write(tmp_path / "a.pdf", [lines(*text) + lines("Next one.", y=640)])
+    expected = (
+        "A paragraph whose lines are full up to the edge of its column flows on.\n\nNext one."
+    )
+    assert read_pdf(path).text == expected
+
+
+def test_columns_are_read_one_after_the_other(tmp_path: Path) -> None:
+    left = lines("Left one is a full line", "left two is a full line", "left three ends.")
+    right = lines("Right one is a full line", "right two ends.", x=320)
+    text = read_pdf(write(tmp_path / "a.pdf", [left + right])).text
+    assert text.index("left three") < text.index("Right one")
+
+
+def test_a_table_drawn_by_columns_is_read_by_rows(tmp_path: Path) -> None:
+    names = lines("Tin", "Lead", "Zinc", "Iron")
+    points, years = lines("232", "327", "420", "1538", x=200), lines("50", "82", "30", "26", x=300)
+    text = read_pdf(write(tmp_path / "a.pdf", [names + points + years])).text
+    assert text.splitlines() == ["Tin 232 50", "Lead 327 82", "Zinc 420 30", "Iron 1538 26"]
+
+
+def test_what_is_drawn_twice_is_read_once(tmp_path: Path) -> None:
+    """Fake bold: the same glyphs twice, a fraction of a point apart."""
+    first = lines("A heading in bold", "its second line")
+    content = first + lines("A heading in bold", "its second line", x=72.3)
+    assert read_pdf(write(tmp_path / "a.pdf", [content])).text.count("heading") == 1
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_turned_page_reads_the_same(tmp_path: Path, turn: int) -> None:
+    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turn]
+    where = {0: (72, 700), 90: (100, 72), 180: (540, 100), 270: (500, 700)}[turn]
+    matrix = b"%d %d %d %d %d %d" % (cos, sin, -sin, cos, *where)
+    shown = b"12 TL (The first line ends.) Tj T* (Then another.) Tj"
+    content = b"BT /F1 10 Tf %s Tm %s ET" % (matrix, shown)
+    path = write(tmp_path / "a.pdf", [content], page=b"/Rotate %d" % turn)
+    assert " ".join(read_pdf(path).text.split()) == "The first line ends. Then another."
+
+
+def test_values_of_form_fields_stand_by_their_labels(tmp_path: Path) -> None:
+    data = document([lines("Name:") + lines("Town:", y=600)], catalog=b"/AcroForm 6 0 R")
+    objects = _objects(data)
+    objects[3] = objects[3].replace(b">>>>>>", b">>>>/Annots[7 0 R]>>")
+    objects += [
+        b"<</Fields[7 0 R]>>",
+        b"<</Type/Annot/Subtype/Widget/FT/Tx/T(name)/V(Ada Lovelace)/F 4/Rect[110 695 300 712]"
+        b"/AP<</N 8 0 R>>>>",
+        stream(
+            b"BT /F1 10 Tf 2 5 Td (Ada Lovelace) Tj ET",
+            b"/Type/XObject/Subtype/Form/BBox[0 0 190 17]/Resources<</Font<</F1 3 0 R>>>>",
+        ),
+    ]
+    path = tmp_path / "form.pdf"
+    path.write_bytes(pdf_bytes(objects))
+    assert read_pdf(path, reader="pdfium").text.split() == ["Name:", "Ada", "Lovelace", "Town:"]
+    assert "Ada Lovelace" in read_pdf(path, reader="pypdf").text
+
+
+def test_what_pdfium_cannot_open_pypdf_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in fails as pdfium and reads as pypdf."""
+    fake = _stand_in(
+        tmp_path,
+        'if r["reader"] == "pdfium": say(kind="failed", status="corrupt", message="bad xref")\n'
+        'else: opened(1); page(0, "By pypdf.")\n',
+    )
+    monkeypatch.setattr(pdf_process, "WORKER", fake)
+    read = read_pdf(write(tmp_path / "a.pdf", [b""]))
+    assert (read.text, read.reader, read.status) == ("By pypdf.", "pypdf", "ok")
+
+
+def test_a_doubtful_page_is_read_again_and_the_better_text_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = _stand_in(
+        tmp_path,
+        "opened(3)\n"
+        'if r["reader"] == "pdfium":\n'
+        '    page(0, "Sound."); page(1, "\\ue001\\ue002\\ue003", True); page(2, "Also.", True)\n'
+        'else:\n    assert r["only"] == [1, 2]; page(1, "Letters."); page(2, "A")\n',
+    )
+    monkeypatch.setattr(pdf_process, "WORKER", fake)
+    read = read_pdf(write(tmp_path / "a.pdf", [b""]))
+    assert [page.text for page in read.pages] == ["Sound.", "Letters.", "Also."]
+    assert read.reader == "pdfium+pypdf"
+
+
+STAND_IN = """
+import json, sys, time, os
+r = json.loads(sys.stdin.readline())
+def say(**message):
+    print(json.dumps(message), flush=True)
+def opened(pages):
+    say(kind="started"); say(kind="open", pages=pages, attachments=0, xfa=False)
+def page(i, text, doubtful=False):
+    if i < r["first"]: return
+    say(kind="begin", page=i)
+    say(kind="page", page=i, text=text, filled_in=[], reader=r["reader"], label="",
+        pictures=False, glyphs_only=False, doubtful=doubtful, cut=False, lost=0)
+"""
+
+
+def _stand_in(folder: Path, script: str) -> tuple[str, ...]:
+    """A worker command that runs `script`, then ends in good order."""
+    path = folder / "stand_in.py"
+    path.write_text(f"{STAND_IN}\n{script}\nsay(kind='end', warnings=[])\n", encoding="utf-8")
+    return (sys.executable, str(path))
