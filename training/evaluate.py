@@ -64,15 +64,15 @@ def choose_passages(
     """The passages of one question, and where the gold one stands (-1: nowhere)."""
     others = list(row.get("distractors") or ())[:distractors]
     answers = [answer.lower() for answer in row["answers"]]
-    while len(others) < distractors:
-        other = rng.choice(pool)
-        if other != row["context"] and other not in others:
-            if not any(answer in other.lower() for answer in answers):
-                others.append(other)
+    for other in rng.sample(pool, len(pool)):
+        if len(others) == distractors:
+            break
+        if other != row["context"] and not any(answer in other.lower() for answer in answers):
+            others.append(other)
     if not with_gold:
         return others, -1
-    place_ = rng.randint(0, len(others)) if gold_at is None else min(gold_at, len(others))
-    return [*others[:place_], row["context"], *others[place_:]], place_
+    slot = rng.randint(0, len(others)) if gold_at is None else min(gold_at, len(others))
+    return [*others[:slot], row["context"], *others[slot:]], slot
 
 
 def score(

@@ -57,7 +57,7 @@ def ship(weights: Path, folder: Path = FOLDER) -> None:
     _write(folder, {**about, **fit(folder)})
 
 
-def fit(folder: Path = FOLDER, per_set: int = 40) -> dict[str, Any]:
+def fit(folder: Path = FOLDER, per_set: int = 30) -> dict[str, Any]:
     """The threshold fitted on even rows, and what it gives on odd rows."""
     reader = load_bundled(folder)
     threshold = best_threshold(*with_and_without(reader, 0, per_set))
