@@ -152,8 +152,8 @@ def test_a_long_passage_is_cut_around_an_answer(tmp_path: Path) -> None:
     assert tokenizer.decode(passage.token_ids[first : last + 1]) == "answer stands"
 
 
-def test_the_threshold_divides_what_can_be_divided() -> None:
-    right = [(0.9, 1.0), (0.8, 1.0), (0.3, 0.0)]
-    threshold = best_threshold(right, wrong=[0.1, 0.4, 0.5])
-    assert 0.5 < threshold <= 0.8
-    assert best_threshold([], []) == pytest.approx(0.5)
+def test_the_threshold_refuses_one_right_answer_in_ten() -> None:
+    right = [(i / 100, 1.0) for i in range(1, 101)]
+    threshold = best_threshold([*right, (0.001, 0.0)])
+    assert sum(confidence < threshold for confidence, _ in right) == 10
+    assert best_threshold([]) == pytest.approx(0.5)
