@@ -77,7 +77,7 @@ def find_pdfs(paths: Iterable[str | Path]) -> list[Path]:
             if match.is_dir() and not os.access(match, os.R_OK | os.X_OK):
                 raise InputError(f"the folder {str(match)!r} cannot be read; check its permissions")
             files = _pdfs_below(match) if match.is_dir() else [match]
-            found.update((file.absolute(), None) for file in files)
+            found.update((Path(os.path.abspath(file)), None) for file in files)
     if not found:
         names = ", ".join(repr(str(path)) for path in paths)
         raise InputError(f"no PDF (*.pdf) in {names}; name a folder that holds some")
