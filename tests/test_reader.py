@@ -15,13 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ragctx.errors import InputError
+from ragctx.errors import InputError, TemplateError
 from ragctx.generator.cache import Segment, SegmentCache
 from ragctx.generator.decode import best_spans, token_probabilities, write
 from ragctx.generator.network import MAX_SPAN_TOKENS, Past, ReaderNetwork
-from ragctx.generator.reader import BundledReader, lay_out, question_mask
+from ragctx.generator.reader import BundledReader, lay_out, load_bundled, question_mask
 from ragctx.generator.rope import angles, rotate
 from ragctx.generator.weights import dequantise, quantise
+from ragctx.placement import place
+from ragctx.prompt import build_prompt, load_template
+from ragctx.records import Hit
 from ragctx.transformer import Shape
 
 TINY = Shape(layers=2, width=32, heads=4, feed_forward=48, vocabulary=60)
@@ -276,3 +279,36 @@ def test_quantised_weights_come_back_within_half_a_step() -> None:
     assert ((back["matrix"] - weights["matrix"]).abs() <= step / 2 + 1e-6).all()
     assert torch.equal(back["vector"], weights["vector"])
     assert torch.equal(back["zero"], weights["zero"])
+
+
+@pytest.mark.parametrize("template", ["qa", "plain"])
+def test_another_models_template_is_refused_by_name(template: str) -> None:
+    """The plain template has no [MASK] at its end: the reader used to answer nonsense."""
+    reader = load_bundled()
+    hits = [Hit.from_text(1, 1.0, "Tin melts at 232 degrees.")]
+    prompt = build_prompt(
+        load_template(template), "When does tin melt?", place(hits), reader.tokenizer,
+        context_window=2048, max_new_tokens=32,
+    )  # fmt: skip
+    with pytest.raises(TemplateError, match="--template reader"):
+        reader.generate(prompt)
+
+
+def test_the_shipped_reader_copies_its_answer_and_says_where_from() -> None:
+    reader = load_bundled()
+    texts = ["Tin melts at 232 degrees Celsius.", "The bridge was opened in 1932."]
+    hits = [Hit.from_text(i + 1, 1.0, text) for i, text in enumerate(texts)]
+    prompt = build_prompt(
+        load_template("reader"), "When was the bridge opened?", place(hits), reader.tokenizer,
+        context_window=2048, max_new_tokens=32,
+    )  # fmt: skip
+    reader.threshold = 0.0
+    first = reader.generate(prompt)
+    (span,) = first.spans
+    own = prompt.passages[span.passage]
+    assert own.text[own.text_start : own.text_end][span.start : span.end] == first.text
+    again = reader.generate(prompt)
+    assert again.text == first.text and first.reused_tokens == 0
+    assert again.reused_tokens == sum(len(p.token_ids) for p in prompt.passages)
+    reader.threshold = 1.1
+    assert reader.generate(prompt).finish_reason == "abstain"

@@ -80,7 +80,7 @@ class BundledReader:
         The answer has at most `prompt.max_new_tokens` tokens. `on_text` gets the answer's text.
         """
         began = time.perf_counter()
-        passages, question = split_prompt(prompt)
+        passages, question = self._parts(prompt)
         if not passages:
             return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
         segments, reused = self.cache.fetch(passages, self.encode)
@@ -100,7 +100,7 @@ class BundledReader:
         says: `generate` is the one to trust. Abstains where `generate` does.
         """
         began = time.perf_counter()
-        passages, question = split_prompt(prompt)
+        passages, question = self._parts(prompt)
         if not passages:
             return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
         segments, reused = self.cache.fetch(passages, self.encode)
@@ -161,13 +161,25 @@ class BundledReader:
         context, content = context_of(prompt, segments)
         if not content.any():
             return Reading((), 0.0)
-        odds = [-self.rank_prior * math.log(p.hit.rank) if p.hit else 0.0 for p in prompt.passages]
+        ranks = [max(1, passage.hit.rank) if passage.hit else 1 for passage in prompt.passages]
+        odds = [-self.rank_prior * math.log(rank) for rank in ranks]
         lengths = torch.tensor([len(p.token_ids) for p in prompt.passages])
         prior = torch.tensor(odds).repeat_interleave(lengths)
         return best_spans(
             self.network, answer_state, context, content,
             prior=prior, max_tokens=prompt.max_new_tokens,
         )  # fmt: skip
+
+    def _parts(self, prompt: Prompt) -> tuple[list[Tokens], Tokens]:
+        """`split_prompt`, refusing what is not laid out as this reader was trained."""
+        passages, question = split_prompt(prompt)
+        (mask,) = self.tokenizer.encode_markup("[MASK]")
+        if not question or question[-1] != mask:
+            raise TemplateError(
+                "the bundled reader writes its answer at [MASK], but the template does not end "
+                "with it; use --template reader"
+            )
+        return passages, question
 
     def _answer(
         self, prompt: Prompt, reading: Reading, reused: int, prefill_s: float, since: float
