@@ -116,6 +116,7 @@ class Hit:
     chunk: Chunk
     document: str = ""  # the document's name, for people
     path: str = ""
+    similarity: float = field(default=float("nan"), compare=False)  # to the question, a cosine
 
     @classmethod
     def from_text(cls, rank: int, score: float, text: str, document: str = "") -> Hit:

@@ -81,10 +81,18 @@ def search(
     query = Query(question, embedder)
     with index.snapshot():
         if mmr_lambda is None:
-            return retriever(index, query, k, filter)
+            return _with_similarity(retriever(index, query, k, filter), index, query)
         pool = retriever(index, query, max(CANDIDATES, k), filter)
         vectors = index.vectors_of([hit.chunk.id for hit in pool])
-        return diversified(pool, vectors, k, mmr_lambda)
+        return _with_similarity(diversified(pool, vectors, k, mmr_lambda), index, query)
+
+
+def _with_similarity(hits: list[Hit], index: Index, query: Query) -> list[Hit]:
+    """The hits with their cosines to the question; as they are where nothing embedded it."""
+    if not hits or "vector" not in vars(query):
+        return hits
+    cosines = index.vectors_of([hit.chunk.id for hit in hits]) @ query.vector
+    return [replace(hit, similarity=float(c)) for hit, c in zip(hits, cosines, strict=True)]
 
 
 def dense(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:

@@ -7,6 +7,8 @@ slow, and obviously right.
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -312,3 +314,18 @@ def test_the_shipped_reader_copies_its_answer_and_says_where_from() -> None:
     assert again.reused_tokens == sum(len(p.token_ids) for p in prompt.passages)
     reader.threshold = 1.1
     assert reader.generate(prompt).finish_reason == "abstain"
+
+
+@pytest.mark.parametrize(("similarity", "answers"), [(0.1, False), (0.6, True), (math.nan, True)])
+def test_a_question_about_something_else_is_refused(similarity: float, answers: bool) -> None:
+    """Asked who is king of Spain, the reader named a librarian with a confidence of 0.81."""
+    reader = load_bundled()
+    reader.threshold = 0.0
+    hit = replace(Hit.from_text(1, 1.0, "Josefa Wren leads the choir."), similarity=similarity)
+    prompt = build_prompt(
+        load_template("reader"), "Who is the king of Spain?", place([hit]), reader.tokenizer,
+        context_window=2048, max_new_tokens=32,
+    )  # fmt: skip
+    given = reader.generate(prompt)
+    assert (given.finish_reason == "stop") == answers
+    assert answers or given.confidence == 0.0

@@ -52,6 +52,7 @@ def ship(weights: Path, folder: Path = FOLDER) -> None:
         "context_window": load_config().context_window,
         "threshold": 0.0,
         "rank_prior": 1.0,
+        "min_similarity": 0.3,  # cosine by all-MiniLM-L6-v2; see LOG.md
         "weights_sha256": digest,
         "tokenizer_sha256": sha256(folder / "tokenizer.json"),
     }

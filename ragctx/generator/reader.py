@@ -48,6 +48,8 @@ class BundledReader:
     `threshold` is the least confidence (probability that the answer stands in the passages) at
     which it answers rather than abstains. Before anything is read, a passage of retrieval rank r is
     taken to hold the answer with odds r ** -rank_prior: 0 trusts the reader alone, 1 is Zipf's law.
+    Where the search knew how near each passage is to the question (`Hit.similarity`) and none
+    reaches `min_similarity`, the question is about something else, and the confidence is 0.
     """
 
     template = "reader"
@@ -61,6 +63,7 @@ class BundledReader:
         context_window: int,
         threshold: float,
         rank_prior: float = 0.0,
+        min_similarity: float = -1.0,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.network = network.eval()
@@ -69,6 +72,7 @@ class BundledReader:
         self.context_window = context_window
         self.threshold = threshold
         self.rank_prior = rank_prior
+        self.min_similarity = min_similarity
         self.cache = SegmentCache(cache_bytes)
 
     @torch.inference_mode()
@@ -159,7 +163,7 @@ class BundledReader:
     def look(self, prompt: Prompt, segments: Sequence[Segment], answer_state: Tensor) -> Reading:
         """The best spans of the passages' own text, headers and markers left out."""
         context, content = context_of(prompt, segments)
-        if not content.any():
+        if not content.any() or self._is_elsewhere(prompt):
             return Reading((), 0.0)
         ranks = [max(1, passage.hit.rank) if passage.hit else 1 for passage in prompt.passages]
         odds = [-self.rank_prior * math.log(rank) for rank in ranks]
@@ -169,6 +173,11 @@ class BundledReader:
             self.network, answer_state, context, content,
             prior=prior, max_tokens=prompt.max_new_tokens,
         )  # fmt: skip
+
+    def _is_elsewhere(self, prompt: Prompt) -> bool:
+        similarities = [passage.hit.similarity for passage in prompt.passages if passage.hit]
+        known = [similarity for similarity in similarities if not math.isnan(similarity)]
+        return bool(known) and max(known) < self.min_similarity
 
     def _parts(self, prompt: Prompt) -> tuple[list[Tokens], Tokens]:
         """`split_prompt`, refusing what is not laid out as this reader was trained."""
@@ -262,6 +271,7 @@ def load_bundled(folder: Path = FOLDER, *, cache_bytes: int = CACHE_BYTES) -> Bu
         context_window=int(files.about["context_window"]),
         threshold=float(files.about["threshold"]),
         rank_prior=float(files.about["rank_prior"]),
+        min_similarity=float(files.about["min_similarity"]),
         cache_bytes=cache_bytes,
     )
 
