@@ -69,6 +69,21 @@ class Layer(nn.Module):
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None) -> Tensor:
+    """Scaled dot-product attention; `visible` broadcasts to (B, heads, T, N), True where seen.
+
+    Written out where gradients are wanted: on CPUs the fused kernel's backward pass takes more than
+    twice as long as the plain one's (measured at these sizes in bfloat16, torch 2.13).
+    """
+    if not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    if visible is not None:
+        hidden = torch.zeros(visible.shape, dtype=scores.dtype, device=q.device)
+        scores = scores + hidden.masked_fill(~visible, -1e9)
+    return scores.softmax(-1, dtype=scores.dtype) @ v
+
+
 class Embeddings(nn.Module):
     """Token embeddings and their norm; `positions` only where a model has absolute positions."""
 

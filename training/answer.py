@@ -1,10 +1,11 @@
 """Stage 3: question answering, by pointing. Resumable: run it again after an interruption.
 
-Each step encodes its passages once and lets all their questions read them. First every question
-reads its own passage alone; later up to `max_distractors` others stand beside it, at random
-places, and some questions find their passage missing.
+Each step encodes its passages once and lets all their questions read them: some steps alone, some
+beside up to all the other passages of the step, at random places, with some questions that find
+their passage missing. The moving average of the weights is what ships.
 
     python -m training.answer
+    python -m training.answer --start runs/other/answer.safetensors --minutes 80
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ragctx.generator.network import ReaderNetwork
 from training.batches import Visit, batches, make_batch
@@ -30,13 +33,13 @@ from training.common import (
     save_network,
     set_threads,
 )
-from training.data import load_passages, visits
+from training.data import Passage, load_passages, visits
 from training.forward import Batch, Losses, losses
 from training.score import score_questions
 
 
 def optimizer_for(network: ReaderNetwork, config: Config) -> torch.optim.AdamW:
-    """AdamW; the new heads learn faster than the layers."""
+    """AdamW; the new layer and the heads learn faster than the layers that were trained before."""
     body = [p for n, p in network.named_parameters() if _is_body(n) and p.requires_grad]
     heads = [p for n, p in network.named_parameters() if not _is_body(n) and p.requires_grad]
     settings = config.answer
@@ -47,6 +50,7 @@ def optimizer_for(network: ReaderNetwork, config: Config) -> torch.optim.AdamW:
         ],
         weight_decay=settings["weight_decay"],
         betas=(0.9, 0.98),
+        fused=True,
     )
 
 
@@ -54,25 +58,24 @@ def _is_body(name: str) -> bool:
     return name.startswith(("layers.", "embeddings."))
 
 
-class Clock:
-    """Wall-clock progress of a run that may have been interrupted: 0 at its start, 1 at its end."""
+@dataclass
+class Run:
+    """Where a run stands: everything that a resumed one needs beside weights and optimizer."""
 
-    def __init__(self, minutes: float, spent_s: float) -> None:
-        self.total_s, self.spent_before, self.began = minutes * 60, spent_s, time.perf_counter()
+    step: int = 0
+    spent_s: float = 0.0
+    round: int = 0
+    done: int = 0  # steps of that round that are over
+    asked: int = 0
 
-    @property
-    def spent_s(self) -> float:
-        """Seconds of training so far, over all resumptions."""
-        return self.spent_before + time.perf_counter() - self.began
-
-    @property
-    def progress(self) -> float:
-        """Share of the run that is over."""
-        return min(1.0, self.spent_s / self.total_s)
+    def progress(self, steps: int, minutes: float | None) -> float:
+        """Share of the run that is over, by steps or by the clock."""
+        share = self.spent_s / (60 * minutes) if minutes else self.step / steps
+        return min(1.0, share)
 
 
 def learning_rate_factor(step: int, warmup_steps: int, progress: float) -> float:
-    """Linear warm-up in steps, then linear decay in time."""
+    """Linear warm-up in steps, then linear decay over the run."""
     return min(1.0, (step + 1) / warmup_steps) * max(0.0, 1.0 - progress)
 
 
@@ -91,7 +94,8 @@ def train_step(
         group["lr"] = rate * factor
     with torch.autocast("cpu", torch.bfloat16):
         parts = losses(network, batch, writing)
-    total = parts.start + parts.end + settings["writing_weight"] * parts.writing
+    total = parts.start + parts.start_again + parts.end
+    total = total + settings["writing_weight"] * parts.writing
     optimizer.zero_grad(set_to_none=True)
     total.backward()
     nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
@@ -99,126 +103,174 @@ def train_step(
     return parts
 
 
-def distractor_settings(config: Config, progress: float) -> tuple[int, float]:
-    """How many distractors at most, and the share of null questions, at this point of the run."""
+class Average:
+    """Exponential moving average of the weights that are trained (Polyak and Juditsky 1992)."""
+
+    def __init__(self, network: ReaderNetwork, decay: float) -> None:
+        self.decay = decay
+        self.trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
+        self.weights = {name: p.detach().clone() for name, p in self.trained.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the weights as they are; faster in the first steps."""
+        share = 1 - min(self.decay, (step + 1) / (step + 10))
+        for name, parameter in self.trained.items():
+            self.weights[name].lerp_(parameter, share)
+
+    def network(self, network: ReaderNetwork) -> ReaderNetwork:
+        """A network with the averaged weights."""
+        averaged = ReaderNetwork(network.shape)
+        averaged.load_state_dict({**network.state_dict(), **self.weights})
+        return averaged
+
+
+def rounds(
+    sets: dict[str, list[Passage]], config: Config, run: Run
+) -> Iterator[tuple[list[Visit], random.Random]]:
+    """The run's steps from where it stands, without end, each with its own source of chance."""
     settings = config.answer
-    begin = settings["distractors_from"]
-    if progress < begin:
-        return 0, 0.0
-    grown = min(1.0, (progress - begin) / 0.2)
-    return max(1, round(grown * settings["max_distractors"])), settings["null_share"]
+    while True:
+        rng = random.Random(config.seed * 1000 + run.round)
+        round_ = visits(
+            sets, settings["sets"], settings["questions_per_context"], settings["near_share"], rng
+        )
+        tokens, questions = settings["context_tokens_per_step"], settings["questions_per_step"]
+        steps = list(batches(round_, tokens, questions))
+        rng.shuffle(steps)
+        for i in range(run.done, len(steps)):
+            run.done = i + 1
+            yield steps[i], random.Random(f"{config.seed}:{run.round}:{i}")
+        run.round, run.done = run.round + 1, 0
+
+
+def next_batch(step: list[Visit], rng: random.Random, config: Config, writing: bool) -> Batch:
+    """Alone, or beside the other passages of the step."""
+    settings = config.answer
+    alone = rng.random() < settings["alone_share"]
+    return make_batch(
+        step,
+        rng,
+        max_distractors=0 if alone else settings["max_distractors"],
+        null_share=settings["null_share"],
+        context_window=config.context_window,
+        answer_tokens=config.answer_tokens if writing else 0,
+    )
+
+
+class Means:
+    """Running means of a step's losses between two rows of the log."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, tuple[float, int]] = {}
+
+    def add(self, **values: Tensor) -> None:
+        """Count a step's losses."""
+        for name, value in values.items():
+            total, count = self.sums.get(name, (0.0, 0))
+            self.sums[name] = total + value.item(), count + 1
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call."""
+        means = {name: total / count for name, (total, count) in self.sums.items()}
+        self.sums = {}
+        return means
 
 
 def main() -> None:
     """Run or resume the stage."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--minutes", type=float, help="wall clock instead of the configured one")
+    arguments.add_argument("--minutes", type=float, help="by the clock instead of by steps")
+    arguments.add_argument("--threads", type=int, help="CPU threads instead of the configured ones")
+    arguments.add_argument("--start", type=Path, help="weights to begin from; default: stage 2's")
     given = arguments.parse_args()
     config = load_config()
-    minutes = given.minutes or config.answer["minutes"]
-    set_threads(config.threads)
+    set_threads(given.threads or config.threads)
     torch.manual_seed(config.seed)
     folder = run_folder(config)
-    log, checkpoint = Log(folder / "answer.jsonl"), folder / "answer.pt"
-    network = load_network(folder / "converted.safetensors")
+    network = load_network(given.start or folder / "pretrained.safetensors")
     freeze_embeddings(network)
-    optimizer = optimizer_for(network, config)
-    step, spent, round_number = _resume(checkpoint, network, optimizer)
-    clock = Clock(minutes, spent)
+    train(network, config, folder, given.minutes)
+
+
+def train(network: ReaderNetwork, config: Config, folder: Path, minutes: float | None) -> None:
+    """Train until the steps or the minutes are over; write answer.safetensors and the log."""
+    settings, log = config.answer, Log(folder / "answer.jsonl")
+    optimizer, average = optimizer_for(network, config), Average(network, settings["average"])
+    run = _resume(folder / "answer.pt", network, optimizer, average)
+    sets = _load_sets(config)
+    dev = config.questions / "squadshifts_newwiki.dev.jsonl.gz"
+    means, before = Means(), run.spent_s
+    began = time.perf_counter()
+    for step, rng in rounds(sets, config, run):
+        progress = run.progress(settings["steps"], minutes)
+        if progress >= 1.0:
+            break
+        writing = progress >= settings["writing_from"]
+        batch = next_batch(step, rng, config, writing)
+        factor = learning_rate_factor(run.step, settings["warmup_steps"], progress)
+        parts = train_step(network, optimizer, batch, config, factor, writing)
+        average.update(run.step)
+        run.step, run.asked = run.step + 1, run.asked + len(batch.group)
+        run.spent_s = before + time.perf_counter() - began
+        kind = "alone" if batch.slots.shape[1] == 1 else "beside"
+        means.add(**{f"{kind}_start": parts.start, f"{kind}_start_again": parts.start_again})
+        means.add(end=parts.end, writing=parts.writing)
+        where = {"step": run.step, "seconds": run.spent_s, "questions": run.asked}
+        if run.step % 50 == 0:
+            log.write(**where, progress=progress, **means.take())
+        if run.step % settings["checkpoint_every"] == 0:
+            _save(folder / "answer.pt", network, optimizer, average, run)
+        if run.step % settings["evaluate_every"] == 0:
+            averaged = average.network(network)
+            save_network(averaged, folder / "answer.safetensors")
+            log.write(**where, **score_questions(averaged, dev, settings["evaluate_questions"]))
+    averaged = average.network(network)
+    save_network(averaged, folder / "answer.safetensors")
+    log.write(step=run.step, seconds=run.spent_s, **score_questions(averaged, dev, None))
+
+
+def _load_sets(config: Config) -> dict[str, list[Passage]]:
     tokenizer = bundled_tokenizer()
-    weights: dict[str, float] = config.answer["sets"]
-    sets = {
+    return {
         name: load_passages(
             config.questions / f"{name}.train.jsonl.gz",
             tokenizer,
             config.chunk_tokens,
             config.question_tokens,
         )
-        for name in weights
+        for name in config.answer["sets"]
     }
-    dev = config.questions / "squadshifts_newwiki.dev.jsonl.gz"
-    asked = 0
-    while clock.progress < 1.0:
-        rng = random.Random(config.seed * 1000 + round_number)
-        round_number += 1
-        round_ = visits(sets, weights, config.answer["questions_per_context"], rng)
-        for chosen in _steps(round_, config, rng):
-            if clock.progress >= 1.0:
-                break
-            distractors, null_share = distractor_settings(config, clock.progress)
-            writing = clock.progress >= config.answer["writing_from"]
-            batch = make_batch(
-                chosen,
-                rng,
-                max_distractors=distractors,
-                null_share=null_share,
-                context_window=config.context_window,
-                answer_tokens=config.answer_tokens if writing else 0,
-            )
-            factor = learning_rate_factor(step, config.answer["warmup_steps"], clock.progress)
-            parts = train_step(network, optimizer, batch, config, factor, writing)
-            asked += len(batch.tokens)
-            step += 1
-            if step % 25 == 0:
-                log.write(
-                    step=step,
-                    seconds=clock.spent_s,
-                    questions=asked,
-                    distractors=distractors,
-                    start=parts.start.item(),
-                    end=parts.end.item(),
-                    writing=parts.writing.item(),
-                )
-            if step % config.answer["checkpoint_every"] == 0:
-                _save(checkpoint, network, optimizer, step, clock.spent_s, round_number)
-                save_network(network, folder / "answer.safetensors")
-            if step % config.answer["evaluate_every"] == 0:
-                scores = score_questions(network, dev, config.answer["evaluate_questions"])
-                log.write(step=step, seconds=clock.spent_s, **scores)
-    save_network(network, folder / "answer.safetensors")
-    log.write(step=step, seconds=clock.spent_s, **score_questions(network, dev, None))
-
-
-def _steps(round_: list[Visit], config: Config, rng: random.Random) -> list[list[Visit]]:
-    settings = config.answer
-    steps = list(
-        batches(round_, settings["context_tokens_per_step"], settings["questions_per_step"])
-    )
-    rng.shuffle(steps)
-    return steps
 
 
 def _save(
     path: Path,
     network: ReaderNetwork,
     optimizer: torch.optim.Optimizer,
-    step: int,
-    spent_s: float,
-    round_number: int,
+    average: Average,
+    run: Run,
 ) -> None:
     part = path.with_suffix(".part")
-    torch.save(
-        {
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "step": step,
-            "spent_s": spent_s,
-            "round": round_number,
-        },
-        part,
-    )
+    state = {
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "average": average.weights,
+        "run": vars(run),
+    }
+    torch.save(state, part)
     part.replace(path)
 
 
 def _resume(
-    path: Path, network: ReaderNetwork, optimizer: torch.optim.Optimizer
-) -> tuple[int, float, int]:
+    path: Path, network: ReaderNetwork, optimizer: torch.optim.Optimizer, average: Average
+) -> Run:
     if not path.exists():
-        return 0, 0.0, 0
+        return Run()
     saved = torch.load(path, weights_only=True)
     network.load_state_dict(saved["network"])
     optimizer.load_state_dict(saved["optimizer"])
-    return saved["step"], saved["spent_s"], saved["round"]
+    average.weights = saved["average"]
+    return Run(**saved["run"])
 
 
 if __name__ == "__main__":

@@ -1,32 +1,43 @@
-"""Batches for question answering: which passages a question reads, in what order, and where."""
+"""Batches for question answering: which passages a question sees, and where everything stands."""
 
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 
-from training.data import SEP, Passage, Question
-from training.forward import Batch, pad_rows, passages_tensor, question_tensors
+from training.data import MASK, SEP, Passage, Question
+from training.forward import Batch, pad_rows, passages_tensor
 
 Visit = tuple[Passage, list[Question]]
 
 
 def batches(visits: list[Visit], context_tokens: int, questions: int) -> Iterator[list[Visit]]:
-    """Cut a round into steps of about `context_tokens` passage tokens (padding counted)."""
-    step: list[Visit] = []
-    longest = asked = 0
-    for visit in visits:
-        longest_now = max(longest, len(visit[0].token_ids) + 2)
-        full = longest_now * (len(step) + 1) > context_tokens or asked + len(visit[1]) > questions
-        known = any(visit[0] is other for other, _ in step)
-        if step and (full or known):
-            yield step
-            step, asked, longest_now = [], 0, len(visit[0].token_ids) + 2
-        step.append(visit)
-        longest, asked = longest_now, asked + len(visit[1])
-    if step:
+    """Cut a round into steps of about `context_tokens` passage tokens (padding counted).
+
+    No step holds a passage twice: its second visit waits for the next step.
+    """
+    left = deque(visits)
+    while left:
+        step: list[Visit] = []
+        waiting: list[Visit] = []
+        longest = asked = 0
+        while left:
+            passage, questions_now = left[0]
+            longest_now = max(longest, len(passage.token_ids) + 2)
+            full = longest_now * (len(step) + 1) > context_tokens
+            if step and (full or asked + len(questions_now) > questions):
+                break
+            visit = left.popleft()
+            if any(passage is other for other, _ in step):
+                waiting.append(visit)
+                continue
+            step.append(visit)
+            longest, asked = longest_now, asked + len(questions_now)
+        left.extendleft(reversed(waiting))
         yield step
 
 
@@ -39,83 +50,109 @@ def make_batch(
     context_window: int,
     answer_tokens: int,
 ) -> Batch:
-    """Choose each question's passages: its own at a random place among 0…max_distractors others.
+    """Put each passage's questions behind a layout: their own passage and up to so many others.
 
-    With `null_share` of the questions the own passage is left out. Positions start at a random
-    offset and may have a gap before the question, so that every position of the window is seen.
+    `null_share` of the questions, where others stand beside it, do not see their own passage. The
+    layout begins at a random position and may have a gap behind it, so that every position of the
+    window is seen.
     """
     passages = [passage for passage, _ in step]
-    asked = [(g, q) for g, (_, questions) in enumerate(step) for q in questions]
-    slots, starts_at, offsets, golds, answers = [], [], [], [], []
-    for g, question in asked:
-        order, gold = _choose(g, len(passages), rng, max_distractors, null_share)
-        lengths = [len(passages[i].token_ids) + 2 for i in order]
-        total = sum(lengths) + 80
-        shift = rng.randrange(max(1, context_window - total)) if rng.random() < 0.5 else 0
-        gap = rng.randrange(max(1, context_window - total - shift)) if rng.random() < 0.3 else 0
-        places = [shift + sum(lengths[:i]) for i in range(len(order))]
-        slots.append(order)
-        offsets.append(places)
-        golds.append(gold)
-        starts_at.append(shift + sum(lengths) + gap)
-        span = question.spans[0]
-        ids = passages[g].token_ids[span[0] : span[1] + 1] if gold is not None else []
-        answers.append(ids[:answer_tokens])
+    distractors = rng.randint(0, min(max_distractors, len(passages) - 1))
+    groups = [_group(passages, g, distractors, rng, context_window) for g in range(len(step))]
     ids, mask, content = passages_tensor(passages)
-    tokens, positions, visible, mask_at = question_tensors(
-        [q for _, q in asked], answers, starts_at
-    )
-    starts, first, length = _targets(asked, golds, slots, ids.shape[1])
+    rows: list[_Row] = []
+    for g, (_, questions) in enumerate(step):
+        share = null_share if len(groups[g].slots) > 1 else 0.0
+        at = 0
+        for question in questions:
+            rows.append(_row(passages, groups[g], question, at, rng.random() < share, answer_tokens))
+            at += len(rows[-1].tokens)
+    by_group = [[row for row in rows if row.group == g] for g in range(len(step))]
+    starts = torch.zeros(len(rows), ids.shape[1], dtype=torch.bool)
+    for i, row in enumerate(rows):
+        starts[i, [1 + first for first, _ in row.question.spans]] = True  # 1: after [CLS]
+    sizes = [len(row.question.token_ids) + 1 for row in rows]
+    owner = pad_rows([[i for i, r in enumerate(g) for _ in r.tokens] for g in by_group], -1)
     return Batch(
-        ids,
-        mask,
-        content,
-        tokens,
-        positions,
-        visible,
-        mask_at,
-        pad_rows(slots),
-        _slot_mask(slots),
-        pad_rows(offsets),
-        starts,
-        first,
-        length,
-        _written(answers, answer_tokens),
+        passages=ids,
+        passage_mask=mask,
+        content_mask=content,
+        slots=pad_rows([group.slots for group in groups]),
+        places=pad_rows([group.places for group in groups]),
+        tokens=pad_rows([[t for r in g for t in r.tokens] for g in by_group]),
+        positions=pad_rows(
+            [[groups[r.group].begin + j for r in g for j in range(len(r.tokens))] for g in by_group]
+        ),
+        owner=owner,
+        asking=pad_rows(
+            [
+                [int(j <= len(r.question.token_ids)) for r in g for j in range(len(r.tokens))]
+                for g in by_group
+            ]
+        ).bool(),
+        blind=pad_rows([[int(r.null) for r in g for _ in r.tokens] for g in by_group]).bool(),
+        group=torch.tensor([row.group for row in rows]),
+        begins=torch.tensor([row.begins for row in rows]),
+        mask_at=torch.tensor([r.begins + size for r, size in zip(rows, sizes, strict=True)]),
+        null=torch.tensor([row.null for row in rows]),
+        starts=starts,
+        first=torch.tensor([1 + row.question.spans[0][0] for row in rows]),
+        length=torch.tensor([row.question.spans[0][1] - row.question.spans[0][0] + 1 for row in rows]),
+        answers=_written([row.answer for row in rows], answer_tokens),
     )
 
 
-def _choose(
-    own: int, count: int, rng: random.Random, max_distractors: int, null_share: float
-) -> tuple[list[int], int | None]:
-    others = [i for i in range(count) if i != own]
-    distractors = rng.sample(others, min(len(others), rng.randint(0, max_distractors)))
-    if distractors and rng.random() < null_share:
-        return distractors, None
-    gold = rng.randint(0, len(distractors))
-    return [*distractors[:gold], own, *distractors[gold:]], gold
+class _Group(NamedTuple):
+    index: int
+    slots: list[int]  # passages in prompt order
+    places: list[int]  # position of each one's [CLS]
+    begin: int  # position of the first question token
 
 
-def _targets(
-    asked: list[tuple[int, Question]], golds: list[int | None], slots: list[list[int]], width: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    columns = max(map(len, slots))
-    starts = torch.zeros(len(asked), columns * width, dtype=torch.bool)
-    first = torch.zeros(len(asked), dtype=torch.long)
-    length = torch.zeros(len(asked), dtype=torch.long)
-    for row, ((_, question), gold) in enumerate(zip(asked, golds, strict=True)):
-        if gold is None:
-            continue
-        places = [gold * width + 1 + a for a, _ in question.spans]  # 1: after [CLS]
-        starts[row, places] = True
-        first[row] = places[0]
-        length[row] = question.spans[0][1] - question.spans[0][0] + 1
-    return starts, first, length
+class _Row(NamedTuple):
+    group: int
+    question: Question
+    begins: int  # its first token, in the group's row
+    null: bool
+    answer: list[int]
+    tokens: list[int]
 
 
-def _slot_mask(slots: list[list[int]]) -> torch.Tensor:
-    return pad_rows([[1] * len(row) for row in slots]).bool()
+def _group(
+    passages: list[Passage], own: int, distractors: int, rng: random.Random, window: int
+) -> _Group:
+    others = [i for i in range(len(passages)) if i != own]
+    slots = rng.sample([own, *rng.sample(others, distractors)], distractors + 1)
+    lengths = [len(passages[i].token_ids) + 2 for i in slots]
+    spare = window - 80 - sum(lengths)
+    shift = rng.randrange(max(1, spare)) if rng.random() < 0.5 else 0
+    gap = rng.randrange(max(1, spare - shift)) if rng.random() < 0.3 else 0
+    places = [shift + sum(lengths[:i]) for i in range(len(slots))]
+    return _Group(own, slots, places, shift + sum(lengths) + gap)
+
+
+def _row(
+    passages: list[Passage],
+    group: _Group,
+    question: Question,
+    begins: int,
+    null: bool,
+    answer_tokens: int,
+) -> _Row:
+    """The question's row; null only where no other passage of the group holds the answer."""
+    first, last = question.spans[0]
+    answer = passages[group.index].token_ids[first : last + 1]
+    null = null and not any(
+        passages[i].holds(answer) for i in group.slots if i != group.index
+    )
+    written = [] if null else answer[:answer_tokens]
+    tokens = [*question.token_ids, SEP, MASK, *written]
+    return _Row(group.index, question, begins, null, written, tokens)
 
 
 def _written(answers: list[list[int]], answer_tokens: int) -> torch.Tensor:
+    """Targets of the writing head; nothing where no answer is to be written."""
+    if not answer_tokens:
+        return torch.full((len(answers), 1), -100)
     rows = [[*a, SEP] if a and len(a) < answer_tokens else list(a) or [-100] for a in answers]
     return pad_rows(rows, fill=-100)

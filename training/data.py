@@ -1,4 +1,8 @@
-"""Question sets as token ids: passages with the questions that stand in them."""
+"""Question sets as token ids: passages with the questions that stand in them.
+
+An answer that does not stand in its passage word for word (a definition, a rephrased one) becomes
+the sentence or two that come nearest to it, where they come near at all.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,23 @@ import gzip
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
+from ragctx.evaluation.metrics import token_f1
+from ragctx.sentences import sentence_spans
+
 CLS, SEP, MASK, PAD = 101, 102, 103, 0
-RUN = 8
+RUN = 6
 """How many neighbours of a set stay together in a round."""
+
+NEAR_F1 = 0.35
+"""Least token F1 between an answer and the sentences that may stand for it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,11 @@ class Passage:
     source: str
     token_ids: list[int]
     questions: list[Question] = field(default_factory=list)
+
+    def holds(self, answer: Sequence[int]) -> bool:
+        """True if these tokens stand in the passage."""
+        wanted = " " + " ".join(map(str, answer)) + " "
+        return wanted in " " + " ".join(map(str, self.token_ids)) + " "
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -54,6 +70,20 @@ def occurrences(text: str, answer: str) -> list[tuple[int, int]]:
         and not (text[b : b + 1].isalnum() and answer[-1].isalnum())
     ]
     return whole or found
+
+
+def nearest_sentences(text: str, answer: str) -> tuple[int, int] | None:
+    """The sentence, or two in a row, that come nearest to `answer` by token F1; None if none does.
+
+    >>> text = "It rained. Tin is a soft metal. It melts easily."
+    >>> text[slice(*nearest_sentences(text, "a metal that is soft"))]
+    'Tin is a soft metal.'
+    """
+    spans = sentence_spans(text)
+    runs = spans + [(a, b) for (a, _), (_, b) in zip(spans, spans[1:], strict=False)]
+    scored = [(token_f1(text[a:b], [answer]), a, b) for a, b in runs]
+    best = max(scored, default=(0.0, 0, 0))
+    return best[1:] if best[0] >= NEAR_F1 else None
 
 
 def token_span(offsets: list[tuple[int, int]], start: int, end: int) -> tuple[int, int] | None:
@@ -96,7 +126,10 @@ def _passage(
     encoded = tokenizer.encode(context, add_special_tokens=False)
     found: list[tuple[list[int], list[tuple[int, int]]]] = []
     for question, answer in rows:
-        spans = [token_span(encoded.offsets, a, b) for a, b in occurrences(context, answer)]
+        places = occurrences(context, answer)
+        near = None if places else nearest_sentences(context, answer)
+        places = [near] if near else places
+        spans = [token_span(encoded.offsets, a, b) for a, b in places]
         kept = [span for span in spans if span]
         if kept:
             ids = tokenizer.encode(question, add_special_tokens=False).ids[:question_tokens]
@@ -125,21 +158,61 @@ def visits(
     sets: Mapping[str, list[Passage]],
     weights: Mapping[str, float],
     questions_per_context: int,
+    near_share: float,
     rng: random.Random,
 ) -> list[tuple[Passage, list[Question]]]:
-    """One round: passages, each with a few of its questions; neighbours of a set stay neighbours.
+    """One round: passages, each with a few of its questions, in runs of one set's neighbours.
 
-    A passage with many questions is visited several times, with different ones each time.
+    `near_share` of the runs are passages that are like one another, each other's hard negatives;
+    the rest are drawn. A passage with many questions is visited several times, in other runs.
     """
-    round_: list[list[tuple[Passage, list[Question]]]] = []
+    runs: list[list[Passage]] = []
     for name, passages in sets.items():
-        rows = []
+        chosen = []
         for passage in passages:
             times = weights[name] * min(3, -(-len(passage.questions) // questions_per_context))
-            for _ in range(int(times) + (rng.random() < times % 1)):
-                count = min(len(passage.questions), questions_per_context)
-                rows.append((passage, rng.sample(passage.questions, count)))
-        # runs of neighbours: passages of one article, which are each other's hard negatives
-        round_ += [rows[i : i + RUN] for i in range(0, len(rows), RUN)]
-    rng.shuffle(round_)
-    return [visit for run in round_ for visit in run]
+            chosen += [passage] * (int(times) + (rng.random() < times % 1))
+        rng.shuffle(chosen)
+        cut = int(len(chosen) * near_share)
+        runs += _near_runs(chosen[:cut], rng) + _cut(chosen[cut:])
+    rng.shuffle(runs)
+    return [
+        (passage, rng.sample(passage.questions, min(len(passage.questions), questions_per_context)))
+        for run in runs
+        for passage in run
+    ]
+
+
+def _cut(passages: list[Passage]) -> list[list[Passage]]:
+    return [passages[i : i + RUN] for i in range(0, len(passages), RUN)]
+
+
+def _near_runs(passages: list[Passage], rng: random.Random) -> list[list[Passage]]:
+    """Runs of passages that share rare words: each begins anywhere and takes its nearest left."""
+    if not passages:
+        return []
+    vectors = word_vectors(passages)
+    left = np.ones(len(passages), dtype=bool)
+    runs = []
+    for first in rng.sample(range(len(passages)), len(passages)):
+        if not left[first]:
+            continue
+        left[first] = False
+        likeness = np.where(left, vectors @ vectors[first], -1.0)
+        near = np.argsort(-likeness, kind="stable")[: RUN - 1]
+        near = near[left[near]]
+        left[near] = False
+        runs.append([passages[first], *(passages[i] for i in near)])
+    return runs
+
+
+def word_vectors(passages: Sequence[Passage], dim: int = 256, seed: int = 0) -> np.ndarray:
+    """Unit rows: bags of tokens weighted by rarity (log n / df), projected to `dim` at random."""
+    count = np.zeros(30522)
+    bags = [np.unique(np.asarray(passage.token_ids)) for passage in passages]
+    for bag in bags:
+        count[bag] += 1
+    rarity = np.log(len(passages) / np.maximum(1, count))
+    directions = np.random.default_rng(seed).standard_normal((30522, dim)).astype(np.float32)
+    rows = np.stack([rarity[bag] @ directions[bag] for bag in bags]).astype(np.float32)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)

@@ -1,4 +1,9 @@
-"""The training forward pass: the inference graph, batched. Each passage is encoded once a step."""
+"""The training forward pass: the inference graph, batched. Each passage is encoded once a step.
+
+The questions of one passage form a group: they stand behind the same layout of passages, in one row
+of tokens, each seeing itself and the passages. A question whose own passage was left out does not
+see it, which leaves a gap in its positions, as a longer prompt would.
+"""
 
 from __future__ import annotations
 
@@ -8,36 +13,56 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ragctx.generator.network import MAX_SPAN_TOKENS, Encoded, Past, ReaderNetwork
+from ragctx.generator.network import MAX_SPAN_TOKENS, Encoded, ReaderNetwork
 from ragctx.generator.rope import rotate
-from ragctx.transformer import Layer
-from training.data import CLS, MASK, PAD, SEP, Passage, Question
+from ragctx.transformer import Layer, attend
+from training.data import CLS, PAD, SEP, Passage
+
+LOOKED = 2
+"""Passages that each question looks at a second time in training."""
 
 
 @dataclass
 class Batch:
-    """G passages and Q questions; each question reads C slots of passages, in prompt order."""
+    """G passages of at most L tokens. Group g asks Q questions in all about passage g.
+
+    A group reads C slots; its questions stand in one row of at most M tokens.
+    """
 
     passages: Tensor  # (G, L) ids with [CLS] and [SEP]
     passage_mask: Tensor  # (G, L)
     content_mask: Tensor  # (G, L), False at [CLS] and [SEP]
-    tokens: Tensor  # (Q, T): question [SEP] [MASK] answer [pad]
-    positions: Tensor  # (Q, T)
-    visible: Tensor  # (Q, T, T)
-    mask_at: Tensor  # (Q,): where [MASK] stands
-    slots: Tensor  # (Q, C): indices of passages
-    slot_mask: Tensor  # (Q, C)
-    offsets: Tensor  # (Q, C): position of each slot's [CLS]
-    starts: Tensor  # (Q, C * L): True at the answer's possible first tokens; all False when null
-    first: Tensor  # (Q,): one start, an index into C * L (0 when null)
-    length: Tensor  # (Q,): tokens of the answer that starts there (0 when null)
+    slots: Tensor  # (G, C): which passages a group reads, in prompt order
+    places: Tensor  # (G, C): position of each slot's [CLS]
+    tokens: Tensor  # (G, M): for each question its tokens, [SEP], [MASK], the answer so far
+    positions: Tensor  # (G, M)
+    owner: Tensor  # (G, M): which of the group's questions a token belongs to, -1: padding
+    asking: Tensor  # (G, M): True at question tokens, which do not see [MASK] and what follows
+    blind: Tensor  # (G, M): True at tokens of questions whose own passage was left out
+    group: Tensor  # (Q,): each question's group, which is its own passage too
+    begins: Tensor  # (Q,): where its first token stands in the group's row
+    mask_at: Tensor  # (Q,): where its [MASK] stands
+    null: Tensor  # (Q,): True where its own passage was left out
+    starts: Tensor  # (Q, L): True at the answer's possible first tokens in its own passage
+    first: Tensor  # (Q,): one of them
+    length: Tensor  # (Q,): tokens of the answer that starts there
     answers: Tensor  # (Q, A): vocabulary ids of the answer and [SEP], pad = -100
+
+
+@dataclass
+class Losses:
+    """Mean losses of a batch: the first look's start, the second's start and end, the writing."""
+
+    start: Tensor
+    start_again: Tensor
+    end: Tensor
+    writing: Tensor
 
 
 def pad_rows(rows: list[list[int]], fill: int = PAD) -> Tensor:
     """Rows of ids as one (len(rows), longest) tensor."""
-    longest = max(map(len, rows))
-    return torch.tensor([row + [fill] * (longest - len(row)) for row in rows])
+    longest = max(map(len, rows), default=0)
+    return torch.tensor([row + [fill] * (longest - len(row)) for row in rows], dtype=torch.long)
 
 
 def passages_tensor(passages: list[Passage]) -> tuple[Tensor, Tensor, Tensor]:
@@ -49,163 +74,226 @@ def passages_tensor(passages: list[Passage]) -> tuple[Tensor, Tensor, Tensor]:
     return ids, mask, mask & (at > 0) & (at < lengths[:, None] - 1)
 
 
-def gather(
-    network: ReaderNetwork,
-    encoded: Encoded,
-    passage_mask: Tensor,
-    slots: Tensor,
-    slot_mask: Tensor,
-    offsets: Tensor,
-) -> tuple[Past, Tensor]:
-    """The passages of each question side by side: a Past of (Q, C * L) and their states."""
-    length = passage_mask.shape[1]
-    positions = offsets[:, :, None] + torch.arange(length)
-    cos, sin = network.rotation(positions.flatten(1)[:, None])
-    mask = (passage_mask[slots] & slot_mask[:, :, None]).flatten(1)
+class Packing:
+    """Moves tokens between a padded form (B, T, …) and one row without padding (1, N, …).
 
-    def pick(x: Tensor) -> Tensor:  # (G, heads, L, d) -> (Q, heads, C * L, d)
-        return x[slots].transpose(1, 2).flatten(2, 3)
-
-    keys = tuple(rotate(pick(k), cos, sin) for k in encoded.keys)
-    values = tuple(pick(v) for v in encoded.values)
-    return Past(keys, values, mask), encoded.states[slots].flatten(1, 2)
-
-
-@dataclass
-class Losses:
-    """Mean losses of a batch."""
-
-    start: Tensor
-    end: Tensor
-    writing: Tensor
-
-
-def read_all(network: ReaderNetwork, encoded: Encoded, batch: Batch) -> Tensor:
-    """What `network.read` gives over `gather`'s past, several times cheaper with many slots.
-
-    Keys stay where they are, rotated once from their own start, and are shared by all questions:
-    it is the queries that turn, once for each passage they look at, by the passage's offset. Only
-    the difference of positions counts, so the scores are the same.
+    Projections and feed-forward layers, where the time goes, then run on real tokens only.
     """
-    shift, seen = _pairs(batch, len(batch.passages))
-    near = network.rotation(batch.positions[:, None, None, :] - shift[:, :, None, None])
-    local = network.rotation(torch.arange(batch.passages.shape[1]))
-    own = network.rotation(batch.positions[:, None, :])
-    bias = torch.where(seen[:, :, None] & batch.passage_mask[None], 0.0, -1e9).flatten(1)
-    bias_own = torch.where(batch.visible, 0.0, -1e9)[:, None]
+
+    def __init__(self, mask: Tensor) -> None:
+        self.shape = mask.shape
+        self.at = mask.flatten().nonzero()[:, 0]
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """(B, T, …) -> (1, N, …)."""
+        return padded.flatten(0, 1)[self.at][None]
+
+    def pad(self, packed: Tensor) -> Tensor:
+        """(1, N, …) -> (B, T, …), zeros at padding."""
+        empty = packed.new_zeros(self.shape.numel(), *packed.shape[2:])
+        return empty.index_copy(0, self.at, packed[0]).unflatten(0, self.shape)
+
+    def pad_heads(self, packed: Tensor) -> Tensor:
+        """(1, heads, N, d) -> (B, heads, T, d)."""
+        return self.pad(packed.transpose(1, 2)).transpose(1, 2)
+
+    def pack_heads(self, padded: Tensor) -> Tensor:
+        """(B, heads, T, d) -> (1, heads, N, d)."""
+        return self.pack(padded.transpose(1, 2)).transpose(1, 2)
+
+
+def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> Encoded:
+    """What `network.encode` gives, computed without padding outside of attention."""
+    packing = Packing(mask)
+    states = network.embeddings(packing.pack(ids))
+    cos, sin = network.rotation(torch.arange(ids.shape[1]))
+    keys, values = [], []
+    for layer in network.layers:
+        assert isinstance(layer, Layer)
+        q, k, v = map(packing.pad_heads, layer.project(states))
+        keys.append(k)
+        values.append(v)
+        attended = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, mask[:, None, None])
+        states = layer.finish(states, packing.pack_heads(attended))
+    return Encoded(tuple(keys), tuple(values), packing.pad(states))
+
+
+def read_mask(batch: Batch) -> Tensor:
+    """(G, M, C * L + M): which passage tokens and which of the row's own tokens each token sees."""
+    own = batch.slots == torch.arange(len(batch.slots))[:, None]
+    seen = ~(own[:, None] & batch.blind[:, :, None])  # (G, M, C)
+    far = seen[..., None] & batch.passage_mask[batch.slots][:, None]
+    same = batch.owner[:, :, None] == batch.owner[:, None]
+    causal = torch.ones_like(same).tril()
+    return torch.cat((far.flatten(2), same & (batch.asking[:, None] | causal)), 2)
+
+
+def read(network: ReaderNetwork, encoded: Encoded, batch: Batch) -> Tensor:
+    """The last states (G, M, width) of the questions' tokens over the passages they see."""
+    places = batch.places[:, :, None] + torch.arange(batch.passages.shape[1])
+    far = network.rotation(places.flatten(1)[:, None])
+    near = network.rotation(batch.positions[:, None])
+    mask = read_mask(batch)[:, None]
+
+    def pick(x: Tensor) -> Tensor:  # (G, heads, L, d) -> (G, heads, C * L, d)
+        return x[batch.slots].transpose(1, 2).flatten(2, 3)
+
     states = network.embeddings(batch.tokens)
     for i, layer in enumerate(network.layers):
         assert isinstance(layer, Layer)
         q, k, v = layer.project(states)
-        scale = q.shape[-1] ** -0.5
-        turned = rotate(q[:, None] * scale, *near)  # (Q, G, heads, T, d)
-        keys = rotate(encoded.keys[i], *local)  # (G, heads, L, d)
-        far = torch.einsum("qghtd,ghld->qhtgl", turned, keys).flatten(3)
-        close = rotate(q * scale, *own) @ rotate(k, *own).transpose(-1, -2)
-        scores = torch.cat((far + bias[:, None, None], close + bias_own), dim=-1)
-        weights = scores.softmax(-1).to(v.dtype)
-        split = weights[..., : far.shape[-1]].unflatten(-1, batch.passages.shape)
-        attended = torch.einsum("qhtgl,ghld->qhtd", split, encoded.values[i])
-        attended = attended + weights[..., far.shape[-1] :] @ v
+        keys = rotate(pick(encoded.keys[i]), *far), rotate(k, *near)
+        values = torch.cat((pick(encoded.values[i]), v), 2)
+        attended = attend(rotate(q, *near), torch.cat(keys, 2), values, mask)
         states = layer.finish(states, attended)
     return states
 
 
-def _pairs(batch: Batch, passages: int) -> tuple[Tensor, Tensor]:
-    """For each question and passage: where the passage stands, and whether it is read; (Q, G)."""
-    size = (len(batch.slots), passages)
-    seen = torch.zeros(size, dtype=torch.long).scatter_add_(1, batch.slots, batch.slot_mask.long())
-    shift = torch.zeros(size, dtype=torch.long).scatter_add_(
-        1, batch.slots, batch.offsets * batch.slot_mask
-    )
-    return shift, seen > 0
+def seen_slots(batch: Batch) -> Tensor:
+    """(Q, C): which of its group's slots each question sees."""
+    own = batch.slots[batch.group] == batch.group[:, None]
+    return ~(own & batch.null[:, None])
+
+
+def choose_looked(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The slots (Q, K) each question looks at again, and which of them are real.
+
+    The likeliest of those it sees by the first look's `scores` (Q, C, L); its own is always one.
+    """
+    best = scores.detach().amax(2)
+    own = batch.slots[batch.group] == batch.group[:, None]
+    best = best.masked_fill(own & ~batch.null[:, None], 1e30)
+    looked = best.topk(min(LOOKED, best.shape[1]), dim=1).indices
+    return looked, seen_slots(batch).gather(1, looked)
+
+
+def question_rows(states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(Q, longest, width): each question's states up to its [MASK]; and their mask."""
+    sizes = batch.mask_at - batch.begins + 1
+    at = torch.arange(int(sizes.max()))
+    columns = (batch.begins[:, None] + at).clamp(max=states.shape[1] - 1)
+    return states[batch.group[:, None], columns], at[None] < sizes[:, None]
 
 
 def losses(network: ReaderNetwork, batch: Batch, writing: bool) -> Losses:
-    """Start over positions and null, end given the start, and the written answer."""
-    encoded = network.encode(batch.passages, batch.passage_mask)
-    if batch.slots.shape[1] == 1:
-        past, _ = gather(
-            network, encoded, batch.passage_mask, batch.slots, batch.slot_mask, batch.offsets
-        )
-        states, _ = network.read(batch.tokens, batch.positions, past, batch.visible)
-    else:
-        states = read_all(network, encoded, batch)
+    """Start over positions and null at both looks, end given the start, and the written answer."""
+    encoded = encode(network, batch.passages, batch.passage_mask)
+    states = read(network, encoded, batch)
+    answer = states[batch.group, batch.mask_at]
     with torch.autocast("cpu", enabled=False):
-        return _head_losses(network, batch, states.float(), encoded.states.float(), writing)
+        first = _first_scores(network, batch, answer.float(), encoded.states.float())
+        start = _start_loss(
+            first.flatten(1), network.null_score(answer.float()), _targets(batch, batch.slots)
+        )
+    looked, real = choose_looked(first, batch)
+    passages = batch.slots[batch.group].gather(1, looked)  # (Q, K)
+    again = _look_again(network, batch, encoded, states, passages)
+    with torch.autocast("cpu", enabled=False):
+        answer, again = answer.float(), again.float()
+        content = batch.content_mask[passages] & real[:, :, None]
+        right = _right(batch, passages) & real[:, :, None]
+        start_again = _again_loss(network, answer, again, content, right)
+        end = _end_loss(network, batch, answer, again, passages)
+        written = torch.zeros(())
+        if writing:
+            written = _writing_loss(network, batch, states.float(), encoded.states.float())
+    return Losses(start, start_again, end, written)
 
 
-def _head_losses(
-    network: ReaderNetwork, batch: Batch, states: Tensor, passages: Tensor, writing: bool
-) -> Losses:
-    context = passages[batch.slots].flatten(1, 2)
-    rows = torch.arange(len(states))
-    answer = states[rows, batch.mask_at]
-    content = (batch.content_mask[batch.slots] & batch.slot_mask[:, :, None]).flatten(1)
-    return Losses(
-        _start_loss(network, batch, answer, context, content),
-        _end_loss(network, batch, answer, context, content),
-        _writing_loss(network, batch, states, context, content) if writing else torch.zeros(()),
-    )
-
-
-def _start_loss(
-    network: ReaderNetwork, batch: Batch, answer: Tensor, context: Tensor, content: Tensor
+def _look_again(
+    network: ReaderNetwork, batch: Batch, encoded: Encoded, states: Tensor, passages: Tensor
 ) -> Tensor:
-    scores = network.start_scores(answer[:, None], context)[:, 0].masked_fill(~content, -1e9)
-    scores = torch.cat((scores, network.null_score(answer)), dim=1)
-    null = ~batch.starts.any(1, keepdim=True)
-    right = scores.masked_fill(~torch.cat((batch.starts, null), dim=1), -1e9)
-    return (scores.logsumexp(1) - right.logsumexp(1)).mean()
+    """(Q, K, L, width): the looked-at passages after they have seen the question.
+
+    What `network.look_again` gives, computed without padding outside of attention.
+    """
+    flat = passages.flatten()
+    mask, own = batch.passage_mask[flat], encoded.states[flat]
+    q, k, v = (part[flat] for part in network.second.project(encoded.states))
+    asked, asked_mask = question_rows(states, batch)
+    _, asked_k, asked_v = network.second.project(asked)
+    times = passages.shape[1]
+    asked_k, asked_v, asked_mask = (
+        part.repeat_interleave(times, 0) for part in (asked_k, asked_v, asked_mask)
+    )
+    near, after = network.rotations_again(mask, asked.shape[1])
+    keys = torch.cat((rotate(k, *near), rotate(asked_k, *after)), 2)
+    visible = torch.cat((mask, asked_mask), 1)[:, None, None]
+    attended = attend(rotate(q, *near), keys, torch.cat((v, asked_v), 2), visible)
+    packing = Packing(mask)
+    again = network.second.finish(packing.pack(own), packing.pack_heads(attended))
+    return packing.pad(again).unflatten(0, passages.shape)
+
+
+def _first_scores(
+    network: ReaderNetwork, batch: Batch, answer: Tensor, states: Tensor
+) -> Tensor:
+    slots = batch.slots[batch.group]
+    scores = torch.einsum("qw,glw->qgl", network.start_query(answer), states)
+    scores = scores.gather(1, slots[:, :, None].expand(-1, -1, scores.shape[2]))
+    visible = seen_slots(batch)[:, :, None] & batch.content_mask[slots]
+    return scores.masked_fill(~visible, -1e9)
+
+
+def _right(batch: Batch, passages: Tensor) -> Tensor:
+    """(Q, K, L): True where the answer may start, in those of `passages` (Q, K) that hold it."""
+    own = (passages == batch.group[:, None]) & ~batch.null[:, None]
+    return own[:, :, None] & batch.starts[:, None]
+
+
+def _targets(batch: Batch, slots: Tensor) -> Tensor:
+    return _right(batch, slots[batch.group]).flatten(1)
+
+
+def _start_loss(scores: Tensor, null: Tensor, right: Tensor) -> Tensor:
+    scores = torch.cat((scores, null), dim=1)
+    right = torch.cat((right, ~right.any(1, keepdim=True)), dim=1)
+    return (scores.logsumexp(1) - scores.masked_fill(~right, -1e9).logsumexp(1)).mean()
+
+
+def _again_loss(
+    network: ReaderNetwork, answer: Tensor, again: Tensor, content: Tensor, right: Tensor
+) -> Tensor:
+    scores = network.start_scores(answer[:, None], again.flatten(1, 2))[:, 0]
+    scores = scores.masked_fill(~content.flatten(1), -1e9)
+    return _start_loss(scores, network.null_again_score(answer), right.flatten(1))
 
 
 def _end_loss(
-    network: ReaderNetwork, batch: Batch, answer: Tensor, context: Tensor, content: Tensor
+    network: ReaderNetwork, batch: Batch, answer: Tensor, again: Tensor, passages: Tensor
 ) -> Tensor:
-    rows = (batch.length > 0).nonzero()[:, 0]
+    own = (passages == batch.group[:, None]) & ~batch.null[:, None]
+    rows, slots = own.nonzero(as_tuple=True)
     if not len(rows):
         return answer.sum() * 0
+    context, content = again[rows, slots], batch.content_mask[batch.group[rows]]
     reach = batch.first[rows, None] + torch.arange(MAX_SPAN_TOKENS)
     inside = reach < context.shape[1]
     reach = reach.clamp(max=context.shape[1] - 1)
-    following = context[rows[:, None], reach]
+    following = context[torch.arange(len(rows))[:, None], reach]
     # the span ends before the first position that is not content: [SEP] or padding
-    inside &= content[rows[:, None], reach].cummin(1).values
+    inside &= content.gather(1, reach).cummin(1).values
     scores = network.end_scores(answer[rows], following[:, 0], following)
     target = (batch.length[rows] - 1).clamp(max=MAX_SPAN_TOKENS - 1)
     return F.cross_entropy(scores.masked_fill(~inside, -1e9), target)
 
 
 def _writing_loss(
-    network: ReaderNetwork, batch: Batch, states: Tensor, context: Tensor, content: Tensor
+    network: ReaderNetwork, batch: Batch, states: Tensor, passages: Tensor
 ) -> Tensor:
+    """Written or copied, one softmax over the vocabulary and the question's own passage."""
     rows, steps = (batch.answers != -100).nonzero(as_tuple=True)
     if not len(rows):
         return states.sum() * 0
-    state = states[rows, batch.mask_at[rows] + steps]
+    group = batch.group[rows]
+    state = states[group, batch.mask_at[rows] + steps]
     target = batch.answers[rows, steps]
     write = network.vocabulary_scores(state)
-    copy = network.start_scores(state[:, None], context[rows])[:, 0]
-    copy = copy.masked_fill(~content[rows], -1e9)
-    at = batch.first[rows] + steps
-    copied = copy.gather(1, at.clamp(max=copy.shape[1] - 1)[:, None])[:, 0]
+    copy = network.start_scores(state[:, None], passages[group])[:, 0]
+    copy = copy.masked_fill(~batch.content_mask[group], -1e9)
+    at = (batch.first[rows] + steps).clamp(max=copy.shape[1] - 1)
+    copied = copy.gather(1, at[:, None])[:, 0]
     copied = copied.masked_fill(steps >= batch.length[rows], -1e9)
     written = write.gather(1, target[:, None])[:, 0]
     right = torch.logaddexp(written, copied)
     return (torch.cat((write, copy), 1).logsumexp(1) - right).mean()
-
-
-def question_tensors(
-    questions: list[Question], answers: list[list[int]], starts_at: list[int]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Tokens, positions, visibility and the place of [MASK] for a batch of questions."""
-    rows = [[*q.token_ids, SEP, MASK, *a] for q, a in zip(questions, answers, strict=True)]
-    tokens = pad_rows(rows)
-    mask_at = torch.tensor([len(q.token_ids) + 1 for q in questions])
-    at = torch.arange(tokens.shape[1])
-    positions = torch.tensor(starts_at)[:, None] + at
-    is_question = at[None] < mask_at[:, None]
-    causal = at[None, :] <= at[:, None]
-    # a question token sees the question; an answer token sees the question and what came before
-    visible = is_question[:, None, :] | (causal[None] & ~is_question[:, :, None])
-    return tokens, positions, visible, mask_at

@@ -38,6 +38,7 @@ def best_spans(
     answer_state: Tensor,
     context: Tensor,
     content: Tensor,
+    null_score: Callable[[Tensor], Tensor],
     *,
     prior: Tensor | None = None,
     beam: int = 8,
@@ -47,12 +48,12 @@ def best_spans(
 
     `answer_state` is (width,), `context` (N, width) the passages' last states side by side,
     `content` (N,) is True at positions that may be copied; no span crosses a False, and none is
-    longer than `max_tokens`. `prior` (N,) is added to the scores of the starts: what was known of
+    longer than `max_tokens`. `null_score` scores that none of them answers. `prior` (N,) is added to the scores of the starts: what was known of
     the passages before they were read, as log-odds.
     """
     starts = network.start_scores(answer_state, context)
     starts = (starts if prior is None else starts + prior).masked_fill(~content, -1e9)
-    scores = torch.cat((starts, network.null_score(answer_state))).log_softmax(0)
+    scores = torch.cat((starts, null_score(answer_state))).log_softmax(0)
     beam = min(beam, int(content.sum()))
     top, first = scores[:-1].topk(beam)
     reach = first[:, None] + torch.arange(min(max_tokens, MAX_SPAN_TOKENS), device=first.device)

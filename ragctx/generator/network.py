@@ -5,11 +5,16 @@ question, both ways; answer tokens see all of that and the answer so far. A chun
 as they are before rotation, so they can stand at any position: the cached chunk is not an
 approximation of the model but the model itself (Block-Attention, arXiv 2409.15355; TurboRAG,
 arXiv 2410.07590).
+
+One look at everything is cheap but blind on one side: no passage ever sees the question. So the few
+passages that the first look finds most likely are looked at again, through one more layer in which
+their tokens attend to themselves and to the question (late interaction; DeFormer, Cao et al., ACL
+2020). Its cost does not grow with the prompt, and it is the same wherever a passage stands.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -17,10 +22,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ragctx.generator.rope import angles, rotate
-from ragctx.transformer import Embeddings, Layer, Shape
+from ragctx.transformer import Embeddings, Layer, Shape, attend
 
-MAX_SPAN_TOKENS = 48
-"""The longest answer span the end pointer can reach."""
+MAX_SPAN_TOKENS = 96
+"""The longest answer span the end pointer can reach: a sentence or two."""
+
 
 
 class Encoded(NamedTuple):
@@ -46,19 +52,21 @@ class Past:
 
 
 class ReaderNetwork(nn.Module):
-    """Six layers shared by chunks, questions and answers, and the heads that point and write."""
+    """Six layers shared by chunks, questions and answers; a layer for the second look; heads."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
         self.embeddings = Embeddings(shape)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.second = Layer(replace(shape, feed_forward=shape.feed_forward // 2))
         width = shape.width
         self.start = nn.Linear(width, width)
         self.end = nn.Linear(width, width)
         self.end_given_start = nn.Linear(width, width, bias=False)
         self.length_bias = nn.Parameter(torch.zeros(MAX_SPAN_TOKENS))
         self.null = nn.Linear(width, 1)
+        self.null_again = nn.Linear(width, 1)
         self.transform = nn.Linear(width, width)
         self.transform_norm = nn.LayerNorm(width, eps=shape.epsilon)
         self.vocabulary_bias = nn.Parameter(torch.zeros(shape.vocabulary))
@@ -75,7 +83,7 @@ class ReaderNetwork(nn.Module):
             keys.append(k)
             values.append(v)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+            attended = attend(q, k, v, visible)
             states = layer.finish(states, attended)
         return Encoded(tuple(keys), tuple(values), states)
 
@@ -99,9 +107,37 @@ class ReaderNetwork(nn.Module):
                 k, v = torch.cat((past.keys[i], k), 2), torch.cat((past.values[i], v), 2)
             keys.append(k)
             values.append(v)
-            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            attended = attend(q, k, v, mask)
             states = layer.finish(states, attended)
         return states, Past(tuple(keys), tuple(values), past.mask)
+
+    def look_again(
+        self, states: Tensor, mask: Tensor, question: Tensor, asked: Tensor | None = None
+    ) -> Tensor:
+        """States (B, T, width) of chunks that have seen the question.
+
+        `states` (B, T, width) are the chunks' last ones, `mask` (B, T) is True at their tokens;
+        `question` (B, Q, width) holds the last states of the question's tokens, [MASK] included,
+        `asked` (B, Q) is True where there is one (None: everywhere). The question is taken to
+        follow each chunk directly, wherever both stand in the prompt.
+        """
+        if asked is None:
+            asked = torch.ones(question.shape[:2], dtype=torch.bool, device=mask.device)
+        near, after = self.rotations_again(mask, question.shape[1])
+        q, k, v = self.second.project(states)
+        _, asked_k, asked_v = self.second.project(question)
+        keys = torch.cat((rotate(k, *near), rotate(asked_k, *after)), 2)
+        visible = torch.cat((mask, asked), 1)[:, None, None, :]
+        attended = attend(rotate(q, *near), keys, torch.cat((v, asked_v), 2), visible)
+        return self.second.finish(states, attended)
+
+    def rotations_again(
+        self, mask: Tensor, question_tokens: int
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Rotations of the second look: of chunks (B, T), and of a question right behind each."""
+        near = self.rotation(torch.arange(mask.shape[1], device=mask.device))
+        follow = torch.arange(question_tokens, device=mask.device)
+        return near, self.rotation((mask.sum(1, keepdim=True) + follow)[:, None])
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines for `positions` at this network's head width."""
@@ -109,12 +145,20 @@ class ReaderNetwork(nn.Module):
 
     def start_scores(self, answer_state: Tensor, context: Tensor) -> Tensor:
         """Score of each context position as the next one to copy: (..., width), (N, width) -> N."""
-        scores: Tensor = self._scaled(self.start(answer_state)) @ context.transpose(-1, -2)
-        return scores
+        return self.start_query(answer_state) @ context.transpose(-1, -2)
+
+    def start_query(self, answer_state: Tensor) -> Tensor:
+        """The vector whose dot product with a position's state is its `start_scores`."""
+        return self._scaled(self.start(answer_state))
 
     def null_score(self, answer_state: Tensor) -> Tensor:
         """Score of "not in these passages", on the scale of `start_scores`: (..., 1)."""
         score: Tensor = self.null(answer_state)
+        return score
+
+    def null_again_score(self, answer_state: Tensor) -> Tensor:
+        """`null_score` for the second look."""
+        score: Tensor = self.null_again(answer_state)
         return score
 
     def end_scores(self, answer_state: Tensor, first: Tensor, following: Tensor) -> Tensor:
