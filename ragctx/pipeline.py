@@ -17,7 +17,7 @@ from ragctx.budget import Selector, fill
 from ragctx.citations import cite
 from ragctx.errors import BudgetError, InputError
 from ragctx.merging import join_ledgers, merge_hits
-from ragctx.placement import place
+from ragctx.placement import Strategy, place
 from ragctx.prompt import build_prompt, load_template, passage_costs, room_for_passages
 from ragctx.records import Answer, Document, Hit, Prompt
 from ragctx.retrieval import Filter, Retriever, hybrid, search
@@ -55,7 +55,7 @@ class Assembly:
     budget_tokens: int | None = None
     context_window: int | None = None
     max_new_tokens: int = 256
-    placement: str = "edges"
+    placement: str | Strategy = "edges"
     template: str | None = None
     select: Selector = fill
     seed: int = 0

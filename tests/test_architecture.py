@@ -56,7 +56,15 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "index",
         "retrieval",
     ),
-    ("budget", "merging", "placement"),
+    (
+        "budget",
+        "merging",
+        "placement_orders",
+        "placement_compat",
+        "placement_laws",
+        "placement",
+        "placement_loading",
+    ),
     ("template", "prompt", "generator"),  # generator/ is one room of several modules
     ("citation_labels", "citation_support", "abstention", "citations"),
     ("ingestion", "cached_index", "pipeline"),
@@ -79,7 +87,9 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "jinja2": ("chat_template",),
 }
 
-PURE = ("budget", "merging", "placement")
+PURE = (
+    "budget", "merging", "placement_orders", "placement_compat", "placement_laws", "placement",
+)  # fmt: skip
 PURE_IMPORTS = frozenset({*sys.stdlib_module_names, "numpy"}) - {
     "glob", "io", "logging", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess",
     "tempfile", "threading", "time",

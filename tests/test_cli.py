@@ -260,6 +260,20 @@ def test_a_placement_that_steps_in_is_named(filled: Cli) -> None:
     assert done.err.startswith("placement: edges instead of calibrated")
 
 
+def test_a_placement_of_ones_own_is_a_function_in_a_file(filled: Cli) -> None:
+    Path("orders.py").write_text("def backwards(hits):\n    return hits[::-1]\n", "utf-8")
+    done = filled("prompt", QUESTION, "--placement", "orders.py:backwards")
+    assert (done.code, len(done.err.splitlines())) == (0, 1)
+    assert "backwards" in done.err
+    assert done.out == filled("prompt", QUESTION, "--placement", "best_last").out
+
+
+def test_a_placement_that_breaks_a_law_is_refused(filled: Cli) -> None:
+    Path("orders.py").write_text("def only_best(hits):\n    return hits[:1]\n", "utf-8")
+    done = filled("prompt", QUESTION, "--placement", "orders.py:only_best")
+    assert (done.code, "no permutation: for ranks 1 2" in done.error) == (2, True)
+
+
 # --- ask
 
 

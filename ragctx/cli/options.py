@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragctx.cli.placement import PlacementName
 from ragctx.errors import InputError
 from ragctx.paths import DEFAULT_INDEX
-from ragctx.placement import STRATEGIES
+from ragctx.placement import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from ragctx.pipeline import Assembly, Retrieval
@@ -79,7 +80,7 @@ class AssemblyOptions:
     budget_tokens: int | None
     context_window: int | None
     max_new_tokens: int
-    placement: str
+    placement: str | Strategy
     seed: int
     select: str
     template: str | None
@@ -138,9 +139,9 @@ def assembly_options(command: Command) -> Command:
                      help="Tokens the model holds, prompt and answer together."),
         click.option("--max-new-tokens", type=tokens, default=256, show_default=True, metavar="N",
                      help="Tokens kept free for the answer."),
-        click.option("--placement", type=click.Choice(tuple(STRATEGIES)), default="edges",
-                     show_default=True, metavar="NAME",
-                     help=f"The order of the passages: {', '.join(STRATEGIES)}."),
+        click.option("--placement", type=PlacementName(), default="edges", show_default=True,
+                     help=f"The order of the passages: {', '.join(STRATEGIES)}; or a function of "
+                     "your own."),
         click.option("--seed", type=int, default=0, show_default=True, metavar="N",
                      help="For --placement random."),
         click.option("--select", type=click.Choice(SELECTORS), default="fill", show_default=True,
