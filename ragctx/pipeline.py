@@ -17,7 +17,7 @@ from ragctx.budget import Selector, fill
 from ragctx.citations import cite
 from ragctx.errors import BudgetError, InputError
 from ragctx.merging import join_ledgers, merge_hits
-from ragctx.placement import Strategy, place
+from ragctx.placement import PositionProfile, Strategy, place
 from ragctx.prompt import build_prompt, load_template, passage_costs, room_for_passages
 from ragctx.records import Answer, Document, Hit, Prompt
 from ragctx.retrieval import Filter, Retriever, hybrid, search
@@ -60,6 +60,7 @@ class Assembly:
     select: Selector = fill
     seed: int = 0
     merged_tokens: int = 254
+    profile: PositionProfile | None = None  # what `calibrated` places by; see `ragctx probe`
 
 
 def retrieve(
@@ -111,8 +112,9 @@ def assemble(
     selection = how.select(merged.hits, costs, room)
     if costs and not selection.selected:
         raise _nothing_fits(min(costs), room)
+    placed = place(selection, how.placement, seed=how.seed, profile=how.profile)
     return build_prompt(
-        template, question, place(selection, how.placement, seed=how.seed), tokenizer,
+        template, question, placed, tokenizer,
         context_window=window, max_new_tokens=how.max_new_tokens, budget_tokens=how.budget_tokens,
         ledger=join_ledgers(merged.ledger, selection.ledger),
     )  # fmt: skip
