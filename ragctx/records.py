@@ -157,6 +157,15 @@ class Selection:
     upper_bound: float  # no selection under this budget has a larger summed relevance
     relevance: float  # the summed relevance of this one
 
+    @property
+    def gap(self) -> float:
+        """How far from the best this can be at most: a share of `upper_bound`, from 0 (it is best).
+
+        >>> Selection((), (), (), 0, 100, upper_bound=4.0, relevance=3.0).gap
+        0.25
+        """
+        return 1 - self.relevance / self.upper_bound if self.upper_bound else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:

@@ -57,7 +57,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "retrieval",
     ),
     (
+        "relevance",
+        "knapsack",
+        "shingles",
+        "redundancy",
         "budget",
+        "frontier",
+        "trimming",
+        "cut",
         "merging",
         "placement_orders",
         "placement_compat",
@@ -88,7 +95,8 @@ ONLY_IN = {  # a library, and the only modules that may know it
 }
 
 PURE = (
-    "budget", "merging", "placement_orders", "placement_compat", "placement_laws", "placement",
+    "relevance", "knapsack", "shingles", "redundancy", "budget",
+    "merging", "placement_orders", "placement_compat", "placement_laws", "placement",
 )  # fmt: skip
 PURE_IMPORTS = frozenset({*sys.stdlib_module_names, "numpy"}) - {
     "glob", "io", "logging", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess",
