@@ -148,7 +148,7 @@ class MinedPassages(_WithoutDocuments):
         if len(self._corpus) < 2:
             raise InputError(
                 f"{questions.path!r} holds {len(self._corpus)} distinct passages to mine "
-                "distractors from; name an index with --index, or a file whose questions have passages"
+                "distractors from; name an index with --index, or use a file with passages"
             )
         self._bm25 = Bm25([passage.text for passage in self._corpus])
         self.k = k

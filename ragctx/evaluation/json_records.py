@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ragctx.errors import InputError
 
@@ -38,6 +38,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if origin in (Union, UnionType):
         kinds = [part for part in parts if part is not NoneType]
         return None if value is None and NoneType in parts else _read(kinds[0], value, where)
+    if origin is Literal and value in parts:
+        return value
     if origin is tuple and isinstance(value, list):
         if parts[-1] is Ellipsis:
             return tuple(_read(parts[0], item, f"{where}[{i}]") for i, item in enumerate(value))

@@ -76,7 +76,7 @@ class QuestionRecord:
     answerable: bool
     synthetic: bool  # made from the documents, not asked by a person
     passages: tuple[PassageRecord, ...]
-    retrieved_gold: bool | None  # is a gold passage among the candidates? None: gold is unknown
+    first_gold_rank: int | None  # best rank of a passage that holds the answer; None: there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Outcome:
     best_subspan_em: float
     exact_match: float
     token_f1: float
-    gold_in_prompt: bool | None
+    gold_in_prompt: bool | None  # False for a question without an answer
     citations: tuple[CitationRecord, ...]
     confidence: float | None
     prompt_tokens: int
@@ -129,8 +129,8 @@ class Summary:
     exact_match: Interval
     token_f1: Interval
     abstention_rate: float
-    abstention_precision: float | None  # of the refusals, the share that was right
-    abstention_recall: float | None  # of what should be refused, the share that was
+    abstention_precision: float | None  # of the refusals, those whose prompt held no answer
+    abstention_recall: float | None  # of the prompts that held no answer, those refused
     gold_in_prompt: float | None
     citation_verified: float | None  # of the answers given, those with a verified citation
     citation_correct: float | None  # … those that cite a passage which holds the answer
@@ -163,7 +163,7 @@ class PairTest:
     only_second: int
     difference: Interval
     p_value: float  # exact McNemar
-    p_adjusted: float  # Holm, over the family of tests it belongs to
+    p_adjusted: float  # Holm's, over the family of tests it belongs to
     significant: bool
 
 
@@ -186,7 +186,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What this many questions can show, by the exact McNemar test at 5 % and 80 % power."""
+    """What this many questions can show with 80 % power: exact McNemar, 5 % for the whole family."""
 
     n: int
     discordant: float  # share of questions on which two conditions disagree, as observed
