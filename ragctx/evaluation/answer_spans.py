@@ -138,13 +138,15 @@ def _is_reference(sentence: str, start: int) -> bool:
 
 
 def _names(sentence: str) -> Iterator[AnswerSpan]:
-    """Capitalised words. Not those that begin the sentence: there everything is capitalised."""
+    """Capitalised words. One that begins the sentence says nothing: all first words are so."""
     for match in _NAME.finditer(sentence):
         start, end = match.start(), match.end() - 2 * match[0].endswith(("’s", "'s"))
         words = match[0].split()
-        if start == 0 or len(words) > 5 or re.fullmatch(_MONTH, match[0]):
+        if len(words) > 5 or re.fullmatch(_MONTH, match[0]):
             continue
-        before = sentence[:start].rstrip()
+        if start == 0 and (len(words) == 1 or words[0].lower() in CLOSED_CLASS):
+            continue
+        before = sentence[:start].rstrip() or " "
         if before[-1] in "\"“‘'(:.[/*" or _NUMBERED.match(sentence, end) or end - start < 3:
             continue
         yield AnswerSpan(start, end, "name")

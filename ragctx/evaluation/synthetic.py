@@ -183,14 +183,17 @@ class _Maker:
         if gold is None:
             return None
         others = [hit for hit in hits if not holds_any(hit.chunk.text, draft.answers)]
-        done = len(self.questions)
-        if int((done + 1) * self.unanswerable) > int(done * self.unanswerable) and others:
+        if others and self._refusals_due():
             return self._unanswerable(draft, others, excluded)
         start, end, pages = _place(self._document(draft.gold), draft)
         return SyntheticQuestion(
             draft.kind, draft.question, draft.answers, gold, pages, start, end, excluded,
             tuple(others[: self.distractors]),
         )  # fmt: skip
+
+    def _refusals_due(self) -> bool:
+        refused = sum(not question.answerable for question in self.questions)
+        return refused + 1 <= self.unanswerable * (len(self.questions) + 1)
 
     def _unanswerable(
         self, draft: Draft, others: Sequence[Hit], excluded: tuple[str, ...]
