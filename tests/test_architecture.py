@@ -92,6 +92,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "tokenizers": ("tokens",),
     "transformers": ("tokens", "embedding", "generator.huggingface*"),
     "jinja2": ("chat_template",),
+    "http": ("generator.openai_http",),
 }
 
 PURE = (

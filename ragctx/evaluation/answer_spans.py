@@ -29,7 +29,7 @@ class AnswerSpan:
 PREPOSITIONS = frozenset(
     "about above across after against along among around as at before behind below between beyond "
     "by during every for from in inside into near of off on onto over per since than through "
-    "throughout to toward towards under until upon via with within without".split()
+    "throughout to toward towards under unlike until upon via with within without despite".split()
 )
 ARTICLES = frozenset(("a", "an", "the"))
 CLOSED_CLASS = (
