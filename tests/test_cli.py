@@ -62,7 +62,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[ScriptedGenerator], Sc
     """Put a generator in the place of every model."""
 
     def use(generator: ScriptedGenerator) -> ScriptedGenerator:
-        monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec: generator)
+        monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec, **_: generator)
         return generator
 
     use(CopyingGenerator("232 degrees"))

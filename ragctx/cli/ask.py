@@ -15,7 +15,7 @@ from ragctx.cli.batch import run_batch
 from ragctx.cli.manners import ABSTAINED, OK
 from ragctx.cli.output import console, ledger_table, write_json
 from ragctx.cli.screens import Command, examples
-from ragctx.cli.session import Session, Sources, open_session, with_load_time
+from ragctx.cli.session import Model, Session, Sources, open_session, with_load_time
 from ragctx.errors import InputError
 from ragctx.views import (
     View,
@@ -50,6 +50,7 @@ class Shown:
     'echo "What is the notice period?" | ragctx ask - contract.pdf',
     "ragctx ask --batch questions.txt manuals/*.pdf > answers.jsonl",
     'ragctx ask "..." --model ~/models/qwen --explain',
+    'ragctx ask "..." --model http://127.0.0.1:8000/v1#qwen --tokenizer ~/models/qwen',
 )
 @click.command("ask", cls=Command)
 @click.argument("question", required=False)
@@ -61,9 +62,16 @@ class Shown:
     "--model",
     default="bundled",
     show_default=True,
-    metavar="bundled|DIR",
-    help="Who answers: the reader that comes with ragctx, or the directory of a Hugging "
-    "Face causal language model.",
+    metavar="bundled|DIR|URL#NAME",
+    help="Who answers: the reader that comes with ragctx, the directory of a Hugging Face causal "
+    "language model, or a model on a server that speaks the OpenAI protocol (its key: "
+    "RAGCTX_API_KEY).",
+)
+@click.option(
+    "--tokenizer",
+    "tokenizer_spec",
+    metavar="DIR|tiktoken:NAME",
+    help="Whose tokens to count, where the model does not bring its own: needed for URL#NAME.",
 )
 @options.retrieval_options(k=5)
 @options.assembly_options
@@ -88,6 +96,7 @@ def ask_command(
     embedder_spec: str,
     password: str | None,
     model: str,
+    tokenizer_spec: str | None,
     retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions,
     batch: str | None,
@@ -109,10 +118,12 @@ def ask_command(
     sources = Sources(pdfs, index_path, embedder_spec, password)
     shown = Shown(as_json, show_prompt, explain)
     if batch is not None:
-        session = open_session(sources, model, retrieval, assembly)
+        session = open_session(sources, Model(model, tokenizer_spec), retrieval, assembly)
         return run_batch(batch, session, lambda answer: _view(answer, shown))
     question = _question(question, pdfs)
-    return _answer(question, open_session(sources, model, retrieval, assembly), shown)
+    return _answer(
+        question, open_session(sources, Model(model, tokenizer_spec), retrieval, assembly), shown
+    )
 
 
 def _question(words: str | None, pdfs: Sequence[str]) -> str:

@@ -34,6 +34,22 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class Model:
+    """Who is to answer, and in whose tokens to count if not in its own."""
+
+    spec: str
+    tokenizer_spec: str | None
+
+    def load(self, context_window: int | None) -> Generator:
+        """Load both; `context_window` is for models that do not say theirs."""
+        from ragctx.generator import load_generator
+        from ragctx.tokens import load_tokenizer
+
+        tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
+        return load_generator(self.spec, tokenizer=tokenizer, context_window=context_window)
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """What `ask` needs, ready."""
 
@@ -55,17 +71,16 @@ class Session:
 
 
 def open_session(
-    sources: Sources, model: str, retrieval: RetrievalOptions, assembly: AssemblyOptions
+    sources: Sources, model: Model, retrieval: RetrievalOptions, assembly: AssemblyOptions
 ) -> Session:
     """Load everything. What can be wrong cheaply is looked at first."""
     from ragctx.embedding import load_embedder
-    from ragctx.generator import load_generator
 
     began = time.perf_counter()
     how, what = assembly.resolve(), retrieval.resolve()
     embedder = load_embedder(sources.embedder_spec)
     index = _open(sources, embedder)
-    generator = load_generator(model)
+    generator = model.load(how.context_window)
     return Session(index, embedder, generator, what, how, time.perf_counter() - began)
 
 
