@@ -186,7 +186,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What this many questions can show with 80 % power: exact McNemar, 5 % for the whole family."""
+    """What so many questions show with 80 % power: exact McNemar, 5 % over all pairs."""
 
     n: int
     discordant: float  # share of questions on which two conditions disagree, as observed

@@ -41,17 +41,17 @@ class Scorer:
         question, prompt = self.candidates.question, asked.prompt
         abstained = generation.finish_reason == "abstain" or is_abstention(generation.text)
         prediction = "" if abstained else prediction_of(generation.text)
-        scores = [
+        subspan, exact, f1 = (
             score(prediction, question.answers) if question.answerable else float(abstained)
             for score in (best_subspan_em, exact_match, token_f1)
-        ]
+        )
         cited = () if abstained else cite(generation, prompt, self.get_document)
         gold = [hit for segment in prompt.passages if (hit := segment.hit) and self._is_gold(hit)]
         return Outcome(
             asked.condition, question.id,
             tuple(self._number(segment) for segment in prompt.passages),
             tuple(len(segment.token_ids) for segment in prompt.passages),
-            "" if abstained else generation.text, abstained, scores[0] == 1.0, *scores,
+            "" if abstained else generation.text, abstained, subspan == 1.0, subspan, exact, f1,
             gold_in_prompt=bool(gold),
             citations=tuple(self._citation(citation, prompt.passages) for citation in cited),
             confidence=None if math.isnan(generation.confidence) else generation.confidence,

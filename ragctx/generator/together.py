@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ragctx.records import Generation, Prompt
@@ -156,7 +157,7 @@ def answer_states(
         q, k, v = layer.project(states)  # (P, heads, T, head width)
         q = q * q.shape[-1] ** -0.5
         scores = torch.empty(*q.shape[:3], bounds[-1] + length)
-        for s, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for s, (start, end) in enumerate(pairwise(bounds)):
             seen = rotate(q, cos[:, s, None], sin[:, s, None])
             scores[..., start:end] = _by_head(seen, keys[i, :, start:end].transpose(1, 2))
         scores[..., : bounds[-1]].masked_fill_(absent, -torch.inf)
@@ -165,7 +166,8 @@ def answer_states(
         shares = scores.softmax(-1)
         attended = _by_head(shares[..., : bounds[-1]], values[i])
         states = layer.finish(states, attended + shares[..., bounds[-1] :] @ v)
-    return states[:, -1]
+    answer: Tensor = states[:, -1]
+    return answer
 
 
 def _by_head(rows: Tensor, shared: Tensor) -> Tensor:
