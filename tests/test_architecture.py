@@ -25,6 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "tiktoken_files",
         "chat_template",
+        "token_cache",
         "tokens",
         "normalise",
         "line_text",
@@ -72,7 +73,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "placement",
         "placement_loading",
     ),
-    ("template", "prompt", "generator"),  # generator/ is one room of several modules
+    ("window", "template", "prompt", "imitation", "generator"),  # generator/ is one room of several modules
     ("citation_labels", "citation_support", "abstention", "citations"),
     ("ingestion", "cached_index", "pipeline"),
     ("evaluation",),
