@@ -73,7 +73,8 @@ def ledger_view(ledger: Iterable[LedgerRow]) -> list[View]:
 
 def certificate_view(made: Certificate) -> View:
     """How a prompt's tokens add up: prompt, answer and slack are the window."""
-    return {**asdict(made), "slack_tokens": made.slack_tokens}
+    segments = [asdict(segment) for segment in made.segments]
+    return {**asdict(made), "slack_tokens": made.slack_tokens, "segments": segments}
 
 
 def prompt_view(prompt: Prompt) -> View:
@@ -87,10 +88,7 @@ def prompt_view(prompt: Prompt) -> View:
         "max_new_tokens": prompt.max_new_tokens,
         "budget_tokens": prompt.budget_tokens,
         "placement": prompt.placement,
-        "segments": [
-            {"kind": segment.kind, "label": segment.label, "tokens": len(segment.token_ids)}
-            for segment in prompt.segments
-        ],
+        "segments": [asdict(segment) for segment in prompt.certificate.segments],
         "certificate": certificate_view(prompt.certificate),
         "saved_tokens": prompt.saved_tokens,
         "ledger": ledger_view(prompt.ledger),

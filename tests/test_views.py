@@ -62,7 +62,7 @@ def test_the_names_of_a_prompt() -> None:
         "context_window", "max_new_tokens", "budget_tokens", "prompt_tokens", "text_tokens",
         "slack_tokens", "segments",
     } == set(made)  # fmt: skip
-    assert made["segments"] == [dict(segment) for segment in view["segments"]]
+    assert made["segments"] == view["segments"]
     total = made["prompt_tokens"] + made["max_new_tokens"] + made["slack_tokens"]
     assert total == made["context_window"] == 512
     assert view["token_count"] == sum(segment["tokens"] for segment in view["segments"])
