@@ -47,7 +47,7 @@ def fill(hits: Sequence[Hit], costs: Sequence[int], budget_tokens: int) -> Selec
     >>> selection.ledger[1].reason
     'does not fit: costs 50 tokens, 40 left'
     """
-    return _select(hits, costs, budget_tokens, _fill)
+    return select_by(hits, costs, budget_tokens, _fill)
 
 
 def prefix(hits: Sequence[Hit], costs: Sequence[int], budget_tokens: int) -> Selection:
@@ -58,7 +58,7 @@ def prefix(hits: Sequence[Hit], costs: Sequence[int], budget_tokens: int) -> Sel
     >>> [hit.rank for hit in selection.selected], selection.ledger[2].reason
     ([1], 'stopped: the chunk of rank 2 did not fit')
     """
-    return _select(hits, costs, budget_tokens, _prefix)
+    return select_by(hits, costs, budget_tokens, _prefix)
 
 
 def knapsack(hits: Sequence[Hit], costs: Sequence[int], budget_tokens: int) -> Selection:
@@ -76,7 +76,7 @@ def knapsack(hits: Sequence[Hit], costs: Sequence[int], budget_tokens: int) -> S
     >>> [hit.rank for hit in knapsack(hits, [50, 50, 50], 100).selected]
     [1, 3]
     """
-    return _select(hits, costs, budget_tokens, _knapsack)
+    return select_by(hits, costs, budget_tokens, _knapsack)
 
 
 SELECTORS: Mapping[str, Selector] = MappingProxyType(
@@ -88,13 +88,15 @@ SELECTORS: Mapping[str, Selector] = MappingProxyType(
 # ---- From hits to a selection ----------------------------------------------------------------
 
 
-class _Candidate(NamedTuple):
+class Candidate(NamedTuple):
+    """A hit that may be chosen. Of several with one chunk only the best ranked is a candidate."""
+
     hit: Hit
     cost: int  # tokens
     grains: int  # relevance, in units of 1 / GRAINS
 
 
-class _Choice(NamedTuple):
+class Choice(NamedTuple):
     """What a way to choose says: for each candidate whether it is taken and why; and the worth."""
 
     verdicts: list[tuple[bool, str]]
@@ -102,12 +104,20 @@ class _Choice(NamedTuple):
     bound: float  # in grains: no selection that fits is worth more
 
 
-_Choose: TypeAlias = Callable[[Sequence[_Candidate], int], _Choice]
+Choose: TypeAlias = Callable[[Sequence[Candidate], int], Choice]
+"""A rule: candidates in rank order and a budget -> what becomes of each."""
 
 
-def _select(
-    hits: Sequence[Hit], costs: Sequence[int], budget_tokens: int, choose: _Choose
+def select_by(
+    hits: Sequence[Hit], costs: Sequence[int], budget_tokens: int, choose: Choose
 ) -> Selection:
+    """A selection by a rule of your own. Else as `fill`.
+
+    >>> def nothing(candidates, budget):
+    ...     return Choice([(False, "out of spite")] * len(candidates), 0, 0)
+    >>> select_by([Hit.from_text(1, 0.9, "text")], [60], 100, nothing).ledger[0].reason
+    'out of spite'
+    """
     _check(hits, costs, budget_tokens)
     pairs = sorted(zip(hits, map(int, costs), strict=True), key=lambda pair: pair[0].rank)
     first: dict[str, tuple[Hit, int]] = {}
@@ -115,7 +125,7 @@ def _select(
         first.setdefault(pair[0].chunk.id, pair)
     grains = score_grains([hit.score for hit, _ in first.values()])
     candidates = [
-        _Candidate(hit, cost, worth)
+        Candidate(hit, cost, worth)
         for (hit, cost), worth in zip(first.values(), grains, strict=True)
     ]
     choice = choose(candidates, budget_tokens)
@@ -161,10 +171,10 @@ def _ledger(
 
 
 def _again(hit: Hit, cost: int, rank: int) -> LedgerRow:
-    return _row(_Candidate(hit, cost, 0), (False, f"the same chunk as rank {rank}"))
+    return _row(Candidate(hit, cost, 0), (False, f"the same chunk as rank {rank}"))
 
 
-def _row(one: _Candidate, verdict: tuple[bool, str]) -> LedgerRow:
+def _row(one: Candidate, verdict: tuple[bool, str]) -> LedgerRow:
     hit, (fits, reason) = one.hit, verdict
     outcome: LedgerOutcome = "selected" if fits else "dropped"
     return LedgerRow(hit.chunk.id, hit.document, hit.rank, hit.score, one.cost, outcome, reason)
@@ -173,7 +183,7 @@ def _row(one: _Candidate, verdict: tuple[bool, str]) -> LedgerRow:
 # ---- The three ways to choose ----------------------------------------------------------------
 
 
-def _fill(candidates: Sequence[_Candidate], budget: int) -> _Choice:
+def _fill(candidates: Sequence[Candidate], budget: int) -> Choice:
     left, verdicts = budget, []
     for one in candidates:
         verdicts.append(_verdict(one, left))
@@ -181,7 +191,7 @@ def _fill(candidates: Sequence[_Candidate], budget: int) -> _Choice:
     return _summed(candidates, verdicts, budget)
 
 
-def _prefix(candidates: Sequence[_Candidate], budget: int) -> _Choice:
+def _prefix(candidates: Sequence[Candidate], budget: int) -> Choice:
     left, verdicts = budget, []
     for one in candidates:
         verdicts.append(_verdict(one, left))
@@ -193,7 +203,7 @@ def _prefix(candidates: Sequence[_Candidate], budget: int) -> _Choice:
     return _summed(candidates, verdicts, budget)
 
 
-def _knapsack(candidates: Sequence[_Candidate], budget: int) -> _Choice:
+def _knapsack(candidates: Sequence[Candidate], budget: int) -> Choice:
     best = best_distinct_subset(
         [one.hit.chunk.text for one in candidates],
         [one.cost for one in candidates],
@@ -212,22 +222,22 @@ def _knapsack(candidates: Sequence[_Candidate], budget: int) -> _Choice:
         else:
             beside = f"does not fit beside the chosen: costs {one.cost} tokens, {left} left"
             verdicts.append((False, beside + said))
-    return _Choice(verdicts, best.worth, best.bound)
+    return Choice(verdicts, best.worth, best.bound)
 
 
 _TELLING = 0.05  # a smaller share of repetition is not worth a word
 
 
-def _verdict(one: _Candidate, left: int) -> tuple[bool, str]:
+def _verdict(one: Candidate, left: int) -> tuple[bool, str]:
     if one.cost <= left:
         return True, f"fits: {left - one.cost} tokens left after it"
     return False, f"does not fit: costs {one.cost} tokens, {left} left"
 
 
 def _summed(
-    candidates: Sequence[_Candidate], verdicts: list[tuple[bool, str]], budget: int
-) -> _Choice:
+    candidates: Sequence[Candidate], verdicts: list[tuple[bool, str]], budget: int
+) -> Choice:
     worths = [one.grains for one in candidates]
     total = sum(worth for worth, (fits, _) in zip(worths, verdicts, strict=True) if fits)
     bound = relax([one.cost for one in candidates], worths, budget).bound
-    return _Choice(verdicts, total, bound)
+    return Choice(verdicts, total, bound)
