@@ -13,9 +13,10 @@ import click
 from ragctx.cli import options
 from ragctx.cli.batch import run_batch
 from ragctx.cli.manners import ABSTAINED, OK
+from ragctx.cli.models import Model, model_options
 from ragctx.cli.output import console, ledger_table, write_json
 from ragctx.cli.screens import Command, examples
-from ragctx.cli.session import Model, Session, Sources, open_session, with_load_time
+from ragctx.cli.session import Session, Sources, open_session, with_load_time
 from ragctx.errors import InputError
 from ragctx.views import (
     View,
@@ -58,21 +59,7 @@ class Shown:
 @options.index_option
 @options.embedder_option
 @options.password_option
-@click.option(
-    "--model",
-    default="bundled",
-    show_default=True,
-    metavar="bundled|DIR|URL#NAME",
-    help="Who answers: the reader that comes with ragctx, the directory of a Hugging Face causal "
-    "language model, or a model on a server that speaks the OpenAI protocol (its key: "
-    "RAGCTX_API_KEY).",
-)
-@click.option(
-    "--tokenizer",
-    "tokenizer_spec",
-    metavar="DIR|tiktoken:NAME",
-    help="Whose tokens to count, where the model does not bring its own: needed for URL#NAME.",
-)
+@model_options
 @options.retrieval_options(k=5)
 @options.assembly_options
 @click.option(
@@ -95,8 +82,7 @@ def ask_command(
     index_path: Path,
     embedder_spec: str,
     password: str | None,
-    model: str,
-    tokenizer_spec: str | None,
+    model: Model,
     retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions,
     batch: str | None,
@@ -118,12 +104,10 @@ def ask_command(
     sources = Sources(pdfs, index_path, embedder_spec, password)
     shown = Shown(as_json, show_prompt, explain)
     if batch is not None:
-        session = open_session(sources, Model(model, tokenizer_spec), retrieval, assembly)
+        session = open_session(sources, model, retrieval, assembly)
         return run_batch(batch, session, lambda answer: _view(answer, shown))
     question = _question(question, pdfs)
-    return _answer(
-        question, open_session(sources, Model(model, tokenizer_spec), retrieval, assembly), shown
-    )
+    return _answer(question, open_session(sources, model, retrieval, assembly), shown)
 
 
 def _question(words: str | None, pdfs: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.cli.manners import say
+from ragctx.cli.models import Model, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress
@@ -31,22 +32,6 @@ class Sources:
     index_path: Path
     embedder_spec: str
     password: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """Who is to answer, and in whose tokens to count if not in its own."""
-
-    spec: str
-    tokenizer_spec: str | None
-
-    def load(self, context_window: int | None) -> Generator:
-        """Load both; `context_window` is for models that do not say theirs."""
-        from ragctx.generator import load_generator
-        from ragctx.tokens import load_tokenizer
-
-        tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
-        return load_generator(self.spec, tokenizer=tokenizer, context_window=context_window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +66,7 @@ def open_session(
     embedder = load_embedder(sources.embedder_spec)
     index = _open(sources, embedder)
     generator = model.load(how.context_window)
+    how = with_profile(how, model, generator)
     return Session(index, embedder, generator, what, how, time.perf_counter() - began)
 
 
