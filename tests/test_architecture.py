@@ -76,7 +76,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("window", "template", "prompt", "imitation", "generator"),  # generator/ is one room of several modules
     ("citation_labels", "citation_support", "abstention", "citations"),
     ("ingestion", "cached_index", "pipeline"),
-    ("evaluation",),
+    ("evaluation", "adapters"),
     ("views", "cli", "__main__"),
 )
 
@@ -94,6 +94,9 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "transformers": ("tokens", "embedding", "generator.huggingface*"),
     "jinja2": ("chat_template",),
     "http": ("generator.openai_http",),
+    "langchain_core": ("adapters.langchain",),
+    "llama_index": ("adapters.llama_index",),
+    "haystack": ("adapters.haystack",),
 }
 
 PURE = (
