@@ -75,7 +75,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("window", "template", "prompt", "imitation", "generator"),  # generator/ is one room of several modules
     ("citation_labels", "citation_support", "abstention", "citations"),
-    ("ingestion", "cached_index", "pipeline"),
+    ("assembly", "ingestion", "cached_index", "pipeline"),
     ("evaluation", "adapters"),
     ("views", "cli", "__main__"),
 )
@@ -100,7 +100,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
 }
 
 PURE = (
-    "relevance", "knapsack", "shingles", "redundancy", "budget",
+    "relevance", "knapsack", "shingles", "redundancy", "budget", "frontier", "trimming", "cut",
     "merging", "placement_orders", "placement_compat", "placement_laws", "placement",
 )  # fmt: skip
 PURE_IMPORTS = frozenset({*sys.stdlib_module_names, "numpy"}) - {

@@ -456,7 +456,7 @@ def test_a_sound_index_is_verified_and_a_damaged_one_repaired(filled: Cli) -> No
         (["prompt", "q", "--budget-tokens", "5"], 2, ["budget of 5", "template", "more than"]),
         (["prompt", "q", "--context-window", "64"], 2, ["context_window is 64", "256"]),
         (["prompt", "q", "--budget-tokens", "4000"], 2, ["4000", "4096", "--context-window"]),
-        (["prompt", "q", "--budget-tokens", "74"], 1, ["no passage fits", "--budget-tokens by"]),
+        (["prompt", "q", "--budget-tokens", "74"], 1, ["no passage fits", "--budget-tokens to"]),
         (["prompt", "q", "--out", "no/such/folder"], 1, ["No such file", "no/such/folder"]),
         (["ask", "q", "--index", "x", "a.pdf"], 2, ["PDFs or --index"]),
         (["ask", "q", "gone.pdf"], 2, ["'gone.pdf' does not exist"]),
