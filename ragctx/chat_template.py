@@ -1,4 +1,4 @@
-"""A model directory's chat template: what stands before and after one message of the user.
+"""A model directory's chat template: what stands around one message of the user, and of the system.
 
 A chat template is a program that came with somebody's model: it is rendered in jinja2's immutable
 sandbox, with the globals that transformers offers and nothing else.
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _SENTINEL = "RagctxUserMessageStandsHere"
+_SYSTEM = "RagctxSystemMessageStandsHere"
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,7 @@ class ChatTemplate:
         ('<user>', '</user><model>')
         """
         try:
-            rendered = self._render(_SENTINEL)
-            if _SENTINEL not in rendered:  # templates of multimodal models want a list of parts
-                rendered = self._render([{"type": "text", "text": _SENTINEL}])
+            rendered = self._render({"user": _SENTINEL})
         except TokenizerError:
             raise
         except Exception as error:  # a template may fail in any way Python knows
@@ -57,9 +56,40 @@ class ChatTemplate:
             )
         return before, after[0]
 
-    def _render(self, content: str | list[dict[str, str]]) -> str:
+    def system_frame(self) -> tuple[str, str, str] | None:
+        r"""The text before a system message, between it and the user's, and after that one.
+
+        None where the template has no place for a system message: it fails (as Gemma's does on
+        purpose), or does not show both messages once, that of the system first.
+
+        >>> source = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<model>"
+        >>> ChatTemplate(source, {}, "here").system_frame()
+        ('<system>', '<user>', '<model>')
+        """
+        try:
+            rendered = self._render({"system": _SYSTEM, "user": _SENTINEL})
+        except Exception:  # the template may fail in any way Python knows
+            return None
+        if rendered.count(_SYSTEM) != 1 or rendered.count(_SENTINEL) != 1:
+            return None
+        before, _, rest = rendered.partition(_SYSTEM)
+        between, in_order, after = rest.partition(_SENTINEL)
+        return (before, between, after) if in_order else None
+
+    def _render(self, messages: Mapping[str, str]) -> str:
+        """The messages by role, the model's turn opened; as lists of parts if need be."""
+        rendered = self._render_contents(messages)
+        if all(content in rendered for content in messages.values()):
+            return rendered
+        # templates of multimodal models want a list of parts
+        parts = {role: [{"type": "text", "text": text}] for role, text in messages.items()}
+        return self._render_contents(parts)
+
+    def _render_contents(self, contents: Mapping[str, object]) -> str:
         values: dict[str, Any] = {"tools": None, "documents": None, **self.special_tokens}
-        values["messages"] = [{"role": "user", "content": content}]
+        values["messages"] = [
+            {"role": role, "content": content} for role, content in contents.items()
+        ]
         template = _environment().from_string(self.source)
         return template.render(values, add_generation_prompt=True)
 

@@ -1,27 +1,62 @@
 """In which order the selected hits stand in the prompt. Pure: a permutation, nothing else.
 
-Every strategy sees the hits in rank order and never their scores, so ties, negative and missing
-scores change nothing. Why it matters: models read the two ends of a long prompt better than its
-middle (Liu et al. 2023, "Lost in the Middle", arXiv 2307.03172).
+The names are in `STRATEGIES`; what each gives is said, and done, in `placement_orders` and, for the
+orders of other packages, `placement_compat`. A strategy of your own is a function from hits in rank
+order to the same hits in prompt order: hand it to `place` as it is, or give it a name.
+
+>>> def worst_last_but_one(hits):
+...     return (*hits[:-2], *reversed(hits[-2:]))
+>>> mine = register("worst_last_but_one", worst_last_but_one)
+>>> hits = [Hit.from_text(rank, 1 / rank, f"text {rank}") for rank in (1, 2, 3, 4)]
+>>> [hit.rank for hit in place(hits, "worst_last_but_one", strategies=mine).hits]
+[1, 2, 4, 3]
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 from types import MappingProxyType
-from typing import TypeAlias, TypeVar
 
 from ragctx.errors import InputError
+from ragctx.placement_compat import autorag, haystack, langchain, llama_index, llmlingua
+from ragctx.placement_laws import Strategy, check_laws, check_permutation
+from ragctx.placement_orders import (
+    PositionProfile,
+    best_first,
+    best_last,
+    calibrated,
+    document_order,
+    edges,
+    edges_end,
+    middle,
+    shuffled,
+)
 from ragctx.records import Hit, Placement, Selection
 
-T = TypeVar("T")
+__all__ = [
+    "STRATEGIES", "PositionProfile", "Strategy", "best_first", "best_last", "calibrated",
+    "document_order", "edges", "edges_end", "middle", "place", "register", "shuffled",
+]  # fmt: skip
 
-Strategy: TypeAlias = Callable[[Sequence[Hit]], Sequence[Hit]]
-"""Hits in rank order -> the same hits in prompt order."""
+STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
+    {
+        "best_first": best_first,
+        "best_last": best_last,
+        "edges": edges,
+        "edges_end": edges_end,
+        "middle": middle,
+        "document_order": document_order,
+        "random": shuffled,  # `place` binds the seed
+        "calibrated": edges,  # `place` binds the profile; this is what it is without one
+        "langchain": langchain,
+        "llama_index": llama_index,
+        "haystack": haystack,
+        "llmlingua": llmlingua,
+        "autorag": autorag,
+    }
+)
+"""Name -> strategy. It never changes; `register` gives another one with more in it."""
 
 
 def place(
@@ -30,14 +65,16 @@ def place(
     *,
     seed: int = 0,
     profile: PositionProfile | None = None,
+    strategies: Mapping[str, Strategy] = STRATEGIES,
 ) -> Placement:
     """Put the selected hits in prompt order.
 
     Args:
         hits: a selection or its hits, in any order: their ranks decide.
-        strategy: a name in `STRATEGIES`, or a function of your own.
+        strategy: a name in `strategies`, or a function of your own.
         seed: for "random"; the same seed gives the same order on every machine.
         profile: for "calibrated"; without a significant one it is "edges", and `note` says so.
+        strategies: the names there are, from `register`.
 
     Raises:
         InputError: the name is unknown, or the function's result is not a permutation.
@@ -50,153 +87,51 @@ def place(
     """
     chosen = hits.selected if isinstance(hits, Selection) else hits
     ranked = tuple(sorted(chosen, key=lambda hit: hit.rank))
-    name, order, note = _resolve(strategy, seed, profile)
+    name, order, note = _resolve(strategy, seed, profile, strategies)
     placed = tuple(order(ranked))
-    if sorted(map(id, placed)) != sorted(map(id, ranked)):
-        raise InputError(
-            f"The strategy {name} gave {len(placed)} hits for {len(ranked)} or exchanged some. "
-            "Return each hit it was given exactly once."
-        )
+    check_permutation(name, ranked, placed)
     return Placement(name, placed, note)
 
 
-# ---- The strategies, and what each gives for ranks 1…6 ---------------------------------------
+def register(
+    name: str, strategy: Strategy, strategies: Mapping[str, Strategy] = STRATEGIES
+) -> Mapping[str, Strategy]:
+    """`strategies` and one more, as a new mapping for `place`. Nothing global changes.
 
+    Args:
+        name: letters, digits and underscores; not one that is taken.
+        strategy: hits in rank order -> the same hits in prompt order. It is tried out here.
+        strategies: those there are already.
 
-def best_first(hits: Sequence[T]) -> tuple[T, ...]:
-    """Retrieval order: 1 2 3 4 5 6."""
-    return tuple(hits)
-
-
-def best_last(hits: Sequence[T]) -> tuple[T, ...]:
-    """The best next to what follows the passages: 6 5 4 3 2 1."""
-    return tuple(reversed(hits))
-
-
-def edges(hits: Sequence[T]) -> tuple[T, ...]:
-    """Best at the start, second best at the end, weakest in the middle, for any count.
-
-    >>> edges([1, 2, 3, 4, 5, 6]), edges([1, 2, 3, 4, 5])
-    ((1, 3, 5, 6, 4, 2), (1, 3, 5, 4, 2))
+    Raises:
+        InputError: the name cannot be used, or the function breaks a law (`check_laws`): the
+            message says which, and for which hits.
     """
-    return (*hits[0::2], *reversed(hits[1::2]))
-
-
-def edges_end(hits: Sequence[T]) -> tuple[T, ...]:
-    """Best at the very end, second best at the start: `edges` in a mirror: 2 4 6 5 3 1."""
-    return tuple(reversed(edges(hits)))
-
-
-def middle(hits: Sequence[T]) -> tuple[T, ...]:
-    """The control that should lose: weakest at the start, second weakest at the end.
-
-    The best stands in slot n // 2, counted from 0: the exact middle of an odd count.
-
-    >>> middle([1, 2, 3, 4, 5, 6]), middle([1, 2, 3, 4, 5])
-    ((6, 4, 2, 1, 3, 5), (5, 3, 1, 2, 4))
-    """
-    return edges(best_last(hits))
-
-
-def document_order(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """Each document's passages together, as they follow one another in its text.
-
-    The documents come in the order of their best ranks. The order-preserving baseline: Yu et al.
-    2024 (OP-RAG, arXiv 2409.01666).
-    """
-    first: dict[str, int] = {}
-    for place_in_ranking, hit in enumerate(hits):
-        first.setdefault(hit.chunk.document_id, place_in_ranking)
-
-    def where(hit: Hit) -> tuple[int, int, int]:
-        return first[hit.chunk.document_id], hit.chunk.start, hit.chunk.end
-
-    return tuple(sorted(hits, key=where))
-
-
-def shuffled(hits: Sequence[T], seed: int = 0) -> tuple[T, ...]:
-    """The other control: an order that depends on the count and the seed alone.
-
-    Sorted by SHA-256, since `random.shuffle` may differ between versions of Python.
-
-    >>> shuffled([1, 2, 3, 4, 5, 6], seed=0)
-    (5, 4, 3, 1, 6, 2)
-    """
-    digests = [sha256(f"{seed}:{slot}".encode()).digest() for slot in range(len(hits))]
-    return tuple(hits[i] for i in sorted(range(len(hits)), key=digests.__getitem__))
-
-
-@dataclass(frozen=True, slots=True)
-class PositionProfile:
-    """How well one model reads each part of the prompt, as measured.
-
-    `accuracy[i]` is for a passage in the i-th of equally spaced slots, first to last.
-    `significant`: the slots differ by more than chance.
-    """
-
-    model: str
-    accuracy: tuple[float, ...]
-    significant: bool
-
-    def __post_init__(self) -> None:
-        if not self.accuracy or not all(map(math.isfinite, self.accuracy)):
-            raise InputError(
-                f"The profile of {self.model} has the accuracies {self.accuracy}. "
-                "Give one finite number per slot, at least one."
-            )
-
-    def at(self, share: float) -> float:
-        """Accuracy at a share of the way through the passages, 0 to 1, between slots linearly.
-
-        >>> PositionProfile("m", (0.8, 0.4, 0.6), significant=True).at(0.25)
-        0.6000000000000001
-        """
-        place_in_profile = share * (len(self.accuracy) - 1)
-        left = min(int(place_in_profile), max(0, len(self.accuracy) - 2))
-        right = min(left + 1, len(self.accuracy) - 1)
-        weight = place_in_profile - left
-        return (1 - weight) * self.accuracy[left] + weight * self.accuracy[right]
-
-
-def calibrated(hits: Sequence[T], profile: PositionProfile) -> tuple[T, ...]:
-    """The best hit in the slot the model reads best, and so on; of equal slots the earlier.
-
-    >>> calibrated([1, 2, 3, 4], PositionProfile("m", (0.8, 0.4, 0.6), significant=True))
-    (1, 3, 4, 2)
-    """
-    last = max(1, len(hits) - 1)
-    slots = sorted(range(len(hits)), key=lambda slot: -profile.at(slot / last))
-    placed = dict(zip(slots, hits, strict=True))
-    return tuple(placed[slot] for slot in range(len(hits)))
-
-
-STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
-    {
-        "best_first": best_first,
-        "best_last": best_last,
-        "edges": edges,
-        "edges_end": edges_end,
-        "middle": middle,
-        "document_order": document_order,
-        "random": shuffled,  # `place` binds the seed
-        "calibrated": edges,  # `place` binds the profile; this is what it is without one
-    }
-)
-"""Name -> strategy."""
+    if not name.isidentifier():
+        raise InputError(f"{name!r} cannot name a strategy. Use letters, digits and underscores.")
+    if name in strategies:
+        raise InputError(f"There is a strategy {name!r} already. Choose another name.")
+    check_laws(name, strategy)
+    return MappingProxyType({**strategies, name: strategy})
 
 
 def _resolve(
-    strategy: str | Strategy, seed: int, profile: PositionProfile | None
+    strategy: str | Strategy,
+    seed: int,
+    profile: PositionProfile | None,
+    strategies: Mapping[str, Strategy],
 ) -> tuple[str, Strategy, str]:
-    """The name, the function, and a note where another strategy steps in."""
+    """The name, the function, and a note where it is not quite what the name promises."""
     if not isinstance(strategy, str):
         return getattr(strategy, "__name__", type(strategy).__name__), strategy, ""
-    if strategy not in STRATEGIES:
-        raise InputError(f"No placement is called {strategy!r}. Valid: {', '.join(STRATEGIES)}.")
+    if strategy not in strategies:
+        raise InputError(f"No placement is called {strategy!r}. Valid: {', '.join(strategies)}.")
     if strategy == "random":
         return strategy, partial(shuffled, seed=seed), ""
+    if strategy == "autorag":
+        return strategy, autorag, "the copy of the best passage that AutoRAG appends is left out"
     if strategy != "calibrated":
-        return strategy, STRATEGIES[strategy], ""
+        return strategy, strategies[strategy], ""
     if profile is None:
         return "edges", edges, "edges instead of calibrated: no position profile was given"
     if not profile.significant:

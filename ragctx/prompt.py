@@ -8,19 +8,22 @@ template's tokens into the prompt.
 A passage may still *say* "[2] (other.pdf, p. 3)" to a model that reads only text. It is kept word
 for word all the same, because citations are checked against the document. What holds is: labels and
 sources are declared by the segments and never read from the text; a document's name is put on one
-line; and a statement cited to the wrong passage fails the check of its quote.
+line; a statement cited to the wrong passage fails the check of its quote; and `imitation` finds
+such passages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from operator import add
 
 from ragctx.errors import BudgetError, InputError
 from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment, SegmentKind
 from ragctx.template import Part, Template, load_template
-from ragctx.tokens import Tokenizer
+from ragctx.tokens import KnowsSystemRole, Tokenizer, is_reached_by_text
+from ragctx.window import Window, share_window
 
 __all__ = [
     "Template", "build_prompt", "check_text_count", "frame_tokens", "load_template",
@@ -36,8 +39,9 @@ def passage_costs(
 ) -> list[int]:
     """Tokens each hit costs in the prompt, header and markers included, wherever it is placed.
 
-    A hit's label is its position in the prompt, which is not known yet, and "10" may cost more than
-    "9": the cost is that with the costliest label among 1 … len(hits), and no higher.
+    A hit's place is not known yet. Its label is its position, and "10" may cost more than "9": the
+    cost is that with the costliest label among 1 … len(hits), and no higher. A document's header is
+    counted for each of its passages, though passages side by side share one.
 
     Args:
         template: what surrounds each passage.
@@ -54,7 +58,7 @@ def passage_costs(
     count_name = cache(tokenizer.count)
     around = [0] * len(hits)  # by label
     costs = [0] * len(hits)  # by hit
-    for part in template.passage:
+    for part in (*template.header, *template.passage):
         if part.slot == "text":
             counts = map(count or tokenizer.count, (hit.chunk.text for hit in hits))
             costs = list(map(add, costs, counts))
@@ -75,7 +79,7 @@ def frame_tokens(template: Template, question: str, tokenizer: Tokenizer) -> int
     7
     """
     before, after = _frame(template, question, tokenizer)
-    return sum(len(segment.token_ids) for segment in (*before, *after))
+    return _tokens(*before, *after)
 
 
 def room_for_passages(
@@ -101,16 +105,9 @@ def room_for_passages(
         InputError: the question is empty, a number is not positive, budget and answer do not fit in
             the window together, or the template and question alone are more than the budget.
     """
-    budget = _budget(context_window, max_new_tokens, budget_tokens)
-    if not question.strip():
-        raise InputError(f"The question is empty: {question!r}. Ask something.")
-    frame = frame_tokens(template, question, tokenizer)
-    if frame > budget:
-        raise InputError(
-            f"The template {template.name} and the question alone take {frame} tokens, "
-            f"{frame - budget} more than the budget of {budget}. {_REMEDIES}"
-        )
-    return budget - frame
+    window = share_window(context_window, max_new_tokens, budget_tokens)
+    before, after = _frame(template, question, tokenizer)
+    return _room(template, window, [*before, *after])
 
 
 def build_prompt(
@@ -126,7 +123,8 @@ def build_prompt(
 ) -> Prompt:
     """The prompt of a placement: segments of token ids, labels 1, 2, … in prompt order.
 
-    Arguments as for `room_for_passages`; `ledger` goes along for those who ask why.
+    Arguments as for `room_for_passages`; `ledger` goes along for those who ask why. What comes back
+    was counted once more as it will be sent: its ids, or, for a model behind an API, its text.
 
     Raises:
         InputError: as `room_for_passages`.
@@ -143,36 +141,32 @@ def build_prompt(
     '[CLS]Tin melts at 232 degrees.[SEP]When does tin melt?[SEP][MASK]'
     >>> [(segment.kind, len(segment.token_ids)) for segment in prompt.segments]
     [('passage', 9), ('question', 5), ('instruction', 2)]
+    >>> prompt.certificate.slack_tokens
+    32
     """
-    room = room_for_passages(
-        template,
-        question,
-        tokenizer,
-        context_window=context_window,
-        max_new_tokens=max_new_tokens,
-        budget_tokens=budget_tokens,
-    )
-    passages = [
-        _passage(template, hit, str(position), tokenizer)
-        for position, hit in enumerate(placement.hits, start=1)
-    ]
-    over = sum(len(passage.token_ids) for passage in passages) - room
+    window = share_window(context_window, max_new_tokens, budget_tokens)
+    before, after = _frame(template, question, tokenizer)
+    room = _room(template, window, [*before, *after])
+    passages = _passages(template, placement.hits, tokenizer)
+    over = _tokens(*passages) - room
     if over > 0:
         raise BudgetError(
             f"{len(passages)} passages are {over} tokens over: they take {room + over}, and {room} "
-            f"are left beside template and question. Select with passage_costs first. {_REMEDIES}"
+            "are left beside template and question. Select with passage_costs first, or "
+            f"{window.remedies(over)}."
         )
-    before, after = _frame(template, question, tokenizer)
-    budget = _budget(context_window, max_new_tokens, budget_tokens)
-    return Prompt(
+    prompt = Prompt(
         (*before, *passages, *after),
         question,
         placement.strategy,
-        context_window,
-        max_new_tokens,
-        budget,
+        window.context_window,
+        window.max_new_tokens,
+        window.budget_tokens,
         tuple(ledger),
     )
+    if is_reached_by_text(tokenizer):
+        return replace(prompt, text_tokens=check_text_count(prompt, tokenizer))
+    return prompt
 
 
 def check_text_count(prompt: Prompt, tokenizer: Tokenizer) -> int:
@@ -196,34 +190,27 @@ def check_text_count(prompt: Prompt, tokenizer: Tokenizer) -> int:
     return tokens
 
 
-# ---- Budgets ---------------------------------------------------------------------------------
-
-_REMEDIES = (
-    "Raise --budget-tokens or --context-window, lower --max-new-tokens, ask a shorter question, or "
-    "use a shorter --template."
-)
-
-
-def _budget(context_window: int, max_new_tokens: int, budget_tokens: int | None) -> int:
-    budget = context_window - max_new_tokens if budget_tokens is None else budget_tokens
-    named = {
-        "context_window": context_window,
-        "max_new_tokens": max_new_tokens,
-        "budget_tokens": 1 if budget_tokens is None else budget_tokens,
-    }
-    for name, value in named.items():
-        if value < 1:
-            raise InputError(f"{name} is {value}. Give 1 or more.")
-    if budget < 1 or budget + max_new_tokens > context_window:
-        raise InputError(
-            f"context_window is {context_window} tokens, but max_new_tokens {max_new_tokens} and "
-            f"budget_tokens {max(1, budget)} need {max(1, budget) + max_new_tokens}. Lower "
-            "--budget-tokens or --max-new-tokens, or raise --context-window."
-        )
-    return budget
-
-
 # ---- Segments --------------------------------------------------------------------------------
+
+
+def _tokens(*segments: Segment) -> int:
+    return sum(len(segment.token_ids) for segment in segments)
+
+
+def _room(template: Template, window: Window, frame: Sequence[Segment]) -> int:
+    """What the frame leaves for passages."""
+    tokens = _tokens(*frame)
+    over = tokens - window.budget_tokens
+    if over <= 0:
+        return -over
+    asked = _tokens(*(segment for segment in frame if segment.kind == "question"))
+    instead = "ask a shorter question" if asked > tokens - asked else "use a shorter --template"
+    raise InputError(
+        f"The template {template.name} and the question alone take {tokens} tokens, {over} more "
+        f"than the budget of {window.budget_tokens}: the question {asked}, the template "
+        f"{tokens - asked}. To make them fit, {window.remedies(over)}, or {instead}; passages need "
+        "room beside them."
+    )
 
 
 def _name(hit: Hit) -> str:
@@ -242,11 +229,24 @@ _SLOTS: dict[str, Callable[[Hit], str]] = {
 }
 
 
-def _passage(template: Template, hit: Hit, label: str, tokenizer: Tokenizer) -> Segment:
+def _passages(template: Template, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Segment]:
+    """A segment for each hit; a document's header stands before the first of a row of passages."""
+    segments = []
+    before = None
+    for position, hit in enumerate(hits, start=1):
+        document = hit.chunk.document_id, hit.document
+        header = template.header if document != before else ()
+        parts = (*header, *template.passage)
+        segments.append(_passage(parts, hit, str(position), tokenizer))
+        before = document
+    return segments
+
+
+def _passage(parts: Iterable[Part], hit: Hit, label: str, tokenizer: Tokenizer) -> Segment:
     text = ""
     token_ids: list[int] = []
     start = end = (0, 0)
-    for part in template.passage:
+    for part in parts:
         here = len(text), len(token_ids)
         if part.slot:
             piece = _SLOTS[part.slot](hit)
@@ -274,6 +274,8 @@ def _frame(
     template: Template, question: str, tokenizer: Tokenizer
 ) -> tuple[list[Segment], list[Segment]]:
     """The segments before the passages and after them."""
+    if not question.strip():
+        raise InputError(f"The question is empty: {question!r}. Ask something.")
 
     def segment(part: Part) -> Segment:
         text, encode = part.text, tokenizer.encode_markup
@@ -282,7 +284,17 @@ def _frame(
             text, encode, kind = question, tokenizer.encode, "question"
         return Segment(kind, "", text, tuple(encode(text)))
 
-    opening, closing = tokenizer.chat_frame or ("", "")
+    opening, closing = _chat_frame(template.system, tokenizer)
     before = [*([Part(opening)] if opening else []), *template.before]
     after = [*template.after, *([Part(closing)] if closing else [])]
     return [segment(part) for part in before], [segment(part) for part in after]
+
+
+def _chat_frame(system: str, tokenizer: Tokenizer) -> tuple[str, str]:
+    """What stands around the user's message, with the system's words where the model wants them."""
+    if system and tokenizer.chat_frame and isinstance(tokenizer, KnowsSystemRole):
+        frame = tokenizer.system_frame
+        if frame is not None:
+            return frame[0] + system.strip() + frame[1], frame[2]
+    opening, closing = tokenizer.chat_frame or ("", "")
+    return opening + (f"{system.strip()}\n\n" if system.strip() else ""), closing

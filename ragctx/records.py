@@ -157,6 +157,15 @@ class Selection:
     upper_bound: float  # no selection under this budget has a larger summed relevance
     relevance: float  # the summed relevance of this one
 
+    @property
+    def gap(self) -> float:
+        """How far from the best this can be at most: a share of `upper_bound`, from 0 (it is best).
+
+        >>> Selection((), (), (), 0, 100, upper_bound=4.0, relevance=3.0).gap
+        0.25
+        """
+        return 1 - self.relevance / self.upper_bound if self.upper_bound else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -185,9 +194,49 @@ class Segment:
     token_end: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentCount:
+    """What one segment of a prompt costs."""
+
+    kind: SegmentKind
+    label: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """How a prompt's tokens add up: `prompt_tokens + max_new_tokens + slack_tokens` is the window.
+
+    All are tokens of the generator's own tokenizer. `prompt_tokens` is the count of the ids that go
+    to the model, the sum over `segments`. `text_tokens` is that of the joined text, where an API
+    tokenises it again; None where ids are what is sent.
+    """
+
+    context_window: int
+    max_new_tokens: int
+    budget_tokens: int
+    prompt_tokens: int
+    segments: tuple[SegmentCount, ...]
+    text_tokens: int | None = None
+
+    @property
+    def slack_tokens(self) -> int:
+        """Tokens of the window that neither the prompt nor the answer needs; never below 0."""
+        used = max(self.prompt_tokens, self.text_tokens or 0)
+        return self.context_window - self.max_new_tokens - used
+
+    def tokens_of(self, kind: SegmentKind) -> int:
+        """Tokens of all segments of one kind."""
+        return sum(segment.tokens for segment in self.segments if segment.kind == kind)
+
+
 @dataclass(frozen=True)
 class Prompt:
-    """The assembled prompt. `len(token_ids) + max_new_tokens <= context_window`, always."""
+    """The assembled prompt. `len(token_ids) + max_new_tokens <= context_window`, always.
+
+    `saved_tokens` is what merging passages that overlap or touch saved of their texts.
+    `text_tokens`: see `Certificate`.
+    """
 
     segments: tuple[Segment, ...]
     question: str
@@ -196,6 +245,8 @@ class Prompt:
     max_new_tokens: int
     budget_tokens: int
     ledger: tuple[LedgerRow, ...] = ()
+    saved_tokens: int = 0
+    text_tokens: int | None = None
 
     @cached_property
     def token_ids(self) -> tuple[int, ...]:
@@ -216,6 +267,18 @@ class Prompt:
     def passages(self) -> tuple[Segment, ...]:
         """The passage segments, in prompt order."""
         return tuple(segment for segment in self.segments if segment.kind == "passage")
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """How the tokens add up."""
+        return Certificate(
+            self.context_window,
+            self.max_new_tokens,
+            self.budget_tokens,
+            self.token_count,
+            tuple(SegmentCount(s.kind, s.label, len(s.token_ids)) for s in self.segments),
+            self.text_tokens,
+        )
 
 
 FinishReason = Literal["stop", "length", "abstain"]

@@ -11,20 +11,28 @@
     {question}
 
 What stands between {passages} and {/passages} is repeated for every passage; {text} must stand in
-it once, {label}, {document} and {pages} may. {question} stands outside, once or more. A {passages}
-or {/passages} on a line of its own takes the line's end with it, and so does the end of the file.
-Every other brace is just a brace.
+it once, {label}, {document} and {pages} may. {question} stands outside, once or more. Two more
+blocks may be there, each once at most:
+
+- {system} … {/system}, at the very beginning: plain text for the system's turn of a chat template,
+  or, where the model has none, for the beginning of the prompt.
+- {header} … {/header}, at the beginning of {passages}: what stands before a passage only where the
+  one before it is of another document. {document} may stand in it.
+
+A mark on a line of its own takes the line's end with it, and so does the end of the file. Every
+other brace is just a brace.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from ragctx.errors import InputError, TemplateError
 
-_INSIDE = "text|label|document|pages"
+_INSIDE = ("text", "label", "document", "pages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,8 @@ class Template:
     before: tuple[Part, ...]
     passage: tuple[Part, ...]
     after: tuple[Part, ...]
+    system: str = ""
+    header: tuple[Part, ...] = ()  # before a passage of another document than the one before it
 
 
 def load_template(name_or_path: str | Path) -> Template:
@@ -83,19 +93,45 @@ def parse_template(source: str, name: str = "template") -> Template:
     Traceback (most recent call last):
     ragctx.errors.TemplateError: The template mine must hold {question} outside {passages}. Add it.
     """
-    source = re.sub(r"(?m)^(\{/?passages\})\n", r"\1", source.removesuffix("\n"))
-    for mark in ("{passages}", "{/passages}"):
-        if source.count(mark) != 1:
-            raise TemplateError(
-                f"The template {name} must hold {mark} once, not {source.count(mark)} times: "
-                "{passages} … {/passages} goes around what is repeated for every passage."
-            )
-    before, _, rest = source.partition("{passages}")
-    block, closed, after = rest.partition("{/passages}")
-    if not closed:
-        raise TemplateError(f"In the template {name} {{/passages}} stands before {{passages}}.")
+    source = re.sub(r"(?m)^(\{/?(?:passages|system|header)\})\n", r"\1", source.removesuffix("\n"))
+    lead, system, source = _cut_block(name, source, "system")
+    if lead:
+        raise TemplateError(f"In the template {name} {{system}} must stand at the very beginning.")
+    before, block, after = _cut_block(name, source, "passages")
+    if "{header}" in before + after:
+        raise TemplateError(f"The template {name} holds {{header}} outside {{passages}}: move it.")
+    if block is None:
+        raise TemplateError(
+            f"The template {name} must hold {{passages}} once, not 0 times: "
+            "{passages} … {/passages} goes around what is repeated for every passage."
+        )
+    lead, header, block = _cut_block(name, block, "header")
+    if lead:
+        raise TemplateError(
+            f"In the template {name} {{header}} must stand at the beginning of {{passages}}."
+        )
     _check_slots(name, block, before + after)
-    return Template(name, _parts(before), _parts(block), _parts(after))
+    _forbid(name, "{system}", system or "", {*_INSIDE, "question"})
+    _forbid(name, "{header}", header or "", {*_INSIDE, "question"} - {"document"})
+    return Template(
+        name, _parts(before), _parts(block), _parts(after), system or "", _parts(header or "")
+    )
+
+
+def _cut_block(name: str, source: str, mark: str) -> tuple[str, str | None, str]:
+    """What stands before a block, in it, and after it; ("", None, source) where there is none."""
+    opening, closing = f"{{{mark}}}", f"{{/{mark}}}"
+    counts = source.count(opening), source.count(closing)
+    if counts == (0, 0):
+        return "", None, source
+    for shown, count in zip((opening, closing), counts, strict=True):
+        if count != 1:
+            raise TemplateError(f"The template {name} must hold {shown} once, not {count} times.")
+    before, _, rest = source.partition(opening)
+    block, closed, after = rest.partition(closing)
+    if not closed:
+        raise TemplateError(f"In the template {name} {closing} stands before {opening}.")
+    return before, block, after
 
 
 def _check_slots(name: str, block: str, frame: str) -> None:
@@ -108,12 +144,17 @@ def _check_slots(name: str, block: str, frame: str) -> None:
         raise TemplateError(
             f"The template {name} must hold {{question}} outside {{passages}}. Add it."
         )
-    misplaced = re.findall(r"\{question\}", block) + re.findall(rf"\{{(?:{_INSIDE})\}}", frame)
-    if misplaced:
-        raise TemplateError(
-            f"In the template {name} {misplaced[0]} stands on the wrong side of {{passages}} or "
-            "{/passages}: move it."
-        )
+    _forbid(name, "{passages}", block, {"question"})
+    _forbid(name, "the part outside {passages}", frame, _INSIDE)
+
+
+def _forbid(name: str, place: str, source: str, slots: Collection[str]) -> None:
+    for slot in sorted(slots):
+        if f"{{{slot}}}" in source:
+            raise TemplateError(
+                f"In the template {name} {{{slot}}} stands in {place}, where it has no meaning. "
+                "Move it, or remove it."
+            )
 
 
 def _parts(source: str) -> tuple[Part, ...]:

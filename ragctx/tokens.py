@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ragctx.chat_template import ChatTemplate, read_chat_template
 from ragctx.errors import InputError, MissingExtraError, TokenizerError
 from ragctx.tiktoken_files import TIKTOKEN_ENCODINGS, require_cached
+from ragctx.token_cache import remembering
 
 if TYPE_CHECKING:
     import tiktoken
@@ -75,6 +76,28 @@ class Tokenizer(Protocol):
     def count(self, text: str) -> int:
         """`len(encode(text))`."""
         ...
+
+
+@runtime_checkable
+class KnowsSystemRole(Protocol):
+    """A tokenizer whose chat template may have a place for a system message."""
+
+    @property
+    def system_frame(self) -> tuple[str, str, str] | None:
+        """Text before the system message, between it and the user's, and after that one.
+
+        For `encode_markup`. None where the template has no such place.
+        """
+        ...
+
+
+def is_reached_by_text(tokenizer: Tokenizer) -> bool:
+    """Whether the model lies behind an API, which tokenises a prompt's text again.
+
+    >>> is_reached_by_text(load_tokenizer("bundled"))
+    False
+    """
+    return isinstance(tokenizer, TiktokenTokenizer)
 
 
 def load_tokenizer(spec: str = "bundled") -> Tokenizer:
@@ -162,14 +185,23 @@ class HuggingFaceTokenizer:
         self._plain.encode_special_tokens = True
         unknown = _unknown_id(parsed, self._markup)
         self._special_ids = frozenset(token["id"] for token in added) - {unknown}
+        self._ids = remembering(self._encode)
 
     @cached_property
     def chat_frame(self) -> tuple[str, str] | None:
         """See `Tokenizer.chat_frame`."""
         return self._chat.frame() if self._chat else None
 
+    @cached_property
+    def system_frame(self) -> tuple[str, str, str] | None:
+        """See `KnowsSystemRole.system_frame`."""
+        return self._chat.system_frame() if self._chat else None
+
     def encode(self, text: str) -> list[int]:
         """See `Tokenizer.encode`."""
+        return self._ids(text)
+
+    def _encode(self, text: str) -> list[int]:
         token_ids: list[int] = self._plain.encode(_encodable(text), add_special_tokens=False).ids
         if self._special_ids.isdisjoint(token_ids):
             return token_ids
@@ -301,10 +333,11 @@ class TiktokenTokenizer:
     def __init__(self, encoding: tiktoken.Encoding) -> None:
         self.name = f"tiktoken:{encoding.name}"
         self._encoding = encoding
+        self._ids = remembering(lambda text: encoding.encode_ordinary(_encodable(text)))
 
     def encode(self, text: str) -> list[int]:
         """See `Tokenizer.encode`."""
-        return self._encoding.encode_ordinary(_encodable(text))
+        return self._ids(text)
 
     def encode_markup(self, text: str) -> list[int]:
         """See `Tokenizer.encode_markup`."""

@@ -12,12 +12,14 @@ from dataclasses import asdict
 
 from ragctx.records import (
     Answer,
+    Certificate,
     Chunk,
     Citation,
     Hit,
     IngestRow,
     LedgerRow,
     Prompt,
+    SegmentKind,
 )
 
 View = dict[str, object]
@@ -69,6 +71,12 @@ def ledger_view(ledger: Iterable[LedgerRow]) -> list[View]:
     return [{**asdict(row), "score": number(row.score)} for row in ledger]
 
 
+def certificate_view(made: Certificate) -> View:
+    """How a prompt's tokens add up: prompt, answer and slack are the window."""
+    segments = [asdict(segment) for segment in made.segments]
+    return {**asdict(made), "slack_tokens": made.slack_tokens, "segments": segments}
+
+
 def prompt_view(prompt: Prompt) -> View:
     """What `ragctx prompt --json` gives."""
     return {
@@ -80,10 +88,9 @@ def prompt_view(prompt: Prompt) -> View:
         "max_new_tokens": prompt.max_new_tokens,
         "budget_tokens": prompt.budget_tokens,
         "placement": prompt.placement,
-        "segments": [
-            {"kind": segment.kind, "label": segment.label, "tokens": len(segment.token_ids)}
-            for segment in prompt.segments
-        ],
+        "segments": [asdict(segment) for segment in prompt.certificate.segments],
+        "certificate": certificate_view(prompt.certificate),
+        "saved_tokens": prompt.saved_tokens,
         "ledger": ledger_view(prompt.ledger),
     }
 
@@ -111,6 +118,7 @@ def answer_view(answer: Answer) -> View:
             "max_new_tokens": prompt.max_new_tokens,
             "new_tokens": len(generation.token_ids),
             "reused_tokens": generation.reused_tokens,
+            "slack_tokens": prompt.certificate.slack_tokens,
         },
         "timing": {stage: round(seconds, 6) for stage, seconds in answer.timing},
         "model": answer.model,
@@ -223,17 +231,17 @@ def abstention_words(confidence: float) -> str:
 
 def certificate(prompt: Prompt) -> str:
     """One line that adds up: tokens of each kind, those kept for the answer, the window."""
-    kinds = ("instruction", "passage", "question", "answer")
-    tokens = {kind: 0 for kind in kinds}
-    for segment in prompt.segments:
-        tokens[segment.kind] += len(segment.token_ids)
+    made = prompt.certificate
+    kinds: tuple[SegmentKind, ...] = ("instruction", "passage", "question", "answer")
+    tokens = {kind: made.tokens_of(kind) for kind in kinds}
     parts = " + ".join(f"{kind} {count}" for kind, count in tokens.items() if count)
-    window, reserve = prompt.context_window, prompt.max_new_tokens
+    as_text = "" if made.text_tokens is None else f"; as text {made.text_tokens}"
+    saved = f"; merging saved {prompt.saved_tokens}" if prompt.saved_tokens else ""
     return (
-        f"{counted(prompt.token_count, 'token')} = {parts} "
-        f"({counted(len(prompt.passages), 'passage')}, {prompt.placement}); "
-        f"+ {reserve} for the answer <= window {window}; "
-        f"slack {window - reserve - prompt.token_count}; budget {prompt.budget_tokens}"
+        f"{counted(made.prompt_tokens, 'token')} = {parts} "
+        f"({counted(len(prompt.passages), 'passage')}, {prompt.placement}){as_text}; "
+        f"+ {made.max_new_tokens} for the answer <= window {made.context_window}; "
+        f"slack {made.slack_tokens}; budget {made.budget_tokens}{saved}"
     )
 
 

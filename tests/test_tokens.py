@@ -19,109 +19,18 @@ from ragctx.errors import InputError, TokenizerError
 from ragctx.tiktoken_files import TIKTOKEN_ENCODINGS, tiktoken_files
 from ragctx.tokens import (
     BUNDLED_TOKENIZER,
-    HuggingFaceTokenizer,
-    TiktokenTokenizer,
-    Tokenizer,
+    is_reached_by_text,
     load_tokenizer,
     require_round_trip,
 )
-
-MARKERS = ("[SEP]", "[CLS]", "[MASK]", "<|im_end|>", "<|im_start|>", "<|endoftext|>", "</s>")
-CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' "
-    "+ message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+from tests.small_tokenizers import (
+    CHATML,
+    MARKERS,
+    byte_level,
+    chat_model,
+    every_adapter,
+    tiny_tiktoken,
 )
-
-
-def added(content: str, id: int, *, special: bool = True) -> dict[str, Any]:
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    return {"id": id, "content": content, "special": special, **flags}
-
-
-def byte_level() -> dict[str, Any]:
-    """A byte-level BPE of no merges, like GPT's and Qwen's: a token a byte."""
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    vocabulary = {letter: i for i, letter in enumerate(sorted(ByteLevel.alphabet()))}
-    bpe: dict[str, Any] = {"type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": None}
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
-    return {
-        "version": "1.0",
-        "added_tokens": [
-            added("<|endoftext|>", 256),
-            added("<|im_start|>", 257),
-            added("<|im_end|>", 258),
-            added("<tool_call>", 259, special=False),  # Qwen has such: added, not special
-            added("    ", 260, special=False),  # and Phi such
-        ],
-        "normalizer": None,
-        "pre_tokenizer": {**level, "use_regex": True},
-        "post_processor": level,
-        "decoder": level,
-        "model": bpe,
-    }
-
-
-def unigram() -> dict[str, Any]:
-    """A SentencePiece-like vocabulary in which "</s>" is a piece like any other."""
-    pieces: list[list[Any]] = [["<unk>", 0.0], ["</s>", 0.0], ["▁", -3.0]]
-    pieces += [[letter, -9.0] for letter in "abcdefghijklmnopqrstuvwxyz</>S"]
-    space = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
-    return {
-        "version": "1.0",
-        "added_tokens": [added("<unk>", 0), added("</s>", 1)],
-        "normalizer": None,
-        "pre_tokenizer": space,
-        "post_processor": None,
-        "decoder": space,
-        "model": {"type": "Unigram", "unk_id": 0, "vocab": pieces, "byte_fallback": False},
-    }
-
-
-def word_level() -> dict[str, Any]:
-    """Words split at spaces: "[SEP]" is a word of the vocabulary."""
-    words = {"[UNK]": 0, "[SEP]": 1, "cats": 2, "sleep": 3}
-    return {
-        "version": "1.0",
-        "added_tokens": [added("[UNK]", 0), added("[SEP]", 1)],
-        "normalizer": None,
-        "pre_tokenizer": {"type": "WhitespaceSplit"},
-        "post_processor": None,
-        "decoder": None,
-        "model": {"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"},
-    }
-
-
-def tiny_tiktoken() -> TiktokenTokenizer:
-    import tiktoken
-
-    ranks = {bytes([i]): i for i in range(256)} | {b" c": 256, b"at": 257}
-    special = {"<|endoftext|>": 258, "<|im_end|>": 259, "[SEP]": 260}
-    pattern = r"\s?\S+|\s+"
-    return TiktokenTokenizer(
-        tiktoken.Encoding("tiny", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
-    )
-
-
-def every_adapter() -> dict[str, tuple[Tokenizer, set[int]]]:
-    """Each with the ids that no text may yield."""
-    hugging_face = {
-        name: HuggingFaceTokenizer(name, json.dumps(definition))
-        for name, definition in (
-            ("byte_level", byte_level()),
-            ("unigram", unigram()),
-            ("word_level", word_level()),
-        )
-    }
-    return {
-        "bundled": (load_tokenizer("bundled"), {0, 101, 102, 103}),
-        "byte_level": (hugging_face["byte_level"], {256, 257, 258, 259}),
-        "unigram": (hugging_face["unigram"], {1}),
-        "word_level": (hugging_face["word_level"], {1}),
-        "tiktoken": (tiny_tiktoken(), {258, 259, 260}),
-    }
-
 
 ADAPTERS = every_adapter()
 names = pytest.mark.parametrize("name", ADAPTERS)
@@ -194,6 +103,19 @@ def test_round_trip_is_demanded_of_ids_not_of_letters() -> None:
     require_round_trip(load_tokenizer(), "Cats SLEEP a lot.")
     with pytest.raises(TokenizerError, match="does not give back"):
         require_round_trip(load_tokenizer(), "a snowman ☃ melts")
+
+
+def test_a_text_is_encoded_once_and_its_ids_cannot_be_spoilt() -> None:
+    tokenizer = load_tokenizer()
+    first = tokenizer.encode("cats sleep")
+    first.append(99)
+    assert tokenizer.encode("cats sleep") == first[:-1]
+
+
+def test_only_a_model_behind_an_api_is_reached_by_text() -> None:
+    assert is_reached_by_text(tiny_tiktoken())
+    assert not is_reached_by_text(load_tokenizer())
+    assert not is_reached_by_text(chat_model())
 
 
 # ---- Loading ---------------------------------------------------------------------------------
@@ -288,6 +210,30 @@ PARTS = (
 def test_a_template_frames_one_user_message(source: str, frame: tuple[str, str]) -> None:
     template = ChatTemplate(source, {"bos_token": "<s>", "eos_token": "</s>"}, "here")
     assert template.frame() == frame
+
+
+@pytest.mark.parametrize(
+    ("source", "frame"),
+    [
+        (
+            CHATML,
+            (
+                "<|im_start|>system\n",
+                "<|im_end|>\n<|im_start|>user\n",
+                "<|im_end|>\n<|im_start|>assistant\n",
+            ),
+        ),
+        (PARTS, ("<u>", "</u><u>", "</u>")),
+        (LLAMA2, None),  # refuses a system message
+        ("{{ messages[-1].content }}", None),  # drops it
+        ("{{ messages[1].content }}{{ messages[0].content }}", None),  # exchanges them
+        ("{{ messages[0].content }}{{ messages[0].content }}{{ messages[1].content }}", None),
+    ],
+)
+def test_a_template_frames_a_system_message_if_it_has_a_place_for_one(
+    source: str, frame: tuple[str, str, str] | None
+) -> None:
+    assert ChatTemplate(source, {"bos_token": "<s>"}, "here").system_frame() == frame
 
 
 @pytest.mark.parametrize(

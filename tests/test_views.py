@@ -57,6 +57,14 @@ def test_the_names_of_a_prompt() -> None:
         "chunk", "document", "rank", "score", "tokens", "outcome", "reason",
     } <= set(view["ledger"][0])  # fmt: skip
     assert view["token_count"] == len(view["token_ids"])
+    made = view["certificate"]
+    assert {
+        "context_window", "max_new_tokens", "budget_tokens", "prompt_tokens", "text_tokens",
+        "slack_tokens", "segments",
+    } == set(made)  # fmt: skip
+    assert made["segments"] == view["segments"]
+    total = made["prompt_tokens"] + made["max_new_tokens"] + made["slack_tokens"]
+    assert total == made["context_window"] == 512
     assert view["token_count"] == sum(segment["tokens"] for segment in view["segments"])
 
 

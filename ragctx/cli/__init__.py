@@ -16,9 +16,12 @@ import click
 from ragctx import __version__
 from ragctx.cli import manners
 from ragctx.cli.ask import ask_command
+from ragctx.cli.compare import compare_command
 from ragctx.cli.index import index_group
 from ragctx.cli.ingest import ingest_command
+from ragctx.cli.probe import probe_command
 from ragctx.cli.prompt import prompt_command
+from ragctx.cli.questions import questions_group
 from ragctx.cli.screens import Group, examples
 from ragctx.cli.search import search_command
 
@@ -44,7 +47,11 @@ def command_line(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in (ingest_command, ask_command, search_command, prompt_command, index_group):
+_COMMANDS = (
+    ingest_command, ask_command, search_command, prompt_command, index_group, questions_group,
+    compare_command, probe_command,
+)  # fmt: skip
+for _command in _COMMANDS:
     command_line.add_command(_command)
 
 

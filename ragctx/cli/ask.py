@@ -13,6 +13,7 @@ import click
 from ragctx.cli import options
 from ragctx.cli.batch import run_batch
 from ragctx.cli.manners import ABSTAINED, OK
+from ragctx.cli.models import Model, model_options
 from ragctx.cli.output import console, ledger_table, write_json
 from ragctx.cli.screens import Command, examples
 from ragctx.cli.session import Session, Sources, open_session, with_load_time
@@ -50,6 +51,7 @@ class Shown:
     'echo "What is the notice period?" | ragctx ask - contract.pdf',
     "ragctx ask --batch questions.txt manuals/*.pdf > answers.jsonl",
     'ragctx ask "..." --model ~/models/qwen --explain',
+    'ragctx ask "..." --model http://127.0.0.1:8000/v1#qwen --tokenizer ~/models/qwen',
 )
 @click.command("ask", cls=Command)
 @click.argument("question", required=False)
@@ -57,14 +59,7 @@ class Shown:
 @options.index_option
 @options.embedder_option
 @options.password_option
-@click.option(
-    "--model",
-    default="bundled",
-    show_default=True,
-    metavar="bundled|DIR",
-    help="Who answers: the reader that comes with ragctx, or the directory of a Hugging "
-    "Face causal language model.",
-)
+@model_options
 @options.retrieval_options(k=5)
 @options.assembly_options
 @click.option(
@@ -87,7 +82,7 @@ def ask_command(
     index_path: Path,
     embedder_spec: str,
     password: str | None,
-    model: str,
+    model: Model,
     retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions,
     batch: str | None,

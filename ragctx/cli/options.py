@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragctx.cli.placement import PlacementName
 from ragctx.errors import InputError
 from ragctx.paths import DEFAULT_INDEX
-from ragctx.placement import STRATEGIES
+from ragctx.placement import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
     from ragctx.pipeline import Assembly, Retrieval
+    from ragctx.placement import PositionProfile
 
     Pages = click.ParamType[tuple[int | None, int | None]]
 else:
@@ -79,10 +81,11 @@ class AssemblyOptions:
     budget_tokens: int | None
     context_window: int | None
     max_new_tokens: int
-    placement: str
+    placement: str | Strategy
     seed: int
     select: str
     template: str | None
+    profile_path: Path | None
 
     def resolve(self) -> Assembly:
         """The same for the pipeline. A template that cannot be used is an error here, early."""
@@ -100,7 +103,17 @@ class AssemblyOptions:
             template=self.template,
             select=getattr(budget, self.select),
             seed=self.seed,
+            profile=read_profile(self.profile_path),
         )
+
+
+def read_profile(path: Path | None) -> PositionProfile | None:
+    """The position profile in a file that `ragctx probe` wrote."""
+    if path is None:
+        return None
+    from ragctx.evaluation.profiles import load_profile
+
+    return load_profile(path).for_placement()
 
 
 # Names of functions in `ragctx.retrieval` and `ragctx.budget`, which load numpy: a help screen that
@@ -124,7 +137,7 @@ def retrieval_options(*, k: int) -> Decorator:
         click.option("--mmr", type=click.FloatRange(0, 1), metavar="LAMBDA",
                      help="Trade relevance (1) for variety (0): maximal marginal relevance."),
     )  # fmt: skip
-    return _gathered("retrieval", RetrievalOptions, options)
+    return gathered("retrieval", RetrievalOptions, options)
 
 
 def assembly_options(command: Command) -> Command:
@@ -138,17 +151,28 @@ def assembly_options(command: Command) -> Command:
                      help="Tokens the model holds, prompt and answer together."),
         click.option("--max-new-tokens", type=tokens, default=256, show_default=True, metavar="N",
                      help="Tokens kept free for the answer."),
-        click.option("--placement", type=click.Choice(tuple(STRATEGIES)), default="edges",
-                     show_default=True, metavar="NAME",
-                     help=f"The order of the passages: {', '.join(STRATEGIES)}."),
+        click.option("--placement", type=PlacementName(), default="edges", show_default=True,
+                     help=f"The order of the passages: {', '.join(STRATEGIES)}; or a function of "
+                     "your own."),
         click.option("--seed", type=int, default=0, show_default=True, metavar="N",
                      help="For --placement random."),
         click.option("--select", type=click.Choice(SELECTORS), default="fill", show_default=True,
                      metavar="NAME",
                      help=f"Which to take when not all fit: {', '.join(SELECTORS)}."),
         click.option("--template", metavar="NAME|FILE", help="Prompt template."),
+        profile_option,
     )  # fmt: skip
-    return _gathered("assembly", AssemblyOptions, options)(command)
+    return gathered("assembly", AssemblyOptions, options)(command)
+
+
+def profile_option(command: Command) -> Command:
+    """--profile."""
+    option = click.option(
+        "--profile", "profile_path", type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE", help="For the placement calibrated: a profile that `ragctx probe` wrote.  "
+        "[default: the one measured for this model]",
+    )  # fmt: skip
+    return option(command)
 
 
 def index_option(command: Command) -> Command:
@@ -200,7 +224,7 @@ def read_question(words: str | None) -> str:
     return question
 
 
-def _gathered(name: str, record: Callable[..., object], options: Iterable[Decorator]) -> Decorator:
+def gathered(name: str, record: Callable[..., object], options: Iterable[Decorator]) -> Decorator:
     """A decorator that adds `options` and hands their values over as one `record` called `name`."""
     fields = tuple(signature(record).parameters)
 

@@ -1,9 +1,9 @@
-"""Progress bars on standard error while PDFs are read; nothing at all where it is no terminal."""
+"""Progress bars on standard error; nothing at all where it is no terminal."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -39,6 +39,28 @@ def ingest_progress() -> Iterator[Progress]:
     )
     with rich.Progress(*columns, console=screen, transient=True) as bars:
         yield _IngestBars(bars).callbacks()
+
+
+@contextmanager
+def question_progress() -> Iterator[Callable[[int, int], None]]:
+    """A callback `(questions done, in all)` that moves a bar and says how long is left."""
+    import rich.progress as rich
+
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield lambda done, total: None
+        return
+    columns = (
+        rich.TextColumn("asking".ljust(_NAME)),
+        rich.BarColumn(bar_width=20),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("questions,"),
+        rich.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        rich.TextColumn("left"),
+    )
+    with rich.Progress(*columns, console=screen, transient=True) as bars:
+        task = bars.add_task("", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 class _IngestBars:

@@ -66,7 +66,7 @@ def prompt_command(
     question = options.read_question(question)
     prompt = _assemble(question, index_path, embedder_spec, retrieval, assembly, tokenizer_spec)
     _write(prompt, out, as_json=as_json)
-    if prompt.placement != assembly.placement:
+    if isinstance(assembly.placement, str) and prompt.placement != assembly.placement:
         say(f"placement: {prompt.placement} instead of {assembly.placement}, which has no profile")
     say(certificate(prompt))
 

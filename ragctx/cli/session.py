@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.cli.manners import say
+from ragctx.cli.models import Model, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress
@@ -55,17 +56,17 @@ class Session:
 
 
 def open_session(
-    sources: Sources, model: str, retrieval: RetrievalOptions, assembly: AssemblyOptions
+    sources: Sources, model: Model, retrieval: RetrievalOptions, assembly: AssemblyOptions
 ) -> Session:
     """Load everything. What can be wrong cheaply is looked at first."""
     from ragctx.embedding import load_embedder
-    from ragctx.generator import load_generator
 
     began = time.perf_counter()
     how, what = assembly.resolve(), retrieval.resolve()
     embedder = load_embedder(sources.embedder_spec)
     index = _open(sources, embedder)
-    generator = load_generator(model)
+    generator = model.load(how.context_window)
+    how = with_profile(how, model, generator)
     return Session(index, embedder, generator, what, how, time.perf_counter() - began)
 
 

@@ -5,31 +5,59 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx.errors import ModelError
+from ragctx.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
+    from ragctx.tokens import Tokenizer
 
 
-def load_generator(spec: str = "bundled") -> Generator:
-    """Load a generator: "bundled" for the reader that ships with ragctx, else a model directory.
+def load_generator(
+    spec: str = "bundled",
+    *,
+    tokenizer: Tokenizer | None = None,
+    context_window: int | None = None,
+) -> Generator:
+    """Load a generator: the reader that ships with ragctx, a model directory, or a server's model.
 
-    A directory is read as a local Hugging Face causal language model; its options (precision,
-    sampling, context window) are those of `ragctx.generator.huggingface.load_huggingface`.
+    Args:
+        spec: "bundled"; a directory, read as a local Hugging Face causal language model (its other
+            options are those of `ragctx.generator.huggingface.load_huggingface`); or an address of
+            the OpenAI protocol with the model's name, "http://127.0.0.1:8000/v1#my-model" (see
+            `ragctx.generator.openai_api.load_openai_api`). No server is asked unless it is named.
+        tokenizer: the model's, where budgets are to be counted with another than the directory's;
+            a server's model needs one, since the protocol does not give it away.
+        context_window: tokens that a server's model holds; 4096 unless given. Others say it.
 
     Raises `ModelError` if there is no such model or its files are damaged, `MissingExtraError`
-    if a directory is given and transformers is not installed.
+    if a directory is given and transformers is not installed, `InputError` for a server's model
+    without a tokenizer, or the bundled reader with one.
     """
     if spec == "bundled":
+        if tokenizer is not None:
+            raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
         from ragctx.generator.reader import load_bundled
 
         return load_bundled()
+    if spec.startswith(("http://", "https://")):
+        return _load_served(spec, tokenizer, context_window)
     directory = Path(spec).expanduser()
     if not directory.is_dir():
         raise ModelError(
-            f'no model {spec!r}: use "bundled", or the directory of a Hugging Face model '
-            "(config.json, *.safetensors, tokenizer.json)"
+            f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
+            "(config.json, *.safetensors, tokenizer.json), or http://HOST:PORT/v1#MODEL"
         )
     from ragctx.generator.huggingface import load_huggingface
 
-    return load_huggingface(directory)
+    return load_huggingface(directory, tokenizer=tokenizer)
+
+
+def _load_served(spec: str, tokenizer: Tokenizer | None, context_window: int | None) -> Generator:
+    from ragctx.generator.openai_api import load_openai_api
+
+    if tokenizer is None:
+        raise InputError(
+            "a server does not say how its model counts tokens; name the model's --tokenizer: its "
+            "directory, or tiktoken:o200k_base"
+        )
+    return load_openai_api(spec, tokenizer=tokenizer, context_window=context_window)

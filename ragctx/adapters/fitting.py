@@ -1,0 +1,90 @@
+"""What all adapters do: choose passages that fit, as one text, and put them in prompt order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ragctx.budget import Selector, fill
+from ragctx.errors import BudgetError, InputError
+from ragctx.placement import Strategy, place
+from ragctx.records import Chunk, Hit
+from ragctx.tokens import Tokenizer, load_tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A framework's document: its text as it will stand in the prompt, and what else is known."""
+
+    text: str
+    score: float | None = None
+    document: str = ""  # which document it is a part of; "" if nobody said
+    start: int = 0  # where in that document
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How passages are made to fit.
+
+    Law: the chosen passages' texts, in prompt order and joined by `separator`, take at most
+    `budget_tokens` tokens of `tokenizer`. It is that joined text that is counted, since it may
+    take more tokens than its pieces.
+    """
+
+    tokenizer: Tokenizer
+    budget_tokens: int
+    placement: str | Strategy = "edges"
+    select: Selector = fill
+    separator: str = "\n\n"
+
+    def __post_init__(self) -> None:
+        if self.budget_tokens < 1:
+            raise InputError(f"budget_tokens is {self.budget_tokens}. Give 1 or more.")
+        place((), self.placement)  # an unknown name is an error here, early
+
+    def order(self, passages: Sequence[Passage]) -> list[int]:
+        """Indices of the passages that fit, in prompt order.
+
+        `passages` are in order of relevance: where a passage stands is its rank. Scores may be
+        missing. Raises BudgetError if there are passages and none fits.
+
+        >>> fitting = Fitting(load_tokenizer("bundled"), budget_tokens=8)
+        >>> fitting.order([Passage("Tin melts."), Passage("Iron does."), Passage("Lead too.")])
+        [0, 1]
+        """
+        count = self.tokenizer.count
+        hits = [_hit(rank, passage) for rank, passage in enumerate(passages, start=1)]
+        separator = count(self.separator)
+        costs = [count(passage.text) + separator for passage in passages]
+        room, step = self.budget_tokens + separator, 1  # the last passage has none after it
+        order = self._choose(hits, costs, room)
+        while count(self._joined(passages, order)) > self.budget_tokens and room:
+            # Joining made tokens. Take a little less, then much less: few rounds, small loss.
+            room, step = max(0, sum(costs[i] for i in order) - step), 2 * step
+            order = self._choose(hits, costs, room)
+        if passages and not (order and room):
+            raise BudgetError(
+                f"no passage was selected: the first takes {costs[0] - separator} tokens, the "
+                f"shortest {min(costs) - separator}, and budget_tokens is {self.budget_tokens}; "
+                "raise it, or cut the documents into shorter pieces"
+            )
+        return order
+
+    def _choose(self, hits: Sequence[Hit], costs: Sequence[int], room: int) -> list[int]:
+        selection = self.select(hits, costs, room)
+        return [hit.rank - 1 for hit in place(selection, self.placement).hits]
+
+    def _joined(self, passages: Sequence[Passage], order: Sequence[int]) -> str:
+        return self.separator.join(passages[i].text for i in order)
+
+
+def as_tokenizer(tokenizer: str | Tokenizer) -> Tokenizer:
+    """The tokenizer, loaded if only its name was given."""
+    return load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
+
+
+def _hit(rank: int, passage: Passage) -> Hit:
+    document = passage.document or f"passage {rank}"
+    end = passage.start + len(passage.text)
+    chunk = Chunk(f"{rank}", document, passage.start, end, 1, 1, passage.text, 0)
+    return Hit(rank, passage.score, chunk, document)  # type: ignore[arg-type]  # None is a score too

@@ -1,0 +1,77 @@
+"""A LangChain document transformer that keeps an exact token budget and places what fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
+from ragctx.budget import Selector, fill
+from ragctx.errors import InputError, MissingExtraError
+from ragctx.placement import Strategy
+from ragctx.tokens import Tokenizer
+
+try:
+    from langchain_core.documents import BaseDocumentTransformer, Document
+except ImportError as error:
+    raise MissingExtraError(
+        "ragctx.adapters.langchain needs langchain-core. Install it: "
+        "pip install 'ragctx[langchain]'"
+    ) from error
+
+
+def page_content(document: Document) -> str:
+    """The document's text alone, as LangChain's default document prompt renders it."""
+    text: str = document.page_content
+    return text
+
+
+class BudgetTransformer(BaseDocumentTransformer):
+    """Documents in order of relevance -> those that fit, in prompt order, the same objects.
+
+    Args:
+        tokenizer: the model's: "tiktoken:gpt-4o", a model's directory, or a `Tokenizer`.
+        budget_tokens: for the documents, rendered and joined: at most so many, counted exactly.
+        placement: a name in `ragctx.placement.STRATEGIES`, or a function of your own.
+            "document_order" reads the metadata `source` and `start_index`.
+        select: which to take when not all fit: a function in `ragctx.budget`.
+        separator: what your chain puts between two documents.
+        render: how your chain renders a document, e.g. with `format_document`.
+
+    Raises InputError for settings that cannot be; BudgetError, when transforming, if none fits.
+
+    >>> transformer = BudgetTransformer(tokenizer="bundled", budget_tokens=8)
+    >>> documents = [Document("Tin melts."), Document("Iron does."), Document("Lead too.")]
+    >>> [document.page_content for document in transformer.transform_documents(documents)]
+    ['Tin melts.', 'Iron does.']
+    """
+
+    def __init__(
+        self,
+        *,
+        tokenizer: str | Tokenizer,
+        budget_tokens: int,
+        placement: str | Strategy = "edges",
+        select: Selector = fill,
+        separator: str = "\n\n",
+        render: Callable[[Document], str] = page_content,
+    ) -> None:
+        how = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
+        self.fitting = how
+        self.render = render
+
+    def transform_documents(
+        self, documents: Sequence[Document], **kwargs: Any
+    ) -> Sequence[Document]:
+        """Those of `documents` that fit, in prompt order. Takes no further arguments."""
+        if kwargs:
+            raise InputError(f"transform_documents knows no {', '.join(kwargs)}; leave it out")
+        return [documents[i] for i in self.fitting.order([*map(self._passage, documents)])]
+
+    def _passage(self, document: Document) -> Passage:
+        source, start = document.metadata.get("source"), document.metadata.get("start_index")
+        return Passage(
+            self.render(document),
+            document=str(source or ""),
+            start=start if isinstance(start, int) else 0,
+        )

@@ -1,0 +1,79 @@
+"""A LlamaIndex node postprocessor that keeps an exact token budget and places what fits."""
+
+from __future__ import annotations
+
+from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
+from ragctx.budget import Selector, fill
+from ragctx.errors import MissingExtraError
+from ragctx.placement import Strategy
+from ragctx.tokens import Tokenizer
+
+try:
+    from llama_index.core.bridge.pydantic import PrivateAttr
+    from llama_index.core.postprocessor.types import BaseNodePostprocessor
+    from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+except ImportError as error:
+    raise MissingExtraError(
+        "ragctx.adapters.llama_index needs llama-index-core. Install it: "
+        "pip install 'ragctx[llama-index]'"
+    ) from error
+
+
+class BudgetPostprocessor(BaseNodePostprocessor):
+    """Nodes in order of relevance -> those that fit, in prompt order, the same objects.
+
+    A node is counted as LlamaIndex shows it to a model, metadata included. Its order among the
+    others counts, not its score, which may be None.
+
+    Args:
+        tokenizer: the model's: "tiktoken:gpt-4o", a model's directory, or a `Tokenizer`.
+        budget_tokens: for the nodes' texts, joined: at most so many, counted exactly.
+        placement: a name in `ragctx.placement.STRATEGIES`, or a function of your own.
+            "document_order" reads each node's source document and `start_char_idx`.
+        select: which to take when not all fit: a function in `ragctx.budget`.
+        separator: what your response synthesizer puts between two nodes.
+
+    Raises InputError for settings that cannot be; BudgetError, when processing, if none fits.
+
+    >>> from llama_index.core.schema import TextNode
+    >>> postprocessor = BudgetPostprocessor(tokenizer="bundled", budget_tokens=8)
+    >>> texts = ("Tin melts.", "Iron does.", "Lead too.")
+    >>> nodes = [NodeWithScore(node=TextNode(text=text)) for text in texts]
+    >>> [node.text for node in postprocessor.postprocess_nodes(nodes)]
+    ['Tin melts.', 'Iron does.']
+    """
+
+    _fitting: Fitting = PrivateAttr()
+
+    def __init__(
+        self,
+        *,
+        tokenizer: str | Tokenizer,
+        budget_tokens: int,
+        placement: str | Strategy = "edges",
+        select: Selector = fill,
+        separator: str = "\n\n",
+    ) -> None:
+        super().__init__()
+        how = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
+        self._fitting = how
+
+    @classmethod
+    def class_name(cls) -> str:
+        """What LlamaIndex calls it."""
+        return "RagctxBudgetPostprocessor"
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        return [nodes[i] for i in self._fitting.order([*map(_passage, nodes)])]
+
+
+def _passage(found: NodeWithScore) -> Passage:
+    node = found.node
+    return Passage(
+        node.get_content(metadata_mode=MetadataMode.LLM),
+        found.score,
+        node.ref_doc_id or "",
+        getattr(node, "start_char_idx", None) or 0,
+    )

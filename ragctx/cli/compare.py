@@ -1,0 +1,194 @@
+"""`ragctx compare`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.cli.compare_options import (
+    Asking,
+    Prompting,
+    Running,
+    asking_options,
+    prompting_options,
+    running_options,
+)
+from ragctx.cli.comparison_tables import print_result
+from ragctx.cli.manners import Interrupted, say
+from ragctx.cli.models import Model, model_options, own_profile
+from ragctx.cli.output import shown_path, write_json
+from ragctx.cli.progress import question_progress
+from ragctx.cli.screens import Command, examples
+from ragctx.errors import InputError
+
+if TYPE_CHECKING:
+    from ragctx.evaluation.answering import Answerer
+    from ragctx.evaluation.candidates import Source
+    from ragctx.evaluation.compare import Comparison
+    from ragctx.evaluation.datasets import QuestionSet
+    from ragctx.evaluation.results import Result
+    from ragctx.generator.protocol import Generator
+    from ragctx.placement import PositionProfile
+
+
+@examples(
+    "ragctx compare questions.jsonl",
+    "ragctx compare questions.jsonl --index indexes/work --budgets auto -o report/",
+    "ragctx compare nq-open-20.jsonl.gz --positions 10,20 --model ~/models/qwen",
+    "ragctx compare dev-v2.0.json -n 200 --strategies best_first,edges,random",
+    "ragctx compare q.jsonl --model http://127.0.0.1:8000/v1#qwen --tokenizer qwen/",
+)
+@click.command("compare", cls=Command)
+@click.argument("questions_path", metavar="QUESTIONS",
+                type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
+@click.option("--index", "index_path", type=click.Path(path_type=Path, file_okay=False),
+              metavar="FOLDER", help="Ask with what a search of this index brings, instead of the "
+              "questions' own passages.")  # fmt: skip
+@options.embedder_option
+@model_options
+@options.retrieval_options(k=20)
+@asking_options
+@prompting_options
+@running_options
+@options.json_option
+def compare_command(
+    questions_path: Path,
+    index_path: Path | None,
+    embedder_spec: str,
+    model: Model,
+    retrieval: options.RetrievalOptions,
+    asking: Asking,
+    prompting: Prompting,
+    running: Running,
+    as_json: bool,
+) -> None:
+    """Compare ways to place passages in the prompt, honestly.
+
+    Every question is asked in every way, and every difference is tested: the last line says what
+    was found, or how large a difference would have been. QUESTIONS is a JSONL file of ragctx's own,
+    of Lost in the Middle, or of key-value retrieval (each also as .gz), or a SQuAD file.
+    Interrupted, a run goes on where it was when started again.
+    """
+    from ragctx.evaluation.datasets import read_questions
+
+    everything = read_questions(questions_path)
+    source = _source(everything, index_path, embedder_spec, retrieval, asking)
+    comparison = _comparison(everything, source, model, retrieval.k, asking, prompting, running)
+    result = run_comparison(comparison)
+    if running.output is not None:
+        write_result(result, running.output)
+    if as_json:
+        write_json(asdict(result))
+    else:
+        print_result(result)
+
+
+def run_comparison(comparison: Comparison) -> Result:
+    """Run it with a progress bar."""
+    try:
+        with question_progress() as progress:
+            return comparison.run(progress)
+    except KeyboardInterrupt:
+        kept = comparison.answerer.cache is not None
+        raise Interrupted(
+            "what was answered is kept: run the same command to go on" if kept
+            else "nothing is kept with --no-cache"
+        ) from None  # fmt: skip
+
+
+def write_result(result: Result, folder: Path) -> None:
+    """`result.json` and the report's files."""
+    from ragctx.evaluation.report import write_report
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_report(result, folder)
+    say(f"written to {shown_path(str(folder))}")
+
+
+def answerer_of(
+    model: Model, generator: Generator, *, no_cache: bool, workers: int = 1
+) -> Answerer:
+    """Who answers, with the answers kept before unless `no_cache`."""
+    from ragctx.evaluation.answer_cache import AnswerCache
+    from ragctx.evaluation.answering import Answerer
+    from ragctx.evaluation.model_identity import model_hash
+
+    cache = None if no_cache else AnswerCache()
+    return Answerer(generator, model_hash(model.spec, generator), cache, workers)
+
+
+def command_line() -> str:
+    """The command as it was typed, to write down with the result."""
+    return shlex.join(["ragctx", *sys.argv[1:]])
+
+
+def _source(
+    questions: QuestionSet, index_path: Path | None, embedder_spec: str,
+    retrieval: options.RetrievalOptions, asking: Asking,
+) -> Source:  # fmt: skip
+    from ragctx.evaluation.candidates import IndexPassages, source_of
+
+    k = max(retrieval.k, *asking.passages, 1)
+    if index_path is None:
+        return source_of(questions, k)
+    from ragctx.embedding import load_embedder
+    from ragctx.index import Index
+
+    embedder = load_embedder(embedder_spec)
+    index = Index.open(index_path, embedder=embedder)
+    return IndexPassages(index, embedder, replace(retrieval.resolve(), k=k))
+
+
+def _comparison(
+    questions: QuestionSet, source: Source, model: Model, k: int, asking: Asking,
+    prompting: Prompting, running: Running,
+) -> Comparison:  # fmt: skip
+    from ragctx.evaluation.compare import Comparison, Options, drawn
+    from ragctx.evaluation.summaries import Prices
+
+    assembly, strategies = prompting.resolve(), asking.named_strategies()
+    _require_baseline(asking.baseline, strategies)
+    generator = model.load(prompting.context_window)
+    profile_words = str(prompting.profile_path or "")
+    if "calibrated" in strategies and assembly.profile is None:
+        stored = own_profile(model, generator)
+        if stored is not None:
+            profile_words = f"measured with {stored.source}, n = {stored.n}"
+            assembly = replace(assembly, profile=stored.for_placement())
+    if asking.strategies in ("own", "all") and not (
+        assembly.profile and assembly.profile.significant
+    ):
+        strategies = tuple(name for name in strategies if name != "calibrated")
+    window = assembly.context_window or generator.context_window
+    prices = (running.price_prompt, running.price_answer)
+    return Comparison(
+        drawn(questions, asking.count, running.seed), source,
+        answerer_of(model, generator, no_cache=running.no_cache, workers=running.workers),
+        asking.plan(k, strategies, window - assembly.max_new_tokens), assembly,
+        Options(
+            baseline=asking.baseline, seed=running.seed, resamples=running.resamples,
+            prices=Prices(prices[0] or 0.0, prices[1] or 0.0) if any(p is not None for p in prices)
+            else None,
+            command=command_line(), profile=profile_words,
+        ),
+    )  # fmt: skip
+
+
+def _counts(profile: PositionProfile | None) -> bool:
+    """Without a significant profile `calibrated` is `edges`, which is asked anyway."""
+    return profile is not None and profile.significant
+
+
+def _require_baseline(baseline: str, strategies: Sequence[str]) -> None:
+    if strategies and baseline not in strategies:
+        raise InputError(
+            f"the baseline {baseline} is not among the strategies {', '.join(strategies)}; name it "
+            "in --strategies too, or another with --baseline"
+        )

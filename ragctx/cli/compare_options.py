@@ -1,0 +1,161 @@
+"""What can be said to `ragctx compare`, in three groups: what is asked, with which prompts, how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.errors import InputError
+from ragctx.placement import STRATEGIES
+
+if TYPE_CHECKING:
+    from ragctx.evaluation.conditions import Plan
+    from ragctx.pipeline import Assembly
+
+OWN = (
+    "best_first", "best_last", "edges", "edges_end", "middle", "document_order", "random",
+    "calibrated",
+)  # fmt: skip
+"""The strategies compared unless others are named; the rest imitate other packages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What the user said about what is to be asked."""
+
+    strategies: str
+    random_seeds: int
+    no_controls: bool
+    baseline: str
+    positions: str | None
+    slots: int
+    budgets: str | None
+    placement: str
+    count: int | None
+
+    @property
+    def passages(self) -> tuple[int, ...]:
+        """Among how many passages the gold one is to be moved."""
+        return () if self.positions is None else _numbers(self.positions, "--positions")
+
+    def plan(self, k: int, strategies: tuple[str, ...], largest_budget: int) -> Plan:
+        """The same for the comparison."""
+        from ragctx.evaluation.conditions import Plan, budgets_up_to
+
+        if self.budgets == "auto":
+            budgets = budgets_up_to(largest_budget)
+        else:
+            budgets = () if self.budgets is None else _numbers(self.budgets, "--budgets")
+        return Plan(
+            strategies, tuple(range(self.random_seeds)), not self.no_controls, k, self.passages,
+            self.slots, budgets, self.placement,
+        )  # fmt: skip
+
+    def named_strategies(self) -> tuple[str, ...]:
+        """The strategies that were named, each once."""
+        if self.strategies in ("own", "all", "none"):
+            return {"own": OWN, "all": tuple(STRATEGIES), "none": ()}[self.strategies]
+        names = tuple(dict.fromkeys(name.strip() for name in self.strategies.split(",")))
+        unknown = [name for name in names if name not in STRATEGIES]
+        if unknown:
+            raise InputError(
+                f"no placement is called {unknown[0]!r}; valid: own, all, none, or some of "
+                f"{', '.join(STRATEGIES)} with commas between"
+            )
+        return names
+
+
+@dataclass(frozen=True, slots=True)
+class Prompting:
+    """What the user said about every prompt."""
+
+    budget_tokens: int | None
+    context_window: int | None
+    max_new_tokens: int
+    select: str
+    template: str | None
+    profile_path: Path | None
+
+    def resolve(self) -> Assembly:
+        """The same for the pipeline."""
+        everything = options.AssemblyOptions(
+            self.budget_tokens, self.context_window, self.max_new_tokens, "edges", 0, self.select,
+            self.template, self.profile_path,
+        )  # fmt: skip
+        return everything.resolve()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What the user said about how the run is done and what is kept of it."""
+
+    seed: int
+    resamples: int
+    workers: int
+    no_cache: bool
+    price_prompt: float | None
+    price_answer: float | None
+    output: Path | None
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(f"{option} is {text!r}; give whole numbers above 0: {option} 256,512")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+asking_options = options.gathered("asking", Asking, (
+    click.option("--strategies", default="own", show_default=True, metavar="own|all|none|NAME,...",
+                 help=f"Placements: own ({', '.join(OWN)}), all (also those of other packages), or "
+                 f"some of {', '.join(STRATEGIES)}."),
+    click.option("--random-seeds", type=click.IntRange(min=1), default=3, show_default=True,
+                 metavar="N", help="How many random orders."),
+    click.option("--no-controls", is_flag=True,
+                 help="Without the controls: no passage at all, the gold passage alone."),
+    click.option("--baseline", default="best_first", show_default=True, metavar="NAME",
+                 help="The strategy that the others are tested against."),
+    click.option("--positions", metavar="N,N,...",
+                 help="Also move the gold passage through so many passages, e.g. 10,20."),
+    click.option("--slots", type=click.IntRange(min=2), default=5, show_default=True, metavar="N",
+                 help="In so many slots, first and last among them."),
+    click.option("--budgets", metavar="auto|N,N,...",
+                 help="Also ask within budgets of so many tokens; auto: 256, doubled up to the "
+                 "window."),
+    click.option("--placement", type=click.Choice(tuple(STRATEGIES)), default="edges",
+                 show_default=True, metavar="NAME", help="The placement of the budgets' prompts."),
+    click.option("-n", "--questions", "count", type=click.IntRange(min=1), metavar="N",
+                 help="Ask N of the questions, drawn by --seed.  [default: all]"),
+))  # fmt: skip
+prompting_options = options.gathered("prompting", Prompting, (
+    click.option("--budget-tokens", type=click.IntRange(min=1), metavar="N",
+                 help="Every prompt has at most N tokens.  [default: what the window leaves]"),
+    click.option("--context-window", type=click.IntRange(min=1), metavar="N",
+                 help="Tokens the model holds, prompt and answer together."),
+    click.option("--max-new-tokens", type=click.IntRange(min=1), default=48, show_default=True,
+                 metavar="N", help="Tokens kept free for the answer."),
+    click.option("--select", type=click.Choice(options.SELECTORS), default="fill",
+                 show_default=True, metavar="NAME",
+                 help=f"Which to take when not all fit: {', '.join(options.SELECTORS)}."),
+    click.option("--template", metavar="NAME|FILE", help="Prompt template."),
+    options.profile_option,
+))  # fmt: skip
+running_options = options.gathered("running", Running, (
+    click.option("--seed", type=int, default=0, show_default=True, metavar="N",
+                 help="For drawing questions and resampling."),
+    click.option("--resamples", type=click.IntRange(min=100), default=2000, show_default=True,
+                 metavar="N", help="Of the bootstrap and of permutations."),
+    click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
+                 metavar="N", help="Prompts asked at once; for models on servers."),
+    click.option("--no-cache", is_flag=True, help="Do not keep answers, nor use kept ones."),
+    click.option("--price-prompt", type=click.FloatRange(min=0), metavar="X",
+                 help="Price of a million prompt tokens."),
+    click.option("--price-answer", type=click.FloatRange(min=0), metavar="X",
+                 help="Price of a million answer tokens."),
+    click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False),
+                 metavar="FOLDER", help="Write the result and a report to look at there."),
+))  # fmt: skip

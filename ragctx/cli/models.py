@@ -1,0 +1,75 @@
+"""Who answers: the options that say so, and the position profile that belongs to the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli.manners import say
+from ragctx.cli.options import Command, gathered
+
+if TYPE_CHECKING:
+    from ragctx.evaluation.profiles import StoredProfile
+    from ragctx.generator.protocol import Generator
+    from ragctx.pipeline import Assembly
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Who is to answer, and in whose tokens to count if not in its own."""
+
+    spec: str
+    tokenizer_spec: str | None
+
+    def load(self, context_window: int | None) -> Generator:
+        """Load both; `context_window` is for models that do not say theirs."""
+        from ragctx.generator import load_generator
+        from ragctx.tokens import load_tokenizer
+
+        tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
+        return load_generator(self.spec, tokenizer=tokenizer, context_window=context_window)
+
+
+def model_options(command: Command) -> Command:
+    """--model and --tokenizer: given to the command as `model`."""
+    options = (
+        click.option("--model", "spec", default="bundled", show_default=True,
+                     metavar="bundled|DIR|URL#NAME",
+                     help="Who answers: the reader that comes with ragctx, the directory of a "
+                     "Hugging Face causal language model, or a model on a server that speaks the "
+                     "OpenAI protocol (its key: RAGCTX_API_KEY)."),
+        click.option("--tokenizer", "tokenizer_spec", metavar="DIR|tiktoken:NAME",
+                     help="Whose tokens to count, where the model does not bring its own: needed "
+                     "for URL#NAME."),
+    )  # fmt: skip
+    return gathered("model", Model, options)(command)
+
+
+def own_profile(model: Model, generator: Generator) -> StoredProfile | None:
+    """The profile that `ragctx probe` stored for this very model."""
+    from ragctx.evaluation.model_identity import model_hash
+    from ragctx.evaluation.profiles import find_profile
+
+    return find_profile(model_hash(model.spec, generator))
+
+
+def with_profile(assembly: Assembly, model: Model, generator: Generator) -> Assembly:
+    """The assembly with the model's own profile, where `calibrated` is asked for and none named.
+
+    Says so on standard error when there is none that counts: then `edges` steps in.
+    """
+    if assembly.placement != "calibrated":
+        return assembly
+    if assembly.profile is None:
+        found = own_profile(model, generator)
+        if found is None:
+            say(f"placement: edges instead of calibrated, since {generator.name} has no position "
+                f"profile; measure one: ragctx probe --model {model.spec}")  # fmt: skip
+            return assembly
+        assembly = replace(assembly, profile=found.for_placement())
+    if assembly.profile is not None and not assembly.profile.significant:
+        say(f"placement: edges instead of calibrated, since in the profile of "
+            f"{assembly.profile.model} the positions do not differ measurably")  # fmt: skip
+    return assembly

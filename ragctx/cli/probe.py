@@ -1,0 +1,128 @@
+"""`ragctx probe`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.cli.compare import answerer_of, command_line, run_comparison
+from ragctx.cli.manners import say
+from ragctx.cli.models import Model, model_options
+from ragctx.cli.output import console, shown_path, table, write_json
+from ragctx.cli.screens import Command, examples
+from ragctx.views import one_line
+
+if TYPE_CHECKING:
+    from ragctx.evaluation.datasets import QuestionSet
+    from ragctx.evaluation.profiles import StoredProfile
+
+_LARGE = 0.8  # of the window: prompts fuller than this are said to be so
+
+
+@examples(
+    "ragctx probe",
+    "ragctx probe --model ~/models/qwen --passages 30 -n 300",
+    "ragctx probe --questions nq-open-20.jsonl.gz --out qwen.json --model ~/models/qwen",
+    'ragctx ask "..." --placement calibrated --model ~/models/qwen',
+)
+@click.command("probe", cls=Command)
+@model_options
+@click.option("--questions", "questions_path", metavar="FILE",
+              type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Labelled questions with passages, in any layout of `ragctx compare`, instead "
+              "of synthetic ones.")  # fmt: skip
+@click.option("--passages", type=click.IntRange(min=2), default=20, show_default=True, metavar="N",
+              help="Among how many passages the gold one stands.")  # fmt: skip
+@click.option("--slots", type=click.IntRange(min=2), default=5, show_default=True, metavar="N",
+              help="In so many slots, first and last among them.")  # fmt: skip
+@click.option("-n", "count", type=click.IntRange(min=1), default=200, show_default=True,
+              metavar="N", help="How many questions, each asked in every slot.")  # fmt: skip
+@click.option("--context-window", type=click.IntRange(min=1), metavar="N",
+              help="Tokens the model holds, prompt and answer together.")  # fmt: skip
+@click.option("--template", metavar="NAME|FILE", help="Prompt template.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N",
+              help="Another seed makes, or draws, other questions.")  # fmt: skip
+@click.option("--no-cache", is_flag=True, help="Do not keep answers, nor use kept ones.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write the profile there.  [default: where `calibrated` looks for this model's]",
+              )  # fmt: skip
+@options.json_option
+def probe_command(
+    model: Model,
+    questions_path: Path | None,
+    passages: int,
+    slots: int,
+    count: int,
+    context_window: int | None,
+    template: str | None,
+    seed: int,
+    no_cache: bool,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure how well a model reads each part of the prompt.
+
+    The passage with the answer is moved through the slots of a prompt, the rest stays. The profile
+    is stored with the model's hash, the number of questions and intervals; `--placement calibrated`
+    puts the best passages where this model reads best, and the default order in its place where
+    the slots do not differ measurably.
+    """
+    from ragctx.evaluation.candidates import source_of
+    from ragctx.evaluation.compare import Comparison, Options
+    from ragctx.evaluation.conditions import Plan
+    from ragctx.evaluation.profiles import profile_of, save_profile
+    from ragctx.pipeline import Assembly
+
+    everything, asked = _questions(questions_path, count, passages, seed)
+    generator = model.load(context_window)
+    comparison = Comparison(
+        asked, source_of(everything, passages), answerer_of(model, generator, no_cache=no_cache),
+        Plan(position_passages=(passages,), slots=slots, k=passages),
+        Assembly(context_window=context_window, max_new_tokens=48, template=template),
+        Options(seed=seed, command=command_line()),
+    )  # fmt: skip
+    profile = profile_of(run_comparison(comparison), asked.path)
+    path = save_profile(profile, out)
+    if as_json:
+        write_json(asdict(profile))
+    else:
+        _print(profile)
+    say(f"profile written to {shown_path(str(path))}")
+
+
+def _questions(
+    path: Path | None, count: int, passages: int, seed: int
+) -> tuple[QuestionSet, QuestionSet]:
+    """All questions, which distractors come from, and those to be asked."""
+    from ragctx.evaluation.compare import drawn
+    from ragctx.evaluation.datasets import read_questions
+    from ragctx.evaluation.probes import synthetic_probes
+
+    if path is None:
+        made = synthetic_probes(count, passages, seed=seed)
+        return made, made
+    everything = read_questions(path)
+    return everything, drawn(everything, count, seed)
+
+
+def _print(profile: StoredProfile) -> None:
+    screen = console()
+    made = table("slot", "right %", "95 %", numbers=("slot", "right %", "95 %"))
+    for slot, accuracy in zip(profile.slots, profile.accuracy, strict=True):
+        low, high = 100 * accuracy.low, 100 * accuracy.high
+        made.add_row(str(slot), f"{100 * accuracy.value:.1f}", f"{low:.1f}…{high:.1f}")
+    screen.print(made)
+    full = " (nearly full: a shorter prompt may have another profile)"
+    screen.print(
+        f"{profile.model}: {profile.n} questions ({profile.source}), {profile.passages} passages, "
+        f"{100 * profile.window_fill:.0f} % of the window"
+        f"{full if profile.window_fill > _LARGE else ''}",
+        soft_wrap=True,
+    )
+    screen.print(one_line(profile.verdict), style="bold", soft_wrap=True)
+    if not profile.significant:
+        screen.print("--placement calibrated will place by edges and say so.", soft_wrap=True)

@@ -1,0 +1,204 @@
+"""`ragctx questions make|check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.cli.manners import FAILED, OK, say
+from ragctx.cli.output import console, json_text, table, write_json
+from ragctx.cli.screens import Group, examples
+from ragctx.views import counted, one_line
+
+if TYPE_CHECKING:
+    from ragctx.evaluation.question_checks import Checked, Problem
+    from ragctx.evaluation.synthetic import SyntheticQuestion
+
+_KINDS = ("recurring", "turned", "cloze")  # evaluation.question_drafts.KINDS, which is slow to load
+_MOST_SHOWN = 200  # problems in the table; all are in --json
+_WARNING = (
+    "these questions are synthetic: made by rule from sentences of the documents. They measure "
+    "whether the passage that tells is found and read among others; they do not measure how people "
+    "ask, questions that need several passages or a conclusion, or whether the documents are right"
+)
+
+
+@examples(
+    "ragctx questions make -o questions.jsonl",
+    "ragctx questions make --index indexes/work -n 300 --distractors 19 -o questions.jsonl",
+    "ragctx questions check questions.jsonl",
+    "ragctx questions check test.jsonl --apart-from train.jsonl.gz",
+)
+@click.group("questions", cls=Group)
+def questions_group() -> None:
+    """Make questions with known answers from an index, or check a question file."""
+
+
+@questions_group.command("make")
+@options.index_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to write the questions.  [default: standard output]",
+)
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="How many questions, at most.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Another seed draws other questions.",
+)
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(_KINDS),
+    multiple=True,
+    metavar="NAME",
+    help=f"Only this kind; may be repeated: {', '.join(_KINDS)}.  [default: all]",
+)
+@click.option(
+    "--distractors",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Add so many similar passages without the answer to each.",
+)
+@click.option(
+    "--unanswerable", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE",
+    help="Ask this share of a passage that lacks the answer.",
+)  # fmt: skip
+def make_command(
+    index_path: Path,
+    output: Path | None,
+    count: int,
+    seed: int,
+    kinds: Sequence[str],
+    distractors: int,
+    unanswerable: float,
+) -> int:
+    """Make questions with known answers from an index, as JSON lines.
+
+    The same index and seed give the same questions. Every row says "synthetic": true.
+    """
+    from ragctx.evaluation.synthetic import make_questions, question_row
+    from ragctx.index import Index
+
+    made = make_questions(
+        Index.open(index_path), count, seed=seed, kinds=kinds or _KINDS,
+        distractors=distractors, unanswerable=unanswerable,
+    )  # fmt: skip
+    lines = "".join(f"{json_text(question_row(question))}\n" for question in made)
+    if output is None:
+        click.echo(lines, nl=False)
+    elif made:
+        output.write_text(lines, encoding="utf-8")
+    _say_what_was_made(made, count, output)
+    return OK if made else FAILED
+
+
+def _say_what_was_made(made: Sequence[SyntheticQuestion], count: int, output: Path | None) -> None:
+    if not made:
+        say(
+            "error: the index holds no sentence that a question could be made from; ingest "
+            "documents with running text: ragctx ingest FOLDER"
+        )
+        return
+    kinds = Counter(question.kind for question in made)
+    parts = ", ".join(f"{kinds[kind]:,} {kind}" for kind in _KINDS if kinds[kind])
+    refused = sum(not question.answerable for question in made)
+    documents = len({question.passage.chunk.document_id for question in made})
+    told = f", {refused:,} of them unanswerable" if refused else ""
+    where = f"; written to {output}" if output else ""
+    fewer = f"; {count:,} were asked for, more good ones are not there" if len(made) < count else ""
+    say(
+        f"{counted(len(made), 'synthetic question')} ({parts}{told}) from "
+        f"{counted(documents, 'document')}{where}{fewer}"
+    )
+    say(f"note: {_WARNING}")
+
+
+@questions_group.command("check")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--index",
+    "index_path",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="The index the questions were made from: is it still so?",
+)
+@click.option(
+    "--apart-from", type=click.Path(path_type=Path, exists=True, dir_okay=False), multiple=True,
+    metavar="FILE", help="Training or choosing questions that must share nothing with these.",
+)  # fmt: skip
+@options.json_option
+def check_command(
+    file: Path, index_path: Path | None, apart_from: Sequence[Path], as_json: bool
+) -> int:
+    """Find duplicates, unanswerable, leaked and malformed rows of a question file.
+
+    The exit code is 1 if anything is wrong.
+    """
+    from ragctx.evaluation.question_checks import check_questions
+    from ragctx.index import Index
+
+    index = Index.open(index_path) if index_path else None
+    checked = check_questions(file, index=index, apart_from=apart_from)
+    if as_json:
+        write_json(
+            {
+                "rows": checked.rows,
+                "sound": not checked.faults,
+                "counts": dict(_counts(checked.problems)),
+                "problems": [asdict(problem) for problem in checked.problems],
+            }
+        )
+    else:
+        _print_checked(checked)
+    return FAILED if checked.faults or not checked.rows else OK
+
+
+def _counts(problems: Sequence[Problem]) -> Counter[str]:
+    return Counter(problem.kind for problem in problems)
+
+
+def _print_checked(checked: Checked) -> None:
+    from ragctx.evaluation.question_checks import PROBLEMS
+
+    made = table("line", "id", "problem", "what", numbers=("line",))
+    for problem in checked.faults[:_MOST_SHOWN]:
+        made.add_row(
+            str(problem.line), one_line(problem.id, 18), problem.kind, one_line(problem.message, 90)
+        )
+    if checked.faults:
+        console().print(made)
+    if len(checked.faults) > _MOST_SHOWN:
+        console().print(f"… and {len(checked.faults) - _MOST_SHOWN:,} more: --json lists them all")
+    remarks = [problem for problem in checked.problems if problem.remark]
+    for kind, number in _counts(checked.faults).most_common():
+        console().print(f"{counted(number, 'row')}: {kind} ({PROBLEMS[kind]})", soft_wrap=True)
+    if remarks:
+        line = f"{counted(len(remarks), 'cloze question')} repeat their sentence, as they must"
+        console().print(f"{line}: they measure finding more than reading", soft_wrap=True)
+    if not checked.rows:
+        console().print("no row could be read")
+    elif not checked.faults:
+        console().print(f"{counted(checked.rows, 'question')}: sound")

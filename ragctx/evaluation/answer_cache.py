@@ -1,0 +1,105 @@
+"""Answers on disk, by everything that decides them: a run that was cut off goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sqlite3
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ragctx.errors import StoreError
+from ragctx.evaluation.json_records import record_from_json, record_to_json
+from ragctx.paths import cache_dir
+from ragctx.records import Generation, Prompt
+
+_TABLE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
+_TIMEOUT_S = 30.0
+_UNKNOWN = -1.0  # stands for "no confidence", for which JSON has no number
+
+
+def answer_key(model_hash: str, decoding: str, prompt: Prompt) -> str:
+    """The name of an answer: of the model, its decoding, the prompt's ids and the answer's limit.
+
+    Ranks and similarities belong to it: what the search thought of a passage is not in the ids, but
+    the bundled reader's answer depends on it.
+    """
+    known = [
+        (segment.token_start, segment.token_end, hit.rank, repr(hit.similarity))
+        for segment in prompt.passages
+        if (hit := segment.hit) is not None
+    ]
+    about = json.dumps([model_hash, decoding, prompt.max_new_tokens, prompt.question, known])
+    ids = array("q", prompt.token_ids).tobytes()
+    return hashlib.sha256(about.encode("utf-8", "replace") + b"\0" + ids).hexdigest()
+
+
+class AnswerCache:
+    """Answers in one SQLite file, by default in `paths.cache_dir()`; several runs may share it."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or cache_dir() / "answers.sqlite3"
+        with self._opened() as database:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute(_TABLE)
+
+    def find(self, keys: Iterable[str]) -> dict[str, Generation]:
+        """The answers that are there, by key."""
+        with self._opened() as database:
+            rows = (
+                database.execute("SELECT key, answer FROM answers WHERE key = ?", (key,)).fetchone()
+                for key in keys
+            )
+            return {row[0]: _read(row[1]) for row in rows if row is not None}
+
+    def keep(self, answers: Mapping[str, Generation]) -> None:
+        """Store answers, all or none; those that are there already stay as they are."""
+        with self._opened() as database:
+            rows = [(key, _written(answer)) for key, answer in answers.items()]
+            database.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", rows)
+
+    def _opened(self) -> _Connection:
+        return _Connection(self.path)
+
+
+class _Connection:
+    """A connection for one task: committed at its end, and closed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(self._path, timeout=_TIMEOUT_S)
+        except (OSError, sqlite3.Error) as error:
+            raise self._failure(error) from None
+        return self._database
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        try:
+            if kind is None:
+                self._database.commit()
+        finally:
+            self._database.close()
+        if isinstance(error, sqlite3.Error):
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"the answers in {str(self._path)!r} cannot be used ({error}); delete that file, or "
+            "run with --no-cache"
+        )
+
+
+def _written(answer: Generation) -> str:
+    unknown = math.isnan(answer.confidence)
+    return record_to_json(replace(answer, confidence=_UNKNOWN) if unknown else answer)
+
+
+def _read(text: str) -> Generation:
+    answer = record_from_json(Generation, text)
+    return replace(answer, confidence=math.nan) if answer.confidence == _UNKNOWN else answer

@@ -1,0 +1,62 @@
+"""Prompts to answers, each distinct one once: from the disk where it was answered before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ragctx.evaluation.answer_cache import AnswerCache, answer_key
+from ragctx.evaluation.model_identity import decoding_of
+from ragctx.generator.together import forget, generate_all
+from ragctx.records import Generation, Prompt
+
+if TYPE_CHECKING:
+    from ragctx.generator.protocol import Generator
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Answers prompts with one model.
+
+    `workers` prompts are asked at once where the model runs elsewhere (a server); a local model
+    uses all cores already, and keeps what it has read only when asked in order.
+    """
+
+    generator: Generator
+    model_hash: str
+    cache: AnswerCache | None = None
+    workers: int = 1
+
+    def answers(self, prompts: Sequence[Prompt]) -> list[Generation]:
+        """The answer of each prompt; equal prompts are answered once. Stored before they return."""
+        keys = [self._key(prompt) for prompt in prompts]
+        known = self.cache.find(dict.fromkeys(keys)) if self.cache else {}
+        missing = {k: p for k, p in zip(keys, prompts, strict=True) if k not in known}
+        if missing:
+            made = dict(zip(missing, self._generate(list(missing.values())), strict=True))
+            if self.cache:
+                self.cache.keep(made)
+            known.update(made)
+        return [known[key] for key in keys]
+
+    def cold_latency_s(self, prompt: Prompt) -> float:
+        """Seconds to answer a prompt of which nothing was read before; measured once per prompt."""
+        key = "cold:" + self._key(prompt)
+        known = self.cache.find([key]) if self.cache else {}
+        if key not in known:
+            forget(self.generator)
+            known = {key: replace(self.generator.generate(prompt), spans=())}
+            if self.cache:
+                self.cache.keep(known)
+        return known[key].prefill_s + known[key].decode_s
+
+    def _key(self, prompt: Prompt) -> str:
+        return answer_key(self.model_hash, decoding_of(self.generator), prompt)
+
+    def _generate(self, prompts: list[Prompt]) -> list[Generation]:
+        if self.workers == 1:
+            return generate_all(self.generator, prompts)
+        with ThreadPoolExecutor(self.workers) as pool:
+            return list(pool.map(self.generator.generate, prompts))

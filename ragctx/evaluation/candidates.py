@@ -1,0 +1,238 @@
+"""The passages a question is asked with: from its file, mined as hard negatives, or retrieved.
+
+Three sources, one result: `Candidates`, in rank order, with what is known of which ones hold the
+answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from ragctx.errors import InputError
+from ragctx.evaluation.bm25 import Bm25
+from ragctx.evaluation.datasets import LabelledPassage, LabelledQuestion, QuestionSet
+from ragctx.evaluation.text_match import holds_any
+from ragctx.pipeline import Retrieval, retrieve, texts_of
+from ragctx.records import Chunk, Document, Hit
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Embedder
+    from ragctx.index import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A question's passages, best first. `gold` are the chunks that hold its answer.
+
+    An unanswerable question has no gold passage. `keeps_gold`: the passages are a controlled set,
+    in which a gold one has its place whatever its rank.
+    """
+
+    question: LabelledQuestion
+    hits: tuple[Hit, ...]
+    gold: tuple[Chunk, ...]
+    keeps_gold: bool = False
+
+    def best(self, k: int) -> tuple[Hit, ...]:
+        """The k best; a gold passage that must be kept takes the last place if none is among them.
+
+        >>> hits = [Hit.from_text(rank, -rank, f"text {rank}", f"d{rank}") for rank in (1, 2, 3)]
+        >>> asked = LabelledQuestion("1", "?", ("a",))
+        >>> made = Candidates(asked, tuple(hits), (hits[2].chunk,), keeps_gold=True)
+        >>> [hit.rank for hit in made.best(2)]
+        [1, 3]
+        """
+        first, gold = self.hits[:k], self.gold_hits
+        if not self.keeps_gold or not gold or gold[0] in first:
+            return first
+        return (*first[:-1], gold[0])
+
+    @property
+    def gold_hits(self) -> tuple[Hit, ...]:
+        """The hits that hold the answer, in rank order."""
+        return tuple(hit for hit in self.hits if self.is_gold(hit))
+
+    @property
+    def distractors(self) -> tuple[Hit, ...]:
+        """The hits that do not, in rank order."""
+        return tuple(hit for hit in self.hits if not self.is_gold(hit))
+
+    @property
+    def first_gold_rank(self) -> int | None:
+        """The best rank of a passage that holds the answer; None: no candidate does."""
+        return min((hit.rank for hit in self.gold_hits), default=None)
+
+    def is_gold(self, hit: Hit) -> bool:
+        """Whether a hit is a gold chunk, or a span into which one was merged."""
+        chunk = hit.chunk
+        return any(
+            gold.document_id == chunk.document_id
+            and chunk.start <= gold.start
+            and gold.end <= chunk.end
+            for gold in self.gold
+        )
+
+
+class Source(Protocol):
+    """Where candidates come from."""
+
+    @property
+    def name(self) -> str:
+        """For people: what the passages are."""
+
+    @property
+    def retriever(self) -> str:
+        """What ranked them."""
+
+    def candidates(self, question: LabelledQuestion) -> Candidates:
+        """The passages of a question, ranked."""
+
+    def document(self, document_id: str) -> Document | None:
+        """The document of a chunk; None where only passages are known."""
+
+    def text_of(self, document_id: str) -> str:
+        """Its text; "" where only passages are known."""
+
+
+class _WithoutDocuments:
+    """Passages of a question file belong to no document that could be opened."""
+
+    def document(self, document_id: str) -> Document | None:
+        """None."""
+        return None
+
+    def text_of(self, document_id: str) -> str:
+        """Nothing."""
+        return ""
+
+
+class FilePassages(_WithoutDocuments):
+    """The passages that the file gives with each question.
+
+    They are ranked by their own scores if all have one, and else by BM25: such files often put the
+    gold passage first, which no retriever would.
+    """
+
+    name = "passages of the file"
+
+    def __init__(self, questions: QuestionSet) -> None:
+        passages = [p for question in questions.questions for p in question.passages]
+        self._scored = all(passage.score is not None for passage in passages)
+        self.retriever = "scores of the file" if self._scored else "bm25"
+
+    def candidates(self, question: LabelledQuestion) -> Candidates:
+        """All the question's passages, ranked."""
+        passages = question.passages
+        if self._scored:
+            scores = [passage.score or 0.0 for passage in passages]
+        else:
+            scores = Bm25([passage.text for passage in passages]).scores(question.question)
+        return _ranked(question, passages, scores)
+
+
+class MinedPassages(_WithoutDocuments):
+    """The question's own passage among hard negatives from all the file's passages.
+
+    Hard negatives are what BM25 ranks highest for the question, without any of its answers in them.
+    """
+
+    name = "mined from the file's contexts"
+    retriever = "bm25"
+
+    def __init__(self, questions: QuestionSet, k: int) -> None:
+        passages = (p for question in questions.questions for p in question.passages)
+        self._corpus = list({passage.text: passage for passage in passages}.values())
+        if len(self._corpus) < 2:
+            raise InputError(
+                f"{questions.path!r} holds {len(self._corpus)} distinct passages to mine "
+                "distractors from; name an index with --index, or use a file with passages"
+            )
+        self._bm25 = Bm25([passage.text for passage in self._corpus])
+        self.k = k
+
+    def candidates(self, question: LabelledQuestion) -> Candidates:
+        """The gold passage, if the question has an answer, and the k - 1 hardest negatives."""
+        scores = self._bm25.scores(question.question)
+        gold = {passage.text for passage in question.passages if passage.is_gold}
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])
+        chosen = [i for i in order if self._corpus[i].text in gold]
+        for i in order:
+            if len(chosen) == self.k:
+                break
+            text = self._corpus[i].text
+            if text not in gold and not holds_any(text, question.answers):
+                chosen.append(i)
+        passages = [replace(self._corpus[i], is_gold=self._corpus[i].text in gold) for i in chosen]
+        return _ranked(question, passages, [scores[i] for i in chosen])
+
+
+class IndexPassages:
+    """What a search of an index brings: real retrieval, gold or not.
+
+    A passage is gold if an answer stands in it, on the labelled pages where the question has any.
+    """
+
+    def __init__(self, index: Index, embedder: Embedder, retrieval: Retrieval) -> None:
+        self._index, self._embedder, self._retrieval = index, embedder, retrieval
+        self.name = str(index.path)
+        self.retriever = getattr(retrieval.retriever, "__name__", "custom")
+        self.text_of = texts_of(index)
+
+    def candidates(self, question: LabelledQuestion) -> Candidates:
+        """The k hits of a search, without the chunks that the question excludes."""
+        found = retrieve(question.question, self._index, self._embedder, self._retrieval)
+        hits = tuple(hit for hit in found if hit.chunk.id not in question.excluded)
+        gold = (hit.chunk for hit in hits if _tells(question, hit))
+        return Candidates(question, hits, tuple(gold) if question.answerable else ())
+
+    def document(self, document_id: str) -> Document | None:
+        """The document of a chunk."""
+        return self._index.document(document_id)
+
+
+def source_of(questions: QuestionSet, k: int) -> Source:
+    """The file's own passages if its questions have several, else `k` mined ones.
+
+    Raises InputError where there are no passages at all: such questions need an index.
+    """
+    most = max(len(question.passages) for question in questions.questions)
+    if most == 0:
+        raise InputError(
+            f"the questions in {questions.path!r} come without passages; name the index of their "
+            "documents with --index"
+        )
+    return FilePassages(questions) if most > 1 else MinedPassages(questions, k)
+
+
+def _ranked(
+    question: LabelledQuestion, passages: Sequence[LabelledPassage], scores: Sequence[float]
+) -> Candidates:
+    order = sorted(range(len(passages)), key=lambda i: -scores[i])
+    hits = tuple(_hit(rank, scores[i], passages[i]) for rank, i in enumerate(order, start=1))
+    gold = (
+        hit.chunk
+        for hit, i in zip(hits, order, strict=True)
+        if passages[i].is_gold and question.answerable
+    )
+    return Candidates(question, hits, tuple(gold), keeps_gold=True)
+
+
+def _hit(rank: int, score: float, passage: LabelledPassage) -> Hit:
+    """Each passage is a document of its own: of a file's passages no order is known."""
+    name = hashlib.sha256(f"{passage.title}\0{passage.text}".encode("utf-8", "replace"))
+    identity = name.hexdigest()[:16]
+    chunk = Chunk(identity, identity, 0, len(passage.text), 1, 1, passage.text, 0)
+    return Hit(rank, score, chunk, passage.title, passage.title)
+
+
+def _tells(question: LabelledQuestion, hit: Hit) -> bool:
+    first, last = question.pages
+    chunk = hit.chunk
+    if question.document and question.document not in (hit.document, hit.path):
+        return False
+    if first and (chunk.last_page < first or chunk.first_page > last):
+        return False
+    return holds_any(chunk.text, question.answers)

@@ -1,0 +1,227 @@
+"""Question files: ragctx's own, Lost in the Middle's, SQuAD's, key-value retrieval's.
+
+The layout is told from the first record; plain or gzip, JSON lines or one JSON document. ragctx's
+own is one object a line, of which only "question" must be there:
+
+    {"id", "question", "answers": [...], "answerable",
+     "context", "title",                            one passage that holds the answer, or
+     "ctxs": [{"title", "text", "isgold", "hasanswer", "score"}],         several, or
+     "document", "page" or "pages": [first, last],  where an indexed document holds it
+     "excluded": [chunk ids], "synthetic"}
+
+Unknown keys are left alone. See docs/compare.md.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ragctx.errors import InputError
+
+Row = Mapping[str, Any]
+
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPassage:
+    """A passage that comes with a question. `score` is its retriever's, if the file has it."""
+
+    text: str
+    title: str = ""
+    is_gold: bool = False
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledQuestion:
+    """A question, its accepted answers, and what is known of where the answer stands.
+
+    `pages` are the first and last page in `document`, from 1; (0, 0) when unknown.
+    """
+
+    id: str
+    question: str
+    answers: tuple[str, ...]
+    answerable: bool = True
+    passages: tuple[LabelledPassage, ...] = ()
+    document: str = ""
+    pages: tuple[int, int] = (0, 0)
+    excluded: tuple[str, ...] = ()  # chunk ids that must not be in the prompt
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSet:
+    """The questions of one file. `sha256` is of its bytes."""
+
+    path: str
+    sha256: str
+    layout: str
+    questions: tuple[LabelledQuestion, ...]
+
+
+def read_questions(path: str | Path) -> QuestionSet:
+    """Read a question file in any of the four layouts.
+
+    Raises InputError for a file that is not there, is none of these, or holds a record that is not
+    as its layout says; the message names the record.
+    """
+    path = Path(path).expanduser()
+    try:
+        raw = path.read_bytes()
+        data = gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+        text = data.decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(f"the questions in {str(path)!r} cannot be read: {error}") from None
+    layout, questions = _parse(text, str(path))
+    if not questions:
+        raise InputError(f"{str(path)!r} holds no question; write one JSON object a line")
+    return QuestionSet(str(path), hashlib.sha256(raw).hexdigest(), layout, _distinct(questions))
+
+
+def parse_own(row: Row) -> LabelledQuestion:
+    """A record in ragctx's own layout, or in that of Lost in the Middle, which it contains.
+
+    >>> row = {"question": "How hot?", "answers": ["232 degrees"], "context": "Tin melts at ..."}
+    >>> parse_own(row).passages[0].is_gold
+    True
+    """
+    answers = row.get("answers") or ([row["answer"]] if row.get("answer") else [])
+    passages = tuple(_passage(passage) for passage in row.get("ctxs") or ())
+    answerable = bool(row.get("answerable", bool(answers)))
+    if not passages and row.get("context"):
+        passages = (LabelledPassage(row["context"], row.get("title") or "", answerable),)
+    pages = row.get("pages") or [row.get("page") or 0] * 2
+    return LabelledQuestion(
+        str(row.get("id", "")), _required_text(row, "question"), _texts(answers, "answers"),
+        answerable, passages, str(row.get("document") or ""), (int(pages[0]), int(pages[-1])),
+        _texts(row.get("excluded") or (), "excluded"), bool(row.get("synthetic", False)),
+    )  # fmt: skip
+
+
+def parse_key_value(row: Row) -> LabelledQuestion:
+    """A record of the key-value retrieval task: every pair becomes a passage of its own.
+
+    >>> row = {"ordered_kv_records": [["k1", "v1"], ["k2", "v2"]], "key": "k2", "value": "v2"}
+    >>> made = parse_key_value(row)
+    >>> made.question, made.passages[1]
+    ('What is the value of "k2"?', LabelledPassage(text='"k2": "v2"', title='', is_gold=True, ...))
+    """
+    key, value = _required_text(row, "key"), _required_text(row, "value")
+    passages = tuple(
+        LabelledPassage(f'"{name}": "{content}"', is_gold=name == key)
+        for name, content in row["ordered_kv_records"]
+    )
+    return LabelledQuestion(key, f'What is the value of "{key}"?', (value,), passages=passages)
+
+
+def parse_squad(document: Row) -> list[LabelledQuestion]:
+    """Every question of a SQuAD file (1.1 or 2.0), with its paragraph."""
+    return [
+        LabelledQuestion(
+            str(qa.get("id", "")), _required_text(qa, "question"),
+            _texts(dict.fromkeys(answer["text"] for answer in qa.get("answers") or ()), "answers"),
+            not qa.get("is_impossible", False),
+            (LabelledPassage(
+                paragraph["context"], article.get("title") or "", not qa.get("is_impossible")
+            ),),
+        )
+        for article in document["data"]
+        for paragraph in article["paragraphs"]
+        for qa in paragraph["qas"]
+    ]  # fmt: skip
+
+
+def _parse(text: str, path: str) -> tuple[str, list[LabelledQuestion]]:
+    try:
+        document = json.loads(text) if text.lstrip()[:1] in "{[" else None
+    except ValueError:
+        document = None  # several documents: one a line
+    except RecursionError:
+        raise InputError(f"{path!r} is nested too deeply to be a question file") from None
+    if isinstance(document, dict) and "data" in document:
+        return "squad", _checked(lambda: parse_squad(document), path, "the SQuAD document")
+    if isinstance(document, list):
+        rows: list[tuple[str, Any]] = [(f"record {i}", r) for i, r in enumerate(document, 1)]
+    else:
+        rows = list(_lines(text, path))
+    questions = []
+    layout = ""
+    for where, row in rows:
+        if not isinstance(row, dict):
+            raise InputError(f"{where} of {path!r} is no JSON object, but {row!r:.60}")
+        layout = layout or _layout(row)
+        parse = parse_key_value if layout == "key-value" else parse_own
+        questions.append(_checked(lambda parse=parse, row=row: parse(row), path, where))
+    return layout, questions
+
+
+def _layout(row: Row) -> str:
+    if "ordered_kv_records" in row:
+        return "key-value"
+    return "ragctx" if "context" in row or "ctxs" not in row else "lost-in-the-middle"
+
+
+def _lines(text: str, path: str) -> Iterator[tuple[str, Any]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield f"line {number}", json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"line {number} of {path!r} is no JSON: {error}") from None
+
+
+def _checked(parse: Any, path: str, where: str) -> Any:
+    try:
+        return parse()
+    except InputError as error:
+        raise InputError(f"{where} of {path!r} {error}") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise InputError(
+            f"{where} of {path!r} is not as its layout says ({type(error).__name__}: {error}); see "
+            "docs/compare.md for the four layouts"
+        ) from None
+
+
+def _passage(row: Row) -> LabelledPassage:
+    score = row.get("score")
+    is_gold = bool(row.get("isgold", row.get("is_gold", False)))
+    return LabelledPassage(
+        _required_text(row, "text"), row.get("title") or "", is_gold,
+        None if score is None else float(score),
+    )  # fmt: skip
+
+
+def _required_text(row: Row, name: str) -> str:
+    value = row.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f'has no "{name}": it must be text')
+    return value if name == "text" else " ".join(value.split())
+
+
+def _texts(values: Any, name: str) -> tuple[str, ...]:
+    texts = tuple(values)
+    if not all(isinstance(value, str) for value in texts) or isinstance(values, str):
+        raise InputError(f'has "{name}" that are not a list of texts')
+    return texts
+
+
+def _distinct(questions: list[LabelledQuestion]) -> tuple[LabelledQuestion, ...]:
+    """With ids that are there and differ: a question's number stands in for a missing one."""
+    seen: set[str] = set()
+    made = []
+    for number, question in enumerate(questions, start=1):
+        name = question.id or str(number)
+        if name in seen:
+            name = f"{name}#{number}"
+        seen.add(name)
+        made.append(replace(question, id=name))
+    return tuple(made)

@@ -1,0 +1,95 @@
+"""A model's position profile on disk: how well it reads each part of the prompt, as measured.
+
+Profiles lie in `paths.cache_dir() / "profiles"`, one JSON file for each model, named by its hash:
+other weights, another threshold or another decoding have another profile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragctx import __version__
+from ragctx.errors import InputError
+from ragctx.evaluation.json_records import record_from_json, record_to_json
+from ragctx.evaluation.results import Interval, Result
+from ragctx.evaluation.verdicts import ALPHA
+from ragctx.paths import cache_dir
+from ragctx.placement import PositionProfile
+
+PROFILE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProfile:
+    """What was measured, and all one needs to judge it. `accuracy[i]` is for `slots[i]`."""
+
+    format: int
+    ragctx_version: str
+    model: str
+    model_hash: str
+    source: str  # the questions: "synthetic probes", or a file
+    passages: int
+    slots: tuple[int, ...]
+    accuracy: tuple[Interval, ...]
+    n: int  # questions, each asked in every slot
+    window_fill: float  # mean share of the context window that the prompts took
+    p_value: float  # Cochran's Q over the slots
+    significant: bool
+    seed: int
+    verdict: str
+
+    def for_placement(self) -> PositionProfile:
+        """What `placement.calibrated` needs of it."""
+        accuracy = tuple(interval.value for interval in self.accuracy)
+        return PositionProfile(self.model, accuracy, self.significant)
+
+
+def profile_of(result: Result, source: str) -> StoredProfile:
+    """The profile that a result's only position sweep shows; InputError where it has none."""
+    if not result.positions or result.positions[0].omnibus is None:
+        raise InputError(
+            f"no question of {source} could be asked in every slot: give questions with a gold "
+            "passage and enough distractors, fewer --passages, or a larger --context-window"
+        )
+    sweep = result.positions[0]
+    p_value = sweep.omnibus.p_value if sweep.omnibus else 1.0
+    return StoredProfile(
+        PROFILE_FORMAT, __version__, result.settings.model, result.settings.model_hash, source,
+        sweep.passages, sweep.slots, tuple(summary.correct for summary in sweep.summaries),
+        sweep.summaries[0].n, sweep.window_fill, p_value, p_value < ALPHA,
+        result.settings.seed, sweep.verdict,
+    )  # fmt: skip
+
+
+def profile_path(model_hash: str) -> Path:
+    """Where a model's profile lies unless another file is named."""
+    return cache_dir() / "profiles" / f"{model_hash[:24]}.json"
+
+
+def save_profile(profile: StoredProfile, path: Path | None = None) -> Path:
+    """Write a profile, whole or not at all; gives where."""
+    path = path or profile_path(profile.model_hash)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(record_to_json(profile) + "\n", "utf-8")
+    unfinished.replace(path)
+    return path
+
+
+def load_profile(path: Path) -> StoredProfile:
+    """Read a profile; InputError for a file that is not there or is none."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the profile {str(path)!r} cannot be read ({error}); measure one: ragctx probe"
+        ) from None
+    return record_from_json(StoredProfile, text)
+
+
+def find_profile(model_hash: str) -> StoredProfile | None:
+    """The profile measured for this very model, if there is one."""
+    path = profile_path(model_hash)
+    profile = load_profile(path) if path.is_file() else None
+    return profile if profile is not None and profile.model_hash == model_hash else None

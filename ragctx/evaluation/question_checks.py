@@ -1,0 +1,301 @@
+"""What is wrong with a question file: rows no tool can use, and rows that would mislead a measure.
+
+A row is a JSON object on a line of its own with `question`, `answers`, `answerable` (by default
+true) and `context`, or `ctxs` as in the files of Lost in the Middle; other keys are left alone.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ragctx.errors import InputError
+from ragctx.evaluation.question_wording import GAP
+from ragctx.evaluation.text_match import alike_pairs, copied_words, holds_any, plain
+from ragctx.index import Index
+
+NEARLY = 0.8
+"""Questions on one passage with one answer are near duplicates from this Jaccard of their words."""
+_GZIP = b"\x1f\x8b"
+
+PROBLEMS = {
+    "malformed": "cannot be read as a question",
+    "duplicate id": "has the id of another row",
+    "duplicate": "asks what another row asks of the same passage",
+    "near duplicate": "asks in almost the same words for the same answer",
+    "contradiction": "gives other answers than a row with the same question and passage",
+    "unanswerable": "has no passage with the answer",
+    "answerable after all": "is to be refused, but has answers",
+    "answer in question": "tells the answer in the question",
+    "copied sentence": "repeats a sentence of its passage word by word",
+    "answer elsewhere": "has a passage that holds the answer but is not marked so",
+    "leaked": "stands in a file it must be kept apart from",
+    "stale": "does not fit the index",
+}
+"""What can be found, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with the row on a line (from 1); `kind` is a name in `PROBLEMS`.
+
+    A `remark` is no fault: a cloze question repeats a sentence of its passage by nature.
+    """
+
+    line: int
+    id: str
+    kind: str
+    message: str
+    remark: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A question as its file gives it. `others` are passages that are not marked as gold."""
+
+    line: int
+    id: str
+    question: str
+    answers: tuple[str, ...]
+    answerable: bool
+    gold: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    cloze: bool = False
+    context: str = ""  # beside `ctxs`: the text of `chunk`
+    chunk: str = ""  # of an index, with where in its document the answer stands
+    place: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of a check: how many rows could be read, and what is wrong, by line."""
+
+    rows: int
+    problems: tuple[Problem, ...] = field(default_factory=tuple)
+
+    @property
+    def faults(self) -> tuple[Problem, ...]:
+        """The problems that are more than remarks."""
+        return tuple(problem for problem in self.problems if not problem.remark)
+
+
+def check_questions(
+    path: str | Path, *, index: Index | None = None, apart_from: Sequence[str | Path] = ()
+) -> Checked:
+    """Look for everything in `PROBLEMS`.
+
+    Args:
+        path: a JSONL file, plain or gzip.
+        index: the one the questions were made from; rows that name a chunk are compared with it.
+        apart_from: files (training, choosing) whose passages and questions must not be in this one.
+
+    Raises:
+        InputError: a file cannot be read as lines.
+        OSError: a file is missing or may not be read.
+    """
+    rows, problems = _read(path)
+    for row in rows:
+        problems += _alone(row)
+    problems += [*_same_ids(rows), *_repeated(rows), *_nearly_repeated(rows)]
+    for other in apart_from:
+        problems += _leaked(rows, other)
+    if index is not None:
+        problems += _stale(rows, index)
+    order = list(PROBLEMS)
+    problems.sort(key=lambda problem: (problem.line, order.index(problem.kind)))
+    return Checked(len(rows), tuple(problems))
+
+
+# ---- Reading ---------------------------------------------------------------------------------
+
+
+def _read(path: str | Path) -> tuple[list[Row], list[Problem]]:
+    rows, problems = [], []
+    for number, raw in _lines(path):
+        try:
+            rows.append(parse_row(number, raw))
+        except InputError as error:
+            problems.append(Problem(number, "", "malformed", str(error)))
+    return rows, problems
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """Every line that is not blank, with its number."""
+    with open(path, "rb") as plain:
+        packed = plain.read(2) == _GZIP
+        plain.seek(0)
+        stream = gzip.GzipFile(fileobj=plain) if packed else plain
+        try:
+            yield from ((number, raw) for number, raw in enumerate(stream, 1) if raw.strip())
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise InputError(f"{str(path)!r} is damaged ({error}); write it again") from None
+
+
+def parse_row(line: int, raw: bytes) -> Row:
+    """One row. Raises InputError that says what is wrong with it.
+
+    >>> parse_row(1, b'{"question": "Where?", "answers": ["Rome"], "context": "In Rome."}').gold
+    ('In Rome.',)
+    """
+    try:
+        row = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"no JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise InputError(f"a JSON {type(row).__name__}, not an object")
+    question, answers = row.get("question"), row.get("answers", [])
+    if not isinstance(question, str) or not question.strip():
+        raise InputError('no "question"')
+    if not isinstance(answers, list) or not all(isinstance(a, str) and a.strip() for a in answers):
+        raise InputError('"answers" is no list of words')
+    answerable = row.get("answerable", True)
+    if not isinstance(answerable, bool):
+        raise InputError('"answerable" is neither true nor false')
+    if answerable and not answers:
+        raise InputError('answerable, but "answers" is empty')
+    gold, others = _passages(row)
+    return Row(
+        line, str(row.get("id", "")), question, tuple(answers), answerable, gold, others,
+        row.get("kind") == "cloze", _text(row, "context"), _text(row, "chunk"), _place(row),
+    )  # fmt: skip
+
+
+def _passages(row: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The gold passages and the others."""
+    ctxs = row.get("ctxs")
+    if ctxs is None:
+        context = _text(row, "context")
+        return ((context,) if context.strip() else (), ())
+    if not isinstance(ctxs, list) or not all(
+        isinstance(p, dict) and _text(p, "text") for p in ctxs
+    ):
+        raise InputError('"ctxs" is no list of passages with a "text"')
+    gold = tuple(passage["text"] for passage in ctxs if passage.get("isgold"))
+    return gold, tuple(p["text"] for p in ctxs if not p.get("isgold") and not p.get("hasanswer"))
+
+
+def _text(row: dict[str, Any], key: str) -> str:
+    value = row.get(key, "")
+    if not isinstance(value, str):
+        raise InputError(f'"{key}" is no text')
+    return value
+
+
+def _place(row: dict[str, Any]) -> tuple[int, int] | None:
+    start, end = row.get("start"), row.get("end")
+    if type(start) is int and type(end) is int and 0 <= start < end:
+        return start, end
+    return None
+
+
+# ---- Looking at one row ----------------------------------------------------------------------
+
+
+def _alone(row: Row) -> Iterator[Problem]:
+    if not row.answerable:
+        if holds_any(" ".join(row.gold), row.answers):
+            yield _problem(row, "answerable after all", f"{row.answers[0]!r} is in its passage")
+        return
+    if row.gold and not any(holds_any(text, row.answers) for text in row.gold):
+        yield _problem(row, "unanswerable", f"{row.answers[0]!r} is in no gold passage")
+    if holds_any(row.question, row.answers):
+        told = next(a for a in row.answers if holds_any(row.question, [a]))
+        yield _problem(row, "answer in question", f"{told!r}")
+    question = row.question.replace(GAP, row.answers[0])
+    copied = max((copied_words(question, text) for text in row.gold), default=0)
+    if copied:
+        message = f"{copied} words in a row are its passage's"
+        yield _problem(row, "copied sentence", message, remark=row.cloze)
+    held = sum(holds_any(text, row.answers) for text in row.others)
+    if held:
+        yield _problem(row, "answer elsewhere", f"{held} of {len(row.others)} other passages")
+
+
+def _problem(row: Row, kind: str, message: str, *, remark: bool = False) -> Problem:
+    return Problem(row.line, row.id, kind, message, remark)
+
+
+# ---- Looking at rows together ----------------------------------------------------------------
+
+
+def _same_ids(rows: Iterable[Row]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for row in rows:
+        if row.id and first.setdefault(row.id, row.line) != row.line:
+            yield _problem(row, "duplicate id", f"line {first[row.id]} has it too")
+
+
+def _key(row: Row) -> tuple[str, str]:
+    """The question and its passages, small differences aside."""
+    return plain(row.question), plain(" ".join(row.gold))
+
+
+def _repeated(rows: Iterable[Row]) -> Iterator[Problem]:
+    first: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        earlier = first.setdefault(_key(row), row)
+        if earlier is row:
+            continue
+        same = _share_answer(earlier, row)
+        yield _problem(row, "duplicate" if same else "contradiction", f"line {earlier.line}")
+
+
+def _nearly_repeated(rows: Iterable[Row]) -> Iterator[Problem]:
+    by_passage: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_passage[_key(row)[1]].append(row)
+    for together in by_passage.values():
+        seen: set[int] = set()
+        for i, j in alike_pairs([row.question for row in together], NEARLY):
+            one, other = together[i], together[j]
+            if j not in seen and _key(one) != _key(other) and _share_answer(one, other):
+                seen.add(j)
+                yield _problem(other, "near duplicate", f"line {one.line}: {one.question}")
+
+
+def _share_answer(one: Row, other: Row) -> bool:
+    these, those = (set(map(plain, row.answers)) for row in (one, other))
+    return bool(these & those) or not (these or those)
+
+
+def _leaked(rows: Iterable[Row], path: str | Path) -> Iterator[Problem]:
+    """Rows whose passage, or question with an answer, is in the other file too."""
+    passages: set[str] = set()
+    asked: set[tuple[str, str]] = set()
+    for row in _read(path)[0]:
+        passages.update(map(plain, row.gold))
+        asked.update((_key(row)[0], plain(answer)) for answer in row.answers)
+    for row in rows:
+        if any(plain(text) in passages for text in row.gold):
+            yield _problem(row, "leaked", f"its passage is in {path}")
+        elif any((_key(row)[0], plain(answer)) in asked for answer in row.answers):
+            yield _problem(row, "leaked", f"the question with its answer is in {path}")
+
+
+def _stale(rows: Iterable[Row], index: Index) -> Iterator[Problem]:
+    """Rows whose chunk, or the answer in it, is not in the index as they say."""
+    with index.snapshot():
+        for row in rows:
+            document_id = row.chunk.rpartition(":")[0]
+            chunks = {chunk.id: chunk for chunk in index.chunks(document_id)} if row.chunk else {}
+            chunk = chunks.get(row.chunk)
+            if not row.chunk:
+                continue
+            if chunk is None:
+                yield _problem(row, "stale", f"the index has no chunk {row.chunk}")
+            elif chunk.text != row.context:
+                yield _problem(row, "stale", f"the chunk {row.chunk} has another text by now")
+            elif row.place and not _stands(chunk.text, chunk.start, row):
+                yield _problem(row, "stale", f"the answer is not at {row.place[0]}–{row.place[1]}")
+
+
+def _stands(text: str, start: int, row: Row) -> bool:
+    assert row.place is not None
+    first, last = (offset - start for offset in row.place)
+    found = " ".join(text[max(first, 0) : last].split())
+    return found in row.answers

@@ -1,0 +1,148 @@
+"""Drafts of questions: every sentence and span of a corpus that a question could be made from.
+
+Three kinds, from hard to easy for a reader that only matches strings:
+
+- `recurring`: a span that stands in two chunks which tell of the same thing in other words; asked
+  around one occurrence, answered by the other (Ram et al., "Few-Shot Question Answering by
+  Pretraining Span Selection", ACL 2021, made pretraining data so);
+- `turned`: a sentence turned round into a question (`question_wording.turned`);
+- `cloze`: a sentence with a gap, in a passage with other spans that would fit the gap.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from types import MappingProxyType
+
+from ragctx.evaluation.answer_spans import CLOSED_CLASS, AnswerSpan
+from ragctx.evaluation.question_wording import turned, with_gap
+from ragctx.evaluation.statements import Corpus, Statement, content_words
+from ragctx.evaluation.text_match import copied_words, plain, words_of
+
+_MOST_OCCURRENCES = 8  # statements that share a span; beyond, it is what the documents are about
+_FEWEST_CONTENT_WORDS = 4
+_SHARED_RUN = 6  # words in a row that make two sentences one
+_MOST_ALIKE = 0.6  # Jaccard of content words, likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A question not looked at closely yet. `source` is the sentence asked from."""
+
+    kind: str
+    question: str
+    source: Statement
+    gold: Statement
+    span: AnswerSpan  # in `gold`
+    answers: tuple[str, ...]
+
+
+def turned_drafts(corpus: Corpus) -> Iterator[Draft]:
+    """Sentences whose grammar is plain enough to turn them round."""
+    for statement in corpus.statements:
+        for span in statement.spans:
+            question = turned(statement.text, span, corpus.is_common_word)
+            if question and _is_good(question, statement) and _is_telling(statement, span, corpus):
+                yield Draft(
+                    "turned", question, statement, statement, span, _answers(statement, span)
+                )
+
+
+def cloze_drafts(corpus: Corpus) -> Iterator[Draft]:
+    """Gaps that more than one span of the passage would fit."""
+    rivals: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for statement in corpus.statements:
+        for span in statement.spans:
+            rivals[statement.chunk.id, span.kind].add(statement.asked(span))
+    for statement in corpus.statements:
+        for span in statement.spans:
+            unsure = len(rivals[statement.chunk.id, span.kind]) > 1
+            if unsure and _is_telling(statement, span, corpus):
+                question = with_gap(statement.text, span)
+                yield Draft(
+                    "cloze", question, statement, statement, span, _answers(statement, span)
+                )
+
+
+def recurring_drafts(corpus: Corpus) -> Iterator[Draft]:
+    """Spans that stand in two sentences about one matter."""
+    places: dict[tuple[str, str], list[tuple[Statement, AnswerSpan]]] = defaultdict(list)
+    for statement in corpus.statements:
+        for span in statement.spans:
+            places[plain(statement.asked(span)), span.unit].append((statement, span))
+    for found in places.values():
+        if len(found) > _MOST_OCCURRENCES:
+            continue
+        for one, other in combinations(found, 2):
+            yield from _asked_across(one, other, corpus)
+            yield from _asked_across(other, one, corpus)
+
+
+def _asked_across(
+    asked: tuple[Statement, AnswerSpan], answered: tuple[Statement, AnswerSpan], corpus: Corpus
+) -> Iterator[Draft]:
+    (source, blank), (gold, span) = asked, answered
+    if _touch(source, gold) or not _is_telling(source, blank, corpus):
+        return
+    if not _same_matter(source, blank, gold, corpus):
+        return
+    question = turned(source.text, blank, corpus.is_common_word) or with_gap(source.text, blank)
+    answers = dict.fromkeys((*_answers(gold, span), *_answers(source, blank)))
+    yield Draft("recurring", question, source, gold, span, tuple(answers))
+
+
+def _touch(one: Statement, other: Statement) -> bool:
+    """Whether one statement's chunk reaches the other statement."""
+    same = one.chunk.document_id == other.chunk.document_id
+    return same and one.chunk.start < other.end and other.start < one.chunk.end
+
+
+def _same_matter(source: Statement, blank: AnswerSpan, gold: Statement, corpus: Corpus) -> bool:
+    """Whether two sentences tell of the same thing, but not in the same words."""
+    asked = set(content_words(source.asked(blank)))
+    one, other = set(content_words(source.text)) - asked, set(content_words(gold.text)) - asked
+    shared = one & other
+    rare = sum(corpus.is_rare(word) for word in shared)
+    if rare < 2 or len(shared) < 3:
+        return False
+    alike = len(shared) > _MOST_ALIKE * len(one | other)
+    return not alike and not _runs(source.text) & _runs(gold.text)
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    words = text.lower().split()
+    return {tuple(words[i : i + _SHARED_RUN]) for i in range(len(words) - _SHARED_RUN + 1)}
+
+
+def _is_good(question: str, statement: Statement) -> bool:
+    """Whether the question says enough, in another order than the sentence."""
+    enough = len(set(content_words(question))) >= _FEWEST_CONTENT_WORDS
+    return enough and not copied_words(question, statement.text)
+
+
+def _is_telling(statement: Statement, span: AnswerSpan, corpus: Corpus) -> bool:
+    """Whether the span is no matter of course: rare enough, and not said twice in the sentence."""
+    words = set(words_of(statement.asked(span))) - CLOSED_CLASS
+    rest = words_of(f"{statement.text[: span.start]} {statement.text[span.end :]}")
+    if not words or words.intersection(rest):
+        return False
+    if span.kind not in ("name", "term"):
+        return True
+    return any(
+        corpus.is_rare(word) for word in content_words(statement.asked(span), keep_case=True)
+    )
+
+
+def _answers(statement: Statement, span: AnswerSpan) -> tuple[str, ...]:
+    """The span, and with its unit."""
+    asked = statement.asked(span)
+    return (asked, f"{asked} {span.unit}") if span.unit else (asked,)
+
+
+KINDS: Mapping[str, Callable[[Corpus], Iterator[Draft]]] = MappingProxyType(
+    {"recurring": recurring_drafts, "turned": turned_drafts, "cloze": cloze_drafts}
+)
+"""The kinds of question by name; they take turns in this order."""

@@ -1,0 +1,222 @@
+"""From a sentence and a span to a question: turned round by English grammar, or with a gap.
+
+Turning a statement into a question by rule is the identity of Lewis, Denoyer and Riedel,
+"Unsupervised Question Answering by Cloze Translation" (ACL 2019), with the order of English
+questions: what is asked for first, then the auxiliary, then the rest. Only sentences whose subject
+and auxiliary can be told without a parser are turned; all others can still have a gap.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ragctx.evaluation.answer_spans import ARTICLES, CLOSED_CLASS, PREPOSITIONS, AnswerSpan
+
+GAP = "_____"
+
+_AUXILIARY = re.compile(
+    r" (is|are|was|were|can|could|may|might|must|will|would|shall|should"
+    r"|(?:has|have|had)(?= been\b))"
+    r"(?= )"
+)
+_LEAD = re.compile(
+    r"(?:In|On|At|By|During|After|Before|Since|Under|For|With|Within|Until) [^,]{2,60}, "
+)
+_EMPTY_LEAD = re.compile(
+    r"(?:For (?:example|instance)|In (?:addition|particular|fact|general|other words))\b"
+)
+_TAIL = re.compile(
+    r",? (?:which|who|where|while|whereas|although|but|because|so that)\b.*|(?:[,;] |—).*"
+    r"| and (?:\d|[$€£¥]).*"
+)
+_TWO_CLAUSES = re.compile(
+    r"[,;:\"“”()—]|\b(?:and|or|but|that|which|who|whom|whose|where|when|if|while|because|although|"
+    r"there|this|these|it|they|we|you|has|have|had|do|does|did)\b",
+    re.IGNORECASE,
+)
+_UNRESOLVED = re.compile(
+    r"\b(?:it|its|itself|they|them|their|he|him|his|she|her|hers|we|us|our|ours|you|your|i|me|my|this|"
+    r"these|those|such|latter|former|here|there|so|above|below|following|previous|therefore|thus|"
+    r"instead|also|too|again|however|moreover|otherwise|accordingly|hence|likewise)\b",
+    re.IGNORECASE,
+)
+"""Words that mean nothing without the sentences before."""
+_MOST_SUBJECT_WORDS = 9
+_BROKEN_BY = frozenset("and or nor than but as between not no of to minus plus".split())
+"""Before the span these join it to something that would stay behind, or make another sense."""
+_GOES_ON = frozenset("and or of".split())
+"""After the span these say that it was only the beginning of something longer."""
+_OF_PLACES = frozenset("in into at on within inside through from under near".split())
+_WHAT = {"name": "whom or what", "term": "what", "date": "which date", "year": "which year"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """A sentence taken apart: lead ("In spring,"), subject, auxiliary, the rest up to its end."""
+
+    lead: str
+    subject: str
+    auxiliary: str
+    rest: str
+
+
+def with_gap(sentence: str, span: AnswerSpan) -> str:
+    """The sentence with a gap where the span was.
+
+    >>> with_gap("Tin melts at 232 degrees.", AnswerSpan(13, 16, "number", "degrees"))
+    'Fill in the gap: Tin melts at _____ degrees.'
+    """
+    return f"Fill in the gap: {sentence[: span.start]}{GAP}{sentence[span.end :]}"
+
+
+def turned(
+    sentence: str, span: AnswerSpan, is_common_word: Callable[[str], bool] = lambda word: False
+) -> str | None:
+    """A question whose answer is the span; None where the grammar is not plain enough to tell.
+
+    Args:
+        sentence: English, with single spaces.
+        span: what is asked for.
+        is_common_word: whether a word that begins the sentence is written small elsewhere.
+
+    >>> turned("In 1931 the hall was rebuilt by Roth.", AnswerSpan(32, 36, "name"))
+    >>> turned("The filter must be cleaned every 40 hours.", AnswerSpan(33, 35, "number", "hours"))
+    'Every how many hours must the filter be cleaned?'
+    >>> turned("Mount Mayon is the steepest volcano of all.", AnswerSpan(0, 11, "name"))
+    'Who or what is the steepest volcano of all?'
+    """
+    clause = _taken_apart(sentence)
+    if clause is None:
+        return None
+    subject_at = len(clause.lead)
+    auxiliary_at = subject_at + len(clause.subject) + 1
+    lead = (
+        "" if _EMPTY_LEAD.match(clause.lead) else _small(clause.lead, is_common_word).rstrip(", ")
+    )
+    subject = clause.subject if clause.lead else _small(clause.subject, is_common_word)
+    if span.end <= subject_at:
+        return _asked_in_lead(clause, span, subject)
+    if span.end < auxiliary_at:
+        return _asked_of_subject(clause, span, span.start - subject_at, lead)
+    rest_at = auxiliary_at + len(clause.auxiliary) + 1
+    return _asked_of_rest(clause, span, span.start - rest_at, subject, lead)
+
+
+def _taken_apart(sentence: str) -> _Clause | None:
+    lead = _LEAD.match(sentence)
+    body = sentence[lead.end() :] if lead else sentence
+    auxiliary = _AUXILIARY.search(body)
+    if auxiliary is None or body[-1] != ".":
+        return None
+    subject = body[: auxiliary.start()]
+    words = subject.split()
+    if len(words) > _MOST_SUBJECT_WORDS or _TWO_CLAUSES.search(subject):
+        return None
+    if words[-1].lower() in CLOSED_CLASS or words[-1].endswith("ly"):
+        return None
+    if words[0].lower() in PREPOSITIONS:
+        return None
+    return _Clause(lead[0] if lead else "", subject, auxiliary[1], body[auxiliary.end() + 1 :])
+
+
+def _asked_in_lead(clause: _Clause, span: AnswerSpan, subject: str) -> str | None:
+    """In 1931, the hall was … -> In which year was the hall …?"""
+    lead = clause.lead.rstrip(", ")
+    before, after = lead[: span.start].split(), lead[span.end :]
+    if len(before) == 2 and before[1].lower() in ARTICLES:
+        before.pop()
+    wanted = _wanted(span, after)
+    if len(before) != 1 or wanted is None or wanted[1].strip():
+        return None
+    return _sentence(before[0], wanted[0], clause.auxiliary, subject, _trimmed(clause.rest))
+
+
+def _asked_of_subject(clause: _Clause, span: AnswerSpan, start: int, lead: str) -> str | None:
+    """Mount Mayon is … -> Who or what is …?"""
+    before, after = clause.subject[:start].split(), clause.subject[start + span.end - span.start :]
+    if [word for word in before if word.lower() not in ARTICLES] or after.strip():
+        return None
+    if span.kind not in ("name", "term") or clause.rest.startswith("to "):
+        return None
+    asked = "Who or what" if span.kind == "name" else "What"
+    return _sentence(asked, clause.auxiliary, _trimmed(clause.rest), lead)
+
+
+def _asked_of_rest(
+    clause: _Clause, span: AnswerSpan, start: int, subject: str, lead: str
+) -> str | None:
+    """The hall was rebuilt by Roth in spring -> By whom or what was the hall rebuilt in spring?"""
+    before, after = clause.rest[:start], clause.rest[start + span.end - span.start :]
+    wanted = _wanted(span, after)
+    if wanted is None or _TWO_CLAUSES.search(before):
+        return None
+    words = before.split()
+    if words and words[-1].lower() in ARTICLES:
+        words.pop()
+    elif span.kind == "term":
+        return None
+    fronted = words.pop() if words and words[-1] in PREPOSITIONS else ""
+    if not fronted and not _may_stay_bare(words, span):
+        return None
+    if fronted == "with" and not (words and words[-1].endswith(("ed", "en"))):
+        return None
+    if fronted in _BROKEN_BY or (words and words[-1].lower() in _BROKEN_BY):
+        return None
+    asked, after = wanted
+    if asked == "whom or what" and (not fronted or fronted in _OF_PLACES):
+        asked = "what"
+    if not fronted and after.startswith(" to "):  # "is the first step to …"
+        return None
+    return _sentence(
+        fronted, asked, clause.auxiliary, subject, " ".join(words), _trimmed(after), lead
+    )
+
+
+def _may_stay_bare(words: list[str], span: AnswerSpan) -> bool:
+    """Whether what stands before a span without preposition is a verb rather than a description."""
+    if not words:
+        return True
+    if words[-1][0].isupper() or words[-1] in CLOSED_CLASS - {"be", "been"}:
+        return False
+    return span.kind in ("number", "percent", "money")
+
+
+def _wanted(span: AnswerSpan, after: str) -> tuple[str, str] | None:
+    """(What to ask for, what follows the span without its unit); None if more hangs on it."""
+    if span.kind == "number":
+        asked, after = f"how many {span.unit}", after.removeprefix(f" {span.unit}")
+    elif span.kind == "percent":
+        asked = "what percentage"
+    elif span.kind == "money":
+        asked = "how much money"
+    else:
+        asked = _WHAT[span.kind]
+    following = after.split()
+    if after.startswith(("’", "'")):
+        return None
+    if after.startswith(" ") and following[0].strip(".,;") not in CLOSED_CLASS - _GOES_ON:
+        return None
+    return asked, after
+
+
+def _trimmed(rest: str) -> str:
+    """Without the full stop, and without what a comma or a relative pronoun hangs on."""
+    return _TAIL.sub("", rest.rstrip(".")).strip()
+
+
+def _small(words: str, is_common_word: Callable[[str], bool]) -> str:
+    """The words that begin a sentence, as they are written within one."""
+    first = words.split(" ", 1)[0]
+    lowered = first.lower()
+    if first[1:] == lowered[1:] and (lowered in CLOSED_CLASS or is_common_word(lowered)):
+        return words[:1].lower() + words[1:]
+    return words
+
+
+def _sentence(*parts: str) -> str | None:
+    text = " ".join(part.strip() for part in parts if part.strip())
+    if _UNRESOLVED.search(text):
+        return None
+    return f"{text[:1].upper()}{text[1:]}?"

@@ -1,0 +1,42 @@
+"""The blocks of which a report's page is built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragctx.evaluation.report_markup import Markup, tag
+from ragctx.evaluation.report_words import Table
+
+
+def section(anchor: str, title: str, *children: Markup | None) -> Markup:
+    """A part of the page that can be linked to."""
+    return tag("section", tag("h2", title, id=anchor), *children)
+
+
+def findings(lines: Sequence[str]) -> Markup | None:
+    """Sentences, one under the other."""
+    return tag("ul", *(tag("li", line) for line in lines), class_="soft") if lines else None
+
+
+def numbers(*tables: Table) -> Markup:
+    """What the pictures before it show, as tables; closed."""
+    shown = [table_block(table) for table in tables if table.rows]
+    return tag("details", tag("summary", "All numbers"), *shown)
+
+
+def table_block(table: Table, kind: str = "") -> Markup:
+    """A table that scrolls on its own where the screen is too narrow."""
+
+    def cell(name: str, value: str, place: int) -> Markup:
+        number = "number" if place and not kind else None
+        return tag("td", value, class_=number) if place else tag("th", value, scope="row")
+
+    head = tag("tr", *(tag("th", name, scope="col", class_="number" if i and not kind else None)
+                       for i, name in enumerate(table.columns)))  # fmt: skip
+    rows = [
+        tag("tr", *(cell(table.columns[i], value, i) for i, value in enumerate(row)))
+        for row in table.rows
+    ]
+    made = tag("table", tag("caption", table.caption), tag("thead", head), tag("tbody", *rows),
+               class_=kind or None)  # fmt: skip
+    return tag("div", made, class_="scroll", tabindex="0", role="region", aria_label=table.caption)

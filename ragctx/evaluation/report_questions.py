@@ -1,0 +1,241 @@
+"""The part of a report that shows single questions: what each prompt held, and what came of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ragctx.evaluation.report_markup import Markup, clean, joined, shortened, tag
+from ragctx.evaluation.report_svg import answer_strip, prompt_picture
+from ragctx.evaluation.results import (
+    CitationRecord,
+    Outcome,
+    PassageRecord,
+    QuestionRecord,
+    Result,
+)
+
+MOST_QUESTIONS, MOST_ROWS = 500, 6000
+"""Questions, and answers to them, that are shown; those on which conditions disagree come first."""
+_QUESTION, _ANSWER, _NAME, _PASSAGE = 240, 160, 60, 600  # characters shown
+_MOST_CITATIONS = 4
+_MOST_ANSWERS = 6
+
+ByCondition = Mapping[str, Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Questions with a common fate."""
+
+    title: str
+    questions: tuple[QuestionRecord, ...]
+
+
+def question_part(result: Result, label: Callable[[str], str]) -> Markup:
+    """All questions that are shown, in groups, closed."""
+    outcomes = _by_question(result)
+    compared = compared_conditions(result)
+    groups = _groups(result.questions, outcomes, compared)
+    shown = min(MOST_QUESTIONS, MOST_ROWS // max(1, len(compared)))
+    parts = []
+    for group in groups:
+        some = group.questions[:shown]
+        shown -= len(some)
+        inside = [_question(q, outcomes[q.id], result, label) for q in some]
+        title = f"{group.title}: {len(group.questions):,}"
+        if len(some) < len(group.questions):
+            title += f" ({len(some):,} shown; all are in outcomes.csv)"
+        parts.append(tag("details", tag("summary", title), *inside, class_="group"))
+    return joined(*parts)
+
+
+def compared_conditions(result: Result) -> tuple[str, ...]:
+    """The conditions whose answers stand side by side: placements, else slots, else budgets."""
+    if result.strategies:
+        return tuple(s.condition for s in result.strategies.summaries)
+    swept = result.positions[0].summaries if result.positions else ()
+    swept = swept or (result.budgets.summaries if result.budgets else ())
+    return tuple(summary.condition for summary in swept)
+
+
+def _by_question(result: Result) -> dict[str, dict[str, Outcome]]:
+    found: dict[str, dict[str, Outcome]] = defaultdict(dict)
+    for outcome in result.outcomes:
+        found[outcome.question][outcome.condition] = outcome
+    return found
+
+
+def _groups(
+    questions: Sequence[QuestionRecord],
+    outcomes: Mapping[str, ByCondition],
+    compared: Sequence[str],
+) -> list[_Group]:
+    """Those that tell conditions apart first."""
+    judged = [name for name in compared if not name.startswith("control/")]
+    fates: dict[str, list[QuestionRecord]] = defaultdict(list)
+    for question in questions:
+        given = {o.correct for name in judged if (o := outcomes[question.id].get(name))}
+        fates["mixed" if len(given) > 1 else "right" if True in given else "wrong"].append(question)
+    titles = {
+        "mixed": "The conditions disagree",
+        "wrong": "None was right",
+        "right": "All were right",
+    }
+    return [_Group(title, tuple(fates[fate])) for fate, title in titles.items() if fates[fate]]
+
+
+# ---- One question ----------------------------------------------------------------------------
+
+
+def _question(
+    question: QuestionRecord, outcomes: ByCondition, result: Result, label: Callable[[str], str]
+) -> Markup:
+    compared = [name for name in compared_conditions(result) if name in outcomes]
+    strip = _strip([outcomes[name] for name in compared])
+    badges = [
+        tag("span", "synthetic", class_="badge") if question.synthetic else None,
+        None if question.answerable else tag("span", "no answer", class_="badge"),
+    ]
+    asked = tag("span", shortened(question.question, _QUESTION), " ", *badges, class_="asked")
+    rows = [_answer_row(question, outcomes[name], label(name)) for name in compared]
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in
+                                    ("condition", "prompt", "answer", "sources"))))  # fmt: skip
+    table = tag("table", head, tag("tbody", *rows), class_="answers")
+    inside = tag(
+        "div", *_wanted(question), table, *_swept(outcomes, result, compared), class_="inside"
+    )
+    return tag("details", tag("summary", asked, strip), inside, class_="question")
+
+
+def _strip(outcomes: Sequence[Outcome | None]) -> Markup:
+    given = [outcome.correct for outcome in outcomes if outcome]
+    told = f"right under {sum(given)} of {len(given)} conditions"
+    return answer_strip([outcome.correct if outcome else None for outcome in outcomes], told)
+
+
+def _wanted(question: QuestionRecord) -> list[Markup]:
+    """The accepted answers, and the passage that holds them."""
+    if not question.answerable:
+        return [tag("p", "No passage answers this: it should be refused.")]
+    accepted = [f"“{shortened(answer, _ANSWER)}”" for answer in question.answers[:_MOST_ANSWERS]]
+    parts = [tag("p", "Accepted: ", " or ".join(accepted))]
+    gold = next((passage for passage in question.passages if passage.is_gold), None)
+    if gold is None:
+        return [
+            *parts,
+            tag("p", "No passage with the answer was among the candidates.", class_="soft"),
+        ]
+    rank = f", rank {question.first_gold_rank}" if question.first_gold_rank else ""
+    return [
+        *parts,
+        tag("blockquote", *_around_answer(gold.text, question.answers),
+            tag("footer", f"{_where(gold)}{rank}", class_="soft")),
+    ]  # fmt: skip
+
+
+def _around_answer(text: str, answers: Sequence[str]) -> list[str]:
+    """The passage, cut around an answer, which is marked."""
+    line = " ".join(clean(text).split())
+    places = [(line.lower().find(a.lower()), len(a)) for a in map(_tidy, answers) if a]
+    start, length = next((place for place in places if place[0] >= 0), (0, 0))
+    first = max(0, start - _PASSAGE // 2) if start + length > _PASSAGE else 0
+    last = min(len(line), first + _PASSAGE)
+    before, answer, after = (
+        line[first:start],
+        line[start : start + length],
+        line[start + length : last],
+    )
+    marked = tag("mark", answer) if answer else Markup("")
+    return ["…" if first else "", before, marked, after, "…" if last < len(line) else ""]
+
+
+def _tidy(answer: str) -> str:
+    return " ".join(answer.split())
+
+
+def _where(passage: PassageRecord) -> str:
+    first, last = passage.first_page, passage.last_page
+    name = shortened(passage.document, _NAME) or "passage"
+    return f"{name}, page {first}" if first == last else f"{name}, pages {first}–{last}"
+
+
+# ---- One answer ------------------------------------------------------------------------------
+
+
+def _answer_row(question: QuestionRecord, outcome: Outcome, name: str) -> Markup:
+    verdict = tag("span", "✓ right" if outcome.correct else "✗ wrong",
+                  class_="yes" if outcome.correct else "no")  # fmt: skip
+    said = "refused" if outcome.abstained else f"“{shortened(outcome.answer, _ANSWER)}”"
+    note = tag("div", outcome.note, class_="soft") if outcome.note else None
+    return tag(
+        "tr", tag("th", name, scope="row"),
+        tag("td", _picture(question, outcome), class_="picture"),
+        tag("td", verdict, " ", said, note),
+        tag("td", *_sources(question, outcome)),
+    )  # fmt: skip
+
+
+def _picture(question: QuestionRecord, outcome: Outcome) -> Markup | str:
+    if not outcome.order:
+        return "no passages"
+    gold = [question.passages[i].is_gold for i in outcome.order]
+    cited = {number for c in outcome.citations if (number := _number(c, outcome)) is not None}
+    slots = [str(slot) for slot, is_gold in enumerate(gold, start=1) if is_gold]
+    where = (
+        f"gold in slot {', '.join(slots)} of {len(gold)}" if slots else f"{len(gold)}, none gold"
+    )
+    told = f"{where}; {outcome.prompt_tokens:,} tokens"
+    marks = [i in cited for i in range(len(gold))]
+    return joined(
+        prompt_picture(outcome.passage_tokens, gold, marks, told), tag("small", told, class_="soft")
+    )
+
+
+def _number(citation: CitationRecord, outcome: Outcome) -> int | None:
+    """Which passage of the prompt a label names, from 0; labels count from 1."""
+    if citation.label.isdecimal() and len(citation.label) < 6:
+        number = int(citation.label) - 1
+        return number if 0 <= number < len(outcome.order) else None
+    return None
+
+
+def _sources(question: QuestionRecord, outcome: Outcome) -> list[str]:
+    lines = [tag("div", _source(question, outcome, c)) for c in outcome.citations[:_MOST_CITATIONS]]
+    more = len(outcome.citations) - _MOST_CITATIONS
+    return [*lines, f"and {more} more"] if more > 0 else [*lines]
+
+
+def _source(question: QuestionRecord, outcome: Outcome, citation: CitationRecord) -> str:
+    number = _number(citation, outcome)
+    place = "" if number is None else f" {_where(question.passages[outcome.order[number]])}"
+    gold = ", holds the answer" if citation.is_gold else ""
+    status = citation.status.replace("_", " ")
+    return f"[{shortened(citation.label, 6)}]{place}: {status}{gold}"
+
+
+# ---- Sweeps ----------------------------------------------------------------------------------
+
+
+def _swept(outcomes: ByCondition, result: Result, shown: Sequence[str]) -> list[Markup]:
+    """A strip for each sweep that is not in the table already."""
+    lines = []
+    for sweep in result.positions:
+        slots = ", ".join(str(slot + 1) for slot in sweep.slots)
+        names = [summary.condition for summary in sweep.summaries]
+        lines.append((f"gold in slot {slots} of {sweep.passages}", names))
+    if result.budgets:
+        budgets = ", ".join(f"{budget:,}" for budget in result.budgets.budgets)
+        names = [summary.condition for summary in result.budgets.summaries]
+        lines.append((f"budget {budgets} tokens", names))
+    return [
+        tag(
+            "div",
+            _strip([outcomes.get(name) for name in names]),
+            tag("span", words),
+            class_="swept",
+        )
+        for words, names in lines
+        if any(name in outcomes and name not in shown for name in names)
+    ]

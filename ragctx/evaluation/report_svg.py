@@ -1,0 +1,270 @@
+"""The pictures of a report, as inline SVG: no script, no style of their own, text as text.
+
+Colours and sizes come from classes (`report.css`), so that they follow the reader's light or dark
+mode. Every chart has a title and a description; the report gives the same numbers as a table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from ragctx.evaluation.report_markup import Markup, decimal, joined, tag
+from ragctx.evaluation.report_words import percent, share_range
+from ragctx.evaluation.results import Interval
+
+_WIDTH, _HEIGHT = 400.0, 250.0  # of a chart, in its own units: about pixels on a phone
+_LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 14.0, 24.0, 44.0
+_CAP = 4.0  # half the width of an interval's end
+_LONG = 0.5 + 1e-9  # a span of shares with a tick at every fifth instead of every tenth
+_LEAST_LABEL_GAP = 34.0  # between the labels of two points
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a chart: x in the axis' unit, y a share with its interval."""
+
+    x: float
+    y: Interval
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A horizontal axis. `ticks` are (value, label)."""
+
+    title: str
+    low: float
+    high: float
+    ticks: tuple[tuple[float, str], ...]
+    logarithmic: bool = False
+
+    def at(self, value: float) -> float:
+        """Where a value stands, in the chart's units."""
+        low, high, x = (
+            (math.log(v) if self.logarithmic else v) for v in (self.low, self.high, value)
+        )
+        share = (x - low) / (high - low) if high > low else 0.5
+        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A level to compare with, such as the accuracy with the gold passage alone."""
+
+    share: float
+    label: str
+
+
+def span_of(intervals: Iterable[Interval], least: float = 0.2) -> tuple[float, float]:
+    """Shares from and to which an axis runs: tenths around all intervals, fifths when it is long.
+
+    >>> span_of([Interval(0.5, 0.47, 0.53)])
+    (0.4, 0.6)
+    >>> span_of([])
+    (0.0, 1.0)
+    """
+    all_of = list(intervals)
+    if not all_of:
+        return 0.0, 1.0
+    low = math.floor(min(i.low for i in all_of) * 10 - 1e-9) / 10
+    high = math.ceil(max(i.high for i in all_of) * 10 + 1e-9) / 10
+    while high - low < least - 1e-9:
+        low, high = low - 0.1, high + 0.1
+    if high - low > _LONG:
+        low, high = math.floor(low * 5 + 1e-9) / 5, math.ceil(high * 5 - 1e-9) / 5
+    return max(0.0, round(low, 1)), min(1.0, round(high, 1))
+
+
+# ---- Charts ----------------------------------------------------------------------------------
+
+
+def curve(
+    title: str, description: str, axis: Axis, points: Sequence[Point],
+    references: Sequence[Reference] = (),
+) -> Markup:  # fmt: skip
+    """Points with intervals, joined by a line, over a linear axis."""
+    scale = _Scale(*span_of(point.y for point in points))
+    line = " ".join(f"{decimal(axis.at(p.x))},{decimal(scale.at(p.y.value))}" for p in points)
+    return _chart(
+        title, description,
+        *_grid(axis, scale), *_references(references, scale),
+        tag("polyline", points=line, class_="line"),
+        *(_point(axis, scale, point) for point in points),
+    )  # fmt: skip
+
+
+def frontier(title: str, description: str, axis: Axis, points: Sequence[Point]) -> Markup:
+    """Accuracy against a price. A line joins the points that no other beats at lower price."""
+    scale = _Scale(*span_of(point.y for point in points))
+    best = unbeaten(points)
+    line = " ".join(f"{decimal(axis.at(p.x))},{decimal(scale.at(p.y.value))}" for p in best)
+    return _chart(
+        title, description,
+        *_grid(axis, scale),
+        tag("polyline", points=line, class_="line"),
+        *(_point(axis, scale, p, "" if p in best else "beaten") for p in points),
+        *_labels(axis, scale, points),
+    )  # fmt: skip
+
+
+def unbeaten(points: Sequence[Point]) -> tuple[Point, ...]:
+    """The points for which no other is at least as good at no higher price (the Pareto frontier).
+
+    >>> a, b, c = (Point(x, Interval(y, y, y), "") for x, y in ((1, 0.5), (2, 0.4), (3, 0.6)))
+    >>> [point.x for point in unbeaten([a, b, c])]
+    [1, 3]
+    """
+    found: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.x, -p.y.value)):
+        if not found or point.y.value > found[-1].y.value:
+            found.append(point)
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The vertical axis: shares from `low` to `high`."""
+
+    low: float
+    high: float
+
+    def at(self, share: float) -> float:
+        inside = min(max(share, self.low), self.high)
+        height = _HEIGHT - _TOP - _BOTTOM
+        return _TOP + (self.high - inside) / (self.high - self.low) * height
+
+    def ticks(self) -> Iterator[float]:
+        step = 0.2 if self.high - self.low > _LONG else 0.1
+        count = round((self.high - self.low) / step + 1e-9)
+        yield from (self.low + i * step for i in range(count + 1))
+
+
+def _chart(title: str, description: str, *children: str) -> Markup:
+    size = f"0 0 {decimal(_WIDTH)} {decimal(_HEIGHT)}"
+    named = (tag("title", title), tag("desc", description))
+    return tag("svg", *named, *children, viewBox=size, role="img", class_="chart",
+               aria_label=f"{title}. {description}")  # fmt: skip
+
+
+def _grid(axis: Axis, scale: _Scale) -> Iterator[Markup]:
+    bottom = _HEIGHT - _BOTTOM
+    yield tag("text", "correct", x=2, y=12, class_="axis")
+    for share in scale.ticks():
+        y = scale.at(share)
+        yield tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="grid")
+        yield tag("text", percent(share), x=_LEFT - 5, y=y + 4, class_="axis end")
+    for value, label in axis.ticks:
+        yield tag("text", label, x=axis.at(value), y=bottom + 16, class_="axis middle")
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    yield tag("text", axis.title, x=middle, y=_HEIGHT - 8, class_="axis middle")
+
+
+def _references(references: Sequence[Reference], scale: _Scale) -> Iterator[Markup]:
+    """Dashed lines; a level outside the axis is told in words elsewhere."""
+    for reference in references:
+        if scale.low <= reference.share <= scale.high:
+            y = scale.at(reference.share)
+            yield tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="reference")
+            yield tag("text", reference.label, x=_WIDTH - _RIGHT, y=y - 4, class_="axis end")
+
+
+def _point(axis: Axis, scale: _Scale, point: Point, kind: str = "") -> Markup:
+    x, top, bottom = axis.at(point.x), scale.at(point.y.high), scale.at(point.y.low)
+    bar = (
+        f"M{decimal(x)} {decimal(top)}V{decimal(bottom)}"
+        f"M{decimal(x - _CAP)} {decimal(top)}h{decimal(2 * _CAP)}"
+        f"M{decimal(x - _CAP)} {decimal(bottom)}h{decimal(2 * _CAP)}"
+    )
+    told = f"{point.label}: {percent(point.y.value)} ({share_range(point.y)})"
+    return tag(
+        "g", tag("title", told), tag("path", d=bar, class_="whisker"),
+        tag("circle", cx=x, cy=scale.at(point.y.value), r=4.5, class_=f"dot {kind}".strip()),
+    )  # fmt: skip
+
+
+def _labels(axis: Axis, scale: _Scale, points: Sequence[Point]) -> Iterator[Markup]:
+    """The points' names above their intervals; one that would stand on another is left out."""
+    last = -math.inf
+    for point in sorted(points, key=lambda p: p.x):
+        x = axis.at(point.x)
+        if x - last >= _LEAST_LABEL_GAP:
+            last = x
+            y = scale.at(point.y.high) - 6
+            where = "end" if x > _WIDTH - _RIGHT - 20 else "middle"
+            yield tag("text", point.label, x=x, y=y, class_=f"name {where}")
+
+
+# ---- Small pictures in tables ----------------------------------------------------------------
+
+
+def interval_bar(
+    interval: Interval, span: tuple[float, float], told: str, *, kind: str = "",
+    zero: float | None = None,
+) -> Markup:  # fmt: skip
+    """An interval as a bar with a dot, as wide as its cell; `zero` draws a line to compare with."""
+
+    def at(value: float) -> str:
+        low, high = span
+        share = (min(max(value, low), high) - low) / (high - low) if high > low else 0.5
+        return f"{2 + 96 * share:.1f}%"
+
+    return tag(
+        "svg", tag("title", told),
+        None if zero is None else tag("line", x1=at(zero), x2=at(zero), y1="0", y2="100%",
+                                      class_="zero"),
+        tag("line", x1=at(interval.low), x2=at(interval.high), y1="50%", y2="50%",
+            class_=f"bar {kind}".strip()),
+        tag("circle", cx=at(interval.value), cy="50%", r=4.5, class_=f"dot {kind}".strip()),
+        class_="interval", role="img", aria_label=told,
+    )  # fmt: skip
+
+
+def prompt_picture(
+    tokens: Sequence[int], gold: Sequence[bool], cited: Sequence[bool], told: str
+) -> Markup:
+    """A prompt as a bar of its passages, as long as their tokens; the gold ones stand out.
+
+    A mark below says that a passage was cited. The numbers are tokens, in prompt order.
+    """
+    total = sum(tokens) or 1
+    edges = [0.0, *(1000 * done / total for done in accumulate(tokens))]
+    cells = list(pairwise(edges))
+    golden = "".join(
+        _cell(a, b, 0, 10) for (a, b), is_gold in zip(cells, gold, strict=True) if is_gold
+    )
+    marks = "".join(
+        _cell(a, b, 12, 3) for (a, b), is_cited in zip(cells, cited, strict=True) if is_cited
+    )
+    between = "".join(f"M{edge:.0f} 0v10" for edge in edges[1:-1])
+    return tag(
+        "svg",
+        tag("path", d="M0 0h1000v10h-1000z", class_="other"),
+        tag("path", d=golden, class_="gold") if golden else None,
+        tag("path", d=between, class_="between") if between else None,
+        tag("path", d=marks, class_="cited") if marks else None,
+        viewBox="0 0 1000 16", preserveAspectRatio="none", class_="prompt", role="img",
+        aria_label=told,
+    )  # fmt: skip
+
+
+def _cell(left: float, right: float, top: int, height: int) -> str:
+    width = max(3.0, right - left)
+    return f"M{left:.0f} {top}h{width:.0f}v{height}h-{width:.0f}z"
+
+
+def answer_strip(correct: Sequence[bool | None], told: str) -> Markup:
+    """A square per condition: filled where it was right, hollow where wrong, left out for None."""
+    right = "".join(f"M{12 * i} 1h9v9h-9z" for i, was in enumerate(correct) if was)
+    wrong = "".join(
+        f"M{12 * i + 0.5:g} 1.5h8v8h-8z" for i, was in enumerate(correct) if was is False
+    )
+    return joined(
+        tag(
+            "svg", tag("path", d=right, class_="right"), tag("path", d=wrong, class_="wrong"),
+            viewBox=f"0 0 {max(1, 12 * len(correct))} 11", width=max(1, 12 * len(correct)),
+            height=11, class_="strip", role="img", aria_label=told,
+        )
+    )  # fmt: skip

@@ -1,0 +1,282 @@
+"""Numbers of a comparison as words and tables for people; the same ones in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ragctx.evaluation.results import (
+    BudgetSweep,
+    Interval,
+    Omnibus,
+    PairTest,
+    PositionSweep,
+    Power,
+    Result,
+    Settings,
+    Spread,
+    StrategyComparison,
+    Summary,
+)
+
+MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+PERCENT = f"{NO_BREAK}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of words. The columns after the first hold numbers, aligned to the right."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+# ---- Numbers ---------------------------------------------------------------------------------
+
+
+def percent(share: float | None) -> str:
+    r"""A share in percent.
+
+    >>> percent(0.4567), percent(1.0), percent(None)
+    ('45.7\xa0%', '100\xa0%', '–')
+    """
+    if share is None:
+        return "–"
+    return f"{100 * share:.1f}".removesuffix(".0") + PERCENT
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign.
+
+    >>> points(0.0512), points(-0.02), points(0.0)
+    ('+5.1', '−2.0', '0.0')
+    """
+    text = f"{100 * difference:+.1f}"
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def p_words(p: float) -> str:
+    """A p-value.
+
+    >>> p_words(0.0321), p_words(0.00001), p_words(1.0)
+    ('0.032', '< 0.001', '1.000')
+    """
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def p_clause(p: float) -> str:
+    r"""The same in a sentence.
+
+    >>> p_clause(0.0321), p_clause(0.00001)
+    ('p\xa0=\xa00.032', 'p\xa0<\xa00.001')
+    """
+    clause = f"p = {p_words(p)}" if p >= 0.001 else f"p {p_words(p)}"
+    return clause.replace(" ", NO_BREAK)
+
+
+def share_range(interval: Interval) -> str:
+    r"""An interval of shares.
+
+    >>> share_range(Interval(0.5, 0.4123, 0.6))
+    '41.2–60\xa0%'
+    """
+    return f"{percent(interval.low).removesuffix(PERCENT)}–{percent(interval.high)}"
+
+
+def points_range(interval: Interval) -> str:
+    """An interval of differences, in points.
+
+    >>> points_range(Interval(0.01, -0.02, 0.04))
+    '−2.0 to +4.0'
+    """
+    return f"{points(interval.low)} to {points(interval.high)}"
+
+
+def seconds(value: float) -> str:
+    """A time.
+
+    >>> seconds(0.0123), seconds(2.5)
+    ('12 ms', '2.50 s')
+    """
+    return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def money(value: float | None) -> str:
+    """A cost per question, in the currency of the prices.
+
+    >>> money(0.00123), money(None)
+    ('0.00123', '–')
+    """
+    return "–" if value is None else f"{value:.3g}"
+
+
+# ---- Sentences -------------------------------------------------------------------------------
+
+
+def omnibus_words(omnibus: Omnibus) -> str:
+    """What Cochran's Q says."""
+    return (
+        f"Cochran’s Q({omnibus.degrees_of_freedom}) = {omnibus.statistic:.2f}, "
+        f"{p_clause(omnibus.p_value)}, over {omnibus.n:,} questions."
+    )
+
+
+def spread_words(spread: Spread, label: Callable[[str], str]) -> str:
+    """Best minus worst, against what chance alone gives."""
+    return (
+        f"Best minus worst: {100 * spread.value:.1f} points ({label(spread.best)} over "
+        f"{label(spread.worst)}; interval {100 * spread.low:.1f} to {100 * spread.high:.1f}). "
+        f"Chance alone would give {100 * spread.expected_by_chance:.1f}; "
+        f"{p_clause(spread.p_value)}."
+    )
+
+
+def power_words(power: Power) -> str:
+    """What so many questions can show."""
+    if power.detectable_difference is None:
+        can = f"{power.n:,} questions are too few to show any difference"
+    else:
+        least = 100 * power.detectable_difference
+        can = f"{power.n:,} questions show a difference of {least:.1f} points or more"
+    need = ""
+    if power.questions_for_5_points is not None:
+        need = f"; for 5 points {power.questions_for_5_points:,} would be needed"
+    return (
+        f"{can} (80 % power){need}. Two conditions disagree on {percent(power.discordant)} "
+        "of the questions."
+    )
+
+
+READING = (
+    "Correct: an accepted answer stands in what was said, case, articles and punctuation aside "
+    "(best-subspan exact match, Liu et al. 2023); a question without an answer must be refused.",
+    "Exact match and token F1 are those of SQuAD (Rajpurkar et al. 2016).",
+    "Differences are paired: the same questions under both conditions. p is McNemar’s exact test, "
+    "adjusted by Holm over the family of tests it belongs to; significant means below 0.05.",
+    "Cochran’s Q asks whether any of the conditions differ. Best minus worst is above zero by "
+    "chance alone, so it is compared with what permuting each question’s outcomes gives.",
+    "No significant difference is no proof of equality: look at the interval, and at the "
+    "difference that so many questions can show.",
+)
+"""What a reader must know of the numbers."""
+
+
+def synthetic_words(result: Result) -> str:
+    """That questions were made, not asked; "" if none was."""
+    made = sum(question.synthetic for question in result.questions)
+    if not made:
+        return ""
+    return (
+        f"{made:,} of {len(result.questions):,} questions are synthetic: made from sentences of "
+        "the documents, not asked by people. They show whether the passage that tells is found "
+        "and read; they are no measure of answering real questions."
+    )
+
+
+# ---- Tables ----------------------------------------------------------------------------------
+
+
+def labels_of(result: Result) -> dict[str, str]:
+    """What to call each condition."""
+    return {summary.condition: summary.label for summary in summaries_of(result)}
+
+
+def summaries_of(result: Result) -> tuple[Summary, ...]:
+    """The summaries of every condition, in the order in which they are reported."""
+    strategies = result.strategies.summaries if result.strategies else ()
+    budgets = result.budgets.summaries if result.budgets else ()
+    positions = (summary for sweep in result.positions for summary in sweep.summaries)
+    return (*strategies, *positions, *budgets)
+
+
+def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Settings) -> Table:
+    """Accuracy, tokens and time of some conditions."""
+    columns = ("condition", "questions", "correct", f"{confidence_words(settings)} interval",
+               "exact match", "token F1", "prompt tokens", "latency")  # fmt: skip
+    rows = tuple(
+        (
+            s.label, f"{s.n:,}", percent(s.correct.value), share_range(s.correct),
+            percent(s.exact_match.value), percent(s.token_f1.value),
+            f"{s.mean_prompt_tokens:,.0f}", seconds(s.mean_latency_s),
+        )
+        for s in summaries
+    )  # fmt: skip
+    return Table(caption, columns, rows)
+
+
+def behaviour_table(summaries: tuple[Summary, ...]) -> Table:
+    """Refusals and citations of some conditions."""
+    columns = ("condition", "answer in prompt", "refused", "refusals right", "refused of hopeless",
+               "citation verified", "citation correct", "cost")  # fmt: skip
+    rows = tuple(
+        (
+            s.label, percent(s.gold_in_prompt), percent(s.abstention_rate),
+            percent(s.abstention_precision), percent(s.abstention_recall),
+            percent(s.citation_verified), percent(s.citation_correct), money(s.mean_cost),
+        )
+        for s in summaries
+    )  # fmt: skip
+    return Table("Refusals, citations and cost", columns, rows)
+
+
+def pairs_table(pairs: tuple[PairTest, ...], label: Callable[[str], str], caption: str) -> Table:
+    """Paired differences with their tests."""
+    columns = ("pair", "difference (points)", "interval", "only first right", "only second right",
+               "p (McNemar)", "p (Holm)", "significant")  # fmt: skip
+    rows = tuple(
+        (
+            f"{label(pair.first)} {MINUS} {label(pair.second)}", points(pair.difference.value),
+            points_range(pair.difference), f"{pair.only_first:,}", f"{pair.only_second:,}",
+            p_words(pair.p_value), p_words(pair.p_adjusted), "yes" if pair.significant else "no",
+        )
+        for pair in pairs
+    )  # fmt: skip
+    return Table(caption, columns, rows)
+
+
+def settings_table(settings: Settings) -> Table:
+    """All that is needed to run the comparison again."""
+    budget = "what the window leaves" if settings.budget_tokens is None else None
+    prices = (settings.price_prompt, settings.price_answer)
+    rows = (
+        ("ragctx", settings.ragctx_version),
+        ("questions", f"{settings.questions:,} of {settings.questions_file}"),
+        ("SHA-256 of the questions", settings.questions_sha256),
+        ("model", settings.model),
+        ("model hash", settings.model_hash),
+        ("decoding", f"{settings.decoding}, at most {settings.max_new_tokens:,} new tokens"),
+        ("prompt template", settings.template),
+        ("context window", f"{settings.context_window:,} tokens"),
+        ("budget", budget or f"{settings.budget_tokens:,} tokens"),
+        ("passages", f"{settings.k} candidates: {settings.source}; ranked by "
+                     f"{settings.retriever}; selected by {settings.select}"),
+        ("baseline", settings.baseline),
+        ("position profile", settings.profile or "none"),
+        ("prices per million tokens", "none given" if None in prices else
+                                      f"{prices[0]:g} prompt, {prices[1]:g} answer"),
+        ("statistics", f"seed {settings.seed}, {settings.resamples:,} resamples, "
+                       f"{confidence_words(settings)} intervals"),
+    )  # fmt: skip
+    return Table("Settings", ("setting", "value"), rows)
+
+
+def confidence_words(settings: Settings) -> str:
+    """The confidence of all intervals.
+
+    For example "95 %".
+    """
+    return percent(settings.confidence)
+
+
+def findings_of(
+    part: StrategyComparison | PositionSweep | BudgetSweep, label: Callable[[str], str]
+) -> tuple[str, ...]:
+    """What the tests of a part say, a sentence each."""
+    spread = None if isinstance(part, BudgetSweep) else part.spread
+    return (
+        *((omnibus_words(part.omnibus),) if part.omnibus else ()),
+        *((spread_words(spread, label),) if spread else ()),
+        *((power_words(part.power),) if part.power else ()),
+    )

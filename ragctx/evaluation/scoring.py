@@ -1,0 +1,93 @@
+"""From an answered prompt to its row in the results: is it right, and does it cite what tells?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ragctx.abstention import is_abstention
+from ragctx.citation_labels import without_labels
+from ragctx.citations import cite
+from ragctx.evaluation.candidates import Candidates
+from ragctx.evaluation.conditions import Asked
+from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
+from ragctx.evaluation.results import CitationRecord, Outcome, PassageRecord, QuestionRecord
+from ragctx.records import Citation, Document, Generation, Hit, Segment
+
+
+def prediction_of(answer: str) -> str:
+    r"""What is scored: the answer's first line without citation labels.
+
+    As in the paper: a model could else hack best-subspan EM by copying the whole context.
+
+    >>> prediction_of("\n 232 degrees [1]\nDocument 2: ...")
+    '232 degrees'
+    """
+    return " ".join(without_labels(answer.strip().split("\n")[0]).split())
+
+
+@dataclass(slots=True)
+class Scorer:
+    """Scores the answers of one question, and collects the passages that its prompts held."""
+
+    candidates: Candidates
+    get_document: Callable[[str], Document | None]
+    _numbers: dict[str, int] = field(default_factory=dict)  # chunk id -> index into _passages
+    _passages: list[PassageRecord] = field(default_factory=list)
+
+    def outcome(self, asked: Asked, generation: Generation) -> Outcome:
+        """The row of one answer."""
+        question, prompt = self.candidates.question, asked.prompt
+        abstained = generation.finish_reason == "abstain" or is_abstention(generation.text)
+        prediction = "" if abstained else prediction_of(generation.text)
+        subspan, exact, f1 = (
+            score(prediction, question.answers) if question.answerable else float(abstained)
+            for score in (best_subspan_em, exact_match, token_f1)
+        )
+        cited = () if abstained else cite(generation, prompt, self.get_document)
+        gold = [hit for segment in prompt.passages if (hit := segment.hit) and self._is_gold(hit)]
+        return Outcome(
+            asked.condition, question.id,
+            tuple(self._number(segment) for segment in prompt.passages),
+            tuple(len(segment.token_ids) for segment in prompt.passages),
+            "" if abstained else generation.text, abstained, subspan == 1.0, subspan, exact, f1,
+            gold_in_prompt=bool(gold),
+            citations=tuple(self._citation(citation, prompt.passages) for citation in cited),
+            confidence=None if math.isnan(generation.confidence) else generation.confidence,
+            prompt_tokens=prompt.token_count, answer_tokens=len(generation.token_ids),
+            reused_tokens=generation.reused_tokens,
+            latency_s=generation.prefill_s + generation.decode_s,
+            placement=prompt.placement, note=asked.note,
+        )  # fmt: skip
+
+    def record(self) -> QuestionRecord:
+        """The question with every passage seen so far."""
+        question = self.candidates.question
+        found = self.candidates.first_gold_rank
+        return QuestionRecord(
+            question.id, question.question, question.answers, question.answerable,
+            question.synthetic, tuple(self._passages), found if question.answerable else None,
+        )  # fmt: skip
+
+    def _is_gold(self, hit: Hit) -> bool:
+        return self.candidates.is_gold(hit)
+
+    def _number(self, segment: Segment) -> int:
+        hit = segment.hit or Hit.from_text(0, 0.0, "")
+        chunk = hit.chunk
+        if chunk.id not in self._numbers:
+            self._numbers[chunk.id] = len(self._passages)
+            rank = next((h.rank for h in self.candidates.hits if h.chunk.id == chunk.id), hit.rank)
+            self._passages.append(
+                PassageRecord(
+                    hit.document, chunk.first_page, chunk.last_page, rank, chunk.text,
+                    self._is_gold(hit),
+                )
+            )  # fmt: skip
+        return self._numbers[chunk.id]
+
+    def _citation(self, citation: Citation, passages: tuple[Segment, ...]) -> CitationRecord:
+        cited = (segment.hit for segment in passages if segment.label == citation.label)
+        is_gold = any(self._is_gold(hit) for hit in cited if hit is not None)
+        return CitationRecord(citation.label, citation.status, is_gold)

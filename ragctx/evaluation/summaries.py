@@ -1,0 +1,102 @@
+"""Many outcomes as a few numbers: accuracy, refusals, citations, tokens, time and cost. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from ragctx.evaluation.intervals import bootstrap_mean, wilson
+from ragctx.evaluation.results import Interval, Outcome, QuestionRecord, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Currency per million tokens."""
+
+    prompt: float
+    answer: float
+
+    def of(self, outcome: Outcome) -> float:
+        """What one question cost.
+
+        >>> round(Prices(3.0, 15.0).prompt * 1000 / 1e6, 4)
+        0.003
+        """
+        tokens = self.prompt * outcome.prompt_tokens + self.answer * outcome.answer_tokens
+        return tokens / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Summariser:
+    """How outcomes are summed up: the same seed and confidence for all of a comparison."""
+
+    seed: int
+    resamples: int
+    confidence: float
+    prices: Prices | None
+    answerable: frozenset[str]  # ids of the questions that have an answer
+
+    def summary(self, condition: str, label: str, outcomes: Sequence[Outcome]) -> Summary:
+        """The summary of one condition's outcomes."""
+        scored = [outcome for outcome in outcomes if outcome.question in self.answerable]
+        given = [outcome for outcome in outcomes if not outcome.abstained]
+        refused = [outcome for outcome in outcomes if outcome.abstained]
+        hopeless = [outcome for outcome in outcomes if outcome.gold_in_prompt is False]
+        return Summary(
+            condition, label, len(outcomes),
+            correct=self._share(outcome.correct for outcome in outcomes),
+            best_subspan_em=self._share(outcome.best_subspan_em == 1.0 for outcome in scored),
+            exact_match=self._share(outcome.exact_match == 1.0 for outcome in scored),
+            token_f1=self._mean([outcome.token_f1 for outcome in scored]),
+            abstention_rate=len(refused) / max(1, len(outcomes)),
+            abstention_precision=_share(o.gold_in_prompt is False for o in refused),
+            abstention_recall=_share(outcome.abstained for outcome in hopeless),
+            gold_in_prompt=_share(outcome.gold_in_prompt is True for outcome in scored),
+            citation_verified=_share(_cites_verified(outcome) for outcome in given),
+            citation_correct=_share(_cites_gold(outcome) for outcome in given),
+            mean_prompt_tokens=_mean(outcome.prompt_tokens for outcome in outcomes),
+            mean_answer_tokens=_mean(outcome.answer_tokens for outcome in outcomes),
+            mean_reused_tokens=_mean(outcome.reused_tokens for outcome in outcomes),
+            mean_latency_s=_mean(outcome.latency_s for outcome in outcomes),
+            mean_cost=_mean(map(self.prices.of, outcomes)) if self.prices else None,
+        )  # fmt: skip
+
+    def _share(self, hits: Iterable[bool]) -> Interval:
+        values = list(hits)
+        return wilson(sum(values), len(values), self.confidence)
+
+    def _mean(self, values: Sequence[float]) -> Interval:
+        return bootstrap_mean(
+            np.array(values), seed=self.seed, resamples=self.resamples, confidence=self.confidence
+        )
+
+
+def recall_at(questions: Sequence[QuestionRecord], ranks: Sequence[int]) -> tuple[float, ...]:
+    """Share of the answerable questions with a gold passage among the first k, for each k."""
+    known = [question for question in questions if question.answerable]
+    if not known:
+        return tuple(0.0 for _ in ranks)
+    return tuple(
+        fmean((q.first_gold_rank or 0) in range(1, rank + 1) for q in known) for rank in ranks
+    )
+
+
+def _cites_verified(outcome: Outcome) -> bool:
+    return any(citation.status == "verified" for citation in outcome.citations)
+
+
+def _cites_gold(outcome: Outcome) -> bool:
+    """A verified citation of a passage that holds the answer."""
+    return any(c.status == "verified" and c.is_gold for c in outcome.citations)
+
+
+def _share(hits: Iterable[bool]) -> float | None:
+    values = list(hits)
+    return fmean(values) if values else None
+
+
+def _mean(values: Iterable[float]) -> float:
+    return fmean([*values] or [0.0])

@@ -1,0 +1,100 @@
+"""Whether texts hold each other, copy each other or are alike, as far as answers are concerned.
+
+All of it compares words: letters, digits and underscores in a row, case and articles aside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
+
+FEWEST_COPIED_WORDS = 8
+"""Fewer words in a row may be the same by chance."""
+COPIED_SHARE = 0.8
+"""From this share of its words in a row, a question repeats its passage."""
+
+_WORD = re.compile(r"\w+")
+_ARTICLES = frozenset(("a", "an", "the"))
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, in order.
+
+    >>> words_of("The “Tin” melts at 1,232.5 degrees")
+    ['tin', 'melts', 'at', '1', '232', '5', 'degrees']
+    """
+    return [word for word in _WORD.findall(text.casefold()) if word not in _ARTICLES]
+
+
+def plain(text: str) -> str:
+    """The words of a text with blanks between: equal for texts that differ in small things only."""
+    return " ".join(words_of(text))
+
+
+def holds_any(text: str, phrases: Iterable[str]) -> bool:
+    """Whether any of the phrases stands in the text, whole words; signs alone as they are.
+
+    >>> holds_any("Tin melts at 232 degrees.", ["232"]), holds_any("In 1232 it fell.", ["232"])
+    (True, False)
+    >>> holds_any("Use && or ||.", ["&&"])
+    True
+    """
+    within = f" {plain(text)} "
+    for phrase in phrases:
+        wanted = plain(phrase)
+        if f" {wanted} " in within if wanted else phrase.strip() in text:
+            return True
+    return False
+
+
+def longest_shared_run(one: str, other: str) -> int:
+    """How many words in a row two texts share at most.
+
+    >>> longest_shared_run("The old hall holds 40 people.", "Each hall holds 40 people or more.")
+    4
+    """
+    these, those = words_of(one), words_of(other)
+    longest, runs = 0, [0] * (len(those) + 1)  # runs[j]: words shared up to those[j - 1]
+    for word in these:
+        before = 0
+        for j, candidate in enumerate(those, start=1):
+            before, runs[j] = runs[j], before + 1 if word == candidate else 0
+            longest = max(longest, runs[j])
+    return longest
+
+
+def copied_words(question: str, passage: str) -> int:
+    """How many words in a row a question repeats from a passage; 0 where that is no copy.
+
+    >>> copied_words("Who left the old hall in the cold night of 4 May?",
+    ...              "Roth left the old hall in the cold night of 4 May.")
+    9
+    """
+    run = longest_shared_run(question, passage)
+    enough = max(FEWEST_COPIED_WORDS, COPIED_SHARE * len(words_of(question)))
+    return run if run >= enough else 0
+
+
+def alike_pairs(texts: Sequence[str], jaccard: float) -> Iterator[tuple[int, int]]:
+    """Pairs i < j of texts whose sets of words have at least this Jaccard similarity. Exact.
+
+    By prefix filtering: two sets as alike as that share one of their rarest words (Bayardo, Ma and
+    Srikant, "Scaling Up All Pairs Similarity Search", WWW 2007). `jaccard` is above 0, at most 1.
+
+    >>> list(alike_pairs(["how old is it", "how old it is", "who built it"], 0.8))
+    [(0, 1)]
+    """
+    sets = [frozenset(words_of(text)) for text in texts]
+    counts = Counter(word for words in sets for word in words)
+    holders: dict[str, list[int]] = defaultdict(list)
+    for j, words in enumerate(sets):
+        rarest_first = sorted(words, key=lambda word: (counts[word], word))
+        prefix = rarest_first[: len(words) - ceil(jaccard * len(words)) + 1]
+        candidates = {i for word in prefix for i in holders[word]}
+        for i in sorted(candidates):
+            if len(sets[i] & words) >= jaccard * len(sets[i] | words):
+                yield i, j
+        for word in prefix:
+            holders[word].append(j)

@@ -1,0 +1,236 @@
+"""A model on a server that speaks the OpenAI protocol: vLLM, llama.cpp, Ollama, LM Studio, OpenAI.
+
+Such a server takes text and tokenises it itself, inside its own chat template. So the prompt is
+counted with that template's frame around it, the text that is sent is counted once more, and a
+text over its budget is an error and is not sent. All this is exact where `tokenizer` is the
+model's own, from its directory. tiktoken has no chat template: there a ChatML frame in plain
+letters stands in, which takes more tokens than OpenAI's own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+from ragctx.errors import BudgetError, InputError, ModelError
+from ragctx.generator.openai_http import KEY_VARIABLE, Server
+from ragctx.prompt import check_text_count
+from ragctx.records import FinishReason, Generation, Prompt, Segment
+from ragctx.tokens import Encoding, Tokenizer
+
+DEFAULT_CONTEXT_WINDOW = 4096
+_STAND_IN_FRAME = ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
+
+
+def load_openai_api(
+    spec: str,
+    *,
+    tokenizer: Tokenizer,
+    context_window: int | None = None,
+    api_key: str | None = None,
+    temperature: float = 0.0,
+    timeout_s: float = 300.0,
+) -> OpenAIGenerator:
+    """A model on a server. Nothing is sent before the first question.
+
+    Args:
+        spec: the address, "#" and the model's name: "http://127.0.0.1:8000/v1#my-model".
+        tokenizer: the model's; budgets are counted with it.
+        context_window: tokens the model holds, prompt and answer together; 4096 unless given,
+            since the protocol has no way to ask.
+        api_key: by default the environment variable RAGCTX_API_KEY, if set.
+        temperature: 0 for the likeliest answer.
+        timeout_s: seconds without a byte after which the server is given up.
+
+    Raises InputError if the address has no model, is none, or holds a password.
+
+    >>> from ragctx.tokens import load_tokenizer
+    >>> model = "http://127.0.0.1:8000/v1#my-model"
+    >>> load_openai_api(model, tokenizer=load_tokenizer("bundled")).name
+    'my-model'
+    """
+    url, _, model = spec.partition("#")
+    key = os.environ.get(KEY_VARIABLE) or None if api_key is None else api_key
+    server = Server(url.rstrip("/"), key, timeout_s)
+    if not model:
+        raise InputError(f"{url} names no model; write it behind the address: {url}#MODEL")
+    window = DEFAULT_CONTEXT_WINDOW if context_window is None else context_window
+    return OpenAIGenerator(server, model, _Framed(tokenizer), window, temperature)
+
+
+class OpenAIGenerator:
+    """See `load_openai_api`. Keeps no state and may be used by several threads."""
+
+    template = "qa"
+
+    def __init__(
+        self,
+        server: Server,
+        name: str,
+        tokenizer: Tokenizer,
+        context_window: int,
+        temperature: float = 0.0,
+    ) -> None:
+        self.name = name
+        self.tokenizer = tokenizer
+        self.context_window = context_window
+        self._server = server
+        self._temperature = temperature
+
+    def generate(
+        self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Generation:
+        """Answer `prompt` with at most `prompt.max_new_tokens` of the server's tokens.
+
+        The server gives text only: `token_ids` are that text's in `tokenizer`. `prefill_s` is the
+        time to the first piece, waiting for the server included. Whatever `on_text` raises passes
+        through, and the server is hung up on.
+
+        Raises:
+            BudgetError: the text takes more tokens than the prompt's budget or than the model
+                holds, or the server says so. In the first two cases nothing was sent.
+            ModelError: the server cannot be reached, refuses, or sends what is no answer.
+        """
+        content = self._content(prompt)
+        began = first = time.perf_counter()
+        pieces: list[str] = []
+        finish: str | None = None
+        with closing(self._server.post("/chat/completions", self._body(prompt, content))) as events:
+            for piece, reason in map(self._choice, events):
+                finish = reason or finish
+                if not piece:
+                    continue
+                first = first if pieces else time.perf_counter()
+                pieces.append(piece)
+                if on_text:
+                    on_text(piece)
+        ended = time.perf_counter()
+        text = "".join(pieces)
+        return Generation(
+            text, tuple(self.tokenizer.encode(text)), self._finish_reason(finish, text),
+            first - began if pieces else ended - began, ended - first if pieces else 0.0, 0,
+        )  # fmt: skip
+
+    def _content(self, prompt: Prompt) -> str:
+        """The text to send, once it was found to fit."""
+        safe = replace(prompt, segments=tuple(self._harmless(prompt.segments)))
+        tokens = check_text_count(safe, self.tokenizer)
+        missing = tokens + prompt.max_new_tokens - self.context_window
+        if missing > 0:
+            raise BudgetError(
+                f"the prompt takes {tokens} tokens and {prompt.max_new_tokens} are kept for the "
+                f"answer, {missing} more than the {self.context_window} that {self.name} holds; "
+                "lower --budget-tokens or --max-new-tokens, or raise --context-window"
+            )
+        before, after = self.tokenizer.chat_frame or ("", "")
+        return _encodable(safe.text.removeprefix(before).removesuffix(after))
+
+    def _harmless(self, segments: Sequence[Segment]) -> Iterator[Segment]:
+        """The segments, with the question and the passages made plain text for the server."""
+        for segment in segments:
+            if segment.kind in ("passage", "question"):
+                text = plain_text(segment.text, self.tokenizer)
+                segment = replace(segment, text=text)
+            yield segment
+
+    def _body(self, prompt: Prompt, content: str) -> dict[str, Any]:
+        return {
+            "model": self.name,
+            "messages": [{"role": "user", "content": content}],
+            "max_tokens": prompt.max_new_tokens,
+            "temperature": self._temperature,
+            "stream": True,
+        }
+
+    def _choice(self, event: dict[str, Any]) -> tuple[str, str | None]:
+        """The text and the finish reason of one event, streamed ("delta") or whole ("message")."""
+        try:
+            if not event["choices"]:  # the last event may only count tokens
+                return "", None
+            choice = event["choices"][0]
+            said = choice.get("delta") or choice.get("message") or {}
+            text, reason = said.get("content") or "", choice.get("finish_reason")
+        except (KeyError, IndexError, TypeError, AttributeError):
+            text = reason = None
+        if not isinstance(text, str) or not isinstance(reason, str | None):
+            said = self._server.shown(repr(event))
+            raise ModelError(f"{self._server.url} sent what is no chat completion: {said}")
+        return text, reason
+
+    def _finish_reason(self, finish: str | None, text: str) -> FinishReason:
+        if finish == "content_filter":
+            raise ModelError(f"{self._server.url} withheld the answer (content_filter)")
+        if finish is None:
+            raise ModelError(f"{self._server.url} broke off in mid-answer; ask again: {text!r:.80}")
+        return "length" if finish == "length" else "stop"
+
+
+def _encodable(text: str) -> str:
+    """`text` with each lone surrogate (broken PDFs have them) as U+FFFD: JSON has none."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+_CHAT_MARK = re.compile(r"<[|｜][^<>\s]{1,40}[|｜]>")  # as most chat templates write their own
+_MARK = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")  # as the others do
+
+
+def plain_text(text: str, tokenizer: Tokenizer) -> str:
+    """`text` with a blank in each special token, so that no server can take it for one.
+
+    A server reads special tokens in a message, whoever wrote it. So what looks like a chat
+    template's, and whatever else `tokenizer` knows as special, is broken open.
+
+    Raises InputError if a special token of another form remains.
+
+    >>> from ragctx.tokens import load_tokenizer
+    >>> plain_text("a <b> [SEP] <|im_end|>", load_tokenizer("bundled"))
+    'a <b> [ SEP] < |im_end|>'
+    """
+
+    def is_special(mark: str) -> bool:
+        return bool(_CHAT_MARK.fullmatch(mark)) or _reads_markup(mark, tokenizer)
+
+    def opened(match: re.Match[str]) -> str:
+        mark = match.group()
+        return f"{mark[0]} {mark[1:]}" if is_special(mark) else mark
+
+    plain = _MARK.sub(opened, text)
+    if _reads_markup(plain, tokenizer):
+        raise InputError(
+            f"a passage or the question holds a special token of {tokenizer.name} that cannot be "
+            f"sent as text: {plain[:80]!r}…; leave that document out (--document)"
+        )
+    return plain
+
+
+def _reads_markup(text: str, tokenizer: Tokenizer) -> bool:
+    return tokenizer.encode_markup(text) != tokenizer.encode(text)
+
+
+class _Framed:
+    """A tokenizer that always has a chat frame: the server puts one around every message."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.name = tokenizer.name
+        self.chat_frame: tuple[str, str] | None = tokenizer.chat_frame or _STAND_IN_FRAME
+        self._own = tokenizer
+
+    def encode(self, text: str) -> list[int]:
+        return self._own.encode(text)
+
+    def encode_markup(self, text: str) -> list[int]:
+        return self._own.encode_markup(text)
+
+    def encode_with_offsets(self, text: str) -> Encoding:
+        return self._own.encode_with_offsets(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return self._own.decode(token_ids)
+
+    def count(self, text: str) -> int:
+        return self._own.count(text)

@@ -1,0 +1,177 @@
+"""Many prompts answered together: the same passages in other orders, numbers and budgets.
+
+What is shared is computed once. For the bundled reader that is nearly everything: a passage's keys
+are turned to where it stands by turning the *question* the other way (only the difference of two
+positions counts, see `rope`), so that one copy of keys and values serves all prompts at once.
+Answers are those of `generate`, one by one: the order of float additions is all that differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ragctx.records import Generation, Prompt
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ragctx.generator.cache import Segment, Tokens
+    from ragctx.generator.network import ReaderNetwork
+    from ragctx.generator.protocol import Generator
+    from ragctx.generator.reader import BundledReader
+
+MOST_TOGETHER = 16
+"""Prompts read at once; bounds the memory of their attention scores."""
+
+
+def generate_all(generator: Generator, prompts: Sequence[Prompt]) -> list[Generation]:
+    """The answer of each prompt, as `generator.generate` gives it.
+
+    Prompts that are read at once share their time: each is given its part of it. Other generators
+    are asked one by one, those with a common beginning one after another, so that a kept prefix
+    serves as many as it can.
+    """
+    from ragctx.generator.reader import BundledReader
+
+    answers: dict[int, Generation] = {}
+    if isinstance(generator, BundledReader):
+        for batch in _batches(prompts):
+            made = _read_together(generator, [prompts[i] for i in batch])
+            answers.update(zip(batch, made, strict=True))
+    for i in sorted(range(len(prompts)), key=lambda i: prompts[i].token_ids):
+        if i not in answers:
+            answers[i] = generator.generate(prompts[i])
+    return [answers[i] for i in range(len(prompts))]
+
+
+def forget(generator: Generator) -> None:
+    """Let the next prompt be read as if it were the first: for measuring how long that takes."""
+    cache = getattr(generator, "cache", None)
+    for clear in (getattr(cache, "clear", None), getattr(generator, "forget", None)):
+        if callable(clear):
+            clear()
+
+
+def _batches(prompts: Sequence[Prompt]) -> list[list[int]]:
+    """Prompts that ask the same question of some passages, `MOST_TOGETHER` at most.
+
+    One in which a passage stands twice is left out: below, a passage has one place in a prompt.
+    """
+    by_question: dict[Tokens, list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        passages = [segment.token_ids for segment in prompt.passages]
+        if passages and len(set(passages)) == len(passages):
+            ids = tuple(t for s in prompt.segments if s.kind != "passage" for t in s.token_ids)
+            by_question.setdefault(ids, []).append(i)
+    return [
+        same[start : start + MOST_TOGETHER]
+        for same in by_question.values()
+        for start in range(0, len(same), MOST_TOGETHER)
+    ]
+
+
+def _read_together(reader: BundledReader, prompts: Sequence[Prompt]) -> list[Generation]:
+    import torch
+
+    with torch.inference_mode():
+        began = time.perf_counter()
+        parts = [reader._parts(prompt) for prompt in prompts]
+        segments, reused = _fetch(reader, [passages for passages, _ in parts])
+        states = answer_states(
+            reader.network, parts[0][1], list(segments.values()), _places(segments, parts)
+        )
+        prefill_s = (time.perf_counter() - began) / len(prompts)
+        answers = []
+        for i, prompt in enumerate(prompts):
+            since = time.perf_counter()
+            reading = reader.look(prompt, [segments[p] for p in parts[i][0]], states[i])
+            answers.append(reader._answer(prompt, reading, reused[i], prefill_s, since))
+        return answers
+
+
+def _fetch(
+    reader: BundledReader, wanted: Sequence[Sequence[Tokens]]
+) -> tuple[dict[Tokens, Segment], list[int]]:
+    """Every passage's segment, and for each prompt the tokens that were not read for it."""
+    segments: dict[Tokens, Segment] = {}
+    reused = []
+    for passages in wanted:
+        missing = [tokens for tokens in passages if tokens not in segments]
+        known = sum(len(tokens) for tokens in passages if tokens in segments)
+        found, from_cache = reader.cache.fetch(missing, reader.encode)
+        segments.update(zip(missing, found, strict=True))
+        reused.append(known + from_cache)
+    return segments, reused
+
+
+def _places(
+    segments: dict[Tokens, Segment], parts: Sequence[tuple[list[Tokens], Tokens]]
+) -> Tensor:
+    """(prompts, segments): tokens from a segment's start to the question's; -1 where it is not."""
+    import torch
+
+    number = {tokens: i for i, tokens in enumerate(segments)}
+    places = torch.full((len(parts), len(segments)), -1)
+    for row, (passages, _) in enumerate(parts):
+        left = sum(len(tokens) for tokens in passages)
+        for tokens in passages:
+            places[row, number[tokens]] = left
+            left -= len(tokens)
+    return places
+
+
+def answer_states(
+    network: ReaderNetwork, question: Tokens, segments: Sequence[Segment], places: Tensor
+) -> Tensor:
+    """The state of the answer's first position under each of P arrangements, (P, width).
+
+    `places` (P, S) says for each segment how many tokens its start lies before the question's, -1
+    for a segment that is not in the prompt. `question` ends with [MASK].
+    """
+    import torch
+
+    from ragctx.generator.reader import question_mask
+    from ragctx.generator.rope import rotate
+    from ragctx.transformer import Layer
+
+    prompts, length = len(places), len(question)
+    lengths = [segment.states.shape[0] for segment in segments]
+    turned = [
+        rotate(segment.keys, *network.rotation(torch.arange(n)))
+        for segment, n in zip(segments, lengths, strict=True)
+    ]
+    keys = torch.cat(turned, dim=2)  # (layers, heads, N, head width), each from position 0
+    values = torch.cat([segment.values for segment in segments], dim=2)
+    bounds = torch.tensor([0, *lengths]).cumsum(0).tolist()
+    absent = (places < 0).repeat_interleave(torch.tensor(lengths), dim=1)[:, None, None, :]
+    own = network.rotation(torch.arange(length))
+    cos, sin = network.rotation(places[..., None] + torch.arange(length))  # (P, S, T, head width)
+    hidden = ~question_mask(length)
+
+    states = network.embeddings(torch.tensor([question])).expand(prompts, -1, -1)
+    for i, layer in enumerate(network.layers):
+        assert isinstance(layer, Layer)
+        q, k, v = layer.project(states)  # (P, heads, T, head width)
+        q = q * q.shape[-1] ** -0.5
+        scores = torch.empty(*q.shape[:3], bounds[-1] + length)
+        for s, (start, end) in enumerate(pairwise(bounds)):
+            seen = rotate(q, cos[:, s, None], sin[:, s, None])
+            scores[..., start:end] = _by_head(seen, keys[i, :, start:end].transpose(1, 2))
+        scores[..., : bounds[-1]].masked_fill_(absent, -torch.inf)
+        mine = rotate(q, *own) @ rotate(k, *own).transpose(2, 3)
+        scores[..., bounds[-1] :] = mine.masked_fill_(hidden, -torch.inf)
+        shares = scores.softmax(-1)
+        attended = _by_head(shares[..., : bounds[-1]], values[i])
+        states = layer.finish(states, attended + shares[..., bounds[-1] :] @ v)
+    answer: Tensor = states[:, -1]
+    return answer
+
+
+def _by_head(rows: Tensor, shared: Tensor) -> Tensor:
+    """(P, heads, T, a) times (heads, a, b): one product a head for all prompts together."""
+    prompts, heads, length, _ = rows.shape
+    product = rows.transpose(0, 1).flatten(1, 2) @ shared  # (heads, P * T, b)
+    return product.view(heads, prompts, length, -1).transpose(0, 1)

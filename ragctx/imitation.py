@@ -1,0 +1,59 @@
+"""Passages that say what looks like a label of this prompt, as "[2]". Pure.
+
+A paper's own references look so, and a forger's text may. The words of a document are never
+changed, because citations are checked against them, and no mark around a passage is beyond the
+reach of a model that reads only text. So the house relies on something else: labels are declared by
+segments and never read from text, and a statement cited as [2] must be found in passage 2, whatever
+passage 1 says about itself. What can be done besides is to tell the reader of an answer where the
+model may have been misled: that is `imitated_labels`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ragctx.records import Prompt, Segment
+
+_BRACKETS = re.compile(r"[\[【]\s*(\d{1,4}(?:\s*[,;–-]\s*\d{1,4})*)\s*[\]】]")
+
+
+@dataclass(frozen=True, slots=True)
+class ImitatedLabel:
+    """Passage `passage` says `label` itself: characters `start` to `end` of its own text."""
+
+    passage: str
+    label: str
+    start: int
+    end: int
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the label that the passage has."""
+        return self.passage == self.label
+
+
+def imitated_labels(prompt: Prompt) -> tuple[ImitatedLabel, ...]:
+    """Every place where a passage's text names a label that this prompt has.
+
+    Numbers in square brackets or 【】 count, also within a list ("[2, 5]").
+
+    >>> from ragctx.records import Hit
+    >>> hit = Hit.from_text(1, 0.9, "As shown before [1], tin melts.")
+    >>> segment = Segment("passage", "1", hit.chunk.text, (), hit, 0, len(hit.chunk.text))
+    >>> found = imitated_labels(Prompt((segment,), "Does it?", "edges", 99, 9, 90))
+    >>> found[0].label, hit.chunk.text[found[0].start : found[0].end]
+    ('1', '[1]')
+    """
+    labels = {segment.label for segment in prompt.passages}
+    return tuple(
+        ImitatedLabel(segment.label, label, group.start(), group.end())
+        for segment in prompt.passages
+        for group in _BRACKETS.finditer(_own_text(segment))
+        for label in re.findall(r"\d+", group[1])
+        if label in labels
+    )
+
+
+def _own_text(segment: Segment) -> str:
+    return segment.text[segment.text_start : segment.text_end]

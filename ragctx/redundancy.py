@@ -1,0 +1,128 @@
+"""What passages say twice: runs of words that stand in several of them count once.
+
+A passage's relevance is spread evenly over its runs of five words (`shingles`). A set of passages
+is worth, summed over all runs, what the passage that values the run most values it at:
+
+    worth(S) = sum over runs r of max {worth(i) / runs(i) : i in S, r in i}
+
+One passage alone is worth its relevance; one that repeats half of a better one adds half of its
+own. More passages are never worth less, and each adds less the more there are: the function is
+monotone and submodular, which bounds how far a selection can be from the best. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragctx.knapsack import best_subset, relax
+from ragctx.shingles import shared_runs
+
+_ROUNDS = 4  # of improvement at most; most often the second finds nothing
+
+Floats = NDArray[np.float64]
+
+
+class Distinct(NamedTuple):
+    """A selection in which nothing is paid for twice."""
+
+    chosen: set[int]
+    worth: float
+    bound: float  # no selection that fits is worth more
+    repeated: list[float]  # of each item, the share that stands in (other) chosen ones, 0 to 1
+
+
+def best_distinct_subset(
+    texts: Sequence[str], costs: Sequence[int], worths: Sequence[int], budget: int
+) -> Distinct:
+    """The selection of most worth that fits, counting what several texts say once.
+
+    Exact where nothing in the best selection repeats. Else each round solves the knapsack exactly
+    for worths that add up and never exceed the true ones, and agree with them on the selection of
+    the round before, so no round makes it worse (Iyer, Jegelka and Bilmes 2013, "Fast
+    semidifferential-based submodular function optimization"); `bound` says what may be missing.
+
+    >>> best_distinct_subset(["a b c", "a b c", "x y z"], [1, 1, 1], [9, 8, 2], 2).chosen
+    {0, 2}
+    """
+    plain = best_subset(costs, worths, budget)
+    total = float(sum(worths[i] for i in plain))
+    if Coverage([texts[i] for i in plain], [worths[i] for i in plain]).is_plain:
+        return Distinct(plain, total, total, [0.0] * len(texts))
+    coverage = Coverage(texts, worths)
+    chosen = max(_improve(coverage, costs, set(), budget), plain, key=coverage.worth)
+    for _ in range(_ROUNDS):
+        better = _improve(coverage, costs, chosen, budget)
+        if coverage.worth(better) <= coverage.worth(chosen):
+            break
+        chosen = better
+    worth, gains = coverage.worth(chosen), coverage.gains_beside(chosen)
+    chosen = {i for i in chosen if gains[i] >= 1}  # worths are whole numbers: less is nothing
+    # The best selection adds to the chosen at most what each of its items, alone, adds to them.
+    more = [0 if i in chosen else int(gain) + 1 for i, gain in enumerate(gains)]
+    bound = min(total, worth + relax(costs, more, budget).bound)
+    shares = [1 - gain / most for gain, most in zip(gains, worths, strict=True)]
+    return Distinct(chosen, worth, max(worth, bound), shares)
+
+
+class Coverage:
+    """What each of some texts is worth, and which runs of words they share.
+
+    >>> coverage = Coverage(["a b c d e f", "a b c d e f", "x y z"], [8, 4, 6])
+    >>> coverage.worth([0, 1, 2]), coverage.gains([1, 2, 0])
+    (14.0, [4.0, 6.0, 4.0])
+    """
+
+    def __init__(self, texts: Sequence[str], worths: Sequence[int]) -> None:
+        self.worths = worths
+        owners, runs, totals = shared_runs(texts)
+        self._share: Floats = np.asarray(worths, dtype=np.float64) / np.maximum(1, totals)
+        counts = np.bincount(owners, minlength=len(texts))
+        ends = np.cumsum(counts)
+        self._runs = [runs[end - n : end] for end, n in zip(ends, counts, strict=True)]
+        self._own = np.asarray(worths) - counts * self._share  # worth of what no other text says
+        self._size = int(runs.max(initial=-1)) + 1
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no two texts share a run, so that worths add up."""
+        return self._size == 0
+
+    def worth(self, chosen: Iterable[int]) -> float:
+        """What the chosen are worth together."""
+        return float(sum(self.gains(sorted(chosen))))
+
+    def gains(self, order: Iterable[int]) -> list[float]:
+        """What each text adds to those before it."""
+        best = np.zeros(self._size)  # by run: the most it is worth so far
+        return [self._add(i, best) for i in order]
+
+    def gains_beside(self, chosen: set[int]) -> list[float]:
+        """What each text, alone, adds to the chosen; a chosen one, to those before it."""
+        best = np.zeros(self._size)
+        gains = {i: self._add(i, best) for i in sorted(chosen)}
+        return [
+            gains[i] if i in gains else self._add(i, best, keep=False)
+            for i in range(len(self.worths))
+        ]
+
+    def _add(self, i: int, best: Floats, *, keep: bool = True) -> float:
+        runs = self._runs[i]
+        if not len(runs):
+            return float(self.worths[i])
+        surplus = np.maximum(0.0, self._share[i] - best[runs])
+        if keep:
+            best[runs] += surplus
+        return float(self._own[i] + surplus.sum())
+
+
+def _improve(coverage: Coverage, costs: Sequence[int], chosen: set[int], budget: int) -> set[int]:
+    """The best selection when each text counts for what it adds to the chosen and better ranks."""
+    order = [*sorted(chosen), *(i for i in range(len(costs)) if i not in chosen)]
+    gains = [0] * len(costs)
+    for i, gain in zip(order, coverage.gains(order), strict=True):
+        gains[i] = int(gain)
+    return best_subset(costs, gains, budget)

@@ -1,0 +1,92 @@
+"""Generators whose accuracy by position is planted, and questions to ask them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+from ragctx.evaluation.datasets import LabelledPassage, LabelledQuestion, QuestionSet
+from ragctx.records import Generation, Prompt
+from tests.fakes import WordTokenizer
+
+
+def chance(*parts: object) -> float:
+    """A number in [0, 1) that depends on `parts` alone."""
+    digest = sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def questions(count: int, passages: int) -> QuestionSet:
+    """Question i asks for place i; its gold passage is among others that look like it."""
+    made = tuple(
+        LabelledQuestion(
+            f"q{i}", f"Which number has place {i}?", (f"number{i}",),
+            passages=tuple(
+                LabelledPassage(f"Place {i} has the number number{i}.", f"place {i}", True)
+                if j == 0
+                else LabelledPassage(f"Place {i}{j} has the number other{j}.", f"place {i}{j}")
+                for j in range(passages)
+            ),
+        )
+        for i in range(count)
+    )  # fmt: skip
+    return QuestionSet("simulated.jsonl", "0" * 64, "ragctx", made)
+
+
+class PositionalGenerator:
+    """Answers rightly with probability `accuracy(share of the way through the passages)`.
+
+    A question is always answered the same way under the same prompt, as by a greedy model. Without
+    the gold passage it refuses.
+    """
+
+    template = "plain"
+
+    def __init__(
+        self,
+        accuracy: Callable[[float], float],
+        *,
+        name: str = "positional",
+        context_window: int = 4096,
+    ) -> None:
+        self.name = name
+        self.accuracy = accuracy
+        self.context_window = context_window
+        self.tokenizer = WordTokenizer()
+        self.asked = 0
+
+    def generate(
+        self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Generation:
+        self.asked += 1
+        number = prompt.question.split()[-1].rstrip("?")
+        slots = [i for i, p in enumerate(prompt.passages) if f"number{number}." in p.text]
+        if not slots:
+            return Generation("", (), "abstain", 0.01, 0.0, 0, 0.1)
+        share = slots[0] / max(1, len(prompt.passages) - 1)
+        order = tuple(passage.text for passage in prompt.passages)
+        right = chance(prompt.question, order) < self.accuracy(share)
+        text = f"number{number}" if right else "number"
+        return Generation(text, (1, 2, 3), "stop", 0.01, 0.02, 0, math.nan)
+
+
+def edges_read_best(share: float) -> float:
+    """0.9 at both ends, 0.5 in the middle."""
+    return 0.5 + 0.4 * abs(2 * share - 1)
+
+
+def level(share: float) -> float:
+    """The same everywhere."""
+    return 0.7
+
+
+def rows_of(questions: QuestionSet) -> Sequence[dict[str, object]]:
+    """The questions in ragctx's own layout."""
+    return [
+        {
+            "id": q.id, "question": q.question, "answers": list(q.answers),
+            "ctxs": [{"title": p.title, "text": p.text, "isgold": p.is_gold} for p in q.passages],
+        }
+        for q in questions.questions
+    ]  # fmt: skip

@@ -1,0 +1,290 @@
+"""Laws of the questions made from an index, and of the words they are made with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragctx.errors import InputError
+from ragctx.evaluation.answer_spans import AnswerSpan, answer_spans
+from ragctx.evaluation.question_checks import check_questions
+from ragctx.evaluation.question_drafts import KINDS
+from ragctx.evaluation.question_wording import GAP, turned, with_gap
+from ragctx.evaluation.statements import original_span, stands_alone
+from ragctx.evaluation.synthetic import (
+    PER_CHUNK,
+    SyntheticQuestion,
+    make_questions,
+    question_row,
+)
+from ragctx.evaluation.text_match import holds_any, longest_shared_run
+from ragctx.index import Index
+from tests.index_samples import index_with
+
+PUMP = (
+    "The filter of the pump must be cleaned every 40 hours. The pump holds 12 litres of oil when "
+    "cold. The housing was designed by Amelie Roth in 1931. Late deliveries were refused in Turin.",
+    "Cleaning is quick: the filter of a pump wants a rinse after 40 hours in dusty halls. Before "
+    "winter the valve must be opened for 15 minutes by two people.",
+)
+HALL = (
+    "The market hall was rebuilt by Konrad Weiss after the fire of 1954. The new roof rests on 88 "
+    "iron ribs and weighs 210 tonnes in dry weather.",
+    "Every ticket for the market hall costs 14 euros on working days. The gallery can be visited "
+    "by 30 people at a time until the evening.",
+    "Visitors may reach the tower from the north gate of the old wall. The tower is opened on 3 "
+    "May 2024 and closed for the whole winter.",
+)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    return index_with(tmp_path / "index", {"pump": PUMP, "hall": HALL})
+
+
+def spans(sentence: str) -> list[tuple[str, str]]:
+    return [(sentence[span.start : span.end], span.kind) for span in answer_spans(sentence)]
+
+
+# --- spans
+
+
+@pytest.mark.parametrize(
+    ("sentence", "found"),
+    [
+        ("It weighs 1,538 kilograms in all.", [("1,538", "number")]),
+        ("It was sold for $4.2 million to Roth.", [("$4.2 million", "money"), ("Roth", "name")]),
+        ("It rose by 12.5 percent on 3 May 2024.",
+         [("12.5 percent", "percent"), ("3 May 2024", "date")]),
+        ("It opened in 1931.", [("1931", "year")]),
+        ("It lies in the desiccant cabinet.", [("desiccant cabinet", "term")]),
+        ("She is Robert’s friend.", [("Robert", "name")]),
+        ("Robert Frost wrote.", [("Robert Frost", "name")]),
+    ],
+)  # fmt: skip
+def test_spans_that_inform_are_found(sentence: str, found: list[tuple[str, str]]) -> None:
+    assert spans(sentence) == found
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "See section 4 pages.", "It is in Figure 12 there.", "The file 1.2.3 is old.",
+        "Nothing begins here.", "A change is a similar concern.", "The FY 2019 target is met.",
+        "The quay decides from there.", "It happened in March.",
+    ],
+)  # fmt: skip
+def test_numbers_of_places_and_vague_words_are_no_answers(sentence: str) -> None:
+    assert not [found for found in spans(sentence) if found[0] not in ("FY",)]
+
+
+@given(st.text(alphabet="aA 1.,%$é’\u2014(", max_size=80))
+def test_spans_lie_in_the_sentence_apart_and_in_order(text: str) -> None:
+    sentence = " ".join(text.split())
+    found = answer_spans(sentence)
+    assert all(0 <= span.start < span.end <= len(sentence) for span in found)
+    assert all(a.end <= b.start for a, b in pairwise(found))
+
+
+# --- wording
+
+
+def asked(sentence: str, words: str) -> str | None:
+    [span] = [s for s in answer_spans(sentence) if sentence[s.start : s.end] == words]
+    return turned(sentence, span, lambda word: word in ("late", "visitors"))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words", "question"),
+    [
+        ("The filter must be cleaned every 40 hours.", "40",
+         "Every how many hours must the filter be cleaned?"),
+        ("The hall was rebuilt by Konrad Weiss after the fire.", "Konrad Weiss",
+         "By whom or what was the hall rebuilt after the fire?"),
+        ("In 1931, the hall was rebuilt.", "1931", "In which year was the hall rebuilt?"),
+        ("In spring, the hall was sold to the town of Roth by auction in 1931.", "1931",
+         "In which year was the hall sold to the town of Roth by auction in spring?"),
+        ("Late fines were abolished for all members on 1 September 2023.", "1 September 2023",
+         "On which date were late fines abolished for all members?"),
+        ("The share was 12 percent on springs and 8 percent on neaps.", "12 percent",
+         "What percentage was the share on springs?"),
+        ("The desiccant cabinet must be locked, which takes a while.", "desiccant cabinet",
+         "What must be locked?"),
+    ],
+)  # fmt: skip
+def test_plain_sentences_are_turned_into_english_questions(
+    sentence: str, words: str, question: str
+) -> None:
+    assert asked(sentence, words) == question
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words"),
+    [
+        ("People who are late must pay 20 euros.", "20"),  # the first auxiliary is a clause's
+        ("The pump stops and the lamp is lit by Roth.", "Roth"),  # two clauses
+        ("It was built by Amelie Roth long ago.", "Amelie Roth"),  # nobody knows what "it" is
+        ("The hall was built by Roth engineers.", "Roth"),  # more hangs on the span
+        ("Tin melts at 232 degrees.", "232"),  # no auxiliary
+        ("The roof is from 3 to 4 metres high.", "4"),  # half of a range
+    ],
+)
+def test_sentences_that_are_not_plain_are_left_alone(sentence: str, words: str) -> None:
+    assert asked(sentence, words) is None
+
+
+def test_a_gap_takes_the_place_of_the_span_and_nothing_else() -> None:
+    sentence = "Tin melts at 232 degrees."
+    question = with_gap(sentence, AnswerSpan(13, 16, "number", "degrees"))
+    assert question.endswith(sentence.replace("232", GAP))
+
+
+# --- statements
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "This was built by Roth in the spring of that year.",
+        "the boiler of the old hall holds 400 litres of water.",
+        "Too short a sentence.",
+        "Region North South East West Total 12 17 19 22 71 in 2023.",
+        "The boiler holds 400 litres of water and it (was built by Roth.",
+        "The boiler of the old hall holds 400 litres of water",
+        "The boiler of {{ x }} holds 400 litres of water in all.",
+    ],
+)
+def test_only_whole_sentences_of_prose_that_need_no_other_are_taken(sentence: str) -> None:
+    assert not stands_alone(sentence)
+
+
+@given(st.lists(st.sampled_from(["a", "bc", "é"]), min_size=1), st.data())
+def test_a_place_in_the_tidied_text_is_found_in_the_original(
+    words: list[str], data: st.DataObject
+) -> None:
+    gaps = [data.draw(st.sampled_from([" ", "\n", " \n\t"])) for _ in words]
+    raw = "".join(word + gap for word, gap in zip(words, gaps, strict=True)).rstrip()
+    tidied = " ".join(raw.split())
+    start = data.draw(st.integers(0, len(tidied) - 1))
+    end = data.draw(st.integers(start + 1, len(tidied)))
+    first, last = original_span(raw, start, end)
+    if tidied[start] != " " and tidied[end - 1] != " ":
+        assert " ".join(raw[first:last].split()) == tidied[start:end]
+
+
+# --- questions
+
+
+def test_answers_stand_where_the_question_says(index: Index) -> None:
+    made = make_questions(index, 50)
+    assert len(made) >= 5
+    for question in made:
+        document = index.document(question.passage.chunk.document_id)
+        assert document is not None
+        answer = " ".join(document.text[question.start : question.end].split())
+        assert answer in question.answers
+        chunk = question.passage.chunk
+        assert chunk.start <= question.start < question.end <= chunk.end
+        page = document.page_of(question.start).number
+        assert question.pages == (page, page)
+
+
+def test_the_same_seed_gives_the_same_questions_and_another_seed_others(index: Index) -> None:
+    rows = [question_row(question) for question in make_questions(index, 6, seed=3)]
+    assert rows == [question_row(question) for question in make_questions(index, 6, seed=3)]
+    others = {q.id for seed in range(5) for q in make_questions(index, 6, seed=seed)}
+    assert others - {row["id"] for row in rows}
+
+
+def test_no_question_tells_its_answer(index: Index) -> None:
+    for question in make_questions(index, 50):
+        assert not holds_any(question.question, question.answers)
+
+
+def test_few_questions_come_from_one_chunk_and_none_twice_from_a_sentence(index: Index) -> None:
+    made = make_questions(index, 50)
+    chunks = [question.passage.chunk.id for question in made]
+    assert max(map(chunks.count, chunks)) <= PER_CHUNK
+    assert len({question.question for question in made}) == len(made)
+
+
+def test_a_recurring_span_is_asked_of_the_other_chunk_in_other_words(index: Index) -> None:
+    made = make_questions(index, 50, kinds=["recurring"])
+    assert made, "the filter is spoken of twice"
+    for question in made:
+        assert question.passage.chunk.id not in question.excluded
+        assert longest_shared_run(question.question, question.passage.chunk.text) < 6
+        chunks = {chunk.id: chunk for id in ("pump", "hall") for chunk in index.chunks(id)}
+        [source] = [chunks[id].text for id in question.excluded]
+        assert holds_any(source, question.answers)
+
+
+def test_a_cloze_question_has_rivals_for_its_answer(index: Index) -> None:
+    for question in make_questions(index, 50, kinds=["cloze"]):
+        text = question.passage.chunk.text
+        kinds = [s.kind for s in answer_spans(" ".join(text.split()))]
+        assert max(map(kinds.count, kinds)) > 1
+
+
+def test_distractors_lack_the_answer_and_stand_in_the_row_unmarked(index: Index) -> None:
+    for question in make_questions(index, 50, distractors=2):
+        assert not any(holds_any(hit.chunk.text, question.answers) for hit in question.distractors)
+        assert question.passage.chunk.id not in {hit.chunk.id for hit in question.distractors}
+        row = json.loads(json.dumps(question_row(question)))
+        marks = [passage["isgold"] for passage in row.get("ctxs", [{"isgold": True}])]
+        assert marks == [True] + [False] * len(question.distractors)
+
+
+def test_unanswerable_questions_are_asked_of_a_passage_that_lacks_the_answer(index: Index) -> None:
+    answers = {q.question: q.answers for q in make_questions(index, 8)}
+    made = make_questions(index, 8, unanswerable=0.5)
+    refused = [question for question in made if not question.answerable]
+    assert len(refused) == len(made) // 2
+    for question in refused:
+        assert not holds_any(question.passage.chunk.text, answers[question.question])
+        assert question.passage.chunk.id not in question.excluded
+        assert question.excluded
+
+
+def test_every_row_says_that_it_is_synthetic_and_passes_the_check(
+    index: Index, tmp_path: Path
+) -> None:
+    made = make_questions(index, 50, distractors=1, unanswerable=0.25)
+    rows = [question_row(question) for question in made]
+    assert all(row["synthetic"] is True and row["kind"] in KINDS for row in rows)
+    file = tmp_path / "made.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert check_questions(file, index=index).faults == ()
+
+
+def test_a_sentence_that_stands_twice_is_asked_of_neither(tmp_path: Path) -> None:
+    sentence = "The filter of the pump must be cleaned every 40 hours by the crew."
+    index = index_with(tmp_path / "index", {"one": [sentence], "two": [sentence]})
+    assert make_questions(index, 5) == []
+
+
+def test_an_empty_index_gives_no_questions(tmp_path: Path) -> None:
+    assert make_questions(index_with(tmp_path / "index", {}), 5) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda index: make_questions(index, 0),
+        lambda index: make_questions(index, kinds=[]),
+        lambda index: make_questions(index, kinds=["riddle"]),
+        lambda index: make_questions(index, distractors=-1),
+        lambda index: make_questions(index, unanswerable=1.5),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused(
+    index: Index, wrong: Callable[[Index], list[SyntheticQuestion]]
+) -> None:
+    with pytest.raises(InputError, match="cannot be"):
+        wrong(index)
