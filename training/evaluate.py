@@ -5,27 +5,47 @@
     python -m training.evaluate --questions FILE --distractors 4 --no-gold --json
 
 Rows are `{question, context, answers}`; with `distractors` (a list of texts) in a row those are
-used, else passages of the same file that do not hold the answer, drawn with `--seed`.
+used. Else every second distractor is the passage of the file most like the question by the
+embedder, and the others are drawn, all without the answer's words. As after a search, the reader
+knows each passage's cosine to the question and its rank by it; `--blind` hides both.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import statistics
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ragctx.embedding import Embedder, load_embedder
+from ragctx.evaluation.intervals import bootstrap_mean
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
+from ragctx.generator.looking import Reading
 from ragctx.generator.reader import BundledReader, load_bundled
+from ragctx.generator.weights import FOLDER
 from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit, Prompt
 from training.data import read_rows
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with its passages in prompt order; `gold` is the slot of its own (-1: none)."""
+
+    question: str
+    answers: list[str]
+    passages: tuple[str, ...]
+    gold: int
+    cosines: tuple[float, ...]  # of each passage to the question; NaN where not known
 
 
 @dataclass(frozen=True)
@@ -38,86 +58,143 @@ class Scored:
     f1: float
     em: float
     subspan: float
+    reading: Reading
+    cosine: float  # the best passage's
 
 
-def prompt_of(question: str, passages: Sequence[str], reader: BundledReader) -> Prompt:
-    """The reader's prompt for `passages` in the order given."""
-    hits = [Hit.from_text(i + 1, -float(i), text, f"p{i}") for i, text in enumerate(passages)]
-    return build_prompt(
-        load_template("reader"),
-        question,
-        place(hits, "best_first"),
-        reader.tokenizer,
-        context_window=10**6,
-        max_new_tokens=48,
-    )
+class Pool:
+    """The passages of a question file, to draw distractors from, with their vectors."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]], embedder: Embedder) -> None:
+        self.embedder = embedder
+        self.texts = sorted({row["context"] for row in rows})
+        self.vectors = embedder.encode([self.readable(text) for text in self.texts])
+
+    def readable(self, text: str) -> str:
+        """As much of a text as the embedder reads."""
+        offsets = self.embedder.tokenizer.encode_with_offsets(text).offsets
+        most = self.embedder.max_seq_length - 2
+        return text[: offsets[most][0]] if len(offsets) > most else text
+
+    def likeness(self, question: np.ndarray, texts: Sequence[str]) -> tuple[float, ...]:
+        """Cosine of each text to the question's vector."""
+        at = {text: i for i, text in enumerate(self.texts)}
+        known = [self.vectors[at[text]] if text in at else self._embed(text) for text in texts]
+        return tuple(float(vector @ question) for vector in known)
+
+    def _embed(self, text: str) -> np.ndarray:
+        return self.embedder.encode([self.readable(text)])[0]
+
+    def distractors(
+        self, row: dict[str, Any], question: np.ndarray, count: int, rng: random.Random
+    ) -> list[str]:
+        """`count` passages without the answer: the row's own, else mined and drawn in turn."""
+        found = list(row.get("distractors") or ())[:count]
+        answers = [answer.lower() for answer in row["answers"]]
+
+        def fits(text: str) -> bool:
+            known = text == row["context"] or text in found
+            return not known and not any(answer in text.lower() for answer in answers)
+
+        near = iter(np.argsort(-(self.vectors @ question), kind="stable").tolist())
+        far = iter(rng.sample(range(len(self.texts)), len(self.texts)))
+        while len(found) < min(count, len(self.texts) - 1):
+            source = near if len(found) % 2 == 0 else far
+            text = next((t for t in map(self.texts.__getitem__, source) if fits(t)), None)
+            if text is None:
+                break
+            found.append(text)
+        return found
 
 
-def choose_passages(
-    row: dict[str, Any],
-    pool: Sequence[str],
-    distractors: int,
-    gold_at: int | None,
-    with_gold: bool,
-    rng: random.Random,
-) -> tuple[list[str], int]:
-    """The passages of one question, and where the gold one stands (-1: nowhere)."""
-    others = list(row.get("distractors") or ())[:distractors]
-    answers = [answer.lower() for answer in row["answers"]]
-    for other in rng.sample(pool, len(pool)):
-        if len(others) == distractors:
-            break
-        if other != row["context"] and not any(answer in other.lower() for answer in answers):
-            others.append(other)
-    if not with_gold:
-        return others, -1
-    slot = rng.randint(0, len(others)) if gold_at is None else min(gold_at, len(others))
-    return [*others[:slot], row["context"], *others[slot:]], slot
-
-
-def score(
-    reader: BundledReader,
+def questions_of(
     rows: Sequence[dict[str, Any]],
+    embedder: Embedder,
     *,
     distractors: int = 0,
     gold_at: int | None = None,
     with_gold: bool = True,
     seed: int = 1,
-) -> list[Scored]:
-    """Every row's result. The threshold is off: the reader always gives its best answer.
-
-    The prior of ranks is off too: here a passage's place says nothing about its worth.
-    """
-    rng, pool = random.Random(seed), sorted({row["context"] for row in rows})
-    threshold, reader.threshold = reader.threshold, -1.0
-    rank_prior, reader.rank_prior = reader.rank_prior, 0.0
-    results = []
-    try:
-        for row in rows:
-            passages, position = choose_passages(row, pool, distractors, gold_at, with_gold, rng)
-            given = reader.generate(prompt_of(row["question"], passages, reader))
-            answers = row["answers"]
-            results.append(
-                Scored(
-                    position,
-                    given.text,
-                    given.confidence,
-                    token_f1(given.text, answers),
-                    exact_match(given.text, answers),
-                    best_subspan_em(given.text, answers),
-                )
-            )
-    finally:
-        reader.threshold, reader.rank_prior = threshold, rank_prior
-    return results
+    pool: Pool | None = None,
+) -> Iterator[Asked]:
+    """Each row with its passages; the gold one at a slot drawn at random unless `gold_at` says."""
+    rng, pool = random.Random(seed), pool or Pool(rows, embedder)
+    vectors = embedder.encode([pool.readable(row["question"]) for row in rows])
+    for row, vector in zip(rows, vectors, strict=True):
+        others = pool.distractors(row, vector, distractors + (not with_gold), rng)
+        rng.shuffle(others)
+        slot = rng.randint(0, len(others)) if gold_at is None else min(gold_at, len(others))
+        passages = [*others[:slot], row["context"], *others[slot:]] if with_gold else others
+        yield Asked(
+            row["question"],
+            row["answers"],
+            tuple(passages),
+            slot if with_gold else -1,
+            pool.likeness(vector, passages),
+        )
 
 
-def summary(results: Sequence[Scored]) -> dict[str, Any]:
-    """Means in percent, over all and by position of the gold passage."""
+def prompt_of(asked: Asked, reader: BundledReader) -> Prompt:
+    """The reader's prompt for the passages in the order given, ranked by their cosines."""
+    ranks = np.argsort(np.argsort([-c for c in asked.cosines], kind="stable"), kind="stable") + 1
+    hits = [
+        replace(Hit.from_text(int(rank), c, text, f"p{i}"), similarity=c)
+        for i, (text, rank, c) in enumerate(zip(asked.passages, ranks, asked.cosines, strict=True))
+    ]
+    order = {id(hit): i for i, hit in enumerate(hits)}
+    return build_prompt(
+        load_template("reader"),
+        asked.question,
+        place(hits, lambda given: sorted(given, key=lambda hit: order[id(hit)])),
+        reader.tokenizer,
+        context_window=10**6,
+        max_new_tokens=96,
+    )
 
-    def means(part: Sequence[Scored]) -> dict[str, float]:
+
+def answer(reader: BundledReader, asked: Asked) -> Scored:
+    """The reader's best answer, whatever its threshold."""
+    prompt = prompt_of(asked, reader)
+    passages, question = reader.parts(prompt)
+    segments, _ = reader.cache.fetch(passages, reader.encode)
+    states, _ = reader.read_question(question, segments)
+    reading = reader.look(prompt, segments, states)
+    best = reading.spans[0] if reading.spans else None
+    text = reader.locate(prompt, best.first, best.last)[1] if best else ""
+    return Scored(
+        asked.gold,
+        text,
+        reader.confidence(prompt, reading),
+        token_f1(text, asked.answers),
+        exact_match(text, asked.answers),
+        best_subspan_em(text, asked.answers),
+        reading,
+        max(asked.cosines),
+    )
+
+
+def score(reader: BundledReader, questions: Iterator[Asked]) -> list[Scored]:
+    """Every question's result."""
+    import torch
+
+    with torch.inference_mode():
+        return [answer(reader, asked) for asked in questions]
+
+
+def blinded(questions: Iterator[Asked]) -> Iterator[Asked]:
+    """The same questions, the cosines hidden; ranks follow the order in the prompt no more."""
+    for asked in questions:
+        yield replace(asked, cosines=tuple(math.nan for _ in asked.passages))
+
+
+def summary(results: Sequence[Scored], seed: int = 1) -> dict[str, Any]:
+    """Means in percent with bootstrap intervals, over all and by position of the gold passage."""
+
+    def means(part: Sequence[Scored]) -> dict[str, Any]:
+        f1 = bootstrap_mean(np.array([r.f1 for r in part]), seed=seed)
         return {
-            "f1": round(100 * statistics.fmean(r.f1 for r in part), 2),
+            "f1": round(100 * f1.value, 2),
+            "f1_interval": [round(100 * f1.low, 1), round(100 * f1.high, 1)],
             "em": round(100 * statistics.fmean(r.em for r in part), 2),
             "best_subspan_em": round(100 * statistics.fmean(r.subspan for r in part), 2),
             "n": len(part),
@@ -143,29 +220,32 @@ def main() -> None:
     )
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--distractors", type=int, default=0)
-    parser.add_argument("--gold-at", type=int)
+    parser.add_argument("--gold-at", type=int, help="slot of the gold passage, from 0")
     parser.add_argument("--no-gold", action="store_true", help="leave the gold passage out")
+    parser.add_argument("--blind", action="store_true", help="hide cosines and ranks")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--reader", type=Path, default=FOLDER, help="folder of another reader")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    reader = load_bundled()
+    reader = load_bundled(given.reader)
     rows = rows_of(given.questions, given.limit)
-    results = score(
-        reader,
+    questions = questions_of(
         rows,
+        load_embedder(),
         distractors=given.distractors,
         gold_at=given.gold_at,
         with_gold=not given.no_gold,
         seed=given.seed,
     )
+    results = score(reader, blinded(questions) if given.blind else questions)
     found = {
         "questions": given.questions.name,
         "model": reader.name,
         "seed": given.seed,
         "distractors": given.distractors,
-        **summary(results),
-        "answered": sum(r.confidence >= reader.threshold for r in results) / len(results),
+        **summary(results, given.seed),
+        "answered": round(sum(r.confidence >= reader.threshold for r in results) / len(results), 4),
     }
     if given.json:
         sys.stdout.write(json.dumps(found) + "\n")

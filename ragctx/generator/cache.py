@@ -10,26 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from ragctx.errors import InputError
-
-Tokens = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """What a chunk of T tokens leaves behind once it was read; never changed afterwards."""
-
-    keys: Tensor  # (layers, heads, T, head_width), before rotation
-    values: Tensor  # (layers, heads, T, head_width)
-    states: Tensor  # (T, width): the last layer's
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes it occupies."""
-        return self.keys.nbytes + self.values.nbytes + self.states.nbytes
+from ragctx.generator.segment_store import SegmentStore
+from ragctx.generator.segments import Segment, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +30,15 @@ class CacheStats:
 class SegmentCache:
     """Segments by token ids, least recently used out first, never more than `max_bytes`.
 
-    A segment larger than the whole bound is given back but not kept.
+    A segment larger than the whole bound is given back but not kept. What is not held in memory is
+    looked for in `store`, if there is one, and what was read anew is kept there too.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, store: SegmentStore | None = None) -> None:
         if max_bytes < 0:
             raise InputError(f"max_bytes is {max_bytes}; a cache needs 0 (off) or more bytes")
         self.max_bytes = max_bytes
+        self.store = store
         self._held: OrderedDict[Tokens, Segment] = OrderedDict()
         self._held_bytes = self._hits = self._misses = self._evictions = 0
 
@@ -65,12 +50,16 @@ class SegmentCache:
         `encode` is called once at most, with the distinct missing chunks.
         """
         found = {tokens: self._held[tokens] for tokens in wanted if tokens in self._held}
+        found |= self._stored([tokens for tokens in dict.fromkeys(wanted) if tokens not in found])
         missing = [tokens for tokens in dict.fromkeys(wanted) if tokens not in found]
         reused = sum(len(tokens) for tokens in wanted if tokens in found)
         self._hits += len(wanted) - sum(tokens not in found for tokens in wanted)
         self._misses += sum(tokens not in found for tokens in wanted)
         if missing:
-            found.update(zip(missing, encode(missing), strict=True))
+            made = dict(zip(missing, encode(missing), strict=True))
+            found |= made
+            for tokens in made if self.store else ():
+                self.store.keep(tokens, made[tokens])
         for tokens in wanted:
             self._keep(tokens, found[tokens])
         return [found[tokens] for tokens in wanted], reused
@@ -92,6 +81,12 @@ class SegmentCache:
         self._held.clear()
         self._held_bytes = 0
 
+    def _stored(self, wanted: Sequence[Tokens]) -> dict[Tokens, Segment]:
+        if self.store is None:
+            return {}
+        found = {tokens: self.store.find(tokens) for tokens in wanted}
+        return {tokens: segment for tokens, segment in found.items() if segment is not None}
+
     def _keep(self, tokens: Tokens, segment: Segment) -> None:
         if tokens in self._held:
             self._held.move_to_end(tokens)
@@ -104,14 +99,3 @@ class SegmentCache:
             _, oldest = self._held.popitem(last=False)
             self._held_bytes -= oldest.nbytes
             self._evictions += 1
-
-
-def padded(chunks: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-    """Ids (B, T) and mask (B, T) of chunks of different length."""
-    longest = max(map(len, chunks))
-    ids = torch.zeros(len(chunks), longest, dtype=torch.long)
-    mask = torch.zeros(len(chunks), longest, dtype=torch.bool)
-    for row, tokens in enumerate(chunks):
-        ids[row, : len(tokens)] = torch.tensor(tokens)
-        mask[row, : len(tokens)] = True
-    return ids, mask

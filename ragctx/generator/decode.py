@@ -20,19 +20,6 @@ class Span:
     log_probability: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one look at the context gave: the best spans, best first, and how sure it is."""
-
-    spans: tuple[Span, ...]
-    null_log_probability: float
-
-    @property
-    def confidence(self) -> float:
-        """Probability that the answer stands in the passages at all."""
-        return 1.0 - float(torch.tensor(self.null_log_probability).exp())
-
-
 def best_spans(
     network: ReaderNetwork,
     answer_state: Tensor,
@@ -43,17 +30,17 @@ def best_spans(
     prior: Tensor | None = None,
     beam: int = 8,
     max_tokens: int = MAX_SPAN_TOKENS,
-) -> Reading:
+) -> tuple[tuple[Span, ...], float]:
     """Search contiguous spans: the `beam` best starts, and the best end for each.
 
-    `answer_state` is (width,), `context` (N, width) the passages' last states side by side,
+    Gives the spans, best first, and the log-probability that none answers, as `null_score` scores
+    it. `answer_state` is (width,), `context` (N, width) the passages' states side by side,
     `content` (N,) is True at positions that may be copied; no span crosses a False, and none is
-    longer than `max_tokens`. `null_score` scores that none of them answers. `prior` (N,) is added to the scores of the starts: what was known of
-    the passages before they were read, as log-odds.
+    longer than `max_tokens`. `prior` (N,) is added to the scores of the starts: what was known of
+    the passages before, as log-odds.
     """
     starts = network.start_scores(answer_state, context)
-    starts = (starts if prior is None else starts + prior).masked_fill(~content, -1e9)
-    scores = torch.cat((starts, null_score(answer_state))).log_softmax(0)
+    scores = start_log_probabilities(starts, content, null_score(answer_state), prior)
     beam = min(beam, int(content.sum()))
     top, first = scores[:-1].topk(beam)
     reach = first[:, None] + torch.arange(min(max_tokens, MAX_SPAN_TOKENS), device=first.device)
@@ -70,7 +57,15 @@ def best_spans(
     spans = tuple(
         Span(int(first[i]), int(first[i] + steps[i]), float(total[i])) for i in order.tolist()
     )
-    return Reading(spans, float(scores[-1]))
+    return spans, float(scores[-1])
+
+
+def start_log_probabilities(
+    starts: Tensor, content: Tensor, null: Tensor, prior: Tensor | None = None
+) -> Tensor:
+    """(N + 1,): one softmax over where an answer may start, and over "nowhere" at the end."""
+    starts = starts if prior is None else starts + prior
+    return torch.cat((starts.masked_fill(~content, -1e9), null)).log_softmax(0)
 
 
 def token_probabilities(

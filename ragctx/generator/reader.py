@@ -1,9 +1,9 @@
 """The bundled reader: passages read one by one, the question over all, the answer copied.
 
 Prefill has three parts: passages that are not in the cache are encoded, each alone; all are laid
-side by side, their keys rotated once to where they stand; the question is read over them. The
-answer is a span of one passage, so it is its own citation; "not in these passages" is an outcome
-with a probability of its own.
+side by side, their keys rotated once to where they stand; the question is read over them. Then the
+likeliest passages are looked at again (`looking`). The answer is a span of one passage, so it is
+its own citation; "not in these passages" is an outcome with a probability of its own.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ from torch import Tensor
 
 from ragctx.batching import batches_by_length
 from ragctx.errors import TemplateError
-from ragctx.generator.cache import (
-    Segment,
-    SegmentCache,
-    Tokens,
-    padded,
-)
-from ragctx.generator.decode import Reading, best_spans, token_probabilities, write
+from ragctx.generator.cache import SegmentCache
+from ragctx.generator.calibration import Calibration, calibration_of
+from ragctx.generator.decode import token_probabilities, write
+from ragctx.generator.looking import NOTHING, Prior, Reading, contents, look
 from ragctx.generator.network import Past, ReaderNetwork
 from ragctx.generator.rope import rotate
+from ragctx.generator.segments import Segment, Tokens, padded
 from ragctx.generator.weights import FOLDER, ReaderFiles, load_weights, reader_files
 from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
 from ragctx.transformer import Shape, unfilled
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from ragctx.tokens import Tokenizer
 
 CACHE_BYTES = 512 * 2**20
-"""Default bound of the segment cache: about 25,000 tokens at 20 kB each."""
+"""Default bound of the segment cache: about 50,000 tokens at 10 kB each."""
 
 ENCODE_TOKENS = 4096
 """Most tokens (padding counted) encoded in one batch."""
@@ -46,10 +44,11 @@ class BundledReader:
     """Answers from the passages of a prompt, offline. See `load_bundled`.
 
     `threshold` is the least confidence (probability that the answer stands in the passages) at
-    which it answers rather than abstains. Before anything is read, a passage of retrieval rank r is
-    taken to hold the answer with odds r ** -rank_prior: 0 trusts the reader alone, 1 is Zipf's law.
-    Where the search knew how near each passage is to the question (`Hit.similarity`) and none
-    reaches `min_similarity`, the question is about something else, and the confidence is 0.
+    which it answers rather than abstains; `calibration` turns what it read into that probability,
+    `prior` says what is known of a passage before. Where the search knew how near each passage is
+    to the question (`Hit.similarity`) and none reaches `min_similarity`, the question is about
+    something else, and the confidence is 0. What was read is kept as `kept_as`: rounded at once, so
+    that an answer never depends on whether the cache had a passage.
     """
 
     template = "reader"
@@ -62,18 +61,22 @@ class BundledReader:
         name: str,
         context_window: int,
         threshold: float,
-        rank_prior: float = 0.0,
+        calibration: Calibration,
+        prior: Prior = Prior(),  # noqa: B008 - frozen
         min_similarity: float = -1.0,
-        cache_bytes: int = CACHE_BYTES,
+        cache: SegmentCache | None = None,
+        kept_as: torch.dtype = torch.float16,
     ) -> None:
         self.network = network.eval()
         self.tokenizer = tokenizer
         self.name = name
         self.context_window = context_window
         self.threshold = threshold
-        self.rank_prior = rank_prior
+        self.calibration = calibration
+        self.prior = prior
         self.min_similarity = min_similarity
-        self.cache = SegmentCache(cache_bytes)
+        self.cache = SegmentCache(CACHE_BYTES) if cache is None else cache
+        self.kept_as = kept_as
 
     @torch.inference_mode()
     def generate(
@@ -84,14 +87,13 @@ class BundledReader:
         The answer has at most `prompt.max_new_tokens` tokens. `on_text` gets the answer's text.
         """
         began = time.perf_counter()
-        passages, question = self._parts(prompt)
+        passages, question = self.parts(prompt)
         if not passages:
             return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
         segments, reused = self.cache.fetch(passages, self.encode)
-        answer_state, _ = self.read_question(question, segments)
+        states, _ = self.read_question(question, segments)
         prefilled = time.perf_counter()
-        reading = self.look(prompt, segments, answer_state)
-        generation = self._answer(prompt, reading, reused, prefilled - began, prefilled)
+        generation = self.answer(prompt, segments, states, reused, prefilled - began)
         if on_text is not None and generation.text:
             on_text(generation.text)
         return generation
@@ -104,12 +106,13 @@ class BundledReader:
         says: `generate` is the one to trust. Abstains where `generate` does.
         """
         began = time.perf_counter()
-        passages, question = self._parts(prompt)
+        passages, question = self.parts(prompt)
         if not passages:
             return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
         segments, reused = self.cache.fetch(passages, self.encode)
-        state, past = self.read_question(question, segments)
-        confidence = self.look(prompt, segments, state).confidence
+        states, past = self.read_question(question, segments)
+        state = states[-1]
+        confidence = self.confidence(prompt, self.look(prompt, segments, states))
         prefilled = time.perf_counter()
         if confidence < self.threshold:
             return Generation("", (), "abstain", prefilled - began, 0.0, reused, confidence)
@@ -139,47 +142,44 @@ class BundledReader:
             for row, i in enumerate(batch):
                 length = len(chunks[i])
                 segments[i] = Segment(
-                    torch.stack([k[row, :, :length] for k in encoded.keys]),
-                    torch.stack([v[row, :, :length] for v in encoded.values]),
-                    encoded.states[row, :length].clone(),
+                    torch.stack([k[row, :, :length] for k in encoded.keys]).to(self.kept_as),
+                    torch.stack([v[row, :, :length] for v in encoded.values]).to(self.kept_as),
+                    encoded.states[row, :length].to(self.kept_as, copy=True),
                 )
         return [segments[i] for i in range(len(chunks))]
 
     def read_question(
         self, question: Tokens, segments: Sequence[Segment], first: int = 0
     ) -> tuple[Tensor, Past]:
-        """The state (width,) of the answer's first position, and all that was read up to it.
+        """The last states (T, width) of the question's tokens, and all that was read up to it.
 
-        `question` ends with [MASK]. `first` is the position of the first passage's first token:
-        shifting everything changes nothing.
+        `question` ends with [MASK], whose state is the answer's first. `first` is the position of
+        the first passage's first token: shifting everything changes nothing.
         """
         past = lay_out(self.network, segments, first)
         positions = first + past.length + torch.arange(len(question))
         states, past = self.network.read(
             torch.tensor([question]), positions[None], past, question_mask(len(question))
         )
-        return states[0, -1], past
+        return states[0], past
 
-    def look(self, prompt: Prompt, segments: Sequence[Segment], answer_state: Tensor) -> Reading:
-        """The best spans of the passages' own text, headers and markers left out."""
-        context, content = context_of(prompt, segments)
-        if not content.any() or self._is_elsewhere(prompt):
-            return Reading((), 0.0)
-        ranks = [max(1, passage.hit.rank) if passage.hit else 1 for passage in prompt.passages]
-        odds = [-self.rank_prior * math.log(rank) for rank in ranks]
-        lengths = torch.tensor([len(p.token_ids) for p in prompt.passages])
-        prior = torch.tensor(odds).repeat_interleave(lengths)
-        return best_spans(
-            self.network, answer_state, context, content,
-            prior=prior, max_tokens=prompt.max_new_tokens,
-        )  # fmt: skip
+    def look(self, prompt: Prompt, segments: Sequence[Segment], states: Tensor) -> Reading:
+        """Both looks at the passages, `states` (T, width) being the question's."""
+        if self._is_elsewhere(prompt):
+            return NOTHING
+        return look(self.network, prompt, segments, states, self.prior)
+
+    def confidence(self, prompt: Prompt, reading: Reading) -> float:
+        """Probability that the answer stands in the prompt's passages."""
+        if not reading.spans:
+            return 0.0
+        return self.calibration.confidence(reading, _similarities(prompt))
 
     def _is_elsewhere(self, prompt: Prompt) -> bool:
-        similarities = [passage.hit.similarity for passage in prompt.passages if passage.hit]
-        known = [similarity for similarity in similarities if not math.isnan(similarity)]
+        known = [cosine for cosine in _similarities(prompt) if not math.isnan(cosine)]
         return bool(known) and max(known) < self.min_similarity
 
-    def _parts(self, prompt: Prompt) -> tuple[list[Tokens], Tokens]:
+    def parts(self, prompt: Prompt) -> tuple[list[Tokens], Tokens]:
         """`split_prompt`, refusing what is not laid out as this reader was trained."""
         passages, question = split_prompt(prompt)
         (mask,) = self.tokenizer.encode_markup("[MASK]")
@@ -190,10 +190,18 @@ class BundledReader:
             )
         return passages, question
 
-    def _answer(
-        self, prompt: Prompt, reading: Reading, reused: int, prefill_s: float, since: float
+    def answer(
+        self,
+        prompt: Prompt,
+        segments: Sequence[Segment],
+        states: Tensor,
+        reused: int,
+        prefill_s: float,
     ) -> Generation:
-        confidence = reading.confidence
+        """The generation for a question that was read, its `states` (T, width) given."""
+        since = time.perf_counter()
+        reading = self.look(prompt, segments, states)
+        confidence = self.confidence(prompt, reading)
         if not reading.spans or confidence < self.threshold:
             spent = time.perf_counter() - since
             return Generation("", (), "abstain", prefill_s, spent, reused, confidence)
@@ -219,13 +227,11 @@ class BundledReader:
 
 def context_of(prompt: Prompt, segments: Sequence[Segment]) -> tuple[Tensor, Tensor]:
     """The passages' last states side by side (N, width), and which of the N are their own text."""
-    context = torch.cat([segment.states for segment in segments])
-    content = torch.zeros(len(context), dtype=torch.bool)
-    at = 0
-    for passage in prompt.passages:
-        content[at + passage.token_start : at + passage.token_end] = True
-        at += len(passage.token_ids)
-    return context, content
+    return torch.cat([s.states.float() for s in segments]), torch.cat(contents(prompt))
+
+
+def _similarities(prompt: Prompt) -> list[float]:
+    return [passage.hit.similarity for passage in prompt.passages if passage.hit]
 
 
 def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:
@@ -245,8 +251,8 @@ def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:
 
 def lay_out(network: ReaderNetwork, segments: Sequence[Segment], first: int = 0) -> Past:
     """Segments side by side from position `first`: keys are rotated here, once."""
-    keys = torch.cat([segment.keys for segment in segments], dim=2)
-    values = torch.cat([segment.values for segment in segments], dim=2)
+    keys = torch.cat([segment.keys for segment in segments], dim=2).float()
+    values = torch.cat([segment.values for segment in segments], dim=2).float()
     cos, sin = network.rotation(first + torch.arange(keys.shape[2]))
     turned = rotate(keys, cos, sin)
     return Past(tuple(turned[:, None]), tuple(values[:, None]))
@@ -259,7 +265,7 @@ def question_mask(length: int) -> Tensor:
     return visible
 
 
-def load_bundled(folder: Path = FOLDER, *, cache_bytes: int = CACHE_BYTES) -> BundledReader:
+def load_bundled(folder: Path = FOLDER, *, cache: SegmentCache | None = None) -> BundledReader:
     """The reader that ships with ragctx; ModelError when its files are missing or damaged."""
     from ragctx.tokens import load_tokenizer
 
@@ -270,9 +276,10 @@ def load_bundled(folder: Path = FOLDER, *, cache_bytes: int = CACHE_BYTES) -> Bu
         name=str(files.about["name"]),
         context_window=int(files.about["context_window"]),
         threshold=float(files.about["threshold"]),
-        rank_prior=float(files.about["rank_prior"]),
+        calibration=calibration_of(files.about["calibration"]),
+        prior=Prior(**files.about["prior"]),
         min_similarity=float(files.about["min_similarity"]),
-        cache_bytes=cache_bytes,
+        cache=cache,
     )
 
 

@@ -18,7 +18,7 @@ from ragctx.records import Generation, Prompt
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ragctx.generator.cache import Segment, Tokens
+    from ragctx.generator.segments import Segment, Tokens
     from ragctx.generator.network import ReaderNetwork
     from ragctx.generator.protocol import Generator
     from ragctx.generator.reader import BundledReader
@@ -78,17 +78,16 @@ def _read_together(reader: BundledReader, prompts: Sequence[Prompt]) -> list[Gen
 
     with torch.inference_mode():
         began = time.perf_counter()
-        parts = [reader._parts(prompt) for prompt in prompts]
+        parts = [reader.parts(prompt) for prompt in prompts]
         segments, reused = _fetch(reader, [passages for passages, _ in parts])
-        states = answer_states(
+        states = question_states(
             reader.network, parts[0][1], list(segments.values()), _places(segments, parts)
         )
         prefill_s = (time.perf_counter() - began) / len(prompts)
         answers = []
         for i, prompt in enumerate(prompts):
-            since = time.perf_counter()
-            reading = reader.look(prompt, [segments[p] for p in parts[i][0]], states[i])
-            answers.append(reader._answer(prompt, reading, reused[i], prefill_s, since))
+            read = [segments[tokens] for tokens in parts[i][0]]
+            answers.append(reader.answer(prompt, read, states[i], reused[i], prefill_s))
         return answers
 
 
@@ -123,10 +122,10 @@ def _places(
     return places
 
 
-def answer_states(
+def question_states(
     network: ReaderNetwork, question: Tokens, segments: Sequence[Segment], places: Tensor
 ) -> Tensor:
-    """The state of the answer's first position under each of P arrangements, (P, width).
+    """The last states of the question's tokens under each of P arrangements, (P, T, width).
 
     `places` (P, S) says for each segment how many tokens its start lies before the question's, -1
     for a segment that is not in the prompt. `question` ends with [MASK].
@@ -140,11 +139,11 @@ def answer_states(
     prompts, length = len(places), len(question)
     lengths = [segment.states.shape[0] for segment in segments]
     turned = [
-        rotate(segment.keys, *network.rotation(torch.arange(n)))
+        rotate(segment.keys.float(), *network.rotation(torch.arange(n)))
         for segment, n in zip(segments, lengths, strict=True)
     ]
     keys = torch.cat(turned, dim=2)  # (layers, heads, N, head width), each from position 0
-    values = torch.cat([segment.values for segment in segments], dim=2)
+    values = torch.cat([segment.values for segment in segments], dim=2).float()
     bounds = torch.tensor([0, *lengths]).cumsum(0).tolist()
     absent = (places < 0).repeat_interleave(torch.tensor(lengths), dim=1)[:, None, None, :]
     own = network.rotation(torch.arange(length))
@@ -166,8 +165,7 @@ def answer_states(
         shares = scores.softmax(-1)
         attended = _by_head(shares[..., : bounds[-1]], values[i])
         states = layer.finish(states, attended + shares[..., bounds[-1] :] @ v)
-    answer: Tensor = states[:, -1]
-    return answer
+    return states
 
 
 def _by_head(rows: Tensor, shared: Tensor) -> Tensor:

@@ -1,0 +1,141 @@
+"""Segments on disk, so that a passage read once need not be read again by another process.
+
+One file a segment, named by what it depends on: the model and the tokens. A file holds a BLAKE2
+checksum and then safetensors: nothing in it is ever executed, and one that is damaged is deleted
+and read anew. The folder is bounded in bytes; what was used longest ago goes first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from ragctx.errors import InputError, ModelError
+from ragctx.generator.segments import Segment, Tokens
+
+SUFFIX = ".segment"
+_DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """What a store did since it was opened, and the bytes it holds."""
+
+    hits: int
+    misses: int
+    damaged: int
+    evictions: int
+    held: int
+    held_bytes: int
+    max_bytes: int
+
+
+class SegmentStore:
+    """Segments of one model in `folder`, never more than `max_bytes` on disk.
+
+    `model` names the weights and the precision that segments are kept in. Several processes may
+    share a folder: files are written whole or not at all, and a file that another process took
+    away is only a miss.
+
+    Raises InputError for a negative bound, ModelError if the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, *, model: str) -> None:
+        if max_bytes < 0:
+            raise InputError(f"max_bytes is {max_bytes}; a cache needs 0 (off) or more bytes")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ModelError(
+                f"{folder} cannot hold a cache ({error}); name another with --kv-cache"
+            ) from error
+        self.folder, self.max_bytes, self.model = folder, max_bytes, model
+        self._hits = self._misses = self._damaged = self._evictions = 0
+
+    def find(self, tokens: Tokens) -> Segment | None:
+        """The segment of these tokens; None if it is not held, or was damaged and is gone now."""
+        path = self._path(tokens)
+        try:
+            content = path.read_bytes()
+        except OSError:
+            self._misses += 1
+            return None
+        segment = _unpack(content, len(tokens))
+        if segment is None:
+            self._damaged += 1
+            self._misses += 1
+            path.unlink(missing_ok=True)
+            return None
+        self._hits += 1
+        with suppress(OSError):
+            os.utime(path)
+        return segment
+
+    def keep(self, tokens: Tokens, segment: Segment) -> None:
+        """Write a segment, unless it is larger than the bound; a full disk is no error."""
+        content = _pack(segment)
+        if len(content) > self.max_bytes:
+            return
+        with suppress(OSError):
+            with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
+                part.write(content)
+            Path(part.name).replace(self._path(tokens))
+        self._shrink()
+
+    @property
+    def stats(self) -> StoreStats:
+        """Counters since it was opened; files and bytes as they are on disk now."""
+        files = self._files()
+        held = sum(size for _, size, _ in files)
+        return StoreStats(
+            self._hits, self._misses, self._damaged, self._evictions,
+            len(files), held, self.max_bytes,
+        )  # fmt: skip
+
+    def _path(self, tokens: Tokens) -> Path:
+        named = hashlib.blake2b(self.model.encode() + b"\0", digest_size=20)
+        named.update(struct.pack(f"<{len(tokens)}q", *tokens))
+        return self.folder / (named.hexdigest() + SUFFIX)
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """When each file was last used, its bytes, and where it is; oldest first."""
+        found = []
+        for path in self.folder.glob("*" + SUFFIX):
+            with suppress(OSError):
+                stat = path.stat()
+                found.append((stat.st_mtime, stat.st_size, path))
+        return sorted(found)
+
+    def _shrink(self) -> None:
+        files = self._files()
+        over = sum(size for _, size, _ in files) - self.max_bytes
+        for _, size, path in files:
+            if over <= 0:
+                return
+            path.unlink(missing_ok=True)
+            over -= size
+            self._evictions += 1
+
+
+def _pack(segment: Segment) -> bytes:
+    from safetensors.torch import save
+
+    tensors = {"keys": segment.keys, "values": segment.values, "states": segment.states}
+    body = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() + body
+
+
+def _unpack(content: bytes, tokens: int) -> Segment | None:
+    """The segment, or None where the bytes are not those that were written."""
+    from safetensors.torch import load
+
+    digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest:
+        return None
+    segment = Segment(**load(body))
+    return segment if segment.states.shape[0] == tokens else None

@@ -1,0 +1,36 @@
+"""What a chunk leaves behind once it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What a chunk of T tokens leaves behind once it was read; never changed afterwards."""
+
+    keys: Tensor  # (layers, heads, T, head_width), before rotation
+    values: Tensor  # (layers, heads, T, head_width)
+    states: Tensor  # (T, width): the last layer's
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it occupies."""
+        return self.keys.nbytes + self.values.nbytes + self.states.nbytes
+
+
+def padded(chunks: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    """Ids (B, T) and mask (B, T) of chunks of different length."""
+    longest = max(map(len, chunks))
+    ids = torch.zeros(len(chunks), longest, dtype=torch.long)
+    mask = torch.zeros(len(chunks), longest, dtype=torch.bool)
+    for row, tokens in enumerate(chunks):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        mask[row, : len(tokens)] = True
+    return ids, mask

@@ -1,0 +1,181 @@
+"""Fit what a reader takes from the search and how sure it is: prior, calibration, threshold.
+
+Everything is fitted on the even rows of `SETS`' dev parts and reported on the odd ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragctx.embedding import Embedder
+from ragctx.generator.calibration import Calibration, features
+from ragctx.generator.looking import Prior
+from ragctx.generator.reader import BundledReader
+from training.evaluate import Asked, Pool, Scored, questions_of, rows_of, score
+
+SETS = (
+    "squadshifts_newwiki",
+    "squadshifts_reddit",
+    "squadshifts_amazon",
+    "openstax_term",
+    "covidqa_para",
+    "policyqa",
+)
+PRECISION = 0.88
+"""Precision of refusing that the threshold aims at on the rows it is fitted on."""
+
+PRIORS = tuple(product((0.0, 0.5, 1.0), (0.0, 4.0, 8.0, 12.0), (0.0, 0.3, 0.6)))
+"""Rank, similarity and carried weights that are tried."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Questions with their passage among distractors, and others without it."""
+
+    there: list[Asked]
+    absent: list[Asked]
+
+
+def part_of(
+    folder: Path, embedder: Embedder, odd: int, per_set: int, distractors: Sequence[int] = (4, 9)
+) -> Part:
+    """Every second row of each set, from the even (0) or odd (1) ones, beside distractors."""
+    there: list[Asked] = []
+    absent: list[Asked] = []
+    for name in SETS:
+        path = folder / f"{name}.dev.jsonl.gz"
+        pool = Pool(rows_of(path, None), embedder)
+        rows = rows_of(path, 2 * per_set)[odd::2]
+        for i, count in enumerate(distractors):
+            half = rows[i :: len(distractors)]
+            made = dict(distractors=count, seed=odd, pool=pool)
+            there += questions_of(half, embedder, **made)  # type: ignore[arg-type]
+            absent += questions_of(half, embedder, with_gold=False, **made)  # type: ignore[arg-type]
+    return Part(there, absent)
+
+
+def fit_prior(reader: BundledReader, questions: Sequence[Asked]) -> Prior:
+    """The prior with the best F1 beside distractors; of near-equals the weaker."""
+
+    def f1(prior: Prior) -> float:
+        reader.prior = prior
+        return float(np.mean([r.f1 for r in score(reader, iter(questions))]))
+
+    best = Prior()
+    reached = f1(best)
+    for rank, similarity, carried in PRIORS[1:]:
+        tried = Prior(rank, similarity, carried)
+        found = f1(tried)
+        if found > reached + 0.002:
+            best, reached = tried, found
+    reader.prior = best
+    return best
+
+
+def fit_calibration(there: Sequence[Scored], absent: Sequence[Scored]) -> Calibration:
+    """Logistic regressions with and without the best cosine."""
+    rows = [(*features(r.reading), r.cosine) for r in (*there, *absent)]
+    labels = np.array([1.0] * len(there) + [0.0] * len(absent))
+    evidence = np.array(rows)
+    a, b, c, d = logistic(evidence, labels).tolist()
+    e, f, g = logistic(evidence[:, :3], labels).tolist()
+    return Calibration((a, b, c, d), (e, f, g))
+
+
+def logistic(
+    evidence: NDArray[np.float64], labels: NDArray[np.float64], ridge: float = 1e-2
+) -> NDArray[np.float64]:
+    """Weights of a logistic regression by Newton's method, slightly shrunk.
+
+    >>> x = np.array([[1.0, -2.0], [1.0, -1.0], [1.0, 1.0], [1.0, 2.0]])
+    >>> bool(logistic(x, np.array([0.0, 0.0, 1.0, 1.0]))[1] > 1)
+    True
+    """
+    weights = np.zeros(evidence.shape[1])
+    for _ in range(50):
+        likely = 1 / (1 + np.exp(-evidence @ weights))
+        gradient = evidence.T @ (likely - labels) + ridge * weights
+        curvature = (evidence * (likely * (1 - likely))[:, None]).T @ evidence
+        weights -= np.linalg.solve(curvature + ridge * np.eye(len(weights)), gradient)
+    return weights
+
+
+def best_threshold(there: Iterable[float], absent: Iterable[float]) -> float:
+    """The highest confidence below which refusing is right with `PRECISION`.
+
+    Both kinds of question count as equally common. 0 where no threshold reaches it.
+
+    >>> best_threshold([0.9, 0.8, 0.7, 0.3], [0.1, 0.2, 0.6, 0.5])
+    0.3
+    """
+    pairs = sorted([(c, 0) for c in there] + [(c, 1) for c in absent])
+    best, right = 0.0, 0
+    for i, (_, rightly) in enumerate(pairs):
+        right += rightly
+        if right / (i + 1) >= PRECISION and i + 1 < len(pairs):
+            best = pairs[i + 1][0]
+    return best
+
+
+def refusal_scores(
+    answerable: Sequence[float], unanswerable: Sequence[float], threshold: float
+) -> dict[str, float]:
+    """How well low confidence tells that the answer is not there; `n` counts both kinds.
+
+    >>> found = refusal_scores([0.9, 0.8, 0.2], [0.1, 0.3, 0.85], 0.5)
+    >>> found["precision"], found["recall"], found["auroc"]
+    (0.667, 0.667, 0.667)
+    """
+    refused = sum(c < threshold for c in unanswerable)
+    wrongly = sum(c < threshold for c in answerable)
+    pairs = [(a > u) + 0.5 * (a == u) for a in answerable for u in unanswerable]
+    return {
+        "precision": round(refused / max(1, refused + wrongly), 3),
+        "recall": round(refused / max(1, len(unanswerable)), 3),
+        "auroc": round(sum(pairs) / max(1, len(pairs)), 3),
+        "calibration_error": round(calibration_error(answerable, unanswerable), 3),
+        "n": len(answerable) + len(unanswerable),
+    }
+
+
+def calibration_error(there: Sequence[float], absent: Sequence[float], bins: int = 10) -> float:
+    """Expected calibration error over equally filled bins (Naeini et al., AAAI 2015)."""
+    pairs = sorted([(c, 1.0) for c in there] + [(c, 0.0) for c in absent])
+    parts = [part for part in np.array_split(np.array(pairs), bins) if len(part)]
+    gaps = [abs(part[:, 0].mean() - part[:, 1].mean()) * len(part) for part in parts]
+    return float(sum(gaps) / len(pairs))
+
+
+def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -> dict[str, Any]:
+    """Prior, calibration and threshold from the even rows, and what they give on the odd ones."""
+    even = part_of(folder, embedder, 0, per_set)
+    prior = fit_prior(reader, even.there[::2])
+    there, absent = score(reader, iter(even.there)), score(reader, iter(even.absent))
+    reader.calibration = calibration = fit_calibration(there, absent)
+    threshold = best_threshold(*(_sure(calibration, part) for part in (there, absent)))
+    odd = part_of(folder, embedder, 1, per_set)
+    held = score(reader, iter(odd.there)), score(reader, iter(odd.absent))
+    return {
+        "threshold": round(threshold, 4),
+        "prior": {"rank": prior.rank, "similarity": prior.similarity, "carried": prior.carried},
+        "calibration": {
+            "weights": [round(w, 4) for w in calibration.weights],
+            "blind": [round(w, 4) for w in calibration.blind],
+        },
+        "refusal_held_out": refusal_scores(*(_sure(calibration, p) for p in held), threshold),
+        "refusal_held_out_blind": refusal_scores(
+            *(_sure(calibration, p, blind=True) for p in held), threshold
+        ),
+    }
+
+
+def _sure(calibration: Calibration, part: Sequence[Scored], blind: bool = False) -> list[float]:
+    return [calibration.confidence(r.reading, [math.nan if blind else r.cosine]) for r in part]
