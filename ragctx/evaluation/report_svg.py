@@ -17,6 +17,7 @@ from ragctx.evaluation.results import Interval
 
 _WIDTH, _HEIGHT = 400.0, 250.0  # of a chart, in its own units: about pixels on a phone
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 14.0, 24.0, 44.0
+_INSET = 10.0  # between the ends of the axis and the first and last point
 _CAP = 4.0  # half the width of an interval's end
 _LONG = 0.5 + 1e-9  # a span of shares with a tick at every fifth instead of every tenth
 _LEAST_LABEL_GAP = 34.0  # between the labels of two points
@@ -47,7 +48,7 @@ class Axis:
             (math.log(v) if self.logarithmic else v) for v in (self.low, self.high, value)
         )
         share = (x - low) / (high - low) if high > low else 0.5
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + _INSET + share * (_WIDTH - _LEFT - _RIGHT - 2 * _INSET)
 
 
 @dataclass(frozen=True, slots=True)
