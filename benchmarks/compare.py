@@ -5,9 +5,9 @@
 
 Without reuse every prompt is read from its first token. That takes hours for all of them, so it is
 timed on `--without` of the questions, drawn by a seed, and the mean times per question are
-compared; on those questions every answer must be identical. The passages are hard negatives from the file's own
-contexts (what a search in a corpus of that size brings), or, with `--disjoint`, those of a file
-that gives each question its own: then nothing is shared between questions.
+compared; on those questions every answer must be identical. The passages are hard negatives from
+the file's own contexts (what a search in a corpus of that size brings), or, with `--disjoint`,
+those of a file that gives each question its own: then nothing is shared between questions.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ def batch_of(
 def new_model(size: int) -> LlamaForCausalLM:
     config = LlamaConfig(
         vocab_size=size, hidden_size=128, intermediate_size=256, num_hidden_layers=2,
-        initializer_range=0.05, num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=512,
+        initializer_range=0.05, num_attention_heads=4, num_key_value_heads=4,
+        max_position_embeddings=512,
         tie_word_embeddings=False, pad_token_id=0, bos_token_id=2, eos_token_id=2,
     )  # fmt: skip
     return LlamaForCausalLM(config)
