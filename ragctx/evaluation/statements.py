@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ragctx.evaluation.answer_spans import CLOSED_CLASS, AnswerSpan, answer_spans
+from ragctx.evaluation.do_support import Verbs, learned_verbs
 from ragctx.index import Index
 from ragctx.records import Chunk, Document
 from ragctx.sentences import split_sentences
@@ -50,6 +51,7 @@ class Corpus:
     statements: tuple[Statement, ...]
     chunk_counts: Counter[str]
     chunks: int
+    verbs: Verbs
 
     def is_common_word(self, word: str) -> bool:
         """Whether a word is written small somewhere."""
@@ -64,7 +66,7 @@ def read_corpus(index: Index) -> Corpus:
     """What an index states, in the order of paths. A sentence that stands twice states nothing."""
     statements: list[Statement] = []
     counts: Counter[str] = Counter()
-    chunk_count = 0
+    read: list[str] = []
     with index.snapshot():
         for document_id in dict.fromkeys(source.document_id for source in index.sources()):
             document = index.document(document_id)
@@ -72,12 +74,12 @@ def read_corpus(index: Index) -> Corpus:
             if document is None or not chunks:
                 continue
             statements += statements_of(document, chunks)
-            chunk_count += len(chunks)
             for chunk in chunks:
+                read.append(chunk.text)
                 counts.update(set(content_words(chunk.text, keep_case=True)))
     texts = Counter(statement.text for statement in statements)
     sound = [s for s in statements if texts[s.text] == 1 and not _is_run_together(s.text, counts)]
-    return Corpus(tuple(sound), counts, chunk_count)
+    return Corpus(tuple(sound), counts, len(read), learned_verbs(read))
 
 
 def _is_run_together(sentence: str, counts: Counter[str]) -> bool:
