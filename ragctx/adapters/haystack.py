@@ -50,8 +50,7 @@ class BudgetRanker:
         select: Selector = fill,
         separator: str = "\n\n",
     ) -> None:
-        how = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
-        self.fitting = how
+        self.fitting = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
         self.tokenizer = tokenizer  # as it was given: a name can be written down
 
     @component.output_types(documents=list[Document])
