@@ -102,9 +102,8 @@ class OpenAIGenerator:
         began = first = time.perf_counter()
         pieces: list[str] = []
         finish: str | None = None
-        with closing(
-            self._server.post("/chat/completions", self._body(prompt, messages))
-        ) as events:
+        events = self._server.post("/chat/completions", self._body(prompt, messages))
+        with closing(events):
             for piece, reason in map(self._choice, events):
                 finish = reason or finish
                 if not piece:
