@@ -183,8 +183,8 @@ def _picture(question: QuestionRecord, outcome: Outcome) -> Markup | str:
     gold = [question.passages[i].is_gold for i in outcome.order]
     cited = {number for c in outcome.citations if (number := _number(c, outcome)) is not None}
     labels = [f"[{label}]" for label, is_gold in enumerate(gold, start=1) if is_gold]
-    where = f"gold is {' '.join(labels)}" if labels else "no gold"
-    told = f"{where} of {len(gold)}; {outcome.prompt_tokens:,} tokens"
+    where = f"gold is {' '.join(labels)} of {len(gold)}" if labels else f"{len(gold)}, none gold"
+    told = f"{where}; {outcome.prompt_tokens:,} tokens"
     marks = [i in cited for i in range(len(gold))]
     return joined(
         prompt_picture(outcome.passage_tokens, gold, marks, told), tag("small", told, class_="soft")

@@ -91,9 +91,10 @@ def curve(
     line = " ".join(f"{decimal(axis.at(p.x))},{decimal(scale.at(p.y.value))}" for p in points)
     return _chart(
         title, description,
-        *_grid(axis, scale), *_references(references, scale),
+        *_grid(axis, scale), *_reference_lines(references, scale),
         tag("polyline", points=line, class_="line"),
         *(_point(axis, scale, point) for point in points),
+        *_reference_labels(references, scale),
     )  # fmt: skip
 
 
@@ -163,13 +164,19 @@ def _grid(axis: Axis, scale: _Scale) -> Iterator[Markup]:
     yield tag("text", axis.title, x=middle, y=_HEIGHT - 8, class_="axis middle")
 
 
-def _references(references: Sequence[Reference], scale: _Scale) -> Iterator[Markup]:
+def _reference_lines(references: Sequence[Reference], scale: _Scale) -> Iterator[Markup]:
     """Dashed lines; a level outside the axis is told in words elsewhere."""
     for reference in references:
         if scale.low <= reference.share <= scale.high:
             y = scale.at(reference.share)
             yield tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="reference")
-            yield tag("text", reference.label, x=_WIDTH - _RIGHT, y=y - 4, class_="axis end")
+
+
+def _reference_labels(references: Sequence[Reference], scale: _Scale) -> Iterator[Markup]:
+    for reference in references:
+        if scale.low <= reference.share <= scale.high:
+            y = scale.at(reference.share) - 4
+            yield tag("text", reference.label, x=_WIDTH - _RIGHT, y=y, class_="told end")
 
 
 def _point(axis: Axis, scale: _Scale, point: Point, kind: str = "") -> Markup:

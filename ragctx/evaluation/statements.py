@@ -26,6 +26,7 @@ _NOT_PROSE = re.compile(
     r"|\b(?:Figure|Fig\.|Table|Equation) ?\d"
 )
 _CAPITAL_WITHIN = re.compile(r"(?<=[a-z] )[A-Z][a-z]+\b(?! [A-Z])")
+_COMMAND_WITHIN = re.compile(r"(?<=[a-z\d] )[A-Z][a-z]+ (?:the|an?|your|this|all)\b")
 _WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 
 
@@ -85,8 +86,11 @@ def read_corpus(index: Index) -> Corpus:
 def _is_run_together(sentence: str, counts: Counter[str]) -> bool:
     """Whether a word in the middle begins something new: cells of a table read as one sentence.
 
-    That is a word with a capital after one without, which is mostly written without itself.
+    That is a word with a capital after one without, which is mostly written without itself or has
+    an article after it: "above 80 percent Renew the drying bag".
     """
+    if _COMMAND_WITHIN.search(sentence):
+        return True
     return any(counts[word.lower()] > counts[word] for word in _CAPITAL_WITHIN.findall(sentence))
 
 
