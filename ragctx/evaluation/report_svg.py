@@ -94,7 +94,7 @@ def curve(
         *_grid(axis, scale), *_reference_lines(references, scale),
         tag("polyline", points=line, class_="line"),
         *(_point(axis, scale, point) for point in points),
-        *_reference_labels(references, scale),
+        *_reference_labels(references, scale, _widest_gap([axis.at(p.x) for p in points])),
     )  # fmt: skip
 
 
@@ -172,11 +172,17 @@ def _reference_lines(references: Sequence[Reference], scale: _Scale) -> Iterator
             yield tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="reference")
 
 
-def _reference_labels(references: Sequence[Reference], scale: _Scale) -> Iterator[Markup]:
+def _reference_labels(references: Sequence[Reference], scale: _Scale, x: float) -> Iterator[Markup]:
     for reference in references:
         if scale.low <= reference.share <= scale.high:
             y = scale.at(reference.share) - 4
-            yield tag("text", reference.label, x=_WIDTH - _RIGHT, y=y, class_="told end")
+            yield tag("text", reference.label, x=x, y=y, class_="told middle")
+
+
+def _widest_gap(places: Sequence[float]) -> float:
+    """The middle between the two neighbours farthest apart: there a label hides no point."""
+    gaps = [(right - left, (left + right) / 2) for left, right in pairwise(sorted(places))]
+    return max(gaps, default=(0.0, _WIDTH / 2))[1]
 
 
 def _point(axis: Axis, scale: _Scale, point: Point, kind: str = "") -> Markup:
