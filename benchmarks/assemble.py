@@ -43,7 +43,10 @@ def make_hits(n: int, tokens: int, seed: int) -> list[Hit]:
     for rank in range(1, n + 1):
         text = " ".join(rng.choices(WORDS, k=rng.randint(tokens * 7 // 8, tokens)))
         document = f"report-{rng.randrange(40)}.pdf"
-        chunk = Chunk(f"{document}:{rank}", document, rank, rank + len(text), 1, 1, text, tokens)
+        start = 5000 * rank
+        chunk = Chunk(
+            f"{document}:{rank}", document, start, start + len(text), 1, 1, text, tokens
+        )
         hits.append(Hit(rank, 0.9 - 0.6 * (rank / n) ** 0.5 + rng.gauss(0, 0.01), chunk, document))
     return hits
 

@@ -14,7 +14,7 @@ Relevance is a candidate's score on a scale where the best is 1 (`relevances`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -129,12 +129,14 @@ def select_by(
         for (hit, cost), worth in zip(first.values(), grains, strict=True)
     ]
     choice = choose(candidates, budget_tokens)
+    judged = zip(candidates, choice.verdicts, strict=True)
+    rows = (_row(hit, cost, *verdict) for (hit, cost, _), verdict in judged)
+    ledger = tuple(rows if len(first) == len(pairs) else _with_repeats(pairs, first, rows))
     taken = [one for one, (fits, _) in zip(candidates, choice.verdicts, strict=True) if fits]
-    rows = map(_row, candidates, choice.verdicts)
     return Selection(
         selected=tuple(one.hit for one in taken),
         tokens=tuple(one.cost for one in taken),
-        ledger=_ledger(pairs, first, rows),
+        ledger=ledger,
         used_tokens=sum(one.cost for one in taken),
         budget_tokens=budget_tokens,
         upper_bound=choice.bound / GRAINS,
@@ -154,30 +156,21 @@ def _check(hits: Sequence[Hit], costs: Sequence[int], budget_tokens: int) -> Non
         raise InputError(f"A cost is {min(costs)} tokens. Costs are 0 or more.")
 
 
-def _ledger(
-    pairs: Sequence[tuple[Hit, int]],
+def _with_repeats(
+    pairs: Iterable[tuple[Hit, int]],
     first: Mapping[str, tuple[Hit, int]],
     rows: Iterator[LedgerRow],
-) -> tuple[LedgerRow, ...]:
-    """A row for each hit; one whose chunk came before, at a better rank, is paid for already."""
-    if len(pairs) == len(first):
-        return tuple(rows)
-    return tuple(
-        next(rows)
-        if pair is first[pair[0].chunk.id]
-        else _again(*pair, first[pair[0].chunk.id][0].rank)
-        for pair in pairs
-    )
+) -> Iterator[LedgerRow]:
+    """The rows of the candidates, and one for each hit whose chunk came at a better rank."""
+    for pair in pairs:
+        before = first[pair[0].chunk.id]
+        again = f"the same chunk as rank {before[0].rank}"
+        yield next(rows) if pair is before else _row(*pair, False, again)
 
 
-def _again(hit: Hit, cost: int, rank: int) -> LedgerRow:
-    return _row(Candidate(hit, cost, 0), (False, f"the same chunk as rank {rank}"))
-
-
-def _row(one: Candidate, verdict: tuple[bool, str]) -> LedgerRow:
-    hit, (fits, reason) = one.hit, verdict
+def _row(hit: Hit, cost: int, fits: bool, reason: str) -> LedgerRow:
     outcome: LedgerOutcome = "selected" if fits else "dropped"
-    return LedgerRow(hit.chunk.id, hit.document, hit.rank, hit.score, one.cost, outcome, reason)
+    return LedgerRow(hit.chunk.id, hit.document, hit.rank, hit.score, cost, outcome, reason)
 
 
 # ---- The three ways to choose ----------------------------------------------------------------

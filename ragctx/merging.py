@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
+from operator import attrgetter
 
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Hit, LedgerRow
@@ -60,7 +61,10 @@ def merge_hits(
     saved = 0
     for document_id, group in groupby(ordered, key=lambda hit: hit.chunk.document_id):
         parts = list(group)
-        text = document_text(document_id) if document_text and len(parts) > 1 else None
+        if not any(map(_are_near, parts, parts[1:])):
+            merged += parts
+            continue
+        text = document_text(document_id) if document_text else None
         for span, members in _spans(parts, text, count, max_tokens):
             hit, rows = _merged(span, members, count)
             saved += sum(row.tokens for row in rows)
@@ -72,18 +76,32 @@ def merge_hits(
 
 def join_ledgers(*ledgers: Iterable[LedgerRow]) -> tuple[LedgerRow, ...]:
     """One ledger in rank order, e.g. of what was merged and what was selected after it."""
-    return tuple(sorted((row for rows in ledgers for row in rows), key=lambda row: row.rank))
+    return tuple(sorted(chain.from_iterable(ledgers), key=attrgetter("rank")))
+
+
+_NEAR_CHARACTERS = 200
+"""A wider gap between two chunks is not looked into: it never is only whitespace."""
+
+
+def _are_near(hit: Hit, following: Hit) -> bool:
+    return following.chunk.start <= hit.chunk.end + _NEAR_CHARACTERS
 
 
 def _spans(
     hits: Sequence[Hit], text: str | None, count: Callable[[str], int], max_tokens: int | None
 ) -> Iterator[tuple[Chunk, list[Hit]]]:
     """Spans of one document, each with the hits that went into it. `hits` are in text order."""
+
+    def is_too_long(joined: Chunk, a: Chunk, b: Chunk) -> bool:
+        if max_tokens is None or joined is a:
+            return False
+        # Parts were counted before and the whole was not: ask them first.
+        return any(count(text) > max_tokens for text in (a.text, b.text, joined.text))
+
     span, members = hits[0].chunk, [hits[0]]
     for hit in hits[1:]:
         joined = _join(span, hit.chunk, text)
-        grown = joined is not None and joined is not span
-        if joined is None or (grown and max_tokens and count(joined.text) > max_tokens):
+        if joined is None or is_too_long(joined, span, hit.chunk):
             yield span, members
             span, members = hit.chunk, [hit]
         else:
@@ -115,9 +133,9 @@ def _merged(
     span: Chunk, members: Sequence[Hit], count: Callable[[str], int]
 ) -> tuple[Hit, list[LedgerRow]]:
     """The hit of a span, and a row for each member but the one, if any, that is the span."""
-    best = min(members, key=lambda hit: hit.rank)
     if len(members) == 1:
-        return best, []
+        return members[0], []
+    best = min(members, key=lambda hit: hit.rank)
     score = max((hit.score for hit in members), key=_goodness)
     chunk = span if span.token_count else replace(span, token_count=count(span.text))
     itself = next((hit for hit in members if hit.chunk.id == chunk.id), None)

@@ -14,7 +14,7 @@ such passages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from operator import add
@@ -54,21 +54,31 @@ def passage_costs(
     >>> passage_costs(load_template("reader"), hits, load_tokenizer("bundled"))
     [9]
     """
-    count_markup = cache(lambda text: len(tokenizer.encode_markup(text)))
-    count_name = cache(tokenizer.count)
-    around = [0] * len(hits)  # by label
-    costs = [0] * len(hits)  # by hit
-    for part in (*template.header, *template.passage):
+    parts = (*template.header, *template.passage)
+    fixed = sum(len(tokenizer.encode_markup(p.text)) for p in parts if not (p.slot or p.has_label))
+    labels = [str(label) for label in range(1, len(hits) + 1)]
+    by_label = [
+        map(len, map(tokenizer.encode_markup, map(part.with_label, labels)))
+        for part in parts
+        if part.has_label
+    ]
+    costliest = max(map(sum, zip(*by_label, strict=True)), default=0)
+    costs = [fixed + costliest] * len(hits)
+    for part in parts:
         if part.slot == "text":
             counts = map(count or tokenizer.count, (hit.chunk.text for hit in hits))
             costs = list(map(add, costs, counts))
         elif part.slot:
-            costs = list(map(add, costs, map(count_name, map(_SLOTS[part.slot], hits))))
-        else:
-            labels = map(str, range(1, len(hits) + 1))
-            around = list(map(add, around, map(count_markup, map(part.with_label, labels))))
-    costliest = max(around, default=0)
-    return [costliest + cost for cost in costs]
+            costs = list(map(add, costs, _slot_counts(part.slot, hits, tokenizer)))
+    return costs
+
+
+def _slot_counts(slot: str, hits: Sequence[Hit], tokenizer: Tokenizer) -> Iterator[int]:
+    """Tokens of what a header says of each hit: few names and pages, so each is counted once."""
+    if slot == "document":
+        count_name = cache(lambda name: tokenizer.count(_one_line(name)))
+        return map(count_name, (hit.document for hit in hits))
+    return map(cache(tokenizer.count), map(_SLOTS[slot], hits))
 
 
 def frame_tokens(template: Template, question: str, tokenizer: Tokenizer) -> int:
@@ -214,7 +224,11 @@ def _room(template: Template, window: Window, frame: Sequence[Segment]) -> int:
 
 
 def _name(hit: Hit) -> str:
-    return " ".join(hit.document.split()) or "untitled"  # one line, whatever the file is called
+    return _one_line(hit.document)
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.split()) or "untitled"  # whatever the file is called
 
 
 def _pages(hit: Hit) -> str:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 PAGE_SEPARATOR = "\n"
 """What stands between two pages in `Document.text`; it belongs to neither page."""
@@ -132,14 +132,16 @@ class Hit:
 LedgerOutcome = Literal["selected", "trimmed", "merged", "dropped"]
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """What became of one candidate, and why. `tokens` is what it costs in the prompt."""
+class LedgerRow(NamedTuple):
+    """What became of one candidate, and why. `tokens` is what it costs in the prompt.
+
+    A tuple, because there may be thousands, and dataclasses that are frozen are slow to make.
+    """
 
     chunk: str
     document: str
     rank: int
-    score: float
+    score: float | None
     tokens: int
     outcome: LedgerOutcome
     reason: str

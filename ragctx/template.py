@@ -42,6 +42,11 @@ class Part:
     text: str
     slot: str = ""  # "text", "document", "pages" or "question"; "" for the template's own text
 
+    @property
+    def has_label(self) -> bool:
+        """Whether the passage's number stands in it."""
+        return "{label}" in self.text
+
     def with_label(self, label: str) -> str:
         """The text with the passage's number."""
         return self.text.replace("{label}", label)
@@ -69,9 +74,11 @@ def load_template(name_or_path: str | Path) -> Template:
     >>> [part.slot or part.text for part in load_template("plain").passage]
     ['text', '\n\n']
     """
-    shipped = {file.stem: file for file in _folder().glob("*.prompt")}
-    file = shipped.get(str(name_or_path), Path(name_or_path).expanduser())
+    file = _folder() / f"{Path(name_or_path).name}.prompt"
+    if Path(name_or_path).name != str(name_or_path) or not file.is_file():
+        file = Path(name_or_path).expanduser()
     if not file.is_file():
+        shipped = [file.stem for file in _folder().glob("*.prompt")]
         raise InputError(
             f"There is no template {str(name_or_path)!r}. Valid: {', '.join(sorted(shipped))}, or "
             "the path of a file."

@@ -12,19 +12,27 @@ LONGEST_CHARACTERS = 10_000
 """A longer text is no passage, and not kept."""
 
 
-def remembering(
-    encode: Callable[[str], list[int]], texts: int = REMEMBERED_TEXTS
-) -> Callable[[str], list[int]]:
-    """`encode`, which must give equal ids for equal text, with a memory for the last `texts`.
+class RememberingEncoder:
+    """A function from text to token ids, with a memory for the texts it saw last.
+
+    The function must give equal ids for equal text. Threads may share an encoder.
 
     >>> asked = []
-    >>> encode = remembering(lambda text: asked.append(text) or [len(text)])
-    >>> encode("tin"), encode("tin"), asked
-    ([3], [3], ['tin'])
+    >>> encoder = RememberingEncoder(lambda text: asked.append(text) or [len(text)])
+    >>> encoder.encode("tin"), encoder.count("tin"), asked
+    ([3], 1, ['tin'])
     """
-    known = lru_cache(maxsize=texts)(lambda text: tuple(encode(text)))
 
-    def encode_remembering(text: str) -> list[int]:
-        return list(known(text)) if len(text) <= LONGEST_CHARACTERS else encode(text)
+    def __init__(self, encode: Callable[[str], list[int]], texts: int = REMEMBERED_TEXTS) -> None:
+        self._encode = encode
+        self._known = lru_cache(maxsize=texts)(lambda text: tuple(encode(text)))
 
-    return encode_remembering
+    def encode(self, text: str) -> list[int]:
+        """The ids, as a list of the caller's own."""
+        if len(text) > LONGEST_CHARACTERS:
+            return self._encode(text)
+        return list(self._known(text))
+
+    def count(self, text: str) -> int:
+        """How many ids there are."""
+        return len(self._known(text) if len(text) <= LONGEST_CHARACTERS else self._encode(text))

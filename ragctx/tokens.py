@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from ragctx.chat_template import ChatTemplate, read_chat_template
 from ragctx.errors import InputError, MissingExtraError, TokenizerError
 from ragctx.tiktoken_files import TIKTOKEN_ENCODINGS, require_cached
-from ragctx.token_cache import remembering
+from ragctx.token_cache import RememberingEncoder
 
 if TYPE_CHECKING:
     import tiktoken
@@ -185,7 +185,8 @@ class HuggingFaceTokenizer:
         self._plain.encode_special_tokens = True
         unknown = _unknown_id(parsed, self._markup)
         self._special_ids = frozenset(token["id"] for token in added) - {unknown}
-        self._ids = remembering(self._encode)
+        self._text = RememberingEncoder(self._encode)
+        self._own_text = RememberingEncoder(self._encode_markup)
 
     @cached_property
     def chat_frame(self) -> tuple[str, str] | None:
@@ -199,7 +200,7 @@ class HuggingFaceTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """See `Tokenizer.encode`."""
-        return self._ids(text)
+        return self._text.encode(text)
 
     def _encode(self, text: str) -> list[int]:
         token_ids: list[int] = self._plain.encode(_encodable(text), add_special_tokens=False).ids
@@ -209,6 +210,9 @@ class HuggingFaceTokenizer:
 
     def encode_markup(self, text: str) -> list[int]:
         """See `Tokenizer.encode_markup`."""
+        return self._own_text.encode(text)
+
+    def _encode_markup(self, text: str) -> list[int]:
         token_ids: list[int] = self._markup.encode(_encodable(text), add_special_tokens=False).ids
         return token_ids
 
@@ -245,7 +249,7 @@ class HuggingFaceTokenizer:
 
     def count(self, text: str) -> int:
         """See `Tokenizer.count`."""
-        return len(self.encode(text))
+        return self._text.count(text)
 
 
 def _build(definition: dict[str, Any]) -> tokenizers.Tokenizer:
@@ -333,11 +337,11 @@ class TiktokenTokenizer:
     def __init__(self, encoding: tiktoken.Encoding) -> None:
         self.name = f"tiktoken:{encoding.name}"
         self._encoding = encoding
-        self._ids = remembering(lambda text: encoding.encode_ordinary(_encodable(text)))
+        self._text = RememberingEncoder(lambda text: encoding.encode_ordinary(_encodable(text)))
 
     def encode(self, text: str) -> list[int]:
         """See `Tokenizer.encode`."""
-        return self._ids(text)
+        return self._text.encode(text)
 
     def encode_markup(self, text: str) -> list[int]:
         """See `Tokenizer.encode_markup`."""
@@ -360,7 +364,7 @@ class TiktokenTokenizer:
 
     def count(self, text: str) -> int:
         """See `Tokenizer.count`."""
-        return len(self.encode(text))
+        return self._text.count(text)
 
 
 def _load_tiktoken(name: str) -> TiktokenTokenizer:

@@ -133,4 +133,4 @@ def _with_hit(selection: Selection, hit: Hit, tokens: int) -> Selection:
 def _trimmed(row: LedgerRow, hit: Hit, tokens: int, reason: str) -> LedgerRow:
     if (row.rank, row.chunk) != (hit.rank, hit.chunk.id):
         return row
-    return replace(row, outcome="trimmed", tokens=tokens, reason=reason)
+    return row._replace(outcome="trimmed", tokens=tokens, reason=reason)

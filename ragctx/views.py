@@ -68,7 +68,7 @@ def search_view(question: str, hits: Iterable[Hit]) -> View:
 
 def ledger_view(ledger: Iterable[LedgerRow]) -> list[View]:
     """The fate of every candidate."""
-    return [{**asdict(row), "score": number(row.score)} for row in ledger]
+    return [{**row._asdict(), "score": number(row.score)} for row in ledger]
 
 
 def certificate_view(made: Certificate) -> View:

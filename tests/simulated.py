@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 from ragctx.evaluation.datasets import LabelledPassage, LabelledQuestion, QuestionSet
-from ragctx.records import Generation, Prompt
+from ragctx.records import CopiedSpan, Generation, Prompt
 from tests.fakes import WordTokenizer
 
 
@@ -34,6 +34,20 @@ def questions(count: int, passages: int) -> QuestionSet:
     return QuestionSet("simulated.jsonl", "0" * 64, "ragctx", made)
 
 
+class QuickTokenizer(WordTokenizer):
+    """WordTokenizer with a dictionary: a sweep meets thousands of words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, int] = {}
+
+    def _id(self, word: str) -> int:
+        if word not in self._known:
+            self._known[word] = len(self._words)
+            self._words.append(word)
+        return self._known[word]
+
+
 class PositionalGenerator:
     """Answers rightly with probability `accuracy(share of the way through the passages)`.
 
@@ -53,7 +67,7 @@ class PositionalGenerator:
         self.name = name
         self.accuracy = accuracy
         self.context_window = context_window
-        self.tokenizer = WordTokenizer()
+        self.tokenizer = QuickTokenizer()
         self.asked = 0
 
     def generate(
@@ -67,8 +81,9 @@ class PositionalGenerator:
         share = slots[0] / max(1, len(prompt.passages) - 1)
         order = tuple(passage.text for passage in prompt.passages)
         right = chance(prompt.question, order) < self.accuracy(share)
+        span = CopiedSpan(slots[0], 0, 5)  # as the bundled reader, it says where from
         text = f"number{number}" if right else "number"
-        return Generation(text, (1, 2, 3), "stop", 0.01, 0.02, 0, math.nan)
+        return Generation(text, (1, 2, 3), "stop", 0.01, 0.02, 0, math.nan, (span,))
 
 
 def edges_read_best(share: float) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -346,6 +347,16 @@ def test_a_forgotten_question_is_noticed(cli: Cli, answers: object) -> None:
     done = cli("ask", "pdfs/tin.pdf")
     assert done.code == 2
     assert "is a file, not a question" in done.error
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_model_on_a_server_needs_a_tokenizer_and_the_server(filled: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        model = f"http://127.0.0.1:{taken.getsockname()[1]}/v1#tiny"
+    done = filled("ask", QUESTION, "--model", model)
+    assert (done.code, "name the model's --tokenizer" in done.error) == (2, True)
+    done = filled("ask", QUESTION, "--model", model, "--tokenizer", "bundled")
+    assert (done.code, "no server answers at http://127.0.0.1:" in done.error) == (1, True)
 
 
 # --- batch

@@ -20,12 +20,11 @@ from ragctx.evaluation.candidates import FilePassages, IndexPassages, MinedPassa
 from ragctx.evaluation.conditions import Asked, Plan, PromptMaker, slots_of
 from ragctx.evaluation.datasets import read_questions
 from ragctx.evaluation.json_records import record_from_json, record_to_json
-from ragctx.evaluation.memo_tokenizer import MemoTokenizer
 from ragctx.evaluation.results import Outcome
 from ragctx.evaluation.scoring import Scorer, prediction_of
 from ragctx.pipeline import Assembly, Retrieval
 from ragctx.records import CopiedSpan, Generation
-from tests.fakes import HashEmbedder, WordTokenizer
+from tests.fakes import HashEmbedder
 from tests.index_samples import index_with
 from tests.simulated import PositionalGenerator, level, questions
 
@@ -303,17 +302,6 @@ def test_random_orders_are_conditions_of_their_own() -> None:
     assert list(orders) == ["strategy/edges", "strategy/random#0", "strategy/random#1"]
     assert len({tuple(order) for order in orders.values()}) == 3
     assert len({frozenset(order) for order in orders.values()}) == 1
-
-
-@given(st.lists(st.text("ab [SEP]", max_size=12), max_size=8))
-def test_a_tokenizer_that_remembers_gives_what_it_would_give(texts: list[str]) -> None:
-    plain, memo = WordTokenizer(), MemoTokenizer(WordTokenizer(), texts=2)
-    for text in texts:
-        assert memo.encode(text) == plain.encode(text)
-        assert memo.encode_markup(text) == plain.encode_markup(text)
-        assert memo.encode_with_offsets(text) == plain.encode_with_offsets(text)
-        assert memo.count(text) == plain.count(text)
-        assert memo.decode(memo.encode(text)) == plain.decode(plain.encode(text))
 
 
 # ---- scores

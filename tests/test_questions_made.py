@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ragctx.errors import InputError
 from ragctx.evaluation.answer_spans import AnswerSpan, answer_spans
+from ragctx.evaluation.do_support import Verbs
 from ragctx.evaluation.question_checks import check_questions
 from ragctx.evaluation.question_drafts import KINDS
 from ragctx.evaluation.question_wording import GAP, turned, with_gap
@@ -122,6 +123,34 @@ def test_plain_sentences_are_turned_into_english_questions(
     sentence: str, words: str, question: str
 ) -> None:
     assert asked(sentence, words) == question
+
+
+VERBS = Verbs(frozenset(("hold", "carry", "deliver", "house", "sell")))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words", "question"),
+    [
+        ("The tank holds 12 litres of oil when cold.", "12",
+         "How many litres of oil does the tank hold when cold?"),
+        ("In 1931, the company delivered 12 turbines to the town.", "1931",
+         "In which year did the company deliver 12 turbines to the town?"),
+        ("The station carries the conformity mark on its door.", "conformity mark", None),
+        ("The station carries the conformity mark near the door.", "conformity mark",
+         "What does the station carry near the door?"),
+        ("The town grew by 4,000 people in the first year.", "4,000",
+         "By how many people did the town grow in the first year?"),
+        ("The oil delivered in the hall holds 300 litres in all.", "300", None),  # a participle
+        ("The new houses hold 300 people in all.", "300", None),  # a plural
+        ("The company delivered turbines and sold 300 pumps.", "300", None),  # two verbs
+    ],
+)  # fmt: skip
+def test_verbs_that_are_known_are_given_an_auxiliary(
+    sentence: str, words: str, question: str | None
+) -> None:
+    [span] = [s for s in answer_spans(sentence) if sentence[s.start : s.end] == words]
+    assert turned(sentence, span, verbs=VERBS) == question
+    assert turned(sentence, span) is None or words == "4,000"
 
 
 @pytest.mark.parametrize(

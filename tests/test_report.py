@@ -27,7 +27,7 @@ from ragctx.evaluation.report_text import (
     outcomes_csv,
     summaries_csv,
 )
-from ragctx.evaluation.report_words import percent
+from ragctx.evaluation.report_words import headline, percent
 from ragctx.evaluation.results import Interval, Result
 from tests.comparison_results import Fabrication
 
@@ -151,7 +151,8 @@ def test_no_control_character_reaches_any_file(result: Result) -> None:
 def test_the_verdict_comes_first_and_the_command_is_there(page: Page, result: Result) -> None:
     texts = [text for text in page.texts if text.strip()]
     body = texts[texts.index("ragctx compare") + 1 :]
-    assert body[0] == result.verdict
+    assert body[0] == headline(result)
+    assert result.verdict in body[:15]
     assert result.settings.command in page.texts
 
 
@@ -195,6 +196,30 @@ def test_a_part_that_was_not_run_is_not_reported(without: str) -> None:
     )
     for made in FILES.values():
         assert made(result)
+
+
+def test_the_headline_says_what_differs_and_what_does_not(result: Result) -> None:
+    def judged(placements: float, budgets: float) -> str:
+        assert result.strategies and result.strategies.omnibus
+        assert result.budgets and result.budgets.omnibus
+        part = replace(result.strategies.omnibus, p_value=placements)
+        swept = replace(result.budgets.omnibus, p_value=budgets)
+        return headline(
+            replace(
+                result,
+                positions=(),
+                strategies=replace(result.strategies, omnibus=part),
+                budgets=replace(result.budgets, omnibus=swept),
+            )
+        )
+
+    assert judged(0.05, 0.9) == "No measurable difference between placements or between budgets."
+    assert judged(0.04, 0.01) == "Placements and budgets differ measurably."
+    assert judged(0.04, 0.5) == (
+        "Placements differ measurably; no measurable difference between budgets."
+    )
+    nothing = replace(result, strategies=None, positions=(), budgets=None)
+    assert headline(nothing).startswith("Nothing to compare")
 
 
 # --- questions

@@ -31,7 +31,7 @@ class BudgetRanker:
         separator: what your prompt template puts between two documents' contents.
 
     A pipeline can be written to YAML if tokenizer and placement are given by name and `select` is
-    left as it is; to read it, `Pipeline.load(..., allowed_modules=["ragctx.adapters.haystack"])`.
+    left as it is. Haystack 3 reads it with `allowed_modules=["ragctx.adapters.haystack"]`.
 
     Raises InputError for settings that cannot be; BudgetError, when running, if none fits.
 
@@ -50,8 +50,7 @@ class BudgetRanker:
         select: Selector = fill,
         separator: str = "\n\n",
     ) -> None:
-        how = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
-        self.fitting = how
+        self.fitting = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
         self.tokenizer = tokenizer  # as it was given: a name can be written down
 
     @component.output_types(documents=list[Document])

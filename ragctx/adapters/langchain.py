@@ -56,8 +56,7 @@ class BudgetTransformer(BaseDocumentTransformer):
         separator: str = "\n\n",
         render: Callable[[Document], str] = page_content,
     ) -> None:
-        how = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
-        self.fitting = how
+        self.fitting = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
         self.render = render
 
     def transform_documents(

@@ -55,8 +55,9 @@ class BudgetPostprocessor(BaseNodePostprocessor):
         separator: str = "\n\n",
     ) -> None:
         super().__init__()
-        how = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
-        self._fitting = how
+        self._fitting = Fitting(
+            as_tokenizer(tokenizer), budget_tokens, placement, select, separator
+        )
 
     @classmethod
     def class_name(cls) -> str:

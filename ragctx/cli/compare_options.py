@@ -82,11 +82,17 @@ class Prompting:
 
     def resolve(self) -> Assembly:
         """The same for the pipeline."""
-        everything = options.AssemblyOptions(
-            self.budget_tokens, self.context_window, self.max_new_tokens, "edges", 0, self.select,
-            self.template, self.profile_path,
+        from ragctx import budget
+        from ragctx.pipeline import Assembly
+        from ragctx.prompt import load_template
+
+        if self.template is not None:
+            load_template(self.template)  # one that cannot be used is an error here, early
+        return Assembly(
+            budget_tokens=self.budget_tokens, context_window=self.context_window,
+            max_new_tokens=self.max_new_tokens, template=self.template,
+            select=getattr(budget, self.select), profile=options.read_profile(self.profile_path),
         )  # fmt: skip
-        return everything.resolve()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""A finished comparison as tables for a terminal."""
+"""A finished comparison as tables for a terminal; narrow ones leave out what matters less."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from ragctx.cli.output import console, table
 from ragctx.views import one_line
@@ -13,17 +13,13 @@ if TYPE_CHECKING:
 
     from ragctx.evaluation.results import Interval, PairTest, Result, Summary
 
-_COLUMNS = (
-    "n",
-    "right %",
-    "95 % interval",
-    "EM",
-    "F1",
-    "refused %",
-    "cited right %",
-    "tokens",
-    "ms",
-)
+
+class Column(NamedTuple):
+    """What a column says of a condition; it is left out of terminals narrower than `width`."""
+
+    header: str
+    cell: Callable[[Summary], str]
+    width: int = 0
 
 
 def print_result(result: Result) -> None:
@@ -31,55 +27,67 @@ def print_result(result: Result) -> None:
     screen = console()
     if result.strategies:
         part = result.strategies
-        screen.print(_summaries("strategy", part.summaries, part.pairs))
+        screen.print(_summaries("strategy", part.summaries, part.pairs, screen.width))
         if part.recall_at_k:
             shares = ", ".join(f"@{k} {share:.3f}" for k, share in part.recall_at_k)
-            screen.print(f"A passage with the answer among the first k candidates: {shares}\n")
+            screen.print(f"An answer is among the first k candidates: {shares}\n")
     for sweep in result.positions:
-        screen.print(_summaries(f"gold among {sweep.passages}", sweep.summaries, ()))
+        screen.print(_summaries("gold passage in", sweep.summaries, (), screen.width))
     if result.budgets:
-        screen.print(_summaries("budget", result.budgets.summaries, result.budgets.pairs))
+        budgets = result.budgets
+        screen.print(_summaries("budget", budgets.summaries, budgets.pairs, screen.width, *_COSTS))
     for note in result.notes:
         screen.print(f"Note: {one_line(note)}", style="dim", soft_wrap=True)
     screen.print(one_line(result.verdict), style="bold", soft_wrap=True)
 
 
-def _summaries(first: str, summaries: Sequence[Summary], pairs: Sequence[PairTest]) -> Table:
-    """One row a condition; with `pairs`, how each differs from the one it is tested against."""
-    columns = (first, *_COLUMNS, *(("against", "p") if pairs else ()))
-    made = table(*columns, numbers=columns[1:])
-    tests = {pair.first: pair for pair in pairs}
-    for summary in summaries:
-        pair = tests.get(summary.condition)
-        tested = (_difference(pair), f"{pair.p_adjusted:.2g}") if pair else ("", "")
-        made.add_row(
-            one_line(summary.label), *_cells(summary), *(tested if pairs else ()),
-            style="bold" if pair and pair.significant else "",
-        )  # fmt: skip
-    return made
-
-
-def _cells(summary: Summary) -> tuple[str, ...]:
-    return (
-        str(summary.n),
-        _percent(summary.correct.value),
-        _range(summary.correct),
-        _percent(summary.exact_match.value),
-        _percent(summary.token_f1.value),
-        _percent(summary.abstention_rate),
-        "–" if summary.citation_correct is None else _percent(summary.citation_correct),
-        f"{summary.mean_prompt_tokens:,.0f}",
-        f"{summary.mean_latency_s * 1e3:,.0f}",
-    )
-
-
-def _difference(pair: PairTest) -> str:
-    return f"{100 * pair.difference.value:+.1f} ({_range(pair.difference)})"
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
 
 
 def _range(interval: Interval) -> str:
     return f"{100 * interval.low:.1f}…{100 * interval.high:.1f}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
+_COLUMNS = (
+    Column("n", lambda summary: str(summary.n)),
+    Column("right %", lambda summary: _percent(summary.correct.value)),
+    Column("95 %", lambda summary: _range(summary.correct)),
+    Column("EM %", lambda summary: _percent(summary.exact_match.value), 110),
+    Column("F1 %", lambda summary: _percent(summary.token_f1.value), 105),
+    Column("refused %", lambda summary: _percent(summary.abstention_rate), 105),
+    Column("cited %", lambda summary: _percent(summary.citation_correct), 110),
+    Column("tokens", lambda summary: f"{summary.mean_prompt_tokens:,.0f}"),
+)
+_COSTS = (
+    Column("ms", lambda summary: f"{summary.mean_latency_s * 1e3:,.0f}"),
+    Column("cost", lambda s: "–" if s.mean_cost is None else f"{s.mean_cost:.3g}", 130),
+)
+
+
+def _summaries(
+    first: str, summaries: Sequence[Summary], pairs: Sequence[PairTest], width: int, *more: Column
+) -> Table:
+    """One row a condition; with `pairs`, how each differs from the one it is tested against."""
+    columns = [column for column in (*_COLUMNS, *more) if column.width <= width]
+    tests = {pair.first: pair for pair in pairs}
+    tested = ("difference", "p") if pairs else ()
+    headers = (first, *(column.header for column in columns), *tested)
+    made = table(*headers, numbers=headers[1:])
+    made.columns[0].no_wrap = True
+    for summary in summaries:
+        pair = tests.get(summary.condition)
+        cells = [column.cell(summary) for column in columns]
+        style = "bold" if pair and pair.significant else ""
+        made.add_row(
+            one_line(summary.label), *cells, *(_difference(pair) if pairs else ()), style=style
+        )
+    return made
+
+
+def _difference(pair: PairTest | None) -> tuple[str, str]:
+    """In points, with its interval; and Holm's p."""
+    if pair is None:
+        return "", ""
+    points = f"{100 * pair.difference.value:+.1f} ({_range(pair.difference)})"
+    return points, f"{pair.p_adjusted:.2g}"

@@ -42,7 +42,7 @@ def model_options(command: Command) -> Command:
                      "OpenAI protocol (its key: RAGCTX_API_KEY)."),
         click.option("--tokenizer", "tokenizer_spec", metavar="DIR|tiktoken:NAME",
                      help="Whose tokens to count, where the model does not bring its own: needed "
-                     "for URL#NAME."),
+                     "for URL#NAME, whose --context-window is 4096 unless given."),
     )  # fmt: skip
     return gathered("model", Model, options)(command)
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ragctx.words import STOP_WORDS
 
-SpanKind = Literal["year", "date", "percent", "money", "number", "name", "term"]
+SpanKind = Literal["year", "month", "date", "percent", "money", "number", "name", "term"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,12 @@ CLOSED_CLASS = (
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
 )
-_DATE = rf"\d{{1,2}} {_MONTH}(?: \d{{4}})?|{_MONTH} \d{{1,2}}(?:, \d{{4}})?|{_MONTH} \d{{4}}"
+_DATE = rf"\d{{1,2}} {_MONTH}(?: \d{{4}})?|{_MONTH} \d{{1,2}}(?:, \d{{4}})?"
 _FIGURE = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _SCALE = r"(?: (?:thousand|million|billion|trillion))?"
 _NUMBER = re.compile(
-    rf"(?<![\w.,/§#–-])(?:(?P<date>{_DATE})|(?P<money>(?:US)?[$€£¥] ?(?:{_FIGURE}){_SCALE})"
+    rf"(?<![\w.,/§#–-])(?:(?P<date>{_DATE})|(?P<month>{_MONTH} \d{{4}})"
+    rf"|(?P<money>(?:US)?[$€£¥] ?(?:{_FIGURE}){_SCALE})"
     rf"|(?P<percent>(?:{_FIGURE})(?: ?%| per ?cent\b))|(?P<number>(?:{_FIGURE}){_SCALE}))"
     r"(?![\w/–-]|[.,:]\d)"
 )
@@ -107,6 +108,8 @@ def _numbers(sentence: str) -> Iterator[AnswerSpan]:
         kind = match.lastgroup
         if kind == "date":
             yield AnswerSpan(start, end, "date")
+        elif kind == "month":
+            yield AnswerSpan(start, end, "month")
         elif kind == "money":
             yield AnswerSpan(start, end, "money")
         elif kind == "percent":

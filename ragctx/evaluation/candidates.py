@@ -87,6 +87,10 @@ class Source(Protocol):
     def retriever(self) -> str:
         """What ranked them."""
 
+    @property
+    def knows_order(self) -> bool:
+        """Whether passages have a place in a document."""
+
     def candidates(self, question: LabelledQuestion) -> Candidates:
         """The passages of a question, ranked."""
 
@@ -99,6 +103,8 @@ class Source(Protocol):
 
 class _WithoutDocuments:
     """Passages of a question file belong to no document that could be opened."""
+
+    knows_order = False
 
     def document(self, document_id: str) -> Document | None:
         """None."""
@@ -174,6 +180,8 @@ class IndexPassages:
 
     A passage is gold if an answer stands in it, on the labelled pages where the question has any.
     """
+
+    knows_order = True
 
     def __init__(self, index: Index, embedder: Embedder, retrieval: Retrieval) -> None:
         self._index, self._embedder, self._retrieval = index, embedder, retrieval

@@ -69,7 +69,7 @@ class Comparison:
         maker = PromptMaker(self.answerer.generator, self.assembly, self.source.text_of)
         candidates = [self.source.candidates(question) for question in self.questions.questions]
         rows: dict[str, tuple[QuestionRecord, list[Outcome]]] = {}
-        for done, one in enumerate(_hot_order(candidates)):
+        for done, one in enumerate(hot_order(candidates)):
             if progress:
                 progress(done, len(candidates))
             rows[one.question.id] = self._ask(one, maker)
@@ -163,6 +163,13 @@ class Comparison:
             f"nothing was asked about {n} passages"
             for n in empty
         ]
+        if "document_order" in self.plan.strategies and not self.source.knows_order:
+            said.append("document_order is best_first here: passages of a file have no order")
+        if self.plan.budgets:
+            said.append(
+                "latencies of budgets are those of a first question, nothing read before; all "
+                "others are shares of a sweep that reads each passage once"
+            )
         if any(question.synthetic for question in self.questions.questions):
             said.append("questions marked synthetic were made from the documents, not by people")
         return tuple(said)
@@ -196,7 +203,7 @@ def drawn(questions: QuestionSet, count: int | None, seed: int) -> QuestionSet:
     return replace(questions, questions=kept)
 
 
-def _hot_order(candidates: Sequence[Candidates]) -> list[Candidates]:
+def hot_order(candidates: Sequence[Candidates]) -> list[Candidates]:
     """Questions about the same passage one after another, so that it is still in memory."""
 
     def first_passage(one: Candidates) -> str:

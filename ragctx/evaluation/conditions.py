@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from ragctx.errors import BudgetError
 from ragctx.evaluation.candidates import Candidates
-from ragctx.evaluation.memo_tokenizer import MemoTokenizer
 from ragctx.pipeline import Assembly, assemble, fit_generator
 from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit, Placement, Prompt
@@ -86,14 +85,14 @@ def budgets_up_to(largest: int, least: int = 256) -> tuple[int, ...]:
 
 
 class PromptMaker:
-    """Makes the prompts for one generator, and tokenises every passage once."""
+    """Makes the prompts for one generator."""
 
     def __init__(
         self, generator: Generator, assembly: Assembly, text_of: Callable[[str], str]
     ) -> None:
         self.assembly = fit_generator(assembly, generator)
         self.window = self.assembly.context_window or generator.context_window
-        self._tokenizer = MemoTokenizer(generator.tokenizer)
+        self._tokenizer = generator.tokenizer
         self._text_of = text_of
         self._template = load_template(self.assembly.template or "qa")
         # The bundled reader reads one layout only; it says "not in the documents" without passages.

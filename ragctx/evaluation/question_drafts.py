@@ -44,7 +44,7 @@ def turned_drafts(corpus: Corpus) -> Iterator[Draft]:
     """Sentences whose grammar is plain enough to turn them round."""
     for statement in corpus.statements:
         for span in statement.spans:
-            question = turned(statement.text, span, corpus.is_common_word)
+            question = _turned(statement, span, corpus)
             if question and _is_good(question, statement) and _is_telling(statement, span, corpus):
                 yield Draft(
                     "turned", question, statement, statement, span, _answers(statement, span)
@@ -89,9 +89,13 @@ def _asked_across(
         return
     if not _same_matter(source, blank, gold, corpus):
         return
-    question = turned(source.text, blank, corpus.is_common_word) or with_gap(source.text, blank)
+    question = _turned(source, blank, corpus) or with_gap(source.text, blank)
     answers = dict.fromkeys((*_answers(gold, span), *_answers(source, blank)))
     yield Draft("recurring", question, source, gold, span, tuple(answers))
+
+
+def _turned(statement: Statement, span: AnswerSpan, corpus: Corpus) -> str | None:
+    return turned(statement.text, span, corpus.is_common_word, corpus.verbs)
 
 
 def _touch(one: Statement, other: Statement) -> bool:

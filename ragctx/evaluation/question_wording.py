@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragctx.evaluation.answer_spans import ARTICLES, CLOSED_CLASS, PREPOSITIONS, AnswerSpan
+from ragctx.evaluation.do_support import Verbs, with_auxiliary
 
 GAP = "_____"
 
+_NO_VERBS = Verbs()
+
 _AUXILIARY = re.compile(
-    r" (is|are|was|were|can|could|may|might|must|will|would|shall|should"
+    r" (is|are|was|were|does|did|can|could|may|might|must|will|would|shall|should"
     r"|(?:has|have|had)(?= been\b))"
     r"(?= )"
 )
@@ -48,8 +51,15 @@ _BROKEN_BY = frozenset("and or nor than but as between not no of to minus plus".
 """Before the span these join it to something that would stay behind, or make another sense."""
 _GOES_ON = frozenset("and or of".split())
 """After the span these say that it was only the beginning of something longer."""
+_COUNTED = re.compile(r" of (?:the )?[a-z]+(?=[.,]| (?:at|by|for|from|in|on|to|when|with)\b)")
 _OF_PLACES = frozenset("in into at on within inside through from under near".split())
-_WHAT = {"name": "whom or what", "term": "what", "date": "which date", "year": "which year"}
+_WHAT = {
+    "name": "whom or what",
+    "term": "what",
+    "date": "which date",
+    "month": "which month",
+    "year": "which year",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,10 @@ def with_gap(sentence: str, span: AnswerSpan) -> str:
 
 
 def turned(
-    sentence: str, span: AnswerSpan, is_common_word: Callable[[str], bool] = lambda word: False
+    sentence: str,
+    span: AnswerSpan,
+    is_common_word: Callable[[str], bool] = lambda word: False,
+    verbs: Verbs = _NO_VERBS,
 ) -> str | None:
     """A question whose answer is the span; None where the grammar is not plain enough to tell.
 
@@ -80,13 +93,18 @@ def turned(
         sentence: English, with single spaces.
         span: what is asked for.
         is_common_word: whether a word that begins the sentence is written small elsewhere.
+        verbs: those known; without any, only sentences with an auxiliary are turned.
 
     >>> turned("In 1931 the hall was rebuilt by Roth.", AnswerSpan(32, 36, "name"))
     >>> turned("The filter must be cleaned every 40 hours.", AnswerSpan(33, 35, "number", "hours"))
     'Every how many hours must the filter be cleaned?'
     >>> turned("Mount Mayon is the steepest volcano of all.", AnswerSpan(0, 11, "name"))
     'Who or what is the steepest volcano of all?'
+    >>> tank = "The tank holds 12 litres of oil."
+    >>> turned(tank, AnswerSpan(15, 17, "number", "litres"), verbs=Verbs(frozenset(["hold"])))
+    'How many litres of oil does the tank hold?'
     """
+    sentence, span = _with_auxiliary(sentence, span, verbs)
     clause = _taken_apart(sentence)
     if clause is None:
         return None
@@ -102,6 +120,19 @@ def turned(
         return _asked_of_subject(clause, span, span.start - subject_at, lead)
     rest_at = auxiliary_at + len(clause.auxiliary) + 1
     return _asked_of_rest(clause, span, span.start - rest_at, subject, lead)
+
+
+def _with_auxiliary(sentence: str, span: AnswerSpan, verbs: Verbs) -> tuple[str, AnswerSpan]:
+    """The sentence with "does" or "did" if it can have one, and the span in it."""
+    lead = _LEAD.match(sentence)
+    changed = with_auxiliary(sentence, verbs, lead.end() if lead else 0)
+    if changed is None:
+        return sentence, span
+    longer_sentence, verb_at, longer = changed
+    if span.end <= verb_at:
+        in_lead = lead is not None and span.end <= lead.end()
+        return (longer_sentence if in_lead else sentence), span
+    return longer_sentence, replace(span, start=span.start + longer, end=span.end + longer)
 
 
 def _taken_apart(sentence: str) -> _Clause | None:
@@ -158,7 +189,8 @@ def _asked_of_rest(
     elif span.kind == "term":
         return None
     fronted = words.pop() if words and words[-1] in PREPOSITIONS else ""
-    if not fronted and not _may_stay_bare(words, span):
+    is_object = clause.auxiliary in ("does", "did") and len(words) == 1
+    if not fronted and not is_object and not _may_stay_bare(words, span):
         return None
     if fronted == "with" and not (words and words[-1].endswith(("ed", "en"))):
         return None
@@ -167,7 +199,7 @@ def _asked_of_rest(
     asked, after = wanted
     if asked == "whom or what" and (not fronted or fronted in _OF_PLACES):
         asked = "what"
-    if not fronted and after.startswith(" to "):  # "is the first step to …"
+    if not fronted and span.kind in ("term", "name") and after.startswith(" to "):  # "a step to"
         return None
     return _sentence(
         fronted, asked, clause.auxiliary, subject, " ".join(words), _trimmed(after), lead
@@ -186,7 +218,9 @@ def _may_stay_bare(words: list[str], span: AnswerSpan) -> bool:
 def _wanted(span: AnswerSpan, after: str) -> tuple[str, str] | None:
     """(What to ask for, what follows the span without its unit); None if more hangs on it."""
     if span.kind == "number":
-        asked, after = f"how many {span.unit}", after.removeprefix(f" {span.unit}")
+        counted = _COUNTED.match(after.removeprefix(f" {span.unit}"))
+        of_what = counted[0] if counted else ""
+        asked, after = f"how many {span.unit}{of_what}", after[len(span.unit) + 1 + len(of_what) :]
     elif span.kind == "percent":
         asked = "what percentage"
     elif span.kind == "money":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragctx.evaluation.report_markup import Markup, tag
-from ragctx.evaluation.report_words import Table
+from ragctx.evaluation.report_words import Table, omnibus_words
+from ragctx.evaluation.results import Omnibus
 
 
 def section(anchor: str, title: str, *children: Markup | None) -> Markup:
@@ -18,10 +19,11 @@ def findings(lines: Sequence[str]) -> Markup | None:
     return tag("ul", *(tag("li", line) for line in lines), class_="soft") if lines else None
 
 
-def numbers(*tables: Table) -> Markup:
+def numbers(test: Omnibus | None, *tables: Table) -> Markup:
     """What the pictures before it show, as tables; closed."""
+    said = tag("p", omnibus_words(test), class_="soft") if test else None
     shown = [table_block(table) for table in tables if table.rows]
-    return tag("details", tag("summary", "All numbers"), *shown)
+    return tag("details", tag("summary", "All numbers"), said, *shown)
 
 
 def table_block(table: Table, kind: str = "") -> Markup:

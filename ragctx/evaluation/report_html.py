@@ -21,6 +21,7 @@ from ragctx.evaluation.report_sections import (
 from ragctx.evaluation.report_words import (
     READING,
     confidence_words,
+    headline,
     labels_of,
     settings_table,
     synthetic_words,
@@ -76,9 +77,10 @@ def _header(result: Result) -> Markup:
     )  # fmt: skip
     notice = synthetic_words(result)
     return tag(
-        "header", tag("p", "ragctx compare", class_="kicker"), tag("h1", result.verdict),
+        "header", tag("p", "ragctx compare", class_="kicker"), tag("h1", headline(result)),
         tag("ul", *(tag("li", tag("b", value), " ", what) for value, what in facts),
             class_="facts"),
+        tag("p", result.verdict, class_="lead"),
         tag("p", notice, class_="notice") if notice else None,
         tag("ul", *(tag("li", note) for note in result.notes), class_="soft")
         if result.notes else None,

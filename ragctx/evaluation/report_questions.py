@@ -182,10 +182,8 @@ def _picture(question: QuestionRecord, outcome: Outcome) -> Markup | str:
         return "no passages"
     gold = [question.passages[i].is_gold for i in outcome.order]
     cited = {number for c in outcome.citations if (number := _number(c, outcome)) is not None}
-    slots = [str(slot) for slot, is_gold in enumerate(gold, start=1) if is_gold]
-    where = (
-        f"gold in slot {', '.join(slots)} of {len(gold)}" if slots else f"{len(gold)}, none gold"
-    )
+    labels = [f"[{label}]" for label, is_gold in enumerate(gold, start=1) if is_gold]
+    where = f"gold is {' '.join(labels)} of {len(gold)}" if labels else f"{len(gold)}, none gold"
     told = f"{where}; {outcome.prompt_tokens:,} tokens"
     marks = [i in cited for i in range(len(gold))]
     return joined(
@@ -222,7 +220,7 @@ def _swept(outcomes: ByCondition, result: Result, shown: Sequence[str]) -> list[
     """A strip for each sweep that is not in the table already."""
     lines = []
     for sweep in result.positions:
-        slots = ", ".join(str(slot + 1) for slot in sweep.slots)
+        slots = ", ".join(str(slot) for slot in sweep.slots)
         names = [summary.condition for summary in sweep.summaries]
         lines.append((f"gold in slot {slots} of {sweep.passages}", names))
     if result.budgets:

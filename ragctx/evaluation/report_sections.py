@@ -57,13 +57,13 @@ def positions_section(result: Result, label: Label) -> Markup:
 
 def _position_figure(sweep: PositionSweep, references: Sequence[Reference]) -> Markup:
     points_ = [
-        Point(slot + 1, summary.correct, summary.label)
+        Point(slot, summary.correct, summary.label)
         for slot, summary in zip(sweep.slots, sweep.summaries, strict=True)
     ]
     title = f"Correct by slot of the gold passage, {sweep.passages} passages"
     told = "; ".join(f"slot {point.x:g}: {percent(point.y.value)}" for point in points_)
     ticks = tuple((point.x, f"{point.x:g}") for point in points_)
-    axis = Axis("slot of the gold passage (1 = first)", 1, max(2, sweep.passages), ticks)
+    axis = Axis("slot of the gold passage (0 = first)", 0, max(1, sweep.passages - 1), ticks)
     return tag("figure", tag("figcaption", title), curve(title, told, axis, points_, references))
 
 
@@ -78,6 +78,7 @@ def _position(
         findings((*findings_of(sweep, label), fill + skipped)),
     )  # fmt: skip
     tables = numbers(
+        sweep.omnibus,
         accuracy_table(f"By slot, {sweep.passages} passages", sweep.summaries, result.settings),
         pairs_table(sweep.pairs, label, "Every pair of slots"),
     )
@@ -117,6 +118,7 @@ def placements_section(result: Result, part: StrategyComparison, label: Label) -
             "line is no evidence of a difference. p is adjusted by Holm.", class_="soft"),
         findings((*findings_of(part, label), *((found,) if found else ()))),
         numbers(
+            part.omnibus,
             accuracy_table("Placements and controls", part.summaries, result.settings),
             behaviour_table(part.summaries),
             pairs_table(part.pairs, label, f"Against {label(part.baseline)}"),
@@ -215,7 +217,7 @@ def budgets_section(result: Result, part: BudgetSweep, label: Label) -> Markup:
             "beaten: another budget is at least as good for less.", class_="soft"),
         findings(findings_of(part, label)),
         numbers(
-            accuracy_table("By budget", part.summaries, result.settings),
+            part.omnibus, accuracy_table("By budget", part.summaries, result.settings),
             behaviour_table(part.summaries),
             pairs_table(part.pairs, label, "Against the largest budget"),
         ),

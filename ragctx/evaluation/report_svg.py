@@ -17,6 +17,7 @@ from ragctx.evaluation.results import Interval
 
 _WIDTH, _HEIGHT = 400.0, 250.0  # of a chart, in its own units: about pixels on a phone
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 14.0, 24.0, 44.0
+_INSET = 10.0  # between the ends of the axis and the first and last point
 _CAP = 4.0  # half the width of an interval's end
 _LONG = 0.5 + 1e-9  # a span of shares with a tick at every fifth instead of every tenth
 _LEAST_LABEL_GAP = 34.0  # between the labels of two points
@@ -47,7 +48,7 @@ class Axis:
             (math.log(v) if self.logarithmic else v) for v in (self.low, self.high, value)
         )
         share = (x - low) / (high - low) if high > low else 0.5
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + _INSET + share * (_WIDTH - _LEFT - _RIGHT - 2 * _INSET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,10 @@ def curve(
     line = " ".join(f"{decimal(axis.at(p.x))},{decimal(scale.at(p.y.value))}" for p in points)
     return _chart(
         title, description,
-        *_grid(axis, scale), *_references(references, scale),
+        *_grid(axis, scale), *_reference_lines(references, scale),
         tag("polyline", points=line, class_="line"),
         *(_point(axis, scale, point) for point in points),
+        *_reference_labels(references, scale, _widest_gap([axis.at(p.x) for p in points])),
     )  # fmt: skip
 
 
@@ -162,13 +164,25 @@ def _grid(axis: Axis, scale: _Scale) -> Iterator[Markup]:
     yield tag("text", axis.title, x=middle, y=_HEIGHT - 8, class_="axis middle")
 
 
-def _references(references: Sequence[Reference], scale: _Scale) -> Iterator[Markup]:
+def _reference_lines(references: Sequence[Reference], scale: _Scale) -> Iterator[Markup]:
     """Dashed lines; a level outside the axis is told in words elsewhere."""
     for reference in references:
         if scale.low <= reference.share <= scale.high:
             y = scale.at(reference.share)
             yield tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="reference")
-            yield tag("text", reference.label, x=_WIDTH - _RIGHT, y=y - 4, class_="axis end")
+
+
+def _reference_labels(references: Sequence[Reference], scale: _Scale, x: float) -> Iterator[Markup]:
+    for reference in references:
+        if scale.low <= reference.share <= scale.high:
+            y = scale.at(reference.share) - 4
+            yield tag("text", reference.label, x=x, y=y, class_="told middle")
+
+
+def _widest_gap(places: Sequence[float]) -> float:
+    """The middle between the two neighbours farthest apart: there a label hides no point."""
+    gaps = [(right - left, (left + right) / 2) for left, right in pairwise(sorted(places))]
+    return max(gaps, default=(0.0, _WIDTH / 2))[1]
 
 
 def _point(axis: Axis, scale: _Scale, point: Point, kind: str = "") -> Markup:

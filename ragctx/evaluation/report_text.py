@@ -15,13 +15,15 @@ from ragctx.evaluation.report_words import (
     accuracy_table,
     behaviour_table,
     findings_of,
+    headline,
     labels_of,
+    omnibus_words,
     pairs_table,
     settings_table,
     summaries_of,
     synthetic_words,
 )
-from ragctx.evaluation.results import Interval, Outcome, Result, Summary
+from ragctx.evaluation.results import Interval, Omnibus, Outcome, Result, Summary
 
 Cell = str | int | float | bool | None
 Label = Callable[[str], str]
@@ -41,7 +43,8 @@ def markdown_report(result: Result) -> str:
     def label(condition: str) -> str:
         return labels.get(condition, condition)
 
-    parts = ["# ragctx compare", f"**{plain_markdown(result.verdict)}**"]
+    title, verdict = plain_markdown(headline(result)), plain_markdown(result.verdict)
+    parts = ["# ragctx compare", f"**{title}**", verdict]
     synthetic = synthetic_words(result)
     parts += [f"> {plain_markdown(synthetic)}"] if synthetic else []
     parts += [_bullets(result.notes)] if result.notes else []
@@ -65,7 +68,7 @@ def _positions(result: Result, label: Label) -> Iterator[str]:
         caption = f"Correct by slot of the gold passage, {sweep.passages} passages"
         yield f"## {caption}"
         yield f"**{plain_markdown(sweep.verdict)}**"
-        yield _bullets(findings_of(sweep, label))
+        yield _bullets((*_test(sweep.omnibus), *findings_of(sweep, label)))
         yield _table(accuracy_table(caption, sweep.summaries, result.settings))
         yield _table(pairs_table(sweep.pairs, label, "Every pair of slots"))
 
@@ -76,7 +79,7 @@ def _placements(result: Result, label: Label) -> Iterator[str]:
         return
     yield "## Placements"
     yield f"**{plain_markdown(part.verdict)}**"
-    yield _bullets(findings_of(part, label))
+    yield _bullets((*_test(part.omnibus), *findings_of(part, label)))
     yield _table(accuracy_table("Placements and controls", part.summaries, result.settings))
     yield _table(pairs_table(part.pairs, label, f"Against {label(part.baseline)}"))
     yield _table(behaviour_table(part.summaries))
@@ -88,10 +91,14 @@ def _budgets(result: Result, label: Label) -> Iterator[str]:
         return
     yield "## Budgets"
     yield f"**{plain_markdown(part.verdict)}**"
-    yield _bullets(findings_of(part, label))
+    yield _bullets((*_test(part.omnibus), *findings_of(part, label)))
     yield _table(accuracy_table(f"Placement {part.strategy}", part.summaries, result.settings))
     yield _table(pairs_table(part.pairs, label, "Against the largest budget"))
     yield _table(behaviour_table(part.summaries))
+
+
+def _test(omnibus: Omnibus | None) -> tuple[str, ...]:
+    return (omnibus_words(omnibus),) if omnibus else ()
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ragctx.evaluation.results import (
@@ -18,6 +18,7 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
+from ragctx.evaluation.verdicts import ALPHA
 
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -113,6 +114,44 @@ def money(value: float | None) -> str:
 
 
 # ---- Sentences -------------------------------------------------------------------------------
+
+
+def headline(result: Result) -> str:
+    """In one sentence: which choices made a measurable difference, and which did not."""
+    tested = [
+        *((_positions_words(same), same[0].omnibus) for same in _by_finding(result.positions)),
+        *((("placements", result.strategies.omnibus),) if result.strategies else ()),
+        *((("budgets", result.budgets.omnibus),) if result.budgets else ()),
+    ]
+    differ = [name for name, omnibus in tested if omnibus and _differs(omnibus)]
+    same = [f"between {name}" for name, omnibus in tested if omnibus and not _differs(omnibus)]
+    if not differ and not same:
+        return "Nothing to compare: only one way was asked."
+    if not differ:
+        return f"No measurable difference {_listed(same, 'or')}."
+    found = f"{_listed(differ, 'and')} differ measurably"
+    rest = f"; no measurable difference {_listed(same, 'or')}" if same else ""
+    return f"{found[0].upper()}{found[1:]}{rest}."
+
+
+def _differs(omnibus: Omnibus) -> bool:
+    return omnibus.p_value < ALPHA
+
+
+def _by_finding(sweeps: Sequence[PositionSweep]) -> list[list[PositionSweep]]:
+    """Sweeps that found a difference together, and those that found none."""
+    tested = [(sweep, _differs(sweep.omnibus)) for sweep in sweeps if sweep.omnibus]
+    groups = ([sweep for sweep, differs in tested if differs is found] for found in (True, False))
+    return [group for group in groups if group]
+
+
+def _positions_words(sweeps: Sequence[PositionSweep]) -> str:
+    return f"positions among {_listed([str(sweep.passages) for sweep in sweeps], 'or')} passages"
+
+
+def _listed(names: Sequence[str], last: str) -> str:
+    """Names in a row: "a, b or c"."""
+    return f" {last} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def omnibus_words(omnibus: Omnibus) -> str:
@@ -273,10 +312,9 @@ def confidence_words(settings: Settings) -> str:
 def findings_of(
     part: StrategyComparison | PositionSweep | BudgetSweep, label: Callable[[str], str]
 ) -> tuple[str, ...]:
-    """What the tests of a part say, a sentence each."""
+    """What a part found beyond its verdict, a sentence each."""
     spread = None if isinstance(part, BudgetSweep) else part.spread
     return (
-        *((omnibus_words(part.omnibus),) if part.omnibus else ()),
         *((spread_words(spread, label),) if spread else ()),
         *((power_words(part.power),) if part.power else ()),
     )

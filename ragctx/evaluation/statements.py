@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ragctx.evaluation.answer_spans import CLOSED_CLASS, AnswerSpan, answer_spans
+from ragctx.evaluation.do_support import Verbs, learned_verbs
 from ragctx.index import Index
 from ragctx.records import Chunk, Document
 from ragctx.sentences import split_sentences
@@ -25,6 +26,7 @@ _NOT_PROSE = re.compile(
     r"|\b(?:Figure|Fig\.|Table|Equation) ?\d"
 )
 _CAPITAL_WITHIN = re.compile(r"(?<=[a-z] )[A-Z][a-z]+\b(?! [A-Z])")
+_COMMAND_WITHIN = re.compile(r"(?<=[a-z\d] )[A-Z][a-z]+ (?:the|an?|your|this|all)\b")
 _WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 
 
@@ -50,6 +52,7 @@ class Corpus:
     statements: tuple[Statement, ...]
     chunk_counts: Counter[str]
     chunks: int
+    verbs: Verbs
 
     def is_common_word(self, word: str) -> bool:
         """Whether a word is written small somewhere."""
@@ -64,7 +67,7 @@ def read_corpus(index: Index) -> Corpus:
     """What an index states, in the order of paths. A sentence that stands twice states nothing."""
     statements: list[Statement] = []
     counts: Counter[str] = Counter()
-    chunk_count = 0
+    read: list[str] = []
     with index.snapshot():
         for document_id in dict.fromkeys(source.document_id for source in index.sources()):
             document = index.document(document_id)
@@ -72,19 +75,22 @@ def read_corpus(index: Index) -> Corpus:
             if document is None or not chunks:
                 continue
             statements += statements_of(document, chunks)
-            chunk_count += len(chunks)
             for chunk in chunks:
+                read.append(chunk.text)
                 counts.update(set(content_words(chunk.text, keep_case=True)))
     texts = Counter(statement.text for statement in statements)
     sound = [s for s in statements if texts[s.text] == 1 and not _is_run_together(s.text, counts)]
-    return Corpus(tuple(sound), counts, chunk_count)
+    return Corpus(tuple(sound), counts, len(read), learned_verbs(read))
 
 
 def _is_run_together(sentence: str, counts: Counter[str]) -> bool:
     """Whether a word in the middle begins something new: cells of a table read as one sentence.
 
-    That is a word with a capital after one without, which is mostly written without itself.
+    That is a word with a capital after one without, which is mostly written without itself or has
+    an article after it: "above 80 percent Renew the drying bag".
     """
+    if _COMMAND_WITHIN.search(sentence):
+        return True
     return any(counts[word.lower()] > counts[word] for word in _CAPITAL_WITHIN.findall(sentence))
 
 

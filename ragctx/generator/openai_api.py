@@ -21,10 +21,12 @@ from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.openai_http import KEY_VARIABLE, Server
 from ragctx.prompt import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Segment
-from ragctx.tokens import Encoding, Tokenizer
+from ragctx.tokens import KnowsSystemRole, Tokenizer
 
 DEFAULT_CONTEXT_WINDOW = 4096
-_STAND_IN_FRAME = ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")
+_USER, _ANSWER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
+_STAND_IN_FRAME = (_USER, _ANSWER)
+_STAND_IN_SYSTEM_FRAME = ("<|im_start|>system\n", f"<|im_end|>\n{_USER}", _ANSWER)
 
 
 def load_openai_api(
@@ -60,7 +62,7 @@ def load_openai_api(
     if not model:
         raise InputError(f"{url} names no model; write it behind the address: {url}#MODEL")
     window = DEFAULT_CONTEXT_WINDOW if context_window is None else context_window
-    return OpenAIGenerator(server, model, _Framed(tokenizer), window, temperature)
+    return OpenAIGenerator(server, model, tokenizer, window, temperature)
 
 
 class OpenAIGenerator:
@@ -77,7 +79,7 @@ class OpenAIGenerator:
         temperature: float = 0.0,
     ) -> None:
         self.name = name
-        self.tokenizer = tokenizer
+        self.tokenizer = _Framed(tokenizer)
         self.context_window = context_window
         self._server = server
         self._temperature = temperature
@@ -96,11 +98,12 @@ class OpenAIGenerator:
                 holds, or the server says so. In the first two cases nothing was sent.
             ModelError: the server cannot be reached, refuses, or sends what is no answer.
         """
-        content = self._content(prompt)
+        messages = self._messages(prompt)
         began = first = time.perf_counter()
         pieces: list[str] = []
         finish: str | None = None
-        with closing(self._server.post("/chat/completions", self._body(prompt, content))) as events:
+        events = self._server.post("/chat/completions", self._body(prompt, messages))
+        with closing(events):
             for piece, reason in map(self._choice, events):
                 finish = reason or finish
                 if not piece:
@@ -116,10 +119,21 @@ class OpenAIGenerator:
             first - began if pieces else ended - began, ended - first if pieces else 0.0, 0,
         )  # fmt: skip
 
-    def _content(self, prompt: Prompt) -> str:
-        """The text to send, once it was found to fit."""
+    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
+        """What to send, once it was found to fit: the frame's texts are the server's business."""
         safe = replace(prompt, segments=tuple(self._harmless(prompt.segments)))
-        tokens = check_text_count(safe, self.tokenizer)
+        self._check_fits(safe)
+        (before, after), frame = self.tokenizer.chat_frame, self.tokenizer.system_frame
+        opening, text = safe.segments[0].text, safe.text
+        if frame is None or opening == before or not opening.startswith(frame[0]):
+            return [_message("user", text.removeprefix(before).removesuffix(after))]
+        return [
+            _message("system", opening.removeprefix(frame[0]).removesuffix(frame[1])),
+            _message("user", text.removeprefix(opening).removesuffix(frame[2])),
+        ]
+
+    def _check_fits(self, prompt: Prompt) -> None:
+        tokens = check_text_count(prompt, self.tokenizer)
         missing = tokens + prompt.max_new_tokens - self.context_window
         if missing > 0:
             raise BudgetError(
@@ -127,8 +141,6 @@ class OpenAIGenerator:
                 f"answer, {missing} more than the {self.context_window} that {self.name} holds; "
                 "lower --budget-tokens or --max-new-tokens, or raise --context-window"
             )
-        before, after = self.tokenizer.chat_frame or ("", "")
-        return _encodable(safe.text.removeprefix(before).removesuffix(after))
 
     def _harmless(self, segments: Sequence[Segment]) -> Iterator[Segment]:
         """The segments, with the question and the passages made plain text for the server."""
@@ -138,10 +150,10 @@ class OpenAIGenerator:
                 segment = replace(segment, text=text)
             yield segment
 
-    def _body(self, prompt: Prompt, content: str) -> dict[str, Any]:
+    def _body(self, prompt: Prompt, messages: list[dict[str, str]]) -> dict[str, Any]:
         return {
             "model": self.name,
-            "messages": [{"role": "user", "content": content}],
+            "messages": messages,
             "max_tokens": prompt.max_new_tokens,
             "temperature": self._temperature,
             "stream": True,
@@ -170,9 +182,10 @@ class OpenAIGenerator:
         return "length" if finish == "length" else "stop"
 
 
-def _encodable(text: str) -> str:
-    """`text` with each lone surrogate (broken PDFs have them) as U+FFFD: JSON has none."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _message(role: str, text: str) -> dict[str, str]:
+    """A message. Each lone surrogate (broken PDFs have them) is U+FFFD in it: JSON has none."""
+    content = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return {"role": role, "content": content}
 
 
 _CHAT_MARK = re.compile(r"<[|｜][^<>\s]{1,40}[|｜]>")  # as most chat templates write their own
@@ -216,21 +229,14 @@ class _Framed:
     """A tokenizer that always has a chat frame: the server puts one around every message."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        own = tokenizer.chat_frame
         self.name = tokenizer.name
-        self.chat_frame: tuple[str, str] | None = tokenizer.chat_frame or _STAND_IN_FRAME
-        self._own = tokenizer
-
-    def encode(self, text: str) -> list[int]:
-        return self._own.encode(text)
-
-    def encode_markup(self, text: str) -> list[int]:
-        return self._own.encode_markup(text)
-
-    def encode_with_offsets(self, text: str) -> Encoding:
-        return self._own.encode_with_offsets(text)
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        return self._own.decode(token_ids)
-
-    def count(self, text: str) -> int:
-        return self._own.count(text)
+        self.chat_frame: tuple[str, str] = own or _STAND_IN_FRAME
+        self.system_frame: tuple[str, str, str] | None = None if own else _STAND_IN_SYSTEM_FRAME
+        if own and isinstance(tokenizer, KnowsSystemRole):
+            self.system_frame = tokenizer.system_frame
+        self.encode = tokenizer.encode
+        self.encode_markup = tokenizer.encode_markup
+        self.encode_with_offsets = tokenizer.encode_with_offsets
+        self.decode = tokenizer.decode
+        self.count = tokenizer.count

@@ -1,0 +1,330 @@
+"""Laws of a comparison: what is planted is found, what is not is not, and a run can be resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ragctx.generator
+from ragctx.cli import run
+from ragctx.errors import InputError
+from ragctx.evaluation.answer_cache import AnswerCache
+from ragctx.evaluation.answering import Answerer
+from ragctx.evaluation.candidates import FilePassages, source_of
+from ragctx.evaluation.compare import Comparison, Options, drawn
+from ragctx.evaluation.conditions import Plan, PromptMaker
+from ragctx.evaluation.datasets import QuestionSet, parse_own
+from ragctx.evaluation.results import Omnibus, Outcome, Result
+from ragctx.evaluation.summaries import Prices
+from ragctx.evaluation.verdicts import strategy_verdict
+from ragctx.generator.reader import load_bundled
+from ragctx.generator.together import generate_all
+from ragctx.pipeline import Assembly
+from ragctx.prompt import build_prompt, load_template
+from ragctx.records import Hit, Placement
+from tests.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
+
+SAMPLES = Path(__file__).parents[1] / "examples" / "samples" / "src"
+STRATEGIES = ("best_first", "best_last", "edges", "middle", "random")
+
+
+def comparison(
+    generator: Any, plan: Plan, *, n: int = 60, passages: int = 9, cache: Path | None = None
+) -> Comparison:
+    asked = questions(n, passages)
+    answers = None if cache is None else AnswerCache(cache)
+    return Comparison(
+        asked, source_of(asked, passages), Answerer(generator, "hash", answers), plan,
+        Assembly(max_new_tokens=16), Options(resamples=300),
+    )  # fmt: skip
+
+
+def without_times(result: Result) -> Result:
+    outcomes = tuple(replace(row, latency_s=0.0) for row in result.outcomes)
+    return replace(result, outcomes=outcomes, strategies=None, positions=(), budgets=None)
+
+
+# ---- what is planted
+
+
+def test_a_planted_position_effect_is_found_and_told_in_points() -> None:
+    plan = Plan(position_passages=(9,), slots=5)
+    result = comparison(PositionalGenerator(edges_read_best), plan, n=150).run()
+    [sweep] = result.positions
+    assert sweep.omnibus is not None
+    assert sweep.omnibus.p_value < 0.001
+    assert sweep.spread is not None
+    assert sweep.spread.p_value < 0.01
+    assert sweep.spread.low > 0
+    assert sweep.spread.worst == "position/9/4"
+    accuracies = [summary.correct.value for summary in sweep.summaries]
+    planted = [edges_read_best(slot / 8) for slot in sweep.slots]
+    assert accuracies == pytest.approx(planted, abs=0.12)
+    assert "it matters where the gold one stands" in sweep.verdict
+    assert "worst in slot 4" in sweep.verdict
+
+
+@pytest.mark.parametrize("accuracy", [0.3, 0.7])
+def test_a_planted_null_is_not_found_and_what_would_have_been_is_said(accuracy: float) -> None:
+    plan = Plan(STRATEGIES, controls=False, k=9, position_passages=(9,))
+    result = comparison(PositionalGenerator(lambda share: accuracy), plan, n=80).run()
+    assert result.strategies is not None
+    assert not any(pair.significant for pair in result.strategies.pairs)
+    assert result.verdict.lower().count("no measurable difference") == 2
+    assert result.verdict.count("would have been seen with 80 % power") == 2
+
+
+def test_a_strategy_that_loses_is_named() -> None:
+    """Gold has rank 1 here: `middle` puts it where this generator reads worst."""
+    plan = Plan(("best_first", "middle", "best_last"), controls=False, k=9)
+    result = comparison(PositionalGenerator(edges_read_best), plan, n=200).run()
+    assert result.strategies is not None
+    losing = {pair.first for pair in result.strategies.pairs if pair.significant}
+    assert losing == {"strategy/middle"}
+    assert "middle is worse than best_first by" in result.verdict
+
+
+def test_no_difference_is_claimed_where_only_a_pair_rejects() -> None:
+    """Holm's correction and the omnibus test both guard a claim."""
+    omnibus = Omnibus(3.0, 2, 0.2, 50, ("strategy/a", "strategy/b", "strategy/c"))
+    assert strategy_verdict(omnibus, (), None, {}).startswith("No measurable difference")
+
+
+def test_random_orders_and_controls_stand_beside_the_placements() -> None:
+    result = comparison(PositionalGenerator(level), Plan(STRATEGIES, k=9)).run()
+    assert result.strategies is not None
+    summaries = {summary.label: summary for summary in result.strategies.summaries}
+    assert set(summaries) == {
+        "best_first", "best_last", "edges", "middle", "random#0", "random#1", "random#2",
+        "closed book", "gold only",
+    }  # fmt: skip
+    assert summaries["closed book"].correct.value == 0.0
+    assert summaries["closed book"].abstention_precision == 1.0
+    assert len(result.strategies.omnibus.conditions) == 7 if result.strategies.omnibus else False
+
+
+def test_a_budget_too_small_for_gold_loses_and_the_smallest_that_suffices_is_named() -> None:
+    generator = PositionalGenerator(lambda share: 0.9)
+    plan = Plan(budgets=(12, 40, 60, 80), k=9)
+    result = comparison(generator, plan, n=100).run()
+    assert result.budgets is not None
+    shares = [summary.correct.value for summary in result.budgets.summaries]
+    assert shares[0] == 0.0
+    assert min(shares[1:]) > 0.8
+    assert result.budgets.verdict.startswith("40 tokens are not measurably worse than 80")
+    tokens = [summary.mean_prompt_tokens for summary in result.budgets.summaries]
+    assert tokens == sorted(tokens)
+
+
+def test_costs_are_tokens_times_prices() -> None:
+    made = comparison(PositionalGenerator(level), Plan(("edges",), controls=False, k=9), n=5)
+    made = replace(made, options=replace(made.options, prices=Prices(2.0, 10.0)))
+    result = made.run()
+    assert result.strategies is not None
+    [summary] = result.strategies.summaries
+    expected = (2 * summary.mean_prompt_tokens + 10 * summary.mean_answer_tokens) / 1e6
+    assert summary.mean_cost == pytest.approx(expected)
+
+
+# ---- runs
+
+
+def everything() -> Plan:
+    return Plan(STRATEGIES, k=9, position_passages=(5, 9), slots=3, budgets=(40, 80))
+
+
+def test_two_runs_give_the_same_numbers_and_json_gives_them_back() -> None:
+    first, second = (
+        comparison(PositionalGenerator(edges_read_best), everything(), n=20).run() for _ in "ab"
+    )
+    assert first == second
+    assert Result.from_json(first.to_json()) == first
+
+
+def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
+    cache = tmp_path / "answers.sqlite3"
+    cold, warm = PositionalGenerator(level), PositionalGenerator(level)
+    first = comparison(cold, everything(), n=10, cache=cache).run()
+    second = comparison(warm, everything(), n=10, cache=cache).run()
+    assert cold.asked > 100
+    assert warm.asked == 0
+    assert first == second
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done == 6:
+            raise KeyboardInterrupt
+
+    cache, plan = tmp_path / "answers.sqlite3", Plan(STRATEGIES, k=9)
+    whole, half, rest = (PositionalGenerator(level) for _ in range(3))
+    expected = comparison(whole, plan, n=10).run()
+    with pytest.raises(KeyboardInterrupt):
+        comparison(half, plan, n=10, cache=cache).run(stop)
+    assert comparison(rest, plan, n=10, cache=cache).run() == expected
+    assert half.asked + rest.asked == whole.asked
+
+
+def test_equal_prompts_are_asked_once() -> None:
+    """best_first and document_order are one order for passages of a file."""
+    generator = PositionalGenerator(level)
+    plan = Plan(("best_first", "document_order"), controls=False, k=9)
+    comparison(generator, plan, n=10).run()
+    assert generator.asked == 10
+
+
+def test_workers_give_the_same_answers() -> None:
+    made = comparison(PositionalGenerator(edges_read_best), everything(), n=8)
+    many = replace(made, answerer=replace(made.answerer, workers=4))
+    assert without_times(many.run()) == without_times(made.run())
+
+
+def test_progress_ends_at_the_number_of_questions() -> None:
+    seen: list[tuple[int, int]] = []
+    comparison(PositionalGenerator(level), Plan(("edges", "middle"), k=9), n=4).run(
+        lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_plan_without_anything_is_refused() -> None:
+    with pytest.raises(InputError, match="--strategies"):
+        comparison(PositionalGenerator(level), Plan()).run()
+
+
+def test_questions_are_drawn_by_their_ids() -> None:
+    everyone = questions(50, 2)
+    some = drawn(everyone, 10, seed=0)
+    backwards = replace(everyone, questions=everyone.questions[::-1])
+    assert len(some.questions) == 10
+    assert set(drawn(backwards, 10, seed=0).questions) == set(some.questions)
+    assert set(drawn(everyone, 10, seed=1).questions) != set(some.questions)
+    assert drawn(everyone, None, seed=0) == everyone
+
+
+# ---- reading together
+
+
+def test_prompts_read_together_are_answered_as_if_read_alone() -> None:
+    """Orders, numbers and budgets of the same passages, by the reader that ships with ragctx."""
+    text = (SAMPLES / "tidal-energy-paper.md").read_text("utf-8")
+    paragraphs = [part for part in text.split("\n\n") if 150 < len(part) < 400][:5]
+    ctxs = [{"text": part, "isgold": i == 0} for i, part in enumerate(paragraphs)]
+    row = {"question": "What do turbines do?", "answers": ["zzz"], "ctxs": ctxs}
+    question = parse_own(row)
+    source = FilePassages(QuestionSet("", "", "", (question,)))
+    reader, alone = load_bundled(), load_bundled()
+    reader.threshold = alone.threshold = 0.0
+    plan = Plan(("best_first", "edges", "random"), k=5, position_passages=(4,), budgets=(128, 256))
+    asked = PromptMaker(reader, Assembly(max_new_tokens=32), source.text_of).all_of(
+        source.candidates(question), plan
+    )
+    prompts = [one.prompt for one in asked]
+    found = generate_all(reader, prompts)
+    for one, prompt in zip(found, prompts, strict=True):
+        expected = alone.generate(prompt)
+        assert (one.text, one.token_ids) == (expected.text, expected.token_ids)
+        assert one.spans == expected.spans
+        assert one.confidence == pytest.approx(expected.confidence, abs=1e-4)
+    assert sum(one.reused_tokens for one in found) > 0
+    assert any(one.spans for one in found)
+
+
+def test_a_passage_that_stands_twice_is_read_alone() -> None:
+    """Read together, one passage has one place in a prompt."""
+    hit = Hit.from_text(1, 1.0, "Tin melts at 232 degrees.")
+    template = load_template("reader")
+    reader = load_bundled()
+    twice = build_prompt(
+        template, "When does tin melt?", Placement("twice", (hit, replace(hit, rank=2))),
+        reader.tokenizer, context_window=64, max_new_tokens=8,
+    )  # fmt: skip
+    [found] = generate_all(reader, [twice])
+    assert found.token_ids == reader.generate(twice).token_ids
+
+
+# ---- the command
+
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    lines = [json.dumps(row) for row in rows_of(questions(30, 6))]
+    path = tmp_path / "q.jsonl"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PositionalGenerator:
+    """Every model is a generator that reads the edges best; its answers are kept in tmp_path."""
+    generator = PositionalGenerator(edges_read_best)
+    monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec, **how: generator)
+    monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path / "cache"))
+    return generator
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = run([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_command_prints_tables_and_the_verdict_last(
+    file: Path, planted: PositionalGenerator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = said(
+        capsys, "compare", file, "--positions", "6", "--budgets", "40,80", "--resamples", "200"
+    )
+    assert (code, err) == (0, "")
+    for words in ("best_first", "random#2", "gold only", "slot 5 of 6", "80 tokens"):
+        assert words in out
+    assert "Cochran's Q: p = " in out.splitlines()[-1]
+
+
+def test_json_is_the_whole_result(
+    file: Path, planted: PositionalGenerator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = said(
+        capsys, "compare", file, "--strategies", "edges,best_first", "-n", "7", "--json",
+        "--no-cache", "--price-prompt", "1.5",
+    )  # fmt: skip
+    result = Result.from_json(out)
+    assert code == 0
+    assert result.settings.questions == 7
+    assert result.settings.price_prompt == 1.5
+    assert {row.condition for row in result.outcomes} == {
+        "strategy/edges", "strategy/best_first", "control/closed_book", "control/gold_only"
+    }  # fmt: skip
+    assert isinstance(result.outcomes[0], Outcome)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--strategies", "edges,bset"), "no placement is called 'bset'"),
+        (("--strategies", "edges"), "--baseline"),
+        (("--strategies", "none"), "nothing is to be compared"),
+        (("--budgets", "many"), "--budgets is 'many'"),
+        (("--positions", "0"), "--positions is '0'"),
+        (("--positions", "1"), "2 or more passages"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_in_one_line(
+    file: Path,
+    planted: PositionalGenerator,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    code, out, err = said(capsys, "compare", file, *arguments)
+    assert (code, out) == (2, "")
+    [line] = err.splitlines()
+    assert message in line
