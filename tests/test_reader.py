@@ -18,11 +18,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ragctx.errors import InputError, TemplateError
-from ragctx.generator.cache import Segment, SegmentCache
+from ragctx.generator.cache import SegmentCache
+from ragctx.generator.calibration import Calibration
 from ragctx.generator.decode import best_spans, token_probabilities, write
+from ragctx.generator.looking import LOOKED, Prior, look
 from ragctx.generator.network import MAX_SPAN_TOKENS, Past, ReaderNetwork
 from ragctx.generator.reader import BundledReader, lay_out, load_bundled, question_mask
 from ragctx.generator.rope import angles, rotate
+from ragctx.generator.segments import Segment
 from ragctx.generator.weights import dequantise, quantise
 from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template
@@ -42,13 +45,21 @@ def tiny_network(seed: int = 0) -> ReaderNetwork:
 
 
 NETWORK = tiny_network()
-READER = BundledReader(
-    NETWORK,
-    None,  # type: ignore[arg-type]  # these laws need ids only
-    name="tiny",
-    context_window=512,
-    threshold=0.0,
-)
+
+
+def tiny_reader(kept_as: torch.dtype = torch.float32) -> BundledReader:
+    return BundledReader(
+        NETWORK,
+        None,  # type: ignore[arg-type]  # these laws need ids only
+        name="tiny",
+        context_window=512,
+        threshold=0.0,
+        calibration=Calibration((0.0, 1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+        kept_as=kept_as,
+    )
+
+
+READER = tiny_reader()
 
 
 def one_pass(chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()) -> Tensor:
@@ -90,8 +101,8 @@ def test_cached_chunks_give_the_states_of_one_pass(
     torch.testing.assert_close(
         torch.cat([s.states for s in segments]), expected[: -len(question)], atol=1e-4, rtol=1e-4
     )
-    state, _ = READER.read_question(question, segments, first)
-    torch.testing.assert_close(state, expected[-1], atol=1e-4, rtol=1e-4)
+    states, _ = READER.read_question(question, segments, first)
+    torch.testing.assert_close(states, expected[-len(question) :], atol=1e-4, rtol=1e-4)
 
 
 @settings(max_examples=25, deadline=None)
@@ -123,9 +134,9 @@ def test_any_order_of_cached_chunks_equals_one_pass_in_that_order() -> None:
     chunks: list[Tokens] = [(5, 6, 7), (8, 9), (10, 11, 12, 13)]
     segments = READER.encode(chunks)
     for order in itertools.permutations(range(3)):
-        state, _ = READER.read_question((3, 4, 2), [segments[i] for i in order])
-        expected = one_pass([chunks[i] for i in order], (3, 4, 2))[-1]
-        torch.testing.assert_close(state, expected, atol=1e-4, rtol=1e-4)
+        states, _ = READER.read_question((3, 4, 2), [segments[i] for i in order])
+        expected = one_pass([chunks[i] for i in order], (3, 4, 2))[-3:]
+        torch.testing.assert_close(states, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 4])
@@ -156,8 +167,10 @@ def test_cached_decoding_writes_the_ids_of_uncached_decoding(
     def likeliest(state: Tensor) -> int:
         return int(token_probabilities(NETWORK, state, context, content, ids).argmax())
 
-    state, past = READER.read_question(question, segments)
-    written = write(NETWORK, past, state, likeliest, position=past.length, stop=0, max_new_tokens=6)
+    states, past = READER.read_question(question, segments)
+    written = write(
+        NETWORK, past, states[-1], likeliest, position=past.length, stop=0, max_new_tokens=6
+    )  # fmt: skip
     expected: Tokens = ()
     while len(expected) < 6:
         token = likeliest(one_pass(chunks, question, answer=expected)[-1])
@@ -201,6 +214,28 @@ def test_rotation_depends_on_the_difference_of_positions_only() -> None:
     torch.testing.assert_close(score(7, 3), score(100_007, 100_003), atol=1e-4, rtol=1e-4)
 
 
+@settings(max_examples=25, deadline=None)
+@given(chunks=st.lists(tokens, min_size=1, max_size=4), asked=tokens)
+@torch.inference_mode()
+def test_a_second_look_is_one_layer_over_the_chunk_with_the_question_behind_it(
+    chunks: list[Tokens], asked: Tokens
+) -> None:
+    """In any batch, whatever the padding, and wherever the chunk stood in the prompt."""
+    segments = READER.encode(chunks)
+    question, _ = READER.read_question(asked, segments, first=7)
+    longest = max(map(len, chunks))
+    states = torch.stack([F.pad(s.states, (0, 0, 0, longest - len(s.states))) for s in segments])
+    mask = torch.arange(longest)[None] < torch.tensor([len(chunk) for chunk in chunks])[:, None]
+    found = NETWORK.look_again(states, mask, question.expand(len(chunks), -1, -1))
+    for i, segment in enumerate(segments):
+        row = torch.cat((segment.states, question))[None]
+        q, k, v = NETWORK.second.project(row)
+        cos, sin = NETWORK.rotation(torch.arange(row.shape[1]))
+        attended = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
+        expected = NETWORK.second.finish(row, attended)[0, : len(chunks[i])]
+        torch.testing.assert_close(found[i, : len(chunks[i])], expected, atol=1e-4, rtol=1e-4)
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), length=st.integers(1, 30), limit=st.integers(1, 60))
 @torch.inference_mode()
@@ -209,9 +244,12 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
     answer, context = torch.randn(TINY.width), torch.randn(length, TINY.width)
     content = torch.rand(length) > 0.2
     content[0] = True
-    found = best_spans(NETWORK, answer, context, content, beam=length, max_tokens=limit)
+    null_score = NETWORK.null_again_score
+    spans, null = best_spans(
+        NETWORK, answer, context, content, null_score, beam=length, max_tokens=limit
+    )
     starts = NETWORK.start_scores(answer, context).masked_fill(~content, -1e9)
-    log_start = torch.cat((starts, NETWORK.null_score(answer))).log_softmax(0)
+    log_start = torch.cat((starts, null_score(answer))).log_softmax(0)
     best: tuple[float, int, int] = (-1e30, 0, 0)
     for i in range(length):
         stop = i
@@ -222,10 +260,10 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
         ends = NETWORK.end_scores(answer, context[i], context[i:stop]).log_softmax(0)
         for j in range(i, stop):
             best = max(best, (float(log_start[i] + ends[j - i]), i, j))
-    top = found.spans[0]
+    top = spans[0]
     assert top.log_probability == pytest.approx(best[0], abs=1e-3)
     assert content[top.first : top.last + 1].all() and top.last - top.first < limit
-    assert 0.0 <= found.confidence <= 1.0
+    assert null == pytest.approx(float(log_start[-1]), abs=1e-4)
 
 
 def segment(n: int) -> Segment:
@@ -281,6 +319,24 @@ def test_quantised_weights_come_back_within_half_a_step() -> None:
     assert ((back["matrix"] - weights["matrix"]).abs() <= step / 2 + 1e-6).all()
     assert torch.equal(back["vector"], weights["vector"])
     assert torch.equal(back["zero"], weights["zero"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(prompt=prompts)
+@torch.inference_mode()
+def test_half_precision_segments_are_the_same_from_encoding_and_from_the_cache(
+    prompt: tuple[list[Tokens], Tokens],
+) -> None:
+    """Kept in half precision from the start, so that an answer never depends on the cache."""
+    chunks, question = prompt
+    reader = tiny_reader(torch.float16)
+    cold, _ = reader.cache.fetch(chunks, reader.encode)
+    warm, reused = reader.cache.fetch(chunks, lambda _: pytest.fail("encoded again"))
+    assert reused == sum(map(len, chunks))
+    first, again = (reader.read_question(question, each)[0] for each in (cold, warm))
+    assert torch.equal(first, again)
+    exact = one_pass(chunks, question)[-1]
+    assert F.cosine_similarity(first[-1], exact, dim=0) > 0.999
 
 
 @pytest.mark.parametrize("template", ["qa", "plain"])
