@@ -16,6 +16,7 @@ from ragctx.abstention import is_abstention
 from ragctx.assembly import Assembly as Assembly
 from ragctx.assembly import assemble as assemble
 from ragctx.assembly import texts_from
+from ragctx.assembly import trace as trace
 from ragctx.citations import cite
 from ragctx.errors import InputError
 from ragctx.records import Answer, Document, Hit, Prompt

@@ -75,9 +75,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("window", "template", "prompt", "imitation", "generator"),  # generator/ is one room of several modules
     ("citation_labels", "citation_support", "abstention", "citations"),
-    ("assembly", "ingestion", "cached_index", "pipeline"),
+    ("assembly", "explanation", "ingestion", "cached_index", "pipeline"),
     ("evaluation", "adapters"),
-    ("views", "cli", "__main__"),
+    ("bar", "views", "explanation_page", "cli", "__main__"),
 )
 
 ONLY_IN = {  # a library, and the only modules that may know it

@@ -537,3 +537,58 @@ def test_an_interrupted_answer_ends_with_130(filled: Cli, answers: Any) -> None:
     Path("batch.txt").write_text(QUESTION, "utf-8")
     done = filled("ask", "--batch", "batch.txt")
     assert (done.code, "0 lines answered and written" in done.err) == (130, True)
+
+
+# --- explain
+
+
+def test_explaining_shows_every_candidate_and_a_picture(filled: Cli) -> None:
+    done = filled("explain", QUESTION)
+    assert (done.code, done.err) == (0, "")
+    assert "for the answer <= window 4096" in done.out
+    assert "|" in done.out and "tin.pdf, pages 1–2" in done.out
+    assert [line.split()[3] for line in done.out.splitlines() if " fits: " in line] == [
+        "selected", "selected",
+    ]  # fmt: skip
+
+
+def test_explaining_a_tight_budget_says_what_would_enter_next(filled: Cli) -> None:
+    done = filled("explain", QUESTION, "--template", "plain", "--budget-tokens", "30", "--json")
+    fates = {fate["document"]: fate for fate in done.json["candidates"]}
+    [gone] = [name for name, fate in fates.items() if fate["outcome"] == "dropped"]
+    more = fates[gone]["tokens_to_enter"]
+    assert fates[gone]["label"] == "" and more > 0
+    for extra, outcome in ((more, "selected"), (more - 1, "dropped")):
+        again = filled(
+            "explain", QUESTION, "--template", "plain", "--budget-tokens", str(30 + extra), "--json"
+        )
+        assert {f["document"]: f["outcome"] for f in again.json["candidates"]}[gone] == outcome
+
+
+def test_explaining_writes_a_page(filled: Cli) -> None:
+    done = filled("explain", QUESTION, "pdfs/tin.pdf", "--html", "why.html")
+    assert (done.code, done.out, done.err) == (0, "", "wrote why.html\n")
+    page = Path("why.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>") and "Tin melts at 232 degrees." in page
+
+
+def test_explain_and_prompt_agree(filled: Cli) -> None:
+    options = (QUESTION, "--max-chunks", "1", "--select", "knapsack", "--json")
+    prompt, why = filled("prompt", *options).json, filled("explain", *options).json
+    assert why["certificate"] == prompt["certificate"]
+    assert [fate["outcome"] for fate in why["candidates"]] == [
+        row["outcome"] for row in prompt["ledger"]
+    ]
+
+
+def test_a_floor_is_a_number_or_auto(filled: Cli) -> None:
+    view = filled("prompt", QUESTION, "--min-score", "0.99", "--json").json
+    assert [row["outcome"] for row in view["ledger"]] == ["dropped", "dropped"]
+    assert filled("prompt", QUESTION, "--min-score", "auto").code == 0
+    done = filled("prompt", QUESTION, "--min-score", "high")
+    assert done.code == 2 and "'high' is neither a number such as 0.3 nor auto" in done.error
+
+
+def test_explain_takes_pdfs_or_an_index(filled: Cli) -> None:
+    done = filled("explain", QUESTION, "pdfs/tin.pdf", "--index", "indexes/default")
+    assert done.code == 2 and "not both" in done.error

@@ -17,6 +17,7 @@ from ragctx import __version__
 from ragctx.cli import manners
 from ragctx.cli.ask import ask_command
 from ragctx.cli.compare import compare_command
+from ragctx.cli.explain import explain_command
 from ragctx.cli.index import index_group
 from ragctx.cli.ingest import ingest_command
 from ragctx.cli.probe import probe_command
@@ -32,6 +33,7 @@ from ragctx.cli.search import search_command
     'ragctx ask "What is the notice period?" contract.pdf',
     'ragctx search "notice period" -k 5',
     'ragctx prompt "What is the notice period?" --budget-tokens 3000',
+    'ragctx explain "What is the notice period?"',
     "ragctx index info",
 )
 @click.group(
@@ -48,8 +50,8 @@ def command_line(ctx: click.Context) -> None:
 
 
 _COMMANDS = (
-    ingest_command, ask_command, search_command, prompt_command, index_group, questions_group,
-    compare_command, probe_command,
+    ingest_command, ask_command, search_command, prompt_command, explain_command, index_group,
+    questions_group, compare_command, probe_command,
 )  # fmt: skip
 for _command in _COMMANDS:
     command_line.add_command(_command)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,12 +19,14 @@ from ragctx.paths import DEFAULT_INDEX
 from ragctx.placement import STRATEGIES, Strategy
 
 if TYPE_CHECKING:
+    from ragctx.cut import Floor
     from ragctx.pipeline import Assembly, Retrieval
     from ragctx.placement import PositionProfile
 
     Pages = click.ParamType[tuple[int | None, int | None]]
+    Scores = click.ParamType[float | Literal["auto"]]
 else:
-    Pages = click.ParamType  # generic in newer versions of click only
+    Pages = Scores = click.ParamType  # generic in newer versions of click only
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -52,6 +55,30 @@ class PageRange(Pages):
         if pages[0] == 0 or pages[1] == 0 or (pages[0] or 1) > (pages[1] or pages[0] or 1):
             self.fail(f"{value!r} holds no page; pages count from 1, first to last.", param, ctx)
         return pages
+
+
+class MinScore(Scores):
+    """A score, or auto."""
+
+    name = "score"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What stands for the value in the help text."""
+        return "SCORE|auto"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | Literal["auto"]:
+        """The score, or "auto"."""
+        if value == "auto":
+            return "auto"
+        try:
+            score = float(str(value))
+        except ValueError:
+            score = math.nan
+        if math.isnan(score):
+            self.fail(f"{value!r} is neither a number such as 0.3 nor auto.", param, ctx)
+        return score
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +113,9 @@ class AssemblyOptions:
     select: str
     template: str | None
     profile_path: Path | None
+    min_score: float | Literal["auto"] | None = None
+    max_chunks: int | None = None
+    trim: bool = False
 
     def resolve(self) -> Assembly:
         """The same for the pipeline. A template that cannot be used is an error here, early."""
@@ -104,7 +134,17 @@ class AssemblyOptions:
             select=getattr(budget, self.select),
             seed=self.seed,
             profile=read_profile(self.profile_path),
+            floor=self._floor(),
+            max_chunks=self.max_chunks,
+            trim=self.trim,
         )
+
+    def _floor(self) -> Floor | None:
+        from ragctx.cut import at_least, near_best
+
+        if self.min_score is None:
+            return None
+        return near_best if self.min_score == "auto" else at_least(self.min_score)
 
 
 def read_profile(path: Path | None) -> PositionProfile | None:
@@ -159,6 +199,13 @@ def assembly_options(command: Command) -> Command:
         click.option("--select", type=click.Choice(SELECTORS), default="fill", show_default=True,
                      metavar="NAME",
                      help=f"Which to take when not all fit: {', '.join(SELECTORS)}."),
+        click.option("--min-score", type=MinScore(),
+                     help="Leave out passages whose score is lower; auto: those that are far less "
+                     "like the question than the best one."),
+        click.option("--max-chunks", type=click.IntRange(min=1), metavar="N",
+                     help="Choose among the N best passages only."),
+        click.option("--trim", is_flag=True,
+                     help="Cut the best passage that does not fit at the end of a sentence."),
         click.option("--template", metavar="NAME|FILE", help="Prompt template."),
         profile_option,
     )  # fmt: skip
@@ -171,6 +218,16 @@ def profile_option(command: Command) -> Command:
         "--profile", "profile_path", type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE", help="For the placement calibrated: a profile that `ragctx probe` wrote.  "
         "[default: the one measured for this model]",
+    )  # fmt: skip
+    return option(command)
+
+
+def tokenizer_option(command: Command) -> Command:
+    """--tokenizer."""
+    option = click.option(
+        "--tokenizer", "tokenizer_spec", default="bundled", show_default=True,
+        metavar="bundled|DIR|tiktoken:NAME",
+        help="Whose tokens to count: a Hugging Face model's directory, tiktoken:o200k_base.",
     )  # fmt: skip
     return option(command)
 

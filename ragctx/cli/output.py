@@ -10,13 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx.views import is_plain, one_line
+from ragctx.bar import stretches, widths
+from ragctx.views import entry_words, is_plain, number, one_line, place_words
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    from ragctx.records import IngestRow, LedgerRow
+    from ragctx.explanation import Fate
+    from ragctx.records import IngestRow, LedgerRow, Prompt
 
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PIPED_WIDTH = 10_000  # characters: a pipe has no width, and a path must not be broken
@@ -95,11 +98,55 @@ def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
     )  # fmt: skip
     for row in ledger:
         made.add_row(
-            str(row.rank), f"{row.score:.4f}", str(row.tokens), row.outcome,
+            str(row.rank), _score(row.score), str(row.tokens), row.outcome,
             one_line(row.document), one_line(row.chunk.rpartition(":")[2]), one_line(row.reason),
             style="" if row.outcome == "selected" else "dim",
         )  # fmt: skip
     return made
+
+
+def _score(score: float | None) -> str:
+    return "" if number(score) is None else f"{score:.4f}"
+
+
+def fates_table(fates: Iterable[Fate]) -> Table:
+    """What became of every candidate, where it stands in the prompt, and what would let it in."""
+    made = table(
+        "rank", "score", "tokens", "outcome", "in prompt", "where", "why",
+        numbers=("rank", "score", "tokens"),
+    )  # fmt: skip
+    for fate in fates:
+        row = fate.row
+        made.add_row(
+            str(row.rank), _score(row.score), str(row.tokens), row.outcome,
+            f"[{fate.label}]" if fate.label else "", place_words(row.document, fate.hit.chunk),
+            one_line("; ".join(filter(None, (row.reason, entry_words(fate))))),
+            style="" if row.outcome in ("selected", "trimmed") else "dim",
+        )  # fmt: skip
+    return made
+
+
+_BAR_STYLES = {"instruction": "on grey30", "question": "black on yellow", "answer": "on grey30"}
+_BAR_NAMES = {"instruction": "text", "question": "question", "answer": "answer"}
+
+
+def explanation_bar(prompt: Prompt, width: int) -> Text:
+    """The prompt's parts side by side, as long as their tokens; the better a rank, the brighter."""
+    from rich.text import Text
+
+    parts = stretches(prompt)
+    cells = widths([part.tokens for part in parts], width - len(parts) - 1)
+    bar = Text("|", no_wrap=True, overflow="crop")
+    for part, room in zip(parts, cells, strict=True):
+        name = part.label or _BAR_NAMES[part.kind]
+        name = name if len(name) <= room else ""
+        shade = f"on rgb(0,{round(60 + 60 * part.strength)},{round(90 + 120 * part.strength)})"
+        style = f"white {shade}" if part.kind == "passage" else _BAR_STYLES[part.kind]
+        bar.append(name.center(room, _BAR_FILL[part.kind]), style).append("|")
+    return bar
+
+
+_BAR_FILL = {"instruction": "-", "passage": " ", "question": "?", "answer": " "}
 
 
 def failure_lines(rows: Iterable[IngestRow]) -> list[str]:

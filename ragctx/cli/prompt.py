@@ -32,14 +32,7 @@ CONTEXT_WINDOW = 4096
 @options.embedder_option
 @options.retrieval_options(k=20)
 @options.assembly_options
-@click.option(
-    "--tokenizer",
-    "tokenizer_spec",
-    default="bundled",
-    show_default=True,
-    metavar="bundled|DIR|tiktoken:NAME",
-    help="Whose tokens to count: a Hugging Face model's directory, tiktoken:o200k_base.",
-)
+@options.tokenizer_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -77,7 +70,7 @@ def _assemble(
 ) -> Prompt:  # fmt: skip
     from ragctx.embedding import load_embedder
     from ragctx.index import Index
-    from ragctx.pipeline import assemble, retrieve, texts_of
+    from ragctx.pipeline import assemble, retrieve
     from ragctx.tokens import load_tokenizer
 
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
@@ -87,7 +80,7 @@ def _assemble(
         hits = retrieve(question, index, embedder, retrieval.resolve())
         return assemble(
             question, hits, tokenizer, context_window=CONTEXT_WINDOW, assembly=how,
-            document_text=texts_of(index),
+            get_document=index.document,
         )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def open_session(
     began = time.perf_counter()
     how, what = assembly.resolve(), retrieval.resolve()
     embedder = load_embedder(sources.embedder_spec)
-    index = _open(sources, embedder)
+    index = open_index(sources, embedder)
     generator = model.load(how.context_window)
     how = with_profile(how, model, generator)
     return Session(index, embedder, generator, what, how, time.perf_counter() - began)
@@ -75,7 +75,8 @@ def with_load_time(answer: Answer, session: Session) -> Answer:
     return replace(answer, timing=(("load_s", session.load_s), *answer.timing))
 
 
-def _open(sources: Sources, embedder: Embedder) -> Index:
+def open_index(sources: Sources, embedder: Embedder) -> Index:
+    """The PDFs that were named, read, or the index."""
     from ragctx.index import Index
 
     if not sources.pdfs:

@@ -1,0 +1,58 @@
+"""A prompt as a bar: which part stands where and how long it is. Pure, for any screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from ragctx.records import Prompt, SegmentKind
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring segments of one kind, or one passage: `strength` is 1 for the best rank."""
+
+    kind: SegmentKind
+    label: str
+    tokens: int
+    strength: float = 0.0  # of passages, 0 to 1 by rank: the shade to draw it in
+    title: str = ""  # of passages: where they come from
+
+
+def stretches(prompt: Prompt) -> list[Stretch]:
+    """The prompt's parts in their order; parts without tokens are left out.
+
+    >>> from ragctx.records import Segment
+    >>> parts = [Segment("instruction", "", "a", (1, 2)), Segment("instruction", "", "b", (3,))]
+    >>> stretches(Prompt(tuple(parts), "?", "edges", 9, 3, 6))
+    [Stretch(kind='instruction', label='', tokens=3, strength=0.0, title='')]
+    """
+    ranks = sorted(p.hit.rank for p in prompt.passages if p.hit is not None)
+    strength = {rank: 1 - place / max(1, len(ranks)) for place, rank in enumerate(ranks)}
+    found = []
+    for (kind, label), group in groupby(prompt.segments, key=lambda s: (s.kind, s.label)):
+        parts = list(group)
+        hit = parts[0].hit
+        tokens = sum(len(part.token_ids) for part in parts)
+        shade = strength.get(hit.rank, 0.0) if hit else 0.0
+        title = f"rank {hit.rank}: {hit.document}" if hit else ""
+        if tokens:
+            found.append(Stretch(kind, label, tokens, shade, title))
+    return found
+
+
+def widths(lengths: Sequence[int], total: int) -> list[int]:
+    """Whole cells for each length, in proportion, at least one each; `total` in all if possible.
+
+    >>> widths([1, 300, 100], 20), widths([5, 5, 5], 2)
+    ([1, 14, 5], [1, 1, 1])
+    """
+    spare = max(0, total - len(lengths))
+    whole = sum(lengths) or 1
+    shares = [spare * length / whole for length in lengths]
+    cells = [1 + int(share) for share in shares]
+    rest = sorted(range(len(lengths)), key=lambda i: int(shares[i]) - shares[i])
+    for i in rest[: max(0, total - sum(cells))]:
+        cells[i] += 1
+    return cells

@@ -1,0 +1,117 @@
+"""`ragctx explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.cli.manners import say
+from ragctx.cli.output import console, explanation_bar, fates_table, write_json
+from ragctx.cli.prompt import CONTEXT_WINDOW
+from ragctx.cli.screens import Command, examples
+from ragctx.cli.session import Sources, open_index
+
+if TYPE_CHECKING:
+    from ragctx.explanation import Explanation
+
+
+@examples(
+    'ragctx explain "How often must the filter be cleaned?"',
+    'ragctx explain "What is the notice period?" contract.pdf --budget-tokens 1500',
+    'ragctx explain "..." --min-score auto --select knapsack --trim',
+    'ragctx explain "..." --html why.html',
+)
+@click.command("explain", cls=Command)
+@click.argument("question", required=False)
+@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
+@options.index_option
+@options.embedder_option
+@options.password_option
+@options.retrieval_options(k=20)
+@options.assembly_options
+@options.tokenizer_option
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a page to look at, with all texts.",
+)
+@options.json_option
+@click.pass_context
+def explain_command(
+    ctx: click.Context,
+    question: str | None,
+    pdfs: tuple[str, ...],
+    index_path: Path,
+    embedder_spec: str,
+    password: str | None,
+    retrieval: options.RetrievalOptions,
+    assembly: options.AssemblyOptions,
+    tokenizer_spec: str,
+    html_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Say why the prompt holds what it holds.
+
+    Every passage found, with what became of it and why, where it stands in the prompt, and how many
+    more tokens would let it in. The prompt is the one that `ragctx prompt` makes with the same
+    options; nothing is asked of a model.
+    """
+    if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("name PDFs or --index, not both.", ctx)
+    question = options.read_question(question)
+    sources = Sources(pdfs, index_path, embedder_spec, password)
+    explained = _explain(question, sources, retrieval, assembly, tokenizer_spec)
+    if html_path is not None:
+        from ragctx.explanation_page import explanation_page
+
+        html_path.write_text(explanation_page(explained), encoding="utf-8", errors="replace")
+        say(f"wrote {html_path}")
+    if as_json:
+        from ragctx.views import explanation_view
+
+        write_json(explanation_view(explained))
+    elif html_path is None:
+        _print(explained)
+
+
+def _explain(
+    question: str, sources: Sources, retrieval: options.RetrievalOptions,
+    assembly: options.AssemblyOptions, tokenizer_spec: str,
+) -> Explanation:  # fmt: skip
+    from ragctx.embedding import load_embedder
+    from ragctx.explanation import explain
+    from ragctx.pipeline import retrieve, trace
+    from ragctx.tokens import load_tokenizer
+
+    how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
+    embedder = load_embedder(sources.embedder_spec)
+    index = open_index(sources, embedder)
+    with index.snapshot():
+        hits = retrieve(question, index, embedder, retrieval.resolve())
+        made = trace(
+            question, hits, tokenizer, context_window=CONTEXT_WINDOW, assembly=how,
+            get_document=index.document,
+        )  # fmt: skip
+    return explain(made, hits, how.select)
+
+
+def _print(explained: Explanation) -> None:
+    from ragctx.views import certificate, entry_words, imitation_words, one_line, selection_words
+
+    screen = console()
+    screen.print(certificate(explained.prompt), soft_wrap=True)
+    screen.print(selection_words(explained), soft_wrap=True)
+    screen.print()
+    screen.print(explanation_bar(explained.prompt, min(screen.width, 100)))
+    screen.print(fates_table(explained.fates))
+    for line in imitation_words(explained):
+        screen.print(f"note: {line}", soft_wrap=True)
+    fate = explained.next_to_enter
+    if fate is not None:
+        who = f"rank {fate.row.rank} ({one_line(fate.row.document)})"
+        screen.print(f"next: {who}: {entry_words(fate)}", soft_wrap=True)
