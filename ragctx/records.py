@@ -6,6 +6,7 @@ from 1. Scores: higher is better. Times are in seconds (`_s`).
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -307,6 +308,27 @@ class Generation:
     reused_tokens: int  # prompt tokens whose keys and values came from the cache
     confidence: float = float("nan")  # probability that the answer stands in the passages
     spans: tuple[CopiedSpan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """What a passage was worth to an answer: its log-probability with all passages, and without it.
+
+    -inf without it: the answer stands in no other passage that was looked at.
+    """
+
+    label: str
+    log_probability: float
+    without: float
+
+    @property
+    def probability_lost(self) -> float:
+        """How much less probable the answer is without the passage; negative: it stood in the way.
+
+        >>> round(Attribution("1", -0.1, float("-inf")).probability_lost, 3)
+        0.905
+        """
+        return math.exp(self.log_probability) - math.exp(self.without)
 
 
 CitationStatus = Literal["verified", "unverified", "unknown_label"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ragctx.records import (
     Answer,
+    Attribution,
     Certificate,
     Chunk,
     Citation,
@@ -161,6 +162,20 @@ def answer_view(answer: Answer) -> View:
         "timing": {stage: round(seconds, 6) for stage, seconds in answer.timing},
         "model": answer.model,
     }
+
+
+def attribution_view(attributions: Sequence[Attribution], prompt: Prompt) -> list[View]:
+    """One row a passage, in prompt order; null without it: the answer stands in no other."""
+    return [
+        {
+            "label": attribution.label,
+            "document": segment.hit.document if segment.hit else "",
+            "log_probability": number(attribution.log_probability),
+            "log_probability_without": number(attribution.without),
+            "probability_lost": number(attribution.probability_lost),
+        }
+        for attribution, segment in zip(attributions, prompt.passages, strict=True)
+    ]
 
 
 def ingest_row_view(row: IngestRow) -> View:

@@ -14,7 +14,7 @@ from ragctx.cli import options
 from ragctx.cli.batch import run_batch
 from ragctx.cli.manners import ABSTAINED, OK
 from ragctx.cli.models import Model, model_options
-from ragctx.cli.output import console, ledger_table, write_json
+from ragctx.cli.output import attribution_table, console, ledger_table, write_json
 from ragctx.cli.screens import Command, examples
 from ragctx.cli.session import Session, Sources, open_session, with_load_time
 from ragctx.errors import InputError
@@ -22,6 +22,7 @@ from ragctx.views import (
     View,
     abstention_words,
     answer_view,
+    attribution_view,
     citation_words,
     ledger_view,
     one_line,
@@ -31,7 +32,7 @@ from ragctx.views import (
 )
 
 if TYPE_CHECKING:
-    from ragctx.records import Answer, Citation
+    from ragctx.records import Answer, Attribution, Citation
 
 _QUOTED = 400  # characters of a quote shown
 
@@ -43,6 +44,7 @@ class Shown:
     as_json: bool
     prompt: bool
     ledger: bool
+    attribution: bool
 
 
 @examples(
@@ -51,6 +53,7 @@ class Shown:
     'echo "What is the notice period?" | ragctx ask - contract.pdf',
     "ragctx ask --batch questions.txt manuals/*.pdf > answers.jsonl",
     'ragctx ask "..." --model ~/models/qwen --explain',
+    'ragctx ask "How often must the filter be cleaned?" --attribute',
     'ragctx ask "..." --model http://127.0.0.1:8000/v1#qwen --tokenizer ~/models/qwen',
 )
 @click.command("ask", cls=Command)
@@ -73,6 +76,11 @@ class Shown:
 @click.option(
     "--explain", is_flag=True, help="Show what became of every passage found, on standard error."
 )
+@click.option(
+    "--attribute",
+    is_flag=True,
+    help="Show how likely the answer is with each passage left out (bundled reader only).",
+)
 @options.json_option
 @click.pass_context
 def ask_command(
@@ -88,6 +96,7 @@ def ask_command(
     batch: str | None,
     show_prompt: bool,
     explain: bool,
+    attribute: bool,
     as_json: bool,
 ) -> int:
     """Answer a question, with sources that were checked.
@@ -102,10 +111,10 @@ def ask_command(
     if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("name PDFs or --index, not both.", ctx)
     sources = Sources(pdfs, index_path, embedder_spec, password)
-    shown = Shown(as_json, show_prompt, explain)
+    shown = Shown(as_json, show_prompt, explain, attribute)
     if batch is not None:
         session = open_session(sources, model, retrieval, assembly)
-        return run_batch(batch, session, lambda answer: _view(answer, shown))
+        return run_batch(batch, session, lambda answer: _view(answer, shown, session))
     question = _question(question, pdfs)
     return _answer(question, open_session(sources, model, retrieval, assembly), shown)
 
@@ -123,15 +132,32 @@ def _answer(question: str, session: Session, shown: Shown) -> int:
     answer = session.ask(question, None if shown.as_json else _write)
     answer = with_load_time(answer, session)
     if shown.as_json:
-        write_json(_view(answer, shown))
+        write_json(_view(answer, shown, session))
     else:
         _print(answer)
-        _print_extras(answer, shown)
+        _print_extras(answer, shown, session)
     return ABSTAINED if answer.abstained else OK
 
 
-def _view(answer: Answer, shown: Shown) -> View:
+def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
+    """What each passage was worth; nothing for an abstention."""
+    from ragctx.generator.attribution import attribute
+    from ragctx.generator.reader import BundledReader
+
+    if not isinstance(session.generator, BundledReader):
+        raise InputError(
+            f"--attribute needs the bundled reader, and {answer.model} answers here; "
+            "leave out --attribute or --model"
+        )
+    if answer.abstained:
+        return ()
+    return attribute(session.generator, answer.prompt, answer.generation)
+
+
+def _view(answer: Answer, shown: Shown, session: Session) -> View:
     view = answer_view(answer)
+    if shown.attribution:
+        view["attribution"] = attribution_view(_attributions(answer, session), answer.prompt)
     if shown.prompt:
         view["prompt"] = prompt_view(answer.prompt)
     if shown.ledger:
@@ -172,7 +198,9 @@ def _print_citation(citation: Citation) -> None:
         screen.print(f"    “{quote}”", soft_wrap=True)
 
 
-def _print_extras(answer: Answer, shown: Shown) -> None:
+def _print_extras(answer: Answer, shown: Shown, session: Session) -> None:
+    if shown.attribution and not answer.abstained:
+        console().print(attribution_table(_attributions(answer, session), answer))
     sys.stdout.flush()
     if shown.prompt:
         print(printable(answer.prompt.text), file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +23,7 @@ class Model:
 
     spec: str
     tokenizer_spec: str | None
+    kv_cache: Path | None
 
     def load(self, context_window: int | None) -> Generator:
         """Load both; `context_window` is for models that do not say theirs."""
@@ -29,7 +31,9 @@ class Model:
         from ragctx.tokens import load_tokenizer
 
         tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
-        return load_generator(self.spec, tokenizer=tokenizer, context_window=context_window)
+        return load_generator(
+            self.spec, tokenizer=tokenizer, context_window=context_window, kv_cache=self.kv_cache
+        )
 
 
 def model_options(command: Command) -> Command:
@@ -43,6 +47,10 @@ def model_options(command: Command) -> Command:
         click.option("--tokenizer", "tokenizer_spec", metavar="DIR|tiktoken:NAME",
                      help="Whose tokens to count, where the model does not bring its own: needed "
                      "for URL#NAME, whose --context-window is 4096 unless given."),
+        click.option("--kv-cache", "kv_cache", metavar="DIR",
+                     type=click.Path(file_okay=False, path_type=Path),
+                     help="Keep what the bundled reader read of each passage in this folder (10 kB a "
+                     "token, 1 GiB at most), so that it need not be read again."),
     )  # fmt: skip
     return gathered("model", Model, options)(command)
 

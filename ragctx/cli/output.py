@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from ragctx.explanation import Fate
-    from ragctx.records import IngestRow, LedgerRow, Prompt
+    from ragctx.records import Answer, Attribution, IngestRow, LedgerRow, Prompt
 
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PIPED_WIDTH = 10_000  # characters: a pipe has no width, and a path must not be broken
@@ -101,6 +102,22 @@ def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
             str(row.rank), _score(row.score), str(row.tokens), row.outcome,
             one_line(row.document), one_line(row.chunk.rpartition(":")[2]), one_line(row.reason),
             style="" if row.outcome == "selected" else "dim",
+        )  # fmt: skip
+    return made
+
+
+def attribution_table(attributions: Iterable[Attribution], answer: Answer) -> Table:
+    """How probable the answer is with each passage left out."""
+    made = table("source", "document", "with", "without", "lost", "",
+                 numbers=("source", "with", "without", "lost"))  # fmt: skip
+    cited = {citation.label for citation in answer.citations}
+    for attribution, segment in zip(attributions, answer.prompt.passages, strict=True):
+        made.add_row(
+            f"[{attribution.label}]", one_line(segment.hit.document if segment.hit else ""),
+            f"{math.exp(attribution.log_probability):.3f}", f"{math.exp(attribution.without):.3f}",
+            f"{attribution.probability_lost:+.3f}",
+            "no other passage says it" if math.isinf(attribution.without) else "",
+            style="" if attribution.label in cited else "dim",
         )  # fmt: skip
     return made
 

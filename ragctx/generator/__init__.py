@@ -17,6 +17,7 @@ def load_generator(
     *,
     tokenizer: Tokenizer | None = None,
     context_window: int | None = None,
+    kv_cache: Path | None = None,
 ) -> Generator:
     """Load a generator: the reader that ships with ragctx, a model directory, or a server's model.
 
@@ -28,17 +29,21 @@ def load_generator(
         tokenizer: the model's, where budgets are to be counted with another than the directory's;
             a server's model needs one, since the protocol does not give it away.
         context_window: tokens that a server's model holds; 4096 unless given. Others say it.
+        kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
+            for the next process (`ragctx.generator.segment_store`).
 
     Raises `ModelError` if there is no such model or its files are damaged, `MissingExtraError`
     if a directory is given and transformers is not installed, `InputError` for a server's model
-    without a tokenizer, or the bundled reader with one.
+    without a tokenizer, the bundled reader with one, or another model with `kv_cache`.
     """
+    if kv_cache is not None and spec != "bundled":
+        raise InputError(f"only the bundled reader keeps a --kv-cache; {spec} does not")
     if spec == "bundled":
         if tokenizer is not None:
             raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
         from ragctx.generator.reader import load_bundled
 
-        return load_bundled()
+        return load_bundled(kv_cache=kv_cache)
     if spec.startswith(("http://", "https://")):
         return _load_served(spec, tokenizer, context_window)
     directory = Path(spec).expanduser()

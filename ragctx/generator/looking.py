@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ragctx.generator.decode import Span, best_spans, start_log_probabilities
 from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
@@ -63,6 +65,16 @@ NOTHING = Reading((), 0.0, 0.0, ())
 """The reading of passages that hold no text."""
 
 
+class Again(NamedTuple):
+    """The chosen passages side by side, as they look after they have seen the question."""
+
+    chosen: list[int]  # which passages, in prompt order
+    states: Tensor  # (N, width)
+    content: Tensor  # (N,): which positions are a passage's own text
+    prior: Tensor  # (N,): log-odds known before
+    places: list[int]  # (N,): each one's position in the whole context
+
+
 def look(
     network: ReaderNetwork,
     prompt: Prompt,
@@ -74,29 +86,22 @@ def look(
 
     Only the passages' own text is considered, not their headers and markers.
     """
-    content = contents(prompt)
+    hits, content = [passage.hit for passage in prompt.passages], contents(prompt)
     if not any(bool(own.any()) for own in content):
         return NOTHING
-    worth = torch.tensor([prior.of(passage.hit) for passage in prompt.passages])
-    first_null, masses = first_look(network, segments, content, question[-1], worth)
-    chosen = likeliest(masses, content)
-    worth = worth + prior.carried * masses
-    spans, null = second_look(
+    first_null, masses = first_look(network, segments, content, question[-1], prior, hits)
+    again = look_again(network, segments, content, question, masses, prior, hits)
+    spans, null = best_spans(
         network,
-        [segments[i] for i in chosen],
-        [content[i] for i in chosen],
-        question,
-        worth[chosen],
-        prompt.max_new_tokens,
+        question[-1],
+        again.states,
+        again.content,
+        network.null_again_score,
+        prior=again.prior,
+        max_tokens=min(prompt.max_new_tokens, MAX_SPAN_TOKENS),
     )
-    begins = _begins([len(own) for own in content])
-    short = _begins([len(content[i]) for i in chosen])
-    return Reading(
-        tuple(_moved(span, chosen, short, begins) for span in spans),
-        first_null,
-        null,
-        tuple(masses.tolist()),
-    )
+    moved = [Span(again.places[s.first], again.places[s.last], s.log_probability) for s in spans]
+    return Reading(tuple(moved), first_null, null, tuple(masses.tolist()))
 
 
 def contents(prompt: Prompt) -> list[Tensor]:
@@ -114,14 +119,20 @@ def first_look(
     segments: Sequence[Segment],
     content: Sequence[Tensor],
     answer: Tensor,
-    worth: Tensor,
+    prior: Prior,
+    hits: Sequence[Hit | None],
 ) -> tuple[float, Tensor]:
     """Log-probability of null, and that the answer starts in each passage (P,)."""
-    lengths = torch.tensor([len(own) for own in content])
+    lengths = [len(own) for own in content]
+    worth = torch.tensor([prior.of(hit) for hit in hits])
     starts = torch.cat([network.start_scores(answer, s.states.float()) for s in segments])
-    prior = worth.repeat_interleave(lengths)
-    scores = start_log_probabilities(starts, torch.cat(list(content)), network.null_score(answer), prior)
-    parts = scores[:-1].split(lengths.tolist())
+    scores = start_log_probabilities(
+        starts,
+        torch.cat(list(content)),
+        network.null_score(answer),
+        worth.repeat_interleave(torch.tensor(lengths)),
+    )
+    parts = scores[:-1].split(lengths)
     return float(scores[-1]), torch.stack([part.logsumexp(0) for part in parts])
 
 
@@ -132,36 +143,27 @@ def likeliest(masses: Tensor, content: Sequence[Tensor]) -> list[int]:
     return sorted(order[: min(LOOKED, int(real.sum()))].tolist())
 
 
-def second_look(
+def look_again(
     network: ReaderNetwork,
     segments: Sequence[Segment],
     content: Sequence[Tensor],
     question: Tensor,
-    worth: Tensor,
-    max_tokens: int,
-) -> tuple[tuple[Span, ...], float]:
-    """The best spans of these passages, side by side, and the log-probability of null."""
-    lengths = [len(own) for own in content]
-    states = torch.nn.utils.rnn.pad_sequence([s.states.float() for s in segments], True)
-    mask = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
-    again = network.look_again(states, mask, question.expand(len(segments), -1, -1))
-    return best_spans(
-        network,
-        question[-1],
+    masses: Tensor,
+    prior: Prior,
+    hits: Sequence[Hit | None],
+) -> Again:
+    """The likeliest passages by the first look's `masses` (P,), seen with the question."""
+    chosen = likeliest(masses, content)
+    lengths = torch.tensor([len(content[i]) for i in chosen])
+    states = pad_sequence([segments[i].states.float() for i in chosen], batch_first=True)
+    mask = torch.arange(states.shape[1])[None] < lengths[:, None]
+    again = network.look_again(states, mask, question.expand(len(chosen), -1, -1))
+    worth = torch.tensor([prior.of(hits[i]) for i in chosen]) + prior.carried * masses[chosen]
+    begins = [sum(len(own) for own in content[:i]) for i in chosen]
+    return Again(
+        chosen,
         again[mask],
-        torch.cat(list(content)),
-        network.null_again_score,
-        prior=worth.repeat_interleave(torch.tensor(lengths)),
-        max_tokens=min(max_tokens, MAX_SPAN_TOKENS),
+        torch.cat([content[i] for i in chosen]),
+        worth.repeat_interleave(lengths),
+        [begin + j for begin, i in zip(begins, chosen, strict=True) for j in range(len(content[i]))],
     )
-
-
-def _begins(lengths: Sequence[int]) -> list[int]:
-    return [sum(lengths[:i]) for i in range(len(lengths))]
-
-
-def _moved(span: Span, chosen: Sequence[int], short: Sequence[int], begins: Sequence[int]) -> Span:
-    """A span of the chosen passages' tokens, in positions of all passages."""
-    number = max(i for i, begin in enumerate(short) if begin <= span.first)
-    shift = begins[chosen[number]] - short[number]
-    return Span(span.first + shift, span.last + shift, span.log_probability)

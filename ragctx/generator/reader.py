@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from ragctx.batching import batches_by_length
-from ragctx.errors import TemplateError
+from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration, calibration_of
 from ragctx.generator.decode import token_probabilities, write
 from ragctx.generator.looking import NOTHING, Prior, Reading, contents, look
 from ragctx.generator.network import Past, ReaderNetwork
 from ragctx.generator.rope import rotate
+from ragctx.generator.segment_store import SegmentStore
 from ragctx.generator.segments import Segment, Tokens, padded
 from ragctx.generator.weights import FOLDER, ReaderFiles, load_weights, reader_files
 from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 512 * 2**20
 """Default bound of the segment cache: about 50,000 tokens at 10 kB each."""
+
+STORE_BYTES = 2**30
+"""Default bound of the segments on disk: about 100,000 tokens."""
 
 ENCODE_TOKENS = 4096
 """Most tokens (padding counted) encoded in one batch."""
@@ -265,11 +269,23 @@ def question_mask(length: int) -> Tensor:
     return visible
 
 
-def load_bundled(folder: Path = FOLDER, *, cache: SegmentCache | None = None) -> BundledReader:
-    """The reader that ships with ragctx; ModelError when its files are missing or damaged."""
+def load_bundled(
+    folder: Path = FOLDER,
+    *,
+    cache_bytes: int = CACHE_BYTES,
+    kv_cache: Path | None = None,
+    kv_cache_bytes: int = STORE_BYTES,
+) -> BundledReader:
+    """The reader that ships with ragctx; ModelError when its files are missing or damaged.
+
+    What it reads is kept in memory up to `cache_bytes` and, where `kv_cache` names a folder, on
+    disk up to `kv_cache_bytes`.
+    """
     from ragctx.tokens import load_tokenizer
 
     files = reader_files(folder)
+    kept = f"{files.about['weights_sha256']} {torch.float16}"
+    store = None if kv_cache is None else SegmentStore(kv_cache, kv_cache_bytes, model=kept)
     return BundledReader(
         build_network(files),
         load_tokenizer(str(files.tokenizer)),
@@ -279,7 +295,8 @@ def load_bundled(folder: Path = FOLDER, *, cache: SegmentCache | None = None) ->
         calibration=calibration_of(files.about["calibration"]),
         prior=Prior(**files.about["prior"]),
         min_similarity=float(files.about["min_similarity"]),
-        cache=cache,
+        cache=SegmentCache(cache_bytes, store),
+        kept_as=torch.float16,
     )
 
 
@@ -287,5 +304,11 @@ def build_network(files: ReaderFiles) -> ReaderNetwork:
     """The network with the shipped weights, without ever initialising random ones."""
     with unfilled():
         network = ReaderNetwork(Shape())
-    network.load_state_dict(load_weights(files), assign=True)
+    try:
+        network.load_state_dict(load_weights(files), assign=True)
+    except RuntimeError as error:  # other names or sizes
+        raise ModelError(
+            f"{files.weights} holds another version's weights ({str(error).splitlines()[0]}); "
+            "reinstall ragctx: pip install --force-reinstall ragctx"
+        ) from error
     return network
