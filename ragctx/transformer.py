@@ -81,7 +81,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None) -> Tensor:
     if visible is not None:
         hidden = torch.zeros(visible.shape, dtype=scores.dtype, device=q.device)
         scores = scores + hidden.masked_fill(~visible, -1e9)
-    return scores.softmax(-1, dtype=scores.dtype) @ v
+    attended: Tensor = scores.softmax(-1, dtype=scores.dtype) @ v
+    return attended
 
 
 class Embeddings(nn.Module):

@@ -21,8 +21,8 @@ from ragctx.errors import InputError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration
 from ragctx.generator.decode import best_spans, token_probabilities, write
-from ragctx.generator.looking import LOOKED, Prior, look
-from ragctx.generator.network import MAX_SPAN_TOKENS, Past, ReaderNetwork
+from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
+from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, lay_out, load_bundled, question_mask
 from ragctx.generator.rope import angles, rotate
 from ragctx.generator.segments import Segment

@@ -12,11 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragctx.generator.network import Encoded, Past, ReaderNetwork
+from ragctx.generator.network import Encoded, ReaderNetwork
+from ragctx.generator.past import Past
 from ragctx.generator.reader import question_mask
 from ragctx.generator.rope import rotate
 from ragctx.transformer import Shape
 from training.batches import batches, make_batch
+from training.calibrate import best_threshold, logistic, refusal_scores
 from training.data import (
     CLS,
     MASK,
@@ -29,7 +31,6 @@ from training.data import (
     token_span,
     visits,
 )
-from training.calibrate import best_threshold, logistic, refusal_scores
 from training.forward import Batch, encode, losses, question_rows, read
 
 TINY = Shape(layers=2, width=32, heads=4, feed_forward=48, vocabulary=120)
@@ -199,9 +200,11 @@ def test_a_long_passage_is_cut_around_an_answer(tmp_path: Path) -> None:
 
 
 def test_runs_of_neighbours_hold_passages_that_share_rare_words() -> None:
-    rng = random.Random(2)
+    rng, asked = random.Random(2), Question((1,), ((0, 0),))
     made = [
-        Passage("made", [g * 50 + rng.randrange(30) for _ in range(20)], [Question((1,), ((0, 0),))])
+        Passage(
+            "made", [g * 50 + rng.randrange(30) for _ in range(20)], [Question((1,), ((0, 0),))]
+        )
         for g in range(4)
         for _ in range(6)
     ]

@@ -1,180 +1,29 @@
-"""Stage 3: question answering, by pointing. Resumable: run it again after an interruption.
+"""Stage 3: question answering, by pointing, on labelled sets. Resumable: run it again.
 
-Each step encodes its passages once and lets all their questions read them: some steps alone, some
-beside up to all the other passages of the step, at random places, with some questions that find
-their passage missing. The moving average of the weights is what ships.
-
-    python -m training.answer
-    python -m training.answer --start runs/other/answer.safetensors --minutes 80
+python -m training.answer
+python -m training.answer --start runs/other/answer.safetensors --minutes 80
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from ragctx.generator.network import ReaderNetwork
-from training.batches import Visit, batches, make_batch
 from training.common import (
     Config,
-    Log,
     bundled_tokenizer,
     freeze_embeddings,
     load_config,
     load_network,
     run_folder,
-    save_network,
     set_threads,
 )
-from training.data import Passage, load_passages, visits
-from training.forward import Batch, Losses, losses
+from training.data import Passage, load_passages
+from training.loop import Score, Stage, train
 from training.score import score_questions
-
-
-def optimizer_for(network: ReaderNetwork, config: Config) -> torch.optim.AdamW:
-    """AdamW; the new layer and the heads learn faster than the layers that were trained before."""
-    body = [p for n, p in network.named_parameters() if _is_body(n) and p.requires_grad]
-    heads = [p for n, p in network.named_parameters() if not _is_body(n) and p.requires_grad]
-    settings = config.answer
-    return torch.optim.AdamW(
-        [
-            {"params": body, "lr": settings["learning_rate"]},
-            {"params": heads, "lr": settings["head_learning_rate"]},
-        ],
-        weight_decay=settings["weight_decay"],
-        betas=(0.9, 0.98),
-        fused=True,
-    )
-
-
-def _is_body(name: str) -> bool:
-    return name.startswith(("layers.", "embeddings."))
-
-
-@dataclass
-class Run:
-    """Where a run stands: everything that a resumed one needs beside weights and optimizer."""
-
-    step: int = 0
-    spent_s: float = 0.0
-    round: int = 0
-    done: int = 0  # steps of that round that are over
-    asked: int = 0
-
-    def progress(self, steps: int, minutes: float | None) -> float:
-        """Share of the run that is over, by steps or by the clock."""
-        share = self.spent_s / (60 * minutes) if minutes else self.step / steps
-        return min(1.0, share)
-
-
-def learning_rate_factor(step: int, warmup_steps: int, progress: float) -> float:
-    """Linear warm-up in steps, then linear decay over the run."""
-    return min(1.0, (step + 1) / warmup_steps) * max(0.0, 1.0 - progress)
-
-
-def train_step(
-    network: ReaderNetwork,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    config: Config,
-    factor: float,
-    writing: bool,
-) -> Losses:
-    """One step of the optimizer; the rates are the configured ones times `factor`."""
-    settings = config.answer
-    rates = (settings["learning_rate"], settings["head_learning_rate"])
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate * factor
-    with torch.autocast("cpu", torch.bfloat16):
-        parts = losses(network, batch, writing)
-    total = parts.start + parts.start_again + parts.end
-    total = total + settings["writing_weight"] * parts.writing
-    optimizer.zero_grad(set_to_none=True)
-    total.backward()
-    nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
-    optimizer.step()
-    return parts
-
-
-class Average:
-    """Exponential moving average of the weights that are trained (Polyak and Juditsky 1992)."""
-
-    def __init__(self, network: ReaderNetwork, decay: float) -> None:
-        self.decay = decay
-        self.trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
-        self.weights = {name: p.detach().clone() for name, p in self.trained.items()}
-
-    @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Move towards the weights as they are; faster in the first steps."""
-        share = 1 - min(self.decay, (step + 1) / (step + 10))
-        for name, parameter in self.trained.items():
-            self.weights[name].lerp_(parameter, share)
-
-    def network(self, network: ReaderNetwork) -> ReaderNetwork:
-        """A network with the averaged weights."""
-        averaged = ReaderNetwork(network.shape)
-        averaged.load_state_dict({**network.state_dict(), **self.weights})
-        return averaged
-
-
-def rounds(
-    sets: dict[str, list[Passage]], config: Config, run: Run
-) -> Iterator[tuple[list[Visit], random.Random]]:
-    """The run's steps from where it stands, without end, each with its own source of chance."""
-    settings = config.answer
-    while True:
-        rng = random.Random(config.seed * 1000 + run.round)
-        round_ = visits(
-            sets, settings["sets"], settings["questions_per_context"], settings["near_share"], rng
-        )
-        tokens, questions = settings["context_tokens_per_step"], settings["questions_per_step"]
-        steps = list(batches(round_, tokens, questions))
-        rng.shuffle(steps)
-        for i in range(run.done, len(steps)):
-            run.done = i + 1
-            yield steps[i], random.Random(f"{config.seed}:{run.round}:{i}")
-        run.round, run.done = run.round + 1, 0
-
-
-def next_batch(step: list[Visit], rng: random.Random, config: Config, writing: bool) -> Batch:
-    """Alone, or beside the other passages of the step."""
-    settings = config.answer
-    alone = rng.random() < settings["alone_share"]
-    return make_batch(
-        step,
-        rng,
-        max_distractors=0 if alone else settings["max_distractors"],
-        null_share=settings["null_share"],
-        context_window=config.context_window,
-        answer_tokens=config.answer_tokens if writing else 0,
-    )
-
-
-class Means:
-    """Running means of a step's losses between two rows of the log."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, tuple[float, int]] = {}
-
-    def add(self, **values: Tensor) -> None:
-        """Count a step's losses."""
-        for name, value in values.items():
-            total, count = self.sums.get(name, (0.0, 0))
-            self.sums[name] = total + value.item(), count + 1
-
-    def take(self) -> dict[str, float]:
-        """The means since the last call."""
-        means = {name: total / count for name, (total, count) in self.sums.items()}
-        self.sums = {}
-        return means
 
 
 def main() -> None:
@@ -188,49 +37,18 @@ def main() -> None:
     set_threads(given.threads or config.threads)
     torch.manual_seed(config.seed)
     folder = run_folder(config)
-    network = load_network(given.start or folder / "pretrained.safetensors")
+    network = load_network(given.start or folder / "pretrain.safetensors")
     freeze_embeddings(network)
-    train(network, config, folder, given.minutes)
+    sets = load_sets(config)
+    train(
+        network,
+        Stage("answer", folder, config.answer, sets, dev_score(config), given.minutes),
+        config,
+    )
 
 
-def train(network: ReaderNetwork, config: Config, folder: Path, minutes: float | None) -> None:
-    """Train until the steps or the minutes are over; write answer.safetensors and the log."""
-    settings, log = config.answer, Log(folder / "answer.jsonl")
-    optimizer, average = optimizer_for(network, config), Average(network, settings["average"])
-    run = _resume(folder / "answer.pt", network, optimizer, average)
-    sets = _load_sets(config)
-    dev = config.questions / "squadshifts_newwiki.dev.jsonl.gz"
-    means, before = Means(), run.spent_s
-    began = time.perf_counter()
-    for step, rng in rounds(sets, config, run):
-        progress = run.progress(settings["steps"], minutes)
-        if progress >= 1.0:
-            break
-        writing = progress >= settings["writing_from"]
-        batch = next_batch(step, rng, config, writing)
-        factor = learning_rate_factor(run.step, settings["warmup_steps"], progress)
-        parts = train_step(network, optimizer, batch, config, factor, writing)
-        average.update(run.step)
-        run.step, run.asked = run.step + 1, run.asked + len(batch.group)
-        run.spent_s = before + time.perf_counter() - began
-        kind = "alone" if batch.slots.shape[1] == 1 else "beside"
-        means.add(**{f"{kind}_start": parts.start, f"{kind}_start_again": parts.start_again})
-        means.add(end=parts.end, writing=parts.writing)
-        where = {"step": run.step, "seconds": run.spent_s, "questions": run.asked}
-        if run.step % 50 == 0:
-            log.write(**where, progress=progress, **means.take())
-        if run.step % settings["checkpoint_every"] == 0:
-            _save(folder / "answer.pt", network, optimizer, average, run)
-        if run.step % settings["evaluate_every"] == 0:
-            averaged = average.network(network)
-            save_network(averaged, folder / "answer.safetensors")
-            log.write(**where, **score_questions(averaged, dev, settings["evaluate_questions"]))
-    averaged = average.network(network)
-    save_network(averaged, folder / "answer.safetensors")
-    log.write(step=run.step, seconds=run.spent_s, **score_questions(averaged, dev, None))
-
-
-def _load_sets(config: Config) -> dict[str, list[Passage]]:
+def load_sets(config: Config) -> dict[str, list[Passage]]:
+    """The training part of every question set that is configured."""
     tokenizer = bundled_tokenizer()
     return {
         name: load_passages(
@@ -243,34 +61,14 @@ def _load_sets(config: Config) -> dict[str, list[Passage]]:
     }
 
 
-def _save(
-    path: Path,
-    network: ReaderNetwork,
-    optimizer: torch.optim.Optimizer,
-    average: Average,
-    run: Run,
-) -> None:
-    part = path.with_suffix(".part")
-    state = {
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "average": average.weights,
-        "run": vars(run),
-    }
-    torch.save(state, part)
-    part.replace(path)
+def dev_score(config: Config) -> Score:
+    """F1 and exact match on held-out Wikipedia questions, each with its own passage."""
+    dev = config.questions / "squadshifts_newwiki.dev.jsonl.gz"
 
+    def score(network: ReaderNetwork, limit: int | None) -> dict[str, float]:
+        return score_questions(network, dev, limit)
 
-def _resume(
-    path: Path, network: ReaderNetwork, optimizer: torch.optim.Optimizer, average: Average
-) -> Run:
-    if not path.exists():
-        return Run()
-    saved = torch.load(path, weights_only=True)
-    network.load_state_dict(saved["network"])
-    optimizer.load_state_dict(saved["optimizer"])
-    average.weights = saved["average"]
-    return Run(**saved["run"])
+    return score
 
 
 if __name__ == "__main__":

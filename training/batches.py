@@ -65,7 +65,9 @@ def make_batch(
         share = null_share if len(groups[g].slots) > 1 else 0.0
         at = 0
         for question in questions:
-            rows.append(_row(passages, groups[g], question, at, rng.random() < share, answer_tokens))
+            rows.append(
+                _row(passages, groups[g], question, at, rng.random() < share, answer_tokens)
+            )
             at += len(rows[-1].tokens)
     by_group = [[row for row in rows if row.group == g] for g in range(len(step))]
     starts = torch.zeros(len(rows), ids.shape[1], dtype=torch.bool)
@@ -97,7 +99,9 @@ def make_batch(
         null=torch.tensor([row.null for row in rows]),
         starts=starts,
         first=torch.tensor([1 + row.question.spans[0][0] for row in rows]),
-        length=torch.tensor([row.question.spans[0][1] - row.question.spans[0][0] + 1 for row in rows]),
+        length=torch.tensor(
+            [row.question.spans[0][1] - row.question.spans[0][0] + 1 for row in rows]
+        ),
         answers=_written([row.answer for row in rows], answer_tokens),
     )
 
@@ -142,9 +146,7 @@ def _row(
     """The question's row; null only where no other passage of the group holds the answer."""
     first, last = question.spans[0]
     answer = passages[group.index].token_ids[first : last + 1]
-    null = null and not any(
-        passages[i].holds(answer) for i in group.slots if i != group.index
-    )
+    null = null and not any(passages[i].holds(answer) for i in group.slots if i != group.index)
     written = [] if null else answer[:answer_tokens]
     tokens = [*question.token_ids, SEP, MASK, *written]
     return _Row(group.index, question, begins, null, written, tokens)

@@ -26,20 +26,21 @@ class Config:
     seed: int
     threads: int
     questions: Path
+    texts: Path
     runs: Path
     chunk_tokens: int
     question_tokens: int
-    answer_tokens: int
     context_window: int
     convert: dict[str, Any]
+    pretrain: dict[str, Any]
     answer: dict[str, Any]
 
 
 def load_config() -> Config:
     """Read the configuration; paths in it are relative to the project's root."""
     settings = tomllib.loads((HERE / "config.toml").read_text("utf-8"))
-    settings["questions"] = (HERE.parent / settings["questions"]).resolve()
-    settings["runs"] = (HERE.parent / settings["runs"]).resolve()
+    for name in ("questions", "texts", "runs"):
+        settings[name] = (HERE.parent / settings[name]).resolve()
     return Config(**settings)
 
 

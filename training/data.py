@@ -12,6 +12,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def nearest_sentences(text: str, answer: str) -> tuple[int, int] | None:
     'Tin is a soft metal.'
     """
     spans = sentence_spans(text)
-    runs = spans + [(a, b) for (a, _), (_, b) in zip(spans, spans[1:], strict=False)]
+    runs = spans + [(a, b) for (a, _), (_, b) in pairwise(spans)]
     scored = [(token_f1(text[a:b], [answer]), a, b) for a, b in runs]
     best = max(scored, default=(0.0, 0, 0))
     return best[1:] if best[0] >= NEAR_F1 else None

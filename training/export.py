@@ -1,7 +1,7 @@
 """Stage 5: quantise, fit what depends on the weights, write the files that ship.
 
-    python -m training.export
-    python -m training.export --weights training/runs/answer.safetensors --folder /tmp/reader
+python -m training.export
+python -m training.export --weights training/runs/answer.safetensors --folder /tmp/reader
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def _write(folder: Path, about: dict[str, object]) -> None:
 def main() -> None:
     """Ship the trained network."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=Path, default=run_folder(load_config()) / "answer.safetensors")
+    parser.add_argument(
+        "--weights", type=Path, default=run_folder(load_config()) / "answer.safetensors"
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--per-set", type=int, default=60, help="questions a set, of each parity")
     given = parser.parse_args()

@@ -225,9 +225,7 @@ def _look_again(
     return packing.pad(again).unflatten(0, passages.shape)
 
 
-def _first_scores(
-    network: ReaderNetwork, batch: Batch, answer: Tensor, states: Tensor
-) -> Tensor:
+def _first_scores(network: ReaderNetwork, batch: Batch, answer: Tensor, states: Tensor) -> Tensor:
     slots = batch.slots[batch.group]
     scores = torch.einsum("qw,glw->qgl", network.start_query(answer), states)
     scores = scores.gather(1, slots[:, :, None].expand(-1, -1, scores.shape[2]))
@@ -278,9 +276,7 @@ def _end_loss(
     return F.cross_entropy(scores.masked_fill(~inside, -1e9), target)
 
 
-def _writing_loss(
-    network: ReaderNetwork, batch: Batch, states: Tensor, passages: Tensor
-) -> Tensor:
+def _writing_loss(network: ReaderNetwork, batch: Batch, states: Tensor, passages: Tensor) -> Tensor:
     """Written or copied, one softmax over the vocabulary and the question's own passage."""
     rows, steps = (batch.answers != -100).nonzero(as_tuple=True)
     if not len(rows):

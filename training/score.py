@@ -1,4 +1,4 @@
-"""Score a network on a question file, each question reading its own passage alone, at both looks."""
+"""Score a network on a question file, each question reading its own passage alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from ragctx.evaluation.metrics import exact_match, token_f1
 from ragctx.generator.decode import best_spans
-from ragctx.generator.network import Past, ReaderNetwork
+from ragctx.generator.network import ReaderNetwork
+from ragctx.generator.past import Past
 from ragctx.generator.reader import question_mask
 from ragctx.generator.rope import rotate
-
 from training.common import bundled_tokenizer
 from training.data import CLS, MASK, SEP, read_rows
 
@@ -31,9 +31,7 @@ def score_questions(network: ReaderNetwork, path: Path, limit: int | None) -> di
     return {"f1": 100 * f1 / len(rows), "em": 100 * em / len(rows), "n": len(rows)}
 
 
-def answer(
-    network: ReaderNetwork, tokenizer: RustTokenizer, context: str, question: str
-) -> str:
+def answer(network: ReaderNetwork, tokenizer: RustTokenizer, context: str, question: str) -> str:
     """The best span of one passage."""
     encoded = tokenizer.encode(context, add_special_tokens=False)
     ids = torch.tensor([[CLS, *encoded.ids[:500], SEP]])

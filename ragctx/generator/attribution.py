@@ -92,9 +92,7 @@ def _end_log_probability(
     return float(ends.log_softmax(0)[length - 1])
 
 
-def _places(
-    ids: Sequence[int], content: Sequence[bool], answer: Sequence[int]
-) -> Iterator[int]:
+def _places(ids: Sequence[int], content: Sequence[bool], answer: Sequence[int]) -> Iterator[int]:
     wanted = list(answer)
     for at in range(len(ids) - len(wanted) + 1):
         if list(ids[at : at + len(wanted)]) == wanted and all(content[at : at + len(wanted)]):

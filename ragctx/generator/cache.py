@@ -58,8 +58,7 @@ class SegmentCache:
         if missing:
             made = dict(zip(missing, encode(missing), strict=True))
             found |= made
-            for tokens in made if self.store else ():
-                self.store.keep(tokens, made[tokens])
+            self._store(made)
         for tokens in wanted:
             self._keep(tokens, found[tokens])
         return [found[tokens] for tokens in wanted], reused
@@ -86,6 +85,11 @@ class SegmentCache:
             return {}
         found = {tokens: self.store.find(tokens) for tokens in wanted}
         return {tokens: segment for tokens, segment in found.items() if segment is not None}
+
+    def _store(self, made: dict[Tokens, Segment]) -> None:
+        if self.store is not None:
+            for tokens, segment in made.items():
+                self.store.keep(tokens, segment)
 
     def _keep(self, tokens: Tokens, segment: Segment) -> None:
         if tokens in self._held:

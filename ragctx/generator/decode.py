@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ragctx.generator.network import MAX_SPAN_TOKENS, Past, ReaderNetwork
+from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
+from ragctx.generator.past import Growing, Past
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,20 @@ def start_log_probabilities(
 
 
 def token_probabilities(
-    network: ReaderNetwork, state: Tensor, context: Tensor, content: Tensor, context_ids: Tensor
+    network: ReaderNetwork,
+    state: Tensor,
+    context: Tensor,
+    content: Tensor,
+    context_ids: Tensor,
+    vocabulary: Tensor | None = None,
 ) -> Tensor:
     """Probability of each vocabulary token as the next one: written or copied, summed.
 
     One softmax over the vocabulary and the context's positions (See et al. 2017, arXiv 1704.04368,
-    without its gate); a position's share goes to the token that stands there.
+    without its gate); a position's share goes to the token that stands there. `vocabulary` is
+    `network.vocabulary()`, for those who call this often.
     """
-    write = network.vocabulary_scores(state)
+    write = network.vocabulary_scores(state, vocabulary)
     copy = network.start_scores(state, context).masked_fill(~content, -1e9)
     shares = torch.cat((write, copy)).softmax(0)
     return shares[: len(write)].index_add(0, context_ids, shares[len(write) :])
@@ -97,6 +104,7 @@ def write(
     `state` is the answer's first state, at `position` - 1; `next_token` chooses a token from a
     state. Each step runs one new token over all that was read before it.
     """
+    growing = Growing(past, max_new_tokens)
     written: list[int] = []
     while len(written) < max_new_tokens:
         token = next_token(state)
@@ -104,7 +112,7 @@ def write(
             break
         written.append(token)
         ids = torch.tensor([[token]], device=state.device)
-        states, past = network.read(ids, torch.full_like(ids, position), past)
+        states, growing = network.read(ids, torch.full_like(ids, position), growing)
         position += 1
         state = states[0, -1]
     return tuple(written)

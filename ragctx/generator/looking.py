@@ -132,7 +132,7 @@ def first_look(
         network.null_score(answer),
         worth.repeat_interleave(torch.tensor(lengths)),
     )
-    parts = scores[:-1].split(lengths)
+    parts = torch.split(scores[:-1], lengths)
     return float(scores[-1]), torch.stack([part.logsumexp(0) for part in parts])
 
 
@@ -165,5 +165,13 @@ def look_again(
         again[mask],
         torch.cat([content[i] for i in chosen]),
         worth.repeat_interleave(lengths),
-        [begin + j for begin, i in zip(begins, chosen, strict=True) for j in range(len(content[i]))],
+        [
+            begin + j
+            for begin, i in zip(begins, chosen, strict=True)
+            for j in range(len(content[i]))
+        ],
     )
+
+
+def _count(begin: int, own: Tensor) -> range:
+    return range(begin, begin + len(own))

@@ -14,19 +14,19 @@ their tokens attend to themselves and to the question (late interaction; DeForme
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ragctx.generator.past import Growing, Past, PastT
 from ragctx.generator.rope import angles, rotate
 from ragctx.transformer import Embeddings, Layer, Shape, attend
 
 MAX_SPAN_TOKENS = 96
 """The longest answer span the end pointer can reach: a sentence or two."""
-
 
 
 class Encoded(NamedTuple):
@@ -35,20 +35,6 @@ class Encoded(NamedTuple):
     keys: tuple[Tensor, ...]  # per layer (B, heads, T, head_width), before rotation
     values: tuple[Tensor, ...]  # per layer (B, heads, T, head_width)
     states: Tensor  # (B, T, width): the last layer's, what the pointers score
-
-
-@dataclass(frozen=True)
-class Past:
-    """Everything that was read so far, ready to be attended to: keys are rotated."""
-
-    keys: tuple[Tensor, ...]  # per layer (B, heads, N, head_width)
-    values: tuple[Tensor, ...]
-    mask: Tensor | None = None  # (B, N), True where there is a token; None where all are
-
-    @property
-    def length(self) -> int:
-        """Number of positions, padding included."""
-        return self.keys[0].shape[2] if self.keys else 0
 
 
 class ReaderNetwork(nn.Module):
@@ -88,8 +74,8 @@ class ReaderNetwork(nn.Module):
         return Encoded(tuple(keys), tuple(values), states)
 
     def read(
-        self, token_ids: Tensor, positions: Tensor, past: Past, visible: Tensor | None = None
-    ) -> tuple[Tensor, Past]:
+        self, token_ids: Tensor, positions: Tensor, past: PastT, visible: Tensor | None = None
+    ) -> tuple[Tensor, PastT]:
         """Run new tokens over what was read; gives their states and the longer past.
 
         `token_ids` and `positions` are (B, T); `visible` (T, T) says which new tokens see which
@@ -103,13 +89,12 @@ class ReaderNetwork(nn.Module):
             assert isinstance(layer, Layer)
             q, k, v = layer.project(states)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-            if past.keys:
-                k, v = torch.cat((past.keys[i], k), 2), torch.cat((past.values[i], v), 2)
+            k, v = past.extend(i, k, v)
             keys.append(k)
             values.append(v)
             attended = attend(q, k, v, mask)
             states = layer.finish(states, attended)
-        return states, Past(tuple(keys), tuple(values), past.mask)
+        return states, past.grown(keys, values)
 
     def look_again(
         self, states: Tensor, mask: Tensor, question: Tensor, asked: Tensor | None = None
@@ -129,7 +114,8 @@ class ReaderNetwork(nn.Module):
         keys = torch.cat((rotate(k, *near), rotate(asked_k, *after)), 2)
         visible = torch.cat((mask, asked), 1)[:, None, None, :]
         attended = attend(rotate(q, *near), keys, torch.cat((v, asked_v), 2), visible)
-        return self.second.finish(states, attended)
+        seen: Tensor = self.second.finish(states, attended)
+        return seen
 
     def rotations_again(
         self, mask: Tensor, question_tokens: int
@@ -171,10 +157,20 @@ class ReaderNetwork(nn.Module):
         scores = (following @ query.unsqueeze(-1)).squeeze(-1)
         return scores + self.length_bias[: following.shape[-2]]
 
-    def vocabulary_scores(self, answer_state: Tensor) -> Tensor:
-        """Scores of writing each vocabulary token, on the scale of `start_scores`."""
+    def vocabulary_scores(self, answer_state: Tensor, vocabulary: Tensor | None = None) -> Tensor:
+        """Scores of writing each vocabulary token, on the scale of `start_scores`.
+
+        `vocabulary` is what `vocabulary()` gives; without it the product is several times slower
+        on a CPU, for a single state.
+        """
         transformed = self.transform_norm(F.gelu(self.transform(answer_state)))
-        return F.linear(transformed, self.embeddings.tokens.weight, self.vocabulary_bias)
+        if vocabulary is None:
+            return F.linear(transformed, self.embeddings.tokens.weight, self.vocabulary_bias)
+        return transformed @ vocabulary + self.vocabulary_bias
+
+    def vocabulary(self) -> Tensor:
+        """(width, vocabulary): the token embeddings laid out for one state's product."""
+        return self.embeddings.tokens.weight.T.contiguous()
 
     def _scaled(self, query: Tensor) -> Tensor:
         scaled: Tensor = query * self.shape.width**-0.5
@@ -182,7 +178,7 @@ class ReaderNetwork(nn.Module):
 
 
 def _read_mask(
-    past: Past, size: torch.Size, visible: Tensor | None, device: torch.device
+    past: Past | Growing, size: torch.Size, visible: Tensor | None, device: torch.device
 ) -> Tensor | None:
     if past.mask is None and visible is None:
         return None

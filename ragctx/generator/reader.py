@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration, calibration_of
 from ragctx.generator.decode import token_probabilities, write
 from ragctx.generator.looking import NOTHING, Prior, Reading, contents, look
-from ragctx.generator.network import Past, ReaderNetwork
+from ragctx.generator.network import ReaderNetwork
+from ragctx.generator.past import Past
 from ragctx.generator.rope import rotate
 from ragctx.generator.segment_store import SegmentStore
 from ragctx.generator.segments import Segment, Tokens, padded
@@ -124,7 +126,9 @@ class BundledReader:
         ids = torch.tensor([token for chunk in passages for token in chunk])
 
         def likeliest(state: Tensor) -> int:
-            scores = token_probabilities(self.network, state, context, content, ids)
+            scores = token_probabilities(
+                self.network, state, context, content, ids, self._vocabulary
+            )
             return int(scores.argmax())
 
         written = write(
@@ -136,6 +140,10 @@ class BundledReader:
             self.tokenizer.decode(written), written, finish, prefilled - began,
             time.perf_counter() - prefilled, reused, confidence,
         )  # fmt: skip
+
+    @cached_property
+    def _vocabulary(self) -> Tensor:
+        return self.network.vocabulary()
 
     def encode(self, chunks: list[Tokens]) -> list[Segment]:
         """Read each chunk alone, in batches of like length."""

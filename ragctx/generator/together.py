@@ -18,10 +18,10 @@ from ragctx.records import Generation, Prompt
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ragctx.generator.segments import Segment, Tokens
     from ragctx.generator.network import ReaderNetwork
     from ragctx.generator.protocol import Generator
     from ragctx.generator.reader import BundledReader
+    from ragctx.generator.segments import Segment, Tokens
 
 MOST_TOGETHER = 16
 """Prompts read at once; bounds the memory of their attention scores."""
@@ -150,7 +150,7 @@ def question_states(
     cos, sin = network.rotation(places[..., None] + torch.arange(length))  # (P, S, T, head width)
     hidden = ~question_mask(length)
 
-    states = network.embeddings(torch.tensor([question])).expand(prompts, -1, -1)
+    states: Tensor = network.embeddings(torch.tensor([question])).expand(prompts, -1, -1)
     for i, layer in enumerate(network.layers):
         assert isinstance(layer, Layer)
         q, k, v = layer.project(states)  # (P, heads, T, head width)
