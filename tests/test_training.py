@@ -202,9 +202,7 @@ def test_a_long_passage_is_cut_around_an_answer(tmp_path: Path) -> None:
 def test_runs_of_neighbours_hold_passages_that_share_rare_words() -> None:
     rng, asked = random.Random(2), Question((1,), ((0, 0),))
     made = [
-        Passage(
-            "made", [g * 50 + rng.randrange(30) for _ in range(20)], [Question((1,), ((0, 0),))]
-        )
+        Passage("made", [g * 50 + rng.randrange(30) for _ in range(20)], [asked])
         for g in range(4)
         for _ in range(6)
     ]

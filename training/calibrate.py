@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ragctx.embedding import Embedder
 from ragctx.generator.calibration import Calibration, features
 from ragctx.generator.looking import Prior
 from ragctx.generator.reader import BundledReader
-from training.evaluate import Asked, Pool, Scored, questions_of, rows_of, score
+from training.evaluate import Pool, Read, Scored, answer, questions_of, read, rows_of
 
 SETS = (
     "squadshifts_newwiki",
@@ -38,36 +39,52 @@ PRIORS = tuple(product((0.0, 0.5, 1.0), (0.0, 4.0, 8.0, 12.0), (0.0, 0.3, 0.6)))
 
 @dataclass(frozen=True)
 class Part:
-    """Questions with their passage among distractors, and others without it."""
+    """Questions with their passage among distractors, and others without it; all read."""
 
-    there: list[Asked]
-    absent: list[Asked]
+    there: list[Read]
+    absent: list[Read]
 
 
-def part_of(
-    folder: Path, embedder: Embedder, odd: int, per_set: int, distractors: Sequence[int] = (4, 9)
-) -> Part:
-    """Every second row of each set, from the even (0) or odd (1) ones, beside distractors."""
-    there: list[Asked] = []
-    absent: list[Asked] = []
+def parts_of(
+    reader: BundledReader,
+    folder: Path,
+    embedder: Embedder,
+    per_set: int,
+    distractors: Sequence[int] = (4, 9),
+) -> tuple[Part, Part]:
+    """The even rows of each set and the odd ones, beside distractors by turns."""
+    parts = Part([], []), Part([], [])
     for name in SETS:
         path = folder / f"{name}.dev.jsonl.gz"
         pool = Pool(rows_of(path, None), embedder)
-        rows = rows_of(path, 2 * per_set)[odd::2]
-        for i, count in enumerate(distractors):
-            half = rows[i :: len(distractors)]
-            made = dict(distractors=count, seed=odd, pool=pool)
-            there += questions_of(half, embedder, **made)  # type: ignore[arg-type]
-            absent += questions_of(half, embedder, with_gold=False, **made)  # type: ignore[arg-type]
-    return Part(there, absent)
+        for odd, part in enumerate(parts):
+            rows = rows_of(path, 2 * per_set)[odd::2]
+            for i, count in enumerate(distractors):
+                for with_gold, kept in ((True, part.there), (False, part.absent)):
+                    asked = questions_of(
+                        rows[i :: len(distractors)],
+                        embedder,
+                        distractors=count,
+                        with_gold=with_gold,
+                        seed=odd,
+                        pool=pool,
+                    )
+                    kept += [read(reader, each) for each in asked]
+    return parts
 
 
-def fit_prior(reader: BundledReader, questions: Sequence[Asked]) -> Prior:
+def scores(reader: BundledReader, questions: Sequence[Read]) -> list[Scored]:
+    """What the reader, as it is set now, answers."""
+    with torch.inference_mode():
+        return [answer(reader, each) for each in questions]
+
+
+def fit_prior(reader: BundledReader, questions: Sequence[Read]) -> Prior:
     """The prior with the best F1 beside distractors; of near-equals the weaker."""
 
     def f1(prior: Prior) -> float:
         reader.prior = prior
-        return float(np.mean([r.f1 for r in score(reader, iter(questions))]))
+        return float(np.mean([each.f1 for each in scores(reader, questions)]))
 
     best = Prior()
     reached = f1(best)
@@ -156,13 +173,13 @@ def calibration_error(there: Sequence[float], absent: Sequence[float], bins: int
 
 def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -> dict[str, Any]:
     """Prior, calibration and threshold from the even rows, and what they give on the odd ones."""
-    even = part_of(folder, embedder, 0, per_set)
-    prior = fit_prior(reader, even.there[::2])
-    there, absent = score(reader, iter(even.there)), score(reader, iter(even.absent))
+    with torch.inference_mode():
+        even, odd = parts_of(reader, folder, embedder, per_set)
+    prior = fit_prior(reader, even.there)
+    there, absent = scores(reader, even.there), scores(reader, even.absent)
     reader.calibration = calibration = fit_calibration(there, absent)
     threshold = best_threshold(*(_sure(calibration, part) for part in (there, absent)))
-    odd = part_of(folder, embedder, 1, per_set)
-    held = score(reader, iter(odd.there)), score(reader, iter(odd.absent))
+    held = scores(reader, odd.there), scores(reader, odd.absent)
     return {
         "threshold": round(threshold, 4),
         "prior": {"rank": prior.rank, "similarity": prior.similarity, "carried": prior.carried},

@@ -18,18 +18,21 @@ import math
 import random
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.intervals import bootstrap_mean
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
 from ragctx.generator.looking import Reading
 from ragctx.generator.reader import BundledReader, load_bundled
+from ragctx.generator.segments import Segment
 from ragctx.generator.weights import FOLDER
 from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template
@@ -152,12 +155,28 @@ def prompt_of(asked: Asked, reader: BundledReader) -> Prompt:
     )
 
 
-def answer(reader: BundledReader, asked: Asked) -> Scored:
-    """The reader's best answer, whatever its threshold."""
+class Read(NamedTuple):
+    """A question that was read, up to where prior and calibration begin to count."""
+
+    asked: Asked
+    prompt: Prompt
+    segments: list[Segment]  # their keys and values are gone: both looks need states only
+    states: Tensor
+
+
+def read(reader: BundledReader, asked: Asked) -> Read:
+    """Read a question over its passages."""
     prompt = prompt_of(asked, reader)
     passages, question = reader.parts(prompt)
     segments, _ = reader.cache.fetch(passages, reader.encode)
     states, _ = reader.read_question(question, segments)
+    nothing = torch.empty(0)
+    return Read(asked, prompt, [Segment(nothing, nothing, s.states) for s in segments], states)
+
+
+def answer(reader: BundledReader, found: Read) -> Scored:
+    """The reader's best answer, whatever its threshold."""
+    asked, prompt, segments, states = found
     reading = reader.look(prompt, segments, states)
     best = reading.spans[0] if reading.spans else None
     text = reader.locate(prompt, best.first, best.last)[1] if best else ""
@@ -173,12 +192,10 @@ def answer(reader: BundledReader, asked: Asked) -> Scored:
     )
 
 
-def score(reader: BundledReader, questions: Iterator[Asked]) -> list[Scored]:
+def score(reader: BundledReader, questions: Iterable[Asked]) -> list[Scored]:
     """Every question's result."""
-    import torch
-
     with torch.inference_mode():
-        return [answer(reader, asked) for asked in questions]
+        return [answer(reader, read(reader, asked)) for asked in questions]
 
 
 def blinded(questions: Iterator[Asked]) -> Iterator[Asked]:

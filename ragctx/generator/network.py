@@ -163,7 +163,7 @@ class ReaderNetwork(nn.Module):
         `vocabulary` is what `vocabulary()` gives; without it the product is several times slower
         on a CPU, for a single state.
         """
-        transformed = self.transform_norm(F.gelu(self.transform(answer_state)))
+        transformed: Tensor = self.transform_norm(F.gelu(self.transform(answer_state)))
         if vocabulary is None:
             return F.linear(transformed, self.embeddings.tokens.weight, self.vocabulary_bias)
         return transformed @ vocabulary + self.vocabulary_bias
