@@ -60,7 +60,7 @@ _COLUMNS = (
     Column("tokens", lambda summary: f"{summary.mean_prompt_tokens:,.0f}"),
 )
 _COSTS = (
-    Column("ms", lambda summary: f"{summary.mean_latency_s * 1e3:,.0f}"),
+    Column("ms", lambda summary: f"{summary.mean_latency_s * 1e3:,.0f}", 90),
     Column("cost", lambda s: "–" if s.mean_cost is None else f"{s.mean_cost:.3g}", 130),
 )
 
