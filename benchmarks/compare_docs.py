@@ -48,7 +48,7 @@ def sections(n: int, steps: int) -> Iterator[tuple[str, tuple[str, ...]]]:
         "The bundled reader's position profile, by synthetic probes",
         (f"ragctx probe -n {n}",),
     )
-    tiny = "--model $W/tiny --template $W/tiny/pairs.prompt"
+    tiny = "--model $W/tiny --template $W/tiny/pairs.prompt --max-new-tokens 1"
     yield (
         "A second generator: a tiny Llama trained from scratch",
         (
@@ -86,7 +86,7 @@ def results(n: int, steps: int) -> str:
             parts.append(f"### {title}\n")
             for command in commands:
                 output = "\n".join(line.rstrip() for line in run(command, Path(folder)).split("\n"))
-                parts.append(f"```\n$ {command}\n{output.strip()}".rstrip() + "\n```\n")
+                parts.append(f"```\n$ {command}\n{output.strip(chr(10))}".rstrip() + "\n```\n")
     return "\n".join(parts)
 
 
@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("-n", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=600)
     said = parser.parse_args()
     n, steps = (8, 20) if said.quick else (said.n, said.steps)
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
