@@ -37,8 +37,13 @@ TEMPLATE = "{passages}{text} ; {/passages}{question} "
 WORDS = ["<pad>", "<unk>", "<end>", ";"]
 
 
+def value_word(number: int) -> str:
+    """Of equal length: v1 would stand inside v12, and count as right."""
+    return f"v{number:02d}"
+
+
 def vocabulary() -> dict[str, int]:
-    words = [*WORDS, *(f"k{i}" for i in range(KEYS)), *(f"v{i}" for i in range(VALUES))]
+    words = [*WORDS, *(f"k{i}" for i in range(KEYS)), *map(value_word, range(VALUES))]
     return {word: i for i, word in enumerate(words)}
 
 
@@ -48,7 +53,7 @@ def tokens_of(text: str, ids: dict[str, int]) -> list[int]:
 
 
 def pair_text(key: int, value: int) -> str:
-    return f"k{key} v{value}"
+    return f"k{key} {value_word(value)}"
 
 
 def question_text(key: int) -> str:
@@ -67,7 +72,7 @@ def training_row(
     for _ in range(QUERIES):
         asked = rng.randrange(pairs)
         question = tokens_of(question_text(keys[asked]), ids)
-        answer = [ids[f"v{values[asked]}"]]
+        answer = [ids[value_word(values[asked])]]
         row += question + answer
         labels += [-100] * len(question) + answer
     return row, labels
@@ -135,7 +140,7 @@ def questions(count: int, pairs: int, seed: int) -> list[dict[str, object]]:
         texts = [pair_text(key, value) for key, value in zip(keys, values, strict=True)]
         rows.append({
             "id": f"pairs-{number}", "question": question_text(keys[0]),
-            "answers": [f"v{values[0]}"], "synthetic": True,
+            "answers": [value_word(values[0])], "synthetic": True,
             "ctxs": [{"title": "", "text": text, "isgold": i == 0}
                      for i, text in enumerate(texts)],
         })  # fmt: skip
