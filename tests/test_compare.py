@@ -318,6 +318,7 @@ def test_json_is_the_whole_result(
         (("--budgets", "many"), "--budgets is 'many'"),
         (("--positions", "0"), "--positions is '0'"),
         (("--positions", "1"), "2 or more passages"),
+        (("--workers", "4"), "for models on servers"),
     ],
 )
 def test_what_cannot_be_compared_is_said_in_one_line(
