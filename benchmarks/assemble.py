@@ -2,50 +2,57 @@
 
     python -m benchmarks.assemble                     # 1,000 candidates of 256 tokens, 32k budget
 
-Candidates are made of random words. Tokenising them is not counted: a text's ids are known after
-the first use, as they are from ingestion. One thread does it all, so CPU time is measured: other
-work on the machine does not count.
+Candidates are made of the tokenizer's own words, the common ones most often; one in ten repeats
+two thirds of another. Tokenising them is not counted: a text's ids are known after the first use.
+One thread does it all, so CPU time is measured: other work on the machine does not count. The
+limits are those the project set itself for the first line: fill 5 ms, knapsack 50 ms.
+`benchmarks.assemble_peers` measures other packages on the same candidates.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
+from itertools import accumulate
 from time import process_time
 from typing import Any
 
 from benchmarks.common import result, spread, table
+from ragctx.assembly import Assembly, assemble
 from ragctx.budget import SELECTORS, Selector
+from ragctx.frontier import frontier
 from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template, passage_costs, room_for_passages
 from ragctx.records import Chunk, Hit
-from ragctx.tokens import Tokenizer, load_tokenizer
+from ragctx.tokens import BUNDLED_TOKENIZER, Tokenizer, load_tokenizer
 
 QUESTION = "Which of the readings was taken last, and by whom?"
-WORDS = "alloy meter sensor valve record clock reading pressure copper winter signal bridge".split()
 MAX_NEW_TOKENS = 256
-
-
-def remembering_tokenizer() -> Tokenizer:
-    """The bundled tokenizer, keeping every text's ids."""
-    tokenizer: Any = load_tokenizer("bundled")
-    tokenizer.encode = cache(tokenizer.encode)
-    tokenizer.encode_markup = cache(tokenizer.encode_markup)
-    return tokenizer  # type: ignore[no-any-return]
+REPEATING = 0.1  # the share of candidates that say mostly what another says
+SIZES = (250, 500, 1000, 2000, 4000)  # candidates, to see how the cost grows
 
 
 def make_hits(n: int, tokens: int, seed: int) -> list[Hit]:
     """Hits of seven eighths of `tokens` up to all of it, with scores that fall, unevenly."""
     rng = random.Random(seed)
+    vocabulary = json.loads(BUNDLED_TOKENIZER.read_text("utf-8"))["model"]["vocab"]
+    words = [word for word in vocabulary if word.isalpha() and word.isascii()]
+    weights = list(accumulate(1 / rank for rank in range(10, len(words) + 10)))
+    texts: list[list[str]] = []
     hits = []
     for rank in range(1, n + 1):
-        text = " ".join(rng.choices(WORDS, k=rng.randint(tokens * 7 // 8, tokens)))
-        document = f"report-{rng.randrange(40)}.pdf"
+        length = rng.randint(tokens * 7 // 8, tokens)
+        text = rng.choices(words, cum_weights=weights, k=length)
+        if texts and rng.random() < REPEATING:
+            text[: 2 * length // 3] = rng.choice(texts)[: 2 * length // 3]
+        texts.append(text)
+        joined, document = " ".join(text), f"report-{rng.randrange(40)}.pdf"
         start = 5000 * rank
         chunk = Chunk(
-            f"{document}:{rank}", document, start, start + len(text), 1, 1, text, tokens
+            f"{document}:{rank}", document, start, start + len(joined), 1, 1, joined, tokens
         )
         hits.append(Hit(rank, 0.9 - 0.6 * (rank / n) ** 0.5 + rng.gauss(0, 0.01), chunk, document))
     return hits
@@ -61,10 +68,10 @@ def measure(step: Callable[[], Any], repeats: int) -> tuple[Any, dict[str, float
     return given, spread(times)
 
 
-def assemble_with(
+def steps_of(
     select: Selector, hits: list[Hit], budget: int, tokenizer: Tokenizer, repeats: int
 ) -> dict[str, Any]:
-    """Milliseconds of each step, and what came of it."""
+    """Milliseconds of each step and of `assemble`, which also merges; and what came of it."""
     template = load_template("qa")
     limits: dict[str, Any] = {
         "context_window": budget + MAX_NEW_TOKENS,
@@ -76,16 +83,50 @@ def assemble_with(
     placement, place_ms = measure(partial(place, selection), repeats)
     build = partial(build_prompt, template, QUESTION, placement, tokenizer, **limits)
     prompt, build_ms = measure(build, repeats)
+    how = Assembly(select=select, max_new_tokens=MAX_NEW_TOKENS)
+    whole = partial(
+        assemble, QUESTION, hits, tokenizer, context_window=limits["context_window"], assembly=how
+    )
     return {
         "costs_ms": costs_ms,
         "select_ms": select_ms,
         "place_ms": place_ms,
         "build_ms": build_ms,
+        "assemble_ms": measure(whole, repeats)[1],
         "passages": len(selection.selected),
         "prompt_tokens": prompt.token_count,
         "relevance": selection.relevance,
         "upper_bound": selection.upper_bound,
     }
+
+
+def growth(
+    tokens: int, budget: int, tokenizer: Tokenizer, seed: int, repeats: int
+) -> list[dict[str, Any]]:
+    """Milliseconds of `assemble` for more and more candidates."""
+    rows = []
+    for size in SIZES:
+        hits = make_hits(size, tokens, seed)
+        row: dict[str, Any] = {"candidates": size}
+        for name, select in SELECTORS.items():
+            how = Assembly(select=select, max_new_tokens=MAX_NEW_TOKENS)
+            whole = partial(
+                assemble, QUESTION, hits, tokenizer,
+                context_window=budget + MAX_NEW_TOKENS, assembly=how,
+            )  # fmt: skip
+            row[f"{name}_ms"] = measure(whole, repeats)[1]
+        rows.append(row)
+    return rows
+
+
+def show(rows: list[dict[str, Any]], first: str) -> None:
+    """Print rows; times by their medians."""
+    columns = [name for name in rows[0] if name != first]
+    cells = [
+        [row[first], *(f"{row[c]['median'] if c.endswith('_ms') else row[c]:.2f}" for c in columns)]
+        for row in rows
+    ]
+    table([first, *columns], cells)
 
 
 def main() -> None:
@@ -97,18 +138,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=15)
     given = parser.parse_args()
-    hits, tokenizer = make_hits(given.candidates, given.tokens, given.seed), remembering_tokenizer()
-    rows = {
-        name: assemble_with(select, hits, given.budget_tokens, tokenizer, given.repeats)
+    tokenizer = load_tokenizer("bundled")
+    hits = make_hits(given.candidates, given.tokens, given.seed)
+    rows = [
+        {"select": name, **steps_of(select, hits, given.budget_tokens, tokenizer, given.repeats)}
         for name, select in SELECTORS.items()
-    }
-    columns = list(rows["fill"])
-    cells = [
-        [name, *(f"{row[c]['median'] if c.endswith('_ms') else row[c]:.2f}" for c in columns)]
-        for name, row in rows.items()
     ]
-    table(["select", *columns], cells)
-    result("assemble", **vars(given), results=rows)
+    show(rows, "select")
+    print()
+    grown = growth(given.tokens, given.budget_tokens, tokenizer, given.seed, given.repeats)
+    show(grown, "candidates")
+    costs = passage_costs(load_template("qa"), hits, tokenizer)
+    _, all_budgets = measure(partial(frontier, hits, costs, given.budget_tokens), 3)
+    print(f"\nfrontier, every budget up to {given.budget_tokens:,}: {all_budgets['median']:.0f} ms")
+    result("assemble", **vars(given), results=rows, growth=grown, frontier_ms=all_budgets)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
     python -m benchmarks.tiny_llama --out FOLDER            # a few minutes on two cores
 
 No pretrained causal model is at hand offline, and a simulated one would only show the curve that
-was put in. This one is a real Hugging Face model (two layers, 0.3 million weights) whose position
+was put in. This one is a real Hugging Face model (two layers, 0.1 million weights) whose position
 curve is whatever training left: it has seen prompts of at most `TRAINED_PAIRS` pairs, so prompts of
-20 are beyond what it knows. FOLDER gets the model, its prompt template (`pairs.prompt`), and the
-questions to ask it, 400 that training cannot have seen whole (`questions.jsonl`).
+20 are beyond what it knows. FOLDER gets the model, its prompt template (`pairs.prompt`), and
+questions that training cannot have seen whole: to measure its profile (`probes.jsonl`), and others
+to compare placements with (`questions.jsonl`).
 """
 
 from __future__ import annotations
@@ -28,15 +29,21 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 TRAINED_PAIRS = 12
 ASKED_PAIRS = 20
-QUERIES = 16  # questions behind each training prompt: more to learn from than one
-KEYS, VALUES = 64, 64
+QUESTIONS = 400
+QUERIES = 12  # questions behind each training prompt: more to learn from than one
+KEYS, VALUES = 32, 32
 TEMPLATE = "{passages}{text} ; {/passages}{question} "
 
-WORDS = ["<pad>", "<unk>", "<end>", ";", "value", "of"]
+WORDS = ["<pad>", "<unk>", "<end>", ";"]
+
+
+def value_word(number: int) -> str:
+    """Of equal length: v1 would stand inside v12, and count as right."""
+    return f"v{number:02d}"
 
 
 def vocabulary() -> dict[str, int]:
-    words = [*WORDS, *(f"k{i}" for i in range(KEYS)), *(f"v{i}" for i in range(VALUES))]
+    words = [*WORDS, *(f"k{i}" for i in range(KEYS)), *map(value_word, range(VALUES))]
     return {word: i for i, word in enumerate(words)}
 
 
@@ -46,11 +53,11 @@ def tokens_of(text: str, ids: dict[str, int]) -> list[int]:
 
 
 def pair_text(key: int, value: int) -> str:
-    return f"k{key} v{value}"
+    return f"k{key} {value_word(value)}"
 
 
 def question_text(key: int) -> str:
-    return f"value of k{key}"
+    return f"k{key}"
 
 
 def training_row(
@@ -65,7 +72,7 @@ def training_row(
     for _ in range(QUERIES):
         asked = rng.randrange(pairs)
         question = tokens_of(question_text(keys[asked]), ids)
-        answer = [ids[f"v{values[asked]}"], ids["<end>"]]
+        answer = [ids[value_word(values[asked])]]
         row += question + answer
         labels += [-100] * len(question) + answer
     return row, labels
@@ -80,7 +87,7 @@ def batch_of(
 
 def new_model(size: int) -> LlamaForCausalLM:
     config = LlamaConfig(
-        vocab_size=size, hidden_size=128, intermediate_size=256, num_hidden_layers=2,
+        vocab_size=size, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
         initializer_range=0.05, num_attention_heads=4, num_key_value_heads=4,
         max_position_embeddings=512,
         tie_word_embeddings=False, pad_token_id=0, bos_token_id=2, eos_token_id=2,
@@ -93,12 +100,12 @@ def train(steps: int, seed: int) -> LlamaForCausalLM:
     torch.manual_seed(seed)
     rng, ids = random.Random(seed), vocabulary()
     model = new_model(len(ids))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     began = time.perf_counter()
     for step in range(steps):
         most = 2 + (TRAINED_PAIRS - 2) * min(1.0, 2 * step / steps)
-        inputs, labels = batch_of(32, rng.randint(2, max(2, int(most))), rng, ids)
+        inputs, labels = batch_of(64, rng.randint(2, max(2, int(most))), rng, ids)
         logits = model(input_ids=inputs).logits[:, :-1]
         loss = F.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten())
         optimizer.zero_grad()
@@ -133,7 +140,7 @@ def questions(count: int, pairs: int, seed: int) -> list[dict[str, object]]:
         texts = [pair_text(key, value) for key, value in zip(keys, values, strict=True)]
         rows.append({
             "id": f"pairs-{number}", "question": question_text(keys[0]),
-            "answers": [f"v{values[0]}"], "synthetic": True,
+            "answers": [value_word(values[0])], "synthetic": True,
             "ctxs": [{"title": "", "text": text, "isgold": i == 0}
                      for i, text in enumerate(texts)],
         })  # fmt: skip
@@ -144,12 +151,13 @@ def main() -> None:
     """Train, save, write the questions."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     save(train(arguments.steps, arguments.seed), arguments.out)
-    lines = [json.dumps(row) for row in questions(400, ASKED_PAIRS, arguments.seed + 1)]
-    (arguments.out / "questions.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    for seed, name in enumerate(("probes.jsonl", "questions.jsonl"), start=arguments.seed + 1):
+        lines = [json.dumps(row) for row in questions(QUESTIONS, ASKED_PAIRS, seed)]
+        (arguments.out / name).write_text("\n".join(lines) + "\n", "utf-8")
     print(f"written to {arguments.out}", file=sys.stderr)
 
 

@@ -110,7 +110,7 @@ def trace(
     template = load_template(how.template or "qa")
     room = room_for_passages(template, question, tokenizer, **asdict(window))
     sources = _Sources(document_text, get_document)
-    found = _candidates(hits, template, tokenizer, how, sources)
+    found = _candidates(hits, template, tokenizer, how, sources, room)
     selection = how.select(found.hits, found.costs, room)
     if how.trim:
         selection = trim_to_fit(
@@ -137,7 +137,12 @@ class _Candidates:
 
 
 def _candidates(
-    hits: Sequence[Hit], template: Template, tokenizer: Tokenizer, how: Assembly, sources: _Sources
+    hits: Sequence[Hit],
+    template: Template,
+    tokenizer: Tokenizer,
+    how: Assembly,
+    sources: _Sources,
+    room: int,
 ) -> _Candidates:
     """What there is to choose from, after the floor, merging, and the limit on passages."""
     ledger: tuple[LedgerRow, ...] = ()
@@ -148,7 +153,8 @@ def _candidates(
         hits, tokenizer.count, max_tokens=how.merged_tokens, document_text=sources.text_of
     )
     ledger += merged.ledger
-    left, costs = merged.hits, tuple(passage_costs(template, merged.hits, tokenizer))
+    left = merged.hits
+    costs = tuple(passage_costs(template, left, tokenizer, room_tokens=room))
     if how.max_chunks is not None:
         best = keep_best(left, costs, how.max_chunks)
         left, costs, ledger = best.hits, best.costs, ledger + best.ledger

@@ -14,7 +14,7 @@ Relevance is a candidate's score on a scale where the best is 1 (`relevances`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -119,24 +119,21 @@ def select_by(
     'out of spite'
     """
     _check(hits, costs, budget_tokens)
-    pairs = sorted(zip(hits, map(int, costs), strict=True), key=lambda pair: pair[0].rank)
-    first: dict[str, tuple[Hit, int]] = {}
-    for pair in pairs:
-        first.setdefault(pair[0].chunk.id, pair)
-    grains = score_grains([hit.score for hit, _ in first.values()])
-    candidates = [
-        Candidate(hit, cost, worth)
-        for (hit, cost), worth in zip(first.values(), grains, strict=True)
-    ]
+    ranked = sorted(zip(hits, map(int, costs), strict=True), key=lambda pair: pair[0].rank)
+    first = {pair[0].chunk.id: pair for pair in reversed(ranked)}
+    pairs = [pair for pair in ranked if first[pair[0].chunk.id] is pair]
+    grains = score_grains([hit.score for hit, _ in pairs])
+    candidates = list(map(Candidate, *zip(*pairs, strict=True), grains)) if pairs else []
     choice = choose(candidates, budget_tokens)
-    judged = zip(candidates, choice.verdicts, strict=True)
-    rows = (_row(hit, cost, *verdict) for (hit, cost, _), verdict in judged)
-    ledger = tuple(rows if len(first) == len(pairs) else _with_repeats(pairs, first, rows))
+    judged = zip(pairs, choice.verdicts, strict=True)
+    rows = [_row(hit, cost, *verdict) for (hit, cost), verdict in judged]
+    if len(pairs) < len(ranked):
+        rows = _with_repeats(ranked, first, iter(rows))
     taken = [one for one, (fits, _) in zip(candidates, choice.verdicts, strict=True) if fits]
     return Selection(
         selected=tuple(one.hit for one in taken),
         tokens=tuple(one.cost for one in taken),
-        ledger=ledger,
+        ledger=tuple(rows),
         used_tokens=sum(one.cost for one in taken),
         budget_tokens=budget_tokens,
         upper_bound=choice.bound / GRAINS,
@@ -157,15 +154,17 @@ def _check(hits: Sequence[Hit], costs: Sequence[int], budget_tokens: int) -> Non
 
 
 def _with_repeats(
-    pairs: Iterable[tuple[Hit, int]],
+    ranked: Sequence[tuple[Hit, int]],
     first: Mapping[str, tuple[Hit, int]],
     rows: Iterator[LedgerRow],
-) -> Iterator[LedgerRow]:
+) -> list[LedgerRow]:
     """The rows of the candidates, and one for each hit whose chunk came at a better rank."""
-    for pair in pairs:
+    found = []
+    for pair in ranked:
         before = first[pair[0].chunk.id]
         again = f"the same chunk as rank {before[0].rank}"
-        yield next(rows) if pair is before else _row(*pair, False, again)
+        found.append(next(rows) if pair is before else _row(*pair, False, again))
+    return found
 
 
 def _row(hit: Hit, cost: int, fits: bool, reason: str) -> LedgerRow:

@@ -14,9 +14,11 @@ such passages.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import accumulate
 from operator import add
 
 from ragctx.errors import BudgetError, InputError
@@ -36,6 +38,8 @@ def passage_costs(
     hits: Sequence[Hit],
     tokenizer: Tokenizer,
     count: Callable[[str], int] | None = None,
+    *,
+    room_tokens: int | None = None,
 ) -> list[int]:
     """Tokens each hit costs in the prompt, header and markers included, wherever it is placed.
 
@@ -48,6 +52,7 @@ def passage_costs(
         hits: the candidates.
         tokenizer: the generator's.
         count: tokens of a passage's text, if you know them already; default `tokenizer.count`.
+        room_tokens: where given, only so many labels are thought of as passages may fit in there.
 
     >>> from ragctx.tokens import load_tokenizer
     >>> hits = [Hit.from_text(1, 0.9, "Tin melts at 232 degrees.")]
@@ -56,21 +61,28 @@ def passage_costs(
     """
     parts = (*template.header, *template.passage)
     fixed = sum(len(tokenizer.encode_markup(p.text)) for p in parts if not (p.slot or p.has_label))
-    labels = [str(label) for label in range(1, len(hits) + 1)]
-    by_label = [
-        map(len, map(tokenizer.encode_markup, map(part.with_label, labels)))
-        for part in parts
-        if part.has_label
-    ]
-    costliest = max(map(sum, zip(*by_label, strict=True)), default=0)
-    costs = [fixed + costliest] * len(hits)
+    costs = [fixed] * len(hits)
     for part in parts:
         if part.slot == "text":
             counts = map(count or tokenizer.count, (hit.chunk.text for hit in hits))
             costs = list(map(add, costs, counts))
         elif part.slot:
             costs = list(map(add, costs, _slot_counts(part.slot, hits, tokenizer)))
-    return costs
+    most = len(hits) if room_tokens is None else _most_that_fit(costs, room_tokens)
+    label = _costliest_label([part for part in parts if part.has_label], most, tokenizer)
+    return [cost + label for cost in costs]
+
+
+def _most_that_fit(costs: Sequence[int], room_tokens: int) -> int:
+    """How many passages there can be at most; one at least, so that even that has a cost."""
+    return max(1, bisect_right(list(accumulate(sorted(costs))), room_tokens))
+
+
+def _costliest_label(parts: Sequence[Part], most: int, tokenizer: Tokenizer) -> int:
+    """Tokens of the parts that hold the label, under the costliest of 1 … most."""
+    labels = [str(label) for label in range(1, most + 1)]
+    counts = [map(len, map(tokenizer.encode_markup, map(p.with_label, labels))) for p in parts]
+    return max(map(sum, zip(*counts, strict=True)), default=0)
 
 
 def _slot_counts(slot: str, hits: Sequence[Hit], tokenizer: Tokenizer) -> Iterator[int]:
@@ -245,18 +257,25 @@ _SLOTS: dict[str, Callable[[Hit], str]] = {
 
 def _passages(template: Template, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Segment]:
     """A segment for each hit; a document's header stands before the first of a row of passages."""
+    markup, plain = cache(tokenizer.encode_markup), cache(tokenizer.encode)  # for this prompt
     segments = []
     before = None
     for position, hit in enumerate(hits, start=1):
         document = hit.chunk.document_id, hit.document
         header = template.header if document != before else ()
         parts = (*header, *template.passage)
-        segments.append(_passage(parts, hit, str(position), tokenizer))
+        segments.append(_passage(parts, hit, str(position), plain, markup))
         before = document
     return segments
 
 
-def _passage(parts: Iterable[Part], hit: Hit, label: str, tokenizer: Tokenizer) -> Segment:
+def _passage(
+    parts: Iterable[Part],
+    hit: Hit,
+    label: str,
+    encode: Callable[[str], list[int]],
+    encode_markup: Callable[[str], list[int]],
+) -> Segment:
     text = ""
     token_ids: list[int] = []
     start = end = (0, 0)
@@ -264,10 +283,10 @@ def _passage(parts: Iterable[Part], hit: Hit, label: str, tokenizer: Tokenizer) 
         here = len(text), len(token_ids)
         if part.slot:
             piece = _SLOTS[part.slot](hit)
-            token_ids += tokenizer.encode(piece)
+            token_ids += encode(piece)
         else:
             piece = part.with_label(label)
-            token_ids += tokenizer.encode_markup(piece)
+            token_ids += encode_markup(piece)
         text += piece
         if part.slot == "text":
             start, end = here, (len(text), len(token_ids))

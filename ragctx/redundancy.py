@@ -52,20 +52,52 @@ def best_distinct_subset(
     total = float(sum(worths[i] for i in plain))
     if Coverage([texts[i] for i in plain], [worths[i] for i in plain]).is_plain:
         return Distinct(plain, total, total, [0.0] * len(texts))
-    coverage = Coverage(texts, worths)
-    chosen = max(_improve(coverage, costs, set(), budget), plain, key=coverage.worth)
+    likely = _likely(costs, worths, _LOOKED_AT * budget)
+    found = _best_among(likely, plain, texts, costs, worths, budget)
+    left = budget - sum(costs[i] for i in found.chosen)
+    if left >= min((costs[i] for i in {*range(len(texts))}.difference(likely)), default=budget + 1):
+        found = _best_among(list(range(len(texts))), plain, texts, costs, worths, budget)
+    return found
+
+
+_NOTHING = 1e-3  # worths are whole numbers: a smaller gain is a rounding error
+_LOOKED_AT = 4  # times the budget: texts are compared among the likeliest of that many tokens, and
+# among all only where those repeat each other so much that they leave room for others
+
+
+def _likely(costs: Sequence[int], worths: Sequence[int], tokens: int) -> list[int]:
+    """The items of most worth per cost that a budget of so many tokens would hold."""
+    return sorted(relax(costs, worths, tokens).whole)
+
+
+def _best_among(
+    items: list[int],
+    plain: set[int],
+    texts: Sequence[str],
+    costs: Sequence[int],
+    worths: Sequence[int],
+    budget: int,
+) -> Distinct:
+    """The best selection found of some items, and what none of all could exceed."""
+    coverage = Coverage([texts[i] for i in items], [worths[i] for i in items])
+    prices = [costs[i] for i in items]
+    start = {place for place, i in enumerate(items) if i in plain}
+    chosen = max(_improve(coverage, prices, set(), budget), start, key=coverage.worth)
     for _ in range(_ROUNDS):
-        better = _improve(coverage, costs, chosen, budget)
+        better = _improve(coverage, prices, chosen, budget)
         if coverage.worth(better) <= coverage.worth(chosen):
             break
         chosen = better
-    worth, gains = coverage.worth(chosen), coverage.gains_beside(chosen)
-    chosen = {i for i in chosen if gains[i] >= 1}  # worths are whole numbers: less is nothing
+    gains = coverage.gains_beside(chosen)
+    chosen = {place for place in chosen if gains[place] > _NOTHING}
+    worth = coverage.worth(chosen)
     # The best selection adds to the chosen at most what each of its items, alone, adds to them.
-    more = [0 if i in chosen else int(gain) + 1 for i, gain in enumerate(gains)]
-    bound = min(total, worth + relax(costs, more, budget).bound)
-    shares = [1 - gain / most for gain, most in zip(gains, worths, strict=True)]
-    return Distinct(chosen, worth, max(worth, bound), shares)
+    more, repeated = [*worths], [0.0] * len(texts)
+    for place, i in enumerate(items):
+        more[i] = 0 if place in chosen else int(gains[place]) + 1
+        repeated[i] = 1 - gains[place] / worths[i]
+    bound = min(sum(worths[i] for i in plain), worth + relax(costs, more, budget).bound)
+    return Distinct({items[place] for place in chosen}, worth, max(worth, bound), repeated)
 
 
 class Coverage:

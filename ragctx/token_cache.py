@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from functools import lru_cache
 
-REMEMBERED_TEXTS = 2048
+REMEMBERED_TEXTS = 8192
 """How many texts' ids are kept, those used last: about 20 MB when each is 256 tokens."""
 
 LONGEST_CHARACTERS = 10_000
@@ -25,13 +26,13 @@ class RememberingEncoder:
 
     def __init__(self, encode: Callable[[str], list[int]], texts: int = REMEMBERED_TEXTS) -> None:
         self._encode = encode
-        self._known = lru_cache(maxsize=texts)(lambda text: tuple(encode(text)))
+        self._known = lru_cache(maxsize=texts)(lambda text: array("I", encode(text)))
 
     def encode(self, text: str) -> list[int]:
         """The ids, as a list of the caller's own."""
         if len(text) > LONGEST_CHARACTERS:
             return self._encode(text)
-        return list(self._known(text))
+        return self._known(text).tolist()
 
     def count(self, text: str) -> int:
         """How many ids there are."""

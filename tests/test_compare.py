@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import ragctx.embedding
 import ragctx.generator
 from ragctx.cli import run
 from ragctx.errors import InputError
@@ -27,6 +28,8 @@ from ragctx.generator.together import generate_all
 from ragctx.pipeline import Assembly
 from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit, Placement
+from tests.fakes import HashEmbedder
+from tests.index_samples import index_with
 from tests.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
 
 SAMPLES = Path(__file__).parents[1] / "examples" / "samples" / "src"
@@ -315,6 +318,7 @@ def test_json_is_the_whole_result(
         (("--budgets", "many"), "--budgets is 'many'"),
         (("--positions", "0"), "--positions is '0'"),
         (("--positions", "1"), "2 or more passages"),
+        (("--workers", "4"), "for models on servers"),
     ],
 )
 def test_what_cannot_be_compared_is_said_in_one_line(
@@ -328,3 +332,57 @@ def test_what_cannot_be_compared_is_said_in_one_line(
     assert (code, out) == (2, "")
     [line] = err.splitlines()
     assert message in line
+
+
+def test_an_index_is_asked_with_what_a_search_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The synthetic questions' labels count: their excluded chunk is never in a prompt."""
+    monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: HashEmbedder())
+    generator = PositionalGenerator(level)
+    monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec, **how: generator)
+    monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path / "cache"))
+    pages = [f"Place {i} has the number number{i}." for i in range(6)]
+    index_with(tmp_path / "index", {"places": pages})
+    rows = [
+        {"question": f"Which number has place {i}?", "answers": [f"number{i}"],
+         "document": "places.pdf", "page": i + 1}
+        for i in range(6)
+    ]  # fmt: skip
+    path = tmp_path / "q.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    code, out, err = said(
+        capsys, "compare", path, "--index", tmp_path / "index", "-k", "4", "--positions", "3",
+        "--json", "--resamples", "100",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    result = Result.from_json(out)
+    assert result.settings.source == str(tmp_path / "index")
+    assert result.strategies is not None
+    assert dict(result.strategies.recall_at_k)[3] > 0
+    for record in result.questions:
+        for passage in record.passages:
+            assert passage.is_gold == (record.answers[0] in passage.text)
+
+
+def test_ctrl_c_says_how_to_go_on(
+    file: Path, planted: PositionalGenerator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(share: float) -> float:
+        raise KeyboardInterrupt
+
+    planted.accuracy = interrupted
+    code, _, err = said(capsys, "compare", file)
+    assert code == 130
+    assert "run the same command to go on" in err
+
+
+def test_the_report_is_written_where_it_was_asked_for(
+    file: Path, tmp_path: Path, planted: PositionalGenerator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "report"
+    code, _, err = said(capsys, "compare", file, "-n", "5", "--resamples", "100", "-o", folder)
+    assert code == 0
+    assert str(folder) in err or "report" in err
+    stored = Result.from_json((folder / "result.json").read_text("utf-8"))
+    assert stored.settings.questions == 5

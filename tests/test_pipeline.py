@@ -301,7 +301,9 @@ def test_what_merging_saved_is_said(index: Index) -> None:
 def test_a_trace_holds_what_the_prompt_was_chosen_from(index: Index) -> None:
     hits = retrieve(QUESTION, index, HashEmbedder())
     made = trace(QUESTION, hits, TOKENIZER, context_window=512, get_document=index.document)
-    assert made.costs == tuple(passage_costs(load_template("qa"), made.candidates, TOKENIZER))
+    assert made.costs == tuple(
+        passage_costs(load_template("qa"), made.candidates, TOKENIZER, room_tokens=made.room_tokens)
+    )
     assert made.selection == fill(made.candidates, made.costs, made.room_tokens)
     again = assemble(QUESTION, hits, TOKENIZER, context_window=512, document_text=texts_of(index))
     assert again == made.prompt

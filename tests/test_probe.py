@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import ragctx.generator
 from ragctx.cli import run
+from ragctx.cli.models import Model, with_profile
 from ragctx.errors import InputError
 from ragctx.evaluation.datasets import QuestionSet
 from ragctx.evaluation.model_identity import model_hash
@@ -16,6 +18,7 @@ from ragctx.evaluation.probes import synthetic_probes
 from ragctx.evaluation.profiles import StoredProfile, find_profile, load_profile, save_profile
 from ragctx.evaluation.results import Interval
 from ragctx.evaluation.text_match import holds_any
+from ragctx.pipeline import Assembly
 from ragctx.placement import place
 from ragctx.records import Hit
 from tests.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
@@ -143,3 +146,21 @@ def test_questions_that_cannot_be_asked_in_every_slot_give_no_profile(
     use(monkeypatch, PositionalGenerator(level), tmp_path / "cache")
     assert run(["probe", "--questions", str(file), "--passages", "10"]) == 2
     assert "fewer --passages" in capsys.readouterr().err
+
+
+def test_asking_takes_the_models_own_profile_and_says_so_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path))
+    generator, model = PositionalGenerator(level), Model("http://x/v1#m", None)
+    wanted = Assembly(placement="calibrated")
+    assert with_profile(Assembly(), model, generator) == Assembly()
+    assert with_profile(wanted, model, generator).profile is None
+    assert "measure one: ragctx probe --model http://x/v1#m" in capsys.readouterr().err
+    own = replace(profile(), model_hash=model_hash(model.spec, generator))
+    save_profile(own)
+    assert with_profile(wanted, model, generator).profile == own.for_placement()
+    assert capsys.readouterr().err == ""
+    save_profile(replace(own, significant=False))
+    with_profile(wanted, model, generator)
+    assert "do not differ measurably" in capsys.readouterr().err

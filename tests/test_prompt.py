@@ -241,6 +241,17 @@ def test_a_prompt_never_exceeds_window_or_budget(
     assert prompt.ledger == selection.ledger
 
 
+@given(templates, some_hits, tokenizers, st.integers(0, 900))
+def test_costs_for_a_room_suffice_for_every_prompt_that_it_holds(
+    template: Template, hits: list[Hit], tokenizer: Tokenizer, room: int
+) -> None:
+    costs = passage_costs(template, hits, tokenizer, room_tokens=room)
+    assert all(map(int.__le__, costs, passage_costs(template, hits, tokenizer)))
+    selection = fill(hits, costs, room)
+    prompt = build(template, list(selection.selected), tokenizer, window=100_000)
+    assert prompt.certificate.tokens_of("passage") <= selection.used_tokens <= room
+
+
 def test_known_counts_of_texts_are_used() -> None:
     template = load_template("plain")
     assert passage_costs(template, HITS, WordTokenizer(), count=lambda _: 70) == [70, 70]

@@ -176,6 +176,12 @@ def test_intervals_of_max_minus_min_cover_the_truth(accuracies: tuple[float, ...
     assert covered(truth, [(i.low, i.high) for i in found]) > 0.91
 
 
+def test_five_questions_on_which_all_agree_prove_no_equality() -> None:
+    found = spread_interval(np.ones((5, 4), dtype=bool), seed=0)
+    assert (found.value, found.low) == (0.0, 0.0)
+    assert found.high > 0.3
+
+
 # ---- power
 
 

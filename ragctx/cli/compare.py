@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ragctx.evaluation.datasets import QuestionSet
     from ragctx.evaluation.results import Result
     from ragctx.generator.protocol import Generator
+    from ragctx.pipeline import Assembly
     from ragctx.placement import PositionProfile
 
 
@@ -107,7 +108,6 @@ def write_result(result: Result, folder: Path) -> None:
     """`result.json` and the report's files."""
     from ragctx.evaluation.report import write_report
 
-    folder.mkdir(parents=True, exist_ok=True)
     write_report(result, folder)
     say(f"written to {shown_path(str(folder))}")
 
@@ -151,39 +151,50 @@ def _comparison(
     prompting: Prompting, running: Running,
 ) -> Comparison:  # fmt: skip
     from ragctx.evaluation.compare import Comparison, Options, drawn
-    from ragctx.evaluation.summaries import Prices
 
     assembly, strategies = prompting.resolve(), asking.named_strategies()
     _require_baseline(asking.baseline, strategies)
+    _require_server(model, running.workers)
     generator = model.load(prompting.context_window)
-    profile_words = str(prompting.profile_path or "")
+    profile = str(prompting.profile_path or "")
     if "calibrated" in strategies and assembly.profile is None:
-        stored = own_profile(model, generator)
-        if stored is not None:
-            profile_words = f"measured with {stored.source}, n = {stored.n}"
-            assembly = replace(assembly, profile=stored.for_placement())
-    if asking.strategies in ("own", "all") and not (
-        assembly.profile and assembly.profile.significant
-    ):
+        assembly, profile = _with_own_profile(assembly, model, generator)
+    if asking.strategies in ("own", "all") and not _counts(assembly.profile):
         strategies = tuple(name for name in strategies if name != "calibrated")
     window = assembly.context_window or generator.context_window
-    prices = (running.price_prompt, running.price_answer)
     return Comparison(
         drawn(questions, asking.count, running.seed), source,
         answerer_of(model, generator, no_cache=running.no_cache, workers=running.workers),
         asking.plan(k, strategies, window - assembly.max_new_tokens), assembly,
         Options(
             baseline=asking.baseline, seed=running.seed, resamples=running.resamples,
-            prices=Prices(prices[0] or 0.0, prices[1] or 0.0) if any(p is not None for p in prices)
-            else None,
-            command=command_line(), profile=profile_words,
+            prices=running.prices(), command=command_line(), profile=profile,
         ),
     )  # fmt: skip
+
+
+def _with_own_profile(
+    assembly: Assembly, model: Model, generator: Generator
+) -> tuple[Assembly, str]:
+    """With the profile stored for this model, if there is one; and where it comes from."""
+    stored = own_profile(model, generator)
+    if stored is None:
+        return assembly, ""
+    words = f"measured with {stored.source}, n = {stored.n}"
+    return replace(assembly, profile=stored.for_placement()), words
 
 
 def _counts(profile: PositionProfile | None) -> bool:
     """Without a significant profile `calibrated` is `edges`, which is asked anyway."""
     return profile is not None and profile.significant
+
+
+def _require_server(model: Model, workers: int) -> None:
+    if workers > 1 and not model.spec.startswith(("http://", "https://")):
+        raise InputError(
+            f"--workers {workers} is for models on servers; {model.spec} runs here and uses all "
+            "cores already: leave it out"
+        )
 
 
 def _require_baseline(baseline: str, strategies: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from ragctx.placement import STRATEGIES
 
 if TYPE_CHECKING:
     from ragctx.evaluation.conditions import Plan
+    from ragctx.evaluation.summaries import Prices
     from ragctx.pipeline import Assembly
 
 OWN = (
@@ -106,6 +107,14 @@ class Running:
     price_prompt: float | None
     price_answer: float | None
     output: Path | None
+
+    def prices(self) -> Prices | None:
+        """The same for the comparison; a price that was not named is 0 where the other was."""
+        from ragctx.evaluation.summaries import Prices
+
+        if self.price_prompt is None and self.price_answer is None:
+            return None
+        return Prices(self.price_prompt or 0.0, self.price_answer or 0.0)
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:

@@ -35,7 +35,9 @@ def print_result(result: Result) -> None:
         screen.print(_summaries("gold passage in", sweep.summaries, (), screen.width))
     if result.budgets:
         budgets = result.budgets
-        screen.print(_summaries("budget", budgets.summaries, budgets.pairs, screen.width, *_COSTS))
+        priced = any(summary.mean_cost is not None for summary in budgets.summaries)
+        more = (_LATENCY, _COST) if priced else (_LATENCY,)
+        screen.print(_summaries("budget", budgets.summaries, budgets.pairs, screen.width, *more))
     for note in result.notes:
         screen.print(f"Note: {one_line(note)}", style="dim", soft_wrap=True)
     screen.print(one_line(result.verdict), style="bold", soft_wrap=True)
@@ -59,10 +61,8 @@ _COLUMNS = (
     Column("cited %", lambda summary: _percent(summary.citation_correct), 110),
     Column("tokens", lambda summary: f"{summary.mean_prompt_tokens:,.0f}"),
 )
-_COSTS = (
-    Column("ms", lambda summary: f"{summary.mean_latency_s * 1e3:,.0f}"),
-    Column("cost", lambda s: "–" if s.mean_cost is None else f"{s.mean_cost:.3g}", 130),
-)
+_LATENCY = Column("ms", lambda summary: f"{summary.mean_latency_s * 1e3:,.0f}", 90)
+_COST = Column("cost", lambda summary: f"{summary.mean_cost or 0.0:.3g}")
 
 
 def _summaries(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ragctx.evaluation.datasets import QuestionSet
     from ragctx.evaluation.profiles import StoredProfile
 
+_FEW = 0.2  # right: below, a model hardly does the task
 _LARGE = 0.8  # of the window: prompts fuller than this are said to be so
 
 
@@ -41,6 +42,8 @@ _LARGE = 0.8  # of the window: prompts fuller than this are said to be so
               help="In so many slots, first and last among them.")  # fmt: skip
 @click.option("-n", "count", type=click.IntRange(min=1), default=200, show_default=True,
               metavar="N", help="How many questions, each asked in every slot.")  # fmt: skip
+@click.option("--max-new-tokens", type=click.IntRange(min=1), default=48, show_default=True,
+              metavar="N", help="Tokens kept free for the answer.")  # fmt: skip
 @click.option("--context-window", type=click.IntRange(min=1), metavar="N",
               help="Tokens the model holds, prompt and answer together.")  # fmt: skip
 @click.option("--template", metavar="NAME|FILE", help="Prompt template.")
@@ -57,6 +60,7 @@ def probe_command(
     passages: int,
     slots: int,
     count: int,
+    max_new_tokens: int,
     context_window: int | None,
     template: str | None,
     seed: int,
@@ -82,7 +86,7 @@ def probe_command(
     comparison = Comparison(
         asked, source_of(everything, passages), answerer_of(model, generator, no_cache=no_cache),
         Plan(position_passages=(passages,), slots=slots, k=passages),
-        Assembly(context_window=context_window, max_new_tokens=48, template=template),
+        Assembly(context_window=context_window, max_new_tokens=max_new_tokens, template=template),
         Options(seed=seed, command=command_line()),
     )  # fmt: skip
     profile = profile_of(run_comparison(comparison), asked.path)
@@ -124,5 +128,11 @@ def _print(profile: StoredProfile) -> None:
         soft_wrap=True,
     )
     screen.print(one_line(profile.verdict), style="bold", soft_wrap=True)
+    best = max(accuracy.value for accuracy in profile.accuracy)
+    if best < _FEW:
+        screen.print(
+            "Hardly anything was answered, so there is little to tell slots apart by: try fewer "
+            "--passages, or easier --questions.", soft_wrap=True,
+        )  # fmt: skip
     if not profile.significant:
         screen.print("--placement calibrated will place by edges and say so.", soft_wrap=True)

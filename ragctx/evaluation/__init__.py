@@ -1,1 +1,1 @@
-"""Question sets and metrics: how answers are scored."""
+"""Questions with known answers, and what becomes of them: asked in every way, scored, tested."""

@@ -24,6 +24,7 @@ from ragctx.evaluation.results import (
 )
 from ragctx.evaluation.scoring import Scorer
 from ragctx.evaluation.summaries import Prices, Summariser
+from ragctx.generator.together import forget
 from ragctx.pipeline import Assembly
 
 COLD_QUESTIONS = 5
@@ -116,8 +117,11 @@ class Comparison:
     ) -> tuple[Outcome, ...]:
         """The budgets' rows with latencies as a user meets them: nothing read before.
 
-        In a sweep everything was, so only some questions are measured; the mean stands for all.
+        In a sweep everything was, so only some questions are measured; the mean stands for all. A
+        server's model was asked as any user asks it: there nothing is to be measured again.
         """
+        if not forget(self.answerer.generator):
+            return outcomes
         means: dict[str, float] = {}
         some = self.questions.questions[:COLD_QUESTIONS] if self.plan.budgets else ()
         asked: list[Asked] = []
@@ -165,7 +169,7 @@ class Comparison:
         ]
         if "document_order" in self.plan.strategies and not self.source.knows_order:
             said.append("document_order is best_first here: passages of a file have no order")
-        if self.plan.budgets:
+        if self.plan.budgets and forget(self.answerer.generator):
             said.append(
                 "latencies of budgets are those of a first question, nothing read before; all "
                 "others are shares of a sweep that reads each passage once"

@@ -39,7 +39,8 @@ def model_hash(spec: str, generator: Generator) -> str:
 def decoding_of(generator: Generator) -> str:
     """How the generator chooses its tokens, for people: "greedy" unless it says otherwise."""
     decoding = getattr(generator, "decoding", None)
-    return "greedy" if decoding is None else str(decoding)
+    is_greedy = decoding is None or getattr(decoding, "temperature", None) == 0
+    return "greedy" if is_greedy else str(decoding)
 
 
 def _sha256(path: Path) -> str:

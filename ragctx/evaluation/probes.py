@@ -1,9 +1,10 @@
 """Synthetic probes: questions whose answer stands in one passage among others just like it.
 
 Made by rule, offline, the same for a seed. Each question asks one fact of an invented place; its
-passage says it in a few sentences, and so do the distractors of other places. (The multi-key needle
-task of RULER, Hsieh et al. 2024, arXiv 2404.06654, in prose that a small reader can read.) They
-measure where a model finds a fact, not whether it understands a difficult text.
+passage says it in a few sentences. The distractors say such facts of other places, every fourth or
+so the very same. (The multi-key needle task of RULER, Hsieh et al. 2024, arXiv 2404.06654, in prose
+that a small reader can read.) They measure where a model finds a fact, not whether it understands a
+difficult text.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def _probe(number: int, passages: int, seed: int) -> LabelledQuestion:
     values = [dict(zip(kinds, row, strict=True)) for row in zip(*kinds.values(), strict=True)]
     slot = fact[fact.index("{", fact.index("{place}") + 1) + 1 :].split("}")[0]
     asked = values[0]
-    texts = [_passage(fact.format(**value), rng) for value in values]
+    facts = [fact, *rng.choices([words for _, words in _FACTS], k=passages - 1)]
+    texts = [_passage(f.format(**v), rng) for f, v in zip(facts, values, strict=True)]
     labelled = tuple(
         LabelledPassage(text, value["place"], value is asked)
         for text, value in zip(texts, values, strict=True)

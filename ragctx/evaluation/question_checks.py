@@ -279,13 +279,12 @@ def _leaked(rows: Iterable[Row], path: str | Path) -> Iterator[Problem]:
 
 def _stale(rows: Iterable[Row], index: Index) -> Iterator[Problem]:
     """Rows whose chunk, or the answer in it, is not in the index as they say."""
+    named = [row for row in rows if row.chunk]
+    documents = dict.fromkeys(row.chunk.rpartition(":")[0] for row in named)
     with index.snapshot():
-        for row in rows:
-            document_id = row.chunk.rpartition(":")[0]
-            chunks = {chunk.id: chunk for chunk in index.chunks(document_id)} if row.chunk else {}
+        chunks = {chunk.id: chunk for document in documents for chunk in index.chunks(document)}
+        for row in named:
             chunk = chunks.get(row.chunk)
-            if not row.chunk:
-                continue
             if chunk is None:
                 yield _problem(row, "stale", f"the index has no chunk {row.chunk}")
             elif chunk.text != row.context:

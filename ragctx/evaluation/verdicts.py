@@ -38,7 +38,8 @@ def strategy_verdict(
             f"The placements differ ({_q(omnibus)}), but none of them measurably from "
             f"{_name(pairs[0].second)}{_would(power)}."
         )
-    more = f"; so do {len(found) - _NAMED} more differ" if len(found) > _NAMED else ""
+    others = len(found) - _NAMED
+    more = f"; {others} more differ{'s' * (others == 1)}" if others > 0 else ""
     return f"{'; '.join(map(_pair_words, found[:_NAMED]))}{more} ({_q(omnibus)})."
 
 
@@ -56,7 +57,7 @@ def position_verdict(
     return (
         f"With {passages} passages it matters where the gold one stands: best in slot "
         f"{_name(spread.best)}, worst in slot {_name(spread.worst)}, {_points(spread.value)} apart "
-        f"(95 % interval {_points(spread.low)} to {_points(spread.high)}; chance alone gives "
+        f"(95 % interval {100 * spread.low:.1f} to {100 * spread.high:.1f}; chance alone gives "
         f"{_points(spread.expected_by_chance)}; {_q(omnibus)})."
     )
 
@@ -123,8 +124,8 @@ def _difference(pair: PairTest) -> str:
     if pair.difference.low < 0 < pair.difference.high:  # the exact test and the bootstrap disagree
         low = -low
     return (
-        f"{_points(abs(pair.difference.value))} (95 % interval {_points(low)} to {_points(high)}, "
-        f"p = {_p(pair.p_adjusted)} after Holm's correction)"
+        f"{_points(abs(pair.difference.value))} (95 % interval {100 * low:.1f} to "
+        f"{100 * high:.1f}, p = {_p(pair.p_adjusted)} after Holm's correction)"
     )
 
 

@@ -125,7 +125,9 @@ class HuggingFaceGenerator:
         self.vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
         self._model = model
         self._prefill_tokens = prefill_tokens
-        self._last_only = "logits_to_keep" in inspect.signature(model.forward).parameters
+        parameters = inspect.signature(model.forward).parameters
+        self._last_only = "logits_to_keep" in parameters
+        self._cache_name = "cache" if "cache" in parameters else "past_key_values"  # the older name
         self.reuses_prefix = _is_plain(self._new_run().cache) and rope_is_fixed(
             model.config.get_text_config(decoder=True)
         )
@@ -275,11 +277,12 @@ class HuggingFaceGenerator:
         """Append `token_ids` to the run; scores of the token after them, (vocabulary,) float32."""
         device = self._model.device
         total = len(run.token_ids) + len(token_ids)
-        arguments: dict[str, Any] = {"logits_to_keep": 1} if self._last_only else {}
+        arguments: dict[str, Any] = {self._cache_name: run.cache}
+        if self._last_only:
+            arguments["logits_to_keep"] = 1
         output = self._model(
             input_ids=torch.tensor([list(token_ids)], device=device),  # (1, new tokens)
             attention_mask=torch.ones(1, total, dtype=torch.long, device=device),
-            past_key_values=run.cache,
             use_cache=True,
             **arguments,
         )

@@ -83,6 +83,7 @@ class OpenAIGenerator:
         self.context_window = context_window
         self._server = server
         self._temperature = temperature
+        self.decoding = f"temperature {temperature:g}" if temperature else "greedy"
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None

@@ -47,12 +47,17 @@ def generate_all(generator: Generator, prompts: Sequence[Prompt]) -> list[Genera
     return [answers[i] for i in range(len(prompts))]
 
 
-def forget(generator: Generator) -> None:
-    """Let the next prompt be read as if it were the first: for measuring how long that takes."""
+def forget(generator: Generator) -> bool:
+    """Let the next prompt be read as if it were the first: for measuring how long that takes.
+
+    False where the generator keeps nothing here: a server's model.
+    """
     cache = getattr(generator, "cache", None)
-    for clear in (getattr(cache, "clear", None), getattr(generator, "forget", None)):
+    found = [getattr(cache, "clear", None), getattr(generator, "forget", None)]
+    for clear in found:
         if callable(clear):
             clear()
+    return any(map(callable, found))
 
 
 def _batches(prompts: Sequence[Prompt]) -> list[list[int]]:
