@@ -13,19 +13,59 @@ from typing import Any
 from training.common import HERE, load_config, run_folder
 
 LOGS = HERE / "logs"
+STAGES = ("convert.jsonl", "pretrain.jsonl", "answer.jsonl")
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log."""
+    """The rows of a log; none where the stage has not run."""
+    if not path.exists():
+        return []
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def smooth(values: list[float], span: int = 8) -> list[float]:
-    """Running mean over the last `span` values."""
-    return [
-        sum(values[max(0, i - span) : i + 1]) / (i + 1 - max(0, i - span))
-        for i in range(len(values))
-    ]
+def keep_logs() -> None:
+    """Copy the logs of the run beside the code."""
+    LOGS.mkdir(exist_ok=True)
+    for name in STAGES:
+        source = run_folder(load_config()) / name
+        if source.exists():
+            shutil.copy(source, LOGS / name)
+
+
+def draw_conversion(axis: Any) -> None:
+    """Cosine to the teacher's last layer."""
+    converted = rows(LOGS / "convert.jsonl")
+    axis.plot([r["tokens"] for r in converted], [r["cosine"] for r in converted])
+    axis.set(title="RoPE conversion: cosine to the teacher", xlabel="tokens", ylim=(0.5, 1))
+
+
+def draw_losses(axis: Any) -> None:
+    """Losses of question answering, by what stood beside the passage."""
+    answered = [row for row in rows(LOGS / "answer.jsonl") if "end" in row]
+    named = {
+        "alone_start_again": "start, passage alone",
+        "beside_start_again": "start, beside others or missing",
+        "end": "end",
+    }
+    for part, label in named.items():
+        shown = [row for row in answered if part in row]
+        axis.plot([r["questions"] for r in shown], [r[part] for r in shown], label=label)
+    axis.set(title="Question answering: loss at the second look", xlabel="questions")
+    axis.legend()
+
+
+def draw_scores(axis: Any) -> None:
+    """F1 on held-out questions, of this run and of the one it went on from."""
+    before = 0
+    for name, label in (("answer-first.jsonl", "first run"), ("answer.jsonl", "second run")):
+        found = rows(LOGS / name)
+        scored = [row for row in found if "f1" in row]
+        minutes = [before + row["seconds"] / 60 for row in scored]
+        axis.plot(minutes, [row["f1"] for row in scored], "o-", label=f"{label}: F1")
+        axis.plot(minutes, [row["em"] for row in scored], "o--", label=f"{label}: EM")
+        before += max((row["seconds"] / 60 for row in found if "seconds" in row), default=0)
+    axis.set(title="squadshifts_newwiki.dev, gold passage", xlabel="minutes", ylim=(0, None))
+    axis.legend()
 
 
 def main() -> None:
@@ -35,25 +75,10 @@ def main() -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    LOGS.mkdir(exist_ok=True)
-    for name in ("convert.jsonl", "answer.jsonl"):
-        shutil.copy(run_folder(load_config()) / name, LOGS / name)
-    converted, answered = rows(LOGS / "convert.jsonl"), rows(LOGS / "answer.jsonl")
-    losses = [row for row in answered if "start" in row]
-    scores = [row for row in answered if "f1" in row]
+    keep_logs()
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
-    axes[0].plot([r["tokens"] for r in converted], [r["cosine"] for r in converted])
-    axes[0].set(title="RoPE conversion: cosine to the teacher", xlabel="tokens", ylim=(0.5, 1))
-    minutes = [row["seconds"] / 60 for row in losses]
-    for part in ("start", "end"):
-        axes[1].plot(minutes, smooth([row[part] for row in losses]), label=part)
-    axes[1].set(title="Question answering: loss", xlabel="minutes")
-    axes[1].legend()
-    axes[2].plot([r["seconds"] / 60 for r in scores], [r["f1"] for r in scores], "o-", label="F1")
-    axes[2].plot([r["seconds"] / 60 for r in scores], [r["em"] for r in scores], "o-", label="EM")
-    axes[2].set(title="squadshifts_newwiki.dev, gold passage", xlabel="minutes", ylim=(0, None))
-    axes[2].legend()
-    for axis in axes:
+    for axis, draw in zip(axes, (draw_conversion, draw_losses, draw_scores), strict=True):
+        draw(axis)
         axis.grid(alpha=0.3)
     figure.savefig(LOGS / "curves.png", dpi=110)
 

@@ -45,6 +45,6 @@ def answer(network: ReaderNetwork, tokenizer: RustTokenizer, context: str, quest
     again = network.look_again(passage.states, torch.ones_like(ids) > 0, states)[0]
     content = torch.ones(ids.shape[1]) > 0
     content[0] = content[-1] = False
-    best = best_spans(network, states[0, -1], again, content, network.null_again_score).spans[0]
+    best = best_spans(network, states[0, -1], again, content, network.null_again_score)[0][0]
     start, end = encoded.offsets[best.first - 1][0], encoded.offsets[best.last - 1][1]
     return context[start:end]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
 
 _READ_BYTES = 2**20
-_THRESHOLDS = ("threshold", "rank_prior", "min_similarity")  # the bundled reader's, set by hand too
+_SETTINGS = ("threshold", "prior", "calibration", "min_similarity")  # the bundled reader's
 
 
 def model_hash(spec: str, generator: Generator) -> str:
@@ -22,7 +22,7 @@ def model_hash(spec: str, generator: Generator) -> str:
     same name is not noticed.
     """
     parts: list[object] = [generator.name, decoding_of(generator)]
-    parts += [getattr(generator, name, None) for name in _THRESHOLDS]
+    parts += [repr(getattr(generator, name, None)) for name in _SETTINGS]
     directory = Path(spec).expanduser()
     if spec == "bundled":
         from ragctx.generator.weights import reader_files
