@@ -94,7 +94,7 @@ def main() -> None:
     """Run everything, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("-n", type=int, default=200)
+    parser.add_argument("-n", type=int, default=150)
     parser.add_argument("--steps", type=int, default=600)
     said = parser.parse_args()
     n, steps = (8, 20) if said.quick else (said.n, said.steps)

@@ -39,8 +39,8 @@ def score_grains(scores: Sequence[float | None]) -> list[int]:
     least, greatest = min(finite, default=0.0), max(finite, default=0.0)
     half_span = greatest / 2 - least / 2  # halves: 1e308 - (-1e308) is infinite
     if len(finite) == len(scores) and half_span > 0:
-        step = (GRAINS - _LEAST) / half_span
-        return [_LEAST + round((score / 2 - least / 2) * step) for score in finite]
+        low, span = least / 2, GRAINS - _LEAST
+        return [_LEAST + round((score / 2 - low) / half_span * span) for score in finite]
     return [_grains(score, least, half_span) for score in scores]
 
 

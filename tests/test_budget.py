@@ -261,6 +261,8 @@ def test_the_sum_of_fill_may_fall_when_a_better_rank_at_last_fits() -> None:
 
 @given(st.lists(any_score, max_size=12))
 @example([1.7e308, -1.7e308, 5e-324, 0.0])
+@example([0.0, 1.5e-305])
+@example([0.0, 5e-324])
 def test_relevance_keeps_the_order_of_scores_and_is_above_0_and_at_most_1(
     scores: list[float | None],
 ) -> None:
