@@ -26,6 +26,8 @@ from ragctx.records import (
 
 if TYPE_CHECKING:
     from ragctx.explanation import Explanation, Fate
+    from ragctx.generator.cache import CacheStats
+    from ragctx.generator.segment_store import StoreStats
 
 View = dict[str, object]
 
@@ -176,6 +178,11 @@ def attribution_view(attributions: Sequence[Attribution], prompt: Prompt) -> lis
         }
         for attribution, segment in zip(attributions, prompt.passages, strict=True)
     ]
+
+
+def kv_cache_view(memory: CacheStats, disk: StoreStats | None) -> View:
+    """What the bundled reader had read before, in memory and, with --kv-cache, on disk."""
+    return {"memory": asdict(memory), "disk": None if disk is None else asdict(disk)}
 
 
 def ingest_row_view(row: IngestRow) -> View:

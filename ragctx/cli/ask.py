@@ -24,6 +24,7 @@ from ragctx.views import (
     answer_view,
     attribution_view,
     citation_words,
+    kv_cache_view,
     ledger_view,
     one_line,
     printable,
@@ -155,9 +156,13 @@ def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
 
 
 def _view(answer: Answer, shown: Shown, session: Session) -> View:
+    from ragctx.generator.cache import SegmentCache
+
     view = answer_view(answer)
     if shown.attribution:
         view["attribution"] = attribution_view(_attributions(answer, session), answer.prompt)
+    if isinstance(cache := getattr(session.generator, "cache", None), SegmentCache):
+        view["kv_cache"] = kv_cache_view(cache.stats, cache.store.stats if cache.store else None)
     if shown.prompt:
         view["prompt"] = prompt_view(answer.prompt)
     if shown.ledger:
