@@ -1,0 +1,141 @@
+"""Every number of the model card, measured on the shipped reader: JSON, and tables in Markdown.
+
+    python -m training.measure sets        # each held-out set, the gold passage alone
+    python -m training.measure positions   # beside 4, 9 and 19 others, at each of 5 slots
+
+Each part is written to training/logs/measured-PART.json and printed as it stands in the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ragctx.embedding import Embedder, load_embedder
+from ragctx.evaluation.intervals import bootstrap_mean
+from ragctx.generator.reader import BundledReader, load_bundled
+from training.common import HERE, load_config
+from training.evaluate import Pool, questions_of, rows_of, score, summary
+
+SETS = (
+    "squadshifts_newwiki", "squadshifts_reddit", "squadshifts_amazon", "openstax_term",
+    "sleepqa", "molweni_ubuntu", "qamr", "covidqa_para", "tatqa_span", "policyqa",
+    "fairytaleqa", "openstax_review", "openstax_define", "tweetqa", "friendsqa",
+    "emanual_smarttv",
+)  # fmt: skip
+POSITIONS_ON = "squadshifts_newwiki"
+DISTRACTORS = (4, 9, 19)
+SLOTS = 5
+
+
+def by_set(reader: BundledReader, embedder: Embedder, folder: Path, limit: int) -> dict[str, Any]:
+    """Each held-out set, gold passage alone; all of the first one."""
+    found: dict[str, Any] = {}
+    for name in SETS:
+        rows = rows_of(folder / f"{name}.dev.jsonl.gz", None if name == POSITIONS_ON else limit)
+        results = score(reader, questions_of(rows, embedder))
+        found[name] = {**summary(results), "by_position": None}
+        found[name]["words"] = round(float(np.mean([len(r.text.split()) for r in results])), 1)
+        sys.stderr.write(f"{name} {found[name]['f1']}\n")
+    return found
+
+
+def by_position(
+    reader: BundledReader, embedder: Embedder, folder: Path, limit: int
+) -> dict[str, Any]:
+    """F1 with the gold passage in each of `SLOTS` slots among distractors; the same questions."""
+    path = folder / f"{POSITIONS_ON}.dev.jsonl.gz"
+    rows, pool = rows_of(path, limit), Pool(rows_of(path, None), embedder)
+    alone = [r.f1 for r in score(reader, questions_of(rows, embedder, pool=pool))]
+    found: dict[str, Any] = {"n": len(rows), "alone": _points(alone)}
+    for distractors in DISTRACTORS:
+        slots = [round(i * distractors / (SLOTS - 1)) for i in range(SLOTS)]
+        curves = []
+        for slot in slots:
+            asked = questions_of(rows, embedder, distractors=distractors, gold_at=slot, pool=pool)
+            curves.append([r.f1 for r in score(reader, asked)])
+            sys.stderr.write(f"{distractors} {slot} {100 * np.mean(curves[-1]):.1f}\n")
+        means = np.array(curves).mean(1)
+        found[str(distractors)] = {
+            "slots": slots,
+            "f1": [_points(curve) for curve in curves],
+            "mean": _points(np.array(curves).mean(0)),
+            "spread": round(100 * float(np.ptp(means)), 2),
+            "spread_if_none": round(100 * _null_spread(np.array(curves)), 2),
+            "loss": round(100 * float(np.mean(alone) - means.mean()), 2),
+        }
+    return found
+
+
+def _null_spread(curves: np.ndarray, resamples: int = 2000) -> float:
+    """The spread that chance alone exceeds one time in twenty: slots permuted within questions."""
+    rng = np.random.default_rng(0)
+    spreads = [np.ptp(rng.permuted(curves, axis=0).mean(1)) for _ in range(resamples)]
+    return float(np.quantile(spreads, 0.95))
+
+
+def _points(values: Any) -> list[float]:
+    """Mean and 95 % interval, in percent."""
+    found = bootstrap_mean(np.asarray(values, dtype=np.float64), seed=1)
+    return [round(100 * value, 1) for value in (found.value, found.low, found.high)]
+
+
+def table_of_sets(found: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = ["| set | F1 (95 %) | EM | n | words |", "|---|--:|--:|--:|--:|"]
+    for name, row in found.items():
+        low, high = row["f1_interval"]
+        lines.append(
+            f"| {name} | {row['f1']:.1f} ({low:.1f}–{high:.1f}) | {row['em']:.1f} | {row['n']} "
+            f"| {row['words']} |"
+        )
+    return "\n".join(lines)
+
+
+def table_of_positions(found: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [
+        "| others | F1 by slot of the gold passage | mean (95 %) | spread | by chance | loss |",
+        "|--:|---|--:|--:|--:|--:|",
+    ]
+    for key, row in found.items():
+        if not key.isdigit():
+            continue
+        curve = ", ".join(f"{s}: {f[0]:.1f}" for s, f in zip(row["slots"], row["f1"], strict=True))
+        mean, low, high = row["mean"]
+        lines.append(
+            f"| {key} | {curve} | {mean:.1f} ({low:.1f}–{high:.1f}) | {row['spread']:.1f} "
+            f"| {row['spread_if_none']:.1f} | {row['loss']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+PARTS = {"sets": (by_set, table_of_sets), "positions": (by_position, table_of_positions)}
+
+
+def main() -> None:
+    """Measure one part."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("part", choices=tuple(PARTS))
+    parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    measure, table = PARTS[given.part]
+    reader = load_bundled()
+    found = measure(reader, load_embedder(), load_config().questions, given.limit)
+    path = HERE / "logs" / f"measured-{given.part}.json"
+    path.write_text(json.dumps({"model": reader.name, **found}, indent=1) + "\n", "utf-8")
+    sys.stdout.write(table(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()
