@@ -73,7 +73,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "placement",
         "placement_loading",
     ),
-    ("window", "template", "prompt", "imitation", "generator"),  # generator/ is one room of several modules
+    ("window", "template", "prompt", "imitation", "generator"),  # generator/: several modules
     ("citation_labels", "citation_support", "abstention", "citations"),
     ("assembly", "explanation", "ingestion", "cached_index", "pipeline"),
     ("evaluation", "adapters"),
