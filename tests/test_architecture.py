@@ -73,17 +73,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "placement",
         "placement_loading",
     ),
-<<<<<<< HEAD
-    (
-        "window",
-        "template",
-        "prompt",
-        "imitation",
-        "generator",
-    ),  # generator/: a room of many modules
-=======
     ("window", "template", "prompt", "imitation", "generator"),  # generator/: several modules
->>>>>>> main
     ("citation_labels", "citation_support", "abstention", "citations"),
     ("assembly", "explanation", "ingestion", "cached_index", "pipeline"),
     ("evaluation", "adapters"),
