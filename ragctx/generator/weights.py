@@ -47,7 +47,8 @@ def dequantise(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name.endswith(SCALE):
             continue
         scale = packed.get(name + SCALE)
-        weights[name] = value.float() * scale[:, None] if scale is not None else value
+        # one pass: as floats first, the matrices would be written twice
+        weights[name] = torch.mul(value, scale[:, None]) if scale is not None else value
     return weights
 
 
