@@ -33,7 +33,7 @@ SETS = (
 PRECISION = 0.88
 """Precision of refusing that the threshold aims at on the rows it is fitted on."""
 
-PRIORS = tuple(product((0.0, 0.5, 1.0), (0.0, 4.0, 8.0, 12.0), (0.0, 0.3, 0.6)))
+PRIORS = tuple(product((0.0, 0.5, 1.0), (0.0, 4.0, 8.0, 12.0), (0.0, 0.25, 0.5, 1.0)))
 """Rank, similarity and carried weights that are tried."""
 
 

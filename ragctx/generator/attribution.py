@@ -66,8 +66,8 @@ def answer_log_probability(
     """Log-probability that the reader copies `answer`, wherever it stands in these passages."""
     content, hits = contents(prompt), [passage.hit for passage in prompt.passages]
     network, prior = reader.network, reader.prior
-    _, masses = first_look(network, segments, content, states[-1], prior, hits)
-    again = look_again(network, segments, content, states, masses, prior, hits)
+    first = first_look(network, segments, content, states[-1], prior, hits)
+    again = look_again(network, segments, content, states, first, prior, hits)
     ids = [token for i in again.chosen for token in prompt.passages[i].token_ids]
     scores = start_log_probabilities(
         network.start_scores(states[-1], again.states),

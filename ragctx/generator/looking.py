@@ -32,7 +32,7 @@ class Prior:
     A passage of retrieval rank r and cosine c to the question gets c * `similarity` - log(r) *
     `rank`; where no cosine is known, as of another retriever's hits, only the rank counts. 0 and 0
     trust the reader alone; `rank` 1 is Zipf's law. `carried` is the share of the first look's
-    verdict on each passage that goes into the second.
+    verdict, token by token, that goes into the second.
     """
 
     rank: float = 0.0
@@ -65,6 +65,17 @@ NOTHING = Reading((), 0.0, 0.0, ())
 """The reading of passages that hold no text."""
 
 
+class First(NamedTuple):
+    """What the first look gave, as log-probabilities."""
+
+    null: float
+    starts: tuple[Tensor, ...]  # for each passage, of the answer starting at each of its tokens
+
+    def masses(self) -> Tensor:
+        """(P,): that the answer starts in each passage."""
+        return torch.stack([own.logsumexp(0) for own in self.starts])
+
+
 class Again(NamedTuple):
     """The chosen passages side by side, as they look after they have seen the question."""
 
@@ -89,8 +100,8 @@ def look(
     hits, content = [passage.hit for passage in prompt.passages], contents(prompt)
     if not any(bool(own.any()) for own in content):
         return NOTHING
-    first_null, masses = first_look(network, segments, content, question[-1], prior, hits)
-    again = look_again(network, segments, content, question, masses, prior, hits)
+    first = first_look(network, segments, content, question[-1], prior, hits)
+    again = look_again(network, segments, content, question, first, prior, hits)
     spans, null = best_spans(
         network,
         question[-1],
@@ -101,7 +112,7 @@ def look(
         max_tokens=min(prompt.max_new_tokens, MAX_SPAN_TOKENS),
     )
     moved = [Span(again.places[s.first], again.places[s.last], s.log_probability) for s in spans]
-    return Reading(tuple(moved), first_null, null, tuple(masses.tolist()))
+    return Reading(tuple(moved), first.null, null, tuple(first.masses().tolist()))
 
 
 def contents(prompt: Prompt) -> list[Tensor]:
@@ -121,8 +132,8 @@ def first_look(
     answer: Tensor,
     prior: Prior,
     hits: Sequence[Hit | None],
-) -> tuple[float, Tensor]:
-    """Log-probability of null, and that the answer starts in each passage (P,)."""
+) -> First:
+    """Where the answer may start, by the answer's state alone."""
     lengths = [len(own) for own in content]
     worth = torch.tensor([prior.of(hit) for hit in hits])
     starts = torch.cat([network.start_scores(answer, s.states.float()) for s in segments])
@@ -132,8 +143,7 @@ def first_look(
         network.null_score(answer),
         worth.repeat_interleave(torch.tensor(lengths)),
     )
-    parts = torch.split(scores[:-1], lengths)
-    return float(scores[-1]), torch.stack([part.logsumexp(0) for part in parts])
+    return First(float(scores[-1]), torch.split(scores[:-1], lengths))
 
 
 def likeliest(masses: Tensor, content: Sequence[Tensor]) -> list[int]:
@@ -148,17 +158,17 @@ def look_again(
     segments: Sequence[Segment],
     content: Sequence[Tensor],
     question: Tensor,
-    masses: Tensor,
+    first: First,
     prior: Prior,
     hits: Sequence[Hit | None],
 ) -> Again:
-    """The likeliest passages by the first look's `masses` (P,), seen with the question."""
-    chosen = likeliest(masses, content)
+    """The likeliest passages by the first look, seen with the question."""
+    chosen = likeliest(first.masses(), content)
     lengths = torch.tensor([len(content[i]) for i in chosen])
     states = pad_sequence([segments[i].states.float() for i in chosen], batch_first=True)
     mask = torch.arange(states.shape[1])[None] < lengths[:, None]
     again = network.look_again(states, mask, question.expand(len(chosen), -1, -1))
-    worth = torch.tensor([prior.of(hits[i]) for i in chosen]) + prior.carried * masses[chosen]
+    worth = [prior.of(hits[i]) + prior.carried * first.starts[i] for i in chosen]
     begins = [sum(len(own) for own in content[:i]) for i in chosen]
     return Again(
         chosen,
