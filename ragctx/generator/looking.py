@@ -174,7 +174,7 @@ def look_again(
         chosen,
         again[mask],
         torch.cat([content[i] for i in chosen]),
-        worth.repeat_interleave(lengths),
+        torch.cat(worth),
         [
             begin + j
             for begin, i in zip(begins, chosen, strict=True)
