@@ -78,7 +78,8 @@ def steps_of(
         "max_new_tokens": MAX_NEW_TOKENS,
     }
     room = room_for_passages(template, QUESTION, tokenizer, **limits)
-    costs, costs_ms = measure(partial(passage_costs, template, hits, tokenizer), repeats)
+    price = partial(passage_costs, template, hits, tokenizer, room_tokens=room)
+    costs, costs_ms = measure(price, repeats)
     selection, select_ms = measure(partial(select, hits, costs, room), repeats)
     placement, place_ms = measure(partial(place, selection), repeats)
     build = partial(build_prompt, template, QUESTION, placement, tokenizer, **limits)

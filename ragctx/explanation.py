@@ -8,6 +8,7 @@ from functools import cache
 
 from ragctx.assembly import Trace
 from ragctx.budget import Selector
+from ragctx.frontier import frontier
 from ragctx.imitation import ImitatedLabel, imitated_labels
 from ragctx.records import Hit, LedgerRow, Prompt
 
@@ -42,6 +43,7 @@ class Explanation:
     upper_bound: float
     gap: float
     imitations: tuple[ImitatedLabel, ...]
+    frontier: tuple[tuple[int, float], ...]  # (tokens for passages, the most relevance they buy)
 
     @property
     def next_to_enter(self) -> Fate | None:
@@ -84,7 +86,20 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
         selection.upper_bound,
         selection.gap,
         imitated_labels(prompt),
+        _frontier(trace),
     )
+
+
+def _frontier(trace: Trace) -> tuple[tuple[int, float], ...]:
+    """What less and more room would buy, up to where everything fits, but not far beyond the room.
+
+    The last point of each sixtieth is kept: enough for a picture.
+    """
+    limit = min(sum(trace.costs), 3 * trace.room_tokens)
+    return tuple(frontier(trace.candidates, trace.costs, limit).sampled(_POINTS))
+
+
+_POINTS = 60
 
 
 def tokens_to_enter(trace: Trace, select: Selector) -> Mapping[tuple[int, str], int]:

@@ -38,6 +38,7 @@ def explanation_page(explained: Explanation) -> str:
             _bar(stretches(prompt)),
             notes,
             _table(explained),
+            _frontier(explained),
             "<h2>The prompt</h2>",
             *(_segment(segment) for segment in prompt.segments if segment.text),
             "</body></html>\n",
@@ -106,6 +107,30 @@ def _row(fate: Fate) -> str:
     )
 
 
+def _frontier(explained: Explanation) -> str:
+    """What other budgets would buy, as a line that rises by steps; the present one is marked."""
+    points = explained.frontier
+    width, height = 600, 120
+    tokens = max((x for x, _ in points), default=0) or 1
+    most = max((y for _, y in points), default=0.0) or 1.0
+
+    def at(x: float, y: float) -> tuple[str, str]:
+        return f"{width * x / tokens:.1f}", f"{height - height * y / most:.1f}"
+
+    steps = "".join("H{}V{}".format(*at(x, y)) for x, y in points)
+    here = at(min(explained.room_tokens, tokens), min(explained.relevance, most))
+    label = (
+        f"The most summed relevance that up to {tokens:,} tokens of passages can buy. The mark is "
+        f"this prompt: {explained.relevance:.2f} within {explained.room_tokens:,} tokens."
+    )
+    return (
+        f'<h2>Other budgets</h2><svg viewBox="-6 -6 {width + 12} {height + 12}" role="img" '
+        f'aria-label="{_text(label)}"><path class="steps" d="M0 {height}{steps}H{width}"/>'
+        f'<circle class="here" cx="{here[0]}" cy="{here[1]}" r="5"/></svg>'
+        f'<p class="legend">{_text(label)}</p>'
+    )
+
+
 def _segment(segment: Segment) -> str:
     name = f"passage [{segment.label}]" if segment.label else segment.kind
     return (
@@ -142,6 +167,8 @@ tr.selected span { color: var(--good); font-weight: 600 } tr.dropped span { colo
 tr.trimmed span { color: var(--cut); font-weight: 600 }
 tr.dropped, tr.merged { color: var(--muted) }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; font-size: .85rem }
+svg { width: 100%; max-width: 42rem; border-bottom: 1px solid var(--line) }
+.steps { fill: none; stroke: var(--strong); stroke-width: 2 } .here { fill: var(--cut) }
 summary { cursor: pointer }
 section { border-left: 4px solid var(--line); padding: .3rem .8rem; margin: .5rem 0;
   background: var(--soft) }

@@ -53,6 +53,16 @@ class Frontier:
         for units in np.flatnonzero(np.diff(best)) + 1:
             yield int(units) * unit, float(best[units]) / GRAINS
 
+    def sampled(self, most: int) -> list[tuple[int, float]]:
+        """`steps`, of which at most one is kept in each of so many equal parts of the limit.
+
+        >>> hits = [Hit.from_text(rank, 3 - rank, f"text {rank}") for rank in (1, 2)]
+        >>> [budget for budget, _ in frontier(hits, [9, 4], 20).sampled(2)]
+        [9, 13]
+        """
+        kept = {step[0] * most // (self.limit_tokens + 1): step for step in self.steps()}
+        return list(kept.values())
+
     def _choose(self, candidates: Sequence[Candidate], budget: int) -> Choice:
         taken = self._programme.chosen(budget)
         left = budget - sum(candidates[i].cost for i in taken)

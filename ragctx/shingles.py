@@ -53,7 +53,8 @@ def _changes(values: Hashes | Numbers) -> Flags:
 
 def _may_repeat(hashes: Hashes) -> Flags:
     """Which hashes may come twice: those that share a bucket. Spares sorting all the others."""
-    buckets = (hashes >> np.uint64(44)).astype(np.int64)
+    bits = len(hashes).bit_length() + 2  # four to eight buckets for each
+    buckets = (hashes >> np.uint64(64 - bits)).astype(np.int64)
     crowded: Flags = (np.bincount(buckets, minlength=1) > 1)[buckets]
     return crowded
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable
 from functools import lru_cache
 
-REMEMBERED_TEXTS = 8192
-"""How many texts' ids are kept, those used last: about 20 MB when each is 256 tokens."""
+REMEMBERED_TEXTS = 4096
+"""How many texts' ids are kept, those used last: at most 40 MB when each is 256 tokens."""
 
 LONGEST_CHARACTERS = 10_000
 """A longer text is no passage, and not kept."""
@@ -26,13 +25,13 @@ class RememberingEncoder:
 
     def __init__(self, encode: Callable[[str], list[int]], texts: int = REMEMBERED_TEXTS) -> None:
         self._encode = encode
-        self._known = lru_cache(maxsize=texts)(lambda text: array("I", encode(text)))
+        self._known = lru_cache(maxsize=texts)(lambda text: tuple(encode(text)))
 
     def encode(self, text: str) -> list[int]:
         """The ids, as a list of the caller's own."""
         if len(text) > LONGEST_CHARACTERS:
             return self._encode(text)
-        return self._known(text).tolist()
+        return list(self._known(text))
 
     def count(self, text: str) -> int:
         """How many ids there are."""

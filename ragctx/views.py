@@ -132,6 +132,9 @@ def explanation_view(explained: Explanation) -> View:
         "upper_bound": explained.upper_bound,
         "gap": explained.gap,
         "candidates": [fate_view(fate) for fate in explained.fates],
+        "frontier": [
+            {"tokens": tokens, "relevance": relevance} for tokens, relevance in explained.frontier
+        ],
         "imitated_labels": [asdict(one) for one in explained.imitations],
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,7 @@ from ragctx.evaluation.answering import Answerer
 from ragctx.evaluation.candidates import FilePassages, source_of
 from ragctx.evaluation.compare import Comparison, Options, drawn
 from ragctx.evaluation.conditions import Plan, PromptMaker
-from ragctx.evaluation.datasets import QuestionSet, parse_own
+from ragctx.evaluation.datasets import QuestionSet, parse_own, read_questions
 from ragctx.evaluation.results import Omnibus, Outcome, Result
 from ragctx.evaluation.summaries import Prices
 from ragctx.evaluation.verdicts import strategy_verdict
@@ -32,7 +34,8 @@ from tests.fakes import HashEmbedder
 from tests.index_samples import index_with
 from tests.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
 
-SAMPLES = Path(__file__).parents[1] / "examples" / "samples" / "src"
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "examples" / "samples" / "src"
 STRATEGIES = ("best_first", "best_last", "edges", "middle", "random")
 
 
@@ -386,3 +389,39 @@ def test_the_report_is_written_where_it_was_asked_for(
     assert str(folder) in err or "report" in err
     stored = Result.from_json((folder / "result.json").read_text("utf-8"))
     assert stored.settings.questions == 5
+
+
+# ---- benchmarks
+
+
+def program(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+
+@pytest.mark.slow
+def test_the_benchmark_finds_identical_answers_and_says_how_much_faster(file: Path) -> None:
+    done = program(
+        "benchmarks.compare", "--file", file, "--questions", 4, "--without", 2, "--passages", 5,
+        "--strategies", 4,
+    )  # fmt: skip
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["questions"], found["prompts"]) == (4, 16)
+    assert "identical answers on 2 questions" in done.stdout
+    assert found["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_the_tiny_llama_is_made_and_can_be_asked(tmp_path: Path) -> None:
+    program("benchmarks.tiny_llama", "--out", tmp_path, "--steps", 5)
+    generator = ragctx.generator.load_generator(str(tmp_path))
+    asked = read_questions(tmp_path / "probes.jsonl")
+    source = source_of(asked, 20)
+    maker = PromptMaker(
+        generator, Assembly(max_new_tokens=1, template=str(tmp_path / "pairs.prompt")),
+        source.text_of,
+    )  # fmt: skip
+    prompts = maker.positions(source.candidates(asked.questions[0]), 20, 5)
+    assert [one.prompt.token_count for one in prompts] == [61] * 5
+    answers = generate_all(generator, [one.prompt for one in prompts])
+    assert all(len(answer.token_ids) <= 1 for answer in answers)

@@ -107,13 +107,25 @@ def test_the_names_of_an_explanation() -> None:
     view = explanation_view(explained([Hit.from_text(1, None, "Tin.")]))  # type: ignore[arg-type]
     assert set(view) == {
         "question", "placement", "certificate", "room_tokens", "used_tokens", "saved_tokens",
-        "relevance", "upper_bound", "gap", "candidates", "imitated_labels",
+        "relevance", "upper_bound", "gap", "candidates", "frontier",
+        "imitated_labels",
     }  # fmt: skip
     assert set(view["candidates"][0]) == {
         "chunk", "document", "rank", "score", "tokens", "outcome", "reason", "label",
         "tokens_to_enter", "path", "first_page", "last_page", "start", "end",
     }  # fmt: skip
     assert json.loads(json_text(view))["candidates"][0]["score"] is None
+
+
+def test_the_frontier_reaches_the_selection_and_rises() -> None:
+    hits = [Hit.from_text(i, 1 / i, f"word{i} " * n, f"{i}") for i, n in enumerate((20, 30, 24), 1)]
+    found = explained(hits, budget_tokens=60, select=knapsack)
+    assert found.frontier[:2] == ((0, 0.0), (20, 1.0))
+    assert [relevance for _, relevance in found.frontier] == sorted(
+        relevance for _, relevance in found.frontier
+    )
+    bought = max(relevance for tokens, relevance in found.frontier if tokens <= found.room_tokens)
+    assert bought == found.relevance
 
 
 # ---- Pictures ----------------------------------------------------------------------------------
