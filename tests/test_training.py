@@ -232,3 +232,29 @@ def test_an_answer_that_stands_nowhere_becomes_the_sentences_nearest_to_it() -> 
     found = nearest_sentences(text, "a metal that is soft")
     assert found and text[slice(*found)] == "Tin is a soft metal that melts easily."
     assert nearest_sentences(text, "the king of Spain") is None
+
+
+def test_a_pretraining_question_is_a_sentence_of_the_passage_that_was_taken_out() -> None:
+    from training.common import bundled_tokenizer, load_config
+    from training.pretrain import passage_of
+
+    text = (
+        "Tin melts at 232 degrees. Lead is heavier than tin. The Roman plumbers knew both metals. "
+        "At 232 degrees tin is a liquid. Later the Roman plumbers were forgotten."
+    )
+    tokenizer = bundled_tokenizer()
+    for seed in range(8):
+        passage = passage_of(text, tokenizer, load_config(), random.Random(seed))
+        assert passage and passage.questions
+        left = tokenizer.decode(passage.token_ids)
+        for question in passage.questions:
+            ((first, last),) = question.spans
+            answer = tokenizer.decode(passage.token_ids[first : last + 1])
+            at = question.token_ids.index(MASK)
+            before, after = question.token_ids[:at], question.token_ids[at + 1 :]
+            sentence = " ".join(
+                part for part in (tokenizer.decode(before), answer, tokenizer.decode(after)) if part
+            )
+            assert sentence.replace(" .", ".") in text.lower()
+            assert sentence.replace(" .", ".") not in left and answer in left
+    assert passage_of("Nothing recurs in here.", tokenizer, load_config(), random.Random(0)) is None

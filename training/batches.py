@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 
-from training.data import MASK, SEP, Passage, Question
+from training.data import MASK, PAD, SEP, Passage, Question
 from training.forward import Batch, pad_rows, passages_tensor
 
 Visit = tuple[Passage, list[Question]]
@@ -59,51 +59,60 @@ def make_batch(
     passages = [passage for passage, _ in step]
     distractors = rng.randint(0, min(max_distractors, len(passages) - 1))
     groups = [_group(passages, g, distractors, rng, context_window) for g in range(len(step))]
+    rows = [_rows(passages, group, step[group.index][1], rng, null_share, answer_tokens)
+            for group in groups]  # fmt: skip
     ids, mask, content = passages_tensor(passages)
-    rows: list[_Row] = []
-    for g, (_, questions) in enumerate(step):
-        share = null_share if len(groups[g].slots) > 1 else 0.0
-        at = 0
-        for question in questions:
-            rows.append(
-                _row(passages, groups[g], question, at, rng.random() < share, answer_tokens)
-            )
-            at += len(rows[-1].tokens)
-    by_group = [[row for row in rows if row.group == g] for g in range(len(step))]
-    starts = torch.zeros(len(rows), ids.shape[1], dtype=torch.bool)
-    for i, row in enumerate(rows):
-        starts[i, [1 + first for first, _ in row.question.spans]] = True  # 1: after [CLS]
-    sizes = [len(row.question.token_ids) + 1 for row in rows]
-    owner = pad_rows([[i for i, r in enumerate(g) for _ in r.tokens] for g in by_group], -1)
     return Batch(
         passages=ids,
         passage_mask=mask,
         content_mask=content,
         slots=pad_rows([group.slots for group in groups]),
         places=pad_rows([group.places for group in groups]),
-        tokens=pad_rows([[t for r in g for t in r.tokens] for g in by_group]),
-        positions=pad_rows(
-            [[groups[r.group].begin + j for r in g for j in range(len(r.tokens))] for g in by_group]
-        ),
-        owner=owner,
-        asking=pad_rows(
-            [
-                [int(j <= len(r.question.token_ids)) for r in g for j in range(len(r.tokens))]
-                for g in by_group
-            ]
-        ).bool(),
-        blind=pad_rows([[int(r.null) for r in g for _ in r.tokens] for g in by_group]).bool(),
-        group=torch.tensor([row.group for row in rows]),
-        begins=torch.tensor([row.begins for row in rows]),
-        mask_at=torch.tensor([r.begins + size for r, size in zip(rows, sizes, strict=True)]),
-        null=torch.tensor([row.null for row in rows]),
-        starts=starts,
-        first=torch.tensor([1 + row.question.spans[0][0] for row in rows]),
-        length=torch.tensor(
-            [row.question.spans[0][1] - row.question.spans[0][0] + 1 for row in rows]
-        ),
-        answers=_written([row.answer for row in rows], answer_tokens),
+        **_tokens(groups, rows),
+        **_targets([row for own in rows for row in own], ids.shape[1], answer_tokens),
     )
+
+
+def _tokens(groups: list[_Group], rows: list[list[_Row]]) -> dict[str, torch.Tensor]:
+    """What stands in each group's row of tokens, (G, M)."""
+
+    def each(value: Callable[[_Group, int, _Row, int], int], fill: int = PAD) -> torch.Tensor:
+        """`value` of a group, a question's number, the question and each of its tokens' number."""
+        return pad_rows(
+            [
+                [value(g, i, row, j) for i, row in enumerate(own) for j in range(len(row.tokens))]
+                for g, own in zip(groups, rows, strict=True)
+            ],
+            fill,
+        )
+
+    return {
+        "tokens": each(lambda g, i, row, j: row.tokens[j]),
+        # every question is asked at the same place, since none sees another
+        "positions": each(lambda g, i, row, j: g.begin + j),
+        "owner": each(lambda g, i, row, j: i, -1),
+        "asking": each(lambda g, i, row, j: int(j <= len(row.question.token_ids))).bool(),
+        "blind": each(lambda g, i, row, j: int(row.null)).bool(),
+    }
+
+
+def _targets(rows: list[_Row], width: int, answer_tokens: int) -> dict[str, torch.Tensor]:
+    """Where each question stands and what answers it, (Q,)."""
+    starts = torch.zeros(len(rows), width, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        starts[i, [1 + first for first, _ in row.question.spans]] = True  # 1: after [CLS]
+    spans = torch.tensor([row.question.spans[0] for row in rows])
+    begins = torch.tensor([row.begins for row in rows])
+    return {
+        "group": torch.tensor([row.group for row in rows]),
+        "begins": begins,
+        "mask_at": begins + torch.tensor([len(row.question.token_ids) + 1 for row in rows]),
+        "null": torch.tensor([row.null for row in rows]),
+        "starts": starts,
+        "first": 1 + spans[:, 0],
+        "length": spans[:, 1] - spans[:, 0] + 1,
+        "answers": _written([row.answer for row in rows], answer_tokens),
+    }
 
 
 class _Group(NamedTuple):
@@ -135,21 +144,27 @@ def _group(
     return _Group(own, slots, places, shift + sum(lengths) + gap)
 
 
-def _row(
+def _rows(
     passages: list[Passage],
     group: _Group,
-    question: Question,
-    begins: int,
-    null: bool,
+    questions: list[Question],
+    rng: random.Random,
+    null_share: float,
     answer_tokens: int,
-) -> _Row:
-    """The question's row; null only where no other passage of the group holds the answer."""
-    first, last = question.spans[0]
-    answer = passages[group.index].token_ids[first : last + 1]
-    null = null and not any(passages[i].holds(answer) for i in group.slots if i != group.index)
-    written = [] if null else answer[:answer_tokens]
-    tokens = [*question.token_ids, SEP, MASK, *written]
-    return _Row(group.index, question, begins, null, written, tokens)
+) -> list[_Row]:
+    """A group's questions; null only where no other passage of the group holds the answer."""
+    rows: list[_Row] = []
+    others = [passages[i] for i in group.slots if i != group.index]
+    for question in questions:
+        first, last = question.spans[0]
+        answer = passages[group.index].token_ids[first : last + 1]
+        null = bool(others) and rng.random() < null_share
+        null = null and not any(other.holds(answer) for other in others)
+        written = [] if null else answer[:answer_tokens]
+        tokens = [*question.token_ids, SEP, MASK, *written]
+        begins = rows[-1].begins + len(rows[-1].tokens) if rows else 0
+        rows.append(_Row(group.index, question, begins, null, written, tokens))
+    return rows
 
 
 def _written(answers: list[list[int]], answer_tokens: int) -> torch.Tensor:
