@@ -23,7 +23,7 @@ class Model:
 
     spec: str
     tokenizer_spec: str | None
-    kv_cache: Path | None
+    kv_cache: Path | None = None
 
     def load(self, context_window: int | None) -> Generator:
         """Load both; `context_window` is for models that do not say theirs."""
