@@ -28,12 +28,14 @@ SETS = (
     "squadshifts_amazon",
     "openstax_term",
     "covidqa_para",
-    "policyqa",
 )
+"""Dev sets. PolicyQA is not among them: its questions fit many passages, so that taking one away
+does not make them unanswerable."""
+
 PRECISION = 0.88
 """Precision of refusing that the threshold aims at on the rows it is fitted on."""
 
-PRIORS = tuple(product((0.0, 0.5, 1.0), (0.0, 4.0, 8.0, 12.0), (0.0, 0.25, 0.5, 1.0)))
+PRIORS = tuple(product((0.0, 0.5), (0.0, 4.0, 8.0), (0.0, 0.5, 1.0)))
 """Rank, similarity and carried weights that are tried."""
 
 

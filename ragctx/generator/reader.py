@@ -23,7 +23,7 @@ from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration, calibration_of
 from ragctx.generator.decode import token_probabilities, write
-from ragctx.generator.looking import NOTHING, Prior, Reading, contents, look
+from ragctx.generator.looking import Prior, Reading, contents, look
 from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.past import Past
 from ragctx.generator.rope import rotate
@@ -177,13 +177,11 @@ class BundledReader:
 
     def look(self, prompt: Prompt, segments: Sequence[Segment], states: Tensor) -> Reading:
         """Both looks at the passages, `states` (T, width) being the question's."""
-        if self._is_elsewhere(prompt):
-            return NOTHING
         return look(self.network, prompt, segments, states, self.prior)
 
     def confidence(self, prompt: Prompt, reading: Reading) -> float:
         """Probability that the answer stands in the prompt's passages."""
-        if not reading.spans:
+        if not reading.spans or self._is_elsewhere(prompt):
             return 0.0
         return self.calibration.confidence(reading, _similarities(prompt))
 
