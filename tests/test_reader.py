@@ -21,6 +21,7 @@ from ragctx.errors import InputError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration
 from ragctx.generator.decode import best_spans, token_probabilities, write
+from ragctx.generator.looking import Prior
 from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
 from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, lay_out, load_bundled, question_mask
@@ -376,7 +377,7 @@ def test_the_shipped_reader_copies_its_answer_and_says_where_from() -> None:
 def test_a_question_about_something_else_is_refused(similarity: float, answers: bool) -> None:
     """Asked who is king of Spain, the reader named a librarian with a confidence of 0.81."""
     reader = load_bundled()
-    reader.threshold = 0.0
+    reader.threshold = 0.001  # anything above nothing
     hit = replace(Hit.from_text(1, 1.0, "Josefa Wren leads the choir."), similarity=similarity)
     prompt = build_prompt(
         load_template("reader"), "Who is the king of Spain?", place([hit]), reader.tokenizer,
@@ -385,3 +386,12 @@ def test_a_question_about_something_else_is_refused(similarity: float, answers: 
     given = reader.generate(prompt)
     assert (given.finish_reason == "stop") == answers
     assert answers or given.confidence == 0.0
+
+
+def test_a_passage_whose_cosine_is_not_known_is_worth_a_typical_one() -> None:
+    """At worth nothing, half of the questions over another retriever's hits were refused."""
+    prior = Prior(rank=0.5, similarity=8.0)
+    unknown, near, far = (
+        replace(Hit.from_text(1, 1.0, "text"), similarity=c) for c in (math.nan, 0.8, 0.1)
+    )
+    assert prior.of(far) < prior.of(unknown) < prior.of(near)
