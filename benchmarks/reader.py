@@ -24,6 +24,7 @@ from torch import Tensor
 from benchmarks.common import result, table, times_s
 from ragctx.generator.decode import token_probabilities, write
 from ragctx.generator.network import ReaderNetwork
+from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, context_of, load_bundled
 from ragctx.generator.weights import load_weights, reader_files
 from ragctx.placement import place
@@ -61,7 +62,8 @@ def prompt_of(tokens: int, reader: BundledReader, seed: int) -> Prompt:
 @torch.inference_mode()
 def full_prefill(network: ReaderNetwork, ids: Tensor) -> Tensor:
     """Every token attends to every token, nothing kept from before: what a cache saves."""
-    return network.encode(ids, torch.ones_like(ids, dtype=torch.bool)).states
+    positions = torch.arange(ids.shape[1])[None]
+    return network.read(ids, positions, Past((), ()))[0].last
 
 
 @torch.inference_mode()
@@ -125,7 +127,7 @@ def free_s(reader: BundledReader, prompt: Prompt) -> float:
     """Seconds to write `NEW_TOKENS` tokens over the cached passages, prefill not counted."""
     passages, question = reader.parts(prompt)
     segments, _ = reader.cache.fetch(passages, reader.encode)
-    states, past = reader.read_question(question, segments)
+    asked, past = reader.prefill(question, segments)
     context, content = context_of(prompt, segments)
     ids = torch.tensor([token for chunk in passages for token in chunk])
     vocabulary = reader.network.vocabulary()
@@ -136,7 +138,7 @@ def free_s(reader: BundledReader, prompt: Prompt) -> float:
 
     began = time.perf_counter()
     write(
-        reader.network, past, states[-1], likeliest,
+        reader.network, past, asked.answer, likeliest,
         position=past.length, stop=-1, max_new_tokens=NEW_TOKENS,
     )  # fmt: skip
     return time.perf_counter() - began

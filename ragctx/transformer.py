@@ -52,11 +52,11 @@ class Layer(nn.Module):
 
     def project(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, width) -> queries, keys, values, each (B, heads, T, head_width)."""
-        return (
-            self._split(self.query(states)),
-            self._split(self.key(states)),
-            self._split(self.value(states)),
-        )
+        return self._split(self.query(states)), *self.keys_values(states)
+
+    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, width) -> keys and values alone: what others need to read these states."""
+        return self._split(self.key(states)), self._split(self.value(states))
 
     def finish(self, states: Tensor, attended: Tensor) -> Tensor:
         """`attended` is (B, heads, T, head_width); gives the next states, (B, T, width)."""

@@ -80,8 +80,8 @@ def test_the_answers_own_span_is_part_of_its_probability(reader: BundledReader) 
     passages, question = reader.parts(prompt)
     with torch.inference_mode():
         segments, _ = reader.cache.fetch(passages, reader.encode)
-        states, _ = reader.read_question(question, segments)
-        best = reader.look(prompt, segments, states).spans[0]
+        asked = reader.read_question(question, segments)
+        best = reader.look(prompt, segments, asked).spans[0]
     assert attribute(reader, prompt, given)[0].log_probability >= best.log_probability - 1e-4
 
 

@@ -22,9 +22,10 @@ from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration
 from ragctx.generator.decode import best_spans, token_probabilities, write
 from ragctx.generator.looking import Prior
-from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
+from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
 from ragctx.generator.past import Past
-from ragctx.generator.reader import BundledReader, lay_out, load_bundled, question_mask
+from ragctx.generator.reader import BundledReader, lay_out, load_bundled
+from ragctx.generator.reading import question_mask
 from ragctx.generator.rope import angles, rotate
 from ragctx.generator.segments import Segment
 from ragctx.generator.weights import dequantise, quantise
@@ -63,7 +64,7 @@ def tiny_reader(kept_as: torch.dtype = torch.float32) -> BundledReader:
 READER = tiny_reader()
 
 
-def one_pass(chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()) -> Tensor:
+def one_pass(chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()) -> Asked:
     """States of every token of the prompt, computed at once under the written-out mask."""
     lengths = [len(chunk) for chunk in chunks]
     asked = sum(lengths) + len(question)
@@ -77,13 +78,14 @@ def one_pass(chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tok
     visible[at:, asked - 1 :] = torch.ones(total - at, total - asked + 1).tril(at - asked + 1) > 0
     ids = torch.tensor([[t for chunk in chunks for t in chunk] + [*question, *answer]])
     cos, sin = NETWORK.rotation(first + torch.arange(total))
-    states = NETWORK.embeddings(ids)
-    for layer in NETWORK.layers:
-        q, k, v = layer.project(states)  # type: ignore[operator]
+    states = before = NETWORK.embeddings(ids)
+    for layer in NETWORK.shared():
+        before = states
+        q, k, v = layer.project(states)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
-        states = layer.finish(states, attended)  # type: ignore[operator]
-    return states[0]
+        states = layer.finish(states, attended)
+    return Asked(before[0], states[0])
 
 
 tokens = st.lists(st.integers(1, TINY.vocabulary - 1), min_size=2, max_size=12).map(tuple)
@@ -98,12 +100,12 @@ def test_cached_chunks_give_the_states_of_one_pass(
 ) -> None:
     chunks, question = prompt
     segments = READER.encode(chunks)
-    expected = one_pass(chunks, question, first)
-    torch.testing.assert_close(
-        torch.cat([s.states for s in segments]), expected[: -len(question)], atol=1e-4, rtol=1e-4
-    )
-    states, _ = READER.read_question(question, segments, first)
-    torch.testing.assert_close(states, expected[-len(question) :], atol=1e-4, rtol=1e-4)
+    before, last = one_pass(chunks, question, first)
+    chunk_states = torch.cat([s.states for s in segments])
+    torch.testing.assert_close(chunk_states, before[: -len(question)], atol=1e-4, rtol=1e-4)
+    expected = Asked(before[-len(question) :], last[-len(question) :])
+    for asked in (READER.read_question(question, segments), READER.prefill(question, segments)[0]):
+        torch.testing.assert_close(asked, expected, atol=1e-4, rtol=1e-4)
 
 
 @settings(max_examples=25, deadline=None)
@@ -114,7 +116,7 @@ def test_shifting_every_position_changes_nothing(
 ) -> None:
     chunks, question = prompt
     segments = READER.encode(chunks)
-    here, there = (READER.read_question(question, segments, at)[0] for at in (0, first))
+    here, there = (READER.prefill(question, segments, at)[0] for at in (0, first))
     torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
 
 
@@ -135,9 +137,9 @@ def test_any_order_of_cached_chunks_equals_one_pass_in_that_order() -> None:
     chunks: list[Tokens] = [(5, 6, 7), (8, 9), (10, 11, 12, 13)]
     segments = READER.encode(chunks)
     for order in itertools.permutations(range(3)):
-        states, _ = READER.read_question((3, 4, 2), [segments[i] for i in order])
-        expected = one_pass([chunks[i] for i in order], (3, 4, 2))[-3:]
-        torch.testing.assert_close(states, expected, atol=1e-4, rtol=1e-4)
+        asked = READER.read_question((3, 4, 2), [segments[i] for i in order])
+        expected = one_pass([chunks[i] for i in order], (3, 4, 2)).last[-3:]
+        torch.testing.assert_close(asked.last, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 4])
@@ -151,7 +153,8 @@ def test_reading_an_answer_in_pieces_equals_reading_it_at_once(cut: int) -> None
     head, longer = NETWORK.read(ids[:, :cut], positions[:, :cut], past, causal[:cut, :cut])
     rest = 5 - cut
     tail, _ = NETWORK.read(ids[:, cut:], positions[:, cut:], longer, causal[:rest, :rest])
-    torch.testing.assert_close(torch.cat((head, tail), 1), at_once, atol=1e-4, rtol=1e-4)
+    in_pieces = torch.cat((head.last, tail.last), 1)
+    torch.testing.assert_close(in_pieces, at_once.last, atol=1e-4, rtol=1e-4)
 
 
 @settings(max_examples=20, deadline=None)
@@ -168,13 +171,13 @@ def test_cached_decoding_writes_the_ids_of_uncached_decoding(
     def likeliest(state: Tensor) -> int:
         return int(token_probabilities(NETWORK, state, context, content, ids).argmax())
 
-    states, past = READER.read_question(question, segments)
+    asked, past = READER.prefill(question, segments)
     written = write(
-        NETWORK, past, states[-1], likeliest, position=past.length, stop=0, max_new_tokens=6
+        NETWORK, past, asked.answer, likeliest, position=past.length, stop=0, max_new_tokens=6
     )  # fmt: skip
     expected: Tokens = ()
     while len(expected) < 6:
-        token = likeliest(one_pass(chunks, question, answer=expected)[-1])
+        token = likeliest(one_pass(chunks, question, answer=expected).answer)
         if token == 0:
             break
         expected = (*expected, token)
@@ -202,7 +205,7 @@ def test_padding_in_the_past_is_never_seen() -> None:
     ids, positions = torch.tensor([[3, 2]]), torch.tensor([[3, 4]])
     plain, _ = NETWORK.read(ids, positions, past, question_mask(2))
     masked, _ = NETWORK.read(ids, positions, grown, question_mask(2))
-    torch.testing.assert_close(plain, masked, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(plain.last, masked.last, atol=1e-5, rtol=1e-5)
 
 
 def test_rotation_depends_on_the_difference_of_positions_only() -> None:
@@ -218,23 +221,25 @@ def test_rotation_depends_on_the_difference_of_positions_only() -> None:
 @settings(max_examples=25, deadline=None)
 @given(chunks=st.lists(tokens, min_size=1, max_size=4), asked=tokens)
 @torch.inference_mode()
-def test_a_second_look_is_one_layer_over_the_chunk_with_the_question_behind_it(
+def test_a_second_look_is_two_layers_over_the_chunk_with_the_question_behind_it(
     chunks: list[Tokens], asked: Tokens
 ) -> None:
     """In any batch, whatever the padding, and wherever the chunk stood in the prompt."""
     segments = READER.encode(chunks)
-    question, _ = READER.read_question(asked, segments, first=7)
+    question = READER.prefill(asked, segments, first=7)[0]
     longest = max(map(len, chunks))
     states = torch.stack([F.pad(s.states, (0, 0, 0, longest - len(s.states))) for s in segments])
     mask = torch.arange(longest)[None] < torch.tensor([len(chunk) for chunk in chunks])[:, None]
-    found = NETWORK.look_again(states, mask, question.expand(len(chunks), -1, -1))
-    for i, segment in enumerate(segments):
-        row = torch.cat((segment.states, question))[None]
-        q, k, v = NETWORK.second.project(row)
-        cos, sin = NETWORK.rotation(torch.arange(row.shape[1]))
-        attended = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
-        expected = NETWORK.second.finish(row, attended)[0, : len(chunks[i])]
-        torch.testing.assert_close(found[i, : len(chunks[i])], expected, atol=1e-4, rtol=1e-4)
+    found = NETWORK.look_again(states, mask, question.times(len(chunks)))
+    for i, chunk in enumerate(chunks):
+        seen = segments[i].states
+        for layer, behind in zip((NETWORK.shared()[-1], NETWORK.second), question, strict=True):
+            row = torch.cat((seen, behind))[None]
+            q, k, v = layer.project(row)
+            cos, sin = NETWORK.rotation(torch.arange(row.shape[1]))
+            attended = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
+            seen = layer.finish(row, attended)[0, : len(chunk)]
+        torch.testing.assert_close(found[i, : len(chunk)], seen, atol=1e-4, rtol=1e-4)
 
 
 @settings(max_examples=30, deadline=None)
@@ -334,10 +339,10 @@ def test_half_precision_segments_are_the_same_from_encoding_and_from_the_cache(
     cold, _ = reader.cache.fetch(chunks, reader.encode)
     warm, reused = reader.cache.fetch(chunks, lambda _: pytest.fail("encoded again"))
     assert reused == sum(map(len, chunks))
-    first, again = (reader.read_question(question, each)[0] for each in (cold, warm))
-    assert torch.equal(first, again)
-    exact = one_pass(chunks, question)[-1]
-    assert F.cosine_similarity(first[-1], exact, dim=0) > 0.999
+    first, again = (reader.read_question(question, each) for each in (cold, warm))
+    assert torch.equal(first.last, again.last) and torch.equal(first.before, again.before)
+    exact = one_pass(chunks, question).answer
+    assert F.cosine_similarity(first.answer, exact, dim=0) > 0.999
 
 
 @pytest.mark.parametrize("template", ["qa", "plain"])

@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragctx.generator.network import Encoded, ReaderNetwork
+from ragctx.generator.network import Asked, Encoded, ReaderNetwork
 from ragctx.generator.past import Past
-from ragctx.generator.reader import question_mask
+from ragctx.generator.reading import question_mask
 from ragctx.generator.rope import rotate
 from ragctx.transformer import Shape
 from training.batches import batches, make_batch
@@ -31,7 +31,7 @@ from training.data import (
     token_span,
     visits,
 )
-from training.forward import Batch, encode, losses, question_rows, read
+from training.forward import Batch, encode, look_again, losses, question_rows, read
 
 TINY = Shape(layers=2, width=32, heads=4, feed_forward=48, vocabulary=120)
 
@@ -91,20 +91,42 @@ def test_training_reads_a_question_as_inference_does(
     """One by one, over just the passages it sees, at their places, as the reader lays them out."""
     made, batch = network(), made_batch(seed, distractors, null, answer_tokens=0)
     encoded = encode(made, batch.passages, batch.passage_mask)
-    rows, mask = question_rows(read(made, encoded, batch), batch)
+    asked = read(made, encoded, batch)
+    before, (rows, mask) = question_rows(asked.before, batch)[0], question_rows(asked.last, batch)
     for i in range(len(batch.group)):
         g = int(batch.group[i])
         slots, places = batch.slots[g].tolist(), batch.places[g].tolist()
         seen = [j for j in range(len(slots)) if not (batch.null[i] and slots[j] == g)]
         length = int(mask[i].sum())
         begin = int(batch.begins[i])
-        states, _ = made.read(
+        alone, _ = made.read(
             batch.tokens[g, begin : begin + length][None],
             batch.positions[g, begin : begin + length][None],
             laid_out(made, batch, encoded, [(slots[j], places[j]) for j in seen]),
             question_mask(length),
         )
-        torch.testing.assert_close(states[0], rows[i][mask[i]], atol=3e-4, rtol=3e-3)
+        torch.testing.assert_close(alone.last[0], rows[i][mask[i]], atol=3e-4, rtol=3e-3)
+        torch.testing.assert_close(alone.before[0], before[i][mask[i]], atol=3e-4, rtol=3e-3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), distractors=st.integers(0, 4), null=st.floats(0, 1))
+@torch.inference_mode()
+def test_training_looks_again_as_inference_does(seed: int, distractors: int, null: float) -> None:
+    """One question and one passage at a time, without the padding of the batch."""
+    made, batch = network(), made_batch(seed, distractors, null, answer_tokens=0)
+    encoded = encode(made, batch.passages, batch.passage_mask)
+    asked = read(made, encoded, batch)
+    passages = torch.tensor([[g, (g + 1) % len(batch.slots)] for g in batch.group.tolist()])
+    found = look_again(made, batch, encoded, asked, passages)
+    before, mask = question_rows(asked.before, batch)
+    last, _ = question_rows(asked.last, batch)
+    for i, slots in enumerate(passages.tolist()):
+        own = Asked(before[i][mask[i]][None], last[i][mask[i]][None])
+        for k, g in enumerate(slots):
+            n = int(batch.passage_mask[g].sum())
+            alone = made.look_again(encoded.states[g, None, :n], torch.ones(1, n) > 0, own)
+            torch.testing.assert_close(found[i, k, :n], alone[0], atol=3e-4, rtol=3e-3)
 
 
 def laid_out(

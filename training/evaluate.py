@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.intervals import bootstrap_mean
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
+from ragctx.generator import network as nets
 from ragctx.generator.looking import Reading
 from ragctx.generator.reader import BundledReader, load_bundled
 from ragctx.generator.segments import Segment
@@ -161,7 +161,7 @@ class Read(NamedTuple):
     asked: Asked
     prompt: Prompt
     segments: list[Segment]  # their keys and values are gone: both looks need states only
-    states: Tensor
+    seen: nets.Asked
 
 
 def read(reader: BundledReader, asked: Asked) -> Read:
@@ -169,15 +169,15 @@ def read(reader: BundledReader, asked: Asked) -> Read:
     prompt = prompt_of(asked, reader)
     passages, question = reader.parts(prompt)
     segments, _ = reader.cache.fetch(passages, reader.encode)
-    states, _ = reader.read_question(question, segments)
+    seen = reader.read_question(question, segments)
     nothing = torch.empty(0)
-    return Read(asked, prompt, [Segment(nothing, nothing, s.states) for s in segments], states)
+    return Read(asked, prompt, [Segment(nothing, nothing, s.states) for s in segments], seen)
 
 
 def answer(reader: BundledReader, found: Read) -> Scored:
     """The reader's best answer, whatever its threshold."""
-    asked, prompt, segments, states = found
-    reading = reader.look(prompt, segments, states)
+    asked, prompt, segments, seen = found
+    reading = reader.look(prompt, segments, seen)
     best = reading.spans[0] if reading.spans else None
     text = reader.locate(prompt, best.first, best.last)[1] if best else ""
     return Scored(

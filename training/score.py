@@ -11,7 +11,7 @@ from ragctx.evaluation.metrics import exact_match, token_f1
 from ragctx.generator.decode import best_spans
 from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.past import Past
-from ragctx.generator.reader import question_mask
+from ragctx.generator.reading import question_mask
 from ragctx.generator.rope import rotate
 from training.common import bundled_tokenizer
 from training.data import CLS, MASK, SEP, read_rows
@@ -41,10 +41,10 @@ def answer(network: ReaderNetwork, tokenizer: RustTokenizer, context: str, quest
     cos, sin = network.rotation(torch.arange(ids.shape[1]))
     past = Past(tuple(rotate(k, cos, sin) for k in passage.keys), passage.values)
     positions = ids.shape[1] + torch.arange(tokens.shape[1])[None]
-    states, _ = network.read(tokens, positions, past, question_mask(tokens.shape[1]))
-    again = network.look_again(passage.states, torch.ones_like(ids) > 0, states)[0]
+    read, _ = network.read(tokens, positions, past, question_mask(tokens.shape[1]))
+    again = network.look_again(passage.states, torch.ones_like(ids) > 0, read)[0]
     content = torch.ones(ids.shape[1]) > 0
     content[0] = content[-1] = False
-    best = best_spans(network, states[0, -1], again, content, network.null_again_score)[0][0]
+    best = best_spans(network, read.last[0, -1], again, content, network.null_again_score)[0][0]
     start, end = encoded.offsets[best.first - 1][0], encoded.offsets[best.last - 1][1]
     return context[start:end]

@@ -20,6 +20,7 @@ from ragctx.generator.looking import Again, contents, first_look, look_again
 from ragctx.records import Attribution, Generation, Prompt, Segment
 
 if TYPE_CHECKING:
+    from ragctx.generator.network import Asked
     from ragctx.generator.reader import BundledReader
     from ragctx.generator.segments import Segment as Kept
 
@@ -42,9 +43,9 @@ def attribute(
 
     def likely(kept: Sequence[int]) -> float:
         read = [segments[i] for i in kept]
-        states, _ = reader.read_question(question, read)
+        asked = reader.read_question(question, read)
         part = replace(prompt, segments=tuple(_only(prompt, kept)))
-        return answer_log_probability(reader, part, read, states, generation.token_ids)
+        return answer_log_probability(reader, part, read, asked, generation.token_ids)
 
     everything = range(len(passages))
     whole = likely(everything)
@@ -60,23 +61,23 @@ def answer_log_probability(
     reader: BundledReader,
     prompt: Prompt,
     segments: Sequence[Kept],
-    states: Tensor,
+    asked: Asked,
     answer: Sequence[int],
 ) -> float:
     """Log-probability that the reader copies `answer`, wherever it stands in these passages."""
     content, hits = contents(prompt), [passage.hit for passage in prompt.passages]
     network, prior = reader.network, reader.prior
-    first = first_look(network, segments, content, states[-1], prior, hits)
-    again = look_again(network, segments, content, states, first, prior, hits)
+    first = first_look(network, segments, content, asked.answer, prior, hits)
+    again = look_again(network, segments, content, asked, first, prior, hits)
     ids = [token for i in again.chosen for token in prompt.passages[i].token_ids]
     scores = start_log_probabilities(
-        network.start_scores(states[-1], again.states),
+        network.start_scores(asked.answer, again.states),
         again.content,
-        network.null_again_score(states[-1]),
-        again.prior,
+        network.null_again_score(asked.answer),
+        again.worth,
     )
     found = [
-        float(scores[at]) + _end_log_probability(reader, again, states[-1], at, len(answer))
+        float(scores[at]) + _end_log_probability(reader, again, asked.answer, at, len(answer))
         for at in _places(ids, again.content.tolist(), answer)
     ]
     return float(torch.tensor(found).logsumexp(0)) if found else -math.inf

@@ -112,7 +112,7 @@ def write(
             break
         written.append(token)
         ids = torch.tensor([[token]], device=state.device)
-        states, growing = network.read(ids, torch.full_like(ids, position), growing)
+        asked, growing = network.read(ids, torch.full_like(ids, position), growing)
         position += 1
-        state = states[0, -1]
+        state = asked.answer[0]
     return tuple(written)

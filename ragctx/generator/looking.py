@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ragctx.generator.decode import Span, best_spans, start_log_probabilities
-from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
+from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
 from ragctx.generator.segments import Segment
 from ragctx.records import Hit, Prompt
 
@@ -89,7 +89,7 @@ class Again(NamedTuple):
     chosen: list[int]  # which passages, in prompt order
     states: Tensor  # (N, width)
     content: Tensor  # (N,): which positions are a passage's own text
-    prior: Tensor  # (N,): log-odds known before
+    worth: Tensor  # (N,): log-odds by what was known before and by the whole passage
     places: list[int]  # (N,): each one's position in the whole context
 
 
@@ -97,25 +97,25 @@ def look(
     network: ReaderNetwork,
     prompt: Prompt,
     segments: Sequence[Segment],
-    question: Tensor,
+    asked: Asked,
     prior: Prior,
 ) -> Reading:
-    """Both looks. `question` (T, width) holds the last states of its tokens, [MASK]'s at the end.
+    """Both looks. `asked` is the question as it was read over all passages, (T, width).
 
     Only the passages' own text is considered, not their headers and markers.
     """
     hits, content = [passage.hit for passage in prompt.passages], contents(prompt)
     if not any(bool(own.any()) for own in content):
         return NOTHING
-    first = first_look(network, segments, content, question[-1], prior, hits)
-    again = look_again(network, segments, content, question, first, prior, hits)
+    first = first_look(network, segments, content, asked.answer, prior, hits)
+    again = look_again(network, segments, content, asked, first, prior, hits)
     spans, null = best_spans(
         network,
-        question[-1],
+        asked.answer,
         again.states,
         again.content,
         network.null_again_score,
-        prior=again.prior,
+        prior=again.worth,
         max_tokens=min(prompt.max_new_tokens, MAX_SPAN_TOKENS),
     )
     moved = [Span(again.places[s.first], again.places[s.last], s.log_probability) for s in spans]
@@ -164,7 +164,7 @@ def look_again(
     network: ReaderNetwork,
     segments: Sequence[Segment],
     content: Sequence[Tensor],
-    question: Tensor,
+    asked: Asked,
     first: First,
     prior: Prior,
     hits: Sequence[Hit | None],
@@ -174,8 +174,12 @@ def look_again(
     lengths = torch.tensor([len(content[i]) for i in chosen])
     states = pad_sequence([segments[i].states.float() for i in chosen], batch_first=True)
     mask = torch.arange(states.shape[1])[None] < lengths[:, None]
-    again = network.look_again(states, mask, question.expand(len(chosen), -1, -1))
-    worth = [prior.of(hits[i]) + prior.carried * first.starts[i] for i in chosen]
+    again = network.look_again(states, mask, asked.times(len(chosen)))
+    relevance = network.relevance_scores(again[:, 0])
+    worth = [
+        relevance[row] + prior.of(hits[i]) + prior.carried * first.starts[i]
+        for row, i in enumerate(chosen)
+    ]
     begins = [sum(len(own) for own in content[:i]) for i in chosen]
     return Again(
         chosen,

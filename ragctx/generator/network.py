@@ -34,7 +34,30 @@ class Encoded(NamedTuple):
 
     keys: tuple[Tensor, ...]  # per layer (B, heads, T, head_width), before rotation
     values: tuple[Tensor, ...]  # per layer (B, heads, T, head_width)
-    states: Tensor  # (B, T, width): the last layer's, what the pointers score
+    states: Tensor  # (B, T, width): before the last layer, which they only enter with a question
+
+
+class Asked(NamedTuple):
+    """The states of a question's tokens, (…, T, width): before the last layer and after it.
+
+    The last token is [MASK], whose state is the answer's first.
+    """
+
+    before: Tensor
+    last: Tensor
+
+    @property
+    def answer(self) -> Tensor:
+        """(…, width): the last state of [MASK]."""
+        return self.last[..., -1, :]
+
+    def row(self, i: int) -> Asked:
+        """The i-th of several questions."""
+        return Asked(self.before[i], self.last[i])
+
+    def times(self, count: int) -> Asked:
+        """One question (T, width), asked of `count` chunks."""
+        return Asked(self.before.expand(count, -1, -1), self.last.expand(count, -1, -1))
 
 
 class ReaderNetwork(nn.Module):
@@ -53,6 +76,7 @@ class ReaderNetwork(nn.Module):
         self.length_bias = nn.Parameter(torch.zeros(MAX_SPAN_TOKENS))
         self.null = nn.Linear(width, 1)
         self.null_again = nn.Linear(width, 1)
+        self.relevance = nn.Linear(width, 1)
         self.transform = nn.Linear(width, width)
         self.transform_norm = nn.LayerNorm(width, eps=shape.epsilon)
         self.vocabulary_bias = nn.Parameter(torch.zeros(shape.vocabulary))
@@ -63,30 +87,30 @@ class ReaderNetwork(nn.Module):
         cos, sin = self.rotation(torch.arange(token_ids.shape[1], device=token_ids.device))
         visible = mask[:, None, None, :]
         keys, values = [], []
-        for layer in self.layers:
-            assert isinstance(layer, Layer)
+        *alone, last = self.shared()
+        for layer in alone:
             q, k, v = layer.project(states)
             keys.append(k)
             values.append(v)
-            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-            attended = attend(q, k, v, visible)
+            attended = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, visible)
             states = layer.finish(states, attended)
-        return Encoded(tuple(keys), tuple(values), states)
+        k, v = last.keys_values(states)
+        return Encoded((*keys, k), (*values, v), states)
 
     def read(
         self, token_ids: Tensor, positions: Tensor, past: PastT, visible: Tensor | None = None
-    ) -> tuple[Tensor, PastT]:
+    ) -> tuple[Asked, PastT]:
         """Run new tokens over what was read; gives their states and the longer past.
 
         `token_ids` and `positions` are (B, T); `visible` (T, T) says which new tokens see which
         (None: all see all, as the tokens of a question do).
         """
-        states = self.embeddings(token_ids)
+        states = before = self.embeddings(token_ids)
         cos, sin = self.rotation(positions[:, None, :])
         mask = _read_mask(past, token_ids.shape, visible, token_ids.device)
         keys, values = [], []
-        for i, layer in enumerate(self.layers):
-            assert isinstance(layer, Layer)
+        for i, layer in enumerate(self.shared()):
+            before = states
             q, k, v = layer.project(states)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
             k, v = past.extend(i, k, v)
@@ -94,28 +118,33 @@ class ReaderNetwork(nn.Module):
             values.append(v)
             attended = attend(q, k, v, mask)
             states = layer.finish(states, attended)
-        return states, past.grown(keys, values)
+        return Asked(before, states), past.grown(keys, values)
 
     def look_again(
-        self, states: Tensor, mask: Tensor, question: Tensor, asked: Tensor | None = None
+        self, states: Tensor, mask: Tensor, asked: Asked, asked_mask: Tensor | None = None
     ) -> Tensor:
         """States (B, T, width) of chunks that have seen the question.
 
-        `states` (B, T, width) are the chunks' last ones, `mask` (B, T) is True at their tokens;
-        `question` (B, Q, width) holds the last states of the question's tokens, [MASK] included,
-        `asked` (B, Q) is True where there is one (None: everywhere). The question is taken to
-        follow each chunk directly, wherever both stand in the prompt.
+        `states` (B, T, width) are those of `encode`, `mask` (B, T) is True at their tokens; `asked`
+        holds the question's (B, Q, width), [MASK] included, `asked_mask` (B, Q) is True where
+        there is a token (None: everywhere). The question is taken to follow each chunk directly,
+        wherever both stand in the prompt.
         """
-        if asked is None:
-            asked = torch.ones(question.shape[:2], dtype=torch.bool, device=mask.device)
-        near, after = self.rotations_again(mask, question.shape[1])
-        q, k, v = self.second.project(states)
-        _, asked_k, asked_v = self.second.project(question)
-        keys = torch.cat((rotate(k, *near), rotate(asked_k, *after)), 2)
-        visible = torch.cat((mask, asked), 1)[:, None, None, :]
-        attended = attend(rotate(q, *near), keys, torch.cat((v, asked_v), 2), visible)
-        seen: Tensor = self.second.finish(states, attended)
-        return seen
+        if asked_mask is None:
+            asked_mask = torch.ones(asked.last.shape[:2], dtype=torch.bool, device=mask.device)
+        near, after = self.rotations_again(mask, asked.last.shape[1])
+        visible = torch.cat((mask, asked_mask), 1)[:, None, None, :]
+        for layer, question in ((self.shared()[-1], asked.before), (self.second, asked.last)):
+            q, k, v = layer.project(states)
+            asked_k, asked_v = layer.keys_values(question)
+            keys = torch.cat((rotate(k, *near), rotate(asked_k, *after)), 2)
+            attended = attend(rotate(q, *near), keys, torch.cat((v, asked_v), 2), visible)
+            states = layer.finish(states, attended)
+        return states
+
+    def shared(self) -> list[Layer]:
+        """The layers that chunks, questions and answers have in common."""
+        return [layer for layer in self.layers if isinstance(layer, Layer)]
 
     def rotations_again(
         self, mask: Tensor, question_tokens: int
@@ -136,6 +165,14 @@ class ReaderNetwork(nn.Module):
     def start_query(self, answer_state: Tensor) -> Tensor:
         """The vector whose dot product with a position's state is its `start_scores`."""
         return self._scaled(self.start(answer_state))
+
+    def relevance_scores(self, frames: Tensor) -> Tensor:
+        """What all starts in a chunk gain or lose together: (..., width) -> (...).
+
+        `frames` are the states of chunks' first tokens, [CLS], after the second look.
+        """
+        scores: Tensor = self.relevance(frames)
+        return scores[..., 0]
 
     def null_score(self, answer_state: Tensor) -> Tensor:
         """Score of "not in these passages", on the scale of `start_scores`: (..., 1)."""

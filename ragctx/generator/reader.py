@@ -1,9 +1,9 @@
 """The bundled reader: passages read one by one, the question over all, the answer copied.
 
-Prefill has three parts: passages that are not in the cache are encoded, each alone; all are laid
-side by side, their keys rotated once to where they stand; the question is read over them. Then the
-likeliest passages are looked at again (`looking`). The answer is a span of one passage, so it is
-its own citation; "not in these passages" is an outcome with a probability of its own.
+Passages that are not in the cache are encoded, each alone; the question is read over all of them
+(`reading`); the likeliest are looked at again, with the question (`looking`). The answer is a span
+of one passage, so it is its own citation; "not in these passages" is an outcome with a probability
+of its own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration, calibration_of
 from ragctx.generator.decode import token_probabilities, write
 from ragctx.generator.looking import Prior, Reading, contents, look
-from ragctx.generator.network import ReaderNetwork
+from ragctx.generator.network import Asked, ReaderNetwork
 from ragctx.generator.past import Past
+from ragctx.generator.reading import question_mask, read_over
 from ragctx.generator.rope import rotate
 from ragctx.generator.segment_store import SegmentStore
 from ragctx.generator.segments import Segment, Tokens, padded
@@ -97,9 +98,9 @@ class BundledReader:
         if not passages:
             return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
         segments, reused = self.cache.fetch(passages, self.encode)
-        states, _ = self.read_question(question, segments)
+        asked = self.read_question(question, segments)
         prefilled = time.perf_counter()
-        generation = self.answer(prompt, segments, states, reused, prefilled - began)
+        generation = self.answer(prompt, segments, asked, reused, prefilled - began)
         if on_text is not None and generation.text:
             on_text(generation.text)
         return generation
@@ -116,9 +117,8 @@ class BundledReader:
         if not passages:
             return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
         segments, reused = self.cache.fetch(passages, self.encode)
-        states, past = self.read_question(question, segments)
-        state = states[-1]
-        confidence = self.confidence(prompt, self.look(prompt, segments, states))
+        asked, past = self.prefill(question, segments)
+        confidence = self.confidence(prompt, self.look(prompt, segments, asked))
         prefilled = time.perf_counter()
         if confidence < self.threshold:
             return Generation("", (), "abstain", prefilled - began, 0.0, reused, confidence)
@@ -132,7 +132,7 @@ class BundledReader:
             return int(scores.argmax())
 
         written = write(
-            self.network, past, state, likeliest, position=past.length, stop=question[-2],
+            self.network, past, asked.answer, likeliest, position=past.length, stop=question[-2],
             max_new_tokens=prompt.max_new_tokens,
         )  # fmt: skip
         finish: FinishReason = "length" if len(written) == prompt.max_new_tokens else "stop"
@@ -151,33 +151,46 @@ class BundledReader:
         for batch in batches_by_length([len(chunk) for chunk in chunks], ENCODE_TOKENS):
             ids, mask = padded([chunks[i] for i in batch])
             encoded = self.network.encode(ids, mask)
+            turn = self.network.rotation(torch.arange(ids.shape[1]))
+            keys = rotate(torch.stack(encoded.keys), *turn).to(self.kept_as)
+            values = torch.stack(encoded.values).to(self.kept_as)
+            states = encoded.states.to(self.kept_as)
             for row, i in enumerate(batch):
                 length = len(chunks[i])
                 segments[i] = Segment(
-                    torch.stack([k[row, :, :length] for k in encoded.keys]).to(self.kept_as),
-                    torch.stack([v[row, :, :length] for v in encoded.values]).to(self.kept_as),
-                    encoded.states[row, :length].to(self.kept_as, copy=True),
+                    keys[:, row, :, :length].clone(),
+                    values[:, row, :, :length].clone(),
+                    states[row, :length].clone(),
                 )
         return [segments[i] for i in range(len(chunks))]
 
-    def read_question(
-        self, question: Tokens, segments: Sequence[Segment], first: int = 0
-    ) -> tuple[Tensor, Past]:
-        """The last states (T, width) of the question's tokens, and all that was read up to it.
+    def read_question(self, question: Tokens, segments: Sequence[Segment]) -> Asked:
+        """The states (T, width) of the question's tokens over all segments, side by side.
 
-        `question` ends with [MASK], whose state is the answer's first. `first` is the position of
-        the first passage's first token: shifting everything changes nothing.
+        `question` ends with [MASK]. Only the order of the segments counts, see `reading`.
+        """
+        lengths = torch.tensor([segment.length for segment in segments])
+        places = lengths.flip(0).cumsum(0).flip(0)  # from each one's start to the question's
+        return read_over(self.network, question, segments, places[None]).row(0)
+
+    def prefill(
+        self, question: Tokens, segments: Sequence[Segment], first: int = 0
+    ) -> tuple[Asked, Past]:
+        """What `read_question` gives, and all that was read as a past to write on from.
+
+        `first` is the position of the first passage's first token: shifting everything changes
+        nothing.
         """
         past = lay_out(self.network, segments, first)
         positions = first + past.length + torch.arange(len(question))
-        states, past = self.network.read(
+        asked, past = self.network.read(
             torch.tensor([question]), positions[None], past, question_mask(len(question))
         )
-        return states[0], past
+        return asked.row(0), past
 
-    def look(self, prompt: Prompt, segments: Sequence[Segment], states: Tensor) -> Reading:
-        """Both looks at the passages, `states` (T, width) being the question's."""
-        return look(self.network, prompt, segments, states, self.prior)
+    def look(self, prompt: Prompt, segments: Sequence[Segment], asked: Asked) -> Reading:
+        """Both looks at the passages, `asked` being the question as it was read."""
+        return look(self.network, prompt, segments, asked, self.prior)
 
     def confidence(self, prompt: Prompt, reading: Reading) -> float:
         """Probability that the answer stands in the prompt's passages."""
@@ -204,13 +217,13 @@ class BundledReader:
         self,
         prompt: Prompt,
         segments: Sequence[Segment],
-        states: Tensor,
+        asked: Asked,
         reused: int,
         prefill_s: float,
     ) -> Generation:
-        """The generation for a question that was read, its `states` (T, width) given."""
+        """The generation for a question that was read."""
         since = time.perf_counter()
-        reading = self.look(prompt, segments, states)
+        reading = self.look(prompt, segments, asked)
         confidence = self.confidence(prompt, reading)
         if not reading.spans or confidence < self.threshold:
             spent = time.perf_counter() - since
@@ -236,7 +249,7 @@ class BundledReader:
 
 
 def context_of(prompt: Prompt, segments: Sequence[Segment]) -> tuple[Tensor, Tensor]:
-    """The passages' last states side by side (N, width), and which of the N are their own text."""
+    """The passages' states side by side (N, width), and which of the N are their own text."""
     return torch.cat([s.states.float() for s in segments]), torch.cat(contents(prompt))
 
 
@@ -260,19 +273,13 @@ def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:
 
 
 def lay_out(network: ReaderNetwork, segments: Sequence[Segment], first: int = 0) -> Past:
-    """Segments side by side from position `first`: keys are rotated here, once."""
-    keys = torch.cat([segment.keys for segment in segments], dim=2).float()
+    """Segments side by side from position `first`: each one's keys turn by where it begins."""
+    keys, at = [], first
+    for segment in segments:
+        keys.append(rotate(segment.keys.float(), *network.rotation(torch.tensor([at]))))
+        at += segment.length
     values = torch.cat([segment.values for segment in segments], dim=2).float()
-    cos, sin = network.rotation(first + torch.arange(keys.shape[2]))
-    turned = rotate(keys, cos, sin)
-    return Past(tuple(turned[:, None]), tuple(values[:, None]))
-
-
-def question_mask(length: int) -> Tensor:
-    """(T, T): question tokens see the question, both ways; [MASK], the last one, sees all."""
-    visible = torch.ones(length, length, dtype=torch.bool)
-    visible[:-1, -1] = False
-    return visible
+    return Past(tuple(torch.cat(keys, dim=2)[:, None]), tuple(values[:, None]))
 
 
 def load_bundled(

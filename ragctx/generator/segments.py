@@ -15,9 +15,14 @@ Tokens = tuple[int, ...]
 class Segment:
     """What a chunk of T tokens leaves behind once it was read; never changed afterwards."""
 
-    keys: Tensor  # (layers, heads, T, head_width), before rotation
+    keys: Tensor  # (layers, heads, T, head_width), turned from the chunk's own first token
     values: Tensor  # (layers, heads, T, head_width)
-    states: Tensor  # (T, width): the last layer's
+    states: Tensor  # (T, width): before the last layer
+
+    @property
+    def length(self) -> int:
+        """Number of tokens."""
+        return self.states.shape[0]
 
     @property
     def nbytes(self) -> int:

@@ -1,8 +1,7 @@
 """Many prompts answered together: the same passages in other orders, numbers and budgets.
 
-What is shared is computed once. For the bundled reader that is nearly everything: a passage's keys
-are turned to where it stands by turning the *question* the other way (only the difference of two
-positions counts, see `rope`), so that one copy of keys and values serves all prompts at once.
+What is shared is computed once. For the bundled reader that is nearly everything: one copy of a
+passage's keys and values serves all prompts at once (see `reading`).
 Answers are those of `generate`, one by one: the order of float additions is all that differs.
 """
 
@@ -10,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ragctx.records import Generation, Prompt
@@ -18,7 +16,6 @@ from ragctx.records import Generation, Prompt
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ragctx.generator.network import ReaderNetwork
     from ragctx.generator.protocol import Generator
     from ragctx.generator.reader import BundledReader
     from ragctx.generator.segments import Segment, Tokens
@@ -81,18 +78,20 @@ def _batches(prompts: Sequence[Prompt]) -> list[list[int]]:
 def _read_together(reader: BundledReader, prompts: Sequence[Prompt]) -> list[Generation]:
     import torch
 
+    from ragctx.generator.reading import read_over
+
     with torch.inference_mode():
         began = time.perf_counter()
         parts = [reader.parts(prompt) for prompt in prompts]
         segments, reused = _fetch(reader, [passages for passages, _ in parts])
-        states = question_states(
+        asked = read_over(
             reader.network, parts[0][1], list(segments.values()), _places(segments, parts)
         )
         prefill_s = (time.perf_counter() - began) / len(prompts)
         answers = []
         for i, prompt in enumerate(prompts):
             read = [segments[tokens] for tokens in parts[i][0]]
-            answers.append(reader.answer(prompt, read, states[i], reused[i], prefill_s))
+            answers.append(reader.answer(prompt, read, asked.row(i), reused[i], prefill_s))
         return answers
 
 
@@ -125,56 +124,3 @@ def _places(
             places[row, number[tokens]] = left
             left -= len(tokens)
     return places
-
-
-def question_states(
-    network: ReaderNetwork, question: Tokens, segments: Sequence[Segment], places: Tensor
-) -> Tensor:
-    """The last states of the question's tokens under each of P arrangements, (P, T, width).
-
-    `places` (P, S) says for each segment how many tokens its start lies before the question's, -1
-    for a segment that is not in the prompt. `question` ends with [MASK].
-    """
-    import torch
-
-    from ragctx.generator.reader import question_mask
-    from ragctx.generator.rope import rotate
-    from ragctx.transformer import Layer
-
-    prompts, length = len(places), len(question)
-    lengths = [segment.states.shape[0] for segment in segments]
-    turned = [
-        rotate(segment.keys.float(), *network.rotation(torch.arange(n)))
-        for segment, n in zip(segments, lengths, strict=True)
-    ]
-    keys = torch.cat(turned, dim=2)  # (layers, heads, N, head width), each from position 0
-    values = torch.cat([segment.values for segment in segments], dim=2).float()
-    bounds = torch.tensor([0, *lengths]).cumsum(0).tolist()
-    absent = (places < 0).repeat_interleave(torch.tensor(lengths), dim=1)[:, None, None, :]
-    own = network.rotation(torch.arange(length))
-    cos, sin = network.rotation(places[..., None] + torch.arange(length))  # (P, S, T, head width)
-    hidden = ~question_mask(length)
-
-    states: Tensor = network.embeddings(torch.tensor([question])).expand(prompts, -1, -1)
-    for i, layer in enumerate(network.layers):
-        assert isinstance(layer, Layer)
-        q, k, v = layer.project(states)  # (P, heads, T, head width)
-        q = q * q.shape[-1] ** -0.5
-        scores = torch.empty(*q.shape[:3], bounds[-1] + length)
-        for s, (start, end) in enumerate(pairwise(bounds)):
-            seen = rotate(q, cos[:, s, None], sin[:, s, None])
-            scores[..., start:end] = _by_head(seen, keys[i, :, start:end].transpose(1, 2))
-        scores[..., : bounds[-1]].masked_fill_(absent, -torch.inf)
-        mine = rotate(q, *own) @ rotate(k, *own).transpose(2, 3)
-        scores[..., bounds[-1] :] = mine.masked_fill_(hidden, -torch.inf)
-        shares = scores.softmax(-1)
-        attended = _by_head(shares[..., : bounds[-1]], values[i])
-        states = layer.finish(states, attended + shares[..., bounds[-1] :] @ v)
-    return states
-
-
-def _by_head(rows: Tensor, shared: Tensor) -> Tensor:
-    """(P, heads, T, a) times (heads, a, b): one product a head for all prompts together."""
-    prompts, heads, length, _ = rows.shape
-    product = rows.transpose(0, 1).flatten(1, 2) @ shared  # (heads, P * T, b)
-    return product.view(heads, prompts, length, -1).transpose(0, 1)
