@@ -130,15 +130,14 @@ def free_s(reader: BundledReader, prompt: Prompt) -> float:
     asked, past = reader.prefill(question, segments)
     context, content = context_of(prompt, segments)
     ids = torch.tensor([token for chunk in passages for token in chunk])
-    vocabulary = reader.network.vocabulary()
+    writer = reader.writer
 
     def likeliest(state: Tensor) -> int:
-        shares = token_probabilities(reader.network, state, context, content, ids, vocabulary)
-        return int(shares.argmax())
+        return int(token_probabilities(writer, state, context, content, ids).argmax())
 
     began = time.perf_counter()
     write(
-        reader.network, past, asked.answer, likeliest,
+        writer, past, asked.answer, likeliest,
         position=past.length, stop=-1, max_new_tokens=NEW_TOKENS,
     )  # fmt: skip
     return time.perf_counter() - began

@@ -72,10 +72,11 @@ class Layer(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None) -> Tensor:
     """Scaled dot-product attention; `visible` broadcasts to (B, heads, T, N), True where seen.
 
-    Written out where gradients are wanted: on CPUs the fused kernel's backward pass takes more than
-    twice as long as the plain one's (measured at these sizes in bfloat16, torch 2.13).
+    Written out where gradients are wanted, and for a single row: on CPUs the fused kernel's
+    backward pass takes more than twice as long as the plain one's, and its forward pass for one
+    row nearly twice (measured at these sizes, torch 2.13).
     """
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() and q.shape[2] > 1:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if visible is not None:

@@ -75,15 +75,13 @@ def token_probabilities(
     context: Tensor,
     content: Tensor,
     context_ids: Tensor,
-    vocabulary: Tensor | None = None,
 ) -> Tensor:
     """Probability of each vocabulary token as the next one: written or copied, summed.
 
     One softmax over the vocabulary and the context's positions (See et al. 2017, arXiv 1704.04368,
-    without its gate); a position's share goes to the token that stands there. `vocabulary` is
-    `network.vocabulary()`, for those who call this often.
+    without its gate); a position's share goes to the token that stands there.
     """
-    write = network.vocabulary_scores(state, vocabulary)
+    write = network.vocabulary_scores(state)
     copy = network.start_scores(state, context).masked_fill(~content, -1e9)
     shares = torch.cat((write, copy)).softmax(0)
     return shares[: len(write)].index_add(0, context_ids, shares[len(write) :])

@@ -194,20 +194,13 @@ class ReaderNetwork(nn.Module):
         scores = (following @ query.unsqueeze(-1)).squeeze(-1)
         return scores + self.length_bias[: following.shape[-2]]
 
-    def vocabulary_scores(self, answer_state: Tensor, vocabulary: Tensor | None = None) -> Tensor:
-        """Scores of writing each vocabulary token, on the scale of `start_scores`.
+    def vocabulary_scores(self, answer_state: Tensor) -> Tensor:
+        """Scores of writing each vocabulary token, on the scale of `start_scores`."""
+        return self.written_scores(self.transform_norm(F.gelu(self.transform(answer_state))))
 
-        `vocabulary` is what `vocabulary()` gives; without it the product is several times slower
-        on a CPU, for a single state.
-        """
-        transformed: Tensor = self.transform_norm(F.gelu(self.transform(answer_state)))
-        if vocabulary is None:
-            return F.linear(transformed, self.embeddings.tokens.weight, self.vocabulary_bias)
-        return transformed @ vocabulary + self.vocabulary_bias
-
-    def vocabulary(self) -> Tensor:
-        """(width, vocabulary): the token embeddings laid out for one state's product."""
-        return self.embeddings.tokens.weight.T.contiguous()
+    def written_scores(self, transformed: Tensor) -> Tensor:
+        """The token embeddings' products with `transformed` (..., width), and their biases."""
+        return F.linear(transformed, self.embeddings.tokens.weight, self.vocabulary_bias)
 
     def _scaled(self, query: Tensor) -> Tensor:
         scaled: Tensor = query * self.shape.width**-0.5

@@ -25,6 +25,7 @@ from ragctx.generator.calibration import Calibration, calibration_of
 from ragctx.generator.decode import token_probabilities, write
 from ragctx.generator.looking import Prior, Reading, contents, look
 from ragctx.generator.network import Asked, ReaderNetwork
+from ragctx.generator.packed import packed
 from ragctx.generator.past import Past
 from ragctx.generator.reading import question_mask, read_over
 from ragctx.generator.rope import rotate
@@ -126,13 +127,10 @@ class BundledReader:
         ids = torch.tensor([token for chunk in passages for token in chunk])
 
         def likeliest(state: Tensor) -> int:
-            scores = token_probabilities(
-                self.network, state, context, content, ids, self._vocabulary
-            )
-            return int(scores.argmax())
+            return int(token_probabilities(self.writer, state, context, content, ids).argmax())
 
         written = write(
-            self.network, past, asked.answer, likeliest, position=past.length, stop=question[-2],
+            self.writer, past, asked.answer, likeliest, position=past.length, stop=question[-2],
             max_new_tokens=prompt.max_new_tokens,
         )  # fmt: skip
         finish: FinishReason = "length" if len(written) == prompt.max_new_tokens else "stop"
@@ -142,8 +140,9 @@ class BundledReader:
         )  # fmt: skip
 
     @cached_property
-    def _vocabulary(self) -> Tensor:
-        return self.network.vocabulary()
+    def writer(self) -> ReaderNetwork:
+        """The network as it writes: see `packed`."""
+        return packed(self.network)
 
     def encode(self, chunks: list[Tokens]) -> list[Segment]:
         """Read each chunk alone, in batches of like length."""

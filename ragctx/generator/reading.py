@@ -30,6 +30,7 @@ def read_over(
     length = len(question)
     lengths = torch.tensor([segment.length for segment in segments], dtype=torch.long)
     absent = (places < 0).repeat_interleave(lengths, dim=1)[:, None, None]
+    partial = bool(absent.any())
     own = network.rotation(torch.arange(length))
     # (P, 1, S, T, head width): the question's tokens as each segment sees them
     turns = network.rotation((places[..., None] + torch.arange(length))[:, None])
@@ -41,7 +42,8 @@ def read_over(
         q = q * q.shape[-1] ** -0.5
         mine = rotate(q, *own) @ rotate(k, *own).transpose(2, 3)
         far = _scores(rotate(q[:, :, None], *turns), i, segments)
-        far = far.masked_fill_(absent, -torch.inf)
+        if partial:
+            far = far.masked_fill_(absent, -torch.inf)
         shares = torch.cat((far, mine.masked_fill_(hidden, -torch.inf)), 3).softmax(-1)
         attended = _attended(shares, i, segments) + shares[..., -length:] @ v
         states = layer.finish(states, attended)

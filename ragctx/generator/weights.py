@@ -29,10 +29,15 @@ def quantise(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if weight.ndim != 2:
             packed[name] = weight.float().contiguous()
             continue
-        scale = weight.abs().amax(dim=1).clamp(min=1e-12) / 127
-        packed[name] = (weight / scale[:, None]).round().to(torch.int8).contiguous()
-        packed[name + SCALE] = scale.float().contiguous()
+        packed[name], packed[name + SCALE] = rounded(weight)
     return packed
+
+
+def rounded(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """A matrix as int8 (rows, columns), and the float32 scale of each row."""
+    scale = matrix.abs().amax(dim=1).clamp(min=1e-12) / 127
+    whole = (matrix / scale[:, None]).round().to(torch.int8)
+    return whole.contiguous(), scale.float().contiguous()
 
 
 def dequantise(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:

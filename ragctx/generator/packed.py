@@ -1,0 +1,68 @@
+"""The network as it writes token by token: its large matrices as 8-bit integers, as they ship.
+
+A step of decoding is one row through every matrix, so its time is the time to read them: 90 MB as
+float32, 22 MB as integers, which fit a processor's last cache. Rows are rounded to bfloat16 on
+their way in, so scores differ in the third digit; what answers and cites does not come through
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ragctx.generator.network import ReaderNetwork
+from ragctx.generator.weights import rounded
+from ragctx.transformer import unfilled
+
+
+class PackedLinear(nn.Module):
+    """What `nn.Linear` computes, its weight rounded to 8 bits with one scale for each output."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        packed, scale = rounded(weight)
+        self.register_buffer("weight", packed)
+        self.register_buffer("scale", scale.bfloat16())
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, in) -> (…, out), float32."""
+        rows = x.reshape(-1, x.shape[-1]).bfloat16()
+        out = torch._weight_int8pack_mm(rows, self.weight, self.scale)
+        return (out.float() + self.bias).view(*x.shape[:-1], -1)
+
+
+class PackedNetwork(ReaderNetwork):
+    """A network whose shared layers and writing head are packed; all else is that of `whole`."""
+
+    def __init__(self, whole: ReaderNetwork) -> None:
+        with unfilled():
+            super().__init__(whole.shape)
+        self.load_state_dict(whole.state_dict(), assign=True)
+        for parent, name, linear in [*_linears(self)]:
+            setattr(parent, name, PackedLinear(linear.weight, linear.bias))
+        self.to_vocabulary = PackedLinear(whole.embeddings.tokens.weight, whole.vocabulary_bias)
+        self.requires_grad_(False)
+
+    def written_scores(self, transformed: Tensor) -> Tensor:
+        """As the whole network's."""
+        return cast(Tensor, self.to_vocabulary(transformed))
+
+
+def _linears(network: ReaderNetwork) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
+    for layer in network.shared():
+        for name, module in layer.named_children():
+            if isinstance(module, nn.Linear):
+                yield layer, name, module
+    yield network, "transform", network.transform
+
+
+def packed(network: ReaderNetwork) -> ReaderNetwork:
+    """The network for writing, or `network` itself where this processor has no kernel for it."""
+    fast = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    on_cpu = network.vocabulary_bias.device.type == "cpu"
+    return PackedNetwork(network).eval() if fast and on_cpu else network
