@@ -20,15 +20,16 @@ from torch import Tensor
 from ragctx.errors import InputError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration
-from ragctx.generator.decode import best_spans, token_probabilities, write
+from ragctx.generator.decode import Span, best_spans, by_agreement, token_probabilities, write
 from ragctx.generator.looking import Prior
 from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
+from ragctx.generator.packed import PackedLinear, PackedNetwork
 from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, lay_out, load_bundled
 from ragctx.generator.reading import question_mask
 from ragctx.generator.rope import angles, rotate
 from ragctx.generator.segments import Segment
-from ragctx.generator.weights import dequantise, quantise
+from ragctx.generator.weights import dequantise, quantise, rounded
 from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit
@@ -56,7 +57,7 @@ def tiny_reader(kept_as: torch.dtype = torch.float32) -> BundledReader:
         name="tiny",
         context_window=512,
         threshold=0.0,
-        calibration=Calibration((0.0, 1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),
+        calibration=Calibration((0.0, 1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0)),
         kept_as=kept_as,
     )
 
@@ -270,6 +271,59 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
     assert top.log_probability == pytest.approx(best[0], abs=1e-3)
     assert content[top.first : top.last + 1].all() and top.last - top.first < limit
     assert null == pytest.approx(float(log_start[-1]), abs=1e-4)
+
+
+spans = st.lists(
+    st.tuples(st.integers(0, 20), st.integers(0, 6), st.floats(-8, 0)), min_size=1, max_size=8
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=spans)
+def test_the_answer_agreed_on_most_has_the_best_expected_f1(
+    drawn: list[tuple[int, int, float]],
+) -> None:
+    """Against token F1 between sets of positions, weighed by how likely each span is."""
+    found = [Span(first, first + more, likely) for first, more, likely in drawn]
+    total = sum(math.exp(span.log_probability) for span in found)
+
+    def expected(span: Span) -> float:
+        own = set(range(span.first, span.last + 1))
+        f1 = 0.0
+        for other in found:
+            theirs = set(range(other.first, other.last + 1))
+            share = math.exp(other.log_probability) / total
+            f1 += share * 2 * len(own & theirs) / (len(own) + len(theirs))
+        return f1
+
+    ordered = [expected(span) for span in by_agreement(found)]
+    assert ordered == pytest.approx(sorted(map(expected, found), reverse=True), abs=1e-5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(prompt=prompts)
+@torch.inference_mode()
+def test_writing_through_packed_matrices_nearly_equals_writing_with_whole_ones(
+    prompt: tuple[list[Tokens], Tokens],
+) -> None:
+    """Within what rounding to 8 bits and bfloat16 costs, in every state and score of a step."""
+    chunks, question = prompt
+    asked, past = READER.prefill(question, READER.encode(chunks))
+    ids, positions = torch.tensor([[5]]), torch.tensor([[past.length]])
+    whole, _ = NETWORK.read(ids, positions, past)
+    light, _ = PackedNetwork(NETWORK).read(ids, positions, past)
+    assert F.cosine_similarity(whole.answer[0], light.answer[0], dim=0) > 0.99
+    scores = NETWORK.vocabulary_scores(asked.answer)
+    near = PackedNetwork(NETWORK).vocabulary_scores(asked.answer)
+    assert (scores - near).abs().max() < 0.05 * scores.abs().max() + 0.05
+
+
+@torch.inference_mode()
+def test_a_packed_matrix_is_the_matrix_rounded() -> None:
+    weight, bias, rows = torch.randn(7, 12), torch.randn(7), torch.randn(3, 2, 12)
+    whole, scale = rounded(weight)
+    expected = F.linear(rows, whole.float() * scale[:, None], bias)
+    torch.testing.assert_close(PackedLinear(weight, bias)(rows), expected, atol=5e-2, rtol=2e-2)
 
 
 def segment(n: int) -> Segment:

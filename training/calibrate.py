@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ragctx.embedding import Embedder
-from ragctx.generator.calibration import Calibration, features
+from ragctx.generator.calibration import Calibration
 from ragctx.generator.looking import Prior
 from ragctx.generator.reader import BundledReader
 from training.evaluate import Pool, Read, Scored, answer, questions_of, read, rows_of
@@ -35,7 +35,7 @@ does not make them unanswerable."""
 PRECISION = 0.75
 """Precision of refusing that the threshold aims at on the rows it is fitted on."""
 
-PRIORS = tuple(product((0.0, 0.5), (0.0, 4.0, 8.0), (0.0, 0.5, 1.0)))
+PRIORS = tuple(product((0.0, 0.5), (0.0, 4.0, 8.0), (0.0, 0.5)))
 """Rank, similarity and carried weights that are tried."""
 
 
@@ -101,12 +101,10 @@ def fit_prior(reader: BundledReader, questions: Sequence[Read]) -> Prior:
 
 def fit_calibration(there: Sequence[Scored], absent: Sequence[Scored]) -> Calibration:
     """Logistic regressions with and without the best cosine."""
-    rows = [(*features(r.reading), r.cosine) for r in (*there, *absent)]
     labels = np.array([1.0] * len(there) + [0.0] * len(absent))
-    evidence = np.array(rows)
-    a, b, c, d = logistic(evidence, labels).tolist()
-    e, f, g = logistic(evidence[:, :3], labels).tolist()
-    return Calibration((a, b, c, d), (e, f, g))
+    evidence = np.array([(1.0, *r.evidence) for r in (*there, *absent)])
+    whole, blind = logistic(evidence, labels), logistic(evidence[:, :-1], labels)
+    return Calibration(tuple(whole.tolist()), tuple(blind.tolist()))
 
 
 def logistic(
@@ -197,4 +195,6 @@ def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -
 
 
 def _sure(calibration: Calibration, part: Sequence[Scored], blind: bool = False) -> list[float]:
-    return [calibration.confidence(r.reading, [math.nan if blind else r.cosine]) for r in part]
+    found = [each.evidence for each in part]
+    seen = [each._replace(cosine=math.nan) for each in found] if blind else found
+    return [calibration.confidence(each) for each in seen]

@@ -30,7 +30,7 @@ from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.intervals import bootstrap_mean
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
 from ragctx.generator import network as nets
-from ragctx.generator.looking import Reading
+from ragctx.generator.calibration import Evidence
 from ragctx.generator.reader import BundledReader, load_bundled
 from ragctx.generator.segments import Segment
 from ragctx.generator.weights import FOLDER
@@ -61,8 +61,7 @@ class Scored:
     f1: float
     em: float
     subspan: float
-    reading: Reading
-    cosine: float  # the best passage's
+    evidence: Evidence
 
 
 class Pool:
@@ -187,8 +186,7 @@ def answer(reader: BundledReader, found: Read) -> Scored:
         token_f1(text, asked.answers),
         exact_match(text, asked.answers),
         best_subspan_em(text, asked.answers),
-        reading,
-        max(asked.cosines),
+        reader.evidence(prompt, reading),
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer as RustTokenizer
 
 from ragctx.evaluation.metrics import exact_match, token_f1
-from ragctx.generator.decode import best_spans
+from ragctx.generator.decode import best_spans, by_agreement
 from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.past import Past
 from ragctx.generator.reading import question_mask
@@ -45,6 +45,7 @@ def answer(network: ReaderNetwork, tokenizer: RustTokenizer, context: str, quest
     again = network.look_again(passage.states, torch.ones_like(ids) > 0, read)[0]
     content = torch.ones(ids.shape[1]) > 0
     content[0] = content[-1] = False
-    best = best_spans(network, read.last[0, -1], again, content, network.null_again_score)[0][0]
+    spans, _ = best_spans(network, read.last[0, -1], again, content, network.null_again_score)
+    best = by_agreement(spans)[0]
     start, end = encoded.offsets[best.first - 1][0], encoded.offsets[best.last - 1][1]
     return context[start:end]

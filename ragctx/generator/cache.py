@@ -1,4 +1,4 @@
-"""Chunks already read: their keys and values, kept before rotation so that they can stand anywhere.
+"""Chunks already read: keys turned from each chunk's own start, so that they can stand anywhere.
 
 A `Segment` depends on its own tokens and the model, on nothing else: not on its neighbours, not on
 its place in the prompt. So one cache serves every question, placement and budget.

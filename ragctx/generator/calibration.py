@@ -3,51 +3,79 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ragctx.generator.looking import Reading
+
+FIRST_WORD = 1996
+"""The first id of BERT's vocabulary that stands for a word; below are marks and characters."""
+
+
+class Evidence(NamedTuple):
+    """What speaks for the answer standing in the passages."""
+
+    again: float  # log-odds against null at the second look, and
+    first: float  # at the first
+    covered: float  # see `covered`: of the question, by the passage that the answer is taken from
+    cosine: float  # the best one of a passage to the question; NaN where none is known
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Logistic regression from what both looks and the search say to P(the answer stands there).
+    """Logistic regression from `Evidence` to P(the answer stands there).
 
-    `weights` are those of 1, the second look's and the first look's log-odds against null, and the
-    best cosine of a passage to the question; `blind` those of the first three, for passages whose
-    cosine is not known.
+    `weights` are those of 1 and the four pieces of evidence in their order; `blind` those of 1 and
+    the first three, for passages whose cosine is not known.
 
-    >>> calibration = Calibration((0.0, 1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
-    >>> round(calibration.confidence(Reading((), math.log(0.5), math.log(0.2), ()), []), 3)
+    >>> calibration = Calibration((0.0, 1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0))
+    >>> round(calibration.confidence(Evidence(math.log(4), 0.0, 0.5, math.nan)), 3)
     0.8
     """
 
-    weights: tuple[float, float, float, float]
-    blind: tuple[float, float, float]
+    weights: tuple[float, ...]
+    blind: tuple[float, ...]
 
-    def confidence(self, reading: Reading, similarities: Sequence[float]) -> float:
-        """Probability that the answer stands in the passages; NaN cosines are not known."""
-        known = [cosine for cosine in similarities if not math.isnan(cosine)]
-        evidence = features(reading)
-        if known:
-            return _sigmoid(sum(map(_times, self.weights, (*evidence, max(known)))))
-        return _sigmoid(sum(map(_times, self.blind, evidence)))
+    def confidence(self, evidence: Evidence) -> float:
+        """Probability that the answer stands in the passages."""
+        known = not math.isnan(evidence.cosine)
+        weights = self.weights if known else self.blind
+        pieces = (1.0, *evidence) if known else (1.0, *evidence[:-1])
+        return _sigmoid(sum(w * piece for w, piece in zip(weights, pieces, strict=True)))
 
 
-def features(reading: Reading) -> tuple[float, float, float]:
-    """1 and the log-odds that the answer is there, at the second look and the first."""
-    return 1.0, _log_odds(reading.null), _log_odds(reading.first_null)
+def evidence_of(
+    reading: Reading, passage: Collection[int], question: Sequence[int], cosines: Sequence[float]
+) -> Evidence:
+    """The evidence of a reading; `passage` holds the tokens of the answer's passage.
+
+    `cosines` are the passages' to the question, NaN where not known.
+    """
+    return Evidence(
+        _log_odds(reading.null),
+        _log_odds(reading.first_null),
+        covered(question, passage),
+        max((cosine for cosine in cosines if not math.isnan(cosine)), default=math.nan),
+    )
+
+
+def covered(question: Collection[int], passage: Collection[int]) -> float:
+    """Share of the question's words that stand in the passage, rare ones counting more: 0 to 1.
+
+    BERT's vocabulary is sorted by frequency, so the logarithm of a word's id tells its rarity.
+
+    >>> covered([2054, 8271], [8271]) > covered([2054, 8271], [2054])
+    True
+    """
+    rarity = {token: math.log(token - FIRST_WORD + 2) for token in question if token >= FIRST_WORD}
+    total = sum(rarity.values())
+    return sum(rarity[token] for token in rarity if token in passage) / total if total else 0.0
 
 
 def calibration_of(about: Mapping[str, Sequence[float]]) -> Calibration:
     """From `reader.json`."""
-    a, b, c, d = map(float, about["weights"])
-    e, f, g = map(float, about["blind"])
-    return Calibration((a, b, c, d), (e, f, g))
-
-
-def _times(a: float, b: float) -> float:
-    return a * b
+    return Calibration(tuple(map(float, about["weights"])), tuple(map(float, about["blind"])))
 
 
 def _log_odds(null: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,9 +30,10 @@ def best_spans(
     *,
     prior: Tensor | None = None,
     beam: int = 8,
+    ends_each: int = 4,
     max_tokens: int = MAX_SPAN_TOKENS,
 ) -> tuple[tuple[Span, ...], float]:
-    """Search contiguous spans: the `beam` best starts, and the best end for each.
+    """Search contiguous spans: the `beam` best starts, and the `ends_each` best ends of each.
 
     Gives the spans, best first, and the log-probability that none answers, as `null_score` scores
     it. `answer_state` is (width,), `context` (N, width) the passages' states side by side,
@@ -52,13 +53,36 @@ def best_spans(
     query = answer_state.expand(beam, -1)
     ends = network.end_scores(query, following[:, 0], following)
     ends = ends.masked_fill(~inside, -1e9).log_softmax(1)
-    best, steps = ends.max(1)
-    total = top + best
+    best, steps = ends.topk(min(ends_each, ends.shape[1]), dim=1)
+    real = inside.gather(1, steps)
+    total = (top[:, None] + best)[real]
+    first, steps = first[:, None].expand_as(steps)[real], steps[real]
     order = total.argsort(descending=True, stable=True)
     spans = tuple(
         Span(int(first[i]), int(first[i] + steps[i]), float(total[i])) for i in order.tolist()
     )
     return spans, float(scores[-1])
+
+
+def by_agreement(spans: Sequence[Span]) -> tuple[Span, ...]:
+    """The spans by the token F1 that each is expected to have, given how likely all of them are.
+
+    Minimum Bayes risk instead of the single likeliest span (Kumar and Byrne, NAACL 2004): where
+    "in May 1990", "May 1990" and "1990" share the probability, the middle one agrees with most.
+
+    >>> spans = Span(4, 4, -1.0), Span(2, 4, -1.2), Span(3, 4, -1.3), Span(9, 9, -0.9)
+    >>> by_agreement(spans)[0]
+    Span(first=3, last=4, log_probability=-1.3)
+    """
+    if not spans:
+        return ()
+    first, last = (torch.tensor([getattr(s, end) for s in spans]) for end in ("first", "last"))
+    shares = torch.tensor([span.log_probability for span in spans]).softmax(0)
+    length = last - first + 1
+    common = torch.minimum(last[:, None], last) - torch.maximum(first[:, None], first) + 1
+    f1 = 2 * common.clamp(min=0) / (length[:, None] + length)
+    order = (f1 @ shares).argsort(descending=True, stable=True)
+    return tuple(spans[i] for i in order.tolist())
 
 
 def start_log_probabilities(

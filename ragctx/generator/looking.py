@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ragctx.generator.decode import Span, best_spans, start_log_probabilities
+from ragctx.generator.decode import Span, best_spans, by_agreement, start_log_probabilities
 from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
 from ragctx.generator.segments import Segment
 from ragctx.records import Hit, Prompt
@@ -56,7 +56,7 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What both looks gave: the best spans, best first, in positions of the whole context.
+    """What both looks gave: spans, most agreed on first, in positions of the whole context.
 
     The null log-probabilities are those of "in none of these passages"; `passages` holds the first
     look's log-probability that the answer starts in each.
@@ -118,7 +118,10 @@ def look(
         prior=again.worth,
         max_tokens=min(prompt.max_new_tokens, MAX_SPAN_TOKENS),
     )
-    moved = [Span(again.places[s.first], again.places[s.last], s.log_probability) for s in spans]
+    moved = [
+        Span(again.places[s.first], again.places[s.last], s.log_probability)
+        for s in by_agreement(spans)
+    ]
     return Reading(tuple(moved), first.null, null, tuple(first.masses().tolist()))
 
 

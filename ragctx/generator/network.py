@@ -1,15 +1,16 @@
 """The bundled reader's network: chunks encoded alone, a question that reads them all.
 
 The mask: a chunk's tokens see their own chunk, both ways; question tokens see every chunk and the
-question, both ways; answer tokens see all of that and the answer so far. A chunk's keys are kept
-as they are before rotation, so they can stand at any position: the cached chunk is not an
+question, both ways; answer tokens see all of that and the answer so far. What a chunk leaves
+depends on nothing else, and its keys can be turned to any position: the cached chunk is not an
 approximation of the model but the model itself (Block-Attention, arXiv 2409.15355; TurboRAG,
 arXiv 2410.07590).
 
-One look at everything is cheap but blind on one side: no passage ever sees the question. So the few
-passages that the first look finds most likely are looked at again, through one more layer in which
-their tokens attend to themselves and to the question (late interaction; DeFormer, Cao et al., ACL
-2020). Its cost does not grow with the prompt, and it is the same wherever a passage stands.
+One look at everything is cheap but blind on one side: no passage ever sees the question. So chunks
+are read alone only up to the last shared layer. The few that the first look finds most likely go
+through that layer and through one more together with the question (late interaction; DeFormer, Cao
+et al., ACL 2020): a word can see that its neighbour was asked about. The cost does not grow with
+the prompt, and it is the same wherever a passage stands.
 """
 
 from __future__ import annotations

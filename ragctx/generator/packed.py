@@ -8,7 +8,6 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -16,11 +15,15 @@ from torch import Tensor, nn
 
 from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.weights import rounded
-from ragctx.transformer import unfilled
+from ragctx.transformer import Layer, unfilled
 
 
 class PackedLinear(nn.Module):
     """What `nn.Linear` computes, its weight rounded to 8 bits with one scale for each output."""
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
@@ -36,6 +39,32 @@ class PackedLinear(nn.Module):
         return (out.float() + self.bias).view(*x.shape[:-1], -1)
 
 
+class PackedLayer(Layer):
+    """A layer whose matrices are packed, those of queries, keys and values as one."""
+
+    def __init__(self, whole: Layer) -> None:
+        nn.Module.__init__(self)
+        self.heads = whole.heads
+        thirds = (whole.query, whole.key, whole.value)
+        self.asking = PackedLinear(
+            torch.cat([part.weight for part in thirds]), torch.cat([part.bias for part in thirds])
+        )
+        self.output, self.up, self.down = (  # type: ignore[assignment]
+            PackedLinear(part.weight, part.bias) for part in (whole.output, whole.up, whole.down)
+        )
+        self.output_norm, self.down_norm = whole.output_norm, whole.down_norm
+
+    def project(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As the whole layer's."""
+        q, k, v = self.asking(states).chunk(3, dim=-1)
+        return self._split(q), self._split(k), self._split(v)
+
+    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """As the whole layer's."""
+        _, k, v = self.project(states)
+        return k, v
+
+
 class PackedNetwork(ReaderNetwork):
     """A network whose shared layers and writing head are packed; all else is that of `whole`."""
 
@@ -43,22 +72,13 @@ class PackedNetwork(ReaderNetwork):
         with unfilled():
             super().__init__(whole.shape)
         self.load_state_dict(whole.state_dict(), assign=True)
-        for parent, name, linear in [*_linears(self)]:
-            setattr(parent, name, PackedLinear(linear.weight, linear.bias))
+        self.layers = nn.ModuleList(map(PackedLayer, whole.shared()))
         self.to_vocabulary = PackedLinear(whole.embeddings.tokens.weight, whole.vocabulary_bias)
         self.requires_grad_(False)
 
     def written_scores(self, transformed: Tensor) -> Tensor:
         """As the whole network's."""
         return cast(Tensor, self.to_vocabulary(transformed))
-
-
-def _linears(network: ReaderNetwork) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
-    for layer in network.shared():
-        for name, module in layer.named_children():
-            if isinstance(module, nn.Linear):
-                yield layer, name, module
-    yield network, "transform", network.transform
 
 
 def packed(network: ReaderNetwork) -> ReaderNetwork:

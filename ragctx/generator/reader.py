@@ -21,7 +21,7 @@ from torch import Tensor
 from ragctx.batching import batches_by_length
 from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.cache import SegmentCache
-from ragctx.generator.calibration import Calibration, calibration_of
+from ragctx.generator.calibration import Calibration, Evidence, calibration_of, evidence_of
 from ragctx.generator.decode import token_probabilities, write
 from ragctx.generator.looking import Prior, Reading, contents, look
 from ragctx.generator.network import Asked, ReaderNetwork
@@ -195,7 +195,13 @@ class BundledReader:
         """Probability that the answer stands in the prompt's passages."""
         if not reading.spans or self._is_elsewhere(prompt):
             return 0.0
-        return self.calibration.confidence(reading, _similarities(prompt))
+        return self.calibration.confidence(self.evidence(prompt, reading))
+
+    def evidence(self, prompt: Prompt, reading: Reading) -> Evidence:
+        """What the confidence is computed from; the reading has spans."""
+        passages, question = split_prompt(prompt)
+        number, _ = passage_at(prompt, reading.spans[0].first)
+        return evidence_of(reading, set(passages[number]), question, _similarities(prompt))
 
     def _is_elsewhere(self, prompt: Prompt) -> bool:
         known = [cosine for cosine in _similarities(prompt) if not math.isnan(cosine)]
@@ -235,16 +241,22 @@ class BundledReader:
 
     def locate(self, prompt: Prompt, first: int, last: int) -> tuple[CopiedSpan, str]:
         """What tokens first…last of the context stand for: characters of a passage's own text."""
-        at, number = 0, 0
-        while first >= at + len(prompt.passages[number].token_ids):
-            at += len(prompt.passages[number].token_ids)
-            number += 1
+        number, at = passage_at(prompt, first)
         passage = prompt.passages[number]
         text = passage.text[passage.text_start : passage.text_end]
         offsets = self.tokenizer.encode_with_offsets(text).offsets
         shift = at + passage.token_start
         start, end = offsets[first - shift][0], offsets[last - shift][1]
         return CopiedSpan(number, start, end), text[start:end]
+
+
+def passage_at(prompt: Prompt, position: int) -> tuple[int, int]:
+    """Which passage a position of the context is in, and the position of its first token."""
+    at, number = 0, 0
+    while position >= at + len(prompt.passages[number].token_ids):
+        at += len(prompt.passages[number].token_ids)
+        number += 1
+    return number, at
 
 
 def context_of(prompt: Prompt, segments: Sequence[Segment]) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Rotary positions (Su et al. 2021, arXiv 2104.09864).
 
 A query at position p and a key at position s meet in a dot product that depends on p - s only.
-So a key may be computed once and stored as it is before rotation, and stand anywhere later.
+So a key may be computed once and kept, turned from its own chunk's start, and stand anywhere later.
 """
 
 from __future__ import annotations
