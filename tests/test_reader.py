@@ -23,7 +23,7 @@ from ragctx.generator.calibration import Calibration
 from ragctx.generator.decode import Span, best_spans, by_agreement, token_probabilities, write
 from ragctx.generator.looking import Prior
 from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
-from ragctx.generator.packed import PackedLinear, PackedNetwork
+from ragctx.generator.packed import PackedLinear, PackedNetwork, packed
 from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, lay_out, load_bundled
 from ragctx.generator.reading import question_mask
@@ -320,10 +320,18 @@ def test_writing_through_packed_matrices_nearly_equals_writing_with_whole_ones(
 
 @torch.inference_mode()
 def test_a_packed_matrix_is_the_matrix_rounded() -> None:
-    weight, bias, rows = torch.randn(7, 12), torch.randn(7), torch.randn(3, 2, 12)
+    weight, bias, rows = torch.randn(7, 48), torch.randn(7), torch.randn(3, 2, 48)
     whole, scale = rounded(weight)
     expected = F.linear(rows, whole.float() * scale[:, None], bias)
     torch.testing.assert_close(PackedLinear(weight, bias)(rows), expected, atol=5e-2, rtol=2e-2)
+
+
+def test_a_network_that_the_kernel_would_read_past_is_not_packed() -> None:
+    """torch 2.13's kernel crashed the process on rows of 12 values."""
+    odd = ReaderNetwork(Shape(layers=1, width=12, heads=3, feed_forward=20, vocabulary=9))
+    assert packed(odd) is odd
+    with pytest.raises(ValueError, match="12"):
+        PackedLinear(torch.randn(7, 12), torch.randn(7))
 
 
 def segment(n: int) -> Segment:

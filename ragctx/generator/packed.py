@@ -17,6 +17,9 @@ from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.weights import rounded
 from ragctx.transformer import Layer, unfilled
 
+STEP = 16
+"""The kernel reads rows in steps of so many values, and reads past the end of others."""
+
 
 class PackedLinear(nn.Module):
     """What `nn.Linear` computes, its weight rounded to 8 bits with one scale for each output."""
@@ -27,6 +30,8 @@ class PackedLinear(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
+        if weight.shape[1] % STEP:
+            raise ValueError(f"rows of {weight.shape[1]} are no multiple of {STEP}")
         packed, scale = rounded(weight)
         self.register_buffer("weight", packed)
         self.register_buffer("scale", scale.bfloat16())
@@ -82,7 +87,8 @@ class PackedNetwork(ReaderNetwork):
 
 
 def packed(network: ReaderNetwork) -> ReaderNetwork:
-    """The network for writing, or `network` itself where this processor has no kernel for it."""
+    """The network for writing, or `network` itself where there is no fast kernel for it."""
     fast = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
     on_cpu = network.vocabulary_bias.device.type == "cpu"
-    return PackedNetwork(network).eval() if fast and on_cpu else network
+    fits = not (network.shape.width % STEP or network.shape.feed_forward % STEP)
+    return PackedNetwork(network).eval() if fast and on_cpu and fits else network
