@@ -127,7 +127,7 @@ def free_s(reader: BundledReader, prompt: Prompt) -> float:
     """Seconds to write `NEW_TOKENS` tokens over the cached passages, prefill not counted."""
     passages, question = reader.parts(prompt)
     segments, _ = reader.cache.fetch(passages, reader.encode)
-    asked, past = reader.prefill(question, segments)
+    asked, past = reader.prefill(question, segments, spare=NEW_TOKENS)
     context, content = context_of(prompt, segments)
     ids = torch.tensor([token for chunk in passages for token in chunk])
     writer = reader.writer

@@ -21,7 +21,7 @@ from ragctx.errors import InputError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration
 from ragctx.generator.decode import Span, best_spans, by_agreement, token_probabilities, write
-from ragctx.generator.looking import Prior
+from ragctx.generator.looking import Prior, first_look, look_again
 from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
 from ragctx.generator.packed import PackedLinear, PackedNetwork, packed
 from ragctx.generator.past import Past
@@ -172,7 +172,7 @@ def test_cached_decoding_writes_the_ids_of_uncached_decoding(
     def likeliest(state: Tensor) -> int:
         return int(token_probabilities(NETWORK, state, context, content, ids).argmax())
 
-    asked, past = READER.prefill(question, segments)
+    asked, past = READER.prefill(question, segments, spare=6)
     written = write(
         NETWORK, past, asked.answer, likeliest, position=past.length, stop=0, max_new_tokens=6
     )  # fmt: skip
@@ -273,6 +273,21 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
     assert null == pytest.approx(float(log_start[-1]), abs=1e-4)
 
 
+@torch.inference_mode()
+def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
+    segments = READER.encode([(5, 6, 7), (8, 9, 10, 11)])
+    asked, hits = READER.read_question((3, 4, 2), segments), [None, None]
+    content = [torch.tensor([False, True, True]), torch.tensor([False, True, True, True])]
+    first = first_look(NETWORK, segments, content, asked.answer, Prior(), hits)
+    plain = look_again(NETWORK, segments, content, asked, first, Prior(), hits)
+    lifted = tiny_network()
+    lifted.relevance.bias.add_(2.0)
+    found = look_again(lifted, segments, content, asked, first, Prior(), hits)
+    assert plain.worth.unique().numel() == 2  # one for each passage
+    torch.testing.assert_close(found.worth, plain.worth + 2.0)
+    torch.testing.assert_close(found.states, plain.states)
+
+
 spans = st.lists(
     st.tuples(st.integers(0, 20), st.integers(0, 6), st.floats(-8, 0)), min_size=1, max_size=8
 )
@@ -308,7 +323,8 @@ def test_writing_through_packed_matrices_nearly_equals_writing_with_whole_ones(
 ) -> None:
     """Within what rounding to 8 bits and bfloat16 costs, in every state and score of a step."""
     chunks, question = prompt
-    asked, past = READER.prefill(question, READER.encode(chunks))
+    segments = READER.encode(chunks)
+    asked, past = READER.read_question(question, segments), lay_out(NETWORK, segments)
     ids, positions = torch.tensor([[5]]), torch.tensor([[past.length]])
     whole, _ = NETWORK.read(ids, positions, past)
     light, _ = PackedNetwork(NETWORK).read(ids, positions, past)

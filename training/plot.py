@@ -55,10 +55,11 @@ def draw_losses(axis: Any) -> None:
 
 
 def draw_scores(axis: Any) -> None:
-    """F1 on held-out questions, of this run and of the one it went on from."""
+    """F1 on held-out questions, of this run and of those it went on from."""
     before = 0
-    for name, label in (("answer-first.jsonl", "first run"), ("answer.jsonl", "second run")):
-        found = rows(LOGS / name)
+    runs = {"answer-first": "first run", "answer-second": "second", "answer": "third"}
+    for name, label in runs.items():
+        found = rows(LOGS / f"{name}.jsonl")
         scored = [row for row in found if "f1" in row]
         minutes = [before + row["seconds"] / 60 for row in scored]
         axis.plot(minutes, [row["f1"] for row in scored], "o-", label=f"{label}: F1")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
-from ragctx.generator.past import Growing, Past
+from ragctx.generator.past import Growing
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,14 @@ def token_probabilities(
     """
     write = network.vocabulary_scores(state)
     copy = network.start_scores(state, context).masked_fill(~content, -1e9)
-    shares = torch.cat((write, copy)).softmax(0)
-    return shares[: len(write)].index_add(0, context_ids, shares[len(write) :])
+    most = torch.maximum(write.max(), copy.max())
+    shares = (write - most).exp().index_add_(0, context_ids, (copy - most).exp())
+    return shares / shares.sum()
 
 
 def write(
     network: ReaderNetwork,
-    past: Past,
+    past: Growing,
     state: Tensor,
     next_token: Callable[[Tensor], int],
     *,
@@ -123,18 +124,17 @@ def write(
 ) -> tuple[int, ...]:
     """Decode token by token over the KV cache until `stop` or `max_new_tokens`.
 
-    `state` is the answer's first state, at `position` - 1; `next_token` chooses a token from a
-    state. Each step runs one new token over all that was read before it.
+    `past` has room for `max_new_tokens` more. `state` is the answer's first state, at `position`
+    - 1; `next_token` chooses a token from a state. Each step runs one new token over all that was
+    read before it.
     """
-    growing = Growing(past, max_new_tokens)
     written: list[int] = []
-    while len(written) < max_new_tokens:
-        token = next_token(state)
-        if token == stop:
-            break
+    while (token := next_token(state)) != stop:
         written.append(token)
+        if len(written) == max_new_tokens:
+            break
         ids = torch.tensor([[token]], device=state.device)
-        asked, growing = network.read(ids, torch.full_like(ids, position), growing)
+        asked, past = network.read(ids, torch.full_like(ids, position), past)
         position += 1
         state = asked.answer[0]
     return tuple(written)

@@ -41,7 +41,7 @@ class PackedLinear(nn.Module):
         """(…, in) -> (…, out), float32."""
         rows = x.reshape(-1, x.shape[-1]).bfloat16()
         out = torch._weight_int8pack_mm(rows, self.weight, self.scale)
-        return (out.float() + self.bias).view(*x.shape[:-1], -1)
+        return (self.bias + out).view(*x.shape[:-1], -1)
 
 
 class PackedLayer(Layer):
@@ -71,13 +71,16 @@ class PackedLayer(Layer):
 
 
 class PackedNetwork(ReaderNetwork):
-    """A network whose shared layers and writing head are packed; all else is that of `whole`."""
+    """A network whose shared layers, copying and writing are packed; all else is `whole`'s."""
 
     def __init__(self, whole: ReaderNetwork) -> None:
         with unfilled():
             super().__init__(whole.shape)
         self.load_state_dict(whole.state_dict(), assign=True)
         self.layers = nn.ModuleList(map(PackedLayer, whole.shared()))
+        self.start, self.transform = (  # type: ignore[assignment]
+            PackedLinear(part.weight, part.bias) for part in (whole.start, whole.transform)
+        )
         self.to_vocabulary = PackedLinear(whole.embeddings.tokens.weight, whole.vocabulary_bias)
         self.requires_grad_(False)
 

@@ -70,10 +70,4 @@ class Growing:
         return self
 
 
-def _with_room(held: Tensor, spare: int) -> Tensor:
-    """(B, heads, N, d) -> (B, heads, N + spare, d); what is in the room does not matter."""
-    batch, heads, _, width = held.shape
-    return torch.cat((held, held.new_empty(batch, heads, spare, width)), 2)
-
-
 PastT = TypeVar("PastT", Past, Growing)

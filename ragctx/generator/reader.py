@@ -26,7 +26,7 @@ from ragctx.generator.decode import token_probabilities, write
 from ragctx.generator.looking import Prior, Reading, contents, look
 from ragctx.generator.network import Asked, ReaderNetwork
 from ragctx.generator.packed import packed
-from ragctx.generator.past import Past
+from ragctx.generator.past import Growing, Past
 from ragctx.generator.reading import question_mask, read_over
 from ragctx.generator.rope import rotate
 from ragctx.generator.segment_store import SegmentStore
@@ -118,7 +118,7 @@ class BundledReader:
         if not passages:
             return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
         segments, reused = self.cache.fetch(passages, self.encode)
-        asked, past = self.prefill(question, segments)
+        asked, past = self.prefill(question, segments, spare=prompt.max_new_tokens)
         confidence = self.confidence(prompt, self.look(prompt, segments, asked))
         prefilled = time.perf_counter()
         if confidence < self.threshold:
@@ -173,14 +173,14 @@ class BundledReader:
         return read_over(self.network, question, segments, places[None]).row(0)
 
     def prefill(
-        self, question: Tokens, segments: Sequence[Segment], first: int = 0
-    ) -> tuple[Asked, Past]:
-        """What `read_question` gives, and all that was read as a past to write on from.
+        self, question: Tokens, segments: Sequence[Segment], first: int = 0, spare: int = 0
+    ) -> tuple[Asked, Growing]:
+        """What `read_question` gives, and all that was read, with room for `spare` tokens more.
 
         `first` is the position of the first passage's first token: shifting everything changes
         nothing.
         """
-        past = lay_out(self.network, segments, first)
+        past = Growing(lay_out(self.network, segments, first), len(question) + spare)
         positions = first + past.length + torch.arange(len(question))
         asked, past = self.network.read(
             torch.tensor([question]), positions[None], past, question_mask(len(question))
