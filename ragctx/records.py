@@ -298,7 +298,10 @@ class CopiedSpan:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a generator gave. `spans` are set by generators that copy (the bundled reader)."""
+    """What a generator gave. `spans` are set by generators that copy (the bundled reader).
+
+    `prefill_s` are the seconds until the first token was known, `decode_s` those from there on.
+    """
 
     text: str
     token_ids: tuple[int, ...]

@@ -196,6 +196,23 @@ def score(reader: BundledReader, questions: Iterable[Asked]) -> list[Scored]:
         return [answer(reader, read(reader, asked)) for asked in questions]
 
 
+def score_freely(reader: BundledReader, questions: Iterable[Asked]) -> list[Scored]:
+    """As `score`, but of what the reader writes token by token (`BundledReader.write`)."""
+    results = []
+    for asked in questions:
+        text = reader.write(prompt_of(asked, reader)).text
+        results.append(
+            replace(
+                score(reader, [asked])[0],
+                text=text,
+                f1=token_f1(text, asked.answers),
+                em=exact_match(text, asked.answers),
+                subspan=best_subspan_em(text, asked.answers),
+            )
+        )
+    return results
+
+
 def blinded(questions: Iterator[Asked]) -> Iterator[Asked]:
     """The same questions, the cosines hidden; ranks follow the order in the prompt no more."""
     for asked in questions:
@@ -238,12 +255,14 @@ def main() -> None:
     parser.add_argument("--gold-at", type=int, help="slot of the gold passage, from 0")
     parser.add_argument("--no-gold", action="store_true", help="leave the gold passage out")
     parser.add_argument("--blind", action="store_true", help="hide cosines and ranks")
+    parser.add_argument("--free", action="store_true", help="score what it writes, not spans")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--reader", type=Path, default=FOLDER, help="folder of another reader")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     reader = load_bundled(given.reader)
+    threshold = reader.threshold
     rows = rows_of(given.questions, given.limit)
     questions = questions_of(
         rows,
@@ -253,14 +272,17 @@ def main() -> None:
         with_gold=not given.no_gold,
         seed=given.seed,
     )
-    results = score(reader, blinded(questions) if given.blind else questions)
+    if given.free:
+        reader.threshold = 0.0  # everything is answered, as spans are
+    scored = score_freely if given.free else score
+    results = scored(reader, blinded(questions) if given.blind else questions)
     found = {
         "questions": given.questions.name,
         "model": reader.name,
         "seed": given.seed,
         "distractors": given.distractors,
         **summary(results, given.seed),
-        "answered": round(sum(r.confidence >= reader.threshold for r in results) / len(results), 4),
+        "answered": round(sum(r.confidence >= threshold for r in results) / len(results), 4),
     }
     if given.json:
         sys.stdout.write(json.dumps(found) + "\n")

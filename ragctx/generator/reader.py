@@ -226,18 +226,22 @@ class BundledReader:
         reused: int,
         prefill_s: float,
     ) -> Generation:
-        """The generation for a question that was read."""
+        """The generation for a question that was read, which took `prefill_s` so far.
+
+        Both looks count as prefill: after them the whole answer is known, not its first token only.
+        """
         since = time.perf_counter()
         reading = self.look(prompt, segments, asked)
         confidence = self.confidence(prompt, reading)
+        looked = time.perf_counter()
+        prefill_s += looked - since
         if not reading.spans or confidence < self.threshold:
-            spent = time.perf_counter() - since
-            return Generation("", (), "abstain", prefill_s, spent, reused, confidence)
+            return Generation("", (), "abstain", prefill_s, 0.0, reused, confidence)
         best = reading.spans[0]
         span, text = self.locate(prompt, best.first, best.last)
         ids = prompt.token_ids[best.first : best.last + 1]
-        spent = time.perf_counter() - since
-        return Generation(text, ids, "stop", prefill_s, spent, reused, confidence, (span,))
+        decode_s = time.perf_counter() - looked
+        return Generation(text, ids, "stop", prefill_s, decode_s, reused, confidence, (span,))
 
     def locate(self, prompt: Prompt, first: int, last: int) -> tuple[CopiedSpan, str]:
         """What tokens first…last of the context stand for: characters of a passage's own text."""
