@@ -36,7 +36,12 @@ class Shape:
 
 
 class Layer(nn.Module):
-    """One block: `project` gives queries, keys and values; `finish` takes what was attended to."""
+    """One block: `project` gives queries, keys and values; `finish` takes what was attended to.
+
+    `dropout` is the share of what a block adds to its states that training leaves out.
+    """
+
+    dropout = 0.0
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -61,9 +66,13 @@ class Layer(nn.Module):
     def finish(self, states: Tensor, attended: Tensor) -> Tensor:
         """`attended` is (B, heads, T, head_width); gives the next states, (B, T, width)."""
         merged = attended.transpose(1, 2).flatten(2)
-        states = self.output_norm(states + self.output(merged))
-        finished: Tensor = self.down_norm(states + self.down(F.gelu(self.up(states))))
+        states = self.output_norm(states + self._dropped(self.output(merged)))
+        added = self._dropped(self.down(F.gelu(self.up(states))))
+        finished: Tensor = self.down_norm(states + added)
         return finished
+
+    def _dropped(self, added: Tensor) -> Tensor:
+        return F.dropout(added, self.dropout, self.training) if self.dropout else added
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)

@@ -103,6 +103,12 @@ def freeze_embeddings(network: ReaderNetwork) -> None:
     network.embeddings.tokens.weight.requires_grad_(False)
 
 
+def set_dropout(network: ReaderNetwork, share: float) -> None:
+    """Leave out this share of what each layer adds, while training."""
+    for layer in (*network.shared(), network.second):
+        layer.dropout = share
+
+
 def set_threads(threads: int) -> None:
     """Use this many CPU threads."""
     torch.set_num_threads(threads)

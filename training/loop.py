@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ragctx.generator.network import ReaderNetwork
 from training.batches import Visit, batches, make_batch
-from training.common import Config, Log, save_network
+from training.common import Config, Log, save_network, set_dropout
 from training.data import Passage, visits
 from training.forward import Batch, Losses, losses
 
@@ -180,6 +180,7 @@ class Stage:
 
 def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
     """Train until the steps or the minutes are over; leave NAME.safetensors and NAME.jsonl."""
+    set_dropout(network, stage.settings["dropout"])
     settings, log = stage.settings, Log(stage.folder / f"{stage.name}.jsonl")
     checkpoint, weights = (stage.folder / f"{stage.name}.{end}" for end in ("pt", "safetensors"))
     optimizer, average = optimizer_for(network, settings), Average(network, settings["average"])
