@@ -57,7 +57,7 @@ def tiny_reader(kept_as: torch.dtype = torch.float32) -> BundledReader:
         name="tiny",
         context_window=512,
         threshold=0.0,
-        calibration=Calibration((0.0, 1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0)),
+        calibration=Calibration((0.0, 1.0, 0.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0, 0.0)),
         kept_as=kept_as,
     )
 

@@ -22,7 +22,7 @@ from training.common import load_config, load_network, minilm_weights, run_folde
 UNFITTED = {
     "threshold": 0.0,
     "prior": {"rank": 0.0, "similarity": 0.0, "carried": 0.0},
-    "calibration": {"weights": [0.0, 1.0, 0.0, 0.0, 0.0], "blind": [0.0, 1.0, 0.0, 0.0]},
+    "calibration": {"weights": [0.0, 1.0, 0.0, 0.0, 0.0, 0.0], "blind": [0.0, 1.0, 0.0, 0.0, 0.0]},
     "min_similarity": 0.3,  # cosine by all-MiniLM-L6-v2; see LOG.md
 }
 

@@ -49,8 +49,8 @@ def draw_losses(axis: Any) -> None:
     }
     for part, label in named.items():
         shown = [row for row in answered if part in row]
-        axis.plot([r["questions"] for r in shown], [r[part] for r in shown], label=label)
-    axis.set(title="Question answering: loss at the second look", xlabel="questions")
+        axis.plot([r["questions"] / 1000 for r in shown], [r[part] for r in shown], label=label)
+    axis.set(title="Question answering: loss at the second look", xlabel="thousand questions")
     axis.legend()
 
 

@@ -18,7 +18,8 @@ class Evidence(NamedTuple):
 
     again: float  # log-odds against null at the second look, and
     first: float  # at the first
-    covered: float  # see `covered`: of the question, by the passage that the answer is taken from
+    covered: float  # share of the question's words in the passage that the answer is taken from,
+    most: float  # and in the passage that holds most of them
     cosine: float  # the best one of a passage to the question; NaN where none is known
 
 
@@ -26,11 +27,11 @@ class Evidence(NamedTuple):
 class Calibration:
     """Logistic regression from `Evidence` to P(the answer stands there).
 
-    `weights` are those of 1 and the four pieces of evidence in their order; `blind` those of 1 and
-    the first three, for passages whose cosine is not known.
+    `weights` are those of 1 and the pieces of evidence in their order; `blind` those of all but the
+    last, for passages whose cosine is not known.
 
-    >>> calibration = Calibration((0.0, 1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0))
-    >>> round(calibration.confidence(Evidence(math.log(4), 0.0, 0.5, math.nan)), 3)
+    >>> calibration = Calibration((0.0, 1.0, 0.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0, 0.0))
+    >>> round(calibration.confidence(Evidence(math.log(4), 0.0, 0.5, 0.5, math.nan)), 3)
     0.8
     """
 
@@ -46,16 +47,22 @@ class Calibration:
 
 
 def evidence_of(
-    reading: Reading, passage: Collection[int], question: Sequence[int], cosines: Sequence[float]
+    reading: Reading,
+    passages: Sequence[Collection[int]],
+    answered_by: int,
+    question: Collection[int],
+    cosines: Sequence[float],
 ) -> Evidence:
-    """The evidence of a reading; `passage` holds the tokens of the answer's passage.
+    """The evidence of a reading of `passages` (their tokens), of which one gives the answer.
 
     `cosines` are the passages' to the question, NaN where not known.
     """
+    shares = [covered(question, passage) for passage in passages]
     return Evidence(
         _log_odds(reading.null),
         _log_odds(reading.first_null),
-        covered(question, passage),
+        shares[answered_by],
+        max(shares),
         max((cosine for cosine in cosines if not math.isnan(cosine)), default=math.nan),
     )
 

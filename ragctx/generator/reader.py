@@ -201,7 +201,8 @@ class BundledReader:
         """What the confidence is computed from; the reading has spans."""
         passages, question = split_prompt(prompt)
         number, _ = passage_at(prompt, reading.spans[0].first)
-        return evidence_of(reading, set(passages[number]), question, _similarities(prompt))
+        held = [set(passage) for passage in passages]
+        return evidence_of(reading, held, number, question, _similarities(prompt))
 
     def _is_elsewhere(self, prompt: Prompt) -> bool:
         known = [cosine for cosine in _similarities(prompt) if not math.isnan(cosine)]
