@@ -19,6 +19,7 @@ from ragctx.generator.rope import rotate
 from ragctx.transformer import Shape
 from training.batches import batches, make_batch
 from training.calibrate import PRECISION, best_threshold, logistic, refusal_scores
+from training.common import set_dropout
 from training.data import (
     CLS,
     MASK,
@@ -127,6 +128,16 @@ def test_training_looks_again_as_inference_does(seed: int, distractors: int, nul
             n = int(batch.passage_mask[g].sum())
             alone = made.look_again(encoded.states[g, None, :n], torch.ones(1, n) > 0, own)
             torch.testing.assert_close(found[i, k, :n], alone[0], atol=3e-4, rtol=3e-3)
+
+
+@torch.inference_mode()
+def test_dropout_is_for_training_only() -> None:
+    made, batch = network(), made_batch(1, 0, 0.0)
+    plain = encode(made, batch.passages, batch.passage_mask).states
+    set_dropout(made, 0.5)
+    assert not torch.allclose(encode(made, batch.passages, batch.passage_mask).states, plain)
+    made.eval()
+    torch.testing.assert_close(encode(made, batch.passages, batch.passage_mask).states, plain)
 
 
 def laid_out(
