@@ -49,18 +49,22 @@ def make_batch(
     null_share: float,
     context_window: int,
     answer_tokens: int,
+    question_dropout: float = 0.0,
 ) -> Batch:
     """Put each passage's questions behind a layout: their own passage and up to so many others.
 
     `null_share` of the questions, where others stand beside it, do not see their own passage. The
     layout begins at a random position and may have a gap behind it, so that every position of the
-    window is seen.
+    window is seen. Each question loses about `question_dropout` of its tokens.
     """
     passages = [passage for passage, _ in step]
     distractors = rng.randint(0, min(max_distractors, len(passages) - 1))
     groups = [_group(passages, g, distractors, rng, context_window) for g in range(len(step))]
-    rows = [_rows(passages, group, step[group.index][1], rng, null_share, answer_tokens)
-            for group in groups]  # fmt: skip
+    rows = [
+        _rows(passages, group, step[group.index][1], rng, null_share, answer_tokens,
+              question_dropout)
+        for group in groups
+    ]  # fmt: skip
     ids, mask, content = passages_tensor(passages)
     return Batch(
         passages=ids,
@@ -91,7 +95,7 @@ def _tokens(groups: list[_Group], rows: list[list[_Row]]) -> dict[str, torch.Ten
         # every question is asked at the same place, since none sees another
         "positions": each(lambda g, i, row, j: g.begin + j),
         "owner": each(lambda g, i, row, j: i, -1),
-        "asking": each(lambda g, i, row, j: int(j <= len(row.question.token_ids))).bool(),
+        "asking": each(lambda g, i, row, j: int(j <= row.asked)).bool(),
         "blind": each(lambda g, i, row, j: int(row.null)).bool(),
     }
 
@@ -106,7 +110,7 @@ def _targets(rows: list[_Row], width: int, answer_tokens: int) -> dict[str, torc
     return {
         "group": torch.tensor([row.group for row in rows]),
         "begins": begins,
-        "mask_at": begins + torch.tensor([len(row.question.token_ids) + 1 for row in rows]),
+        "mask_at": begins + torch.tensor([row.asked + 1 for row in rows]),
         "null": torch.tensor([row.null for row in rows]),
         "starts": starts,
         "first": 1 + spans[:, 0],
@@ -125,6 +129,7 @@ class _Group(NamedTuple):
 class _Row(NamedTuple):
     group: int
     question: Question
+    asked: int  # how many of its tokens are there
     begins: int  # its first token, in the group's row
     null: bool
     answer: list[int]
@@ -151,6 +156,7 @@ def _rows(
     rng: random.Random,
     null_share: float,
     answer_tokens: int,
+    dropout: float,
 ) -> list[_Row]:
     """A group's questions; null only where no other passage of the group holds the answer."""
     rows: list[_Row] = []
@@ -161,9 +167,10 @@ def _rows(
         null = bool(others) and rng.random() < null_share
         null = null and not any(other.holds(answer) for other in others)
         written = [] if null else answer[:answer_tokens]
-        tokens = [*question.token_ids, SEP, MASK, *written]
+        asked = [token for token in question.token_ids if rng.random() >= dropout]
+        tokens = [*asked, SEP, MASK, *written]
         begins = rows[-1].begins + len(rows[-1].tokens) if rows else 0
-        rows.append(_Row(group.index, question, begins, null, written, tokens))
+        rows.append(_Row(group.index, question, len(asked), begins, null, written, tokens))
     return rows
 
 

@@ -107,7 +107,7 @@ def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> Encoded:
     packing = Packing(mask)
     states = network.embeddings(packing.pack(ids))
     cos, sin = network.rotation(torch.arange(ids.shape[1]))
-    keys, values = [], []
+    keys, values, before = [], [], [states]
     *alone, last = network.shared()
     for layer in alone:
         q, k, v = map(packing.pad_heads, layer.project(states))
@@ -115,8 +115,10 @@ def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> Encoded:
         values.append(v)
         attended = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, mask[:, None, None])
         states = layer.finish(states, packing.pack_heads(attended))
+        before.append(states)
     k, v = map(packing.pad_heads, last.keys_values(states))
-    return Encoded((*keys, k), (*values, v), packing.pad(states))
+    early, states = packing.pad(before[network.alone]), packing.pad(states)
+    return Encoded((*keys, k), (*values, v), early, states)
 
 
 def rows_of(x: Tensor, at: Tensor) -> Tensor:
@@ -144,15 +146,16 @@ def read(network: ReaderNetwork, encoded: Encoded, batch: Batch) -> Asked:
     def pick(x: Tensor) -> Tensor:  # (G, heads, L, d) -> (G, heads, C * L, d)
         return rows_of(x, batch.slots).transpose(1, 2).flatten(2, 3)
 
-    states = before = network.embeddings(batch.tokens)
+    states = network.embeddings(batch.tokens)
+    before = [states]
     for i, layer in enumerate(network.shared()):
-        before = states
         q, k, v = layer.project(states)
         keys = rotate(pick(encoded.keys[i]), *far), rotate(k, *near)
         values = torch.cat((pick(encoded.values[i]), v), 2)
         attended = attend(rotate(q, *near), torch.cat(keys, 2), values, mask)
         states = layer.finish(states, attended)
-    return Asked(before, states)
+        before.append(states)
+    return network.asked(before)
 
 
 def seen_slots(batch: Batch) -> Tensor:
@@ -217,9 +220,8 @@ def look_again(
     flat = passages.flatten()
     mask = batch.passage_mask[flat]
     packing = Packing(mask)
-    states = packing.pack(encoded.states.index_select(0, flat))
-    last = network.shared()[-1]
-    for layer, question in ((last, asked.before), (network.second, asked.last)):
+    states = packing.pack(encoded.early.index_select(0, flat))
+    for layer, question in zip(network.live(), asked.seen.unbind(-3), strict=True):
         rows, rows_mask = question_rows(question, batch)
         times = passages.shape[1]
         asked_k, asked_v = (part.repeat_interleave(times, 0) for part in layer.keys_values(rows))

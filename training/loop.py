@@ -109,7 +109,7 @@ class Average:
 
     def network(self, network: ReaderNetwork) -> ReaderNetwork:
         """A network with the averaged weights."""
-        averaged = ReaderNetwork(network.shape)
+        averaged = ReaderNetwork(network.shape, network.alone)
         averaged.load_state_dict({**network.state_dict(), **self.weights})
         return averaged
 
@@ -144,6 +144,7 @@ def next_batch(
         null_share=settings["null_share"],
         context_window=context_window,
         answer_tokens=settings["answer_tokens"] if writing else 0,
+        question_dropout=settings["question_dropout"],
     )
 
 

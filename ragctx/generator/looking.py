@@ -175,7 +175,7 @@ def look_again(
     """The likeliest passages by the first look, seen with the question."""
     chosen = likeliest(first.masses(), content)
     lengths = torch.tensor([len(content[i]) for i in chosen])
-    states = pad_sequence([segments[i].states.float() for i in chosen], batch_first=True)
+    states = pad_sequence([segments[i].early.float() for i in chosen], batch_first=True)
     mask = torch.arange(states.shape[1])[None] < lengths[:, None]
     again = network.look_again(states, mask, asked.times(len(chosen)))
     relevance = network.relevance_scores(again[:, 0])

@@ -6,11 +6,11 @@ depends on nothing else, and its keys can be turned to any position: the cached 
 approximation of the model but the model itself (Block-Attention, arXiv 2409.15355; TurboRAG,
 arXiv 2410.07590).
 
-One look at everything is cheap but blind on one side: no passage ever sees the question. So chunks
-are read alone only up to the last shared layer. The few that the first look finds most likely go
-through that layer and through one more together with the question (late interaction; DeFormer, Cao
-et al., ACL 2020): a word can see that its neighbour was asked about. The cost does not grow with
-the prompt, and it is the same wherever a passage stands.
+One look at everything is cheap but blind on one side: no passage ever sees the question. So the few
+chunks that the first look finds most likely are looked at again: from what they were after the
+first `ALONE` layers they go through the others, and through one more, together with the question
+(late interaction; DeFormer, Cao et al., ACL 2020). The cost does not grow with the prompt, and it
+is the same wherever a passage stands.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from ragctx.generator.past import Growing, Past, PastT
 from ragctx.generator.rope import angles, rotate
 from ragctx.transformer import Embeddings, Layer, Shape, attend
 
+ALONE = 3
+"""Layers that a chunk passes alone in both looks."""
+
 MAX_SPAN_TOKENS = 96
 """The longest answer span the end pointer can reach: a sentence or two."""
 
@@ -35,38 +38,47 @@ class Encoded(NamedTuple):
 
     keys: tuple[Tensor, ...]  # per layer (B, heads, T, head_width), before rotation
     values: tuple[Tensor, ...]  # per layer (B, heads, T, head_width)
-    states: Tensor  # (B, T, width): before the last layer, which they only enter with a question
+    early: Tensor  # (B, T, width): after the first layers, where the second look begins
+    states: Tensor  # (B, T, width): before the last layer, where the first look points
 
 
 class Asked(NamedTuple):
-    """The states of a question's tokens, (…, T, width): before the last layer and after it.
+    """The states of a question's tokens as each layer of the second look sees them.
 
     The last token is [MASK], whose state is the answer's first.
     """
 
-    before: Tensor
-    last: Tensor
+    seen: Tensor  # (…, live layers + 1, T, width): before each live layer, and after the last one
+
+    @property
+    def last(self) -> Tensor:
+        """(…, T, width): the last states."""
+        return self.seen[..., -1, :, :]
 
     @property
     def answer(self) -> Tensor:
         """(…, width): the last state of [MASK]."""
-        return self.last[..., -1, :]
+        return self.seen[..., -1, -1, :]
 
     def row(self, i: int) -> Asked:
         """The i-th of several questions."""
-        return Asked(self.before[i], self.last[i])
+        return Asked(self.seen[i])
 
     def times(self, count: int) -> Asked:
-        """One question (T, width), asked of `count` chunks."""
-        return Asked(self.before.expand(count, -1, -1), self.last.expand(count, -1, -1))
+        """One question, asked of `count` chunks."""
+        return Asked(self.seen.expand(count, -1, -1, -1))
 
 
 class ReaderNetwork(nn.Module):
-    """Six layers shared by chunks, questions and answers; a layer for the second look; heads."""
+    """Six layers shared by chunks, questions and answers; a layer for the second look; heads.
 
-    def __init__(self, shape: Shape) -> None:
+    The second look begins after `alone` of them; 0 is full attention over chunk and question.
+    """
+
+    def __init__(self, shape: Shape, alone: int = ALONE) -> None:
         super().__init__()
         self.shape = shape
+        self.alone = min(alone, shape.layers - 1)
         self.embeddings = Embeddings(shape)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.second = Layer(replace(shape, feed_forward=shape.feed_forward // 2))
@@ -87,7 +99,7 @@ class ReaderNetwork(nn.Module):
         states = self.embeddings(token_ids)
         cos, sin = self.rotation(torch.arange(token_ids.shape[1], device=token_ids.device))
         visible = mask[:, None, None, :]
-        keys, values = [], []
+        keys, values, before = [], [], [states]
         *alone, last = self.shared()
         for layer in alone:
             q, k, v = layer.project(states)
@@ -95,8 +107,9 @@ class ReaderNetwork(nn.Module):
             values.append(v)
             attended = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, visible)
             states = layer.finish(states, attended)
+            before.append(states)
         k, v = last.keys_values(states)
-        return Encoded((*keys, k), (*values, v), states)
+        return Encoded((*keys, k), (*values, v), before[self.alone], states)
 
     def read(
         self, token_ids: Tensor, positions: Tensor, past: PastT, visible: Tensor | None = None
@@ -106,12 +119,11 @@ class ReaderNetwork(nn.Module):
         `token_ids` and `positions` are (B, T); `visible` (T, T) says which new tokens see which
         (None: all see all, as the tokens of a question do).
         """
-        states = before = self.embeddings(token_ids)
+        states = self.embeddings(token_ids)
         cos, sin = self.rotation(positions[:, None, :])
         mask = _read_mask(past, token_ids.shape, visible, token_ids.device)
-        keys, values = [], []
+        keys, values, before = [], [], [states]
         for i, layer in enumerate(self.shared()):
-            before = states
             q, k, v = layer.project(states)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
             k, v = past.extend(i, k, v)
@@ -119,23 +131,28 @@ class ReaderNetwork(nn.Module):
             values.append(v)
             attended = attend(q, k, v, mask)
             states = layer.finish(states, attended)
-        return Asked(before, states), past.grown(keys, values)
+            before.append(states)
+        return self.asked(before), past.grown(keys, values)
+
+    def asked(self, before: list[Tensor]) -> Asked:
+        """Of a question's states before each layer and after the last, those the second look needs."""
+        return Asked(torch.stack(before[self.alone :], -3))
 
     def look_again(
         self, states: Tensor, mask: Tensor, asked: Asked, asked_mask: Tensor | None = None
     ) -> Tensor:
         """States (B, T, width) of chunks that have seen the question.
 
-        `states` (B, T, width) are those of `encode`, `mask` (B, T) is True at their tokens; `asked`
-        holds the question's (B, Q, width), [MASK] included, `asked_mask` (B, Q) is True where
-        there is a token (None: everywhere). The question is taken to follow each chunk directly,
-        wherever both stand in the prompt.
+        `states` (B, T, width) are the `early` ones of `encode`, `mask` (B, T) is True at their
+        tokens; `asked` holds the question's, [MASK] included, for each chunk, `asked_mask` (B, Q)
+        is True where there is a token (None: everywhere). The question is taken to follow each
+        chunk directly, wherever both stand in the prompt.
         """
         if asked_mask is None:
             asked_mask = torch.ones(asked.last.shape[:2], dtype=torch.bool, device=mask.device)
         near, after = self.rotations_again(mask, asked.last.shape[1])
         visible = torch.cat((mask, asked_mask), 1)[:, None, None, :]
-        for layer, question in ((self.shared()[-1], asked.before), (self.second, asked.last)):
+        for layer, question in zip(self.live(), asked.seen.unbind(-3), strict=True):
             q, k, v = layer.project(states)
             asked_k, asked_v = layer.keys_values(question)
             keys = torch.cat((rotate(k, *near), rotate(asked_k, *after)), 2)
@@ -146,6 +163,10 @@ class ReaderNetwork(nn.Module):
     def shared(self) -> list[Layer]:
         """The layers that chunks, questions and answers have in common."""
         return [layer for layer in self.layers if isinstance(layer, Layer)]
+
+    def live(self) -> list[Layer]:
+        """The layers of the second look: the later shared ones, and its own."""
+        return [*self.shared()[self.alone :], self.second]
 
     def rotations_again(
         self, mask: Tensor, question_tokens: int

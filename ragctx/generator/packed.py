@@ -75,7 +75,7 @@ class PackedNetwork(ReaderNetwork):
 
     def __init__(self, whole: ReaderNetwork) -> None:
         with unfilled():
-            super().__init__(whole.shape)
+            super().__init__(whole.shape, whole.alone)
         self.load_state_dict(whole.state_dict(), assign=True)
         self.layers = nn.ModuleList(map(PackedLayer, whole.shared()))
         self.start, self.transform = (  # type: ignore[assignment]

@@ -153,12 +153,13 @@ class BundledReader:
             turn = self.network.rotation(torch.arange(ids.shape[1]))
             keys = rotate(torch.stack(encoded.keys), *turn).to(self.kept_as)
             values = torch.stack(encoded.values).to(self.kept_as)
-            states = encoded.states.to(self.kept_as)
+            early, states = encoded.early.to(self.kept_as), encoded.states.to(self.kept_as)
             for row, i in enumerate(batch):
                 length = len(chunks[i])
                 segments[i] = Segment(
                     keys[:, row, :, :length].clone(),
                     values[:, row, :, :length].clone(),
+                    early[row, :length].clone(),
                     states[row, :length].clone(),
                 )
         return [segments[i] for i in range(len(chunks))]

@@ -35,9 +35,9 @@ def read_over(
     # (P, 1, S, T, head width): the question's tokens as each segment sees them
     turns = network.rotation((places[..., None] + torch.arange(length))[:, None])
     hidden = ~question_mask(length)
-    states = before = network.embeddings(torch.tensor([question])).expand(len(places), -1, -1)
+    states = network.embeddings(torch.tensor([question])).expand(len(places), -1, -1)
+    before = [states]
     for i, layer in enumerate(network.shared()):
-        before = states
         q, k, v = layer.project(states)  # (P, heads, T, head width)
         q = q * q.shape[-1] ** -0.5
         mine = rotate(q, *own) @ rotate(k, *own).transpose(2, 3)
@@ -47,7 +47,8 @@ def read_over(
         shares = torch.cat((far, mine.masked_fill_(hidden, -torch.inf)), 3).softmax(-1)
         attended = _attended(shares, i, segments) + shares[..., -length:] @ v
         states = layer.finish(states, attended)
-    return Asked(before, states)
+        before.append(states)
+    return network.asked(before)
 
 
 def question_mask(length: int) -> Tensor:

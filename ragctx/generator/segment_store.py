@@ -11,7 +11,7 @@ import hashlib
 import os
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -125,7 +125,7 @@ class SegmentStore:
 def _pack(segment: Segment) -> bytes:
     from safetensors.torch import save
 
-    tensors = {"keys": segment.keys, "values": segment.values, "states": segment.states}
+    tensors = {field.name: getattr(segment, field.name) for field in fields(segment)}
     body = save({name: tensor.contiguous() for name, tensor in tensors.items()})
     return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() + body
 

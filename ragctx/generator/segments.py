@@ -17,7 +17,8 @@ class Segment:
 
     keys: Tensor  # (layers, heads, T, head_width), turned from the chunk's own first token
     values: Tensor  # (layers, heads, T, head_width)
-    states: Tensor  # (T, width): before the last layer
+    early: Tensor  # (T, width): after the first layers, where the second look begins
+    states: Tensor  # (T, width): before the last layer, where the first look points
 
     @property
     def length(self) -> int:
@@ -27,7 +28,7 @@ class Segment:
     @property
     def nbytes(self) -> int:
         """Bytes it occupies."""
-        return self.keys.nbytes + self.values.nbytes + self.states.nbytes
+        return sum(part.nbytes for part in (self.keys, self.values, self.early, self.states))
 
 
 def padded(chunks: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
