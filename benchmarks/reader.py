@@ -132,7 +132,7 @@ def free_s(reader: BundledReader, prompt: Prompt) -> float:
     asked, past = reader.prefill(question, segments, spare=NEW_TOKENS)
     context, content = context_of(prompt, segments)
     ids = torch.tensor([token for chunk in passages for token in chunk])
-    writer = reader.writer
+    writer = reader.packed
 
     def likeliest(state: Tensor) -> int:
         return int(token_probabilities(writer, state, context, content, ids).argmax())

@@ -23,7 +23,13 @@ from ragctx.generator.calibration import Calibration
 from ragctx.generator.decode import Span, best_spans, by_agreement, token_probabilities, write
 from ragctx.generator.looking import Prior, first_look, look_again
 from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
-from ragctx.generator.packed import PackedLinear, PackedNetwork, packed
+from ragctx.generator.packed import (
+    ROWS,
+    PackedLinear,
+    PackedNetwork,
+    multiplies_integers,
+    packed,
+)
 from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, lay_out, load_bundled
 from ragctx.generator.reading import question_mask
@@ -35,13 +41,13 @@ from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit
 from ragctx.transformer import Shape
 
-TINY = Shape(layers=2, width=32, heads=4, feed_forward=48, vocabulary=60)
+TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=60)
 Tokens = tuple[int, ...]
 
 
-def tiny_network(seed: int = 0) -> ReaderNetwork:
+def tiny_network(seed: int = 0, alone: int = 1) -> ReaderNetwork:
     torch.manual_seed(seed)
-    network = ReaderNetwork(TINY)
+    network = ReaderNetwork(TINY, alone)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return network.eval()
@@ -50,9 +56,11 @@ def tiny_network(seed: int = 0) -> ReaderNetwork:
 NETWORK = tiny_network()
 
 
-def tiny_reader(kept_as: torch.dtype = torch.float32) -> BundledReader:
+def tiny_reader(
+    kept_as: torch.dtype = torch.float32, network: ReaderNetwork = NETWORK
+) -> BundledReader:
     return BundledReader(
-        NETWORK,
+        network,
         None,  # type: ignore[arg-type]  # these laws need ids only
         name="tiny",
         context_window=512,
@@ -65,8 +73,13 @@ def tiny_reader(kept_as: torch.dtype = torch.float32) -> BundledReader:
 READER = tiny_reader()
 
 
-def one_pass(chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()) -> Asked:
-    """States of every token of the prompt, computed at once under the written-out mask."""
+def one_pass(
+    chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()
+) -> list[Tensor]:
+    """States (N, width) of every token of the prompt, before each layer and after the last one.
+
+    Computed at once, under the written-out mask.
+    """
     lengths = [len(chunk) for chunk in chunks]
     asked = sum(lengths) + len(question)
     total = asked + len(answer)
@@ -79,14 +92,15 @@ def one_pass(chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tok
     visible[at:, asked - 1 :] = torch.ones(total - at, total - asked + 1).tril(at - asked + 1) > 0
     ids = torch.tensor([[t for chunk in chunks for t in chunk] + [*question, *answer]])
     cos, sin = NETWORK.rotation(first + torch.arange(total))
-    states = before = NETWORK.embeddings(ids)
+    states = NETWORK.embeddings(ids)
+    before = [states[0]]
     for layer in NETWORK.shared():
-        before = states
         q, k, v = layer.project(states)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
         states = layer.finish(states, attended)
-    return Asked(before[0], states[0])
+        before.append(states[0])
+    return before
 
 
 tokens = st.lists(st.integers(1, TINY.vocabulary - 1), min_size=2, max_size=12).map(tuple)
@@ -101,10 +115,12 @@ def test_cached_chunks_give_the_states_of_one_pass(
 ) -> None:
     chunks, question = prompt
     segments = READER.encode(chunks)
-    before, last = one_pass(chunks, question, first)
-    chunk_states = torch.cat([s.states for s in segments])
-    torch.testing.assert_close(chunk_states, before[: -len(question)], atol=1e-4, rtol=1e-4)
-    expected = Asked(before[-len(question) :], last[-len(question) :])
+    states = one_pass(chunks, question, first)
+    for kept, layer in (("early", NETWORK.alone), ("states", -2)):
+        found = torch.cat([getattr(s, kept) for s in segments])
+        whole = states[layer][: -len(question)]
+        torch.testing.assert_close(found, whole, atol=1e-4, rtol=1e-4)
+    expected = Asked(torch.stack([s[-len(question) :] for s in states[NETWORK.alone :]]))
     for asked in (READER.read_question(question, segments), READER.prefill(question, segments)[0]):
         torch.testing.assert_close(asked, expected, atol=1e-4, rtol=1e-4)
 
@@ -139,7 +155,7 @@ def test_any_order_of_cached_chunks_equals_one_pass_in_that_order() -> None:
     segments = READER.encode(chunks)
     for order in itertools.permutations(range(3)):
         asked = READER.read_question((3, 4, 2), [segments[i] for i in order])
-        expected = one_pass([chunks[i] for i in order], (3, 4, 2)).last[-3:]
+        expected = one_pass([chunks[i] for i in order], (3, 4, 2))[-1][-3:]
         torch.testing.assert_close(asked.last, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -178,7 +194,7 @@ def test_cached_decoding_writes_the_ids_of_uncached_decoding(
     )  # fmt: skip
     expected: Tokens = ()
     while len(expected) < 6:
-        token = likeliest(one_pass(chunks, question, answer=expected).answer)
+        token = likeliest(one_pass(chunks, question, answer=expected)[-1][-1])
         if token == 0:
             break
         expected = (*expected, token)
@@ -219,25 +235,30 @@ def test_rotation_depends_on_the_difference_of_positions_only() -> None:
     torch.testing.assert_close(score(7, 3), score(100_007, 100_003), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("alone", range(TINY.layers))
 @settings(max_examples=25, deadline=None)
 @given(chunks=st.lists(tokens, min_size=1, max_size=4), asked=tokens)
 @torch.inference_mode()
-def test_a_second_look_is_two_layers_over_the_chunk_with_the_question_behind_it(
-    chunks: list[Tokens], asked: Tokens
+def test_a_second_look_is_the_last_layers_over_the_chunk_with_the_question_behind_it(
+    alone: int, chunks: list[Tokens], asked: Tokens
 ) -> None:
     """In any batch, whatever the padding, and wherever the chunk stood in the prompt."""
-    segments = READER.encode(chunks)
-    question = READER.prefill(asked, segments, first=7)[0]
+    network = tiny_network(alone=alone)
+    reader = tiny_reader(network=network)
+    segments = reader.encode(chunks)
+    question = reader.prefill(asked, segments, first=7)[0]
     longest = max(map(len, chunks))
-    states = torch.stack([F.pad(s.states, (0, 0, 0, longest - len(s.states))) for s in segments])
+    early = torch.stack([F.pad(s.early, (0, 0, 0, longest - s.length)) for s in segments])
     mask = torch.arange(longest)[None] < torch.tensor([len(chunk) for chunk in chunks])[:, None]
-    found = NETWORK.look_again(states, mask, question.times(len(chunks)))
+    found = network.look_again(early, mask, question.times(len(chunks)))
+    layers = [*network.shared()[alone:], network.second]
+    assert len(layers) == TINY.layers - alone + 1
     for i, chunk in enumerate(chunks):
-        seen = segments[i].states
-        for layer, behind in zip((NETWORK.shared()[-1], NETWORK.second), question, strict=True):
+        seen = segments[i].early
+        for layer, behind in zip(layers, question.seen, strict=True):
             row = torch.cat((seen, behind))[None]
             q, k, v = layer.project(row)
-            cos, sin = NETWORK.rotation(torch.arange(row.shape[1]))
+            cos, sin = network.rotation(torch.arange(row.shape[1]))
             attended = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
             seen = layer.finish(row, attended)[0, : len(chunk)]
         torch.testing.assert_close(found[i, : len(chunk)], seen, atol=1e-4, rtol=1e-4)
@@ -280,7 +301,7 @@ def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
     content = [torch.tensor([False, True, True]), torch.tensor([False, True, True, True])]
     first = first_look(NETWORK, segments, content, asked.answer, Prior(), hits)
     plain = look_again(NETWORK, segments, content, asked, first, Prior(), hits)
-    lifted = tiny_network()
+    lifted = tiny_network(alone=NETWORK.alone)
     lifted.relevance.bias.add_(2.0)
     found = look_again(lifted, segments, content, asked, first, Prior(), hits)
     assert plain.worth.unique().numel() == 2  # one for each passage
@@ -321,7 +342,7 @@ def test_the_answer_agreed_on_most_has_the_best_expected_f1(
 def test_writing_through_packed_matrices_nearly_equals_writing_with_whole_ones(
     prompt: tuple[list[Tokens], Tokens],
 ) -> None:
-    """Within what rounding to 8 bits and bfloat16 costs, in every state and score of a step."""
+    """Within what rounding to 8 bits costs, in every state and score of a step."""
     chunks, question = prompt
     segments = READER.encode(chunks)
     asked, past = READER.read_question(question, segments), lay_out(NETWORK, segments)
@@ -334,24 +355,54 @@ def test_writing_through_packed_matrices_nearly_equals_writing_with_whole_ones(
     assert (scores - near).abs().max() < 0.05 * scores.abs().max() + 0.05
 
 
+sizes = st.tuples(st.integers(1, 2 * ROWS), st.integers(2, 50), st.integers(1, 70))
+
+
+@settings(max_examples=40, deadline=None)
+@given(size=sizes, seed=st.integers(0, 10_000))
 @torch.inference_mode()
-def test_a_packed_matrix_is_the_matrix_rounded() -> None:
-    weight, bias, rows = torch.randn(7, 48), torch.randn(7), torch.randn(3, 2, 48)
-    whole, scale = rounded(weight)
-    expected = F.linear(rows, whole.float() * scale[:, None], bias)
-    torch.testing.assert_close(PackedLinear(weight, bias)(rows), expected, atol=5e-2, rtol=2e-2)
+def test_a_packed_product_is_that_of_the_rounded_matrix_with_the_rounded_rows(
+    size: tuple[int, int, int], seed: int
+) -> None:
+    """Of any size: the kernel used before read past the end of some."""
+    torch.manual_seed(seed)
+    rows, width, out = size
+    weight, bias, x = torch.randn(out, width), torch.randn(out), torch.randn(rows, width)
+    given, matrix = ((whole.float() * scale[:, None]) for whole, scale in map(rounded, (x, weight)))
+    expected = F.linear(given, matrix, bias)
+    found = PackedLinear(weight, bias)(x[None])[0]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_a_network_that_the_kernel_would_read_past_is_not_packed() -> None:
-    """torch 2.13's kernel crashed the process on rows of 12 values."""
-    odd = ReaderNetwork(Shape(layers=1, width=12, heads=3, feed_forward=20, vocabulary=9))
-    assert packed(odd) is odd
-    with pytest.raises(ValueError, match="12"):
-        PackedLinear(torch.randn(7, 12), torch.randn(7))
+@torch.inference_mode()
+def test_a_rows_packed_product_does_not_depend_on_other_rows() -> None:
+    linear = PackedLinear(torch.randn(20, 48), torch.randn(20))
+    rows = torch.randn(3 * ROWS, 48) * torch.logspace(-3, 3, 3 * ROWS)[:, None]
+    together = linear(rows)
+    for i in (0, 1, ROWS, 3 * ROWS - 1):
+        assert torch.equal(linear(rows[i : i + 1])[0], together[i])
+
+
+def test_where_the_processor_has_no_kernel_the_network_stays_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def overflowing(a: Tensor, b: Tensor) -> Tensor:  # as older processors' 8-bit products do
+        return (a.long() @ b.long()).clamp(-(2**15), 2**15 - 1).int()
+
+    def missing(a: Tensor, b: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    for kernel in (overflowing, missing):
+        monkeypatch.setattr(torch, "_int_mm", kernel)
+        multiplies_integers.cache_clear()
+        assert packed(NETWORK) is NETWORK
+    monkeypatch.undo()
+    multiplies_integers.cache_clear()
 
 
 def segment(n: int) -> Segment:
-    return Segment(torch.zeros(1, 1, n, 2), torch.zeros(1, 1, n, 2), torch.zeros(n, 2))
+    keys, states = torch.zeros(1, 1, n, 2), torch.zeros(n, 2)
+    return Segment(keys, keys.clone(), states, states.clone())
 
 
 @settings(max_examples=60, deadline=None)
@@ -418,8 +469,8 @@ def test_half_precision_segments_are_the_same_from_encoding_and_from_the_cache(
     warm, reused = reader.cache.fetch(chunks, lambda _: pytest.fail("encoded again"))
     assert reused == sum(map(len, chunks))
     first, again = (reader.read_question(question, each) for each in (cold, warm))
-    assert torch.equal(first.last, again.last) and torch.equal(first.before, again.before)
-    exact = one_pass(chunks, question).answer
+    assert torch.equal(first.seen, again.seen)
+    exact = one_pass(chunks, question)[-1][-1]
     assert F.cosine_similarity(first.answer, exact, dim=0) > 0.999
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,12 @@ Damage = Callable[[bytes], bytes]
 def segment(tokens: Tokens) -> Segment:
     torch.manual_seed(sum(tokens))
     n = len(tokens)
-    return Segment(*(torch.randn(*size).half() for size in ((2, 3, n, 4), (2, 3, n, 4), (n, 12))))
+    sizes = ((2, 3, n, 4), (2, 3, n, 4), (n, 12), (n, 12))
+    return Segment(*(torch.randn(*size).half() for size in sizes))
 
 
 def same(a: Segment, b: Segment) -> bool:
-    pairs = ((a.keys, b.keys), (a.values, b.values), (a.states, b.states))
-    return all(torch.equal(one, other) for one, other in pairs)
+    return all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(Segment))
 
 
 def test_what_was_kept_is_found_by_another_process_bit_for_bit(tmp_path: Path) -> None:

@@ -34,12 +34,12 @@ from training.data import (
 )
 from training.forward import Batch, encode, look_again, losses, question_rows, read
 
-TINY = Shape(layers=2, width=32, heads=4, feed_forward=48, vocabulary=120)
+TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=120)
 
 
 def network() -> ReaderNetwork:
     torch.manual_seed(0)
-    made = ReaderNetwork(TINY)
+    made = ReaderNetwork(TINY, alone=1)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return made
@@ -77,7 +77,8 @@ def test_encoding_without_padding_equals_encoding_with_it(seed: int) -> None:
     plain = made.encode(batch.passages, batch.passage_mask)
     packed = encode(made, batch.passages, batch.passage_mask)
     mask = batch.passage_mask
-    torch.testing.assert_close(packed.states[mask], plain.states[mask], atol=2e-4, rtol=2e-3)
+    for one, other in ((packed.early, plain.early), (packed.states, plain.states)):
+        torch.testing.assert_close(one[mask], other[mask], atol=2e-4, rtol=2e-3)
     for one, other in zip(packed.keys + packed.values, plain.keys + plain.values, strict=True):
         one, other = (x.transpose(1, 2)[mask] for x in (one, other))
         torch.testing.assert_close(one, other, atol=2e-4, rtol=2e-3)
@@ -93,7 +94,7 @@ def test_training_reads_a_question_as_inference_does(
     made, batch = network(), made_batch(seed, distractors, null, answer_tokens=0)
     encoded = encode(made, batch.passages, batch.passage_mask)
     asked = read(made, encoded, batch)
-    before, (rows, mask) = question_rows(asked.before, batch)[0], question_rows(asked.last, batch)
+    rows, mask = seen_rows(asked, batch)
     for i in range(len(batch.group)):
         g = int(batch.group[i])
         slots, places = batch.slots[g].tolist(), batch.places[g].tolist()
@@ -106,8 +107,7 @@ def test_training_reads_a_question_as_inference_does(
             laid_out(made, batch, encoded, [(slots[j], places[j]) for j in seen]),
             question_mask(length),
         )
-        torch.testing.assert_close(alone.last[0], rows[i][mask[i]], atol=3e-4, rtol=3e-3)
-        torch.testing.assert_close(alone.before[0], before[i][mask[i]], atol=3e-4, rtol=3e-3)
+        torch.testing.assert_close(alone.seen[0], rows[i][:, mask[i]], atol=3e-4, rtol=3e-3)
 
 
 @settings(max_examples=20, deadline=None)
@@ -120,13 +120,12 @@ def test_training_looks_again_as_inference_does(seed: int, distractors: int, nul
     asked = read(made, encoded, batch)
     passages = torch.tensor([[g, (g + 1) % len(batch.slots)] for g in batch.group.tolist()])
     found = look_again(made, batch, encoded, asked, passages)
-    before, mask = question_rows(asked.before, batch)
-    last, _ = question_rows(asked.last, batch)
+    rows, mask = seen_rows(asked, batch)
     for i, slots in enumerate(passages.tolist()):
-        own = Asked(before[i][mask[i]][None], last[i][mask[i]][None])
+        own = Asked(rows[i][None, :, mask[i]])
         for k, g in enumerate(slots):
             n = int(batch.passage_mask[g].sum())
-            alone = made.look_again(encoded.states[g, None, :n], torch.ones(1, n) > 0, own)
+            alone = made.look_again(encoded.early[g, None, :n], torch.ones(1, n) > 0, own)
             torch.testing.assert_close(found[i, k, :n], alone[0], atol=3e-4, rtol=3e-3)
 
 
@@ -138,6 +137,12 @@ def test_dropout_is_for_training_only() -> None:
     assert not torch.allclose(encode(made, batch.passages, batch.passage_mask).states, plain)
     made.eval()
     torch.testing.assert_close(encode(made, batch.passages, batch.passage_mask).states, plain)
+
+
+def seen_rows(asked: Asked, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """(Q, layers, longest, width): each question's states; and the mask of its tokens."""
+    parts = [question_rows(part, batch) for part in asked.seen.unbind(-3)]
+    return torch.stack([rows for rows, _ in parts], 1), parts[0][1]
 
 
 def laid_out(
@@ -191,7 +196,7 @@ def test_a_training_step_lowers_the_loss_on_its_own_batch() -> None:
     )
     optimizer = torch.optim.AdamW(made.parameters(), lr=3e-3)
     totals = []
-    for _ in range(60):
+    for _ in range(120):
         parts = losses(made, batch, writing=True)
         total = parts.start + parts.start_again + parts.end + parts.writing
         optimizer.zero_grad()

@@ -170,7 +170,9 @@ def read(reader: BundledReader, asked: Asked) -> Read:
     segments, _ = reader.cache.fetch(passages, reader.encode)
     seen = reader.read_question(question, segments)
     nothing = torch.empty(0)
-    return Read(asked, prompt, [Segment(nothing, nothing, s.early, s.states) for s in segments], seen)
+    return Read(
+        asked, prompt, [Segment(nothing, nothing, s.early, s.states) for s in segments], seen
+    )
 
 
 def answer(reader: BundledReader, found: Read) -> Scored:

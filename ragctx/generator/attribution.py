@@ -66,7 +66,7 @@ def answer_log_probability(
 ) -> float:
     """Log-probability that the reader copies `answer`, wherever it stands in these passages."""
     content, hits = contents(prompt), [passage.hit for passage in prompt.passages]
-    network, prior = reader.network, reader.prior
+    network, prior = reader.packed, reader.prior
     first = first_look(network, segments, content, asked.answer, prior, hits)
     again = look_again(network, segments, content, asked, first, prior, hits)
     ids = [token for i in again.chosen for token in prompt.passages[i].token_ids]
@@ -86,10 +86,10 @@ def answer_log_probability(
 def _end_log_probability(
     reader: BundledReader, again: Again, answer: Tensor, first: int, length: int
 ) -> float:
-    reach = reader.network.length_bias.shape[0]
+    reach = reader.packed.length_bias.shape[0]
     own = again.content[first : first + reach]
     stop = first + int(own.int().cummin(0).values.sum())
-    ends = reader.network.end_scores(answer, again.states[first], again.states[first:stop])
+    ends = reader.packed.end_scores(answer, again.states[first], again.states[first:stop])
     return float(ends.log_softmax(0)[length - 1])
 
 

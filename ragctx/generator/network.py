@@ -135,7 +135,7 @@ class ReaderNetwork(nn.Module):
         return self.asked(before), past.grown(keys, values)
 
     def asked(self, before: list[Tensor]) -> Asked:
-        """Of a question's states before each layer and after the last, those the second look needs."""
+        """What the second look needs of a question's states before each layer and after the last."""
         return Asked(torch.stack(before[self.alone :], -3))
 
     def look_again(

@@ -127,10 +127,10 @@ class BundledReader:
         ids = torch.tensor([token for chunk in passages for token in chunk])
 
         def likeliest(state: Tensor) -> int:
-            return int(token_probabilities(self.writer, state, context, content, ids).argmax())
+            return int(token_probabilities(self.packed, state, context, content, ids).argmax())
 
         written = write(
-            self.writer, past, asked.answer, likeliest, position=past.length, stop=question[-2],
+            self.packed, past, asked.answer, likeliest, position=past.length, stop=question[-2],
             max_new_tokens=prompt.max_new_tokens,
         )  # fmt: skip
         finish: FinishReason = "length" if len(written) == prompt.max_new_tokens else "stop"
@@ -140,8 +140,8 @@ class BundledReader:
         )  # fmt: skip
 
     @cached_property
-    def writer(self) -> ReaderNetwork:
-        """The network as it writes: see `packed`."""
+    def packed(self) -> ReaderNetwork:
+        """The network as it looks again and writes: see `packed`."""
         return packed(self.network)
 
     def encode(self, chunks: list[Tokens]) -> list[Segment]:
@@ -190,7 +190,7 @@ class BundledReader:
 
     def look(self, prompt: Prompt, segments: Sequence[Segment], asked: Asked) -> Reading:
         """Both looks at the passages, `asked` being the question as it was read."""
-        return look(self.network, prompt, segments, asked, self.prior)
+        return look(self.packed, prompt, segments, asked, self.prior)
 
     def confidence(self, prompt: Prompt, reading: Reading) -> float:
         """Probability that the answer stands in the prompt's passages."""
