@@ -225,13 +225,22 @@ def look_again(
         rows, rows_mask = question_rows(question, batch)
         times = passages.shape[1]
         asked_k, asked_v = (part.repeat_interleave(times, 0) for part in layer.keys_values(rows))
-        near, after = network.rotations_again(mask, rows.shape[1])
+        near, after = rotations_again(network, mask, rows.shape[1])
         q, k, v = map(packing.pad_heads, layer.project(states))
         keys = torch.cat((rotate(k, *near), rotate(asked_k, *after)), 2)
         visible = torch.cat((mask, rows_mask.repeat_interleave(times, 0)), 1)[:, None, None]
         attended = attend(rotate(q, *near), keys, torch.cat((v, asked_v), 2), visible)
         states = layer.finish(states, packing.pack_heads(attended))
     return packing.pad(states).unflatten(0, passages.shape)
+
+
+def rotations_again(
+    network: ReaderNetwork, mask: Tensor, question_tokens: int
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Rotations of the second look: of chunks (B, T), and of a question right behind each."""
+    near = network.rotation(torch.arange(mask.shape[1]))
+    follow = torch.arange(question_tokens)
+    return near, network.rotation((mask.sum(1, keepdim=True) + follow)[:, None])
 
 
 def _first_scores(network: ReaderNetwork, batch: Batch, answer: Tensor, states: Tensor) -> Tensor:

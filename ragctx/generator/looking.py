@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from ragctx.generator.decode import Span, best_spans, by_agreement, start_log_probabilities
 from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
@@ -174,19 +173,15 @@ def look_again(
 ) -> Again:
     """The likeliest passages by the first look, seen with the question."""
     chosen = likeliest(first.masses(), content)
-    lengths = torch.tensor([len(content[i]) for i in chosen])
-    states = pad_sequence([segments[i].early.float() for i in chosen], batch_first=True)
-    mask = torch.arange(states.shape[1])[None] < lengths[:, None]
-    again = network.look_again(states, mask, asked.times(len(chosen)))
-    relevance = network.relevance_scores(again[:, 0])
+    again = [network.look_again(segments[i].early.float(), asked) for i in chosen]
     worth = [
-        relevance[row] + prior.of(hits[i]) + prior.carried * first.starts[i]
-        for row, i in enumerate(chosen)
+        network.relevance_scores(own[0]) + prior.of(hits[i]) + prior.carried * first.starts[i]
+        for i, own in zip(chosen, again, strict=True)
     ]
     begins = [sum(len(own) for own in content[:i]) for i in chosen]
     return Again(
         chosen,
-        again[mask],
+        torch.cat(again),
         torch.cat([content[i] for i in chosen]),
         torch.cat(worth),
         [

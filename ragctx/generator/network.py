@@ -64,10 +64,6 @@ class Asked(NamedTuple):
         """The i-th of several questions."""
         return Asked(self.seen[i])
 
-    def times(self, count: int) -> Asked:
-        """One question, asked of `count` chunks."""
-        return Asked(self.seen.expand(count, -1, -1, -1))
-
 
 class ReaderNetwork(nn.Module):
     """Six layers shared by chunks, questions and answers; a layer for the second look; heads.
@@ -135,30 +131,25 @@ class ReaderNetwork(nn.Module):
         return self.asked(before), past.grown(keys, values)
 
     def asked(self, before: list[Tensor]) -> Asked:
-        """What the second look needs of a question's states before each layer and after the last."""
+        """What the second look needs of all states: before each layer, and after the last."""
         return Asked(torch.stack(before[self.alone :], -3))
 
-    def look_again(
-        self, states: Tensor, mask: Tensor, asked: Asked, asked_mask: Tensor | None = None
-    ) -> Tensor:
-        """States (B, T, width) of chunks that have seen the question.
+    def look_again(self, states: Tensor, asked: Asked) -> Tensor:
+        """States (T, width) of a chunk's tokens that have seen the question.
 
-        `states` (B, T, width) are the `early` ones of `encode`, `mask` (B, T) is True at their
-        tokens; `asked` holds the question's, [MASK] included, for each chunk, `asked_mask` (B, Q)
-        is True where there is a token (None: everywhere). The question is taken to follow each
-        chunk directly, wherever both stand in the prompt.
+        `states` (T, width) are the `early` ones of `encode`, `asked` is the question, [MASK]
+        included. It is taken to follow the chunk directly, wherever both stand in the prompt.
         """
-        if asked_mask is None:
-            asked_mask = torch.ones(asked.last.shape[:2], dtype=torch.bool, device=mask.device)
-        near, after = self.rotations_again(mask, asked.last.shape[1])
-        visible = torch.cat((mask, asked_mask), 1)[:, None, None, :]
+        length, states = len(states), states[None]
+        turn = self.rotation(torch.arange(length + asked.last.shape[-2], device=states.device))
+        near = turn[0][:length], turn[1][:length]
         for layer, question in zip(self.live(), asked.seen.unbind(-3), strict=True):
             q, k, v = layer.project(states)
-            asked_k, asked_v = layer.keys_values(question)
-            keys = torch.cat((rotate(k, *near), rotate(asked_k, *after)), 2)
-            attended = attend(rotate(q, *near), keys, torch.cat((v, asked_v), 2), visible)
+            behind_k, behind_v = layer.keys_values(question[None])
+            keys = rotate(torch.cat((k, behind_k), 2), *turn)
+            attended = attend(rotate(q, *near), keys, torch.cat((v, behind_v), 2), None)
             states = layer.finish(states, attended)
-        return states
+        return states[0]
 
     def shared(self) -> list[Layer]:
         """The layers that chunks, questions and answers have in common."""
@@ -167,14 +158,6 @@ class ReaderNetwork(nn.Module):
     def live(self) -> list[Layer]:
         """The layers of the second look: the later shared ones, and its own."""
         return [*self.shared()[self.alone :], self.second]
-
-    def rotations_again(
-        self, mask: Tensor, question_tokens: int
-    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Rotations of the second look: of chunks (B, T), and of a question right behind each."""
-        near = self.rotation(torch.arange(mask.shape[1], device=mask.device))
-        follow = torch.arange(question_tokens, device=mask.device)
-        return near, self.rotation((mask.sum(1, keepdim=True) + follow)[:, None])
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines for `positions` at this network's head width."""

@@ -21,6 +21,9 @@ from ragctx.transformer import Layer, unfilled
 ROWS = 256
 """Rows multiplied at once: what comes out of them stays in a processor's cache."""
 
+TINIEST = 1e-12
+"""Least scale of a row, times 127: rows of zeros stay zeros."""
+
 
 class PackedLinear(nn.Module):
     """What `nn.Linear` computes, weight and input rounded to 8 bits with one scale for each row."""
@@ -43,9 +46,10 @@ class PackedLinear(nn.Module):
         return out.view(*x.shape[:-1], -1)
 
     def _rows(self, x: Tensor) -> Tensor:
-        whole, scale = rounded(x)
+        scale = x.abs().amax(dim=1, keepdim=True).clamp_(min=TINIEST).div_(127)
+        whole = (x / scale).round_().to(torch.int8)
         products = torch._int_mm(whole, self.weight.t())
-        return torch.addcmul(self.bias, products * scale[:, None], self.scale)
+        return torch.addcmul(self.bias, products.float().mul_(scale), self.scale)
 
 
 class PackedLayer(Layer):
