@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ragctx.embedding import Embedder
-from ragctx.generator.calibration import Calibration
+from ragctx.generator.calibration import BLIND, Calibration
 from ragctx.generator.looking import Prior
 from ragctx.generator.reader import BundledReader
 from training.evaluate import Pool, Read, Scored, answer, questions_of, read, rows_of
@@ -52,9 +52,12 @@ def parts_of(
     folder: Path,
     embedder: Embedder,
     per_set: int,
-    distractors: Sequence[int] = (4, 9),
+    distractors: Sequence[int] = (0, 4, 9),
 ) -> tuple[Part, Part]:
-    """The even rows of each set and the odd ones, beside distractors by turns."""
+    """The even rows of each set and the odd ones, beside distractors by turns.
+
+    A question whose passage is gone gets one distractor more in its place.
+    """
     parts = Part([], []), Part([], [])
     for name in SETS:
         path = folder / f"{name}.dev.jsonl.gz"
@@ -73,6 +76,11 @@ def parts_of(
                     )
                     kept += [read(reader, each) for each in asked]
     return parts
+
+
+def beside_others(questions: Sequence[Read]) -> list[Read]:
+    """Those with more than one passage: what is reported, since one alone is easier to refuse."""
+    return [each for each in questions if len(each.asked.passages) > 1]
 
 
 def scores(reader: BundledReader, questions: Sequence[Read]) -> list[Scored]:
@@ -100,10 +108,10 @@ def fit_prior(reader: BundledReader, questions: Sequence[Read]) -> Prior:
 
 
 def fit_calibration(there: Sequence[Scored], absent: Sequence[Scored]) -> Calibration:
-    """Logistic regressions with and without the best cosine."""
+    """Logistic regressions with and without what the cosines say."""
     labels = np.array([1.0] * len(there) + [0.0] * len(absent))
     evidence = np.array([(1.0, *r.evidence) for r in (*there, *absent)])
-    whole, blind = logistic(evidence, labels), logistic(evidence[:, :-1], labels)
+    whole, blind = logistic(evidence, labels), logistic(evidence[:, : 1 + BLIND], labels)
     return Calibration(tuple(whole.tolist()), tuple(blind.tolist()))
 
 
@@ -179,7 +187,7 @@ def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -
     there, absent = scores(reader, even.there), scores(reader, even.absent)
     reader.calibration = calibration = fit_calibration(there, absent)
     threshold = best_threshold(*(_sure(calibration, part) for part in (there, absent)))
-    held = scores(reader, odd.there), scores(reader, odd.absent)
+    held = scores(reader, beside_others(odd.there)), scores(reader, beside_others(odd.absent))
     return {
         "threshold": round(threshold, 4),
         "prior": {"rank": prior.rank, "similarity": prior.similarity, "carried": prior.carried},
@@ -196,5 +204,5 @@ def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -
 
 def _sure(calibration: Calibration, part: Sequence[Scored], blind: bool = False) -> list[float]:
     found = [each.evidence for each in part]
-    seen = [each._replace(cosine=math.nan) for each in found] if blind else found
+    seen = [each._replace(cosine=math.nan, ahead=math.nan) for each in found] if blind else found
     return [calibration.confidence(each) for each in seen]

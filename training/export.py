@@ -14,6 +14,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from ragctx.embedding import load_embedder
+from ragctx.generator.calibration import BLIND, Evidence
 from ragctx.generator.reader import load_bundled
 from ragctx.generator.weights import FOLDER, quantise, sha256
 from training.calibrate import fit
@@ -22,7 +23,10 @@ from training.common import load_config, load_network, minilm_weights, run_folde
 UNFITTED = {
     "threshold": 0.0,
     "prior": {"rank": 0.0, "similarity": 0.0, "carried": 0.0},
-    "calibration": {"weights": [0.0, 1.0, 0.0, 0.0, 0.0, 0.0], "blind": [0.0, 1.0, 0.0, 0.0, 0.0]},
+    "calibration": {
+        "weights": [0.0, 1.0, *[0.0] * (len(Evidence._fields) - 1)],
+        "blind": [0.0, 1.0, *[0.0] * (BLIND - 1)],
+    },
     "min_similarity": 0.3,  # cosine by all-MiniLM-L6-v2; see LOG.md
 }
 
@@ -57,7 +61,7 @@ def main() -> None:
         "--weights", type=Path, default=run_folder(load_config()) / "answer.safetensors"
     )
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--per-set", type=int, default=60, help="questions a set, of each parity")
+    parser.add_argument("--per-set", type=int, default=90, help="questions a set, of each parity")
     given = parser.parse_args()
     ship(given.weights, given.folder, given.per_set)
 

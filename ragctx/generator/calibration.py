@@ -18,20 +18,28 @@ class Evidence(NamedTuple):
 
     again: float  # log-odds against null at the second look, and
     first: float  # at the first
+    likely: float  # log-probability of the answer's span
     covered: float  # share of the question's words in the passage that the answer is taken from,
-    most: float  # and in the passage that holds most of them
+    most: float  # in the passage that holds most of them,
+    usual: float  # and in all of them on average
     cosine: float  # the best one of a passage to the question; NaN where none is known
+    ahead: float  # by how much it is above the average one; NaN where none is known
+
+
+BLIND = Evidence._fields.index("cosine")
+"""Pieces of evidence that need no cosine: they come first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Logistic regression from `Evidence` to P(the answer stands there).
 
-    `weights` are those of 1 and the pieces of evidence in their order; `blind` those of all but the
-    last, for passages whose cosine is not known.
+    `weights` are those of 1 and the pieces of evidence in their order; `blind` those of the ones
+    that are left where no passage's cosine is known.
 
-    >>> calibration = Calibration((0.0, 1.0, 0.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0, 0.0))
-    >>> round(calibration.confidence(Evidence(math.log(4), 0.0, 0.5, 0.5, math.nan)), 3)
+    >>> calibration = Calibration((0.0, 1.0, *[0.0] * 7), (0.0, 1.0, *[0.0] * 5))
+    >>> evidence = Evidence(math.log(4), 0.0, -0.1, 0.5, 0.5, 0.5, math.nan, math.nan)
+    >>> round(calibration.confidence(evidence), 3)
     0.8
     """
 
@@ -42,7 +50,7 @@ class Calibration:
         """Probability that the answer stands in the passages."""
         known = not math.isnan(evidence.cosine)
         weights = self.weights if known else self.blind
-        pieces = (1.0, *evidence) if known else (1.0, *evidence[:-1])
+        pieces = (1.0, *evidence) if known else (1.0, *evidence[:BLIND])
         return _sigmoid(sum(w * piece for w, piece in zip(weights, pieces, strict=True)))
 
 
@@ -53,17 +61,22 @@ def evidence_of(
     question: Collection[int],
     cosines: Sequence[float],
 ) -> Evidence:
-    """The evidence of a reading of `passages` (their tokens), of which one gives the answer.
+    """The evidence of a reading of `passages` (their tokens), one of which gave its best span.
 
     `cosines` are the passages' to the question, NaN where not known.
     """
     shares = [covered(question, passage) for passage in passages]
+    known = [cosine for cosine in cosines if not math.isnan(cosine)]
+    best = max(known, default=math.nan)
     return Evidence(
-        _log_odds(reading.null),
-        _log_odds(reading.first_null),
-        shares[answered_by],
-        max(shares),
-        max((cosine for cosine in cosines if not math.isnan(cosine)), default=math.nan),
+        again=_log_odds(reading.null),
+        first=_log_odds(reading.first_null),
+        likely=reading.spans[0].log_probability,
+        covered=shares[answered_by],
+        most=max(shares),
+        usual=sum(shares) / len(shares),
+        cosine=best,
+        ahead=best - sum(known) / len(known) if known else math.nan,
     )
 
 
