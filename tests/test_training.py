@@ -145,6 +145,31 @@ def seen_rows(asked: Asked, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack([rows for rows, _ in parts], 1), parts[0][1]
 
 
+def test_a_student_that_is_its_own_teacher_has_nothing_to_imitate() -> None:
+    made, batch = network().eval(), made_batch(4, 3, 0.3)
+    assert losses(made, batch, writing=False).imitation == 0
+    same = losses(made, batch, writing=False, teacher=made).imitation.item()
+    assert same == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("null", [0.0, 1.0])
+def test_imitating_a_teacher_with_full_attention_brings_the_student_nearer(null: float) -> None:
+    """Where all own passages are gone there are starts to imitate, and no ends."""
+    made, batch = network(), made_batch(5, 4, null)
+    teacher = ReaderNetwork(TINY, alone=0).eval().requires_grad_(False)
+    for parameter in teacher.parameters():
+        torch.nn.init.normal_(parameter, std=0.8)
+    optimizer = torch.optim.AdamW(made.parameters(), lr=3e-3)
+    found = []
+    for _ in range(100):
+        imitation = losses(made, batch, writing=False, teacher=teacher).imitation
+        optimizer.zero_grad()
+        imitation.backward()
+        optimizer.step()
+        found.append(imitation.item())
+    assert found[0] > 0.01 and found[-1] < 0.5 * found[0]
+
+
 def laid_out(
     made: ReaderNetwork, batch: Batch, encoded: Encoded, slots: list[tuple[int, int]]
 ) -> Past:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as RustTokenizer
 
-from ragctx.generator.network import ReaderNetwork
+from ragctx.generator.network import ALONE, ReaderNetwork
 from ragctx.transformer import Shape
 
 HERE = Path(__file__).parent
@@ -34,6 +34,7 @@ class Config:
     convert: dict[str, Any]
     pretrain: dict[str, Any]
     answer: dict[str, Any]
+    distil: dict[str, Any]
 
 
 def load_config() -> Config:
@@ -91,9 +92,9 @@ def save_network(network: ReaderNetwork, path: Path) -> None:
     part.replace(path)
 
 
-def load_network(path: Path) -> ReaderNetwork:
-    """A network with the weights at `path`."""
-    network = ReaderNetwork(Shape())
+def load_network(path: Path, alone: int = ALONE) -> ReaderNetwork:
+    """A network with the weights at `path`, whose second look begins after `alone` layers."""
+    network = ReaderNetwork(Shape(), alone)
     network.load_state_dict(load_file(str(path)))
     return network
 

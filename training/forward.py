@@ -8,6 +8,7 @@ see it, which leaves a gap in its positions, as a longer prompt would.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -51,12 +52,25 @@ class Batch:
 
 @dataclass
 class Losses:
-    """Mean losses of a batch: the first look's start, the second's start and end, the writing."""
+    """Mean losses of a batch: the first look's start, the second's start and end, the writing.
+
+    `imitation` is how far the second look is from a teacher's, 0 without one.
+    """
 
     start: Tensor
     start_again: Tensor
     end: Tensor
     writing: Tensor
+    imitation: Tensor
+
+
+class Scores(NamedTuple):
+    """What the second look says, as log-probabilities; -1e9 or so where nothing may stand."""
+
+    starts: Tensor  # (Q, K * L + 1): of each position of the passages looked at, and of null
+    ends: (
+        Tensor  # (R, MAX_SPAN_TOKENS): for the R questions that see their passage, given the start
+    )
 
 
 def pad_rows(rows: list[list[int]], fill: int = PAD) -> Tensor:
@@ -185,29 +199,67 @@ def question_rows(states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     return rows_of(states.flatten(0, 1), flat), at[None] < sizes[:, None]
 
 
-def losses(network: ReaderNetwork, batch: Batch, writing: bool) -> Losses:
-    """Start over positions and null at both looks, end given the start, and the written answer."""
+def losses(
+    network: ReaderNetwork, batch: Batch, writing: bool, teacher: ReaderNetwork | None = None
+) -> Losses:
+    """Start over positions and null at both looks, end given the start, and the written answer.
+
+    A `teacher` looks at the same passages; its second look is to be imitated.
+    """
     encoded = encode(network, batch.passages, batch.passage_mask)
     asked = read(network, encoded, batch)
     answer = asked.last[batch.group, batch.mask_at]
     with torch.autocast("cpu", enabled=False):
         first = _first_scores(network, batch, answer.float(), encoded.states.float())
-        start = _start_loss(
-            first.flatten(1), network.null_score(answer.float()), _targets(batch, batch.slots)
-        )
+        first_starts = torch.cat((first.flatten(1), network.null_score(answer.float())), 1)
+        start = _start_loss(first_starts, _targets(batch, batch.slots))
     looked, real = choose_looked(first, batch)
     passages = batch.slots[batch.group].gather(1, looked)  # (Q, K)
+    again = second_look(network, batch, encoded, asked, passages, real)
+    right = (_right(batch, passages) & real[:, :, None]).flatten(1)
+    written = imitation = torch.zeros(())
+    if writing:
+        with torch.autocast("cpu", enabled=False):
+            written = _writing_loss(network, batch, asked.last.float(), encoded.states.float())
+    if teacher is not None:
+        imitation = distance(again, taught(teacher, batch, passages, real))
+    return Losses(
+        start, _start_loss(again.starts, right), _end_loss(batch, again.ends), written, imitation
+    )
+
+
+@torch.no_grad()
+def taught(teacher: ReaderNetwork, batch: Batch, passages: Tensor, real: Tensor) -> Scores:
+    """A teacher's second look at the same passages."""
+    encoded = encode(teacher, batch.passages, batch.passage_mask)
+    return second_look(teacher, batch, encoded, read(teacher, encoded, batch), passages, real)
+
+
+def distance(student: Scores, teacher: Scores) -> Tensor:
+    """Kullback-Leibler divergence from the teacher's starts and ends (Hinton et al. 2015)."""
+    starts, ends = (
+        F.kl_div(own, theirs, reduction="batchmean", log_target=True) if len(own) else own.sum()
+        for own, theirs in zip(student, teacher, strict=True)
+    )
+    return starts + ends
+
+
+def second_look(
+    network: ReaderNetwork,
+    batch: Batch,
+    encoded: Encoded,
+    asked: Asked,
+    passages: Tensor,
+    real: Tensor,
+) -> Scores:
+    """Where each question's answer starts, in the `passages` (Q, K) that are `real`, and ends."""
     again = look_again(network, batch, encoded, asked, passages)
     with torch.autocast("cpu", enabled=False):
-        answer, again = answer.float(), again.float()
+        answer, again = asked.last[batch.group, batch.mask_at].float(), again.float()
         content = batch.content_mask[passages] & real[:, :, None]
-        right = _right(batch, passages) & real[:, :, None]
-        start_again = _again_loss(network, answer, again, content, right)
-        end = _end_loss(network, batch, answer, again, passages)
-        written = torch.zeros(())
-        if writing:
-            written = _writing_loss(network, batch, asked.last.float(), encoded.states.float())
-    return Losses(start, start_again, end, written)
+        starts = _again_scores(network, answer, again, content)
+        ends = _end_scores(network, batch, answer, again, passages)
+        return Scores(starts.log_softmax(1), ends.log_softmax(1))
 
 
 def look_again(
@@ -261,28 +313,24 @@ def _targets(batch: Batch, slots: Tensor) -> Tensor:
     return _right(batch, slots[batch.group]).flatten(1)
 
 
-def _start_loss(scores: Tensor, null: Tensor, right: Tensor) -> Tensor:
-    scores = torch.cat((scores, null), dim=1)
+def _start_loss(scores: Tensor, right: Tensor) -> Tensor:
+    """Of any right start, or of null (the last score) where there is none."""
     right = torch.cat((right, ~right.any(1, keepdim=True)), dim=1)
     return (scores.logsumexp(1) - scores.masked_fill(~right, -1e9).logsumexp(1)).mean()
 
 
-def _again_loss(
-    network: ReaderNetwork, answer: Tensor, again: Tensor, content: Tensor, right: Tensor
-) -> Tensor:
+def _again_scores(network: ReaderNetwork, answer: Tensor, again: Tensor, content: Tensor) -> Tensor:
     scores = network.start_scores(answer[:, None], again.flatten(1, 2))[:, 0]
     worth = network.relevance_scores(again[:, :, 0]).repeat_interleave(again.shape[2], 1)
     scores = (scores + worth).masked_fill(~content.flatten(1), -1e9)
-    return _start_loss(scores, network.null_again_score(answer), right.flatten(1))
+    return torch.cat((scores, network.null_again_score(answer)), 1)
 
 
-def _end_loss(
+def _end_scores(
     network: ReaderNetwork, batch: Batch, answer: Tensor, again: Tensor, passages: Tensor
 ) -> Tensor:
     own = (passages == batch.group[:, None]) & ~batch.null[:, None]
     rows, slots = own.nonzero(as_tuple=True)
-    if not len(rows):
-        return answer.sum() * 0
     context, content = again[rows, slots], batch.content_mask[batch.group[rows]]
     reach = batch.first[rows, None] + torch.arange(MAX_SPAN_TOKENS)
     inside = reach < context.shape[1]
@@ -291,8 +339,12 @@ def _end_loss(
     # the span ends before the first position that is not content: [SEP] or padding
     inside &= content.gather(1, reach).cummin(1).values
     scores = network.end_scores(answer[rows], following[:, 0], following)
-    target = (batch.length[rows] - 1).clamp(max=MAX_SPAN_TOKENS - 1)
-    return F.cross_entropy(scores.masked_fill(~inside, -1e9), target)
+    return scores.masked_fill(~inside, -1e9)
+
+
+def _end_loss(batch: Batch, ends: Tensor) -> Tensor:
+    target = (batch.length[~batch.null] - 1).clamp(max=MAX_SPAN_TOKENS - 1)
+    return F.nll_loss(ends, target) if len(ends) else ends.sum()
 
 
 def _writing_loss(network: ReaderNetwork, batch: Batch, states: Tensor, passages: Tensor) -> Tensor:

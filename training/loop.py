@@ -76,15 +76,17 @@ def train_step(
     settings: Settings,
     factor: float,
     writing: bool,
+    teacher: ReaderNetwork | None = None,
 ) -> Losses:
     """One step of the optimizer; the rates are the configured ones times `factor`."""
     rates = (settings["learning_rate"], settings["head_learning_rate"])
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor
     with torch.autocast("cpu", torch.bfloat16):
-        parts = losses(network, batch, writing)
+        parts = losses(network, batch, writing, teacher)
     total = parts.start + parts.start_again + parts.end
     total = total + settings["writing_weight"] * parts.writing
+    total = total + settings["imitation_weight"] * parts.imitation
     optimizer.zero_grad(set_to_none=True)
     total.backward()
     nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
@@ -169,7 +171,10 @@ class Means:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage's name (of its files in `folder`), settings and data; `minutes` overrides steps."""
+    """A stage's name (of its files in `folder`), settings and data; `minutes` overrides steps.
+
+    The second look of a `teacher` is imitated, as much as the settings say.
+    """
 
     name: str
     folder: Path
@@ -177,6 +182,7 @@ class Stage:
     sets: Sets
     score: Score
     minutes: float | None = None
+    teacher: ReaderNetwork | None = None
 
 
 def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
@@ -195,13 +201,13 @@ def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
         writing = progress >= settings["writing_from"]
         batch = next_batch(step, rng, settings, config.context_window, writing)
         factor = learning_rate_factor(run.step, settings["warmup_steps"], progress)
-        parts = train_step(network, optimizer, batch, settings, factor, writing)
+        parts = train_step(network, optimizer, batch, settings, factor, writing, stage.teacher)
         average.update(run.step)
         run.step, run.asked = run.step + 1, run.asked + len(batch.group)
         run.spent_s = before + time.perf_counter() - began
         kind = "alone" if batch.slots.shape[1] == 1 else "beside"
         means.add(**{f"{kind}_start": parts.start, f"{kind}_start_again": parts.start_again})
-        means.add(end=parts.end, writing=parts.writing)
+        means.add(end=parts.end, writing=parts.writing, imitation=parts.imitation)
         where = {"step": run.step, "seconds": run.spent_s, "questions": run.asked}
         if run.step % 50 == 0:
             log.write(**where, progress=progress, **means.take())
