@@ -49,7 +49,7 @@ def model_options(command: Command) -> Command:
                      "for URL#NAME, whose --context-window is 4096 unless given."),
         click.option("--kv-cache", "kv_cache", metavar="DIR",
                      type=click.Path(file_okay=False, path_type=Path),
-                     help="Keep what the bundled reader read of each passage in this folder (10 kB "
+                     help="Keep what the bundled reader read of each passage in this folder (11 kB "
                      "a token, 1 GiB at most), so that it need not be read again."),
     )  # fmt: skip
     return gathered("model", Model, options)(command)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ragctx.tokens import Tokenizer
 
 CACHE_BYTES = 512 * 2**20
-"""Default bound of the segment cache: about 50,000 tokens at 10 kB each."""
+"""Default bound of the segment cache: about 50,000 tokens at 11 kB each."""
 
 STORE_BYTES = 2**30
 """Default bound of the segments on disk: about 100,000 tokens."""

@@ -2,7 +2,8 @@
 
 What is shared is computed once. For the bundled reader that is nearly everything: one copy of a
 passage's keys and values serves all prompts at once (see `reading`).
-Answers are those of `generate`, one by one: the order of float additions is all that differs.
+Answers are those of `generate`, one by one: the order of float additions is all that differs (which
+rounding at the second look, see `packed`, can raise to the third digit of a confidence).
 """
 
 from __future__ import annotations
