@@ -13,7 +13,7 @@ from typing import Any
 from training.common import HERE, load_config, run_folder
 
 LOGS = HERE / "logs"
-STAGES = ("convert.jsonl", "pretrain.jsonl", "answer.jsonl")
+STAGES = tuple(f"{stage}.jsonl" for stage in ("convert", "pretrain", "answer", "teacher", "distil"))
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -57,7 +57,12 @@ def draw_losses(axis: Any) -> None:
 def draw_scores(axis: Any) -> None:
     """F1 on held-out questions, of this run and of those it went on from."""
     before = 0
-    runs = {"answer-first": "first run", "answer-second": "second", "answer": "third"}
+    runs = {
+        "answer-first": "first run",
+        "answer-second": "second",
+        "answer-third": "third",
+        "answer": "fourth",
+    }
     for name, label in runs.items():
         found = rows(LOGS / f"{name}.jsonl")
         scored = [row for row in found if "f1" in row]
