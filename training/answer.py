@@ -2,6 +2,7 @@
 
 python -m training.answer
 python -m training.answer --start runs/other/answer.safetensors --minutes 80
+python -m training.answer --alone 0 --name full    # full attention over passage and question
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from ragctx.generator.network import ReaderNetwork
+from ragctx.generator.network import ALONE, ReaderNetwork
 from training.common import (
     Config,
     bundled_tokenizer,
@@ -32,17 +33,24 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, help="by the clock instead of by steps")
     arguments.add_argument("--threads", type=int, help="CPU threads instead of the configured ones")
     arguments.add_argument("--start", type=Path, help="weights to begin from; default: stage 2's")
+    arguments.add_argument(
+        "--alone",
+        type=int,
+        default=ALONE,
+        help="layers before the second look (default %(default)s)",
+    )
+    arguments.add_argument("--name", default="answer", help="of the run's files (%(default)s)")
     given = arguments.parse_args()
     config = load_config()
     set_threads(given.threads or config.threads)
     torch.manual_seed(config.seed)
     folder = run_folder(config)
-    network = load_network(given.start or folder / "pretrain.safetensors")
+    network = load_network(given.start or folder / "pretrain.safetensors", given.alone)
     freeze_embeddings(network)
     sets = load_sets(config)
     train(
         network,
-        Stage("answer", folder, config.answer, sets, dev_score(config), given.minutes),
+        Stage(given.name, folder, config.answer, sets, dev_score(config), given.minutes),
         config,
     )
 

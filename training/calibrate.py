@@ -56,7 +56,8 @@ def parts_of(
 ) -> tuple[Part, Part]:
     """The even rows of each set and the odd ones, beside distractors by turns.
 
-    A question whose passage is gone gets one distractor more in its place.
+    A question whose passage is gone gets one distractor more in its place, and is left out where
+    every other passage holds the answer too.
     """
     parts = Part([], []), Part([], [])
     for name in SETS:
@@ -74,7 +75,7 @@ def parts_of(
                         seed=odd,
                         pool=pool,
                     )
-                    kept += [read(reader, each) for each in asked]
+                    kept += [read(reader, each) for each in asked if each.passages]
     return parts
 
 

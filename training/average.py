@@ -1,0 +1,43 @@
+"""The mean of several runs' weights (model soups; Wortsman et al., ICML 2022, arXiv 2203.05482).
+
+Runs that went on from the same weights lie in one valley: their mean is often better than each.
+
+    python -m training.average A.safetensors B.safetensors --to C.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from training.common import load_network, save_network
+
+
+def mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Every weight's mean over the runs.
+
+    >>> import torch
+    >>> mean([{"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([3.0, 6.0])}])
+    {'w': tensor([2., 4.])}
+    """
+    return {name: sum(state[name] for state in states) / len(states) for name in states[0]}
+
+
+def main() -> None:
+    """Average the files given."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("weights", type=Path, nargs="+")
+    parser.add_argument("--to", type=Path, required=True)
+    given = parser.parse_args()
+    networks = [load_network(path) for path in given.weights]
+    networks[0].load_state_dict(mean([network.state_dict() for network in networks]))
+    save_network(networks[0], given.to)
+
+
+if __name__ == "__main__":
+    main()
