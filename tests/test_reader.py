@@ -72,7 +72,7 @@ def tiny_reader(
         name="tiny",
         context_window=512,
         threshold=0.0,
-        calibration=Calibration((0.0, 1.0, *[0.0] * 7), (0.0, 1.0, *[0.0] * 5)),
+        calibration=Calibration((0.0, 1.0, *[0.0] * 6)),
         kept_as=kept_as,
     )
 
@@ -417,15 +417,13 @@ def test_where_the_processor_has_no_kernel_the_network_stays_whole(
 def test_evidence_compares_the_passages_with_each_other() -> None:
     reading = Reading((Span(0, 1, -0.5),), math.log(0.8), math.log(0.2), ())
     question = [5000, 6000]
-    found = evidence_of(reading, [{5000}, set(), {5000, 6000}], 0, question, [0.6, math.nan, 0.2])
+    found = evidence_of(reading, [{5000}, set(), {5000, 6000}], 0, question)
     assert found.again == pytest.approx(math.log(4)) and found.first == pytest.approx(-math.log(4))
     assert found.likely == -0.5
     assert found.most == 1.0 and 0 < found.covered < 1
-    assert found.usual == pytest.approx((1 + found.covered) / 3)
-    assert found.cosine == 0.6 and found.ahead == pytest.approx(0.2)
-    alone = evidence_of(reading, [{5000}], 0, question, [math.nan])
-    assert alone.usual == alone.most == alone.covered
-    assert math.isnan(alone.cosine) and math.isnan(alone.ahead)
+    assert found.others == pytest.approx(found.covered / 2) and not found.alone
+    alone = evidence_of(reading, [{5000}], 0, question)
+    assert alone.most == alone.covered and alone.others == 0 and alone.alone
 
 
 def segment(n: int) -> Segment:

@@ -21,37 +21,28 @@ class Evidence(NamedTuple):
     likely: float  # log-probability of the answer's span
     covered: float  # share of the question's words in the passage that the answer is taken from,
     most: float  # in the passage that holds most of them,
-    usual: float  # and in all of them on average
-    cosine: float  # the best one of a passage to the question; NaN where none is known
-    ahead: float  # by how much it is above the average one; NaN where none is known
-
-
-BLIND = Evidence._fields.index("cosine")
-"""Pieces of evidence that need no cosine: they come first."""
+    others: float  # and on average in the others, 0 where there are none
+    alone: float  # 1 for a single passage, else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Logistic regression from `Evidence` to P(the answer stands there).
 
-    `weights` are those of 1 and the pieces of evidence in their order; `blind` those of the ones
-    that are left where no passage's cosine is known.
+    `weights` are those of 1 and the pieces of evidence in their order.
 
-    >>> calibration = Calibration((0.0, 1.0, *[0.0] * 7), (0.0, 1.0, *[0.0] * 5))
-    >>> evidence = Evidence(math.log(4), 0.0, -0.1, 0.5, 0.5, 0.5, math.nan, math.nan)
+    >>> calibration = Calibration((0.0, 1.0, *[0.0] * 6))
+    >>> evidence = Evidence(math.log(4), 0.0, -0.1, 0.5, 0.5, 0.2, 0.0)
     >>> round(calibration.confidence(evidence), 3)
     0.8
     """
 
     weights: tuple[float, ...]
-    blind: tuple[float, ...]
 
     def confidence(self, evidence: Evidence) -> float:
         """Probability that the answer stands in the passages."""
-        known = not math.isnan(evidence.cosine)
-        weights = self.weights if known else self.blind
-        pieces = (1.0, *evidence) if known else (1.0, *evidence[:BLIND])
-        return _sigmoid(sum(w * piece for w, piece in zip(weights, pieces, strict=True)))
+        pieces = (1.0, *evidence)
+        return _sigmoid(sum(w * piece for w, piece in zip(self.weights, pieces, strict=True)))
 
 
 def evidence_of(
@@ -59,24 +50,18 @@ def evidence_of(
     passages: Sequence[Collection[int]],
     answered_by: int,
     question: Collection[int],
-    cosines: Sequence[float],
 ) -> Evidence:
-    """The evidence of a reading of `passages` (their tokens), one of which gave its best span.
-
-    `cosines` are the passages' to the question, NaN where not known.
-    """
+    """The evidence of a reading of `passages` (their tokens), one of which gave its best span."""
     shares = [covered(question, passage) for passage in passages]
-    known = [cosine for cosine in cosines if not math.isnan(cosine)]
-    best = max(known, default=math.nan)
+    others = len(shares) - 1
     return Evidence(
         again=_log_odds(reading.null),
         first=_log_odds(reading.first_null),
         likely=reading.spans[0].log_probability,
         covered=shares[answered_by],
         most=max(shares),
-        usual=sum(shares) / len(shares),
-        cosine=best,
-        ahead=best - sum(known) / len(known) if known else math.nan,
+        others=(sum(shares) - max(shares)) / others if others else 0.0,
+        alone=float(not others),
     )
 
 
@@ -95,7 +80,7 @@ def covered(question: Collection[int], passage: Collection[int]) -> float:
 
 def calibration_of(about: Mapping[str, Sequence[float]]) -> Calibration:
     """From `reader.json`."""
-    return Calibration(tuple(map(float, about["weights"])), tuple(map(float, about["blind"])))
+    return Calibration(tuple(map(float, about["weights"])))
 
 
 def _log_odds(null: float) -> float:

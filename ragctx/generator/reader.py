@@ -203,7 +203,7 @@ class BundledReader:
         passages, question = split_prompt(prompt)
         number, _ = passage_at(prompt, reading.spans[0].first)
         held = [set(passage) for passage in passages]
-        return evidence_of(reading, held, number, question, _similarities(prompt))
+        return evidence_of(reading, held, number, question)
 
     def _is_elsewhere(self, prompt: Prompt) -> bool:
         known = [cosine for cosine in _similarities(prompt) if not math.isnan(cosine)]
