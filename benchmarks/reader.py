@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import result, table, times_s
-from ragctx.generator.decode import draft_from, token_probabilities, write
+from ragctx.generator.decode import token_probabilities, write
 from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, context_of, load_bundled
@@ -139,7 +139,7 @@ def free_s(reader: BundledReader, prompt: Prompt) -> float:
 
     began = time.perf_counter()
     write(
-        writer, past, asked.answer, likeliest, draft_from(ids.tolist(), content.tolist()),
+        writer, past, asked.answer, likeliest,
         position=past.length, stop=-1, max_new_tokens=NEW_TOKENS,
     )  # fmt: skip
     return time.perf_counter() - began

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -113,79 +112,29 @@ def token_probabilities(
     return shares / shares.sum()
 
 
-DRAFT_TOKENS = 5
-"""Longest draft: checking so many rows takes little longer than writing one."""
-
-Draft = Callable[[Sequence[int]], Sequence[int]]
-"""From what was written, a guess of what may follow it."""
-
-
-def draft_from(context: Sequence[int], content: Sequence[bool]) -> Draft:
-    """Guesses that what was written goes on as it does in the context (Saxena 2023, prompt lookup).
-
-    Looks for the last two tokens, then for the last one; of several places takes the first. Never
-    guesses a position that `content` does not allow.
-
-    >>> draft = draft_from([5, 6, 7, 8, 9, 6, 1], [True] * 6 + [False])
-    >>> draft([3, 6]), draft([9, 6]), draft([4])
-    ([7, 8, 9, 6], [], [])
-    """
-    stops = [i for i, allowed in enumerate(content) if not allowed]
-    following: dict[tuple[int, ...], int] = {}
-    for length in (1, 2):
-        for i in range(length, len(context)):
-            following.setdefault(tuple(context[i - length : i]), i)
-
-    def draft(written: Sequence[int]) -> Sequence[int]:
-        for length in (2, 1):
-            at = following.get(tuple(written[-length:]))
-            if at is not None:
-                end = min([at + DRAFT_TOKENS, *(stop for stop in stops if stop >= at)])
-                return context[at:end]
-        return []
-
-    return draft
-
-
 def write(
     network: ReaderNetwork,
     past: Growing,
     state: Tensor,
     next_token: Callable[[Tensor], int],
-    draft: Draft,
     *,
     position: int,
     stop: int,
     max_new_tokens: int,
 ) -> tuple[int, ...]:
-    """Decode over the KV cache until `stop` or `max_new_tokens`, as if token by token.
+    """Decode token by token over the KV cache until `stop` or `max_new_tokens`.
 
     `past` has room for `max_new_tokens` more. `state` is the answer's first state, at `position`
-    - 1; `next_token` chooses a token from a state. Each step runs the last token and a draft of
-    what may follow it through the network at once, and keeps of the draft what `next_token` would
-    have chosen (speculative decoding; Leviathan et al. 2023, arXiv 2211.17192).
+    - 1; `next_token` chooses a token from a state. Each step runs one new token over all that was
+    read before it.
     """
     written: list[int] = []
-    token = next_token(state)
-    while token != stop:
+    while (token := next_token(state)) != stop:
         written.append(token)
-        room = max_new_tokens - len(written)
-        if not room:
+        if len(written) == max_new_tokens:
             break
-        guessed = [*takewhile(lambda guess: guess != stop, draft(written)[: room - 1])]
-        known, ids = len(written), torch.tensor([[token, *guessed]], device=state.device)
-        positions = position + torch.arange(ids.shape[1], device=state.device)[None]
-        asked, past = network.read(ids, positions, past, _causal(ids.shape[1]))
-        for after, guess in zip(asked.last[0], [*guessed, None], strict=True):
-            token = next_token(after)
-            if token != guess:
-                break
-            written.append(token)
-        read = 1 + len(written) - known
-        position += read
-        past.crop(past.length - ids.shape[1] + read)
+        ids = torch.tensor([[token]], device=state.device)
+        asked, past = network.read(ids, torch.full_like(ids, position), past)
+        position += 1
+        state = asked.answer[0]
     return tuple(written)
-
-
-def _causal(length: int) -> Tensor | None:
-    return torch.ones(length, length, dtype=torch.bool).tril() if length > 1 else None

@@ -64,10 +64,6 @@ class Growing:
         self._values[layer][:, :, self.length : end] = values
         return self._keys[layer][:, :, :end], self._values[layer][:, :, :end]
 
-    def crop(self, length: int) -> None:
-        """Forget everything behind the first `length` positions."""
-        self.length = length
-
     def grown(self, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Growing:
         """Itself, what `extend` wrote now being part of it."""
         self.length = keys[0].shape[2]

@@ -22,7 +22,7 @@ from ragctx.batching import batches_by_length
 from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration, Evidence, calibration_of, evidence_of
-from ragctx.generator.decode import draft_from, token_probabilities, write
+from ragctx.generator.decode import token_probabilities, write
 from ragctx.generator.looking import Prior, Reading, contents, look
 from ragctx.generator.network import Asked, ReaderNetwork
 from ragctx.generator.packed import packed
@@ -130,8 +130,8 @@ class BundledReader:
             return int(token_probabilities(self.packed, state, context, content, ids).argmax())
 
         written = write(
-            self.packed, past, asked.answer, likeliest, draft_from(ids.tolist(), content.tolist()),
-            position=past.length, stop=question[-2], max_new_tokens=prompt.max_new_tokens,
+            self.packed, past, asked.answer, likeliest, position=past.length, stop=question[-2],
+            max_new_tokens=prompt.max_new_tokens,
         )  # fmt: skip
         finish: FinishReason = "length" if len(written) == prompt.max_new_tokens else "stop"
         return Generation(
