@@ -125,7 +125,7 @@ def test_training_looks_again_as_inference_does(seed: int, distractors: int, nul
         own = Asked(rows[i][:, mask[i]])
         for k, g in enumerate(slots):
             n = int(batch.passage_mask[g].sum())
-            alone = made.look_again(encoded.early[g, :n], own)
+            (alone,) = made.look_again([encoded.early[g, :n]], own)
             torch.testing.assert_close(found[i, k, :n], alone, atol=3e-4, rtol=3e-3)
 
 

@@ -145,7 +145,7 @@ def first_look(
     """Where the answer may start, by the answer's state alone."""
     lengths = [len(own) for own in content]
     worth = torch.tensor([prior.of(hit) for hit in hits])
-    starts = torch.cat([network.start_scores(answer, s.states.float()) for s in segments])
+    starts = network.start_scores(answer, torch.cat([s.states for s in segments]).float())
     scores = start_log_probabilities(
         starts,
         torch.cat(list(content)),
@@ -173,7 +173,7 @@ def look_again(
 ) -> Again:
     """The likeliest passages by the first look, seen with the question."""
     chosen = likeliest(first.masses(), content)
-    again = [network.look_again(segments[i].early.float(), asked) for i in chosen]
+    again = network.look_again([segments[i].early.float() for i in chosen], asked)
     worth = [
         network.relevance_scores(own[0]) + prior.of(hits[i]) + prior.carried * first.starts[i]
         for i, own in zip(chosen, again, strict=True)

@@ -15,6 +15,7 @@ is the same wherever a passage stands.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -134,22 +135,22 @@ class ReaderNetwork(nn.Module):
         """What the second look needs of all states: before each layer, and after the last."""
         return Asked(torch.stack(before[self.alone :], -3))
 
-    def look_again(self, states: Tensor, asked: Asked) -> Tensor:
-        """States (T, width) of a chunk's tokens that have seen the question.
+    def look_again(self, chunks: Sequence[Tensor], asked: Asked) -> list[Tensor]:
+        """For each chunk the states (T, width) of its tokens after they have seen the question.
 
-        `states` (T, width) are the `early` ones of `encode`, `asked` is the question, [MASK]
-        included. It is taken to follow the chunk directly, wherever both stand in the prompt.
+        `chunks` are the `early` states (T, width) of `encode`, `asked` is the question, [MASK]
+        included. It is taken to follow each chunk directly, wherever both stand in the prompt.
         """
-        length, states = len(states), states[None]
-        turn = self.rotation(torch.arange(length + asked.last.shape[-2], device=states.device))
-        near = turn[0][:length], turn[1][:length]
+        length = asked.last.shape[-2]
+        turns = [self.rotation(torch.arange(len(c) + length, device=c.device)) for c in chunks]
+        states = [chunk[None] for chunk in chunks]
         for layer, question in zip(self.live(), asked.seen.unbind(-3), strict=True):
-            q, k, v = layer.project(states)
-            behind_k, behind_v = layer.keys_values(question[None])
-            keys = rotate(torch.cat((k, behind_k), 2), *turn)
-            attended = attend(rotate(q, *near), keys, torch.cat((v, behind_v), 2), None)
-            states = layer.finish(states, attended)
-        return states[0]
+            behind = layer.keys_values(question[None])
+            states = [
+                _seen_with(layer, own, behind, turn)
+                for own, turn in zip(states, turns, strict=True)
+            ]
+        return [own[0] for own in states]
 
     def shared(self) -> list[Layer]:
         """The layers that chunks, questions and answers have in common."""
@@ -210,6 +211,17 @@ class ReaderNetwork(nn.Module):
     def _scaled(self, query: Tensor) -> Tensor:
         scaled: Tensor = query * self.shape.width**-0.5
         return scaled
+
+
+def _seen_with(
+    layer: Layer, states: Tensor, behind: tuple[Tensor, Tensor], turn: tuple[Tensor, Tensor]
+) -> Tensor:
+    """A chunk's next states; it sees itself and the keys and values that stand `behind` it."""
+    near = turn[0][: states.shape[1]], turn[1][: states.shape[1]]
+    q, k, v = layer.project(states)
+    keys = rotate(torch.cat((k, behind[0]), 2), *turn)
+    attended = attend(rotate(q, *near), keys, torch.cat((v, behind[1]), 2), None)
+    return layer.finish(states, attended)
 
 
 def _read_mask(
