@@ -66,7 +66,7 @@ def require_identical(found: Answers, expected: Answers, question: str) -> None:
         same = (one.text, one.token_ids, one.spans, one.finish_reason) == (
             other.text, other.token_ids, other.spans, other.finish_reason
         )  # fmt: skip
-        if not same or abs(one.confidence - other.confidence) > 1e-4:
+        if not same or one.confidence != other.confidence:
             raise SystemExit(f"question {question}: {one!r} is not {other!r}")
 
 

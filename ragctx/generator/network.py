@@ -91,11 +91,14 @@ class ReaderNetwork(nn.Module):
         self.transform_norm = nn.LayerNorm(width, eps=shape.epsilon)
         self.vocabulary_bias = nn.Parameter(torch.zeros(shape.vocabulary))
 
-    def encode(self, token_ids: Tensor, mask: Tensor) -> Encoded:
-        """Encode each row of `token_ids` (B, T) alone; `mask` (B, T) is True at tokens."""
+    def encode(self, token_ids: Tensor, mask: Tensor | None = None) -> Encoded:
+        """Encode each row of `token_ids` (B, T) alone.
+
+        `mask` (B, T) is True where there is a token; None: everywhere.
+        """
         states = self.embeddings(token_ids)
         cos, sin = self.rotation(torch.arange(token_ids.shape[1], device=token_ids.device))
-        visible = mask[:, None, None, :]
+        visible = None if mask is None else mask[:, None, None, :]
         keys, values, before = [], [], [states]
         *alone, last = self.shared()
         for layer in alone:

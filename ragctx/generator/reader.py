@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ragctx.batching import batches_by_length
 from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration, Evidence, calibration_of, evidence_of
@@ -30,7 +29,7 @@ from ragctx.generator.past import Growing, Past
 from ragctx.generator.reading import question_mask, read_over
 from ragctx.generator.rope import rotate
 from ragctx.generator.segment_store import SegmentStore
-from ragctx.generator.segments import Segment, Tokens, padded
+from ragctx.generator.segments import Segment, Tokens
 from ragctx.generator.weights import FOLDER, ReaderFiles, load_weights, reader_files
 from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
 from ragctx.transformer import Shape, unfilled
@@ -43,9 +42,6 @@ CACHE_BYTES = 512 * 2**20
 
 STORE_BYTES = 2**30
 """Default bound of the segments on disk: about 100,000 tokens."""
-
-ENCODE_TOKENS = 4096
-"""Most tokens (padding counted) encoded in one batch."""
 
 
 class BundledReader:
@@ -145,33 +141,30 @@ class BundledReader:
         return packed(self.network)
 
     def encode(self, chunks: list[Tokens]) -> list[Segment]:
-        """Read each chunk alone, in batches of like length."""
-        segments: dict[int, Segment] = {}
-        for batch in batches_by_length([len(chunk) for chunk in chunks], ENCODE_TOKENS):
-            ids, mask = padded([chunks[i] for i in batch])
-            encoded = self.network.encode(ids, mask)
-            turn = self.network.rotation(torch.arange(ids.shape[1]))
-            keys = rotate(torch.stack(encoded.keys), *turn).to(self.kept_as)
-            values = torch.stack(encoded.values).to(self.kept_as)
-            early, states = encoded.early.to(self.kept_as), encoded.states.to(self.kept_as)
-            for row, i in enumerate(batch):
-                length = len(chunks[i])
-                segments[i] = Segment(
-                    keys[:, row, :, :length].clone(),
-                    values[:, row, :, :length].clone(),
-                    early[row, :length].clone(),
-                    states[row, :length].clone(),
-                )
-        return [segments[i] for i in range(len(chunks))]
+        """Read each chunk alone: what it leaves is the same bit for bit, whatever is read with it.
+
+        Batches would add in another order. The difference is 1e-7, but rounding at the second look
+        can raise it until another answer is chosen.
+        """
+        return [self._encoded(torch.tensor([chunk])) for chunk in chunks]
+
+    def _encoded(self, ids: Tensor) -> Segment:
+        encoded = self.network.encode(ids)
+        turn = self.network.rotation(torch.arange(ids.shape[1]))
+        kept = (
+            rotate(torch.cat(encoded.keys), *turn),
+            torch.cat(encoded.values),
+            encoded.early[0],
+            encoded.states[0],
+        )
+        return Segment(*(part.to(self.kept_as, copy=True) for part in kept))
 
     def read_question(self, question: Tokens, segments: Sequence[Segment]) -> Asked:
         """The states (T, width) of the question's tokens over all segments, side by side.
 
         `question` ends with [MASK]. Only the order of the segments counts, see `reading`.
         """
-        lengths = torch.tensor([segment.length for segment in segments])
-        places = lengths.flip(0).cumsum(0).flip(0)  # from each one's start to the question's
-        return read_over(self.network, question, segments, places[None]).row(0)
+        return read_over(self.network, question, segments)
 
     def prefill(
         self, question: Tokens, segments: Sequence[Segment], first: int = 0, spare: int = 0

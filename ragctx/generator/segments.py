@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 Tokens = tuple[int, ...]
@@ -29,14 +27,3 @@ class Segment:
     def nbytes(self) -> int:
         """Bytes it occupies."""
         return sum(part.nbytes for part in (self.keys, self.values, self.early, self.states))
-
-
-def padded(chunks: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-    """Ids (B, T) and mask (B, T) of chunks of different length."""
-    longest = max(map(len, chunks))
-    ids = torch.zeros(len(chunks), longest, dtype=torch.long)
-    mask = torch.zeros(len(chunks), longest, dtype=torch.bool)
-    for row, tokens in enumerate(chunks):
-        ids[row, : len(tokens)] = torch.tensor(tokens)
-        mask[row, : len(tokens)] = True
-    return ids, mask
