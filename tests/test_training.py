@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -321,3 +323,26 @@ def test_a_pretraining_question_is_a_sentence_of_the_passage_that_was_taken_out(
             assert sentence.replace(" .", ".") in text.lower()
             assert sentence.replace(" .", ".") not in left and answer in left
     assert passage_of("Nothing recurs in here.", tokenizer, load_config(), random.Random(0)) is None
+
+
+def test_pretraining_leaves_out_what_held_out_questions_are_about(tmp_path: Path) -> None:
+    from training.common import load_config
+    from training.pretrain import held_out, load_texts, shingles
+
+    asked = (
+        "Tin melts at 232 degrees. Lead is heavier than tin. The Roman plumbers knew both metals. "
+        "At 232 degrees tin is a liquid. Later the Roman plumbers were forgotten by most people."
+    )
+    other = asked.replace("Tin", "Zinc").replace("tin", "zinc").replace("Roman", "Saxon")
+    other = other.replace("232", "419").replace("were forgotten by most", "were no longer")
+    with gzip.open(tmp_path / "metals.txt.gz", "wt", encoding="utf-8") as lines:
+        lines.writelines(f"{text} {text}\n" for text in [asked.upper(), *[other] * 9])
+    with gzip.open(tmp_path / "metals.dev.jsonl.gz", "wt", encoding="utf-8") as rows:
+        rows.write(json.dumps({"question": "What melts?", "context": asked, "answers": []}) + "\n")
+        rows.write(json.dumps({"question": "Which?", "ctxs": []}) + "\n")
+    config = load_config()
+    config = replace(config, texts=tmp_path, pretrain={**config.pretrain, "sets": {"metals": 1.0}})
+    hidden = held_out(tmp_path)
+    assert hidden == shingles(asked)
+    everything, allowed = load_texts(config)["metals"], load_texts(config, hidden)["metals"]
+    assert 0 < len(allowed) < len(everything)

@@ -8,6 +8,7 @@ python -m training.answer --alone 0 --name full    # full attention over passage
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -47,7 +48,7 @@ def main() -> None:
     folder = run_folder(config)
     network = load_network(given.start or folder / "pretrain.safetensors", given.alone)
     freeze_embeddings(network)
-    sets = load_sets(config)
+    sets = load_sets(config, config.answer["sets"])
     train(
         network,
         Stage(given.name, folder, config.answer, sets, dev_score(config), given.minutes),
@@ -55,8 +56,8 @@ def main() -> None:
     )
 
 
-def load_sets(config: Config) -> dict[str, list[Passage]]:
-    """The training part of every question set that is configured."""
+def load_sets(config: Config, names: Iterable[str]) -> dict[str, list[Passage]]:
+    """The training part of every question set named."""
     tokenizer = bundled_tokenizer()
     return {
         name: load_passages(
@@ -65,7 +66,7 @@ def load_sets(config: Config) -> dict[str, list[Passage]]:
             config.chunk_tokens,
             config.question_tokens,
         )
-        for name in config.answer["sets"]
+        for name in names
     }
 
 

@@ -33,7 +33,8 @@ def main() -> None:
     given = arguments.parse_args()
     config = load_config()
     set_threads(given.threads or config.threads)
-    folder, sets, score = run_folder(config), load_sets(config), dev_score(config)
+    folder, score = run_folder(config), dev_score(config)
+    sets = load_sets(config, config.answer["sets"])
     settings = {**config.answer, **config.distil}
 
     def run(name: str, network: ReaderNetwork, teacher: ReaderNetwork | None) -> None:

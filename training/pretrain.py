@@ -2,9 +2,11 @@
 
 Recurring span selection (Splinter, Ram et al., ACL 2021, arXiv 2101.00438) in the reader's own
 layout: a sentence whose span stands elsewhere in the passage too is taken out and becomes the
-question, its span replaced by [MASK]; the answer is the span's other place.
+question, its span replaced by [MASK]; the answer is the span's other place. Labelled questions may
+be asked beside them, so that a reader that answers already does not forget how.
 
     python -m training.pretrain
+    python -m training.pretrain --start runs/other/answer.safetensors --rate 0.4
 """
 
 from __future__ import annotations
@@ -13,14 +15,14 @@ import argparse
 import gzip
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer as RustTokenizer
 
 from ragctx.sentences import sentence_spans
-from training.answer import dev_score
+from training.answer import dev_score, load_sets
 from training.common import (
     Config,
     bundled_tokenizer,
@@ -30,11 +32,12 @@ from training.common import (
     run_folder,
     set_threads,
 )
-from training.data import MASK, Passage, Question, token_span
+from training.data import MASK, Passage, Question, read_rows, token_span
 from training.loop import Stage, train
 
 _WORD = re.compile(r"\w[\w'-]*")
 _MOST_WORDS = 5  # words of a span
+_SHINGLE_WORDS = 12  # a window that shares so many words in a row with a held-out passage is one
 _COMMON = frozenset(
     "a about after all also an and any are as at be been before but by can could did do does for "
     "from had has have he her his how i if in into is it its may more most no not of on one only "
@@ -119,12 +122,38 @@ def passage_of(
     return passage if passage.questions else None
 
 
-def load_texts(config: Config) -> dict[str, list[Passage]]:
-    """Passages of every configured text, up to `passages` each, drawn from the whole file."""
+def shingles(text: str) -> set[int]:
+    """Hashes of every run of twelve words, whatever their case.
+
+    >>> one, other = "A b c d e f g h i j k l m", "x B c d e f g h i j k l M y"
+    >>> len(shingles(one) & shingles(other)), shingles("too short")
+    (1, set())
+    """
+    words = [word.casefold() for word in _WORD.findall(text)]
+    runs = range(len(words) - _SHINGLE_WORDS + 1)
+    return {hash(tuple(words[i : i + _SHINGLE_WORDS])) for i in runs}
+
+
+def held_out(questions: Path) -> set[int]:
+    """The shingles of every passage that held-out questions are about."""
+    contexts = {
+        row.get("context", "")
+        for path in questions.glob("*.dev.jsonl.gz")
+        for row in read_rows(path)
+    }
+    return set().union(*map(shingles, contexts))
+
+
+def load_texts(config: Config, hidden: Set[int] = frozenset()) -> dict[str, list[Passage]]:
+    """Passages of every configured text, up to `passages` each, drawn from the whole file.
+
+    Windows that share a shingle with `hidden` are left out.
+    """
     tokenizer, sets = bundled_tokenizer(), {}
     for name in config.pretrain["sets"]:
         rng = random.Random(f"{config.seed}:{name}")
-        texts = list(windows(config.texts / f"{name}.txt.gz"))
+        texts = windows(config.texts / f"{name}.txt.gz")
+        texts = [text for text in texts if hidden.isdisjoint(shingles(text))]
         chosen = rng.sample(texts, min(len(texts), config.pretrain["passages"]))
         made = (passage_of(text, tokenizer, config, rng) for text in chosen)
         sets[name] = [passage for passage in made if passage]
@@ -136,16 +165,21 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--minutes", type=float, help="by the clock instead of by steps")
     arguments.add_argument("--threads", type=int, help="CPU threads instead of the configured ones")
+    arguments.add_argument("--start", type=Path, help="weights to begin from; default: stage 1's")
+    arguments.add_argument("--rate", type=float, default=1.0, help="times the configured rates")
     given = arguments.parse_args()
     config = load_config()
     set_threads(given.threads or config.threads)
     torch.manual_seed(config.seed)
     folder = run_folder(config)
-    network = load_network(folder / "converted.safetensors")
+    network = load_network(given.start or folder / "converted.safetensors")
     freeze_embeddings(network)
-    stage = Stage(
-        "pretrain", folder, config.pretrain, load_texts(config), dev_score(config), given.minutes
-    )
+    asked = config.pretrain["question_sets"]
+    settings = {**config.pretrain, "sets": {**config.pretrain["sets"], **asked}}
+    for rate in ("learning_rate", "head_learning_rate"):
+        settings[rate] *= given.rate
+    sets = {**load_texts(config, held_out(config.questions)), **load_sets(config, asked)}
+    stage = Stage("pretrain", folder, settings, sets, dev_score(config), given.minutes)
     train(network, stage, config)
 
 
