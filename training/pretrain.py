@@ -135,7 +135,11 @@ def shingles(text: str) -> set[int]:
 
 
 def held_out(questions: Path) -> set[int]:
-    """The shingles of every passage that held-out questions are about."""
+    """The shingles of every passage that held-out questions are about.
+
+    Rows that bring passages of their own (`ctxs`) count only by what other sets say of them; a
+    passage under twelve words has no shingle.
+    """
     contexts = {
         row.get("context", "")
         for path in questions.glob("*.dev.jsonl.gz")
