@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from training.data import MASK, PAD, SEP, Passage, Question
+from training.data import MASK, PAD, SEP, Passage, Question, thinned
 from training.forward import Batch, pad_rows, passages_tensor
 
 Visit = tuple[Passage, list[Question]]
@@ -50,13 +50,17 @@ def make_batch(
     context_window: int,
     answer_tokens: int,
     question_dropout: float = 0.0,
+    sentence_dropout: float = 0.0,
 ) -> Batch:
     """Put each passage's questions behind a layout: their own passage and up to so many others.
 
     `null_share` of the questions, where others stand beside it, do not see their own passage. The
     layout begins at a random position and may have a gap behind it, so that every position of the
-    window is seen. Each question loses about `question_dropout` of its tokens.
+    window is seen. Each question loses about `question_dropout` of its tokens, each passage
+    `sentence_dropout` of the sentences without an answer.
     """
+    if sentence_dropout:
+        step = [thinned(passage, asked, sentence_dropout, rng) for passage, asked in step]
     passages = [passage for passage, _ in step]
     distractors = rng.randint(0, min(max_distractors, len(passages) - 1))
     groups = [_group(passages, g, distractors, rng, context_window) for g in range(len(step))]
@@ -105,7 +109,7 @@ def _targets(rows: list[_Row], width: int, answer_tokens: int) -> dict[str, torc
     starts = torch.zeros(len(rows), width, dtype=torch.bool)
     for i, row in enumerate(rows):
         starts[i, [1 + first for first, _ in row.question.spans]] = True  # 1: after [CLS]
-    spans = torch.tensor([row.question.spans[0] for row in rows])
+    spans = torch.tensor([row.span for row in rows])
     begins = torch.tensor([row.begins for row in rows])
     return {
         "group": torch.tensor([row.group for row in rows]),
@@ -129,6 +133,7 @@ class _Group(NamedTuple):
 class _Row(NamedTuple):
     group: int
     question: Question
+    span: tuple[int, int]  # the answer that is asked for this time
     asked: int  # how many of its tokens are there
     begins: int  # its first token, in the group's row
     null: bool
@@ -158,19 +163,23 @@ def _rows(
     answer_tokens: int,
     dropout: float,
 ) -> list[_Row]:
-    """A group's questions; null only where no other passage of the group holds the answer."""
+    """A group's questions; null only where no other passage of the group holds an answer.
+
+    Half of the time the preferred answer is asked for, else any of those that are right.
+    """
     rows: list[_Row] = []
     others = [passages[i] for i in group.slots if i != group.index]
     for question in questions:
-        first, last = question.spans[0]
-        answer = passages[group.index].token_ids[first : last + 1]
+        span = question.spans[0] if rng.random() < 0.5 else rng.choice(question.spans)
+        ids = passages[group.index].token_ids
+        answers = [ids[first : last + 1] for first, last in (span, *question.spans)]
         null = bool(others) and rng.random() < null_share
-        null = null and not any(other.holds(answer) for other in others)
-        written = [] if null else answer[:answer_tokens]
+        null = null and not any(other.holds(answer) for other in others for answer in answers)
+        written = [] if null else answers[0][:answer_tokens]
         asked = [token for token in question.token_ids if rng.random() >= dropout]
         tokens = [*asked, SEP, MASK, *written]
         begins = rows[-1].begins + len(rows[-1].tokens) if rows else 0
-        rows.append(_Row(group.index, question, len(asked), begins, null, written, tokens))
+        rows.append(_Row(group.index, question, span, len(asked), begins, null, written, tokens))
     return rows
 
 

@@ -11,7 +11,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ragctx.evaluation.metrics import token_f1
 from ragctx.sentences import sentence_spans
 
 CLS, SEP, MASK, PAD = 101, 102, 103, 0
+SENTENCE_ENDS = frozenset((1012, 1029, 999))  # . ? !
 RUN = 6
 """How many neighbours of a set stay together in a round."""
 
@@ -32,7 +33,10 @@ NEAR_F1 = 0.35
 
 @dataclass(frozen=True)
 class Question:
-    """`spans` are (first, last) token positions of the answer in the passage's own tokens."""
+    """`spans` are (first, last) token positions of answers in the passage's own tokens.
+
+    The places of the preferred answer come first; others are right too.
+    """
 
     token_ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
@@ -73,6 +77,23 @@ def occurrences(text: str, answer: str) -> list[tuple[int, int]]:
     return whole or found
 
 
+def answer_places(text: str, answers: Sequence[str]) -> list[tuple[int, int]]:
+    """Where the answers of several people stand; of one's many places those that most others touch.
+
+    >>> text = "In 1900, four of the 1900 tins were lost, in May 1900 alone."
+    >>> [text[a:b] for a, b in answer_places(text, ["1900", "May 1900"])]
+    ['1900', 'May 1900']
+    """
+    found = [places for answer in answers if (places := occurrences(text, answer))]
+    kept: list[tuple[int, int]] = []
+    for places in found:
+        touched = [sum(any(a < d and c < b for c, d in other) for other in found)
+                   for a, b in places]  # fmt: skip
+        kept += [place for place, count in zip(places, touched, strict=True)
+                 if count == max(touched)]  # fmt: skip
+    return list(dict.fromkeys(kept))
+
+
 def nearest_sentences(text: str, answer: str) -> tuple[int, int] | None:
     """The sentence, or two in a row, that come nearest to `answer` by token F1; None if none does.
 
@@ -100,12 +121,12 @@ def load_passages(
 
     A passage longer than `chunk_tokens` is cut to a window around the first answer it holds.
     """
-    by_context: dict[str, list[tuple[str, str]]] = {}
+    by_context: dict[str, list[tuple[str, list[str]]]] = {}
     for row in read_rows(path):
-        answer = row["answers"][0].strip() if row.get("answers") else ""
+        answers = [answer.strip() for answer in row.get("answers", ()) if answer.strip()]
         rows = by_context.setdefault(row["context"], [])
-        if answer and row.get("answerable", True):
-            rows.append((row["question"], answer))
+        if answers and row.get("answerable", True):
+            rows.append((row["question"], answers))
     passages = []
     for context, rows in by_context.items():
         passage = _passage(
@@ -119,19 +140,19 @@ def load_passages(
 def _passage(
     source: str,
     context: str,
-    rows: list[tuple[str, str]],
+    rows: list[tuple[str, list[str]]],
     tokenizer: RustTokenizer,
     chunk_tokens: int,
     question_tokens: int,
 ) -> Passage:
     encoded = tokenizer.encode(context, add_special_tokens=False)
     found: list[tuple[list[int], list[tuple[int, int]]]] = []
-    for question, answer in rows:
-        places = occurrences(context, answer)
-        near = None if places else nearest_sentences(context, answer)
+    for question, answers in rows:
+        places = answer_places(context, answers)
+        near = None if places else nearest_sentences(context, answers[0])
         places = [near] if near else places
         spans = [token_span(encoded.offsets, a, b) for a, b in places]
-        kept = [span for span in spans if span]
+        kept = list(dict.fromkeys(span for span in spans if span))
         if kept:
             ids = tokenizer.encode(question, add_special_tokens=False).ids[:question_tokens]
             found.append((ids, kept))
@@ -153,6 +174,31 @@ def _window_start(
         return 0
     centre = random.Random(length).choice(found)[1][0][0]
     return max(0, min(length - chunk_tokens, centre - chunk_tokens // 2))
+
+
+def thinned(
+    passage: Passage, questions: list[Question], share: float, rng: random.Random
+) -> tuple[Passage, list[Question]]:
+    """The passage without about `share` of the sentences in which none of the answers stands.
+
+    A passage that is never the same twice is harder to learn by heart.
+    """
+    ends = [i + 1 for i, token in enumerate(passage.token_ids) if token in SENTENCE_ENDS]
+    bounds = [0, *ends, len(passage.token_ids)]
+    spans = [span for question in questions for span in question.spans]
+    kept = [
+        i
+        for start, end in pairwise(bounds)
+        for held in [any(a < end and b >= start for a, b in spans)]
+        if held or rng.random() >= share
+        for i in range(start, end)
+    ]
+    moved = {old: new for new, old in enumerate(kept)}
+    again = [
+        replace(question, spans=tuple((moved[a], moved[b]) for a, b in question.spans))
+        for question in questions
+    ]
+    return Passage(passage.source, [passage.token_ids[i] for i in kept], questions), again
 
 
 def visits(

@@ -147,6 +147,7 @@ def next_batch(
         context_window=context_window,
         answer_tokens=settings["answer_tokens"] if writing else 0,
         question_dropout=settings["question_dropout"],
+        sentence_dropout=settings["sentence_dropout"],
     )
 
 
