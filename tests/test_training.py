@@ -25,12 +25,15 @@ from training.common import set_dropout
 from training.data import (
     CLS,
     MASK,
+    SENTENCE_ENDS,
     SEP,
     Passage,
     Question,
+    answer_places,
     load_passages,
     nearest_sentences,
     occurrences,
+    thinned,
     token_span,
     visits,
 )
@@ -215,6 +218,64 @@ def test_targets_point_at_the_answer_or_at_nothing(
     assert (batch.passages[:, 0] == CLS).all()
 
 
+def test_every_right_answer_is_asked_for_and_the_preferred_one_most() -> None:
+    question = Question((7, 8), ((3, 3), (1, 4), (6, 7)))
+    passage = Passage("made", list(range(20, 32)), [question])
+    rng, asked = random.Random(4), []
+    for _ in range(300):
+        batch = make_batch(
+            [(passage, [question])],
+            rng,
+            max_distractors=0,
+            null_share=0.0,
+            context_window=300,
+            answer_tokens=0,
+        )
+        assert batch.starts[0].nonzero()[:, 0].tolist() == [2, 4, 7]
+        first, length = int(batch.first[0]), int(batch.length[0])
+        asked.append((first - 1, first + length - 2))
+    counts = [asked.count(span) for span in question.spans]
+    assert sum(counts) == 300 and counts[0] > 160 and min(counts) > 25
+
+
+def test_a_passage_that_holds_another_right_answer_is_not_called_null() -> None:
+    question = Question((7, 8), ((0, 0), (4, 5)))
+    own = Passage("made", [11, 12, 13, 14, 15, 16], [question])
+    other = Passage("made", [50, 15, 16, 51], [Question((9,), ((0, 0),))])
+    for seed in range(20):
+        batch = make_batch(
+            [(own, own.questions), (other, other.questions)],
+            random.Random(seed),
+            max_distractors=1,
+            null_share=1.0,
+            context_window=300,
+            answer_tokens=0,
+        )
+        assert not batch.null[0]
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
+def test_a_thinned_passage_keeps_its_answers_and_loses_whole_sentences(
+    seed: int, share: float
+) -> None:
+    rng = random.Random(seed)
+    end = min(SENTENCE_ENDS)
+    sentences = [[*(rng.randint(1, 99) for _ in range(rng.randint(1, 6))), end] for _ in range(6)]
+    ids = [token for sentence in sentences for token in sentence]
+    first = rng.randrange(len(ids))
+    span = (first, min(len(ids) - 1, first + rng.randint(0, 4)))
+    passage = Passage("made", ids, [Question((1,), (span,))])
+    thin, (question,) = thinned(passage, passage.questions, share, rng)
+    ((a, b),) = question.spans
+    assert thin.token_ids[a : b + 1] == ids[span[0] : span[1] + 1]
+    left = iter(sentences)
+    starts = [0, *(i + 1 for i, token in enumerate(thin.token_ids[:-1]) if token == end)]
+    for start, stop in zip(starts, [*starts[1:], len(thin.token_ids)], strict=True):
+        assert thin.token_ids[start:stop] in left  # whole, and in the order they stood in
+    assert share > 0 or thin.token_ids == ids
+
+
 def test_a_training_step_lowers_the_loss_on_its_own_batch() -> None:
     rng, made = random.Random(3), network()
     step = [(p, p.questions) for p in passages(rng, 6)]
@@ -248,6 +309,15 @@ def test_an_answer_is_found_as_whole_words_first() -> None:
     assert occurrences("Bartleby", "art") == [(1, 4)]
     assert token_span([(0, 3), (4, 6)], 4, 6) == (1, 1)
     assert token_span([(0, 3)], 7, 9) is None
+
+
+def test_of_an_answers_many_places_those_count_that_others_touch() -> None:
+    text = "Four men came. One of the main four, it is said, was tall; four others left."
+    places = answer_places(text, ["four", "One of the main four"])
+    assert [text[a:b] for a, b in places] == ["four", "One of the main four"]
+    assert text[: places[0][0]].endswith("main ")
+    assert len(answer_places("a tin, a tin", ["tin"])) == 2
+    assert answer_places(text, ["seven"]) == []
 
 
 def test_a_long_passage_is_cut_around_an_answer(tmp_path: Path) -> None:
