@@ -58,7 +58,7 @@ def main() -> None:
         "--weights", type=Path, default=run_folder(load_config()) / "answer.safetensors"
     )
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--per-set", type=int, default=90, help="questions a set, of each parity")
+    parser.add_argument("--per-set", type=int, default=120, help="questions a set, of each parity")
     given = parser.parse_args()
     ship(given.weights, given.folder, given.per_set)
 

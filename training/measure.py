@@ -32,8 +32,8 @@ SETS = (
 POSITIONS_ON = "squadshifts_newwiki"
 DISTRACTORS = (4, 9, 19)
 SLOTS = 5
-FITTED_ROWS = 180
-"""Rows of a set that the shipped reader was fitted and tested on (`export --per-set 90`)."""
+FITTED_ROWS = 240
+"""Rows of a set that the shipped reader was fitted and tested on (`export --per-set 120`)."""
 
 
 def by_set(reader: BundledReader, embedder: Embedder, folder: Path, limit: int) -> dict[str, Any]:

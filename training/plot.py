@@ -61,7 +61,8 @@ def draw_scores(axis: Any) -> None:
         "answer-first": "first run",
         "answer-second": "second",
         "answer-third": "third",
-        "answer": "fourth",
+        "answer-fourth": "fourth",
+        "answer": "fifth",
     }
     for name, label in runs.items():
         found = rows(LOGS / f"{name}.jsonl")

@@ -27,7 +27,7 @@ from ragctx.generator.past import Growing, Past, PastT
 from ragctx.generator.rope import angles, rotate
 from ragctx.transformer import Embeddings, Layer, Shape, attend
 
-ALONE = 3
+ALONE = 4
 """Layers that a chunk passes alone in both looks."""
 
 MAX_SPAN_TOKENS = 96
