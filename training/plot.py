@@ -64,15 +64,16 @@ def draw_scores(axis: Any) -> None:
         "answer-fourth": "fourth",
         "answer": "fifth",
     }
-    for name, label in runs.items():
+    for i, (name, label) in enumerate(runs.items()):
         found = rows(LOGS / f"{name}.jsonl")
         scored = [row for row in found if "f1" in row]
         minutes = [before + row["seconds"] / 60 for row in scored]
-        axis.plot(minutes, [row["f1"] for row in scored], "o-", label=f"{label}: F1")
-        axis.plot(minutes, [row["em"] for row in scored], "o--", label=f"{label}: EM")
+        axis.plot(minutes, [row["f1"] for row in scored], "o-", color=f"C{i}", label=label)
+        axis.plot(minutes, [row["em"] for row in scored], "o--", color=f"C{i}")
         before += max((row["seconds"] / 60 for row in found if "seconds" in row), default=0)
-    axis.set(title="squadshifts_newwiki.dev, gold passage", xlabel="minutes", ylim=(0, None))
-    axis.legend()
+    title = "squadshifts_newwiki.dev: F1, EM (dashed)"
+    axis.set(title=title, xlabel="minutes", ylim=(0, None))
+    axis.legend(loc="lower right", ncols=2)
 
 
 def main() -> None:
