@@ -186,19 +186,17 @@ def thinned(
     ends = [i + 1 for i, token in enumerate(passage.token_ids) if token in SENTENCE_ENDS]
     bounds = [0, *ends, len(passage.token_ids)]
     spans = [span for question in questions for span in question.spans]
-    kept = [
-        i
-        for start, end in pairwise(bounds)
-        for held in [any(a < end and b >= start for a, b in spans)]
-        if held or rng.random() >= share
-        for i in range(start, end)
-    ]
+
+    def stays(start: int, end: int) -> bool:
+        return any(a < end and b >= start for a, b in spans) or rng.random() >= share
+
+    kept = [i for start, end in pairwise(bounds) if stays(start, end) for i in range(start, end)]
     moved = {old: new for new, old in enumerate(kept)}
     again = [
         replace(question, spans=tuple((moved[a], moved[b]) for a, b in question.spans))
         for question in questions
     ]
-    return Passage(passage.source, [passage.token_ids[i] for i in kept], questions), again
+    return Passage(passage.source, [passage.token_ids[i] for i in kept], again), again
 
 
 def visits(
