@@ -1,8 +1,9 @@
-"""Words for lexical search: what of a passage is indexed, and which query a question becomes.
+"""Words: those by which texts are compared, and those of lexical search.
 
-FTS5's unicode61 tokenizer takes a run of letters for one word. Chinese and Japanese write without
-spaces, so a whole sentence would be one word; here such runs become overlapping pairs of
-characters, in passages and questions alike.
+For search, what of a passage is indexed, and which query a question becomes: FTS5's unicode61
+tokenizer takes a run of letters for one word. Chinese and Japanese write without spaces, so a whole
+sentence would be one word; here such runs become overlapping pairs of characters, in passages and
+questions alike.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 _UNSPACED = re.compile("[\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
                        "\U00020000-\U000323af]+")  # fmt: skip
 _WORD = re.compile(r"\w+")
+_ARTICLES = frozenset(("a", "an", "the"))
 _MOST_WORDS = 256  # of one question; FTS5 limits the depth of a query
 
 STOP_WORDS = frozenset(
@@ -22,6 +24,15 @@ STOP_WORDS = frozenset(
     "your yours".split()
 )
 """English words that say nothing about a passage. A question made only of them keeps them."""
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, in order: letters, digits and underscores in a row, no articles.
+
+    >>> words_of("The “Tin” melts at 1,232.5 degrees")
+    ['tin', 'melts', 'at', '1', '232', '5', 'degrees']
+    """
+    return [word for word in _WORD.findall(text.casefold()) if word not in _ARTICLES]
 
 
 def spaced(text: str) -> str:

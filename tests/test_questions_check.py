@@ -22,8 +22,8 @@ from ragctx.evaluation.text_match import (
     copied_words,
     holds_any,
     longest_shared_run,
-    words_of,
 )
+from ragctx.words import words_of
 from tests.index_samples import index_with, put
 
 TIN = {"id": "tin", "question": "When does tin melt?", "answers": ["232 degrees"],

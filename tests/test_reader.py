@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from dataclasses import fields, replace
 
 import pytest
@@ -40,6 +41,7 @@ from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit
 from ragctx.transformer import Shape
+from ragctx.words import words_of
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=60)
 Tokens = tuple[int, ...]
@@ -305,31 +307,34 @@ def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
     torch.testing.assert_close(found.states, plain.states)
 
 
-spans = st.lists(
-    st.tuples(st.integers(0, 20), st.integers(0, 6), st.floats(-8, 0)), min_size=1, max_size=8
-)
+said = st.lists(st.sampled_from(["red", "the", "Red,", "fox", "1990", "$"]), max_size=6)
 
 
 @settings(max_examples=60, deadline=None)
-@given(drawn=spans)
-def test_the_answer_agreed_on_most_has_the_best_expected_f1(
-    drawn: list[tuple[int, int, float]],
-) -> None:
-    """Against token F1 between sets of positions, weighed by how likely each span is."""
-    found = [Span(first, first + more, likely) for first, more, likely in drawn]
+@given(drawn=st.lists(st.tuples(said.map(" ".join), st.floats(-8, 0)), min_size=1, max_size=8))
+def test_the_answer_agreed_on_most_has_the_best_expected_f1(drawn: list[tuple[str, float]]) -> None:
+    """Against token F1 between bags of words, weighed by how likely each span is."""
+    found = [Span(i, i, likely) for i, (_, likely) in enumerate(drawn)]
     total = sum(math.exp(span.log_probability) for span in found)
 
     def expected(span: Span) -> float:
-        own = set(range(span.first, span.last + 1))
+        own = Counter(words_of(drawn[span.first][0]))
         f1 = 0.0
-        for other in found:
-            theirs = set(range(other.first, other.last + 1))
-            share = math.exp(other.log_probability) / total
-            f1 += share * 2 * len(own & theirs) / (len(own) + len(theirs))
+        for text, likely in drawn:
+            theirs = Counter(words_of(text))
+            common, size = (own & theirs).total(), own.total() + theirs.total()
+            f1 += math.exp(likely) / total * (2 * common / size if common else 0.0)
         return f1
 
-    ordered = [expected(span) for span in by_agreement(found)]
+    ordered = [expected(span) for span in by_agreement(found, [text for text, _ in drawn])]
     assert ordered == pytest.approx(sorted(map(expected, found), reverse=True), abs=1e-5)
+
+
+def test_the_same_words_elsewhere_support_an_answer() -> None:
+    """By their places they would not: "1990" alone was the likeliest of four, and won."""
+    spans = Span(9, 9, -0.9), Span(3, 4, -1.3), Span(30, 31, -1.3), Span(50, 51, -3.0)
+    texts = ["1990", "Tin Hall", "tin hall", "the hall"]
+    assert [span.first for span in by_agreement(spans, texts)][:2] == [3, 30]
 
 
 @settings(max_examples=15, deadline=None)

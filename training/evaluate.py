@@ -179,8 +179,7 @@ def answer(reader: BundledReader, found: Read) -> Scored:
     """The reader's best answer, whatever its threshold."""
     asked, prompt, segments, seen = found
     reading = reader.look(prompt, segments, seen)
-    best = reading.spans[0] if reading.spans else None
-    text = reader.locate(prompt, best.first, best.last)[1] if best else ""
+    text = "".join(text for _, text in reader.locate(prompt, reading.spans[:1]))
     return Scored(
         asked.gold,
         text,

@@ -46,6 +46,6 @@ def answer(network: ReaderNetwork, tokenizer: RustTokenizer, context: str, quest
     content = torch.ones(ids.shape[1]) > 0
     content[0] = content[-1] = False
     spans, _ = best_spans(network, read.last[0, -1], again, content, network.null_again_score)
-    best = by_agreement(spans)[0]
-    start, end = encoded.offsets[best.first - 1][0], encoded.offsets[best.last - 1][1]
-    return context[start:end]
+    offsets = [(0, 0), *encoded.offsets]  # of [CLS], then of the passage
+    texts = {span: context[offsets[span.first][0] : offsets[span.last][1]] for span in spans}
+    return texts[by_agreement(spans, list(texts.values()))[0]]

@@ -1,31 +1,20 @@
 """Whether texts hold each other, copy each other or are alike, as far as answers are concerned.
 
-All of it compares words: letters, digits and underscores in a row, case and articles aside.
+All of it compares words (`words_of`), case and articles aside.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
+
+from ragctx.words import words_of
 
 FEWEST_COPIED_WORDS = 8
 """Fewer words in a row may be the same by chance."""
 COPIED_SHARE = 0.8
 """From this share of its words in a row, a question repeats its passage."""
-
-_WORD = re.compile(r"\w+")
-_ARTICLES = frozenset(("a", "an", "the"))
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text, in order.
-
-    >>> words_of("The “Tin” melts at 1,232.5 degrees")
-    ['tin', 'melts', 'at', '1', '232', '5', 'degrees']
-    """
-    return [word for word in _WORD.findall(text.casefold()) if word not in _ARTICLES]
 
 
 def plain(text: str) -> str:

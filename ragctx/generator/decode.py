@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
 
 from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
 from ragctx.generator.past import Growing
+from ragctx.words import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,8 @@ def best_spans(
     null_score: Callable[[Tensor], Tensor],
     *,
     prior: Tensor | None = None,
-    beam: int = 8,
-    ends_each: int = 4,
+    beam: int = 20,
+    ends_each: int = 8,
     max_tokens: int = MAX_SPAN_TOKENS,
 ) -> tuple[tuple[Span, ...], float]:
     """Search contiguous spans: the `beam` best starts, and the `ends_each` best ends of each.
@@ -64,25 +67,45 @@ def best_spans(
     return spans, float(scores[-1])
 
 
-def by_agreement(spans: Sequence[Span]) -> tuple[Span, ...]:
+def by_agreement(spans: Sequence[Span], texts: Sequence[str]) -> tuple[Span, ...]:
     """The spans by the token F1 that each is expected to have, given how likely all of them are.
 
-    Minimum Bayes risk instead of the single likeliest span (Kumar and Byrne, NAACL 2004): where
-    "in May 1990", "May 1990" and "1990" share the probability, the middle one agrees with most.
+    `texts` are what they say, aligned with them. Minimum Bayes risk instead of the single likeliest
+    span (Kumar and Byrne, NAACL 2004): where "in May 1990", "May 1990" and "1990" share the
+    probability, the middle one agrees with most, wherever in the passages each of them stands.
 
-    >>> spans = Span(4, 4, -1.0), Span(2, 4, -1.2), Span(3, 4, -1.3), Span(9, 9, -0.9)
-    >>> by_agreement(spans)[0]
-    Span(first=3, last=4, log_probability=-1.3)
+    >>> spans = Span(4, 4, -1.0), Span(2, 4, -1.2), Span(8, 9, -1.3), Span(11, 11, -0.9)
+    >>> by_agreement(spans, ["1990", "in May 1990", "May 1990", "1789"])[0]
+    Span(first=8, last=9, log_probability=-1.3)
     """
     if not spans:
         return ()
-    first, last = (torch.tensor([getattr(s, end) for s in spans]) for end in ("first", "last"))
     shares = torch.tensor([span.log_probability for span in spans]).softmax(0)
-    length = last - first + 1
-    common = torch.minimum(last[:, None], last) - torch.maximum(first[:, None], first) + 1
-    f1 = 2 * common.clamp(min=0) / (length[:, None] + length)
-    order = (f1 @ shares).argsort(descending=True, stable=True)
+    order = (shared_f1(texts) @ shares).argsort(descending=True, stable=True)
     return tuple(spans[i] for i in order.tolist())
+
+
+def shared_f1(texts: Sequence[str]) -> Tensor:
+    """(N, N): token F1 of every two texts, as answers are compared.
+
+    >>> shared_f1(["the red red fox", "a red fox"])[0, 1]
+    tensor(0.8000)
+    """
+    bags = [list(_numbered(words_of(text))) for text in texts]
+    columns = {word: i for i, word in enumerate(dict.fromkeys(chain.from_iterable(bags)))}
+    held = torch.zeros(len(texts), len(columns))
+    rows = [i for i, bag in enumerate(bags) for _ in bag]
+    held[rows, [columns[word] for bag in bags for word in bag]] = 1
+    sizes = held.sum(1)
+    return 2 * (held @ held.T) / (sizes[:, None] + sizes).clamp(min=1)
+
+
+def _numbered(words: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Each word and how often it came before: as sets, these share what the bags share."""
+    before = Counter[str]()
+    for word in words:
+        yield word, before[word]
+        before[word] += 1
 
 
 def start_log_probabilities(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ragctx.generator.decode import Span, best_spans, by_agreement, start_log_probabilities
+from ragctx.generator.decode import Span, best_spans, start_log_probabilities
 from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
 from ragctx.generator.segments import Segment
 from ragctx.records import Hit, Prompt
@@ -55,7 +55,7 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What both looks gave: spans, most agreed on first, in positions of the whole context.
+    """What both looks gave: spans, likeliest first, in positions of the whole context.
 
     The null log-probabilities are those of "in none of these passages"; `passages` holds the first
     look's log-probability that the answer starts in each.
@@ -117,10 +117,7 @@ def look(
         prior=again.worth,
         max_tokens=min(prompt.max_new_tokens, MAX_SPAN_TOKENS),
     )
-    moved = [
-        Span(again.places[s.first], again.places[s.last], s.log_probability)
-        for s in by_agreement(spans)
-    ]
+    moved = [Span(again.places[s.first], again.places[s.last], s.log_probability) for s in spans]
     return Reading(tuple(moved), first.null, null, tuple(first.masses().tolist()))
 
 

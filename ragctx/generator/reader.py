@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cache, cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +24,7 @@ from torch import Tensor
 from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration, Evidence, calibration_of, evidence_of
-from ragctx.generator.decode import token_probabilities, write
+from ragctx.generator.decode import Span, by_agreement, token_probabilities, write
 from ragctx.generator.looking import Prior, Reading, contents, look
 from ragctx.generator.network import Asked, ReaderNetwork
 from ragctx.generator.packed import packed
@@ -32,6 +35,7 @@ from ragctx.generator.segment_store import SegmentStore
 from ragctx.generator.segments import Segment, Tokens
 from ragctx.generator.weights import FOLDER, ReaderFiles, load_weights, reader_files
 from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
+from ragctx.records import Segment as PromptSegment
 from ragctx.transformer import Shape, unfilled
 
 if TYPE_CHECKING:
@@ -182,8 +186,13 @@ class BundledReader:
         return asked.row(0), past
 
     def look(self, prompt: Prompt, segments: Sequence[Segment], asked: Asked) -> Reading:
-        """Both looks at the passages, `asked` being the question as it was read."""
-        return look(self.packed, prompt, segments, asked, self.prior)
+        """Both looks at the passages, `asked` being the question as it was read.
+
+        The spans come in the order of agreement, the answer first.
+        """
+        reading = look(self.packed, prompt, segments, asked, self.prior)
+        texts = [text for _, text in self.locate(prompt, reading.spans)]
+        return replace(reading, spans=by_agreement(reading.spans, texts))
 
     def confidence(self, prompt: Prompt, reading: Reading) -> float:
         """Probability that the answer stands in the prompt's passages."""
@@ -194,7 +203,7 @@ class BundledReader:
     def evidence(self, prompt: Prompt, reading: Reading) -> Evidence:
         """What the confidence is computed from; the reading has spans."""
         passages, question = split_prompt(prompt)
-        number, _ = passage_at(prompt, reading.spans[0].first)
+        number = bisect_right(begins_of(prompt), reading.spans[0].first) - 1
         held = [set(passage) for passage in passages]
         return evidence_of(reading, held, number, question)
 
@@ -233,29 +242,36 @@ class BundledReader:
         if not reading.spans or confidence < self.threshold:
             return Generation("", (), "abstain", prefill_s, 0.0, reused, confidence)
         best = reading.spans[0]
-        span, text = self.locate(prompt, best.first, best.last)
+        [(span, text)] = self.locate(prompt, [best])
         ids = prompt.token_ids[best.first : best.last + 1]
         decode_s = time.perf_counter() - looked
         return Generation(text, ids, "stop", prefill_s, decode_s, reused, confidence, (span,))
 
-    def locate(self, prompt: Prompt, first: int, last: int) -> tuple[CopiedSpan, str]:
-        """What tokens first…last of the context stand for: characters of a passage's own text."""
-        number, at = passage_at(prompt, first)
-        passage = prompt.passages[number]
-        text = passage.text[passage.text_start : passage.text_end]
-        offsets = self.tokenizer.encode_with_offsets(text).offsets
-        shift = at + passage.token_start
-        start, end = offsets[first - shift][0], offsets[last - shift][1]
-        return CopiedSpan(number, start, end), text[start:end]
+    def locate(self, prompt: Prompt, spans: Sequence[Span]) -> list[tuple[CopiedSpan, str]]:
+        """What spans of the context stand for: characters of a passage's own text, and these."""
+        passages, begins, located = prompt.passages, begins_of(prompt), []
+
+        @cache
+        def offsets(number: int) -> Sequence[tuple[int, int]]:
+            return self.tokenizer.encode_with_offsets(_own_text(passages[number])).offsets
+
+        for span in spans:
+            number = bisect_right(begins, span.first) - 1
+            shift = begins[number] + passages[number].token_start
+            start = offsets(number)[span.first - shift][0]
+            end = offsets(number)[span.last - shift][1]
+            text = _own_text(passages[number])[start:end]
+            located.append((CopiedSpan(number, start, end), text))
+        return located
 
 
-def passage_at(prompt: Prompt, position: int) -> tuple[int, int]:
-    """Which passage a position of the context is in, and the position of its first token."""
-    at, number = 0, 0
-    while position >= at + len(prompt.passages[number].token_ids):
-        at += len(prompt.passages[number].token_ids)
-        number += 1
-    return number, at
+def begins_of(prompt: Prompt) -> list[int]:
+    """The position in the context of each passage's first token, and of the first one behind."""
+    return list(accumulate((len(p.token_ids) for p in prompt.passages), initial=0))
+
+
+def _own_text(passage: PromptSegment) -> str:
+    return passage.text[passage.text_start : passage.text_end]
 
 
 def context_of(prompt: Prompt, segments: Sequence[Segment]) -> tuple[Tensor, Tensor]:
