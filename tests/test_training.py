@@ -19,7 +19,6 @@ from ragctx.generator.past import Past
 from ragctx.generator.reading import question_mask
 from ragctx.generator.rope import rotate
 from ragctx.transformer import Shape
-from training import risk
 from training.batches import batches, make_batch
 from training.calibrate import PRECISION, best_threshold, logistic, refusal_scores
 from training.common import set_dropout
@@ -293,47 +292,6 @@ def test_a_training_step_lowers_the_loss_on_its_own_batch() -> None:
         optimizer.step()
         totals.append(total.item())
     assert totals[-1] < 0.6 * totals[0]
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), length=st.integers(1, risk.STARTS))
-@torch.inference_mode()
-def test_the_expected_f1_is_that_of_all_spans_one_by_one(seed: int, length: int) -> None:
-    torch.manual_seed(seed)
-    made, answer, context = network(), torch.randn(1, TINY.width), torch.randn(length, TINY.width)
-    content = torch.rand(length) > 0.2
-    starts = torch.randn(length).masked_fill(~content, -1e9).log_softmax(0)
-    drawn = torch.randint(0, length, (2, 2)).sort(1).values
-    expected = 0.0
-    for first in content.nonzero()[:, 0].tolist():
-        inside = content[first:].int().cummin(0).values.sum()
-        following = context[first : first + inside]
-        ends = made.end_scores(answer[0], context[first], following).softmax(0)
-        for more, share in enumerate(ends.tolist()):
-            own = set(range(first, first + more + 1))
-            f1 = max(2 * len(own & their) / (len(own) + len(their))
-                     for their in (set(range(a, b + 1)) for a, b in drawn.tolist()))  # fmt: skip
-            expected += starts[first].exp().item() * share * f1
-    found = risk.expected_f1(made, answer, context[None], content[None], starts[None], drawn[None])
-    assert found.item() == pytest.approx(expected, abs=1e-4)
-
-
-def test_less_risk_is_an_answer_nearer_to_the_right_one() -> None:
-    """Alone, without the likelihoods: the risk falls, and the answer's probability rises."""
-    rng = random.Random(2)
-    made = network()
-    batch = make_batch(
-        [(p, p.questions) for p in passages(rng, 4)], rng, max_distractors=2, null_share=0.0,
-        context_window=512, answer_tokens=0,
-    )  # fmt: skip
-    optimizer, seen = torch.optim.Adam(made.parameters(), lr=3e-3), []
-    for _ in range(30):
-        parts = losses(made, batch, False)
-        seen.append((parts.risk.item(), parts.start_again.item() + parts.end.item()))
-        optimizer.zero_grad(set_to_none=True)
-        parts.risk.backward()
-        optimizer.step()
-    assert seen[-1][0] < seen[0][0] / 2 and seen[-1][1] < seen[0][1] / 2
 
 
 def test_steps_hold_every_visit_once_and_no_passage_twice() -> None:

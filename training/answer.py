@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,7 +33,6 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--minutes", type=float, help="by the clock instead of by steps")
     arguments.add_argument("--threads", type=int, help="CPU threads instead of the configured ones")
-    arguments.add_argument("--seed", type=int, help="of the order of steps")
     arguments.add_argument("--start", type=Path, help="weights to begin from; default: stage 2's")
     arguments.add_argument(
         "--alone",
@@ -45,7 +43,6 @@ def main() -> None:
     arguments.add_argument("--name", default="answer", help="of the run's files (%(default)s)")
     given = arguments.parse_args()
     config = load_config()
-    config = config if given.seed is None else replace(config, seed=given.seed)
     set_threads(given.threads or config.threads)
     torch.manual_seed(config.seed)
     folder = run_folder(config)

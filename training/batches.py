@@ -110,8 +110,6 @@ def _targets(rows: list[_Row], width: int, answer_tokens: int) -> dict[str, torc
     for i, row in enumerate(rows):
         starts[i, [1 + first for first, _ in row.question.spans]] = True  # 1: after [CLS]
     spans = torch.tensor([row.span for row in rows])
-    most = max(len(row.question.spans) for row in rows)
-    every = [[*row.question.spans, *[row.span] * most][:most] for row in rows]
     begins = torch.tensor([row.begins for row in rows])
     return {
         "group": torch.tensor([row.group for row in rows]),
@@ -121,7 +119,6 @@ def _targets(rows: list[_Row], width: int, answer_tokens: int) -> dict[str, torc
         "starts": starts,
         "first": 1 + spans[:, 0],
         "length": spans[:, 1] - spans[:, 0] + 1,
-        "spans": 1 + torch.tensor(every),
         "answers": _written([row.answer for row in rows], answer_tokens),
     }
 

@@ -18,7 +18,6 @@ from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, Encoded, ReaderNetw
 from ragctx.generator.rope import rotate
 from ragctx.transformer import attend
 from training.data import CLS, PAD, SEP, Passage
-from training.risk import expected_f1
 
 LOOKED = 2
 """Passages that each question looks at a second time in training."""
@@ -48,7 +47,6 @@ class Batch:
     starts: Tensor  # (Q, L): True at the answer's possible first tokens in its own passage
     first: Tensor  # (Q,): one of them
     length: Tensor  # (Q,): tokens of the answer that starts there
-    spans: Tensor  # (Q, S, 2): first and last tokens of all that are right, some more than once
     answers: Tensor  # (Q, A): vocabulary ids of the answer and [SEP], pad = -100
 
 
@@ -56,14 +54,12 @@ class Batch:
 class Losses:
     """Mean losses of a batch: the first look's start, the second's start and end, the writing.
 
-    `risk` is the F1 that the second look's answer is expected to miss. `imitation` is how far the
-    second look is from a teacher's, 0 without one.
+    `imitation` is how far the second look is from a teacher's, 0 without one.
     """
 
     start: Tensor
     start_again: Tensor
     end: Tensor
-    risk: Tensor
     writing: Tensor
     imitation: Tensor
 
@@ -72,9 +68,9 @@ class Scores(NamedTuple):
     """What the second look says, as log-probabilities; -1e9 or so where nothing may stand."""
 
     starts: Tensor  # (Q, K * L + 1): of each position of the passages looked at, and of null
-    # (R, MAX_SPAN_TOKENS): for the R questions that see their passage, given the start
-    ends: Tensor
-    missed: Tensor  # (R,): the share of F1 that the answer is expected to miss
+    ends: (
+        Tensor  # (R, MAX_SPAN_TOKENS): for the R questions that see their passage, given the start
+    )
 
 
 def pad_rows(rows: list[list[int]], fill: int = PAD) -> Tensor:
@@ -228,9 +224,8 @@ def losses(
     if teacher is not None:
         imitation = distance(again, taught(teacher, batch, passages, real))
     return Losses(
-        start, _start_loss(again.starts, right), _end_loss(batch, again.ends),
-        again.missed.mean() if len(again.missed) else again.missed.sum(), written, imitation,
-    )  # fmt: skip
+        start, _start_loss(again.starts, right), _end_loss(batch, again.ends), written, imitation
+    )
 
 
 @torch.no_grad()
@@ -244,7 +239,7 @@ def distance(student: Scores, teacher: Scores) -> Tensor:
     """Kullback-Leibler divergence from the teacher's starts and ends (Hinton et al. 2015)."""
     starts, ends = (
         F.kl_div(own, theirs, reduction="batchmean", log_target=True) if len(own) else own.sum()
-        for own, theirs in ((student.starts, teacher.starts), (student.ends, teacher.ends))
+        for own, theirs in zip(student, teacher, strict=True)
     )
     return starts + ends
 
@@ -262,9 +257,9 @@ def second_look(
     with torch.autocast("cpu", enabled=False):
         answer, again = asked.last[batch.group, batch.mask_at].float(), again.float()
         content = batch.content_mask[passages] & real[:, :, None]
-        starts = _again_scores(network, answer, again, content).log_softmax(1)
-        ends = _end_scores(network, batch, answer, again, passages).log_softmax(1)
-        return Scores(starts, ends, _missed(network, batch, answer, again, starts, passages))
+        starts = _again_scores(network, answer, again, content)
+        ends = _end_scores(network, batch, answer, again, passages)
+        return Scores(starts.log_softmax(1), ends.log_softmax(1))
 
 
 def look_again(
@@ -345,22 +340,6 @@ def _end_scores(
     inside &= content.gather(1, reach).cummin(1).values
     scores = network.end_scores(answer[rows], following[:, 0], following)
     return scores.masked_fill(~inside, -1e9)
-
-
-def _missed(
-    network: ReaderNetwork,
-    batch: Batch,
-    answer: Tensor,
-    again: Tensor,
-    starts: Tensor,
-    passages: Tensor,
-) -> Tensor:
-    own = (passages == batch.group[:, None]) & ~batch.null[:, None]
-    rows, slots = own.nonzero(as_tuple=True)
-    inside = starts[:, :-1].unflatten(1, again.shape[1:3])[rows, slots]
-    content = batch.content_mask[batch.group[rows]]
-    context, spans = again[rows, slots], batch.spans[rows]
-    return 1 - expected_f1(network, answer[rows], context, content, inside, spans)
 
 
 def _end_loss(batch: Batch, ends: Tensor) -> Tensor:

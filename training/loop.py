@@ -85,7 +85,6 @@ def train_step(
     with torch.autocast("cpu", torch.bfloat16):
         parts = losses(network, batch, writing, teacher)
     total = parts.start + parts.start_again + parts.end
-    total = total + settings["risk_weight"] * parts.risk
     total = total + settings["writing_weight"] * parts.writing
     total = total + settings["imitation_weight"] * parts.imitation
     optimizer.zero_grad(set_to_none=True)
@@ -209,7 +208,7 @@ def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
         run.spent_s = before + time.perf_counter() - began
         kind = "alone" if batch.slots.shape[1] == 1 else "beside"
         means.add(**{f"{kind}_start": parts.start, f"{kind}_start_again": parts.start_again})
-        means.add(end=parts.end, risk=parts.risk, writing=parts.writing, imitation=parts.imitation)
+        means.add(end=parts.end, writing=parts.writing, imitation=parts.imitation)
         where = {"step": run.step, "seconds": run.spent_s, "questions": run.asked}
         if run.step % 50 == 0:
             log.write(**where, progress=progress, **means.take())

@@ -37,8 +37,8 @@ class Prior:
 
     A passage of retrieval rank r and cosine c to the question gets c * `similarity` - log(r) *
     `rank`; where no cosine is known, as of another retriever's hits, only the rank counts. 0 and 0
-    trust the reader alone; `rank` 1 is Zipf's law. `carried` is the share of the first look's
-    verdict, token by token, that goes into the second.
+    trust the reader alone; `rank` 1 is Zipf's law. `carried` is the share of what the first look
+    thought of the passage that goes into the second.
     """
 
     rank: float = 0.0
@@ -169,18 +169,17 @@ def look_again(
     hits: Sequence[Hit | None],
 ) -> Again:
     """The likeliest passages by the first look, seen with the question."""
-    chosen = likeliest(first.masses(), content)
+    masses = first.masses()
+    chosen = likeliest(masses, content)
     again = network.look_again([segments[i].early.float() for i in chosen], asked)
-    worth = [
-        network.relevance_scores(own[0]) + prior.of(hits[i]) + prior.carried * first.starts[i]
-        for i, own in zip(chosen, again, strict=True)
-    ]
+    known = torch.tensor([prior.of(hits[i]) for i in chosen]) + prior.carried * masses[chosen]
+    worth = network.relevance_scores(torch.stack([own[0] for own in again])) + known
     begins = [sum(len(own) for own in content[:i]) for i in chosen]
     return Again(
         chosen,
         torch.cat(again),
         torch.cat([content[i] for i in chosen]),
-        torch.cat(worth),
+        worth.repeat_interleave(torch.tensor([len(own) for own in again])),
         [
             begin + j
             for begin, i in zip(begins, chosen, strict=True)
