@@ -21,7 +21,15 @@ from torch import Tensor
 from ragctx.errors import InputError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration, evidence_of
-from ragctx.generator.decode import Span, best_spans, by_agreement, token_probabilities, write
+from ragctx.generator.decode import (
+    ECHO,
+    Span,
+    best_spans,
+    by_agreement,
+    is_echo,
+    token_probabilities,
+    write,
+)
 from ragctx.generator.looking import Prior, Reading, first_look, look_again
 from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
 from ragctx.generator.packed import (
@@ -315,18 +323,19 @@ said = st.lists(st.sampled_from(["red", "the", "Red,", "fox", "1990", "$"]), max
 def test_the_answer_agreed_on_most_has_the_best_expected_f1(drawn: list[tuple[str, float]]) -> None:
     """Against token F1 between bags of words, weighed by how likely each span is."""
     found = [Span(i, i, likely) for i, (_, likely) in enumerate(drawn)]
-    total = sum(math.exp(span.log_probability) for span in found)
+    weights = [math.exp(likely - ECHO * is_echo(text, "Which fox?")) for text, likely in drawn]
 
     def expected(span: Span) -> float:
         own = Counter(words_of(drawn[span.first][0]))
         f1 = 0.0
-        for text, likely in drawn:
+        for (text, _), weight in zip(drawn, weights, strict=True):
             theirs = Counter(words_of(text))
             common, size = (own & theirs).total(), own.total() + theirs.total()
-            f1 += math.exp(likely) / total * (2 * common / size if common else 0.0)
+            f1 += weight / sum(weights) * (2 * common / size if common else 0.0)
         return f1
 
-    ordered = [expected(span) for span in by_agreement(found, [text for text, _ in drawn])]
+    texts = [text for text, _ in drawn]
+    ordered = [expected(span) for span in by_agreement(found, texts, "Which fox?")]
     assert ordered == pytest.approx(sorted(map(expected, found), reverse=True), abs=1e-5)
 
 
@@ -334,7 +343,16 @@ def test_the_same_words_elsewhere_support_an_answer() -> None:
     """By their places they would not: "1990" alone was the likeliest of four, and won."""
     spans = Span(9, 9, -0.9), Span(3, 4, -1.3), Span(30, 31, -1.3), Span(50, 51, -3.0)
     texts = ["1990", "Tin Hall", "tin hall", "the hall"]
-    assert [span.first for span in by_agreement(spans, texts)][:2] == [3, 30]
+    ordered = by_agreement(spans, texts, "Where was it shown?")
+    assert [span.first for span in ordered][:2] == [3, 30]
+
+
+def test_the_question_is_no_answer_to_itself() -> None:
+    """It was: "Linear fingering is also known as what?" got "linear fingering"."""
+    spans, texts = (Span(1, 2, -0.5), Span(9, 9, -1.7)), ["linear fingering", "chromatic"]
+    told = by_agreement(spans, texts, "Linear fingering is also known as what?")
+    chosen = by_agreement(spans, texts, "Is it linear fingering or chromatic?")
+    assert (told[0].first, chosen[0].first) == (9, 1)
 
 
 @settings(max_examples=15, deadline=None)

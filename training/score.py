@@ -48,4 +48,4 @@ def answer(network: ReaderNetwork, tokenizer: RustTokenizer, context: str, quest
     spans, _ = best_spans(network, read.last[0, -1], again, content, network.null_again_score)
     offsets = [(0, 0), *encoded.offsets]  # of [CLS], then of the passage
     texts = {span: context[offsets[span.first][0] : offsets[span.last][1]] for span in spans}
-    return texts[by_agreement(spans, list(texts.values()))[0]]
+    return texts[by_agreement(spans, list(texts.values()), question)[0]]

@@ -192,7 +192,7 @@ class BundledReader:
         """
         reading = look(self.packed, prompt, segments, asked, self.prior)
         texts = [text for _, text in self.locate(prompt, reading.spans)]
-        return replace(reading, spans=by_agreement(reading.spans, texts))
+        return replace(reading, spans=by_agreement(reading.spans, texts, prompt.question))
 
     def confidence(self, prompt: Prompt, reading: Reading) -> float:
         """Probability that the answer stands in the prompt's passages."""
