@@ -21,6 +21,7 @@ from ragctx.transformer import Layer, Shape, load_encoder
 from training.common import (
     Config,
     Log,
+    autocast,
     bundled_tokenizer,
     load_config,
     minilm_weights,
@@ -93,9 +94,9 @@ def main() -> None:
         chosen = sorted(chosen, key=lambda p: len(p.token_ids))[start : start + 140]
         batch = rng.sample(chosen, 140)[: max(4, settings["tokens_per_step"] // 160)]
         ids, mask, _ = passages_tensor(batch)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), autocast():
             wanted = teacher.all_states(ids, mask)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             given = student_states(network, ids, mask)
         pairs = zip(given[1:], wanted[1:], strict=True)
         loss = torch.stack([F.mse_loss(g.float()[mask], w.float()[mask]) for g, w in pairs]).sum()

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ragctx.generator.network import ReaderNetwork
 from training.batches import Visit, batches, make_batch
-from training.common import Config, Log, save_network, set_dropout
+from training.common import Config, Log, autocast, save_network, set_dropout
 from training.data import Passage, visits
 from training.forward import Batch, Losses, losses
 from training.names import namesakes_of, renamed
@@ -84,7 +84,7 @@ def train_step(
     rates = (settings["learning_rate"], settings["head_learning_rate"])
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast():
         parts = losses(network, batch, writing, teacher)
     total = parts.start + parts.start_again + parts.end
     total = total + settings["writing_weight"] * parts.writing

@@ -8,7 +8,6 @@ a name is told by the embeddings: "france" stands for "germany", "1993" for "199
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
