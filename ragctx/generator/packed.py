@@ -123,8 +123,11 @@ def packed(network: ReaderNetwork) -> ReaderNetwork:
 
 @cache
 def multiplies_integers() -> bool:
-    """Whether 8-bit products are fast here, and exact: older kernels overflow at large ones."""
-    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+    """Whether 8-bit products are fast here, and exact: older kernels overflow at large ones.
+
+    Without AVX-512 torch multiplies integers one by one: 219 ms instead of 6 for 270 rows.
+    """
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False
     largest = torch.full((32, 64), 127, dtype=torch.int8)
     try:
