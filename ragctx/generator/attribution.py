@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ragctx.errors import InputError
 from ragctx.generator.decode import start_log_probabilities
-from ragctx.generator.looking import Again, contents, first_look, look_again
+from ragctx.generator.looking import Again, contents, first_look, look_again, nearness_of
 from ragctx.records import Attribution, Generation, Prompt, Segment
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def answer_log_probability(
     answer: Sequence[int],
 ) -> float:
     """Log-probability that the reader copies `answer`, wherever it stands in these passages."""
-    content, hits = contents(prompt), [passage.hit for passage in prompt.passages]
-    network, prior = reader.packed, reader.prior
-    first = first_look(network, segments, content, asked.answer, prior, hits)
-    again = look_again(network, segments, content, asked, first, prior, hits)
+    network, content = reader.packed, contents(prompt)
+    known = reader.prior.of_tokens(prompt, nearness_of(network, prompt, content))
+    first = first_look(network, segments, content, asked.answer, known)
+    again = look_again(network, segments, content, asked, first, known, reader.prior.carried)
     ids = [token for i in again.chosen for token in prompt.passages[i].token_ids]
     scores = start_log_probabilities(
         network.start_scores(asked.answer, again.states),

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ragctx.generator.looking import Reading
-
-FIRST_WORD = 1996
-"""The first id of BERT's vocabulary that stands for a word; below are marks and characters."""
+from ragctx.generator.nearness import rarities
 
 
 class Evidence(NamedTuple):
@@ -68,14 +66,12 @@ def evidence_of(
 def covered(question: Collection[int], passage: Collection[int]) -> float:
     """Share of the question's words that stand in the passage, rare ones counting more: 0 to 1.
 
-    BERT's vocabulary is sorted by frequency, so the logarithm of a word's id tells its rarity.
-
     >>> covered([2054, 8271], [8271]) > covered([2054, 8271], [2054])
     True
     """
-    rarity = {token: math.log(token - FIRST_WORD + 2) for token in question if token >= FIRST_WORD}
-    total = sum(rarity.values())
-    return sum(rarity[token] for token in rarity if token in passage) / total if total else 0.0
+    counts = rarities(question)
+    total = sum(counts.values())
+    return sum(counts[token] for token in counts if token in passage) / total if total else 0.0
 
 
 def calibration_of(about: Mapping[str, Sequence[float]]) -> Calibration:

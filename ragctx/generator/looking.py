@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ragctx.generator.decode import Span, best_spans, start_log_probabilities
+from ragctx.generator.nearness import Nearness, nearness
 from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
 from ragctx.generator.segments import Segment
 from ragctx.records import Hit, Prompt
@@ -37,12 +39,14 @@ class Prior:
 
     A passage of retrieval rank r and cosine c to the question gets c * `similarity` - log(r) *
     `rank`; where no cosine is known, as of another retriever's hits, only the rank counts. 0 and 0
-    trust the reader alone; `rank` 1 is Zipf's law. `carried` is the share of what the first look
-    thought of the passage that goes into the second.
+    trust the reader alone; `rank` 1 is Zipf's law. `nearness` is what it is worth to stand at the
+    question's words (see there). `carried` is the share of what the first look thought of the
+    passage that goes into the second.
     """
 
     rank: float = 0.0
     similarity: float = 0.0
+    nearness: float = 0.0
     carried: float = 0.0
 
     def of(self, hit: Hit | None) -> float:
@@ -51,6 +55,12 @@ class Prior:
             return 0.0
         cosine = TYPICAL_COSINE if math.isnan(hit.similarity) else hit.similarity
         return self.similarity * cosine - self.rank * math.log(max(1, hit.rank))
+
+    def of_tokens(self, prompt: Prompt, near: Nearness) -> Tensor:
+        """(N,): the log-odds of each token of the prompt's passages to begin the answer."""
+        worth = torch.tensor([self.of(passage.hit) for passage in prompt.passages])
+        lengths = torch.tensor([len(passage.token_ids) for passage in prompt.passages])
+        return worth.repeat_interleave(lengths) + self.nearness * near.of_tokens()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +113,13 @@ def look(
 
     Only the passages' own text is considered, not their headers and markers.
     """
-    hits, content = [passage.hit for passage in prompt.passages], contents(prompt)
+    content = contents(prompt)
     if not any(bool(own.any()) for own in content):
         return NOTHING
-    first = first_look(network, segments, content, asked.answer, prior, hits)
-    again = look_again(network, segments, content, asked, first, prior, hits)
+    near = nearness_of(network, prompt, content)
+    known = prior.of_tokens(prompt, near)
+    first = first_look(network, segments, content, asked.answer, known)
+    again = look_again(network, segments, content, asked, first, known, prior.carried)
     spans, null = best_spans(
         network,
         asked.answer,
@@ -118,7 +130,27 @@ def look(
         max_tokens=min(prompt.max_new_tokens, MAX_SPAN_TOKENS),
     )
     moved = [Span(again.places[s.first], again.places[s.last], s.log_probability) for s in spans]
-    return Reading(tuple(moved), first.null, null, tuple(first.masses().tolist()))
+    spans = as_wholes(moved, near, prior.nearness)
+    return Reading(spans, first.null, null, tuple(first.masses().tolist()))
+
+
+def nearness_of(network: ReaderNetwork, prompt: Prompt, content: Sequence[Tensor]) -> Nearness:
+    """How near each token of the passages' own text stands to the question's words."""
+    asking = [segment.token_ids for segment in prompt.segments if segment.kind == "question"]
+    question = [token for ids in asking for token in ids]
+    ids = [passage.token_ids for passage in prompt.passages]
+    return nearness(network.embeddings.tokens.weight, question, ids, content)
+
+
+def as_wholes(spans: Sequence[Span], near: Nearness, worth: float) -> tuple[Span, ...]:
+    """The spans, whose starts were near the question's words, by how near they are as wholes."""
+    first, last = [span.first for span in spans], [span.last for span in spans]
+    more = near.of_spans(first, last) - near.of_spans(first, first)
+    moved = [
+        replace(span, log_probability=span.log_probability + worth * each)
+        for span, each in zip(spans, more.tolist(), strict=True)
+    ]
+    return tuple(sorted(moved, key=lambda span: -span.log_probability))
 
 
 def contents(prompt: Prompt) -> list[Tensor]:
@@ -136,20 +168,13 @@ def first_look(
     segments: Sequence[Segment],
     content: Sequence[Tensor],
     answer: Tensor,
-    prior: Prior,
-    hits: Sequence[Hit | None],
+    known: Tensor,
 ) -> First:
-    """Where the answer may start, by the answer's state alone."""
-    lengths = [len(own) for own in content]
-    worth = torch.tensor([prior.of(hit) for hit in hits])
+    """Where the answer may start, by the answer's state and what is `known` of each token."""
     starts = network.start_scores(answer, torch.cat([s.states for s in segments]).float())
-    scores = start_log_probabilities(
-        starts,
-        torch.cat(list(content)),
-        network.null_score(answer),
-        worth.repeat_interleave(torch.tensor(lengths)),
-    )
-    return First(float(scores[-1]), torch.split(scores[:-1], lengths))
+    null = network.null_score(answer)
+    scores = start_log_probabilities(starts, torch.cat(list(content)), null, known)
+    return First(float(scores[-1]), torch.split(scores[:-1], [len(own) for own in content]))
 
 
 def likeliest(masses: Tensor, content: Sequence[Tensor]) -> list[int]:
@@ -165,28 +190,24 @@ def look_again(
     content: Sequence[Tensor],
     asked: Asked,
     first: First,
-    prior: Prior,
-    hits: Sequence[Hit | None],
+    known: Tensor,
+    carried: float,
 ) -> Again:
-    """The likeliest passages by the first look, seen with the question."""
+    """The likeliest passages by the first look, seen with the question.
+
+    `known` is what is known of each token, `carried` see `Prior`.
+    """
     masses = first.masses()
     chosen = likeliest(masses, content)
     again = network.look_again([segments[i].early.float() for i in chosen], asked)
-    known = torch.tensor([prior.of(hits[i]) for i in chosen]) + prior.carried * masses[chosen]
-    worth = network.relevance_scores(torch.stack([own[0] for own in again])) + known
-    begins = [sum(len(own) for own in content[:i]) for i in chosen]
+    worth = network.relevance_scores(torch.stack([own[0] for own in again]))
+    worth = worth + carried * masses[chosen]
+    begins = list(accumulate((len(own) for own in content), initial=0))
+    places = [place for i in chosen for place in range(begins[i], begins[i + 1])]
     return Again(
         chosen,
         torch.cat(again),
         torch.cat([content[i] for i in chosen]),
-        worth.repeat_interleave(torch.tensor([len(own) for own in again])),
-        [
-            begin + j
-            for begin, i in zip(begins, chosen, strict=True)
-            for j in range(len(content[i]))
-        ],
+        worth.repeat_interleave(torch.tensor([len(own) for own in again])) + known[places],
+        places,
     )
-
-
-def _count(begin: int, own: Tensor) -> range:
-    return range(begin, begin + len(own))
