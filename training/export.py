@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from safetensors.torch import save_file
 
 from ragctx.embedding import load_embedder
 from ragctx.generator.calibration import Evidence
+from ragctx.generator.looking import Prior
 from ragctx.generator.reader import load_bundled
 from ragctx.generator.weights import FOLDER, quantise, sha256
 from training.calibrate import fit
@@ -22,7 +24,7 @@ from training.common import load_config, load_network, minilm_weights, run_folde
 
 UNFITTED = {
     "threshold": 0.0,
-    "prior": {"rank": 0.0, "similarity": 0.0, "carried": 0.0},
+    "prior": asdict(Prior()),
     "calibration": {"weights": [0.0, 1.0, *[0.0] * (len(Evidence._fields) - 1)]},
     "min_similarity": 0.3,  # cosine by all-MiniLM-L6-v2; see LOG.md
 }

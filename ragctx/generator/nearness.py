@@ -58,7 +58,7 @@ def nearness(
     """
     counts = rarities(question)
     wanted = F.normalize(embeddings[list(counts)].float(), dim=1)
-    shares = torch.tensor(list(counts.values())) / max(1.0, sum(counts.values()))
+    shares = torch.tensor(list(counts.values())) / (sum(counts.values()) or 1.0)
     near = [
         _near(_likeness(embeddings, wanted, passage) * own)
         for passage, own in zip(passages, contents, strict=True)

@@ -1,0 +1,81 @@
+"""Nearness to the question's words, against counting it out word by word and place by place."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragctx.generator.decode import Span
+from ragctx.generator.looking import as_wholes
+from ragctx.generator.nearness import FIRST_WORD, LIKE, REACH, nearness, rarities
+
+torch.manual_seed(1)
+EMBEDDINGS = torch.randn(FIRST_WORD + 12, 3)
+tokens = st.integers(FIRST_WORD - 2, FIRST_WORD + 11)
+
+
+def slowly(
+    question: list[int], passage: list[int], own: list[bool], first: int, last: int
+) -> float:
+    """The definition: each word's likest and nearest neighbour outside of the span."""
+    counts, found = rarities(question), 0.0
+    for word, count in counts.items():
+        best = 0.0
+        for at, token in enumerate(passage):
+            if first <= at <= last or not own[at]:
+                continue
+            cosine = torch.cosine_similarity(EMBEDDINGS[word], EMBEDDINGS[token], dim=0).item()
+            like = max(0.0, (cosine - LIKE) / (1 - LIKE))
+            best = max(best, like * math.exp(-max(first - at, at - last) / REACH))
+        found += count / sum(counts.values()) * best
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    question=st.lists(tokens, max_size=5),
+    passages=st.lists(
+        st.lists(st.tuples(tokens, st.booleans()), min_size=1, max_size=9), min_size=1, max_size=3
+    ),
+    data=st.data(),
+)
+def test_every_span_is_as_near_as_counted_word_by_word(
+    question: list[int], passages: list[list[tuple[int, bool]]], data: st.DataObject
+) -> None:
+    ids = [[token for token, _ in passage] for passage in passages]
+    own = [torch.tensor([is_own for _, is_own in passage]) for passage in passages]
+    near = nearness(EMBEDDINGS, question, ids, own)
+    begin = 0
+    for passage, is_own in zip(ids, own, strict=True):
+        first = data.draw(st.integers(0, len(passage) - 1))
+        last = data.draw(st.integers(first, len(passage) - 1))
+        expected = slowly(question, passage, is_own.tolist(), first, last)
+        found = near.of_spans([begin + first], [begin + last])
+        assert found.item() == pytest.approx(expected, abs=1e-5)
+        assert near.of_tokens()[begin + first] == near.of_spans([begin + first], [begin + first])
+        alone = nearness(EMBEDDINGS, question, [passage], [is_own]).of_tokens()
+        assert torch.equal(alone, near.of_tokens()[begin : begin + len(passage)])
+        begin += len(passage)
+
+
+def test_the_words_of_an_answer_do_not_speak_for_it() -> None:
+    """Else the question's own words would be the nearest of all."""
+    ids, own = [FIRST_WORD, FIRST_WORD + 1, FIRST_WORD + 2], torch.ones(3) > 0
+    near = nearness(torch.eye(FIRST_WORD + 3), [FIRST_WORD], [ids], [own])
+    assert near.of_spans([0, 1, 0], [0, 1, 1]).tolist() == pytest.approx(
+        [0.0, math.exp(-1 / REACH), 0.0]
+    )
+
+
+def test_spans_are_worth_what_they_are_near_as_wholes() -> None:
+    """A span's start was near a word that the span itself swallows: that counts no more."""
+    ids, own = [FIRST_WORD + 1, FIRST_WORD, FIRST_WORD + 2], torch.ones(3) > 0
+    near = nearness(torch.eye(FIRST_WORD + 3), [FIRST_WORD], [ids], [own])
+    spans = [Span(0, 2, -0.5), Span(0, 0, -0.7), Span(2, 2, -0.9)]
+    found = as_wholes(spans, near, 10.0)
+    assert [(span.first, span.last) for span in found] == [(0, 0), (2, 2), (0, 2)]
+    assert found[2].log_probability == pytest.approx(-0.5 - 10 * math.exp(-1 / REACH))
