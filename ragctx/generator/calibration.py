@@ -18,8 +18,8 @@ class Evidence(NamedTuple):
     first: float  # at the first
     likely: float  # log-probability of the answer's span
     covered: float  # share of the question's words in the passage that the answer is taken from,
-    most: float  # in the passage that holds most of them,
-    others: float  # and on average in the others, 0 where there are none
+    others: float  # and on average in all but the one that holds most, 0 where there are none
+    nearest: float  # how near they stand to the place that they are nearest to
     alone: float  # 1 for a single passage, else 0
 
 
@@ -30,7 +30,7 @@ class Calibration:
     `weights` are those of 1 and the pieces of evidence in their order.
 
     >>> calibration = Calibration((0.0, 1.0, *[0.0] * 6))
-    >>> evidence = Evidence(math.log(4), 0.0, -0.1, 0.5, 0.5, 0.2, 0.0)
+    >>> evidence = Evidence(math.log(4), 0.0, -0.1, 0.5, 0.2, 0.5, 0.0)
     >>> round(calibration.confidence(evidence), 3)
     0.8
     """
@@ -57,8 +57,8 @@ def evidence_of(
         first=_log_odds(reading.first_null),
         likely=reading.spans[0].log_probability,
         covered=shares[answered_by],
-        most=max(shares),
         others=(sum(shares) - max(shares)) / others if others else 0.0,
+        nearest=reading.nearest,
         alone=float(not others),
     )
 

@@ -68,16 +68,18 @@ class Reading:
     """What both looks gave: spans, likeliest first, in positions of the whole context.
 
     The null log-probabilities are those of "in none of these passages"; `passages` holds the first
-    look's log-probability that the answer starts in each.
+    look's log-probability that the answer starts in each, `nearest` how near the question's words
+    stand to the one place where they are nearest.
     """
 
     spans: tuple[Span, ...]
     first_null: float
     null: float
     passages: tuple[float, ...]
+    nearest: float
 
 
-NOTHING = Reading((), 0.0, 0.0, ())
+NOTHING = Reading((), 0.0, 0.0, (), 0.0)
 """The reading of passages that hold no text."""
 
 
@@ -131,7 +133,8 @@ def look(
     )
     moved = [Span(again.places[s.first], again.places[s.last], s.log_probability) for s in spans]
     spans = as_wholes(moved, near, prior.nearness)
-    return Reading(spans, first.null, null, tuple(first.masses().tolist()))
+    nearest = float(near.of_tokens().max())
+    return Reading(spans, first.null, null, tuple(first.masses().tolist()), nearest)
 
 
 def nearness_of(network: ReaderNetwork, prompt: Prompt, content: Sequence[Tensor]) -> Nearness:

@@ -79,18 +79,19 @@ def rarities(question: Iterable[int]) -> dict[int, float]:
 
 
 def _likeness(embeddings: Tensor, wanted: Tensor, passage: Sequence[int]) -> Tensor:
-    found = F.normalize(embeddings[list(passage)].float(), dim=1)
+    """(Q, T): 0 for tokens that are not alike, 1 for the same one."""
+    found = F.normalize(embeddings.index_select(0, torch.tensor(passage)).float(), dim=1)
     return ((wanted @ found.T - LIKE) / (1 - LIKE)).clamp(0, 1)
 
 
 def _near(likeness: Tensor) -> tuple[Tensor, Tensor]:
     """(Q, T) twice: the likeness before and behind each token that is largest at its distance."""
-    ahead = _nearest_before(likeness)
-    return ahead, _nearest_before(likeness.flip(1)).flip(1)
+    logs = likeness.log()
+    return _nearest_before(logs), _nearest_before(logs.flip(1)).flip(1)
 
 
-def _nearest_before(likeness: Tensor) -> Tensor:
-    """max over s < t of likeness[s] * exp((s - t) / REACH), in one pass: a running maximum."""
-    place = torch.arange(likeness.shape[1]) / REACH
-    best = (likeness.log() + place).cummax(1).values
+def _nearest_before(logs: Tensor) -> Tensor:
+    """max over s < t of exp(logs[s] - (t - s) / REACH), in one pass: a running maximum."""
+    place = torch.arange(logs.shape[1]) / REACH
+    best = (logs + place).cummax(1).values
     return F.pad((best[:, :-1] - place[1:]).exp(), (1, 0))
