@@ -78,4 +78,5 @@ def test_spans_are_worth_what_they_are_near_as_wholes() -> None:
     spans = [Span(0, 2, -0.5), Span(0, 0, -0.7), Span(2, 2, -0.9)]
     found = as_wholes(spans, near, 10.0)
     assert [(span.first, span.last) for span in found] == [(0, 0), (2, 2), (0, 2)]
+    assert [span.near for span in found] == pytest.approx([math.exp(-1 / REACH)] * 2 + [0.0])
     assert found[2].log_probability == pytest.approx(-0.5 - 10 * math.exp(-1 / REACH))

@@ -19,7 +19,8 @@ class Evidence(NamedTuple):
     likely: float  # log-probability of the answer's span
     covered: float  # share of the question's words in the passage that the answer is taken from,
     others: float  # and on average in all but the one that holds most, 0 where there are none
-    nearest: float  # how near they stand to the place that they are nearest to
+    near: float  # how near they stand to the answer,
+    nearest: float  # and to the place that they are nearest to
     alone: float  # 1 for a single passage, else 0
 
 
@@ -29,8 +30,8 @@ class Calibration:
 
     `weights` are those of 1 and the pieces of evidence in their order.
 
-    >>> calibration = Calibration((0.0, 1.0, *[0.0] * 6))
-    >>> evidence = Evidence(math.log(4), 0.0, -0.1, 0.5, 0.2, 0.5, 0.0)
+    >>> calibration = Calibration((0.0, 1.0, *[0.0] * 7))
+    >>> evidence = Evidence(math.log(4), 0.0, -0.1, 0.5, 0.2, 0.3, 0.5, 0.0)
     >>> round(calibration.confidence(evidence), 3)
     0.8
     """
@@ -58,6 +59,7 @@ def evidence_of(
         likely=reading.spans[0].log_probability,
         covered=shares[answered_by],
         others=(sum(shares) - max(shares)) / others if others else 0.0,
+        near=reading.spans[0].near,
         nearest=reading.nearest,
         alone=float(not others),
     )

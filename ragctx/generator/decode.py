@@ -23,11 +23,15 @@ An answer like that is rarely right: of 791 held-out questions of a Wikipedia-li
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A candidate answer: context positions first…last, and its log-probability."""
+    """A candidate answer: context positions first…last, and its log-probability.
+
+    `near` is how near the question's words stand to it, 0 to 1 (see `nearness`).
+    """
 
     first: int
     last: int
     log_probability: float
+    near: float = 0.0
 
 
 def best_spans(
@@ -84,7 +88,7 @@ def by_agreement(spans: Sequence[Span], texts: Sequence[str], question: str) -> 
     >>> spans = Span(4, 4, -1.0), Span(2, 4, -1.2), Span(8, 9, -1.3), Span(11, 11, -0.9)
     >>> texts = ["1990", "in May 1990", "May 1990", "the fair"]
     >>> by_agreement(spans, texts, "When was the fair?")[0]
-    Span(first=8, last=9, log_probability=-1.3)
+    Span(first=8, last=9, log_probability=-1.3, near=0.0)
     """
     if not spans:
         return ()

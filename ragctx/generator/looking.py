@@ -148,10 +148,10 @@ def nearness_of(network: ReaderNetwork, prompt: Prompt, content: Sequence[Tensor
 def as_wholes(spans: Sequence[Span], near: Nearness, worth: float) -> tuple[Span, ...]:
     """The spans, whose starts were near the question's words, by how near they are as wholes."""
     first, last = [span.first for span in spans], [span.last for span in spans]
-    more = near.of_spans(first, last) - near.of_spans(first, first)
+    whole, start = near.of_spans(first, last).tolist(), near.of_spans(first, first).tolist()
     moved = [
-        replace(span, log_probability=span.log_probability + worth * each)
-        for span, each in zip(spans, more.tolist(), strict=True)
+        replace(span, log_probability=span.log_probability + worth * (w - s), near=w)
+        for span, w, s in zip(spans, whole, start, strict=True)
     ]
     return tuple(sorted(moved, key=lambda span: -span.log_probability))
 
