@@ -38,7 +38,6 @@ from training.data import (
     visits,
 )
 from training.forward import Batch, encode, look_again, losses, question_rows, read
-from training.names import LEAST, namesakes_of, renamed
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=120)
 
@@ -293,48 +292,6 @@ def test_a_training_step_lowers_the_loss_on_its_own_batch() -> None:
         optimizer.step()
         totals.append(total.item())
     assert totals[-1] < 0.6 * totals[0]
-
-
-@settings(max_examples=80, deadline=None)
-@given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
-def test_exchanged_names_leave_every_answer_where_it_was(seed: int, share: float) -> None:
-    """What was the same token is one after it, what was another is another: in the whole step."""
-    rng = random.Random(seed)
-    step = [(passage, passage.questions) for passage in passages(rng, 4)]
-    namesakes = {token: rng.sample(range(200), 5) for token in range(1, 60)}
-    again = renamed(step, namesakes, share, rng)
-    before, after = ([t for p, asked in s for ids in (p.token_ids, *(q.token_ids for q in asked))
-                      for t in ids] for s in (step, again))  # fmt: skip
-    became = dict(zip(before, after, strict=True))
-    assert [became[token] for token in before] == after
-    assert len(set(became.values())) == len(became)
-    for token, other in became.items():
-        assert other == token or other in namesakes[token]
-    for (old, _), (new, asked) in zip(step, again, strict=True):
-        assert [q.spans for q in old.questions] == [
-            q.spans for q in asked
-        ] and new.questions == asked
-
-
-def test_about_the_share_of_the_names_is_exchanged() -> None:
-    passage = Passage("made", list(range(100)))
-    namesakes = {token: [token + 200] for token in range(80)}
-    ((new, _),) = renamed([(passage, [])], namesakes, 0.5, random.Random(1))
-    changed = [a != b for a, b in zip(passage.token_ids, new.token_ids, strict=True)]
-    assert 25 < sum(changed) < 55 and not any(changed[80:])
-    assert renamed([(passage, [])], namesakes, 0.0, random.Random(1))[0][0].token_ids == list(
-        range(100)
-    )
-
-
-def test_a_name_stands_for_the_names_most_like_it() -> None:
-    """7 is a name in too few passages, 4 more often no name than one, 9 never one."""
-    made = [Passage("made", [1, 2, 3, 4, 9], names=frozenset({1, 2, 3}))] * LEAST
-    made += [Passage("made", [4, 7], names=frozenset({4, 7}))]
-    embeddings = torch.eye(10)
-    embeddings[3] = embeddings[1] + 0.1
-    found = namesakes_of(made, embeddings)
-    assert sorted(found) == [1, 2, 3] and found[1][0] == 3 and 1 not in found[1]
 
 
 def test_steps_hold_every_visit_once_and_no_passage_twice() -> None:

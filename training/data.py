@@ -22,9 +22,6 @@ from tokenizers import Tokenizer as RustTokenizer
 from ragctx.evaluation.metrics import token_f1
 from ragctx.sentences import sentence_spans
 
-_WORD = re.compile(r"\w+")
-_SENTENCE_START = re.compile(r"(^|[.?!:]\W*\s)\W*$")
-
 CLS, SEP, MASK, PAD = 101, 102, 103, 0
 SENTENCE_ENDS = frozenset((1012, 1029, 999))  # . ? !
 RUN = 6
@@ -47,15 +44,11 @@ class Question:
 
 @dataclass
 class Passage:
-    """A passage's tokens, without [CLS] and [SEP], and the questions it answers.
-
-    `names` are those tokens that stand in it as names or numbers only.
-    """
+    """A passage's tokens, without [CLS] and [SEP], and the questions it answers."""
 
     source: str
     token_ids: list[int]
     questions: list[Question] = field(default_factory=list)
-    names: frozenset[int] = frozenset()
 
     def holds(self, answer: Sequence[int]) -> bool:
         """True if these tokens stand in the passage."""
@@ -121,32 +114,6 @@ def token_span(offsets: list[tuple[int, int]], start: int, end: int) -> tuple[in
     return (touched[0], touched[-1]) if touched else None
 
 
-def names_in(
-    text: str, token_ids: Sequence[int], offsets: Sequence[tuple[int, int]]
-) -> frozenset[int]:
-    """Tokens that are whole words and stand in the text as names or numbers only.
-
-    What begins a sentence tells nothing. No letter is a name, and no part of a
-    word that is several tokens.
-
-    >>> text = "Mark saw Eve in 1990. Will the mark, Mark said, do?"
-    >>> tokens = {"Mark": [0, 37], "Eve": [9], "1990": [16], "Will": [22], "mark": [31]}
-    >>> at = [(word, (i, i + len(word))) for word, places in tokens.items() for i in places]
-    >>> ids = [["mark", "eve", "1990", "will"].index(word.lower()) for word, _ in at]
-    >>> sorted(names_in(text, ids, [offset for _, offset in at]))
-    [1, 2]
-    """
-    ends = {match.start(): match.end() for match in _WORD.finditer(text)}
-    named, plain = set[int](), set[int]()
-    for token, (start, end) in zip(token_ids, offsets, strict=True):
-        letter = end - start == 1 and text[start].isalpha()
-        if ends.get(start) != end or text[start].islower() or letter:
-            plain.add(token)
-        elif text[start].isdigit() or not _SENTENCE_START.search(text[max(0, start - 8) : start]):
-            named.add(token)
-    return frozenset(named - plain)
-
-
 def load_passages(
     path: Path, tokenizer: RustTokenizer, chunk_tokens: int, question_tokens: int
 ) -> list[Passage]:
@@ -190,8 +157,7 @@ def _passage(
             ids = tokenizer.encode(question, add_special_tokens=False).ids[:question_tokens]
             found.append((ids, kept))
     first = _window_start(len(encoded.ids), chunk_tokens, found)
-    named = names_in(context, encoded.ids, encoded.offsets)
-    passage = Passage(source, encoded.ids[first : first + chunk_tokens], names=named)
+    passage = Passage(source, encoded.ids[first : first + chunk_tokens])
     for ids, kept in found:
         inside = tuple(
             (a - first, b - first) for a, b in kept if a >= first and b < first + chunk_tokens

@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from training.batches import Visit, batches, make_batch
 from training.common import Config, Log, autocast, save_network, set_dropout
 from training.data import Passage, visits
 from training.forward import Batch, Losses, losses
-from training.names import namesakes_of, renamed
 
 Settings = Mapping[str, Any]
 Sets = Mapping[str, list[Passage]]
@@ -195,7 +193,6 @@ def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
     checkpoint, weights = (stage.folder / f"{stage.name}.{end}" for end in ("pt", "safetensors"))
     optimizer, average = optimizer_for(network, settings), Average(network, settings["average"])
     run = _resume(checkpoint, network, optimizer, average)
-    namesakes = namesakes_of(chain(*stage.sets.values()), network.embeddings.tokens.weight)
     means, before = Means(), run.spent_s
     began = time.perf_counter()
     for step, rng in rounds(stage.sets, settings, config.seed, run):
@@ -203,7 +200,6 @@ def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
         if progress >= 1.0:
             break
         writing = progress >= settings["writing_from"]
-        step = renamed(step, namesakes, settings["rename_share"], rng)
         batch = next_batch(step, rng, settings, config.context_window, writing)
         factor = learning_rate_factor(run.step, settings["warmup_steps"], progress)
         parts = train_step(network, optimizer, batch, settings, factor, writing, stage.teacher)
