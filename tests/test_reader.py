@@ -306,10 +306,10 @@ def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
     asked, known = READER.read_question((3, 4, 2), segments), torch.zeros(7)
     content = [torch.tensor([False, True, True]), torch.tensor([False, True, True, True])]
     first = first_look(NETWORK, segments, content, asked.answer, known)
-    plain = look_again(NETWORK, segments, content, asked, first, known, 0.0)
+    plain = look_again(NETWORK, segments, content, asked, first, known)
     lifted = tiny_network(alone=NETWORK.alone)
     lifted.relevance.bias.add_(2.0)
-    found = look_again(lifted, segments, content, asked, first, known, 0.0)
+    found = look_again(lifted, segments, content, asked, first, known)
     assert plain.worth.unique().numel() == 2  # one for each passage
     torch.testing.assert_close(found.worth, plain.worth + 2.0)
     torch.testing.assert_close(found.states, plain.states)

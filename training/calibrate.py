@@ -37,7 +37,6 @@ PRECISION = 0.85
 TRIED = (
     ("nearness", (0.0, 7.0, 10.0, 14.0, 18.0, 22.0)),
     ("similarity", (0.0, 4.0, 8.0, 12.0, 16.0)),
-    ("carried", (0.0, 0.5, 1.0)),
     ("nearness", (10.0, 14.0, 18.0, 22.0)),
 )
 """What is tried for the parts of a prior, one after the other."""

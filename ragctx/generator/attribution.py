@@ -68,7 +68,7 @@ def answer_log_probability(
     network, content = reader.packed, contents(prompt)
     known = reader.prior.of_tokens(prompt, nearness_of(network, prompt, content))
     first = first_look(network, segments, content, asked.answer, known)
-    again = look_again(network, segments, content, asked, first, known, reader.prior.carried)
+    again = look_again(network, segments, content, asked, first, known)
     ids = [token for i in again.chosen for token in prompt.passages[i].token_ids]
     scores = start_log_probabilities(
         network.start_scores(asked.answer, again.states),

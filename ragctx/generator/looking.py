@@ -40,14 +40,12 @@ class Prior:
     A passage of retrieval rank r and cosine c to the question gets c * `similarity` - log(r) *
     `rank`; where no cosine is known, as of another retriever's hits, only the rank counts. 0 and 0
     trust the reader alone; `rank` 1 is Zipf's law. `nearness` is what it is worth to stand at the
-    question's words (see there). `carried` is the share of what the first look thought of the
-    passage that goes into the second.
+    question's words (see there).
     """
 
     rank: float = 0.0
     similarity: float = 0.0
     nearness: float = 0.0
-    carried: float = 0.0
 
     def of(self, hit: Hit | None) -> float:
         """The log-odds of a hit."""
@@ -121,7 +119,7 @@ def look(
     near = nearness_of(network, prompt, content)
     known = prior.of_tokens(prompt, near)
     first = first_look(network, segments, content, asked.answer, known)
-    again = look_again(network, segments, content, asked, first, known, prior.carried)
+    again = look_again(network, segments, content, asked, first, known)
     spans, null = best_spans(
         network,
         asked.answer,
@@ -194,17 +192,11 @@ def look_again(
     asked: Asked,
     first: First,
     known: Tensor,
-    carried: float,
 ) -> Again:
-    """The likeliest passages by the first look, seen with the question.
-
-    `known` is what is known of each token, `carried` see `Prior`.
-    """
-    masses = first.masses()
-    chosen = likeliest(masses, content)
+    """The likeliest passages by the first look, seen with the question."""
+    chosen = likeliest(first.masses(), content)
     again = network.look_again([segments[i].early.float() for i in chosen], asked)
     worth = network.relevance_scores(torch.stack([own[0] for own in again]))
-    worth = worth + carried * masses[chosen]
     begins = list(accumulate((len(own) for own in content), initial=0))
     places = [place for i in chosen for place in range(begins[i], begins[i + 1])]
     return Again(
