@@ -32,7 +32,7 @@ SETS = (
 does not make them unanswerable."""
 
 PRECISION = 0.85
-"""Precision of refusing that the threshold aims at on the rows it is fitted on."""
+"""Precision of refusing that the threshold aims at."""
 
 TRIED = (
     ("nearness", (0.0, 7.0, 10.0, 14.0, 18.0, 22.0)),
@@ -153,6 +153,25 @@ def best_threshold(there: Iterable[float], absent: Iterable[float]) -> float:
     return best
 
 
+def sturdy_threshold(
+    there: Sequence[float], absent: Sequence[float], seed: int = 1, resamples: int = 200
+) -> float:
+    """The threshold that keeps `PRECISION` in three of four samples of such questions.
+
+    `best_threshold` takes the last place where the precision happens to be reached, which other
+    questions do not repeat: this is the lower quartile of what it takes on bootstrap samples.
+
+    >>> sturdy_threshold([0.9] * 9 + [0.3], [0.1] * 9 + [0.5])
+    0.3
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [
+        best_threshold(*(rng.choice(part, len(part)).tolist() for part in (there, absent)))
+        for _ in range(resamples)
+    ]
+    return float(np.quantile(drawn, 0.25))
+
+
 def refusal_scores(
     answerable: Sequence[float], unanswerable: Sequence[float], threshold: float
 ) -> dict[str, float]:
@@ -189,7 +208,7 @@ def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -
     prior = fit_prior(reader, even.there)
     there, absent = scores(reader, even.there), scores(reader, even.absent)
     reader.calibration = calibration = fit_calibration(there, absent)
-    threshold = best_threshold(*(_sure(calibration, p) for p in beside_others(there, absent)))
+    threshold = sturdy_threshold(*(_sure(calibration, p) for p in beside_others(there, absent)))
     held = beside_others(scores(reader, odd.there), scores(reader, odd.absent))
     return {
         "threshold": round(threshold, 4),
