@@ -388,13 +388,16 @@ def test_a_packed_product_is_that_of_the_rounded_matrix_with_the_rounded_rows(
     weight, bias, x = torch.randn(out, width), torch.randn(out), torch.randn(rows, width)
     given, matrix = ((whole.float() * scale[:, None]) for whole, scale in map(rounded, (x, weight)))
     expected = F.linear(given, matrix, bias)
-    found = PackedLinear(weight, bias)(x[None])[0]
+    linear = PackedLinear(weight, bias)
+    linear.whole = None  # in integers, even where that is slow
+    found = linear(x[None])[0]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 @torch.inference_mode()
 def test_a_rows_packed_product_does_not_depend_on_other_rows() -> None:
     linear = PackedLinear(torch.randn(20, 48), torch.randn(20))
+    linear.whole = None  # in integers, even where that is slow
     rows = torch.randn(3 * ROWS, 48) * torch.logspace(-3, 3, 3 * ROWS)[:, None]
     together = linear(rows)
     for i in (0, 1, ROWS, 3 * ROWS - 1):
@@ -411,7 +414,7 @@ def test_a_single_row_goes_in_nearly_whole(width: int) -> None:
     torch.testing.assert_close(PackedLinear(weight, bias)(row), expected, atol=8e-2, rtol=2e-2)
 
 
-def test_where_the_processor_has_no_kernel_the_network_stays_whole(
+def test_where_the_processor_has_no_kernel_many_rows_are_multiplied_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def overflowing(a: Tensor, b: Tensor) -> Tensor:  # as older processors' 8-bit products do
@@ -423,12 +426,20 @@ def test_where_the_processor_has_no_kernel_the_network_stays_whole(
     for kernel in (overflowing, missing):
         monkeypatch.setattr(torch, "_int_mm", kernel)
         multiplies_integers.cache_clear()
-        assert packed(NETWORK) is NETWORK
+        rows, weight, bias = torch.randn(3, 32), torch.randn(5, 32), torch.randn(5)
+        assert torch.equal(PackedLinear(weight, bias)(rows), F.linear(rows, weight, bias))
     monkeypatch.undo()
     multiplies_integers.cache_clear()
 
 
-def test_without_wide_registers_the_network_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_processor_keeps_the_network_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    assert packed(NETWORK) is NETWORK
+
+
+def test_without_wide_registers_integers_are_not_multiplied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """There torch's 8-bit products are exact, and were taken: 37 times slower than float32."""
     monkeypatch.setattr(torch, "_int_mm", lambda a, b: (a.long() @ b.long()).int())
     for capability, quick in (("AVX2", False), ("AVX512", True)):

@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ragctx.generator.network import ReaderNetwork
@@ -31,7 +32,8 @@ TINIEST = 1e-12
 class PackedLinear(nn.Module):
     """What `nn.Linear` computes, weight and input rounded to 8 bits with one scale for each row.
 
-    A single row goes in as bfloat16, through a kernel that has less to prepare.
+    A single row goes in as bfloat16, through a kernel that has less to prepare. Many rows are
+    multiplied in float32 where the processor is not quick at integers.
     """
 
     weight: Tensor
@@ -42,6 +44,7 @@ class PackedLinear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         packed, scale = rounded(weight)
+        self.whole = None if multiplies_integers() else weight.detach()
         self.register_buffer("weight", packed)
         self.register_buffer("scale", scale)
         self.register_buffer("short", scale.bfloat16())
@@ -52,6 +55,8 @@ class PackedLinear(nn.Module):
         rows = x.reshape(-1, x.shape[-1])
         if len(rows) == 1 and not rows.shape[1] % STEP:
             out = self.bias + torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.short)
+        elif self.whole is not None:
+            out = F.linear(rows, self.whole, self.bias)
         else:
             out = x.new_empty(len(rows), len(self.bias))
             for given, into in zip(torch.split(rows, ROWS), torch.split(out, ROWS), strict=True):
@@ -118,12 +123,13 @@ class PackedNetwork(ReaderNetwork):
 def packed(network: ReaderNetwork) -> ReaderNetwork:
     """The network in 8 bits, or `network` itself where the processor has no kernel for them."""
     on_cpu = network.vocabulary_bias.device.type == "cpu"
-    return PackedNetwork(network).eval() if on_cpu and multiplies_integers() else network
+    known = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    return PackedNetwork(network).eval() if on_cpu and known else network
 
 
 @cache
 def multiplies_integers() -> bool:
-    """Whether 8-bit products are fast here, and exact: older kernels overflow at large ones.
+    """Whether products of 8-bit matrices are fast and exact here: older kernels overflow.
 
     Without AVX-512 torch multiplies integers one by one: 219 ms instead of 6 for 270 rows.
     """
