@@ -144,7 +144,10 @@ def nearness_of(network: ReaderNetwork, prompt: Prompt, content: Sequence[Tensor
 
 
 def as_wholes(spans: Sequence[Span], near: Nearness, worth: float) -> tuple[Span, ...]:
-    """The spans, whose starts were near the question's words, by how near they are as wholes."""
+    """The spans, whose starts were near the question's words, by how near they are as wholes.
+
+    Their log-probabilities are moved by as much, and need not be those of one distribution.
+    """
     first, last = [span.first for span in spans], [span.last for span in spans]
     whole, start = near.of_spans(first, last).tolist(), near.of_spans(first, first).tolist()
     moved = [
