@@ -37,7 +37,9 @@ from training.data import (
     token_span,
     visits,
 )
+from training.evaluate import rows_of
 from training.forward import Batch, encode, look_again, losses, question_rows, read
+from training.measure import FITTED_ROWS, unseen_rows
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=120)
 
@@ -252,6 +254,18 @@ def test_a_passage_that_holds_another_right_answer_is_not_called_null() -> None:
             answer_tokens=0,
         )
         assert not batch.null[0]
+
+
+@pytest.mark.parametrize(("rows", "limit", "left"), [(300, 40, 40), (300, 99, 60), (200, 40, 0)])
+def test_refusal_is_measured_on_rows_that_fitted_nothing(
+    tmp_path: Path, rows: int, limit: int, left: int
+) -> None:
+    path = tmp_path / "made.dev.jsonl"
+    made = [{"id": i, "question": f"{i}?", "answers": [f"{i}"]} for i in range(rows)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in made), "utf-8")
+    fitted = rows_of(path, FITTED_ROWS)
+    unseen = [row["id"] for row in unseen_rows(path, limit)]
+    assert len(set(unseen)) == left and not {row["id"] for row in fitted}.intersection(unseen)
 
 
 @settings(max_examples=80, deadline=None)

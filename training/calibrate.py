@@ -31,6 +31,9 @@ SETS = (
 """Dev sets. PolicyQA is not among them: its questions fit many passages, so that taking one away
 does not make them unanswerable."""
 
+DISTRACTORS = (0, 4, 9)
+"""How many passages stand beside a question's own."""
+
 PRECISION = 0.85
 """Precision of refusing that the threshold aims at."""
 
@@ -51,35 +54,37 @@ class Part:
 
 
 def parts_of(
-    reader: BundledReader,
-    folder: Path,
-    embedder: Embedder,
-    per_set: int,
-    distractors: Sequence[int] = (0, 4, 9),
+    reader: BundledReader, folder: Path, embedder: Embedder, per_set: int
 ) -> tuple[Part, Part]:
-    """The even rows of each set and the odd ones, beside distractors by turns.
+    """The even rows of each set and the odd ones."""
+    parts = Part([], []), Part([], [])
+    for name in SETS:
+        path = folder / f"{name}.dev.jsonl.gz"
+        pool, rows = Pool(rows_of(path, None), embedder), rows_of(path, 2 * per_set)
+        for odd, part in enumerate(parts):
+            add_read(part, reader, rows[odd::2], pool, seed=odd)
+    return parts
+
+
+def add_read(
+    part: Part, reader: BundledReader, rows: Sequence[dict[str, Any]], pool: Pool, seed: int
+) -> None:
+    """Read a set's questions beside distractors by turns, with their passage and without it.
 
     A question whose passage is gone gets one distractor more in its place, and is left out where
     every other passage holds the answer too.
     """
-    parts = Part([], []), Part([], [])
-    for name in SETS:
-        path = folder / f"{name}.dev.jsonl.gz"
-        pool = Pool(rows_of(path, None), embedder)
-        for odd, part in enumerate(parts):
-            rows = rows_of(path, 2 * per_set)[odd::2]
-            for i, count in enumerate(distractors):
-                for with_gold, kept in ((True, part.there), (False, part.absent)):
-                    asked = questions_of(
-                        rows[i :: len(distractors)],
-                        embedder,
-                        distractors=count,
-                        with_gold=with_gold,
-                        seed=odd,
-                        pool=pool,
-                    )
-                    kept += [read(reader, each) for each in asked if each.passages]
-    return parts
+    for i, count in enumerate(DISTRACTORS):
+        for with_gold, kept in ((True, part.there), (False, part.absent)):
+            asked = questions_of(
+                rows[i :: len(DISTRACTORS)],
+                pool.embedder,
+                distractors=count,
+                with_gold=with_gold,
+                seed=seed,
+                pool=pool,
+            )
+            kept += [read(reader, each) for each in asked if each.passages]
 
 
 def beside_others(*parts: Sequence[Scored]) -> list[list[Scored]]:
@@ -208,7 +213,7 @@ def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -
     prior = fit_prior(reader, even.there)
     there, absent = scores(reader, even.there), scores(reader, even.absent)
     reader.calibration = calibration = fit_calibration(there, absent)
-    threshold = sturdy_threshold(*(_sure(calibration, p) for p in beside_others(there, absent)))
+    threshold = sturdy_threshold(*(sure(calibration, p) for p in beside_others(there, absent)))
     held = beside_others(scores(reader, odd.there), scores(reader, odd.absent))
     return {
         "threshold": round(threshold, 4),
@@ -216,9 +221,10 @@ def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -
         "calibration": {
             "weights": [round(w, 4) for w in calibration.weights],
         },
-        "refusal_held_out": refusal_scores(*(_sure(calibration, p) for p in held), threshold),
+        "refusal_held_out": refusal_scores(*(sure(calibration, p) for p in held), threshold),
     }
 
 
-def _sure(calibration: Calibration, part: Sequence[Scored]) -> list[float]:
+def sure(calibration: Calibration, part: Sequence[Scored]) -> list[float]:
+    """The confidence of each, by its evidence alone."""
     return [calibration.confidence(each.evidence) for each in part]

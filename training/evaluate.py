@@ -240,9 +240,13 @@ def summary(results: Sequence[Scored], seed: int = 1) -> dict[str, Any]:
 
 def rows_of(path: Path, limit: int | None) -> list[dict[str, Any]]:
     """The answerable rows; `limit` of them, spread evenly over the file."""
-    rows = [row for row in read_rows(path) if row.get("answers")]
+    return spread([row for row in read_rows(path) if row.get("answers")], limit)
+
+
+def spread(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
+    """`limit` of the rows, as evenly as may be."""
     if limit and limit < len(rows):
-        rows = [rows[i * len(rows) // limit] for i in range(limit)]
+        return [rows[i * len(rows) // limit] for i in range(limit)]
     return rows
 
 

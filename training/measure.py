@@ -2,6 +2,7 @@
 
     python -m training.measure sets        # each held-out set, the gold passage alone
     python -m training.measure positions   # beside 4, 9 and 19 others, at each of 5 slots
+    python -m training.measure refusal     # on rows that neither fitted anything nor chose anything
 
 Each part is written to training/logs/measured-PART.json and printed as it stands in the card.
 """
@@ -20,8 +21,10 @@ import torch
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.intervals import bootstrap_mean
 from ragctx.generator.reader import BundledReader, load_bundled
+from training import calibrate
+from training.calibrate import Part, add_read, beside_others, refusal_scores, scores, sure
 from training.common import HERE, load_config
-from training.evaluate import Pool, questions_of, rows_of, score, summary
+from training.evaluate import Pool, questions_of, rows_of, score, spread, summary
 
 SETS = (
     "squadshifts_newwiki", "squadshifts_reddit", "squadshifts_amazon", "openstax_term",
@@ -55,8 +58,7 @@ def by_position(
     path = folder / f"{POSITIONS_ON}.dev.jsonl.gz"
     everything = rows_of(path, None)
     fitted = [row["id"] for row in rows_of(path, FITTED_ROWS)[0::2]]
-    held_out = [row for row in everything if row["id"] not in fitted]
-    rows = [held_out[i * len(held_out) // limit] for i in range(min(limit, len(held_out)))]
+    rows = spread([row for row in everything if row["id"] not in fitted], limit)
     pool = Pool(everything, embedder)
     alone = [r.f1 for r in score(reader, questions_of(rows, embedder, pool=pool))]
     found: dict[str, Any] = {"n": len(rows), "alone": _points(alone)}
@@ -77,6 +79,29 @@ def by_position(
             "loss": round(100 * float(np.mean(alone) - means.mean()), 2),
         }
     return found
+
+
+def by_refusal(
+    reader: BundledReader, embedder: Embedder, folder: Path, limit: int
+) -> dict[str, Any]:
+    """How well low confidence tells that the passage is gone, on rows beside the fitted ones."""
+    part, used = Part([], []), {}
+    for name in calibrate.SETS:
+        path = folder / f"{name}.dev.jsonl.gz"
+        fresh, pool = unseen_rows(path, limit), Pool(rows_of(path, None), embedder)
+        with torch.inference_mode():
+            add_read(part, reader, fresh, pool, seed=2)
+        used[name] = len(fresh)
+        sys.stderr.write(f"{name} {len(fresh)}\n")
+    there, absent = (scores(reader, each) for each in (part.there, part.absent))
+    beside = [sure(reader.calibration, each) for each in beside_others(there, absent)]
+    return {"rows": used, **refusal_scores(*beside, reader.threshold)}
+
+
+def unseen_rows(path: Path, limit: int) -> list[dict[str, Any]]:
+    """`limit` rows that neither fitted the shipped reader nor were reported with the fit."""
+    known = rows_of(path, FITTED_ROWS)
+    return spread([row for row in rows_of(path, None) if row not in known], limit)
 
 
 def _null_spread(curves: np.ndarray, resamples: int = 2000) -> float:
@@ -122,7 +147,18 @@ def table_of_positions(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-PARTS = {"sets": (by_set, table_of_sets), "positions": (by_position, table_of_positions)}
+def table_of_refusal(found: dict[str, Any]) -> str:
+    """Markdown."""
+    columns = ("precision", "recall", "auroc", "calibration_error", "n")
+    cells = (str(found[column]) for column in columns)
+    return f"| {' | '.join(columns)} |\n|{'--:|' * len(columns)}\n| {' | '.join(cells)} |"
+
+
+PARTS = {
+    "sets": (by_set, table_of_sets),
+    "positions": (by_position, table_of_positions),
+    "refusal": (by_refusal, table_of_refusal),
+}
 
 
 def main() -> None:
