@@ -2,7 +2,7 @@
 
     python -m training.measure sets        # each held-out set, the gold passage alone
     python -m training.measure positions   # beside 4, 9 and 19 others, at each of 5 slots
-    python -m training.measure refusal     # on rows that neither fitted anything nor chose anything
+    python -m training.measure refusal     # on rows that the export neither fitted nor reported
 
 Each part is written to training/logs/measured-PART.json and printed as it stands in the card.
 """
