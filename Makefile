@@ -44,8 +44,10 @@ format: env  ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train: env  ## Make the bundled reader's weights again (hours; needs ../shared/data)
-	$(BIN)/python -m training
+CONFIG ?= training/config.toml
+
+train: env  ## Make the bundled reader again, with CONFIG (hours; needs ../shared/data)
+	$(BIN)/python -m training --config $(CONFIG)
 
 bench: env  ## Measure ingesting and asking; the last line of each is JSON
 	$(BIN)/python -m benchmarks.ingest

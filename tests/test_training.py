@@ -39,7 +39,7 @@ from training.data import (
 )
 from training.evaluate import rows_of
 from training.forward import Batch, encode, look_again, losses, question_rows, read
-from training.measure import FITTED_ROWS, unseen_rows
+from training.measure import unseen_rows
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=120)
 
@@ -263,8 +263,8 @@ def test_refusal_is_measured_on_rows_that_fitted_nothing(
     path = tmp_path / "made.dev.jsonl"
     made = [{"id": i, "question": f"{i}?", "answers": [f"{i}"]} for i in range(rows)]
     path.write_text("".join(json.dumps(row) + "\n" for row in made), "utf-8")
-    fitted = rows_of(path, FITTED_ROWS)
-    unseen = [row["id"] for row in unseen_rows(path, limit)]
+    fitted = rows_of(path, 240)
+    unseen = [row["id"] for row in unseen_rows(path, 240, limit)]
     assert len(set(unseen)) == left and not {row["id"] for row in fitted}.intersection(unseen)
 
 

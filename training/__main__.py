@@ -1,21 +1,64 @@
-"""Run every stage that is not done yet, one after another: `make train`."""
+"""Run every stage that is not done yet, one after another: `make train`.
+
+    python -m training
+    python -m training --config training/small.toml    # all stages in minutes: a bad reader
+
+A stage is done when what it leaves is newer than what the stage before it left. One that was
+stopped goes on from its checkpoint.
+"""
 
 from __future__ import annotations
 
-from training import answer, convert, export, plot, pretrain
-from training.common import load_config, run_folder
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from training import answer, convert, distil, export, measure, plot, pretrain
+from training.common import Config, configured, is_made, run_folder, stage_parser
+
+
+class Step(NamedTuple):
+    """A stage's name, what it leaves behind, and the stage."""
+
+    name: str
+    leaves: Path
+    run: Callable[[Config], object]
+
+
+def steps(config: Config) -> list[Step]:
+    """All stages, in their order."""
+    folder, logs = run_folder(config), config.logs
+    return [
+        Step("convert", folder / "converted.safetensors", convert.run),
+        Step("pretrain", folder / "pretrain.safetensors", pretrain.run),
+        Step("answer", folder / "answer.safetensors", answer.run),
+        Step("distil", folder / "distil.safetensors", distil.run),
+        Step("export", config.reader / "reader.json", export.run),
+        *(
+            Step(f"measure {part}", logs / f"measured-{part}.json", partial(measure.run, part))
+            for part in measure.PARTS
+        ),
+        Step("plot", logs / "curves.png", plot.run),
+    ]
+
+
+def run_all(config: Config, steps: Sequence[Step]) -> None:
+    """Run those that are not done."""
+    sources: tuple[Path, ...] = ()
+    for step in steps:
+        done = is_made(step.leaves, *sources)
+        sys.stderr.write(f"{step.name}: {'done' if done else 'now'}, {step.leaves}\n")
+        if not done:
+            step.run(config)
+        sources = (step.leaves,)
 
 
 def main() -> None:
-    """Convert, pre-train, train, ship, draw the curves."""
-    folder = run_folder(load_config())
-    if not (folder / "converted.safetensors").exists():
-        convert.main()
-    if not (folder / "pretrain.safetensors").exists():
-        pretrain.main()
-    answer.main()
-    export.main()
-    plot.main()
+    """Run as the command line says."""
+    config = configured(stage_parser(__doc__).parse_args())
+    run_all(config, steps(config))
 
 
 if __name__ == "__main__":

@@ -7,53 +7,55 @@ python -m training.answer --alone 0 --name full    # full attention over passage
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
-
-import torch
 
 from ragctx.generator.network import ALONE, ReaderNetwork
 from training.common import (
     Config,
     bundled_tokenizer,
+    configured,
     freeze_embeddings,
-    load_config,
     load_network,
+    prepare,
     run_folder,
-    set_threads,
+    stage_parser,
 )
 from training.data import Passage, load_passages
 from training.loop import Score, Stage, train
 from training.score import score_questions
 
 
+def run(
+    config: Config,
+    start: Path | None = None,
+    minutes: float | None = None,
+    alone: int = ALONE,
+    name: str = "answer",
+) -> None:
+    """Run or resume the stage, from `start` or from what stage 2 left."""
+    prepare(config)
+    folder = run_folder(config)
+    network = load_network(start or folder / "pretrain.safetensors", alone)
+    freeze_embeddings(network)
+    sets = load_sets(config, config.answer["sets"])
+    train(network, Stage(name, folder, config.answer, sets, dev_score(config), minutes), config)
+
+
 def main() -> None:
-    """Run or resume the stage."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--minutes", type=float, help="by the clock instead of by steps")
-    arguments.add_argument("--threads", type=int, help="CPU threads instead of the configured ones")
-    arguments.add_argument("--start", type=Path, help="weights to begin from; default: stage 2's")
-    arguments.add_argument(
+    """Run or resume the stage as the command line says."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--minutes", type=float, help="by the clock instead of by steps")
+    parser.add_argument("--start", type=Path, help="weights to begin from; default: stage 2's")
+    parser.add_argument(
         "--alone",
         type=int,
         default=ALONE,
         help="layers before the second look (default %(default)s)",
     )
-    arguments.add_argument("--name", default="answer", help="of the run's files (%(default)s)")
-    given = arguments.parse_args()
-    config = load_config()
-    set_threads(given.threads or config.threads)
-    torch.manual_seed(config.seed)
-    folder = run_folder(config)
-    network = load_network(given.start or folder / "pretrain.safetensors", given.alone)
-    freeze_embeddings(network)
-    sets = load_sets(config, config.answer["sets"])
-    train(
-        network,
-        Stage(given.name, folder, config.answer, sets, dev_score(config), given.minutes),
-        config,
-    )
+    parser.add_argument("--name", default="answer", help="of the run's files (%(default)s)")
+    given = parser.parse_args()
+    run(configured(given), given.start, given.minutes, given.alone, given.name)
 
 
 def load_sets(config: Config, names: Iterable[str]) -> dict[str, list[Passage]]:

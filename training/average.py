@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from training.common import load_network, save_network
@@ -19,11 +20,10 @@ from training.common import load_network, save_network
 def mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Every weight's mean over the runs.
 
-    >>> import torch
     >>> mean([{"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([3.0, 6.0])}])
     {'w': tensor([2., 4.])}
     """
-    return {name: sum(state[name] for state in states) / len(states) for name in states[0]}
+    return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
 
 
 def main() -> None:

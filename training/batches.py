@@ -65,7 +65,7 @@ def make_batch(
     distractors = rng.randint(0, min(max_distractors, len(passages) - 1))
     groups = [_group(passages, g, distractors, rng, context_window) for g in range(len(step))]
     rows = [
-        _rows(passages, group, step[group.index][1], rng, null_share, answer_tokens,
+        _rows(passages, group, step[group.own][1], rng, null_share, answer_tokens,
               question_dropout)
         for group in groups
     ]  # fmt: skip
@@ -124,7 +124,7 @@ def _targets(rows: list[_Row], width: int, answer_tokens: int) -> dict[str, torc
 
 
 class _Group(NamedTuple):
-    index: int
+    own: int
     slots: list[int]  # passages in prompt order
     places: list[int]  # position of each one's [CLS]
     begin: int  # position of the first question token
@@ -168,10 +168,10 @@ def _rows(
     Half of the time the preferred answer is asked for, else any of those that are right.
     """
     rows: list[_Row] = []
-    others = [passages[i] for i in group.slots if i != group.index]
+    others = [passages[i] for i in group.slots if i != group.own]
     for question in questions:
         span = question.spans[0] if rng.random() < 0.5 else rng.choice(question.spans)
-        ids = passages[group.index].token_ids
+        ids = passages[group.own].token_ids
         answers = [ids[first : last + 1] for first, last in (span, *question.spans)]
         null = bool(others) and rng.random() < null_share
         null = null and not any(other.holds(answer) for other in others for answer in answers)
@@ -179,7 +179,7 @@ def _rows(
         asked = [token for token in question.token_ids if rng.random() >= dropout]
         tokens = [*asked, SEP, MASK, *written]
         begins = rows[-1].begins + len(rows[-1].tokens) if rows else 0
-        rows.append(_Row(group.index, question, span, len(asked), begins, null, written, tokens))
+        rows.append(_Row(group.own, question, span, len(asked), begins, null, written, tokens))
     return rows
 
 

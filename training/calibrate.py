@@ -213,15 +213,17 @@ def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -
     prior = fit_prior(reader, even.there)
     there, absent = scores(reader, even.there), scores(reader, even.absent)
     reader.calibration = calibration = fit_calibration(there, absent)
-    threshold = sturdy_threshold(*(sure(calibration, p) for p in beside_others(there, absent)))
+    present, gone = (sure(calibration, p) for p in beside_others(there, absent))
+    threshold = sturdy_threshold(present, gone)
     held = beside_others(scores(reader, odd.there), scores(reader, odd.absent))
+    present, gone = (sure(calibration, p) for p in held)
     return {
         "threshold": round(threshold, 4),
         "prior": asdict(prior),
         "calibration": {
             "weights": [round(w, 4) for w in calibration.weights],
         },
-        "refusal_held_out": refusal_scores(*(sure(calibration, p) for p in held), threshold),
+        "refusal_held_out": refusal_scores(present, gone, threshold),
     }
 
 

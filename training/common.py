@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tomllib
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as RustTokenizer
@@ -16,7 +16,13 @@ from tokenizers import Tokenizer as RustTokenizer
 from ragctx.generator.network import ALONE, ReaderNetwork
 from ragctx.transformer import Shape
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 HERE = Path(__file__).parent
+CONFIG = HERE / "config.toml"
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,12 @@ class Config:
 
     seed: int
     threads: int
+    device: str  # as torch names it, or "auto"
     questions: Path
     texts: Path
     runs: Path
+    logs: Path
+    reader: Path
     chunk_tokens: int
     question_tokens: int
     context_window: int
@@ -35,14 +44,54 @@ class Config:
     pretrain: dict[str, Any]
     answer: dict[str, Any]
     distil: dict[str, Any]
+    export: dict[str, Any]
+    measure: dict[str, Any]
 
 
-def load_config() -> Config:
-    """Read the configuration; paths in it are relative to the project's root."""
-    settings = tomllib.loads((HERE / "config.toml").read_text("utf-8"))
-    for name in ("questions", "texts", "runs"):
+def load_config(path: Path = CONFIG) -> Config:
+    """Read a configuration; paths in it are relative to the project's root.
+
+    One that is `based_on` another, which lies beside it, says what differs: its tables add to the
+    other's or replace single settings of theirs.
+    """
+    settings = _settings(path)
+    for name in ("questions", "texts", "runs", "logs", "reader"):
         settings[name] = (HERE.parent / settings[name]).resolve()
     return Config(**settings)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    given: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    if "based_on" not in given:
+        return given
+    settings = _settings(path.parent / given.pop("based_on"))
+    for name, value in given.items():
+        settings[name] = {**settings[name], **value} if isinstance(value, dict) else value
+    return settings
+
+
+def stage_parser(about: str | None) -> argparse.ArgumentParser:
+    """What every stage's command takes: a configuration, and threads in the place of its own."""
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--config", type=Path, default=CONFIG, help="(default %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads instead of the configured ones")
+    return parser
+
+
+def configured(given: argparse.Namespace) -> Config:
+    """The configuration that a stage's command was given."""
+    config = load_config(given.config)
+    return replace(config, threads=given.threads or config.threads)
+
+
+def prepare(config: Config) -> torch.device:
+    """Set threads and seed; gives the device to train on."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    quickest = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(quickest if config.device == "auto" else config.device)
 
 
 def run_folder(config: Config) -> Path:
@@ -70,11 +119,25 @@ def bundled_tokenizer() -> RustTokenizer:
     return tokenizer
 
 
-class Log:
-    """A JSONL log that is also shown on standard error."""
+def is_made(product: Path, *sources: Path) -> bool:
+    """Whether a file is there and as new as all that it is made from."""
+    if not product.exists():
+        return False
+    made = product.stat().st_mtime
+    return all(made >= source.stat().st_mtime for source in sources)
 
-    def __init__(self, path: Path) -> None:
+
+class Log:
+    """A JSONL log that is also shown on standard error. Rows behind step `upto` are taken off.
+
+    A run that goes on from a checkpoint repeats them.
+    """
+
+    def __init__(self, path: Path, upto: int = 0) -> None:
         self.path = path
+        rows = path.read_text("utf-8").splitlines() if path.exists() else []
+        kept = [row for row in rows if upto and json.loads(row)["step"] <= upto]
+        path.write_text("".join(row + "\n" for row in kept), "utf-8")
 
     def write(self, **row: float | str) -> None:
         """Append one row."""
@@ -110,12 +173,22 @@ def set_dropout(network: ReaderNetwork, share: float) -> None:
         layer.dropout = share
 
 
-def autocast() -> torch.autocast:
+def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where the processor multiplies it; elsewhere torch emulates it, 35 times slower."""
-    quick = "AVX512" in torch.backends.cpu.get_cpu_capability()
-    return torch.autocast("cpu", torch.bfloat16, enabled=quick)
+    quick = device.type != "cpu" or "AVX512" in torch.backends.cpu.get_cpu_capability()
+    return torch.autocast(device.type, torch.bfloat16, enabled=quick)
 
 
-def set_threads(threads: int) -> None:
-    """Use this many CPU threads."""
-    torch.set_num_threads(threads)
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write what an unfinished run needs to go on, whole or not at all."""
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """What `save_checkpoint` wrote, None where there is nothing. No code in it is run."""
+    if not path.exists():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    return state

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,16 +18,20 @@ from torch import Tensor
 
 from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.rope import rotate
-from ragctx.transformer import Layer, Shape, load_encoder
+from ragctx.transformer import Encoder, Layer, Shape, load_encoder
 from training.common import (
     Config,
     Log,
     autocast,
     bundled_tokenizer,
-    load_config,
+    configured,
+    load_checkpoint,
     minilm_weights,
+    prepare,
     run_folder,
+    save_checkpoint,
     save_network,
+    stage_parser,
 )
 from training.data import Passage, load_passages
 from training.forward import passages_tensor
@@ -35,7 +40,7 @@ from training.forward import passages_tensor
 def student_states(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> list[Tensor]:
     """The student's states after the embeddings and after every layer."""
     states = [network.embeddings(ids)]
-    cos, sin = network.rotation(torch.arange(ids.shape[1]))
+    cos, sin = network.rotation(torch.arange(ids.shape[1], device=ids.device))
     for layer in network.layers:
         assert isinstance(layer, Layer)
         q, k, v = layer.project(states[-1])
@@ -70,52 +75,68 @@ def text_passages(config: Config) -> list[Passage]:
     return passages
 
 
-def main() -> None:
-    """Run the stage and save the converted network."""
-    config = load_config()
-    settings = config.convert
-    rng = random.Random(config.seed)
-    torch.manual_seed(config.seed)
-    torch.set_num_threads(config.threads)
-    teacher, network = load_encoder(str(minilm_weights())), fresh_network()
-    passages = text_passages(config)
+def drawn(passages: Sequence[Passage], tokens: int, rng: random.Random) -> list[Passage]:
+    """About `tokens` tokens of passages that are not too unlike in length."""
+    some = sorted(rng.sample(passages, min(200, len(passages))), key=lambda p: len(p.token_ids))
+    begin = rng.randrange(60)
+    near = some[begin : begin + 140] or some
+    return rng.sample(near, min(len(near), max(4, tokens // 160)))
+
+
+def imitate(
+    network: ReaderNetwork, teacher: Encoder, ids: Tensor, mask: Tensor
+) -> tuple[Tensor, float]:
+    """The squared distance over all layers, and the cosine after the last one."""
+    with torch.no_grad(), autocast(ids.device):
+        wanted = teacher.all_states(ids, mask)
+    with autocast(ids.device):
+        given = student_states(network, ids, mask)
+    pairs = zip(given[1:], wanted[1:], strict=True)
+    loss = torch.stack([F.mse_loss(g.float()[mask], w.float()[mask]) for g, w in pairs]).sum()
+    cosine = F.cosine_similarity(given[-1].float()[mask], wanted[-1].float()[mask], dim=-1)
+    return loss, cosine.mean().item()
+
+
+def run(config: Config) -> None:
+    """Run or resume the stage and save the converted network."""
+    device, folder, settings = prepare(config), run_folder(config), config.convert
+    teacher, network = load_encoder(str(minilm_weights())).to(device), fresh_network().to(device)
+    passages, steps = text_passages(config), settings["steps"]
     parameters = [
         p for n, p in network.named_parameters() if n.startswith("layers.") or "norm" in n
     ]
     optimizer = torch.optim.AdamW(parameters, lr=settings["learning_rate"], weight_decay=0.0)
-    steps, log = settings["steps"], Log(run_folder(config) / "convert.jsonl")
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda s: min(1.0, (s + 1) / 20) * max(0.02, 1 - s / steps)
-    )
-    began, seen = time.perf_counter(), 0
-    for step in range(steps):
-        chosen = rng.sample(passages, 200)
-        start = rng.randrange(60)
-        chosen = sorted(chosen, key=lambda p: len(p.token_ids))[start : start + 140]
-        batch = rng.sample(chosen, 140)[: max(4, settings["tokens_per_step"] // 160)]
-        ids, mask, _ = passages_tensor(batch)
-        with torch.no_grad(), autocast():
-            wanted = teacher.all_states(ids, mask)
-        with autocast():
-            given = student_states(network, ids, mask)
-        pairs = zip(given[1:], wanted[1:], strict=True)
-        loss = torch.stack([F.mse_loss(g.float()[mask], w.float()[mask]) for g, w in pairs]).sum()
+    checkpoint = folder / "convert.pt"
+    done, seen, spent_s = 0, 0, 0.0
+    if saved := load_checkpoint(checkpoint, device):
+        network.load_state_dict(saved["network"])
+        optimizer.load_state_dict(saved["optimizer"])
+        done, seen, spent_s = saved["done"], saved["seen"], saved["spent_s"]
+    log, began = Log(folder / "convert.jsonl", done), time.perf_counter() - spent_s
+    for step in range(done, steps):
+        rng = random.Random(f"{config.seed}:{step}")
+        ids, mask, _ = passages_tensor(drawn(passages, settings["tokens_per_step"], rng))
+        factor = min(1.0, (step + 1) / 20) * max(0.02, 1 - step / steps)
+        optimizer.param_groups[0]["lr"] = settings["learning_rate"] * factor
+        loss, cosine = imitate(network, teacher, ids.to(device), mask.to(device))
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        schedule.step()
-        seen += int(mask.sum())
-        if step % 10 == 0 or step == steps - 1:
-            cosine = F.cosine_similarity(given[-1].float()[mask], wanted[-1].float()[mask], dim=-1)
-            log.write(
-                step=step,
-                loss=loss.item(),
-                cosine=cosine.mean().item(),
-                tokens=seen,
-                seconds=time.perf_counter() - began,
-            )
-    save_network(network, run_folder(config) / "converted.safetensors")
+        seen, spent_s = seen + int(mask.sum()), time.perf_counter() - began
+        if (step + 1) % 10 == 0 or step == steps - 1:
+            log.write(step=step + 1, loss=loss.item(), cosine=cosine, tokens=seen, seconds=spent_s)
+        if (step + 1) % settings["checkpoint_every"] == 0:
+            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+            where = {"done": step + 1, "seen": seen, "spent_s": spent_s}
+            save_checkpoint(checkpoint, {**state, **where})
+    save_network(network, folder / "converted.safetensors")
+    checkpoint.unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Run or resume the stage as the command line says."""
+    run(configured(stage_parser(__doc__).parse_args()))
 
 
 if __name__ == "__main__":

@@ -260,4 +260,5 @@ def word_vectors(passages: Sequence[Passage], dim: int = 256, seed: int = 0) -> 
     rarity = np.log(len(passages) / np.maximum(1, count))
     directions = np.random.default_rng(seed).standard_normal((30522, dim)).astype(np.float32)
     rows = np.stack([rarity[bag] @ directions[bag] for bag in bags]).astype(np.float32)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    return unit

@@ -11,41 +11,51 @@ teacher's score has over the student's is what reading passages alone costs.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-import torch
-
-from ragctx.generator.network import ReaderNetwork
 from training.answer import dev_score, load_sets
-from training.common import freeze_embeddings, load_config, load_network, run_folder, set_threads
+from training.common import (
+    Config,
+    configured,
+    freeze_embeddings,
+    is_made,
+    load_network,
+    prepare,
+    run_folder,
+    stage_parser,
+)
 from training.loop import Stage, train
 
 
-def main() -> None:
-    """Run or resume teacher and student."""
-    arguments = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    arguments.add_argument("--minutes", type=float, help="for each, instead of by steps")
-    arguments.add_argument("--threads", type=int, help="CPU threads instead of the configured ones")
-    arguments.add_argument("--start", type=Path, help="weights to begin from; default: stage 3's")
-    given = arguments.parse_args()
-    config = load_config()
-    set_threads(given.threads or config.threads)
+def run(config: Config, start: Path | None = None, minutes: float | None = None) -> None:
+    """Run or resume teacher and student, each so many minutes, from `start` or stage 3's weights.
+
+    A teacher that is newer than these weights is kept.
+    """
     folder, score = run_folder(config), dev_score(config)
+    start = start or folder / "answer.safetensors"
+    taught = folder / "teacher.safetensors"
     sets = load_sets(config, config.answer["sets"])
     settings = {**config.answer, **config.distil}
-
-    def run(name: str, network: ReaderNetwork, teacher: ReaderNetwork | None) -> None:
-        torch.manual_seed(config.seed)
+    prepare(config)
+    if not is_made(taught, start):
+        network = load_network(start, alone=0)
         freeze_embeddings(network)
-        train(network, Stage(name, folder, settings, sets, score, given.minutes, teacher), config)
+        train(network, Stage("teacher", folder, settings, sets, score, minutes), config)
+    prepare(config)
+    network, teacher = load_network(start), load_network(taught, alone=0)
+    freeze_embeddings(network)
+    teacher.eval().requires_grad_(False)
+    train(network, Stage("distil", folder, settings, sets, score, minutes, teacher), config)
 
-    start = given.start or folder / "answer.safetensors"
-    run("teacher", load_network(start, alone=0), None)
-    teacher = load_network(folder / "teacher.safetensors", alone=0).eval().requires_grad_(False)
-    run("distil", load_network(start), teacher)
+
+def main() -> None:
+    """Run or resume the stage as the command line says."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--minutes", type=float, help="for each, instead of by steps")
+    parser.add_argument("--start", type=Path, help="weights to begin from; default: stage 3's")
+    given = parser.parse_args()
+    run(configured(given), given.start, given.minutes)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ class Pool:
         return tuple(float(vector @ question) for vector in known)
 
     def _embed(self, text: str) -> np.ndarray:
-        return self.embedder.encode([self.readable(text)])[0]
+        vector: np.ndarray = self.embedder.encode([self.readable(text)])[0]
+        return vector
 
     def distractors(
         self, row: dict[str, Any], question: np.ndarray, count: int, rng: random.Random

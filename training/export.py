@@ -1,15 +1,16 @@
 """Stage 5: quantise, fit what depends on the weights, write the files that ship.
 
-python -m training.export
-python -m training.export --weights training/runs/answer.safetensors --folder /tmp/reader
+    python -m training.export
+    python -m training.export --weights training/runs/answer.safetensors --folder /tmp/reader
+
+The files are made in the run's folder and put in their place when all is fitted.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -18,10 +19,19 @@ from ragctx.embedding import load_embedder
 from ragctx.generator.calibration import Evidence
 from ragctx.generator.looking import Prior
 from ragctx.generator.reader import load_bundled
-from ragctx.generator.weights import FOLDER, quantise, sha256
+from ragctx.generator.weights import quantise, sha256
 from training.calibrate import fit
-from training.common import load_config, load_network, minilm_weights, run_folder
+from training.common import (
+    Config,
+    configured,
+    load_network,
+    minilm_weights,
+    prepare,
+    run_folder,
+    stage_parser,
+)
 
+FILES = ("reader.safetensors", "tokenizer.json", "reader.json")
 UNFITTED = {
     "threshold": 0.0,
     "prior": asdict(Prior()),
@@ -30,22 +40,22 @@ UNFITTED = {
 }
 
 
-def ship(weights: Path, folder: Path, per_set: int) -> None:
-    """Write reader.safetensors, tokenizer.json and reader.json; then fit what can be fitted."""
+def make(weights: Path, folder: Path, config: Config) -> None:
+    """Write reader.safetensors, tokenizer.json and reader.json; fit what can be fitted."""
     folder.mkdir(exist_ok=True, parents=True)
     save_file(quantise(load_network(weights).state_dict()), str(folder / "reader.safetensors"))
-    if not (folder / "tokenizer.json").exists():
-        shutil.copy(minilm_weights().parent / "tokenizer.json", folder / "tokenizer.json")
+    shutil.copyfile(minilm_weights().parent / "tokenizer.json", folder / "tokenizer.json")
     digest = sha256(folder / "reader.safetensors")
     about = {
         "name": f"ragctx-reader-22m@{digest[:8]}",
-        "context_window": load_config().context_window,
+        "context_window": config.context_window,
         **UNFITTED,
         "weights_sha256": digest,
         "tokenizer_sha256": sha256(folder / "tokenizer.json"),
     }
     _write(folder, about)
-    fitted = fit(load_bundled(folder), load_config().questions, load_embedder(), per_set)
+    per_set = config.export["per_set"]
+    fitted = fit(load_bundled(folder), config.questions, load_embedder(), per_set)
     _write(folder, {**about, **fitted})
 
 
@@ -53,16 +63,28 @@ def _write(folder: Path, about: dict[str, object]) -> None:
     (folder / "reader.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
 
 
+def run(config: Config, weights: Path | None = None) -> None:
+    """Ship `weights`, or what the configured stage left."""
+    prepare(config)
+    stage = run_folder(config) / f"{config.export['stage']}.safetensors"
+    made = run_folder(config) / "reader"
+    make(weights or stage, made, config)
+    config.reader.mkdir(exist_ok=True, parents=True)
+    for name in FILES:
+        shutil.copyfile(made / name, config.reader / name)
+
+
 def main() -> None:
-    """Ship the trained network."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--weights", type=Path, default=run_folder(load_config()) / "answer.safetensors"
-    )
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--per-set", type=int, default=120, help="questions a set, of each parity")
+    """Ship as the command line says."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--weights", type=Path, help="default: what the configured stage left")
+    parser.add_argument("--folder", type=Path, help="instead of the configured one")
+    parser.add_argument("--per-set", type=int, help="questions a set, of each parity")
     given = parser.parse_args()
-    ship(given.weights, given.folder, given.per_set)
+    config = configured(given)
+    per_set = given.per_set or config.export["per_set"]
+    folder = given.folder or config.reader
+    run(replace(config, reader=folder, export={**config.export, "per_set": per_set}), given.weights)
 
 
 if __name__ == "__main__":

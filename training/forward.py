@@ -49,6 +49,10 @@ class Batch:
     length: Tensor  # (Q,): tokens of the answer that starts there
     answers: Tensor  # (Q, A): vocabulary ids of the answer and [SEP], pad = -100
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return Batch(**{name: part.to(device) for name, part in vars(self).items()})
+
 
 @dataclass
 class Losses:
@@ -88,6 +92,11 @@ def passages_tensor(passages: list[Passage]) -> tuple[Tensor, Tensor, Tensor]:
     return ids, mask, mask & (at > 0) & (at < lengths[:, None] - 1)
 
 
+def in_full(batch: Batch) -> torch.autocast:
+    """Inside, nothing is rounded to 16 bits."""
+    return torch.autocast(batch.passages.device.type, enabled=False)
+
+
 class Packing:
     """Moves tokens between a padded form (B, T, …) and one row without padding (1, N, …).
 
@@ -105,7 +114,8 @@ class Packing:
     def pad(self, packed: Tensor) -> Tensor:
         """(1, N, …) -> (B, T, …), zeros at padding."""
         empty = packed.new_zeros(self.shape.numel(), *packed.shape[2:])
-        return empty.index_copy(0, self.at, packed[0]).unflatten(0, self.shape)
+        filled = empty.index_copy(0, self.at, packed[0])
+        return filled.view(*self.shape, *packed.shape[2:])
 
     def pad_heads(self, packed: Tensor) -> Tensor:
         """(1, heads, N, d) -> (B, heads, T, d)."""
@@ -120,7 +130,7 @@ def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> Encoded:
     """What `network.encode` gives, computed without padding outside of attention."""
     packing = Packing(mask)
     states = network.embeddings(packing.pack(ids))
-    cos, sin = network.rotation(torch.arange(ids.shape[1]))
+    cos, sin = network.rotation(torch.arange(ids.shape[1], device=ids.device))
     keys, values, before = [], [], [states]
     *alone, last = network.shared()
     for layer in alone:
@@ -137,12 +147,12 @@ def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> Encoded:
 
 def rows_of(x: Tensor, at: Tensor) -> Tensor:
     """`x[at]`, whose backward pass is several times faster this way on CPUs."""
-    return x.index_select(0, at.flatten()).unflatten(0, at.shape)
+    return x.index_select(0, at.flatten()).view(*at.shape, *x.shape[1:])
 
 
 def read_mask(batch: Batch) -> Tensor:
     """(G, M, C * L + M): which passage tokens and which of the row's own tokens each token sees."""
-    own = batch.slots == torch.arange(len(batch.slots))[:, None]
+    own = batch.slots == torch.arange(len(batch.slots), device=batch.slots.device)[:, None]
     seen = ~(own[:, None] & batch.blind[:, :, None])  # (G, M, C)
     far = seen[..., None] & batch.passage_mask[batch.slots][:, None]
     same = batch.owner[:, :, None] == batch.owner[:, None]
@@ -152,7 +162,8 @@ def read_mask(batch: Batch) -> Tensor:
 
 def read(network: ReaderNetwork, encoded: Encoded, batch: Batch) -> Asked:
     """The states (G, M, width) of the questions' tokens over the passages they see."""
-    places = batch.places[:, :, None] + torch.arange(batch.passages.shape[1])
+    within = torch.arange(batch.passages.shape[1], device=batch.places.device)
+    places = batch.places[:, :, None] + within
     far = network.rotation(places.flatten(1)[:, None])
     near = network.rotation(batch.positions[:, None])
     mask = read_mask(batch)[:, None]
@@ -193,7 +204,7 @@ def choose_looked(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 def question_rows(states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """(Q, longest, width): each question's states up to its [MASK]; and their mask."""
     sizes = batch.mask_at - batch.begins + 1
-    at = torch.arange(int(sizes.max()))
+    at = torch.arange(int(sizes.max()), device=states.device)
     columns = (batch.begins[:, None] + at).clamp(max=states.shape[1] - 1)
     flat = batch.group[:, None] * states.shape[1] + columns
     return rows_of(states.flatten(0, 1), flat), at[None] < sizes[:, None]
@@ -209,7 +220,7 @@ def losses(
     encoded = encode(network, batch.passages, batch.passage_mask)
     asked = read(network, encoded, batch)
     answer = asked.last[batch.group, batch.mask_at]
-    with torch.autocast("cpu", enabled=False):
+    with in_full(batch):
         first = _first_scores(network, batch, answer.float(), encoded.states.float())
         first_starts = torch.cat((first.flatten(1), network.null_score(answer.float())), 1)
         start = _start_loss(first_starts, _targets(batch, batch.slots))
@@ -217,9 +228,9 @@ def losses(
     passages = batch.slots[batch.group].gather(1, looked)  # (Q, K)
     again = second_look(network, batch, encoded, asked, passages, real)
     right = (_right(batch, passages) & real[:, :, None]).flatten(1)
-    written = imitation = torch.zeros(())
+    written = imitation = start.new_zeros(())
     if writing:
-        with torch.autocast("cpu", enabled=False):
+        with in_full(batch):
             written = _writing_loss(network, batch, asked.last.float(), encoded.states.float())
     if teacher is not None:
         imitation = distance(again, taught(teacher, batch, passages, real))
@@ -254,7 +265,7 @@ def second_look(
 ) -> Scores:
     """Where each question's answer starts, in the `passages` (Q, K) that are `real`, and ends."""
     again = look_again(network, batch, encoded, asked, passages)
-    with torch.autocast("cpu", enabled=False):
+    with in_full(batch):
         answer, again = asked.last[batch.group, batch.mask_at].float(), again.float()
         content = batch.content_mask[passages] & real[:, :, None]
         starts = _again_scores(network, answer, again, content)
@@ -283,15 +294,16 @@ def look_again(
         visible = torch.cat((mask, rows_mask.repeat_interleave(times, 0)), 1)[:, None, None]
         attended = attend(rotate(q, *near), keys, torch.cat((v, asked_v), 2), visible)
         states = layer.finish(states, packing.pack_heads(attended))
-    return packing.pad(states).unflatten(0, passages.shape)
+    again = packing.pad(states)
+    return again.view(*passages.shape, *again.shape[1:])
 
 
 def rotations_again(
     network: ReaderNetwork, mask: Tensor, question_tokens: int
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Rotations of the second look: of chunks (B, T), and of a question right behind each."""
-    near = network.rotation(torch.arange(mask.shape[1]))
-    follow = torch.arange(question_tokens)
+    near = network.rotation(torch.arange(mask.shape[1], device=mask.device))
+    follow = torch.arange(question_tokens, device=mask.device)
     return near, network.rotation((mask.sum(1, keepdim=True) + follow)[:, None])
 
 
@@ -332,10 +344,10 @@ def _end_scores(
     own = (passages == batch.group[:, None]) & ~batch.null[:, None]
     rows, slots = own.nonzero(as_tuple=True)
     context, content = again[rows, slots], batch.content_mask[batch.group[rows]]
-    reach = batch.first[rows, None] + torch.arange(MAX_SPAN_TOKENS)
+    reach = batch.first[rows, None] + torch.arange(MAX_SPAN_TOKENS, device=rows.device)
     inside = reach < context.shape[1]
     reach = reach.clamp(max=context.shape[1] - 1)
-    following = context[torch.arange(len(rows))[:, None], reach]
+    following = context[torch.arange(len(rows), device=rows.device)[:, None], reach]
     # the span ends before the first position that is not content: [SEP] or padding
     inside &= content.gather(1, reach).cummin(1).values
     scores = network.end_scores(answer[rows], following[:, 0], following)

@@ -19,7 +19,16 @@ from torch import Tensor, nn
 
 from ragctx.generator.network import ReaderNetwork
 from training.batches import Visit, batches, make_batch
-from training.common import Config, Log, autocast, save_network, set_dropout
+from training.common import (
+    Config,
+    Log,
+    autocast,
+    load_checkpoint,
+    prepare,
+    save_checkpoint,
+    save_network,
+    set_dropout,
+)
 from training.data import Passage, visits
 from training.forward import Batch, Losses, losses
 
@@ -82,7 +91,7 @@ def train_step(
     rates = (settings["learning_rate"], settings["head_learning_rate"])
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor
-    with autocast():
+    with autocast(batch.passages.device):
         parts = losses(network, batch, writing, teacher)
     total = parts.start + parts.start_again + parts.end
     total = total + settings["writing_weight"] * parts.writing
@@ -110,7 +119,7 @@ class Average:
             self.weights[name].lerp_(parameter, share)
 
     def network(self, network: ReaderNetwork) -> ReaderNetwork:
-        """A network with the averaged weights."""
+        """A network with the averaged weights, on the CPU."""
         averaged = ReaderNetwork(network.shape, network.alone)
         averaged.load_state_dict({**network.state_dict(), **self.weights})
         return averaged
@@ -186,26 +195,74 @@ class Stage:
     teacher: ReaderNetwork | None = None
 
 
+@dataclass
+class State:
+    """What a run changes, and the file that keeps it until the run is over."""
+
+    network: ReaderNetwork
+    optimizer: torch.optim.AdamW
+    average: Average
+    run: Run
+    path: Path
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.weights,
+            "run": vars(self.run),
+        }
+        save_checkpoint(self.path, state)
+
+    def resume(self, device: torch.device) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if saved := load_checkpoint(self.path, device):
+            self.network.load_state_dict(saved["network"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.average.weights = saved["average"]
+            self.run = Run(**saved["run"])
+
+
 def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
-    """Train until the steps or the minutes are over; leave NAME.safetensors and NAME.jsonl."""
+    """Train until the steps or the minutes are over; leave NAME.safetensors and NAME.jsonl.
+
+    A run that was stopped goes on from NAME.pt, which is gone when the run is over.
+    """
+    device = prepare(config)
+    network = network.to(device)
+    if stage.teacher is not None:
+        stage.teacher.to(device)
     set_dropout(network, stage.settings["dropout"])
-    settings, log = stage.settings, Log(stage.folder / f"{stage.name}.jsonl")
-    checkpoint, weights = (stage.folder / f"{stage.name}.{end}" for end in ("pt", "safetensors"))
-    optimizer, average = optimizer_for(network, settings), Average(network, settings["average"])
-    run = _resume(checkpoint, network, optimizer, average)
-    means, before = Means(), run.spent_s
-    began = time.perf_counter()
+    optimizer = optimizer_for(network, stage.settings)
+    average = Average(network, stage.settings["average"])
+    state = State(network, optimizer, average, Run(), stage.folder / f"{stage.name}.pt")
+    state.resume(device)
+    log = Log(stage.folder / f"{stage.name}.jsonl", state.run.step)
+    _steps(state, stage, config, log)
+    averaged = average.network(network)
+    save_network(averaged, stage.folder / f"{stage.name}.safetensors")
+    log.write(step=state.run.step, seconds=state.run.spent_s, **stage.score(averaged, None))
+    state.path.unlink(missing_ok=True)
+
+
+def _steps(state: State, stage: Stage, config: Config, log: Log) -> None:
+    settings, run, means = stage.settings, state.run, Means()
+    device, began = state.network.vocabulary_bias.device, time.perf_counter() - run.spent_s
     for step, rng in rounds(stage.sets, settings, config.seed, run):
         progress = run.progress(settings["steps"], stage.minutes)
         if progress >= 1.0:
             break
         writing = progress >= settings["writing_from"]
-        batch = next_batch(step, rng, settings, config.context_window, writing)
+        batch = next_batch(step, rng, settings, config.context_window, writing).to(device)
+        torch.manual_seed(rng.getrandbits(63))  # dropout's: a resumed run draws the same
         factor = learning_rate_factor(run.step, settings["warmup_steps"], progress)
-        parts = train_step(network, optimizer, batch, settings, factor, writing, stage.teacher)
-        average.update(run.step)
+        parts = train_step(
+            state.network, state.optimizer, batch, settings, factor, writing, stage.teacher
+        )
+        state.average.update(run.step)
         run.step, run.asked = run.step + 1, run.asked + len(batch.group)
-        run.spent_s = before + time.perf_counter() - began
+        run.spent_s = time.perf_counter() - began
         kind = "alone" if batch.slots.shape[1] == 1 else "beside"
         means.add(**{f"{kind}_start": parts.start, f"{kind}_start_again": parts.start_again})
         means.add(end=parts.end, writing=parts.writing, imitation=parts.imitation)
@@ -213,41 +270,7 @@ def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
         if run.step % 50 == 0:
             log.write(**where, progress=progress, **means.take())
         if run.step % settings["checkpoint_every"] == 0:
-            _save(checkpoint, network, optimizer, average, run)
+            state.save()
         if run.step % settings["evaluate_every"] == 0:
-            averaged = average.network(network)
-            save_network(averaged, weights)
+            averaged = state.average.network(state.network)
             log.write(**where, **stage.score(averaged, settings["evaluate_questions"]))
-    averaged = average.network(network)
-    save_network(averaged, weights)
-    log.write(step=run.step, seconds=run.spent_s, **stage.score(averaged, None))
-
-
-def _save(
-    path: Path,
-    network: ReaderNetwork,
-    optimizer: torch.optim.Optimizer,
-    average: Average,
-    run: Run,
-) -> None:
-    part = path.with_suffix(".part")
-    state = {
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "average": average.weights,
-        "run": vars(run),
-    }
-    torch.save(state, part)
-    part.replace(path)
-
-
-def _resume(
-    path: Path, network: ReaderNetwork, optimizer: torch.optim.Optimizer, average: Average
-) -> Run:
-    if not path.exists():
-        return Run()
-    saved = torch.load(path, weights_only=True)
-    network.load_state_dict(saved["network"])
-    optimizer.load_state_dict(saved["optimizer"])
-    average.weights = saved["average"]
-    return Run(**saved["run"])

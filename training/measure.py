@@ -4,14 +4,14 @@
     python -m training.measure positions   # beside 4, 9 and 19 others, at each of 5 slots
     python -m training.measure refusal     # on rows that the export neither fitted nor reported
 
-Each part is written to training/logs/measured-PART.json and printed as it stands in the card.
+Each part is written to measured-PART.json among the logs and printed as it stands in the card.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ragctx.evaluation.intervals import bootstrap_mean
 from ragctx.generator.reader import BundledReader, load_bundled
 from training import calibrate
 from training.calibrate import Part, add_read, beside_others, refusal_scores, scores, sure
-from training.common import HERE, load_config
+from training.common import Config, configured, prepare, stage_parser
 from training.evaluate import Pool, questions_of, rows_of, score, spread, summary
 
 SETS = (
@@ -35,15 +35,14 @@ SETS = (
 POSITIONS_ON = "squadshifts_newwiki"
 DISTRACTORS = (4, 9, 19)
 SLOTS = 5
-FITTED_ROWS = 240
-"""Rows of a set that the shipped reader was fitted and tested on (`export --per-set 120`)."""
 
 
-def by_set(reader: BundledReader, embedder: Embedder, folder: Path, limit: int) -> dict[str, Any]:
-    """Each held-out set, gold passage alone; all of the first one."""
+def by_set(reader: BundledReader, embedder: Embedder, config: Config) -> dict[str, Any]:
+    """Each held-out set, gold passage alone; all of those that the configuration calls whole."""
     found: dict[str, Any] = {}
     for name in SETS:
-        rows = rows_of(folder / f"{name}.dev.jsonl.gz", None if name == POSITIONS_ON else limit)
+        limit = None if name in config.measure["whole"] else config.measure["sets"]
+        rows = rows_of(config.questions / f"{name}.dev.jsonl.gz", limit)
         results = score(reader, questions_of(rows, embedder))
         found[name] = {**summary(results), "by_position": None}
         found[name]["words"] = round(float(np.mean([len(r.text.split()) for r in results])), 1)
@@ -51,14 +50,13 @@ def by_set(reader: BundledReader, embedder: Embedder, folder: Path, limit: int) 
     return found
 
 
-def by_position(
-    reader: BundledReader, embedder: Embedder, folder: Path, limit: int
-) -> dict[str, Any]:
+def by_position(reader: BundledReader, embedder: Embedder, config: Config) -> dict[str, Any]:
     """F1 with the gold passage in each of `SLOTS` slots among distractors; the same questions."""
-    path = folder / f"{POSITIONS_ON}.dev.jsonl.gz"
+    path = config.questions / f"{POSITIONS_ON}.dev.jsonl.gz"
     everything = rows_of(path, None)
-    fitted = [row["id"] for row in rows_of(path, FITTED_ROWS)[0::2]]
-    rows = spread([row for row in everything if row["id"] not in fitted], limit)
+    fitted = [row["id"] for row in rows_of(path, known_rows(config))[0::2]]
+    left = [row for row in everything if row["id"] not in fitted]
+    rows = spread(left, config.measure["positions"])
     pool = Pool(everything, embedder)
     alone = [r.f1 for r in score(reader, questions_of(rows, embedder, pool=pool))]
     found: dict[str, Any] = {"n": len(rows), "alone": _points(alone)}
@@ -81,26 +79,30 @@ def by_position(
     return found
 
 
-def by_refusal(
-    reader: BundledReader, embedder: Embedder, folder: Path, limit: int
-) -> dict[str, Any]:
+def by_refusal(reader: BundledReader, embedder: Embedder, config: Config) -> dict[str, Any]:
     """How well low confidence tells that the passage is gone, on rows beside the fitted ones."""
     part, used = Part([], []), {}
     for name in calibrate.SETS:
-        path = folder / f"{name}.dev.jsonl.gz"
-        fresh, pool = unseen_rows(path, limit), Pool(rows_of(path, None), embedder)
+        path = config.questions / f"{name}.dev.jsonl.gz"
+        fresh = unseen_rows(path, known_rows(config), config.measure["refusal"])
+        pool = Pool(rows_of(path, None), embedder)
         with torch.inference_mode():
             add_read(part, reader, fresh, pool, seed=2)
         used[name] = len(fresh)
         sys.stderr.write(f"{name} {len(fresh)}\n")
     there, absent = (scores(reader, each) for each in (part.there, part.absent))
-    beside = [sure(reader.calibration, each) for each in beside_others(there, absent)]
-    return {"rows": used, **refusal_scores(*beside, reader.threshold)}
+    present, gone = (sure(reader.calibration, p) for p in beside_others(there, absent))
+    return {"rows": used, **refusal_scores(present, gone, reader.threshold)}
 
 
-def unseen_rows(path: Path, limit: int) -> list[dict[str, Any]]:
+def known_rows(config: Config) -> int:
+    """Rows of a set that the reader was fitted and tested on when it was exported."""
+    return int(2 * config.export["per_set"])
+
+
+def unseen_rows(path: Path, known_rows: int, limit: int) -> list[dict[str, Any]]:
     """`limit` rows that neither fitted the shipped reader nor were reported with the fit."""
-    known = rows_of(path, FITTED_ROWS)
+    known = rows_of(path, known_rows)
     return spread([row for row in rows_of(path, None) if row not in known], limit)
 
 
@@ -161,22 +163,28 @@ PARTS = {
 }
 
 
-def main() -> None:
-    """Measure one part."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("part", choices=tuple(PARTS))
-    parser.add_argument("--limit", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    measure, table = PARTS[given.part]
-    reader = load_bundled()
-    found = measure(reader, load_embedder(), load_config().questions, given.limit)
-    path = HERE / "logs" / f"measured-{given.part}.json"
+def run(part: str, config: Config) -> str:
+    """Measure one part; gives its table."""
+    prepare(config)
+    measure, table = PARTS[part]
+    reader = load_bundled(config.reader)
+    found = measure(reader, load_embedder(), config)
+    config.logs.mkdir(parents=True, exist_ok=True)
+    path = config.logs / f"measured-{part}.json"
     path.write_text(json.dumps({"model": reader.name, **found}, indent=1) + "\n", "utf-8")
-    sys.stdout.write(table(found) + "\n")
+    return table(found)
+
+
+def main() -> None:
+    """Measure one part as the command line says."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("part", choices=tuple(PARTS))
+    parser.add_argument("--limit", type=int, help="questions instead of as many as configured")
+    given = parser.parse_args()
+    config = configured(given)
+    if given.limit:
+        config = replace(config, measure={**config.measure, given.part: given.limit})
+    sys.stdout.write(run(given.part, config) + "\n")
 
 
 if __name__ == "__main__":

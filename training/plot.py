@@ -1,4 +1,4 @@
-"""Draw a run's curves from its logs: training/logs/*.jsonl -> training/logs/curves.png.
+"""Keep a run's logs and draw the curves of all that are kept: curves.png among the logs.
 
 python -m training.plot
 """
@@ -10,10 +10,31 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from training.common import HERE, load_config, run_folder
+from training.common import Config, configured, run_folder, stage_parser
 
-LOGS = HERE / "logs"
 STAGES = tuple(f"{stage}.jsonl" for stage in ("convert", "pretrain", "answer", "teacher", "distil"))
+
+ONE_AFTER_ANOTHER = {
+    "answer-first": "first run",
+    "answer-second": "second",
+    "answer-third": "third",
+    "answer-fourth": "fourth",
+    "answer": "fifth",
+}
+"""Runs of question answering that each went on from the one before, and their labels."""
+
+NOT_SHIPPED = {
+    "answer-fourth-hot": "after the third: high rate",
+    "answer-fourth-same": "after the third: same questions",
+    "full-attention": "after the fourth: full attention",
+    "pretrain-first": "after the fourth: recurring spans",
+    "answer-renamed": "after the fifth: other names",
+    "answer-matched": "after the sixth: told what is near*",
+    "answer-clozes": "after the sixth: clozes*",
+    "teacher": "after the sixth: teacher, full attention",
+    "distil": "after the sixth: its student",
+}
+"""Runs whose weights were not taken; * scored with nearness, which the other curves lack."""
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -23,25 +44,25 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def keep_logs() -> None:
-    """Copy the logs of the run beside the code."""
-    LOGS.mkdir(exist_ok=True)
+def keep_logs(config: Config) -> None:
+    """Copy the run's logs to those that are kept."""
+    config.logs.mkdir(parents=True, exist_ok=True)
     for name in STAGES:
-        source = run_folder(load_config()) / name
+        source = run_folder(config) / name
         if source.exists():
-            shutil.copy(source, LOGS / name)
+            shutil.copy(source, config.logs / name)
 
 
-def draw_conversion(axis: Any) -> None:
+def draw_conversion(axis: Any, logs: Path) -> None:
     """Cosine to the teacher's last layer."""
-    converted = rows(LOGS / "convert.jsonl")
+    converted = rows(logs / "convert.jsonl")
     axis.plot([r["tokens"] for r in converted], [r["cosine"] for r in converted])
     axis.set(title="RoPE conversion: cosine to the teacher", xlabel="tokens", ylim=(0.5, 1))
 
 
-def draw_losses(axis: Any) -> None:
+def draw_losses(axis: Any, logs: Path) -> None:
     """Losses of question answering, by what stood beside the passage."""
-    answered = [row for row in rows(LOGS / "answer.jsonl") if "end" in row]
+    answered = [row for row in rows(logs / "answer.jsonl") if "end" in row]
     named = {
         "alone_start_again": "start, passage alone",
         "beside_start_again": "start, beside others or missing",
@@ -54,18 +75,11 @@ def draw_losses(axis: Any) -> None:
     axis.legend()
 
 
-def draw_scores(axis: Any) -> None:
-    """F1 on held-out questions, of this run and of those it went on from."""
-    before = 0
-    runs = {
-        "answer-first": "first run",
-        "answer-second": "second",
-        "answer-third": "third",
-        "answer-fourth": "fourth",
-        "answer": "fifth",
-    }
-    for i, (name, label) in enumerate(runs.items()):
-        found = rows(LOGS / f"{name}.jsonl")
+def draw_scores(axis: Any, logs: Path) -> None:
+    """F1 and exact match on held-out questions, of this run and of those it went on from."""
+    before = 0.0
+    for i, (name, label) in enumerate(ONE_AFTER_ANOTHER.items()):
+        found = rows(logs / f"{name}.jsonl")
         scored = [row for row in found if "f1" in row]
         minutes = [before + row["seconds"] / 60 for row in scored]
         axis.plot(minutes, [row["f1"] for row in scored], "o-", color=f"C{i}", label=label)
@@ -76,19 +90,38 @@ def draw_scores(axis: Any) -> None:
     axis.legend(loc="lower right", ncols=2)
 
 
-def main() -> None:
-    """Keep the run's logs beside the code and draw them."""
+def draw_not_shipped(axis: Any, logs: Path) -> None:
+    """F1 on held-out questions of the runs whose weights were not taken."""
+    for i, (name, label) in enumerate(NOT_SHIPPED.items()):
+        scored = [row for row in rows(logs / f"{name}.jsonl") if "f1" in row]
+        if scored:
+            minutes = [row["seconds"] / 60 for row in scored]
+            axis.plot(minutes, [row["f1"] for row in scored], "o-", color=f"C{i}", label=label)
+    title = "Not shipped: F1 (160 rows; all 791 at the end)"
+    axis.set(title=title, xlabel="minutes of the run")
+    if axis.has_data():
+        axis.legend(loc="lower right", fontsize="small", ncols=2)
+
+
+def run(config: Config) -> None:
+    """Keep the run's logs and draw all that are kept."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    keep_logs()
-    figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
-    for axis, draw in zip(axes, (draw_conversion, draw_losses, draw_scores), strict=True):
-        draw(axis)
+    keep_logs(config)
+    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    draws = (draw_conversion, draw_losses, draw_scores, draw_not_shipped)
+    for axis, draw in zip(axes.flat, draws, strict=True):
+        draw(axis, config.logs)
         axis.grid(alpha=0.3)
-    figure.savefig(LOGS / "curves.png", dpi=110)
+    figure.savefig(config.logs / "curves.png", dpi=110)
+
+
+def main() -> None:
+    """Draw as the command line says."""
+    run(configured(stage_parser(__doc__).parse_args()))
 
 
 if __name__ == "__main__":

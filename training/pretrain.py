@@ -11,14 +11,12 @@ be asked beside them, so that a reader that answers already does not forget how.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import random
 import re
 from collections.abc import Iterator, Set
 from pathlib import Path
 
-import torch
 from tokenizers import Tokenizer as RustTokenizer
 
 from ragctx.sentences import sentence_spans
@@ -26,11 +24,12 @@ from training.answer import dev_score, load_sets
 from training.common import (
     Config,
     bundled_tokenizer,
+    configured,
     freeze_embeddings,
-    load_config,
     load_network,
+    prepare,
     run_folder,
-    set_threads,
+    stage_parser,
 )
 from training.data import MASK, Passage, Question, read_rows, token_span
 from training.loop import Stage, train
@@ -156,35 +155,38 @@ def load_texts(config: Config, hidden: Set[int] = frozenset()) -> dict[str, list
     tokenizer, sets = bundled_tokenizer(), {}
     for name in config.pretrain["sets"]:
         rng = random.Random(f"{config.seed}:{name}")
-        texts = windows(config.texts / f"{name}.txt.gz")
-        texts = [text for text in texts if hidden.isdisjoint(shingles(text))]
+        every = windows(config.texts / f"{name}.txt.gz")
+        texts = [text for text in every if hidden.isdisjoint(shingles(text))]
         chosen = rng.sample(texts, min(len(texts), config.pretrain["passages"]))
         made = (passage_of(text, tokenizer, config, rng) for text in chosen)
         sets[name] = [passage for passage in made if passage]
     return sets
 
 
-def main() -> None:
-    """Run or resume the stage."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--minutes", type=float, help="by the clock instead of by steps")
-    arguments.add_argument("--threads", type=int, help="CPU threads instead of the configured ones")
-    arguments.add_argument("--start", type=Path, help="weights to begin from; default: stage 1's")
-    arguments.add_argument("--rate", type=float, default=1.0, help="times the configured rates")
-    given = arguments.parse_args()
-    config = load_config()
-    set_threads(given.threads or config.threads)
-    torch.manual_seed(config.seed)
+def run(
+    config: Config, start: Path | None = None, rate: float = 1.0, minutes: float | None = None
+) -> None:
+    """Run or resume the stage, from `start` or from what stage 1 left."""
+    prepare(config)
     folder = run_folder(config)
-    network = load_network(given.start or folder / "converted.safetensors")
+    network = load_network(start or folder / "converted.safetensors")
     freeze_embeddings(network)
     asked = config.pretrain["question_sets"]
     settings = {**config.pretrain, "sets": {**config.pretrain["sets"], **asked}}
-    for rate in ("learning_rate", "head_learning_rate"):
-        settings[rate] *= given.rate
+    for each in ("learning_rate", "head_learning_rate"):
+        settings[each] *= rate
     sets = {**load_texts(config, held_out(config.questions)), **load_sets(config, asked)}
-    stage = Stage("pretrain", folder, settings, sets, dev_score(config), given.minutes)
-    train(network, stage, config)
+    train(network, Stage("pretrain", folder, settings, sets, dev_score(config), minutes), config)
+
+
+def main() -> None:
+    """Run or resume the stage as the command line says."""
+    parser = stage_parser(__doc__)
+    parser.add_argument("--minutes", type=float, help="by the clock instead of by steps")
+    parser.add_argument("--start", type=Path, help="weights to begin from; default: stage 1's")
+    parser.add_argument("--rate", type=float, default=1.0, help="times the configured rates")
+    given = parser.parse_args()
+    run(configured(given), given.start, given.rate, given.minutes)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def answer(network: ReaderNetwork, tokenizer: RustTokenizer, context: str, quest
     past = Past(tuple(rotate(k, cos, sin) for k in passage.keys), passage.values)
     positions = ids.shape[1] + torch.arange(tokens.shape[1])[None]
     read, _ = network.read(tokens, positions, past, question_mask(tokens.shape[1]))
-    again = network.look_again(passage.early, read.row(0))[0]
+    again = network.look_again(passage.early.unbind(), read.row(0))[0]
     content = torch.ones(ids.shape[1]) > 0
     content[0] = content[-1] = False
     spans, _ = best_spans(network, read.last[0, -1], again, content, network.null_again_score)
