@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import result, table, times_s
-from ragctx.generator.decode import token_probabilities, write
+from ragctx.generator.decode import Likeliest, write
 from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, context_of, load_bundled
@@ -129,19 +129,14 @@ def free_s(reader: BundledReader, prompt: Prompt) -> float:
     """Seconds to write `NEW_TOKENS` tokens over the cached passages, prefill not counted."""
     passages, question = reader.parts(prompt)
     segments, _ = reader.cache.fetch(passages, reader.encode)
-    asked, past = reader.prefill(question, segments, spare=NEW_TOKENS)
+    asked, past = reader.prefill(question, segments)
     context, content = context_of(prompt, segments)
     ids = torch.tensor([token for chunk in passages for token in chunk])
-    writer = reader.packed
-
-    def likeliest(state: Tensor) -> int:
-        return int(token_probabilities(writer, state, context, content, ids).argmax())
-
+    stepper = reader.stepper
     began = time.perf_counter()
-    write(
-        writer, past, asked.answer, likeliest,
-        position=past.length, stop=-1, max_new_tokens=NEW_TOKENS,
-    )  # fmt: skip
+    steps = stepper.over(past, past.length, NEW_TOKENS)
+    likeliest = Likeliest(stepper, context, content, ids)
+    write(asked.answer, steps, likeliest, stop=-1, max_new_tokens=NEW_TOKENS)
     return time.perf_counter() - began
 
 

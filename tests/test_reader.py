@@ -20,101 +20,37 @@ from torch import Tensor
 
 from ragctx.errors import InputError, TemplateError
 from ragctx.generator.cache import SegmentCache
-from ragctx.generator.calibration import Calibration, evidence_of
+from ragctx.generator.calibration import evidence_of
 from ragctx.generator.decode import (
     ECHO,
     Span,
     best_spans,
     by_agreement,
     is_echo,
-    token_probabilities,
-    write,
 )
 from ragctx.generator.looking import Prior, Reading, first_look, look_again
-from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
-from ragctx.generator.packed import (
-    ROWS,
-    PackedLinear,
-    PackedNetwork,
-    multiplies_integers,
-    packed,
-)
+from ragctx.generator.network import MAX_SPAN_TOKENS, Asked
 from ragctx.generator.past import Past
-from ragctx.generator.reader import BundledReader, lay_out, load_bundled
+from ragctx.generator.reader import lay_out, load_bundled
 from ragctx.generator.reading import question_mask
 from ragctx.generator.rope import angles, rotate
 from ragctx.generator.segments import Segment
-from ragctx.generator.weights import dequantise, quantise, rounded
+from ragctx.generator.weights import dequantise, quantise
 from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit
-from ragctx.transformer import Shape
 from ragctx.words import words_of
-
-TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=60)
-Tokens = tuple[int, ...]
-
-
-def tiny_network(seed: int = 0, alone: int = 1) -> ReaderNetwork:
-    torch.manual_seed(seed)
-    network = ReaderNetwork(TINY, alone)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    return network.eval()
-
-
-NETWORK = tiny_network()
-
-
-def tiny_reader(
-    kept_as: torch.dtype = torch.float32, network: ReaderNetwork = NETWORK
-) -> BundledReader:
-    return BundledReader(
-        network,
-        None,  # type: ignore[arg-type]  # these laws need ids only
-        name="tiny",
-        context_window=512,
-        threshold=0.0,
-        calibration=Calibration((0.0, 1.0, *[0.0] * 6)),
-        kept_as=kept_as,
-    )
-
-
-READER = tiny_reader()
-
-
-def one_pass(
-    chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()
-) -> list[Tensor]:
-    """States (N, width) of every token of the prompt, before each layer and after the last one.
-
-    Computed at once, under the written-out mask.
-    """
-    lengths = [len(chunk) for chunk in chunks]
-    asked = sum(lengths) + len(question)
-    total = asked + len(answer)
-    visible = torch.zeros(total, total, dtype=torch.bool)
-    at = 0
-    for length in lengths:
-        visible[at : at + length, at : at + length] = True
-        at += length
-    visible[at:, :] = True
-    visible[at:, asked - 1 :] = torch.ones(total - at, total - asked + 1).tril(at - asked + 1) > 0
-    ids = torch.tensor([[t for chunk in chunks for t in chunk] + [*question, *answer]])
-    cos, sin = NETWORK.rotation(first + torch.arange(total))
-    states = NETWORK.embeddings(ids)
-    before = [states[0]]
-    for layer in NETWORK.shared():
-        q, k, v = layer.project(states)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
-        states = layer.finish(states, attended)
-        before.append(states[0])
-    return before
-
-
-tokens = st.lists(st.integers(1, TINY.vocabulary - 1), min_size=2, max_size=12).map(tuple)
-prompts = st.tuples(st.lists(tokens, min_size=1, max_size=5), tokens)
+from tests.tiny_reader import (
+    NETWORK,
+    READER,
+    TINY,
+    Tokens,
+    one_pass,
+    prompts,
+    tiny_network,
+    tiny_reader,
+    tokens,
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -181,42 +117,6 @@ def test_reading_an_answer_in_pieces_equals_reading_it_at_once(cut: int) -> None
     tail, _ = NETWORK.read(ids[:, cut:], positions[:, cut:], longer, causal[:rest, :rest])
     in_pieces = torch.cat((head.last, tail.last), 1)
     torch.testing.assert_close(in_pieces, at_once.last, atol=1e-4, rtol=1e-4)
-
-
-@settings(max_examples=20, deadline=None)
-@given(prompt=prompts)
-@torch.inference_mode()
-def test_cached_decoding_writes_the_ids_of_uncached_decoding(
-    prompt: tuple[list[Tokens], Tokens],
-) -> None:
-    chunks, question = prompt
-    ids = torch.tensor([t for chunk in chunks for t in chunk])
-    segments = READER.encode(chunks)
-    context, content = torch.cat([s.states for s in segments]), torch.ones(len(ids)) > 0
-
-    def likeliest(state: Tensor) -> int:
-        return int(token_probabilities(NETWORK, state, context, content, ids).argmax())
-
-    asked, past = READER.prefill(question, segments, spare=6)
-    written = write(
-        NETWORK, past, asked.answer, likeliest, position=past.length, stop=0, max_new_tokens=6
-    )  # fmt: skip
-    expected: Tokens = ()
-    while len(expected) < 6:
-        token = likeliest(one_pass(chunks, question, answer=expected)[-1][-1])
-        if token == 0:
-            break
-        expected = (*expected, token)
-    assert written == expected
-
-
-@torch.inference_mode()
-def test_token_probabilities_sum_to_one_and_copying_adds_to_writing() -> None:
-    context, ids = torch.randn(4, TINY.width), torch.tensor([7, 8, 7, 9])
-    content = torch.tensor([True, True, True, False])
-    shares = token_probabilities(NETWORK, torch.randn(TINY.width), context, content, ids)
-    assert shares.sum().item() == pytest.approx(1.0, abs=1e-5)
-    assert shares.shape == (TINY.vocabulary,)
 
 
 @torch.inference_mode()
@@ -353,101 +253,6 @@ def test_the_question_is_no_answer_to_itself() -> None:
     told = by_agreement(spans, texts, "Linear fingering is also known as what?")
     chosen = by_agreement(spans, texts, "Is it linear fingering or chromatic?")
     assert (told[0].first, chosen[0].first) == (9, 1)
-
-
-@settings(max_examples=15, deadline=None)
-@given(prompt=prompts)
-@torch.inference_mode()
-def test_writing_through_packed_matrices_nearly_equals_writing_with_whole_ones(
-    prompt: tuple[list[Tokens], Tokens],
-) -> None:
-    """Within what rounding to 8 bits costs, in every state and score of a step."""
-    chunks, question = prompt
-    segments = READER.encode(chunks)
-    asked, past = READER.read_question(question, segments), lay_out(NETWORK, segments)
-    ids, positions = torch.tensor([[5]]), torch.tensor([[past.length]])
-    whole, _ = NETWORK.read(ids, positions, past)
-    light, _ = PackedNetwork(NETWORK).read(ids, positions, past)
-    assert F.cosine_similarity(whole.answer[0], light.answer[0], dim=0) > 0.99
-    scores = NETWORK.vocabulary_scores(asked.answer)
-    near = PackedNetwork(NETWORK).vocabulary_scores(asked.answer)
-    assert (scores - near).abs().max() < 0.05 * scores.abs().max() + 0.05
-
-
-sizes = st.tuples(st.integers(2, 2 * ROWS), st.integers(2, 50), st.integers(1, 70))
-
-
-@settings(max_examples=40, deadline=None)
-@given(size=sizes, seed=st.integers(0, 10_000))
-@torch.inference_mode()
-def test_a_packed_product_is_that_of_the_rounded_matrix_with_the_rounded_rows(
-    size: tuple[int, int, int], seed: int
-) -> None:
-    torch.manual_seed(seed)
-    rows, width, out = size
-    weight, bias, x = torch.randn(out, width), torch.randn(out), torch.randn(rows, width)
-    given, matrix = ((whole.float() * scale[:, None]) for whole, scale in map(rounded, (x, weight)))
-    expected = F.linear(given, matrix, bias)
-    linear = PackedLinear(weight, bias)
-    linear.whole = None  # in integers, even where that is slow
-    found = linear(x[None])[0]
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
-
-
-@torch.inference_mode()
-def test_a_rows_packed_product_does_not_depend_on_other_rows() -> None:
-    linear = PackedLinear(torch.randn(20, 48), torch.randn(20))
-    linear.whole = None  # in integers, even where that is slow
-    rows = torch.randn(3 * ROWS, 48) * torch.logspace(-3, 3, 3 * ROWS)[:, None]
-    together = linear(rows)
-    for i in (0, 1, ROWS, 3 * ROWS - 1):
-        assert torch.equal(linear(rows[[i, 5]])[0], together[i])
-
-
-@pytest.mark.parametrize("width", [2, 12, 16, 48, 50])
-@torch.inference_mode()
-def test_a_single_row_goes_in_nearly_whole(width: int) -> None:
-    """torch 2.13's kernel for it crashed the process on rows of 12 values."""
-    weight, bias, row = torch.randn(7, width), torch.randn(7), torch.randn(1, width)
-    whole, scale = rounded(weight)
-    expected = F.linear(row, whole.float() * scale[:, None], bias)
-    torch.testing.assert_close(PackedLinear(weight, bias)(row), expected, atol=8e-2, rtol=2e-2)
-
-
-def test_where_the_processor_has_no_kernel_many_rows_are_multiplied_whole(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def overflowing(a: Tensor, b: Tensor) -> Tensor:  # as older processors' 8-bit products do
-        return (a.long() @ b.long()).clamp(-(2**15), 2**15 - 1).int()
-
-    def missing(a: Tensor, b: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    for kernel in (overflowing, missing):
-        monkeypatch.setattr(torch, "_int_mm", kernel)
-        multiplies_integers.cache_clear()
-        rows, weight, bias = torch.randn(3, 32), torch.randn(5, 32), torch.randn(5)
-        assert torch.equal(PackedLinear(weight, bias)(rows), F.linear(rows, weight, bias))
-    monkeypatch.undo()
-    multiplies_integers.cache_clear()
-
-
-def test_an_unknown_processor_keeps_the_network_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
-    assert packed(NETWORK) is NETWORK
-
-
-def test_without_wide_registers_integers_are_not_multiplied(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """There torch's 8-bit products are exact, and were taken: 37 times slower than float32."""
-    monkeypatch.setattr(torch, "_int_mm", lambda a, b: (a.long() @ b.long()).int())
-    for capability, quick in (("AVX2", False), ("AVX512", True)):
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
-        multiplies_integers.cache_clear()
-        assert multiplies_integers() is quick
-    monkeypatch.undo()
-    multiplies_integers.cache_clear()
 
 
 def test_evidence_compares_the_passages_with_each_other() -> None:

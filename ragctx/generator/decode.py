@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
-from ragctx.generator.past import Growing
 from ragctx.words import STOP_WORDS, words_of
 
 ECHO = 3.0
@@ -142,48 +142,62 @@ def start_log_probabilities(
     return torch.cat((starts.masked_fill(~content, -1e9), null)).log_softmax(0)
 
 
-def token_probabilities(
-    network: ReaderNetwork,
-    state: Tensor,
-    context: Tensor,
-    content: Tensor,
-    context_ids: Tensor,
-) -> Tensor:
-    """Probability of each vocabulary token as the next one: written or copied, summed.
+class Writer(Protocol):
+    """What scores the next token: the network, or a `Stepper` of it."""
+
+    def vocabulary_scores(self, state: Tensor, /) -> Tensor:
+        """Of each vocabulary token, to be written: (vocabulary,)."""
+
+    def start_scores(self, state: Tensor, context: Tensor, /) -> Tensor:
+        """Of each position of the context, to be copied: (N,)."""
+
+
+class Likeliest:
+    """The likeliest next token, written or copied (greedy).
 
     One softmax over the vocabulary and the context's positions (See et al. 2017, arXiv 1704.04368,
-    without its gate); a position's share goes to the token that stands there.
+    without its gate), in which a position's share goes to the token that stands there. To find the
+    largest, only the shares of tokens that stand in the context need to be summed.
     """
-    write = network.vocabulary_scores(state)
-    copy = network.start_scores(state, context).masked_fill(~content, -1e9)
-    most = torch.maximum(write.max(), copy.max())
-    shares = (write - most).exp().index_add_(0, context_ids, (copy - most).exp())
-    return shares / shares.sum()
+
+    def __init__(
+        self, writer: Writer, context: Tensor, content: Tensor, context_ids: Tensor
+    ) -> None:
+        self.writer = writer
+        # turned in memory: a product with one vector reads it so in half the time
+        self.context = context[content].T.contiguous().T
+        self.tokens, self.which = torch.unique(context_ids[content], return_inverse=True)
+
+    def __call__(self, state: Tensor) -> int:
+        """The token that a state (width,) is followed by."""
+        scores = self.writer.vocabulary_scores(state)
+        if len(self.tokens):
+            copy = self.writer.start_scores(state, self.context)
+            most = copy.max()
+            sums = torch.zeros_like(self.tokens, dtype=copy.dtype)
+            sums.index_add_(0, self.which, (copy - most).exp())
+            either = torch.logaddexp(scores[self.tokens], sums.log() + most)
+            scores = scores.index_copy(0, self.tokens, either)
+        return int(scores.cpu().numpy().argmax())  # torch's own takes ten times as long
 
 
 def write(
-    network: ReaderNetwork,
-    past: Growing,
     state: Tensor,
+    step: Callable[[int], Tensor],
     next_token: Callable[[Tensor], int],
     *,
-    position: int,
     stop: int,
     max_new_tokens: int,
 ) -> tuple[int, ...]:
-    """Decode token by token over the KV cache until `stop` or `max_new_tokens`.
+    """Decode token by token until `stop` or `max_new_tokens`.
 
-    `past` has room for `max_new_tokens` more. `state` is the answer's first state, at `position`
-    - 1; `next_token` chooses a token from a state. Each step runs one new token over all that was
-    read before it.
+    `state` is the answer's first state; `next_token` chooses a token from a state, and `step` gives
+    the state behind it: it is called at most `max_new_tokens` - 1 times.
     """
     written: list[int] = []
     while (token := next_token(state)) != stop:
         written.append(token)
         if len(written) == max_new_tokens:
             break
-        ids = torch.tensor([[token]], device=state.device)
-        asked, past = network.read(ids, torch.full_like(ids, position), past)
-        position += 1
-        state = asked.answer[0]
+        state = step(token)
     return tuple(written)

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ragctx.generator.past import Growing, Past, PastT
+from ragctx.generator.past import Past
 from ragctx.generator.rope import angles, rotate
 from ragctx.transformer import Embeddings, Layer, Shape, attend
 
@@ -112,8 +112,8 @@ class ReaderNetwork(nn.Module):
         return Encoded((*keys, k), (*values, v), before[self.alone], states)
 
     def read(
-        self, token_ids: Tensor, positions: Tensor, past: PastT, visible: Tensor | None = None
-    ) -> tuple[Asked, PastT]:
+        self, token_ids: Tensor, positions: Tensor, past: Past, visible: Tensor | None = None
+    ) -> tuple[Asked, Past]:
         """Run new tokens over what was read; gives their states and the longer past.
 
         `token_ids` and `positions` are (B, T); `visible` (T, T) says which new tokens see which
@@ -205,10 +205,7 @@ class ReaderNetwork(nn.Module):
 
     def vocabulary_scores(self, answer_state: Tensor) -> Tensor:
         """Scores of writing each vocabulary token, on the scale of `start_scores`."""
-        return self.written_scores(self.transform_norm(F.gelu(self.transform(answer_state))))
-
-    def written_scores(self, transformed: Tensor) -> Tensor:
-        """The token embeddings' products with `transformed` (..., width), and their biases."""
+        transformed = self.transform_norm(F.gelu(self.transform(answer_state)))
         return F.linear(transformed, self.embeddings.tokens.weight, self.vocabulary_bias)
 
     def _scaled(self, query: Tensor) -> Tensor:
@@ -228,7 +225,7 @@ def _seen_with(
 
 
 def _read_mask(
-    past: Past | Growing, size: torch.Size, visible: Tensor | None, device: torch.device
+    past: Past, size: torch.Size, visible: Tensor | None, device: torch.device
 ) -> Tensor | None:
     if past.mask is None and visible is None:
         return None

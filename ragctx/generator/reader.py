@@ -24,15 +24,16 @@ from torch import Tensor
 from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.cache import SegmentCache
 from ragctx.generator.calibration import Calibration, Evidence, calibration_of, evidence_of
-from ragctx.generator.decode import Span, by_agreement, token_probabilities, write
+from ragctx.generator.decode import Likeliest, Span, by_agreement, write
 from ragctx.generator.looking import Prior, Reading, contents, look
 from ragctx.generator.network import Asked, ReaderNetwork
 from ragctx.generator.packed import packed
-from ragctx.generator.past import Growing, Past
+from ragctx.generator.past import Past
 from ragctx.generator.reading import question_mask, read_over
 from ragctx.generator.rope import rotate
 from ragctx.generator.segment_store import SegmentStore
 from ragctx.generator.segments import Segment, Tokens
+from ragctx.generator.stepping import Stepper
 from ragctx.generator.weights import FOLDER, ReaderFiles, load_weights, reader_files
 from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
 from ragctx.records import Segment as PromptSegment
@@ -118,21 +119,18 @@ class BundledReader:
         if not passages:
             return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
         segments, reused = self.cache.fetch(passages, self.encode)
-        asked, past = self.prefill(question, segments, spare=prompt.max_new_tokens)
+        asked, past = self.prefill(question, segments)
+        steps = self.stepper.over(past, past.length, prompt.max_new_tokens)
         confidence = self.confidence(prompt, self.look(prompt, segments, asked))
         prefilled = time.perf_counter()
         if confidence < self.threshold:
             return Generation("", (), "abstain", prefilled - began, 0.0, reused, confidence)
         context, content = context_of(prompt, segments)
         ids = torch.tensor([token for chunk in passages for token in chunk])
-
-        def likeliest(state: Tensor) -> int:
-            return int(token_probabilities(self.packed, state, context, content, ids).argmax())
-
+        likeliest = Likeliest(self.stepper, context, content, ids)
         written = write(
-            self.packed, past, asked.answer, likeliest, position=past.length, stop=question[-2],
-            max_new_tokens=prompt.max_new_tokens,
-        )  # fmt: skip
+            asked.answer, steps, likeliest, stop=question[-2], max_new_tokens=prompt.max_new_tokens
+        )
         finish: FinishReason = "length" if len(written) == prompt.max_new_tokens else "stop"
         return Generation(
             self.tokenizer.decode(written), written, finish, prefilled - began,
@@ -141,8 +139,14 @@ class BundledReader:
 
     @cached_property
     def packed(self) -> ReaderNetwork:
-        """The network as it looks again and writes: see `packed`."""
+        """The network as it looks again: see `packed`."""
         return packed(self.network)
+
+    @cached_property
+    def stepper(self) -> Stepper:
+        """The network as it writes."""
+        with torch.inference_mode():
+            return Stepper(self.network)
 
     def encode(self, chunks: list[Tokens]) -> list[Segment]:
         """Read each chunk alone: what it leaves is the same bit for bit, whatever is read with it.
@@ -171,14 +175,14 @@ class BundledReader:
         return read_over(self.network, question, segments)
 
     def prefill(
-        self, question: Tokens, segments: Sequence[Segment], first: int = 0, spare: int = 0
-    ) -> tuple[Asked, Growing]:
-        """What `read_question` gives, and all that was read, with room for `spare` tokens more.
+        self, question: Tokens, segments: Sequence[Segment], first: int = 0
+    ) -> tuple[Asked, Past]:
+        """What `read_question` gives, and all that was read.
 
         `first` is the position of the first passage's first token: shifting everything changes
         nothing.
         """
-        past = Growing(lay_out(self.network, segments, first), len(question) + spare)
+        past = lay_out(self.network, segments, first)
         positions = first + past.length + torch.arange(len(question))
         asked, past = self.network.read(
             torch.tensor([question]), positions[None], past, question_mask(len(question))

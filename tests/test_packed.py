@@ -1,0 +1,112 @@
+"""The second look in 8-bit integers: exact products, rows that do not depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ragctx.generator import integer_product
+from ragctx.generator.integer_product import Kernel, Product, is_exact, quickest_kernel
+from ragctx.generator.packed import PackedLinear, PackedNetwork, packed
+from ragctx.generator.weights import rounded
+from tests.tiny_reader import NETWORK, READER, tiny_network
+
+
+def plain(matrix: Tensor) -> Product:
+    return lambda rows: rows @ matrix.float().t()
+
+
+PLAIN = Kernel(100, 16, plain)
+KERNELS = [PLAIN, *filter(is_exact, integer_product._kernels())]
+
+
+@pytest.fixture(autouse=True)
+def _choose_anew() -> Iterator[None]:
+    quickest_kernel.cache_clear()
+    yield
+    quickest_kernel.cache_clear()
+
+
+sizes = st.tuples(st.integers(1, 300), st.integers(1, 50), st.integers(1, 70))
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.product.__name__)
+@settings(max_examples=25, deadline=None)
+@given(size=sizes, seed=st.integers(0, 10_000))
+@torch.inference_mode()
+def test_a_packed_product_is_that_of_the_rounded_matrix_with_the_rounded_rows(
+    kernel: Kernel, size: tuple[int, int, int], seed: int
+) -> None:
+    torch.manual_seed(seed)
+    rows, width, out = size
+    weight, bias, x = torch.randn(out, width), torch.randn(out), torch.randn(rows, width)
+    whole, scale = rounded(weight)
+    step = x.abs().amax(1, keepdim=True) / kernel.levels
+    expected = F.linear((x / step).round() * step, whole.float() * scale[:, None], bias)
+    found = PackedLinear(weight, bias, kernel)(x[None])[0]
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.product.__name__)
+@torch.inference_mode()
+def test_a_rows_packed_product_does_not_depend_on_other_rows(kernel: Kernel) -> None:
+    linear = PackedLinear(torch.randn(20, 48), torch.randn(20), kernel)
+    rows = torch.randn(3 * kernel.rows, 48) * torch.logspace(-3, 3, 3 * kernel.rows)[:, None]
+    together = linear(rows)
+    for i in (0, 1, kernel.rows, 3 * kernel.rows - 1):
+        assert torch.equal(linear(rows[[i, 5]])[0], together[i])
+
+
+@torch.inference_mode()
+def test_a_packed_second_look_is_near_the_whole_one() -> None:
+    segments = READER.encode([(5, 6, 7, 8), (9, 10)])
+    asked = READER.read_question((3, 4, 2), segments)
+    early = [segment.early for segment in segments]
+    light = PackedNetwork(NETWORK, PLAIN)
+    assert len(light.live()) == len(NETWORK.live())
+    pairs = zip(light.look_again(early, asked), NETWORK.look_again(early, asked), strict=True)
+    for near, exact in pairs:
+        assert F.cosine_similarity(near, exact, dim=-1).min() > 0.99 and not near.equal(exact)
+
+
+def test_kernels_that_overflow_or_are_missing_are_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As products of bytes are added up on processors before AVX-512 VNNI: in 16 bits."""
+
+    def overflowing(matrix: Tensor) -> Product:
+        def product(rows: Tensor) -> Tensor:
+            pairs = rows[:, None].mul(matrix).unflatten(2, (-1, 2)).sum(3)
+            return pairs.clamp(-(2**15), 2**15 - 1).sum(2)
+
+        return product
+
+    def missing(matrix: Tensor) -> Product:
+        raise RuntimeError("no such kernel")
+
+    bad = [Kernel(levels, 16, overflowing) for levels in (127, 150)] + [Kernel(9, 16, missing)]
+    monkeypatch.setattr(integer_product, "_kernels", lambda: iter(bad[1:]))
+    assert quickest_kernel() is None and packed(NETWORK) is NETWORK
+    quickest_kernel.cache_clear()
+    monkeypatch.setattr(integer_product, "_kernels", lambda: iter([*bad, PLAIN]))
+    assert isinstance(packed(tiny_network()), PackedNetwork)
+
+
+def test_an_unknown_processor_keeps_the_network_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    assert packed(NETWORK) is NETWORK
+
+
+def test_without_wide_registers_integers_are_not_multiplied_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There torch's `_int_mm` is exact, and was taken: 37 times slower than float32."""
+    for capability, levels in (("AVX2", [63]), ("AVX512", [127, 63])):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
+        assert [kernel.levels for kernel in integer_product._kernels()] == levels

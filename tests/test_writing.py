@@ -1,0 +1,136 @@
+"""Writing token by token: cached equals uncached, rounding is all that is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ragctx.generator.decode import Likeliest, Writer, write
+from ragctx.generator.past import Past
+from ragctx.generator.reader import lay_out
+from ragctx.generator.row_product import TILE, RoundedProduct, RowProduct, row_product
+from ragctx.generator.stepping import Stepper
+from ragctx.generator.weights import dequantise, quantise, rounded
+from tests.tiny_reader import NETWORK, READER, TINY, Tokens, one_pass, prompts, tiny_network, tokens
+
+
+def whole_product(weight: Tensor, bias: Tensor) -> RowProduct:
+    return lambda row: F.linear(row, weight, bias)
+
+
+def token_probabilities(
+    writer: Writer, state: Tensor, context: Tensor, content: Tensor, context_ids: Tensor
+) -> Tensor:
+    """Of each vocabulary token as the next one, written or copied: (vocabulary,)."""
+    write = writer.vocabulary_scores(state)
+    copy = writer.start_scores(state, context).masked_fill(~content, -1e9)
+    shares = torch.cat((write, copy)).softmax(0)
+    return shares[: len(write)].index_add(0, context_ids, shares[len(write) :])
+
+
+@settings(max_examples=20, deadline=None)
+@given(prompt=prompts)
+@torch.inference_mode()
+def test_cached_decoding_writes_the_ids_of_uncached_decoding(
+    prompt: tuple[list[Tokens], Tokens],
+) -> None:
+    chunks, question = prompt
+    ids = torch.tensor([t for chunk in chunks for t in chunk])
+    segments = READER.encode(chunks)
+    context, content = torch.cat([s.states for s in segments]), torch.ones(len(ids)) > 0
+
+    def likeliest(state: Tensor) -> int:
+        return int(token_probabilities(NETWORK, state, context, content, ids).argmax())
+
+    asked, past = READER.prefill(question, segments)
+    steps = Stepper(NETWORK, whole_product).over(past, past.length, 6)
+    written = write(asked.answer, steps, likeliest, stop=0, max_new_tokens=6)
+    expected: Tokens = ()
+    while len(expected) < 6:
+        token = likeliest(one_pass(chunks, question, answer=expected)[-1][-1])
+        if token == 0:
+            break
+        expected = (*expected, token)
+    assert written == expected
+
+
+@settings(max_examples=25, deadline=None)
+@given(prompt=prompts, written=tokens)
+@torch.inference_mode()
+def test_steps_of_rounded_weights_are_one_pass_through_the_rounded_network(
+    prompt: tuple[list[Tokens], Tokens], written: Tokens
+) -> None:
+    """Nothing but the weights is rounded, in every state and score."""
+    segments = READER.encode(prompt[0])
+    past, stepper = lay_out(NETWORK, segments), Stepper(NETWORK, RoundedProduct)
+    steps = stepper.over(past, past.length, len(written))
+    network = tiny_network()
+    network.load_state_dict(dequantise(quantise(NETWORK.state_dict())))
+    multiplied, network.embeddings = network.embeddings, NETWORK.embeddings  # looked up: whole
+    positions = torch.arange(past.length, past.length + len(written))[None]
+    causal = torch.ones(len(written), len(written), dtype=torch.bool).tril()
+    at_once, _ = network.read(torch.tensor([written]), positions, past, causal)
+    network.embeddings = multiplied
+    for i, token in enumerate(written):
+        state = steps(token)
+        torch.testing.assert_close(state, at_once.last[0, i], atol=1e-3, rtol=1e-3)
+    context = torch.randn(5, TINY.width)
+    for found, expected in (
+        (stepper.vocabulary_scores(state), network.vocabulary_scores(state)),
+        (stepper.start_scores(state, context), network.start_scores(state, context)),
+    ):
+        torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+@torch.inference_mode()
+def test_token_probabilities_sum_to_one_and_copying_adds_to_writing() -> None:
+    context, ids = torch.randn(4, TINY.width), torch.tensor([7, 8, 7, 9])
+    content = torch.tensor([True, True, True, False])
+    shares = token_probabilities(NETWORK, torch.randn(TINY.width), context, content, ids)
+    assert shares.sum().item() == pytest.approx(1.0, abs=1e-5)
+    assert shares.shape == (TINY.vocabulary,)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), length=st.integers(0, 12))
+@torch.inference_mode()
+def test_the_likeliest_token_is_that_of_all_probabilities(seed: int, length: int) -> None:
+    torch.manual_seed(seed)
+    context, ids = torch.randn(length, TINY.width), torch.randint(5, 9, (length,))
+    content, state = torch.rand(length) < 0.7, torch.randn(TINY.width)
+    shares = token_probabilities(NETWORK, state, context, content, ids)
+    found = Likeliest(NETWORK, context, content, ids)(state)
+    assert shares[found].item() == pytest.approx(shares.max().item(), rel=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(width=st.integers(1, 70), out=st.integers(1, 2 * TILE + 3), seed=st.integers(0, 10_000))
+@torch.inference_mode()
+def test_a_rows_product_is_that_of_the_rounded_matrix(width: int, out: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    weight, bias, row = torch.randn(out, width), torch.randn(out), torch.randn(width)
+    whole, scale = rounded(weight)
+    expected = F.linear(row, whole.float() * scale[:, None], bias)
+    found = RoundedProduct(weight, bias)(row)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_an_unknown_processor_multiplies_whole_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, bias, row = torch.randn(7, 12), torch.randn(7), torch.randn(12)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    assert torch.equal(row_product(weight, bias)(row), F.linear(row, weight, bias))
+
+
+def test_only_a_single_past_without_padding_is_written_behind() -> None:
+    past = lay_out(NETWORK, READER.encode([(5, 6, 7)]))
+    padded = replace(past, mask=torch.ones(1, 3, dtype=torch.bool))
+    two = Past(tuple(k.repeat(2, 1, 1, 1) for k in past.keys), past.values)
+    for wrong in (padded, two):
+        with pytest.raises(ValueError, match="single past without padding"):
+            Stepper(NETWORK).over(wrong, 3, 2)

@@ -1,0 +1,79 @@
+"""A reader small enough to check by hand, and the one pass that its pieces must add up to."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ragctx.generator.calibration import Calibration
+from ragctx.generator.network import ReaderNetwork
+from ragctx.generator.reader import BundledReader
+from ragctx.generator.rope import rotate
+from ragctx.transformer import Shape
+
+TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=60)
+Tokens = tuple[int, ...]
+
+
+def tiny_network(seed: int = 0, alone: int = 1) -> ReaderNetwork:
+    torch.manual_seed(seed)
+    network = ReaderNetwork(TINY, alone)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return network.eval()
+
+
+NETWORK = tiny_network()
+
+
+def tiny_reader(
+    kept_as: torch.dtype = torch.float32, network: ReaderNetwork = NETWORK
+) -> BundledReader:
+    return BundledReader(
+        network,
+        None,  # type: ignore[arg-type]  # these laws need ids only
+        name="tiny",
+        context_window=512,
+        threshold=0.0,
+        calibration=Calibration((0.0, 1.0, *[0.0] * 6)),
+        kept_as=kept_as,
+    )
+
+
+READER = tiny_reader()
+
+
+def one_pass(
+    chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()
+) -> list[Tensor]:
+    """States (N, width) of every token of the prompt, before each layer and after the last one.
+
+    Computed at once, under the written-out mask.
+    """
+    lengths = [len(chunk) for chunk in chunks]
+    asked = sum(lengths) + len(question)
+    total = asked + len(answer)
+    visible = torch.zeros(total, total, dtype=torch.bool)
+    at = 0
+    for length in lengths:
+        visible[at : at + length, at : at + length] = True
+        at += length
+    visible[at:, :] = True
+    visible[at:, asked - 1 :] = torch.ones(total - at, total - asked + 1).tril(at - asked + 1) > 0
+    ids = torch.tensor([[t for chunk in chunks for t in chunk] + [*question, *answer]])
+    cos, sin = NETWORK.rotation(first + torch.arange(total))
+    states = NETWORK.embeddings(ids)
+    before = [states[0]]
+    for layer in NETWORK.shared():
+        q, k, v = layer.project(states)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        states = layer.finish(states, attended)
+        before.append(states[0])
+    return before
+
+
+tokens = st.lists(st.integers(1, TINY.vocabulary - 1), min_size=2, max_size=12).map(tuple)
+prompts = st.tuples(st.lists(tokens, min_size=1, max_size=5), tokens)
