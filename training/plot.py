@@ -14,14 +14,16 @@ from training.common import Config, configured, run_folder, stage_parser
 
 STAGES = tuple(f"{stage}.jsonl" for stage in ("convert", "pretrain", "answer", "teacher", "distil"))
 
-ONE_AFTER_ANOTHER = {
+RUNS = {
     "answer-first": "first run",
     "answer-second": "second",
     "answer-third": "third",
     "answer-fourth": "fourth",
-    "answer": "fifth",
+    "answer-fifth": "fifth",
+    "answer": "this run",
+    "distil": "its student",
 }
-"""Runs of question answering that each went on from the one before, and their labels."""
+"""Runs that each went on from the one before, and their labels."""
 
 NOT_SHIPPED = {
     "answer-fourth-hot": "after the third: high rate",
@@ -31,8 +33,8 @@ NOT_SHIPPED = {
     "answer-renamed": "after the fifth: other names",
     "answer-matched": "after the sixth: told what is near*",
     "answer-clozes": "after the sixth: clozes*",
-    "teacher": "after the sixth: teacher, full attention",
-    "distil": "after the sixth: its student",
+    "teacher-sixth": "after the sixth: full attention",
+    "distil-sixth": "after the sixth: its student",
 }
 """Runs whose weights were not taken; * scored with nearness, which the other curves lack."""
 
@@ -62,7 +64,8 @@ def draw_conversion(axis: Any, logs: Path) -> None:
 
 def draw_losses(axis: Any, logs: Path) -> None:
     """Losses of question answering, by what stood beside the passage."""
-    answered = [row for row in rows(logs / "answer.jsonl") if "end" in row]
+    last = next((found for name in reversed(RUNS) if (found := rows(logs / f"{name}.jsonl"))), [])
+    answered = [row for row in last if "end" in row]
     named = {
         "alone_start_again": "start, passage alone",
         "beside_start_again": "start, beside others or missing",
@@ -78,16 +81,19 @@ def draw_losses(axis: Any, logs: Path) -> None:
 def draw_scores(axis: Any, logs: Path) -> None:
     """F1 and exact match on held-out questions, of this run and of those it went on from."""
     before = 0.0
-    for i, (name, label) in enumerate(ONE_AFTER_ANOTHER.items()):
+    for i, (name, label) in enumerate(RUNS.items()):
         found = rows(logs / f"{name}.jsonl")
         scored = [row for row in found if "f1" in row]
+        if not scored:
+            continue
         minutes = [before + row["seconds"] / 60 for row in scored]
         axis.plot(minutes, [row["f1"] for row in scored], "o-", color=f"C{i}", label=label)
         axis.plot(minutes, [row["em"] for row in scored], "o--", color=f"C{i}")
-        before += max((row["seconds"] / 60 for row in found if "seconds" in row), default=0)
+        before += found[-1]["seconds"] / 60
     title = "squadshifts_newwiki.dev: F1, EM (dashed)"
     axis.set(title=title, xlabel="minutes", ylim=(0, None))
-    axis.legend(loc="lower right", ncols=2)
+    if axis.has_data():
+        axis.legend(loc="lower right", ncols=2)
 
 
 def draw_not_shipped(axis: Any, logs: Path) -> None:
@@ -97,10 +103,10 @@ def draw_not_shipped(axis: Any, logs: Path) -> None:
         if scored:
             minutes = [row["seconds"] / 60 for row in scored]
             axis.plot(minutes, [row["f1"] for row in scored], "o-", color=f"C{i}", label=label)
-    title = "Not shipped: F1 (160 rows; all 791 at the end)"
+    title = "Not shipped: F1 (160 rows, 791 at the end; * with nearness)"
     axis.set(title=title, xlabel="minutes of the run")
     if axis.has_data():
-        axis.legend(loc="lower right", fontsize="small", ncols=2)
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize="small", ncols=2)
 
 
 def run(config: Config) -> None:
