@@ -22,7 +22,7 @@ def plain(matrix: Tensor) -> Product:
     return lambda rows: rows @ matrix.float().t()
 
 
-PLAIN = Kernel(100, 16, plain)
+PLAIN = Kernel(-100, 100, 16, plain)
 KERNELS = [PLAIN, *filter(is_exact, integer_product._kernels())]
 
 
@@ -47,8 +47,11 @@ def test_a_packed_product_is_that_of_the_rounded_matrix_with_the_rounded_rows(
     rows, width, out = size
     weight, bias, x = torch.randn(out, width), torch.randn(out), torch.randn(rows, width)
     whole, scale = rounded(weight)
-    step = x.abs().amax(1, keepdim=True) / kernel.levels
-    expected = F.linear((x / step).round() * step, whole.float() * scale[:, None], bias)
+    low, high = x.double().aminmax(dim=1, keepdim=True)
+    step = ((high - low) / (kernel.most - kernel.least)).clamp(min=1e-12)
+    given = (low + ((x - low) / step).round() * step).float()
+    assert ((given - x).abs() <= step / 2 + 1e-6).all()
+    expected = F.linear(given, whole.float() * scale[:, None], bias)
     found = PackedLinear(weight, bias, kernel)(x[None])[0]
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
@@ -90,8 +93,8 @@ def test_kernels_that_overflow_or_are_missing_are_not_taken(
     def missing(matrix: Tensor) -> Product:
         raise RuntimeError("no such kernel")
 
-    bad = [Kernel(levels, 16, overflowing) for levels in (127, 150)] + [Kernel(9, 16, missing)]
-    monkeypatch.setattr(integer_product, "_kernels", lambda: iter(bad[1:]))
+    bad = [Kernel(-150, 150, 16, overflowing), Kernel(0, 9, 16, missing)]
+    monkeypatch.setattr(integer_product, "_kernels", lambda: iter(bad))
     assert quickest_kernel() is None and packed(NETWORK) is NETWORK
     quickest_kernel.cache_clear()
     monkeypatch.setattr(integer_product, "_kernels", lambda: iter([*bad, PLAIN]))
@@ -107,6 +110,6 @@ def test_without_wide_registers_integers_are_not_multiplied_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There torch's `_int_mm` is exact, and was taken: 37 times slower than float32."""
-    for capability, levels in (("AVX2", [63]), ("AVX512", [127, 63])):
+    for capability, least in (("AVX2", [0]), ("AVX512", [-127, 0])):
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
-        assert [kernel.levels for kernel in integer_product._kernels()] == levels
+        assert [kernel.least for kernel in integer_product._kernels()] == least
