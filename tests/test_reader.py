@@ -256,15 +256,21 @@ def test_the_question_is_no_answer_to_itself() -> None:
 
 
 def test_evidence_compares_the_passages_with_each_other() -> None:
-    reading = Reading((Span(0, 1, -0.5, 0.6),), math.log(0.8), math.log(0.2), (), 0.7)
+    reading = Reading((Span(0, 1, -0.5, 0.6),), math.log(0.8), math.log(0.2), (-3, -1e9, -1), 0.7)
     question = [5000, 6000]
     found = evidence_of(reading, [{5000}, set(), {5000, 6000}], 0, question)
     assert found.again == pytest.approx(math.log(4)) and found.first == pytest.approx(-math.log(4))
-    assert found.likely == -0.5
+    assert found.likely == -0.5 and found.lead == 2
+    (hidden,) = {
+        evidence_of(replace(reading, passages=p), [{1}, {2}], 0, question).lead
+        for p in ((-1.0, -1e9), (-1e9, -1.0))
+    }
+    assert hidden == 20
     assert (found.near, found.nearest) == (0.6, 0.7) and 0 < found.covered < 1
     assert found.others == pytest.approx(found.covered / 2) and not found.alone
-    alone = evidence_of(reading, [{5000}], 0, question)
+    alone = evidence_of(replace(reading, passages=(-1.0,)), [{5000}], 0, question)
     assert alone.covered == found.covered and alone.others == 0 and alone.alone
+    assert alone.lead == 0
 
 
 def segment(n: int) -> Segment:

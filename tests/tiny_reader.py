@@ -37,7 +37,7 @@ def tiny_reader(
         name="tiny",
         context_window=512,
         threshold=0.0,
-        calibration=Calibration((0.0, 1.0, *[0.0] * 6)),
+        calibration=Calibration((0.0, 1.0, *[0.0] * 8)),
         kept_as=kept_as,
     )
 

@@ -23,9 +23,9 @@ from ragctx.generator.weights import quantise, sha256
 from training.calibrate import fit
 from training.common import (
     Config,
+    bundled_tokenizer,
     configured,
     load_network,
-    minilm_weights,
     prepare,
     run_folder,
     stage_parser,
@@ -44,7 +44,7 @@ def make(weights: Path, folder: Path, config: Config) -> None:
     """Write reader.safetensors, tokenizer.json and reader.json; fit what can be fitted."""
     folder.mkdir(exist_ok=True, parents=True)
     save_file(quantise(load_network(weights).state_dict()), str(folder / "reader.safetensors"))
-    shutil.copyfile(minilm_weights().parent / "tokenizer.json", folder / "tokenizer.json")
+    bundled_tokenizer().save(str(folder / "tokenizer.json"), pretty=False)
     digest = sha256(folder / "reader.safetensors")
     about = {
         "name": f"ragctx-reader-22m@{digest[:8]}",

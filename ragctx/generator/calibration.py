@@ -16,6 +16,7 @@ class Evidence(NamedTuple):
 
     again: float  # log-odds against null at the second look, and
     first: float  # at the first
+    lead: float  # of the likeliest passage over the next at the first, as log-odds, up to 20
     likely: float  # log-probability of the answer's span
     covered: float  # share of the question's words in the passage that the answer is taken from,
     others: float  # and on average in all but the one that holds most, 0 where there are none
@@ -30,8 +31,8 @@ class Calibration:
 
     `weights` are those of 1 and the pieces of evidence in their order.
 
-    >>> calibration = Calibration((0.0, 1.0, *[0.0] * 7))
-    >>> evidence = Evidence(math.log(4), 0.0, -0.1, 0.5, 0.2, 0.3, 0.5, 0.0)
+    >>> calibration = Calibration((0.0, 1.0, *[0.0] * 8))
+    >>> evidence = Evidence(math.log(4), 0.0, 1.5, -0.1, 0.5, 0.2, 0.3, 0.5, 0.0)
     >>> round(calibration.confidence(evidence), 3)
     0.8
     """
@@ -56,6 +57,7 @@ def evidence_of(
     return Evidence(
         again=_log_odds(reading.null),
         first=_log_odds(reading.first_null),
+        lead=_lead(reading.passages),
         likely=reading.spans[0].log_probability,
         covered=shares[answered_by],
         others=(sum(shares) - max(shares)) / others if others else 0.0,
@@ -74,6 +76,12 @@ def covered(question: Collection[int], passage: Collection[int]) -> float:
     counts = rarities(question)
     total = sum(counts.values())
     return sum(counts[token] for token in counts if token in passage) / total if total else 0.0
+
+
+def _lead(likely: Sequence[float]) -> float:
+    """Of the first of several over the second; 0 where there is one."""
+    first, second = (*sorted(likely, reverse=True), -math.inf)[:2]
+    return min(20.0, first - second) if len(likely) > 1 else 0.0
 
 
 def calibration_of(about: Mapping[str, Sequence[float]]) -> Calibration:
