@@ -1,7 +1,7 @@
 """Run every stage that is not done yet, one after another: `make train`.
 
     python -m training
-    python -m training --config training/small.toml    # all stages in minutes: a bad reader
+    python -m training --config training/small.toml    # a trial: half an hour, a bad reader
 
 A stage is done when what it leaves is newer than what the stage before it left. One that was
 stopped goes on from its checkpoint.
