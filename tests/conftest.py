@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-ROOT = Path(__file__).parents[1]
-OFFLINE = ROOT / "tests" / "offline"
+from tests.support.paths import ROOT, SAMPLES, SHARED
+
+OFFLINE = ROOT / "tests" / "support" / "offline"
 
 collect_ignore = [str(OFFLINE)]
 
@@ -40,7 +41,7 @@ settings.load_profile("quick")
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real PDFs and question sets beside the checkout; without it the test skips."""
-    folder = ROOT.parent / "shared" / "data"
+    folder = SHARED / "data"
     if not folder.is_dir():
         pytest.skip("needs the real PDFs and question sets in ../shared/data, which are not here")
     return folder
@@ -49,4 +50,4 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """The folder of sample PDFs made for this project."""
-    return ROOT / "examples" / "samples"
+    return SAMPLES

@@ -26,7 +26,7 @@ from ragctx.errors import BudgetError, InputError
 from ragctx.placement import STRATEGIES, place
 from ragctx.records import Hit
 from ragctx.tokens import Tokenizer
-from tests.fakes import ByteTokenizer, WordTokenizer
+from tests.support.fakes import ByteTokenizer, WordTokenizer
 
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"  # read when it is imported
 

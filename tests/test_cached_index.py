@@ -11,8 +11,8 @@ from ragctx.cached_index import open_cached
 from ragctx.index import Index
 from ragctx.ingestion import IngestSettings
 from ragctx.records import IngestRow
-from tests.fakes import HashEmbedder
-from tests.text_pdfs import TextReader, write
+from tests.support.fakes import HashEmbedder
+from tests.support.text_pdfs import TextReader, write
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import itertools
 import math
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +16,7 @@ from ragctx.errors import InputError
 from ragctx.records import Chunk, Document, Page
 from ragctx.sentences import sentence_spans
 from ragctx.tokens import Encoding, Tokenizer, load_tokenizer
+from tests.support.paths import SHARED
 
 BUNDLED = load_tokenizer("bundled")
 
@@ -243,7 +243,7 @@ def test_hostile_repetition_costs_linear_time(unit: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["manuals/r-intro.pdf", "multilingual/debian-reference-zh-cn.pdf"])
 def test_laws_hold_for_real_documents(name: str) -> None:
-    file = Path(__file__).parents[2] / "shared" / "data" / "pdf" / name
+    file = SHARED / "data" / "pdf" / name
     if not file.is_file():
         pytest.skip(f"{file} is not here")
     pdfium = pytest.importorskip("pypdfium2")

@@ -23,9 +23,9 @@ from ragctx import budget, ingestion, retrieval
 from ragctx.cli import command_line, run
 from ragctx.cli.options import RETRIEVERS, SELECTORS
 from ragctx.records import Prompt
-from tests.fakes import HashEmbedder
-from tests.generators import CopyingGenerator, ScriptedGenerator
-from tests.text_pdfs import TextReader, write
+from tests.support.fakes import HashEmbedder
+from tests.support.generators import CopyingGenerator, ScriptedGenerator
+from tests.support.text_pdfs import TextReader, write
 
 QUESTION = "At what temperature does tin melt?"
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ragctx.cli import run
+from tests.support.paths import SAMPLES
 
-SAMPLES = Path(__file__).parent.parent / "examples" / "samples"
 QUESTION = "For how many years should the station's battery last?"
 
 

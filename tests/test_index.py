@@ -22,8 +22,9 @@ from ragctx.index import Index
 from ragctx.records import Document
 from ragctx.retrieval import search
 from ragctx.store import ChunkTable
-from tests.fakes import HashEmbedder
-from tests.index_samples import document_of, index_with, made_of, put
+from tests.support.fakes import HashEmbedder
+from tests.support.index_samples import document_of, index_with, made_of, put
+from tests.support.paths import ROOT
 
 # ---- Paths and documents ---------------------------------------------------------------------
 
@@ -183,14 +184,13 @@ def test_opening_and_lexical_search_load_no_faiss(tmp_path: Path) -> None:
     index_with(tmp_path, {"a": ["some text"]})
     code = (
         "import sys; from ragctx.index import Index; from ragctx.filters import Filter; "
-        "from ragctx.retrieval import Query, lexical; from tests.fakes import HashEmbedder; "
+        "from ragctx.retrieval import Query, lexical; "
+        "from tests.support.fakes import HashEmbedder; "
         "index = Index.open(sys.argv[1]); "
         "assert lexical(index, Query('text', HashEmbedder()), 3, Filter()); "
         "assert 'faiss' not in sys.modules and 'torch' not in sys.modules"
     )
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], check=True, cwd=Path(__file__).parents[1]
-    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
 
 
 # ---- Nearest ---------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from ragctx.errors import InputError
 from ragctx.index import Index
 from ragctx.ingestion import IngestSettings, Progress, file_id, find_pdfs, ingest
 from ragctx.records import IngestRow
-from tests.fakes import HashEmbedder
-from tests.text_pdfs import TextReader, write
+from tests.support.fakes import HashEmbedder
+from tests.support.text_pdfs import TextReader, write
 
 TIN = "Tin melts at 232 degrees. It is soft."
 IRON = "Iron melts at 1538 degrees. It is hard."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from fakes import WordTokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from ragctx.budget import fill
 from ragctx.errors import InputError
 from ragctx.merging import join_ledgers, merge_hits
 from ragctx.records import Chunk, Hit
+from tests.support.fakes import WordTokenizer
 
 TEXTS = {"a": "One two. Three four.\n\nFive six. Seven.", "b": "aaaa bbbb  cccc aaaa bbbb"}
 count = WordTokenizer().count

@@ -26,7 +26,7 @@ from ragctx.generator.protocol import Generator
 from ragctx.pipeline import Assembly, answer_prompt, assemble
 from ragctx.records import Hit, Prompt
 from ragctx.tokens import Tokenizer, load_tokenizer
-from tests.fakes import CHAT_FRAME, ByteTokenizer, WordTokenizer
+from tests.support.fakes import CHAT_FRAME, ByteTokenizer, WordTokenizer
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

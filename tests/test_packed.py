@@ -15,7 +15,7 @@ from ragctx.generator import integer_product
 from ragctx.generator.integer_product import Kernel, Product, is_exact, quickest_kernel
 from ragctx.generator.packed import PackedLinear, PackedNetwork, packed
 from ragctx.generator.weights import rounded
-from tests.tiny_reader import NETWORK, READER, tiny_network
+from tests.support.tiny_reader import NETWORK, READER, tiny_network
 
 
 def plain(matrix: Tensor) -> Product:

@@ -12,8 +12,9 @@ from ragctx.errors import PdfError
 from ragctx.normalise import garbled_share
 from ragctx.pdf import read_pdf
 from ragctx.records import Document
+from tests.support.paths import SHARED
 
-COLLECTION = Path(__file__).parents[2] / "shared" / "data" / "pdf"
+COLLECTION = SHARED / "data" / "pdf"
 pytestmark = pytest.mark.skipif(
     not COLLECTION.is_dir(), reason="needs the real PDFs in ../shared/data/pdf, which are not here"
 )

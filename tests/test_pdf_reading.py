@@ -9,7 +9,7 @@ import pytest
 
 from ragctx import pdf_process
 from ragctx.pdf import read_pdf
-from tests.pdf_files import document, lines, pdf_bytes, stream, write
+from tests.support.pdf_files import document, lines, pdf_bytes, stream, write
 
 
 def _objects(data: bytes) -> list[bytes]:

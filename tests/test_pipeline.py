@@ -32,9 +32,9 @@ from ragctx.records import Chunk, Hit, Prompt
 from ragctx.retrieval import lexical
 from ragctx.template import load_template
 from ragctx.views import prompt_view
-from tests.fakes import HashEmbedder, WordTokenizer
-from tests.generators import CopyingGenerator, ScriptedGenerator
-from tests.index_samples import index_with
+from tests.support.fakes import HashEmbedder, WordTokenizer
+from tests.support.generators import CopyingGenerator, ScriptedGenerator
+from tests.support.index_samples import index_with
 
 METALS = {
     "tin": ["Tin melts at 232 degrees.", "Tin is used for cans."],

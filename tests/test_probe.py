@@ -21,7 +21,7 @@ from ragctx.evaluation.text_match import holds_any
 from ragctx.pipeline import Assembly
 from ragctx.placement import place
 from ragctx.records import Hit
-from tests.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
+from tests.support.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
 
 
 def profile(significant: bool = True) -> StoredProfile:

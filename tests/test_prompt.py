@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import CHAT_FRAME, SPECIAL, ByteTokenizer, WordTokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +26,8 @@ from ragctx.records import Chunk, Hit, LedgerRow, Prompt
 from ragctx.template import Template, load_template, parse_template
 from ragctx.tokens import Tokenizer, load_tokenizer, require_round_trip
 from ragctx.window import share_window
-from tests.small_tokenizers import MARKERS, chat_model, every_adapter, tiny_tiktoken
+from tests.support.fakes import CHAT_FRAME, SPECIAL, ByteTokenizer, WordTokenizer
+from tests.support.small_tokenizers import MARKERS, chat_model, every_adapter, tiny_tiktoken
 
 SHIPPED = ["plain", "qa", "qa_by_document", "qa_question_both", "qa_question_first", "reader"]
 ONE_LABEL_APART = [name for name in SHIPPED if name != "qa_by_document"]  # costs are exact

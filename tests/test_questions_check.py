@@ -24,7 +24,7 @@ from ragctx.evaluation.text_match import (
     longest_shared_run,
 )
 from ragctx.words import words_of
-from tests.index_samples import index_with, put
+from tests.support.index_samples import index_with, put
 
 TIN = {"id": "tin", "question": "When does tin melt?", "answers": ["232 degrees"],
        "answerable": True, "context": "Tin melts at 232 degrees; iron at 1538."}  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from ragctx.cli import questions, run
 from ragctx.evaluation.question_drafts import KINDS
-from tests.index_samples import index_with
+from tests.support.index_samples import index_with
 
 PAGE = (
     "The filter of the pump must be cleaned every 40 hours. The pump holds 12 litres of oil when "

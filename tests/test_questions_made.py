@@ -26,7 +26,7 @@ from ragctx.evaluation.synthetic import (
 )
 from ragctx.evaluation.text_match import holds_any, longest_shared_run
 from ragctx.index import Index
-from tests.index_samples import index_with
+from tests.support.index_samples import index_with
 
 PUMP = (
     "The filter of the pump must be cleaned every 40 hours. The pump holds 12 litres of oil when "

@@ -40,7 +40,7 @@ from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit
 from ragctx.words import words_of
-from tests.tiny_reader import (
+from tests.support.tiny_reader import (
     NETWORK,
     READER,
     TINY,

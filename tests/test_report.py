@@ -29,7 +29,7 @@ from ragctx.evaluation.report_text import (
 )
 from ragctx.evaluation.report_words import headline, percent
 from ragctx.evaluation.results import Interval, Result
-from tests.comparison_results import Fabrication
+from tests.support.comparison_results import Fabrication
 
 PAYLOADS = (
     "</script><script>alert(1)</script>",

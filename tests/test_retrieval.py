@@ -27,8 +27,8 @@ from ragctx.retrieval import (
     lexical,
     search,
 )
-from tests.fakes import HashEmbedder
-from tests.index_samples import index_with
+from tests.support.fakes import HashEmbedder
+from tests.support.index_samples import index_with
 
 WORDS = "tin lead iron melts boils rusts slowly quickly at of heat water".split()
 RETRIEVERS = (dense, lexical, hybrid)

@@ -14,7 +14,8 @@ from typing import Any
 import pypdfium2
 import pytest
 
-SAMPLES = Path(__file__).parents[1] / "examples" / "samples"
+from tests.support.paths import SAMPLES
+
 DOCUMENTS = ("city-library-report.pdf", "field-station-manual.pdf", "tidal-energy-paper.pdf")
 QUESTIONS: list[dict[str, Any]] = [
     json.loads(line)

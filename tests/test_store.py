@@ -34,10 +34,10 @@ from ragctx.lock import LOCK
 from ragctx.repair import QUARANTINE, repair_index, verify_index
 from ragctx.retrieval import search
 from ragctx.words import match_expression, spaced
-from tests.fakes import HashEmbedder
-from tests.index_samples import chunks_of, document_of, index_with, made_of, put
+from tests.support.fakes import HashEmbedder
+from tests.support.index_samples import chunks_of, document_of, index_with, made_of, put
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 TWO = {"a": ["cats sleep", "dogs bark"], "b": ["rain falls", "", "snow melts"]}
 
 
@@ -252,7 +252,7 @@ def test_a_reader_sees_one_state_while_a_writer_works(tmp_path: Path) -> None:
 CHURN = """
 import sys
 from ragctx.index import Index
-from tests.index_samples import put
+from tests.support.index_samples import put
 index = Index.open(sys.argv[1])
 with index.writer() as writer:
     print("go", flush=True)

@@ -23,7 +23,8 @@ from ragctx.tokens import (
     load_tokenizer,
     require_round_trip,
 )
-from tests.small_tokenizers import (
+from tests.support.paths import ROOT
+from tests.support.small_tokenizers import (
     CHATML,
     MARKERS,
     byte_level,
@@ -173,8 +174,7 @@ def test_importing_the_room_imports_no_tokenizer_library() -> None:
         "heavy = {'tokenizers', 'tiktoken', 'transformers', 'torch', 'jinja2'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    root = Path(__file__).parents[1]
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 # ---- Chat templates --------------------------------------------------------------------------

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from fakes import WordTokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.budget import Selector, fill, knapsack, prefix
 from ragctx.records import Chunk, Document, Hit, Page
 from ragctx.trimming import trim_to_fit
+from tests.support.fakes import WordTokenizer
 
 count = WordTokenizer().count
 SENTENCES = ["Tin melts early.", "It is soft and white.", "So is lead!", "Is gold?", "Yes."]

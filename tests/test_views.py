@@ -13,9 +13,9 @@ from ragctx import views
 from ragctx.cli.output import json_text
 from ragctx.pipeline import ask, assemble
 from ragctx.records import Answer, Hit, IngestRow, LedgerRow, Prompt
-from tests.fakes import HashEmbedder, WordTokenizer
-from tests.generators import CopyingGenerator, ScriptedGenerator
-from tests.index_samples import index_with
+from tests.support.fakes import HashEmbedder, WordTokenizer
+from tests.support.generators import CopyingGenerator, ScriptedGenerator
+from tests.support.index_samples import index_with
 
 
 def prompt_of(*texts: str) -> Prompt:

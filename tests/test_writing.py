@@ -17,7 +17,16 @@ from ragctx.generator.reader import lay_out
 from ragctx.generator.row_product import TILE, RoundedProduct, RowProduct, row_product
 from ragctx.generator.stepping import Stepper
 from ragctx.generator.weights import dequantise, quantise, rounded
-from tests.tiny_reader import NETWORK, READER, TINY, Tokens, one_pass, prompts, tiny_network, tokens
+from tests.support.tiny_reader import (
+    NETWORK,
+    READER,
+    TINY,
+    Tokens,
+    one_pass,
+    prompts,
+    tiny_network,
+    tokens,
+)
 
 
 def whole_product(weight: Tensor, bias: Tensor) -> RowProduct:

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "ragctx"
+from tests.support.paths import ROOT
+
+PACKAGE = ROOT / "ragctx"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "records", "paths"),

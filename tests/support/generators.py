@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from ragctx.records import CopiedSpan, Generation, Prompt
-from tests.fakes import WordTokenizer
+from tests.support.fakes import WordTokenizer
 
 
 class ScriptedGenerator:

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from ragctx.evaluation.datasets import LabelledPassage, LabelledQuestion, QuestionSet
 from ragctx.records import CopiedSpan, Generation, Prompt
-from tests.fakes import WordTokenizer
+from tests.support.fakes import WordTokenizer
 
 
 def chance(*parts: object) -> float:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ragctx.index import Index, IndexWriter
 from ragctx.records import Chunk, Document, Heading, Page
-from tests.fakes import HashEmbedder
+from tests.support.fakes import HashEmbedder
 
 Made = tuple[Document, list[Chunk], NDArray[np.float32]]
 

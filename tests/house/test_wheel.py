@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 import ragctx
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 TEMPLATES = sorted(path.name for path in (ROOT / "prompts").iterdir())
 WEIGHTS = sorted(path.name for path in (ROOT / "ragctx" / "generator" / "weights").iterdir())
 
