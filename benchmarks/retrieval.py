@@ -27,13 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import result, table
-from ragctx import words
 from ragctx.chunking import chunk_document
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.filters import Filter
 from ragctx.index import Index
 from ragctx.records import Chunk, Document, Hit, Page
 from ragctx.retrieval import CANDIDATES, Query, dense, fused, lexical
+from ragctx.text import words
 
 SETS = (
     "medquad_passage.all", "squadshifts_newwiki.dev", "openstax_review.dev", "openstax_term.dev",

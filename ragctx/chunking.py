@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document
-from ragctx.sentences import Sentence, split_sentences
+from ragctx.text.sentences import Sentence, split_sentences
 from ragctx.tokens import Tokenizer
 
 CHARACTERS_PER_TOKEN = 16

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ragctx.sentences import sentence_spans
+from ragctx.text.sentences import sentence_spans
 
 _SPACE = r"[ \t\u00a0]{0,3}"
 _NOUN = r"(?:passages?|sources?|documents?|docs?|references?|refs?)\.?"

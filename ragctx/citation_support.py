@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 
-from ragctx.sentences import sentence_spans
+from ragctx.text.sentences import sentence_spans
 
 STRETCH = 1.5  # content words of the stretch for each of the statement, and one more
 _DENIAL_REACH = 3  # words before the stretch in which a denial still bears on it

@@ -23,7 +23,7 @@ from ragctx.citation_support import (
     says_something,
 )
 from ragctx.records import Citation, CopiedSpan, Document, Generation, Hit, Prompt
-from ragctx.sentences import sentence_around, sentence_spans
+from ragctx.text.sentences import sentence_around, sentence_spans
 
 QUOTE_CHARACTERS = 400
 """A quote is the sentences around what is cited, cut to about this many characters."""

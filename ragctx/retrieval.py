@@ -19,7 +19,7 @@ from ragctx.errors import InputError
 from ragctx.filters import Filter as Filter
 from ragctx.index import Index
 from ragctx.records import Hit
-from ragctx.words import match_expression
+from ragctx.text.words import match_expression
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder

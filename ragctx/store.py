@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ragctx.database import utc_now
 from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
 from ragctx.soundness import Vectors, checksum_of, to_blob
-from ragctx.words import spaced
+from ragctx.text.words import spaced
 
 
 @dataclass(frozen=True, slots=True)

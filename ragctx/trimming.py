@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ragctx.knapsack import relax
 from ragctx.records import Chunk, Hit, LedgerRow, Selection
 from ragctx.relevance import GRAINS, score_grains
-from ragctx.sentences import sentence_spans
+from ragctx.text.sentences import sentence_spans
 
 LEAST_TOKENS = 32
 """A shorter piece is hardly more than a heading, and not worth its label."""

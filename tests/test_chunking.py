@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ragctx.chunking import CHARACTERS_PER_TOKEN, chunk_document, plan_cuts
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document, Page
-from ragctx.sentences import sentence_spans
+from ragctx.text.sentences import sentence_spans
 from ragctx.tokens import Encoding, Tokenizer, load_tokenizer
 from tests.support.paths import SHARED
 

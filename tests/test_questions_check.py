@@ -23,7 +23,7 @@ from ragctx.evaluation.text_match import (
     holds_any,
     longest_shared_run,
 )
-from ragctx.words import words_of
+from ragctx.text.words import words_of
 from tests.support.index_samples import index_with, put
 
 TIN = {"id": "tin", "question": "When does tin melt?", "answers": ["232 degrees"],

@@ -39,7 +39,7 @@ from ragctx.generator.weights import dequantise, quantise
 from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template
 from ragctx.records import Hit
-from ragctx.words import words_of
+from ragctx.text.words import words_of
 from tests.support.tiny_reader import (
     NETWORK,
     READER,

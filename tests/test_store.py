@@ -33,7 +33,7 @@ from ragctx.index import Index
 from ragctx.lock import LOCK
 from ragctx.repair import QUARANTINE, repair_index, verify_index
 from ragctx.retrieval import search
-from ragctx.words import match_expression, spaced
+from ragctx.text.words import match_expression, spaced
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import chunks_of, document_of, index_with, made_of, put
 from tests.support.paths import ROOT

@@ -20,7 +20,7 @@ import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
 from ragctx.evaluation.metrics import token_f1
-from ragctx.sentences import sentence_spans
+from ragctx.text.sentences import sentence_spans
 
 CLS, SEP, MASK, PAD = 101, 102, 103, 0
 SENTENCE_ENDS = frozenset((1012, 1029, 999))  # . ? !

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer as RustTokenizer
 
-from ragctx.sentences import sentence_spans
+from ragctx.text.sentences import sentence_spans
 from training.answer import dev_score, load_sets
 from training.common import (
     Config,

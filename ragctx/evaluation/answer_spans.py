@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ragctx.words import STOP_WORDS
+from ragctx.text.words import STOP_WORDS
 
 SpanKind = Literal["year", "month", "date", "percent", "money", "number", "name", "term"]
 

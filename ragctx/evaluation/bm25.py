@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from ragctx.words import STOP_WORDS, spaced
+from ragctx.text.words import STOP_WORDS, spaced
 
 _K1, _B = 1.2, 0.75
 _WORD = re.compile(r"\w+")

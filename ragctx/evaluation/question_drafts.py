@@ -21,7 +21,7 @@ from ragctx.evaluation.answer_spans import CLOSED_CLASS, AnswerSpan
 from ragctx.evaluation.question_wording import turned, with_gap
 from ragctx.evaluation.statements import Corpus, Statement, content_words
 from ragctx.evaluation.text_match import copied_words, plain
-from ragctx.words import words_of
+from ragctx.text.words import words_of
 
 _MOST_OCCURRENCES = 8  # statements that share a span; beyond, it is what the documents are about
 _FEWEST_CONTENT_WORDS = 4

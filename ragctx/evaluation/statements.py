@@ -11,7 +11,7 @@ from ragctx.evaluation.answer_spans import CLOSED_CLASS, AnswerSpan, answer_span
 from ragctx.evaluation.do_support import Verbs, learned_verbs
 from ragctx.index import Index
 from ragctx.records import Chunk, Document
-from ragctx.sentences import split_sentences
+from ragctx.text.sentences import split_sentences
 
 FEWEST_WORDS, MOST_WORDS = 8, 36
 

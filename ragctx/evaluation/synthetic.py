@@ -20,7 +20,7 @@ from ragctx.evaluation.text_match import holds_any
 from ragctx.filters import Filter
 from ragctx.index import Index, Snapshot
 from ragctx.records import Document, Hit
-from ragctx.words import match_expression
+from ragctx.text.words import match_expression
 
 FOUND_WITHIN = 10
 """A question is kept if a lexical search for it finds its passage among so many: it says enough."""

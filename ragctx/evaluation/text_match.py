@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 
-from ragctx.words import words_of
+from ragctx.text.words import words_of
 
 FEWEST_COPIED_WORDS = 8
 """Fewer words in a row may be the same by chance."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
-from ragctx.words import STOP_WORDS, words_of
+from ragctx.text.words import STOP_WORDS, words_of
 
 ECHO = 3.0
 """Log-odds that a span loses which only says the question's words again.

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragctx.errors import InputError
-from ragctx.sentences import sentence_around, sentence_spans, split_sentences
+from ragctx.text.sentences import sentence_around, sentence_spans, split_sentences
 
 pieces = st.sampled_from(
     ["Dr.", "e.g.", "3.14", "The", "cat", "。", "猫", ".", "...", "!", "”", "[12]", " ", "  ", "\n",

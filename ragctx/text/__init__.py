@@ -1,0 +1,1 @@
+"""Text as people write it: words, sentences, and the shapes of lines."""
