@@ -27,7 +27,7 @@ from ragctx.frontier import frontier
 from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template, passage_costs, room_for_passages
 from ragctx.records import Chunk, Hit
-from ragctx.tokens import BUNDLED_TOKENIZER, Tokenizer, load_tokenizer
+from ragctx.tokens.tokenizer import BUNDLED_TOKENIZER, Tokenizer, load_tokenizer
 
 QUESTION = "Which of the readings was taken last, and by whom?"
 MAX_NEW_TOKENS = 256

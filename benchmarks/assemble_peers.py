@@ -47,7 +47,7 @@ from ragctx.budget import Selector, fill, knapsack
 from ragctx.placement import place
 from ragctx.prompt import build_prompt, load_template, passage_costs, room_for_passages
 from ragctx.records import Hit
-from ragctx.tokens import Tokenizer, load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
 
 FRAME_TOKENS = 64  # taken off the budget for whoever does not count question and instructions
 

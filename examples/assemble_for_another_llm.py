@@ -15,7 +15,7 @@ from ragctx.cached_index import open_cached
 from ragctx.embedding import load_embedder
 from ragctx.pipeline import Assembly, Retrieval, assemble, retrieve, texts_of
 from ragctx.prompt import check_text_count
-from ragctx.tokens import load_tokenizer
+from ragctx.tokens.tokenizer import load_tokenizer
 
 SAMPLES = Path(__file__).parent / "samples"
 QUESTION = "How many people does it take to put up the mast, and where may it not stand?"

@@ -11,7 +11,7 @@ from ragctx.citations import cite
 from ragctx.pdf import read_pdf
 from ragctx.pipeline import Assembly, assemble
 from ragctx.records import Generation, Hit
-from ragctx.tokens import load_tokenizer
+from ragctx.tokens.tokenizer import load_tokenizer
 
 PDF = Path(__file__).parent / "samples" / "city-library-report.pdf"
 QUESTION = "How much money had late fines brought in each year?"

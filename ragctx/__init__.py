@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ragctx.pipeline import ask, assemble
     from ragctx.records import Answer, Document, Hit, Prompt
     from ragctx.retrieval import search
-    from ragctx.tokens import load_tokenizer
+    from ragctx.tokens.tokenizer import load_tokenizer
 
 __version__ = "0.1.0"
 
@@ -49,7 +49,7 @@ _HOME = {
     "assemble": "ragctx.pipeline",
     "ingest": "ragctx.ingestion",
     "load_generator": "ragctx.generator",
-    "load_tokenizer": "ragctx.tokens",
+    "load_tokenizer": "ragctx.tokens.tokenizer",
     "search": "ragctx.retrieval",
 }
 

@@ -16,7 +16,7 @@ from ragctx.placement import PositionProfile, Strategy, place
 from ragctx.prompt import build_prompt, load_template, passage_costs, room_for_passages
 from ragctx.records import Document, Hit, LedgerRow, Prompt, Selection
 from ragctx.template import Template
-from ragctx.tokens import Tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 from ragctx.trimming import PageOf, trim_to_fit
 from ragctx.window import Window, share_window
 
@@ -78,7 +78,7 @@ def assemble(
     between them can be merged, and a trimmed one knows its pages.
     Raises BudgetError when not even one passage fits, InputError for settings that cannot be.
 
-    >>> from ragctx.tokens import load_tokenizer
+    >>> from ragctx.tokens.tokenizer import load_tokenizer
     >>> hits = [Hit.from_text(1, 0.9, "Tin melts at 232 degrees."), Hit.from_text(2, 0.5, "No.")]
     >>> prompt = assemble(
     ...     "When does tin melt?", hits, load_tokenizer("bundled"), context_window=2048

@@ -19,7 +19,7 @@ from itertools import pairwise
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document
 from ragctx.text.sentences import Sentence, split_sentences
-from ragctx.tokens import Tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 CHARACTERS_PER_TOKEN = 16
 """No chunk has more than `max_tokens` times this many characters. Some tokenizers make one unknown
@@ -59,7 +59,7 @@ def chunk_document(
         InputError: a limit is out of range, or too small for a single character.
 
     >>> from ragctx.records import Page
-    >>> from ragctx.tokens import load_tokenizer
+    >>> from ragctx.tokens.tokenizer import load_tokenizer
     >>> pages = (Page(1, "i", "Cats sleep a lot. They"), Page(2, "1", "hunt at night."))
     >>> chunks = chunk_document(Document("d1", "a.pdf", pages), load_tokenizer(), max_tokens=8)
     >>> [(c.id, c.text, c.token_count, c.first_page, c.last_page) for c in chunks]

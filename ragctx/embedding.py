@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ragctx.batching import batches_by_length
 from ragctx.errors import InputError, MissingExtraError, ModelError
-from ragctx.tokens import HuggingFaceTokenizer, Tokenizer
+from ragctx.tokens.tokenizer import HuggingFaceTokenizer, Tokenizer
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

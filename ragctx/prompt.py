@@ -24,7 +24,7 @@ from operator import add
 from ragctx.errors import BudgetError, InputError
 from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment, SegmentKind
 from ragctx.template import Part, Template, load_template
-from ragctx.tokens import KnowsSystemRole, Tokenizer, is_reached_by_text
+from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer, is_reached_by_text
 from ragctx.window import Window, share_window
 
 __all__ = [
@@ -54,7 +54,7 @@ def passage_costs(
         count: tokens of a passage's text, if you know them already; default `tokenizer.count`.
         room_tokens: where given, only so many labels are thought of as passages may fit in there.
 
-    >>> from ragctx.tokens import load_tokenizer
+    >>> from ragctx.tokens.tokenizer import load_tokenizer
     >>> hits = [Hit.from_text(1, 0.9, "Tin melts at 232 degrees.")]
     >>> passage_costs(load_template("reader"), hits, load_tokenizer("bundled"))
     [9]
@@ -96,7 +96,7 @@ def _slot_counts(slot: str, hits: Sequence[Hit], tokenizer: Tokenizer) -> Iterat
 def frame_tokens(template: Template, question: str, tokenizer: Tokenizer) -> int:
     """Tokens of all that is not a passage: instructions, the question, the chat template's frame.
 
-    >>> from ragctx.tokens import load_tokenizer
+    >>> from ragctx.tokens.tokenizer import load_tokenizer
     >>> frame_tokens(load_template("reader"), "When does tin melt?", load_tokenizer("bundled"))
     7
     """
@@ -153,7 +153,7 @@ def build_prompt(
         BudgetError: the passages do not fit; the message says by how many tokens.
 
     >>> from ragctx.placement import place
-    >>> from ragctx.tokens import load_tokenizer
+    >>> from ragctx.tokens.tokenizer import load_tokenizer
     >>> placement = place([Hit.from_text(1, 0.9, "Tin melts at 232 degrees.")])
     >>> prompt = build_prompt(
     ...     load_template("reader"), "When does tin melt?", placement, load_tokenizer("bundled"),

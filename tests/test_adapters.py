@@ -25,7 +25,7 @@ from ragctx.budget import fill, knapsack, prefix
 from ragctx.errors import BudgetError, InputError
 from ragctx.placement import STRATEGIES, place
 from ragctx.records import Hit
-from ragctx.tokens import Tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 from tests.support.fakes import ByteTokenizer, WordTokenizer
 
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"  # read when it is imported

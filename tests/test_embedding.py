@@ -20,7 +20,7 @@ from ragctx.embedding import (
     load_embedder,
 )
 from ragctx.errors import InputError, MissingExtraError, ModelError
-from ragctx.tokens import load_tokenizer
+from ragctx.tokens.tokenizer import load_tokenizer
 from tests.support.paths import ROOT
 
 TEXTS = (

@@ -25,7 +25,7 @@ from ragctx.generator.openai_api import OpenAIGenerator, load_openai_api, plain_
 from ragctx.generator.protocol import Generator
 from ragctx.pipeline import Assembly, answer_prompt, assemble
 from ragctx.records import Hit, Prompt
-from ragctx.tokens import Tokenizer, load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
 from tests.support.fakes import CHAT_FRAME, ByteTokenizer, WordTokenizer
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])

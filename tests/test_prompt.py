@@ -24,7 +24,7 @@ from ragctx.prompt import (
 )
 from ragctx.records import Chunk, Hit, LedgerRow, Prompt
 from ragctx.template import Template, load_template, parse_template
-from ragctx.tokens import Tokenizer, load_tokenizer, require_round_trip
+from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer, require_round_trip
 from ragctx.window import share_window
 from tests.support.fakes import CHAT_FRAME, SPECIAL, ByteTokenizer, WordTokenizer
 from tests.support.small_tokenizers import MARKERS, chat_model, every_adapter, tiny_tiktoken

@@ -9,7 +9,7 @@ from ragctx.budget import Selector, fill
 from ragctx.errors import BudgetError, InputError
 from ragctx.placement import Strategy, place
 from ragctx.records import Chunk, Hit
-from ragctx.tokens import Tokenizer, load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
 from ragctx.budget import Selector, fill
 from ragctx.errors import InputError, MissingExtraError
 from ragctx.placement import Strategy
-from ragctx.tokens import Tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 try:
     from haystack import Document, component, default_from_dict, default_to_dict

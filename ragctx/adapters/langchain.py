@@ -9,7 +9,7 @@ from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
 from ragctx.budget import Selector, fill
 from ragctx.errors import InputError, MissingExtraError
 from ragctx.placement import Strategy
-from ragctx.tokens import Tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 try:
     from langchain_core.documents import BaseDocumentTransformer, Document

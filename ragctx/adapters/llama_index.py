@@ -6,7 +6,7 @@ from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
 from ragctx.budget import Selector, fill
 from ragctx.errors import MissingExtraError
 from ragctx.placement import Strategy
-from ragctx.tokens import Tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 try:
     from llama_index.core.bridge.pydantic import PrivateAttr

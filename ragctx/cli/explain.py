@@ -86,7 +86,7 @@ def _explain(
     from ragctx.embedding import load_embedder
     from ragctx.explanation import explain
     from ragctx.pipeline import retrieve, trace
-    from ragctx.tokens import load_tokenizer
+    from ragctx.tokens.tokenizer import load_tokenizer
 
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
     embedder = load_embedder(sources.embedder_spec)

@@ -71,7 +71,7 @@ def _assemble(
     from ragctx.embedding import load_embedder
     from ragctx.index import Index
     from ragctx.pipeline import assemble, retrieve
-    from ragctx.tokens import load_tokenizer
+    from ragctx.tokens.tokenizer import load_tokenizer
 
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
     embedder = load_embedder(embedder_spec)

@@ -9,7 +9,7 @@ from ragctx.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
-    from ragctx.tokens import Tokenizer
+    from ragctx.tokens.tokenizer import Tokenizer
 
 
 def load_generator(

@@ -33,7 +33,7 @@ from ragctx.generator.huggingface_weights import (
 from ragctx.generator.sampling import Decoding, choose_token
 from ragctx.generator.streaming import TextStream
 from ragctx.records import FinishReason, Generation, Prompt
-from ragctx.tokens import Tokenizer, load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import DynamicCache

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ragctx.errors import ModelError
-from ragctx.tokens import Tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 _LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length")
 # These change the rotation with the length of the text, so that a key computed in a shorter text

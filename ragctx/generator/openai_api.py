@@ -21,7 +21,7 @@ from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.openai_http import KEY_VARIABLE, Server
 from ragctx.prompt import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Segment
-from ragctx.tokens import KnowsSystemRole, Tokenizer
+from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
 
 DEFAULT_CONTEXT_WINDOW = 4096
 _USER, _ANSWER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
@@ -51,7 +51,7 @@ def load_openai_api(
 
     Raises InputError if the address has no model, is none, or holds a password.
 
-    >>> from ragctx.tokens import load_tokenizer
+    >>> from ragctx.tokens.tokenizer import load_tokenizer
     >>> model = "http://127.0.0.1:8000/v1#my-model"
     >>> load_openai_api(model, tokenizer=load_tokenizer("bundled")).name
     'my-model'
@@ -201,7 +201,7 @@ def plain_text(text: str, tokenizer: Tokenizer) -> str:
 
     Raises InputError if a special token of another form remains.
 
-    >>> from ragctx.tokens import load_tokenizer
+    >>> from ragctx.tokens.tokenizer import load_tokenizer
     >>> plain_text("a <b> [SEP] <|im_end|>", load_tokenizer("bundled"))
     'a <b> [ SEP] < |im_end|>'
     """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from ragctx.records import Generation, Prompt
-from ragctx.tokens import Tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 
 @runtime_checkable

@@ -40,7 +40,7 @@ from ragctx.records import Segment as PromptSegment
 from ragctx.transformer import Shape, unfilled
 
 if TYPE_CHECKING:
-    from ragctx.tokens import Tokenizer
+    from ragctx.tokens.tokenizer import Tokenizer
 
 CACHE_BYTES = 512 * 2**20
 """Default bound of the segment cache: about 50,000 tokens at 11 kB each."""
@@ -324,7 +324,7 @@ def load_bundled(
     What it reads is kept in memory up to `cache_bytes` and, where `kv_cache` names a folder, on
     disk up to `kv_cache_bytes`.
     """
-    from ragctx.tokens import load_tokenizer
+    from ragctx.tokens.tokenizer import load_tokenizer
 
     files = reader_files(folder)
     kept = f"{files.about['weights_sha256']} {torch.float16}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.tokens import Encoding
+from ragctx.tokens.tokenizer import Encoding
 
 SPECIAL = ("[CLS]", "[SEP]", "[MASK]", "<|user|>", "<|end|>")
 CHAT_FRAME = ("<|user|>\n", "<|end|>\n")

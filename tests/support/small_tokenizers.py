@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ragctx.chat_template import ChatTemplate
-from ragctx.tokens import HuggingFaceTokenizer, TiktokenTokenizer, Tokenizer, load_tokenizer
+from ragctx.tokens.chat_template import ChatTemplate
+from ragctx.tokens.tokenizer import (
+    HuggingFaceTokenizer,
+    TiktokenTokenizer,
+    Tokenizer,
+    load_tokenizer,
+)
 
 MARKERS = ("[SEP]", "[CLS]", "[MASK]", "<|im_end|>", "<|im_start|>", "<|endoftext|>", "</s>")
 CHATML = (

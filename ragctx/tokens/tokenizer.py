@@ -16,16 +16,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from ragctx.chat_template import ChatTemplate, read_chat_template
 from ragctx.errors import InputError, MissingExtraError, TokenizerError
-from ragctx.tiktoken_files import TIKTOKEN_ENCODINGS, require_cached
-from ragctx.token_cache import RememberingEncoder
+from ragctx.tokens.chat_template import ChatTemplate, read_chat_template
+from ragctx.tokens.memo import RememberingEncoder
+from ragctx.tokens.tiktoken_files import TIKTOKEN_ENCODINGS, require_cached
 
 if TYPE_CHECKING:
     import tiktoken
     import tokenizers
 
-BUNDLED_TOKENIZER = Path(__file__).parent / "generator" / "weights" / "tokenizer.json"
+BUNDLED_TOKENIZER = Path(__file__).parents[1] / "generator" / "weights" / "tokenizer.json"
 """BERT's uncased WordPiece, 30,522 pieces: what all-MiniLM-L6-v2 and the bundled reader read."""
 
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragctx.chat_template import ChatTemplate, read_chat_template
 from ragctx.errors import InputError, TokenizerError
-from ragctx.tiktoken_files import TIKTOKEN_ENCODINGS, tiktoken_files
-from ragctx.tokens import (
+from ragctx.tokens.chat_template import ChatTemplate, read_chat_template
+from ragctx.tokens.tiktoken_files import TIKTOKEN_ENCODINGS, tiktoken_files
+from ragctx.tokens.tokenizer import (
     BUNDLED_TOKENIZER,
     is_reached_by_text,
     load_tokenizer,
@@ -170,7 +170,7 @@ def test_a_damaged_file_is_one_error(tmp_path: Path, content: str) -> None:
 
 def test_importing_the_room_imports_no_tokenizer_library() -> None:
     code = (
-        "import sys, ragctx.tokens\n"
+        "import sys, ragctx.tokens.tokenizer\n"
         "heavy = {'tokenizers', 'tiktoken', 'transformers', 'torch', 'jinja2'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

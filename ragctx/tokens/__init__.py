@@ -1,0 +1,1 @@
+"""Tokenizers: one protocol, one module for each kind, and the chat templates of models."""
