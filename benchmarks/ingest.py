@@ -16,7 +16,7 @@ from ragctx.chunking import chunk_document
 from ragctx.embedding import load_embedder
 from ragctx.index import Index
 from ragctx.ingestion import CHUNK_TOKENS, find_pdfs, ingest
-from ragctx.pdf import read_pdf
+from ragctx.pdf.read import read_pdf
 
 SAMPLES = Path(__file__).parents[1] / "examples" / "samples"
 

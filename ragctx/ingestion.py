@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, cast
 
 from ragctx.chunking import chunk_document
 from ragctx.errors import InputError, PdfError
-from ragctx.pdf import Limits, PdfReader, read_pdf
+from ragctx.pdf.process import Limits
+from ragctx.pdf.read import PdfReader, read_pdf
 from ragctx.records import Chunk, Document, IngestOutcome, IngestRow, PageStatus, PdfStatus
 from ragctx.store import SourceInfo
 

@@ -18,7 +18,7 @@ def write(path: Path, *pages: str) -> Path:
 
 
 class TextReader:
-    """Stands in for `ragctx.pdf.read_pdf`; `read` lists the names of the files it was given."""
+    """Stands in for `read_pdf`; `read` lists the names of the files it was given."""
 
     def __init__(self) -> None:
         self.read: list[str] = []

@@ -2,7 +2,7 @@
 
 On standard input one request; on standard output one message a line: `started`, `open`, then
 `begin` and `page` for each page, `structure`, `end`; or `failed`. The process may hang, crash or
-run out of memory at any point: the parent (`ragctx.pdf_process`) sees to that, and keeps what was
+run out of memory at any point: the parent (`ragctx.pdf.process`) sees to that, and keeps what was
 said before.
 """
 
@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TextIO
 
 from ragctx.errors import PdfError
-from ragctx.pdf_words import Message, one_line
+from ragctx.pdf.messages import Message, one_line
 
 Send = Callable[[Message], None]
 
@@ -95,12 +95,12 @@ def _serve(request: Message, send: Send) -> None:
 
 def _library(reader: str) -> ModuleType:
     if reader == "pypdf":
-        from ragctx import pdf_pypdf
+        from ragctx.pdf import pypdf_reader
 
-        return pdf_pypdf
-    from ragctx import pdf_pdfium
+        return pypdf_reader
+    from ragctx.pdf import pdfium_reader
 
-    return pdf_pdfium
+    return pdfium_reader
 
 
 def _read(request: Message, send: Send) -> None:

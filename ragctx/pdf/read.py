@@ -1,7 +1,7 @@
 """PDF files to Documents, safely: the file is read by another process, under limits.
 
 A PDF may be truncated, encrypted, enormous, self-referring or made to hang its reader. Whatever it
-does, it does to a process that is watched and, if need be, killed (`ragctx.pdf_process`); the pages
+does, it does to a process that is watched and, if need be, killed (`ragctx.pdf.process`); the pages
 read before count.
 """
 
@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ragctx.errors import InputError, PdfError
-from ragctx.pdf_document import document_from, worth
-from ragctx.pdf_process import Limits as Limits
-from ragctx.pdf_process import Reading, Request, read
+from ragctx.pdf.document import document_from, worth
+from ragctx.pdf.process import Limits, Reading, Request, read
 from ragctx.records import Document
 
 PdfReader: TypeAlias = Literal["auto", "pdfium", "pypdf"]

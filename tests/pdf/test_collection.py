@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ragctx.errors import PdfError
-from ragctx.normalise import garbled_share
-from ragctx.pdf import read_pdf
+from ragctx.pdf.characters import garbled_share
+from ragctx.pdf.read import read_pdf
 from ragctx.records import Document
 from tests.support.paths import SHARED
 

@@ -7,14 +7,14 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from ragctx.line_text import clean_piece
-from ragctx.normalise import clean_line, garbled_share, mixed_share
-from ragctx.page_layout import Row, in_reading_order, unplaced
-from ragctx.paragraphs import count_words, running_text
-from ragctx.pdf_process import Reading
-from ragctx.pdf_words import MAX_PAGE_CHARACTERS, Message
+from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
+from ragctx.pdf.layout import Row, in_reading_order, unplaced
+from ragctx.pdf.line_joining import clean_piece
+from ragctx.pdf.messages import MAX_PAGE_CHARACTERS, Message
+from ragctx.pdf.paragraphs import count_words, running_text
+from ragctx.pdf.process import Reading
+from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.records import Document, Heading, Page, PageStatus, PdfStatus
-from ragctx.running_lines import drop_running_lines
 
 GARBLED = 0.3
 """A page with a larger share of characters that mean nothing is garbled, and gives no text."""

@@ -10,7 +10,7 @@ from typing import Any
 import pypdf
 
 from ragctx.errors import PdfError
-from ragctx.pdf_words import (
+from ragctx.pdf.messages import (
     MAX_HEADINGS,
     MAX_PAGE_CHARACTERS,
     NOTHING,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from ragctx.pdf_words import Message
+from ragctx.pdf.messages import Message
 from ragctx.records import PageStatus, PdfStatus
 
 MAX_RESTARTS = 20
@@ -32,10 +32,10 @@ _BACKLOG = 64
 """So many messages may wait to be taken; then the reading process waits."""
 _START = (
     "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; "
-    "from ragctx.pdf_worker import main; main()"
+    "from ragctx.pdf.worker import main; main()"
 )
 """Unlike `-m`, this never imports from the working directory, where anybody's files may lie."""
-WORKER = (sys.executable, "-c", _START, str(Path(__file__).parents[1]))
+WORKER = (sys.executable, "-c", _START, str(Path(__file__).parents[2]))
 
 
 _SHAPES: dict[str, dict[str, type]] = {

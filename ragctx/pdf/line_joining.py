@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from ragctx.normalise import clean_characters
+from ragctx.pdf.characters import clean_characters
 
 HYPHEN = "\ufffe"
 """Stands at the end of a line for a hyphen that (says the reader) only divides a word."""

@@ -9,7 +9,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.normalise import clean_characters, clean_line, garbled_share, mixed_share
+from ragctx.pdf.characters import clean_characters, clean_line, garbled_share, mixed_share
 
 NASTY = st.sampled_from(
     "ab Z1-\u2010\n\r\t\x00\x02\x0c\x85\xad\xa0\u200b\u2028\u2029\u202e\u2027\ufb01\ufb05"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ragctx import pdf_process
-from ragctx.pdf import read_pdf
+from ragctx.pdf import process
+from ragctx.pdf.read import read_pdf
 from tests.support.pdf_files import document, lines, pdf_bytes, stream, write
 
 
@@ -91,7 +91,7 @@ def test_what_pdfium_cannot_open_pypdf_may(tmp_path: Path, monkeypatch: pytest.M
         'if r["reader"] == "pdfium": say(kind="failed", status="corrupt", message="bad xref")\n'
         'else: opened(1); page(0, "By pypdf.")\n',
     )
-    monkeypatch.setattr(pdf_process, "WORKER", fake)
+    monkeypatch.setattr(process, "WORKER", fake)
     read = read_pdf(write(tmp_path / "a.pdf", [b""]))
     assert (read.text, read.reader, read.status) == ("By pypdf.", "pypdf", "ok")
 
@@ -106,7 +106,7 @@ def test_a_doubtful_page_is_read_again_and_the_better_text_taken(
         '    page(0, "Sound."); page(1, "\\ue001\\ue002\\ue003", True); page(2, "Also.", True)\n'
         'else:\n    assert r["only"] == [1, 2]; page(1, "Letters."); page(2, "A")\n',
     )
-    monkeypatch.setattr(pdf_process, "WORKER", fake)
+    monkeypatch.setattr(process, "WORKER", fake)
     read = read_pdf(write(tmp_path / "a.pdf", [b""]))
     assert [page.text for page in read.pages] == ["Sound.", "Letters.", "Also."]
     assert read.reader == "pdfium+pypdf"

@@ -12,8 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ragctx.line_text import HYPHEN, SPACELESS, goes_on_as_url, join_broken
-from ragctx.page_layout import Row, same_row, usual_pitches
+from ragctx.pdf.layout import Row, same_row, usual_pitches
+from ragctx.pdf.line_joining import HYPHEN, SPACELESS, goes_on_as_url, join_broken
 
 NEIGHBOURS = 6
 """Rows on either side that tell how wide the column of text is."""
@@ -33,7 +33,7 @@ def running_text(rows: Sequence[Row], words: Mapping[str, int]) -> str:
         rows: a page's rows, in reading order.
         words: how often the document has each word, in lower case, hyphenated ones included.
 
-    >>> from ragctx.page_layout import unplaced
+    >>> from ragctx.pdf.layout import unplaced
     >>> page = "A Heading\nThe first line of a long par-\nagraph, which wraps and goes\non here."
     >>> running_text(unplaced(page), {})
     'A Heading\nThe first line of a long paragraph, which wraps and goes on here.'

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ragctx.page_layout import Row
+from ragctx.pdf.layout import Row
 
 EDGE_ROWS = 3
 """Running lines are looked for in this many rows at either edge of a page."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ragctx.pdf import read_pdf
-from ragctx.pdf_process import WORKER, Limits, Reading, Request, read
+from ragctx.pdf.process import WORKER, Limits, Reading, Request, read
+from ragctx.pdf.read import read_pdf
 
 SAY = """
 import json, os, sys, time

@@ -21,7 +21,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
 from ragctx.errors import PdfError
-from ragctx.pdf_words import (
+from ragctx.pdf.messages import (
     MAX_HEADINGS,
     MAX_PAGE_CHARACTERS,
     NOTHING,
