@@ -29,7 +29,7 @@ from ragctx.cut import DROP, near_best
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.metrics import exact_match, token_f1
 from ragctx.generator import load_generator
-from ragctx.index import Index
+from ragctx.index.index import Index
 from ragctx.pipeline import Assembly, Retrieval, ask
 from ragctx.records import Hit
 from ragctx.retrieval import search

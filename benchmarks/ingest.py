@@ -14,7 +14,7 @@ from time import perf_counter
 from benchmarks.common import result, table
 from ragctx.chunking import chunk_document
 from ragctx.embedding import load_embedder
-from ragctx.index import Index
+from ragctx.index.index import Index
 from ragctx.ingestion import CHUNK_TOKENS, find_pdfs, ingest
 from ragctx.pdf.read import read_pdf
 

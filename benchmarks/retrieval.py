@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from benchmarks.common import result, table
 from ragctx.chunking import chunk_document
 from ragctx.embedding import Embedder, load_embedder
-from ragctx.filters import Filter
-from ragctx.index import Index
+from ragctx.index.filters import Filter
+from ragctx.index.index import Index
 from ragctx.records import Chunk, Document, Hit, Page
 from ragctx.retrieval import CANDIDATES, Query, dense, fused, lexical
 from ragctx.text import words

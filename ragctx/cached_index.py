@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.errors import IndexDamagedError, IndexMismatchError
-from ragctx.index import Index
+from ragctx.index.index import Index
 from ragctx.ingestion import IngestSettings, Progress, file_id, find_pdfs, ingest
 from ragctx.paths import cache_dir
 

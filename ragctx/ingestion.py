@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, cast
 
 from ragctx.chunking import chunk_document
 from ragctx.errors import InputError, PdfError
+from ragctx.index.store import SourceInfo
 from ragctx.pdf.process import Limits
 from ragctx.pdf.read import PdfReader, read_pdf
 from ragctx.records import Chunk, Document, IngestOutcome, IngestRow, PageStatus, PdfStatus
-from ragctx.store import SourceInfo
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
-    from ragctx.index import Index, IndexWriter
+    from ragctx.index.index import Index, IndexWriter
 
 CHUNK_TOKENS = 180
 """Default size of a chunk in the embedder's tokens: within what embedder and reader read well."""

@@ -25,7 +25,7 @@ from ragctx.retrieval import Filter, Retriever, hybrid, search
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
-    from ragctx.index import Index
+    from ragctx.index.index import Index
 
 
 @dataclass(frozen=True, slots=True)

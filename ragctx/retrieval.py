@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.database import require_same_embedder
 from ragctx.errors import InputError
-from ragctx.filters import Filter as Filter
-from ragctx.index import Index
+from ragctx.index.database import require_same_embedder
+from ragctx.index.filters import Filter
+from ragctx.index.index import Index
 from ragctx.records import Hit
 from ragctx.text.words import match_expression
 

@@ -8,7 +8,7 @@ import pytest
 
 from ragctx import ingestion
 from ragctx.cached_index import open_cached
-from ragctx.index import Index
+from ragctx.index.index import Index
 from ragctx.ingestion import IngestSettings
 from ragctx.records import IngestRow
 from tests.support.fakes import HashEmbedder

@@ -502,7 +502,7 @@ def test_an_index_of_another_embedder_is_refused(
 
 
 def test_a_locked_index_is_refused_and_can_still_be_searched(filled: Cli) -> None:
-    from ragctx.index import Index
+    from ragctx.index.index import Index
 
     with Index.open("indexes/default").writer():
         done = filled("ingest", "pdfs")

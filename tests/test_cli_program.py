@@ -128,7 +128,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(place: Path, tmp_path: Pa
 
 def _sources(folder: Path) -> list[object]:
     from ragctx.errors import StoreError
-    from ragctx.index import Index
+    from ragctx.index.index import Index
 
     try:
         return list(Index.open(folder / "indexes" / "default").sources())

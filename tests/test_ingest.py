@@ -11,7 +11,7 @@ import pytest
 
 from ragctx import ingestion
 from ragctx.errors import InputError
-from ragctx.index import Index
+from ragctx.index.index import Index
 from ragctx.ingestion import IngestSettings, Progress, file_id, find_pdfs, ingest
 from ragctx.records import IngestRow
 from tests.support.fakes import HashEmbedder

@@ -15,7 +15,7 @@ from ragctx.budget import Selector, fill, knapsack, prefix
 from ragctx.cli.output import json_text
 from ragctx.cut import Floor, at_least, near_best
 from ragctx.errors import BudgetError, InputError
-from ragctx.index import Index
+from ragctx.index.index import Index
 from ragctx.pipeline import (
     Assembly,
     Retrieval,

@@ -25,7 +25,7 @@ from ragctx.evaluation.synthetic import (
     question_row,
 )
 from ragctx.evaluation.text_match import holds_any, longest_shared_run
-from ragctx.index import Index
+from ragctx.index.index import Index
 from tests.support.index_samples import index_with
 
 PUMP = (

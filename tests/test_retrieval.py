@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.errors import InputError
-from ragctx.filters import Filter
-from ragctx.index import Index
+from ragctx.index.filters import Filter
+from ragctx.index.index import Index
 from ragctx.records import Hit
 from ragctx.retrieval import (
     Query,

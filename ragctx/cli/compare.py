@@ -139,7 +139,7 @@ def _source(
     if index_path is None:
         return source_of(questions, k)
     from ragctx.embedding import load_embedder
-    from ragctx.index import Index
+    from ragctx.index.index import Index
 
     embedder = load_embedder(embedder_spec)
     index = Index.open(index_path, embedder=embedder)

@@ -16,8 +16,8 @@ from ragctx.cli.screens import Group, examples
 from ragctx.views import counted, one_line
 
 if TYPE_CHECKING:
-    from ragctx.index import Index
-    from ragctx.store import SourceInfo
+    from ragctx.index.index import Index
+    from ragctx.index.store import SourceInfo
 
 
 def _folder(command: options.Command) -> options.Command:
@@ -77,7 +77,7 @@ def list_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
 @_folder
 def verify_command(folder: Path | None, index_path: Path, as_json: bool) -> int:
     """Check every checksum of an index. The exit code is 1 if anything is wrong."""
-    from ragctx.repair import verify_index
+    from ragctx.index.repair import verify_index
 
     problems = verify_index(folder or index_path)
     if as_json:
@@ -96,7 +96,7 @@ def verify_command(folder: Path | None, index_path: Path, as_json: bool) -> int:
 @_folder
 def repair_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
     """Make again what can be derived; put aside what is damaged beyond that."""
-    from ragctx.repair import repair_index
+    from ragctx.index.repair import repair_index
 
     repair = repair_index(folder or index_path)
     if as_json:
@@ -116,7 +116,7 @@ def repair_command(folder: Path | None, index_path: Path, as_json: bool) -> None
 @options.json_option
 def remove_command(documents: Sequence[str], index_path: Path, as_json: bool) -> None:
     """Remove documents: by name, path, id or pattern. The files themselves stay."""
-    from ragctx.filters import matching_ids
+    from ragctx.index.filters import matching_ids
 
     index = _open(index_path)
     wanted = matching_ids(documents, index.sources())
@@ -136,6 +136,6 @@ def _print_removed(gone: Sequence[SourceInfo], *, as_json: bool) -> None:
 
 
 def _open(path: Path) -> Index:
-    from ragctx.index import Index
+    from ragctx.index.index import Index
 
     return Index.open(path)

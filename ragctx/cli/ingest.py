@@ -105,7 +105,7 @@ def _ingest(
     prune: bool,
 ) -> tuple[IngestRow, ...]:  # fmt: skip
     from ragctx.embedding import load_embedder
-    from ragctx.index import Index
+    from ragctx.index.index import Index
     from ragctx.ingestion import find_pdfs, ingest
 
     files = find_pdfs(paths)  # before a model is loaded and a folder made for nothing

@@ -94,7 +94,7 @@ class RetrievalOptions:
     def resolve(self) -> Retrieval:
         """The same for the pipeline."""
         from ragctx import retrieval
-        from ragctx.filters import Filter
+        from ragctx.index.filters import Filter
         from ragctx.pipeline import Retrieval
 
         retriever = getattr(retrieval, self.retriever)

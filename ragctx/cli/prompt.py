@@ -69,7 +69,7 @@ def _assemble(
     assembly: options.AssemblyOptions, tokenizer_spec: str,
 ) -> Prompt:  # fmt: skip
     from ragctx.embedding import load_embedder
-    from ragctx.index import Index
+    from ragctx.index.index import Index
     from ragctx.pipeline import assemble, retrieve
     from ragctx.tokens.tokenizer import load_tokenizer
 

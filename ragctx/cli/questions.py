@@ -100,7 +100,7 @@ def make_command(
     The same index and seed give the same questions. Every row says "synthetic": true.
     """
     from ragctx.evaluation.synthetic import make_questions, question_row
-    from ragctx.index import Index
+    from ragctx.index.index import Index
 
     made = make_questions(
         Index.open(index_path), count, seed=seed, kinds=kinds or _KINDS,
@@ -158,7 +158,7 @@ def check_command(
     The exit code is 1 if anything is wrong.
     """
     from ragctx.evaluation.question_checks import check_questions
-    from ragctx.index import Index
+    from ragctx.index.index import Index
 
     index = Index.open(index_path) if index_path else None
     checked = check_questions(file, index=index, apart_from=apart_from)

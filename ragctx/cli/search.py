@@ -57,7 +57,7 @@ def _search(
     question: str, index_path: Path, embedder_spec: str, chosen: options.RetrievalOptions
 ) -> list[Hit]:
     from ragctx.embedding import load_embedder
-    from ragctx.index import Index
+    from ragctx.index.index import Index
     from ragctx.pipeline import retrieve
 
     retrieval, embedder = chosen.resolve(), load_embedder(embedder_spec)

@@ -19,7 +19,7 @@ from ragctx.views import is_in_index
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
-    from ragctx.index import Index
+    from ragctx.index.index import Index
     from ragctx.pipeline import Assembly, Retrieval
     from ragctx.records import Answer
 
@@ -77,7 +77,7 @@ def with_load_time(answer: Answer, session: Session) -> Answer:
 
 def open_index(sources: Sources, embedder: Embedder) -> Index:
     """The PDFs that were named, read, or the index."""
-    from ragctx.index import Index
+    from ragctx.index.index import Index
 
     if not sources.pdfs:
         return Index.open(sources.index_path, embedder=embedder)

@@ -20,7 +20,7 @@ from ragctx.records import Chunk, Document, Hit
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
-    from ragctx.index import Index
+    from ragctx.index.index import Index
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 from ragctx.errors import InputError
 from ragctx.evaluation.question_wording import GAP
 from ragctx.evaluation.text_match import alike_pairs, copied_words, holds_any, plain
-from ragctx.index import Index
+from ragctx.index.index import Index
 
 NEARLY = 0.8
 """Questions on one passage with one answer are near duplicates from this Jaccard of their words."""

@@ -17,8 +17,8 @@ from ragctx.errors import InputError
 from ragctx.evaluation.question_drafts import KINDS, Draft
 from ragctx.evaluation.statements import Statement, original_span, read_corpus
 from ragctx.evaluation.text_match import holds_any
-from ragctx.filters import Filter
-from ragctx.index import Index, Snapshot
+from ragctx.index.filters import Filter
+from ragctx.index.index import Index, Snapshot
 from ragctx.records import Document, Hit
 from ragctx.text.words import match_expression
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.index import Index, IndexWriter
+from ragctx.index.index import Index, IndexWriter
 from ragctx.records import Chunk, Document, Heading, Page
 from tests.support.fakes import HashEmbedder
 

@@ -1,7 +1,7 @@
 """Rows in and out of an index's database: documents, pages, chunks, vectors, words, sources.
 
-Every function takes an open connection (`ragctx.database`) and does one thing; which of them form
-one transaction is decided by `ragctx.index`.
+Every function takes an open connection (`ragctx.index.database`) and does one thing; which of them form
+one transaction is decided by `ragctx.index.index`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.database import utc_now
+from ragctx.index.checks import Vectors, checksum_of, to_blob
+from ragctx.index.database import utc_now
 from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
-from ragctx.soundness import Vectors, checksum_of, to_blob
 from ragctx.text.words import spaced
 
 

@@ -19,8 +19,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.database import DATABASE
-from ragctx.engine import VECTORS
 from ragctx.errors import (
     IndexDamagedError,
     IndexLockedError,
@@ -29,9 +27,11 @@ from ragctx.errors import (
     InputError,
     StoreError,
 )
-from ragctx.index import Index
-from ragctx.lock import LOCK
-from ragctx.repair import QUARANTINE, repair_index, verify_index
+from ragctx.index.database import DATABASE
+from ragctx.index.engine import VECTORS
+from ragctx.index.index import Index
+from ragctx.index.lock import LOCK
+from ragctx.index.repair import QUARANTINE, repair_index, verify_index
 from ragctx.retrieval import search
 from ragctx.text.words import match_expression, spaced
 from tests.support.fakes import HashEmbedder
@@ -210,7 +210,7 @@ def test_an_index_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:
 
 HOLD = """
 import sys
-from ragctx.index import Index
+from ragctx.index.index import Index
 with Index.open(sys.argv[1]).writer():
     print("held", flush=True)
     sys.stdin.readline()
@@ -251,7 +251,7 @@ def test_a_reader_sees_one_state_while_a_writer_works(tmp_path: Path) -> None:
 
 CHURN = """
 import sys
-from ragctx.index import Index
+from ragctx.index.index import Index
 from tests.support.index_samples import put
 index = Index.open(sys.argv[1])
 with index.writer() as writer:
@@ -407,7 +407,7 @@ def test_a_writer_cut_off_while_it_writes_the_vector_file_loses_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(StoreError, match="Everything is stored"):
-        patch.setattr("ragctx.engine.os.replace", full)
+        patch.setattr("ragctx.index.engine.os.replace", full)
         with index.writer() as writer:
             put(writer, "c", "more text")
     assert (tmp_path / f"{VECTORS}.tmp").exists()

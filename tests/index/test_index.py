@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ragctx.database import DATABASE, Meta
-from ragctx.engine import VECTORS, Engine, load_engine
 from ragctx.errors import InputError
-from ragctx.filters import Filter, matching_ids
-from ragctx.index import Index
+from ragctx.index.database import DATABASE, Meta
+from ragctx.index.engine import VECTORS, Engine, load_engine
+from ragctx.index.filters import Filter, matching_ids
+from ragctx.index.index import Index
+from ragctx.index.store import ChunkTable
 from ragctx.records import Document
 from ragctx.retrieval import search
-from ragctx.store import ChunkTable
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import document_of, index_with, made_of, put
 from tests.support.paths import ROOT
@@ -183,7 +183,7 @@ def test_info_tells_what_and_who(tmp_path: Path) -> None:
 def test_opening_and_lexical_search_load_no_faiss(tmp_path: Path) -> None:
     index_with(tmp_path, {"a": ["some text"]})
     code = (
-        "import sys; from ragctx.index import Index; from ragctx.filters import Filter; "
+        "import sys; from ragctx.index.index import Index; from ragctx.index.filters import Filter; "
         "from ragctx.retrieval import Query, lexical; "
         "from tests.support.fakes import HashEmbedder; "
         "index = Index.open(sys.argv[1]); "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ragctx.errors import InputError
 
 if TYPE_CHECKING:
-    from ragctx.store import SourceInfo
+    from ragctx.index.store import SourceInfo
 
 _LAST_PAGE = 2**62
 

@@ -20,9 +20,9 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.database import Meta
-from ragctx.soundness import Vectors
-from ragctx.store import ChunkTable, read_chunk_table, read_vectors
+from ragctx.index.checks import Vectors
+from ragctx.index.database import Meta
+from ragctx.index.store import ChunkTable, read_chunk_table, read_vectors
 
 VECTORS = "vectors.faiss"
 _MAGIC = b"ragctx01"

@@ -18,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ragctx import store
-from ragctx.database import (
+from ragctx.errors import IndexDamagedError, StoreError
+from ragctx.index import store
+from ragctx.index.checks import checksum_of
+from ragctx.index.database import (
     DATABASE,
     Meta,
     create_database,
@@ -30,7 +32,7 @@ from ragctx.database import (
     transaction,
     writing,
 )
-from ragctx.engine import (
+from ragctx.index.engine import (
     VECTORS,
     Engine,
     VectorFileError,
@@ -39,9 +41,7 @@ from ragctx.engine import (
     read_stamp,
     save_engine,
 )
-from ragctx.errors import IndexDamagedError, StoreError
-from ragctx.lock import write_lock
-from ragctx.soundness import checksum_of
+from ragctx.index.lock import write_lock
 
 QUARANTINE = "quarantine"
 _SALVAGE = "repair.sqlite3"

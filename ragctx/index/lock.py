@@ -1,6 +1,6 @@
 """One writer at a time: a lock the operating system drops when its holder dies, however it dies.
 
-The lock lies on an open file, not in the file's existence, so a leftover `ragctx.lock` never
+The lock lies on an open file, not in the file's existence, so a leftover `ragctx.index.lock` never
 blocks anybody. The file's content, the holder's process id, is only for the error message.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ragctx.errors import IndexLockedError, StoreError
 
-LOCK = "ragctx.lock"
+LOCK = "ragctx.index.lock"
 _BYTE = 1 << 30  # Windows locks bytes against reading, too: take one far behind the process id
 
 

@@ -20,8 +20,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx import store
-from ragctx.database import (
+from ragctx.errors import InputError, StoreError
+from ragctx.index import store
+from ragctx.index.checks import Vectors, require_sound
+from ragctx.index.database import (
     DATABASE,
     Meta,
     create_database,
@@ -34,17 +36,15 @@ from ragctx.database import (
     transaction,
     writing,
 )
-from ragctx.errors import InputError, StoreError
-from ragctx.filters import Filter, matching_ids
-from ragctx.lock import write_lock
+from ragctx.index.filters import Filter, matching_ids
+from ragctx.index.lock import write_lock
+from ragctx.index.store import SourceInfo
 from ragctx.records import Chunk, Document, Hit
-from ragctx.soundness import Vectors, require_sound
-from ragctx.store import SourceInfo
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
-    from ragctx.engine import Engine
-    from ragctx.repair import Problem, Repair
+    from ragctx.index.engine import Engine
+    from ragctx.index.repair import Problem, Repair
 
 Scored = list[tuple[int, float]]
 """(chunk row, score), best first."""
@@ -186,20 +186,20 @@ class Index:
         )  # fmt: skip
 
     def verify(self) -> tuple[Problem, ...]:
-        """What is wrong with the index; see `ragctx.repair.verify_index`."""
-        from ragctx.repair import verify_index
+        """What is wrong with the index; see `ragctx.index.repair.verify_index`."""
+        from ragctx.index.repair import verify_index
 
         return verify_index(self.path)
 
     def repair(self) -> Repair:
-        """Repair what can be; see `ragctx.repair.repair_index`."""
-        from ragctx.repair import repair_index
+        """Repair what can be; see `ragctx.index.repair.repair_index`."""
+        from ragctx.index.repair import repair_index
 
         return repair_index(self.path)
 
     def load_engine(self, snapshot: Snapshot) -> Engine:
         """The vectors as `snapshot` sees them; kept for the next time."""
-        from ragctx.engine import VectorFileError, load_engine, load_file
+        from ragctx.index.engine import VectorFileError, load_engine, load_file
 
         with self._engine_lock:
             known = self._engine
@@ -235,7 +235,7 @@ class Index:
 
     def _save_engine(self) -> None:
         """Bring `vectors.faiss` up to date with the store. The caller holds the write lock."""
-        from ragctx.engine import VectorFileError, read_stamp, save_engine
+        from ragctx.index.engine import VectorFileError, read_stamp, save_engine
 
         with self.snapshot() as snapshot:
             with suppress(VectorFileError):
