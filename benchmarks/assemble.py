@@ -22,11 +22,12 @@ from typing import Any
 
 from benchmarks.common import result, spread, table
 from ragctx.assembly import Assembly, assemble
-from ragctx.budget import SELECTORS, Selector
-from ragctx.frontier import frontier
 from ragctx.placement import place
-from ragctx.prompt import build_prompt, load_template, passage_costs, room_for_passages
+from ragctx.prompt import build_prompt, passage_costs, room_for_passages
 from ragctx.records import Chunk, Hit
+from ragctx.selection.frontier import frontier
+from ragctx.selection.selectors import SELECTORS, Selector
+from ragctx.template import load_template
 from ragctx.tokens.tokenizer import BUNDLED_TOKENIZER, Tokenizer, load_tokenizer
 
 QUESTION = "Which of the readings was taken last, and by whom?"

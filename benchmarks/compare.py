@@ -19,13 +19,13 @@ from time import perf_counter
 import torch
 
 from benchmarks.common import result, spread, table
+from ragctx.assembly import Assembly
 from ragctx.evaluation.candidates import Candidates, source_of
 from ragctx.evaluation.compare import drawn, hot_order
 from ragctx.evaluation.conditions import Plan, PromptMaker
 from ragctx.evaluation.datasets import read_questions
 from ragctx.generator.reader import BundledReader, load_bundled
 from ragctx.generator.together import generate_all
-from ragctx.pipeline import Assembly
 from ragctx.records import Generation
 
 QA = Path(__file__).parents[2] / "shared" / "data" / "qa"

@@ -25,14 +25,15 @@ import numpy as np
 
 from benchmarks.common import result, table
 from benchmarks.retrieval import SETS, Question, build, load
-from ragctx.cut import DROP, near_best
+from ragctx.assembly import Assembly
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.metrics import exact_match, token_f1
 from ragctx.generator import load_generator
 from ragctx.index.index import Index
-from ragctx.pipeline import Assembly, Retrieval, ask
+from ragctx.pipeline import Retrieval, ask
 from ragctx.records import Hit
 from ragctx.retrieval import search
+from ragctx.selection.floors import DROP, near_best
 
 CANDIDATES = 20
 Keep = Callable[[Sequence[Hit]], list[bool]]

@@ -11,9 +11,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ragctx.assembly import Assembly, assemble
 from ragctx.cached_index import open_cached
 from ragctx.embedding import load_embedder
-from ragctx.pipeline import Assembly, Retrieval, assemble, retrieve, texts_of
+from ragctx.pipeline import Retrieval, retrieve, texts_of
 from ragctx.prompt import check_text_count
 from ragctx.tokens.tokenizer import load_tokenizer
 

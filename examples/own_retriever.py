@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ragctx.assembly import Assembly, assemble
 from ragctx.citations import cite
 from ragctx.pdf.read import read_pdf
-from ragctx.pipeline import Assembly, assemble
 from ragctx.records import Generation, Hit
 from ragctx.tokens.tokenizer import load_tokenizer
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ragctx.cached_index import open_cached
 from ragctx.embedding import load_embedder
-from ragctx.retrieval import Filter, dense, hybrid, lexical, search
+from ragctx.index.filters import Filter
+from ragctx.retrieval import dense, hybrid, lexical, search
 
 SAMPLES = Path(__file__).parent / "samples"
 QUESTION = "How far from a power line must the mast be kept?"

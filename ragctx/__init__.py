@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ragctx.assembly import assemble
     from ragctx.errors import RagctxError
     from ragctx.generator import load_generator
     from ragctx.ingestion import ingest
-    from ragctx.pipeline import ask, assemble
+    from ragctx.pipeline import ask
     from ragctx.records import Answer, Document, Hit, Prompt
     from ragctx.retrieval import search
     from ragctx.tokens.tokenizer import load_tokenizer

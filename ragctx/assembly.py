@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from ragctx.budget import Selector, fill
-from ragctx.cut import Floor, cut_below, keep_best
 from ragctx.errors import BudgetError
-from ragctx.merging import join_ledgers, merge_hits
-from ragctx.placement import PositionProfile, Strategy, place
-from ragctx.prompt import build_prompt, load_template, passage_costs, room_for_passages
+from ragctx.placement import place
+from ragctx.placement_laws import Strategy
+from ragctx.placement_orders import PositionProfile
+from ragctx.prompt import build_prompt, passage_costs, room_for_passages
 from ragctx.records import Document, Hit, LedgerRow, Prompt, Selection
-from ragctx.template import Template
+from ragctx.selection.floors import Floor, cut_below, keep_best
+from ragctx.selection.merging import join_ledgers, merge_hits
+from ragctx.selection.selectors import Selector, fill
+from ragctx.selection.trimming import PageOf, trim_to_fit
+from ragctx.template import Template, load_template
 from ragctx.tokens.tokenizer import Tokenizer
-from ragctx.trimming import PageOf, trim_to_fit
 from ragctx.window import Window, share_window
 
 GetDocument = Callable[[str], Document | None]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from ragctx.assembly import Trace
-from ragctx.budget import Selector
-from ragctx.frontier import frontier
 from ragctx.imitation import ImitatedLabel, imitated_labels
 from ragctx.records import Hit, LedgerRow, Prompt
+from ragctx.selection.frontier import frontier
+from ragctx.selection.selectors import Selector
 
 MOST_ENTRIES = 30
 """For how many candidates it is worked out what would let them in; the best ranked come first."""
@@ -56,7 +56,7 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
     """Explain what `assembly.trace` made of `hits` with `select`.
 
     >>> from ragctx.assembly import Assembly, trace
-    >>> from ragctx.budget import fill
+    >>> from ragctx.selection.selectors import fill
     >>> from ragctx.tokens.tokenizer import load_tokenizer
     >>> hits = [Hit.from_text(rank, 1 / rank, "Tin melts. " * 9) for rank in (1, 2)]
     >>> how = Assembly(budget_tokens=40, template="plain")

@@ -19,8 +19,9 @@ from ragctx.assembly import texts_from
 from ragctx.assembly import trace as trace
 from ragctx.citations import cite
 from ragctx.errors import InputError
+from ragctx.index.filters import Filter
 from ragctx.records import Answer, Document, Hit, Prompt
-from ragctx.retrieval import Filter, Retriever, hybrid, search
+from ragctx.retrieval import Retriever, hybrid, search
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder

@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.adapters.fitting import Fitting, Passage
-from ragctx.budget import fill, knapsack, prefix
 from ragctx.errors import BudgetError, InputError
 from ragctx.placement import STRATEGIES, place
 from ragctx.records import Hit
+from ragctx.selection.selectors import fill, knapsack, prefix
 from ragctx.tokens.tokenizer import Tokenizer
 from tests.support.fakes import ByteTokenizer, WordTokenizer
 

@@ -19,10 +19,11 @@ import pytest
 
 import ragctx.embedding
 import ragctx.generator
-from ragctx import budget, ingestion, retrieval
+from ragctx import ingestion, retrieval
 from ragctx.cli import command_line, run
 from ragctx.cli.options import RETRIEVERS, SELECTORS
 from ragctx.records import Prompt
+from ragctx.selection import selectors
 from tests.support.fakes import HashEmbedder
 from tests.support.generators import CopyingGenerator, ScriptedGenerator
 from tests.support.text_pdfs import TextReader, write
@@ -130,7 +131,7 @@ def test_the_version_is_one_line(cli: Cli) -> None:
 def test_names_offered_are_functions_of_the_library() -> None:
     # Help screens cannot ask rooms that load numpy, so the names are written down twice.
     assert all(callable(getattr(retrieval, name)) for name in RETRIEVERS)
-    assert all(callable(getattr(budget, name)) for name in SELECTORS)
+    assert all(callable(getattr(selectors, name)) for name in SELECTORS)
 
 
 # --- ingest

@@ -14,6 +14,7 @@ import pytest
 
 import ragctx.embedding
 import ragctx.generator
+from ragctx.assembly import Assembly
 from ragctx.cli import run
 from ragctx.errors import InputError
 from ragctx.evaluation.answer_cache import AnswerCache
@@ -27,9 +28,9 @@ from ragctx.evaluation.summaries import Prices
 from ragctx.evaluation.verdicts import strategy_verdict
 from ragctx.generator.reader import load_bundled
 from ragctx.generator.together import generate_all
-from ragctx.pipeline import Assembly
-from ragctx.prompt import build_prompt, load_template
+from ragctx.prompt import build_prompt
 from ragctx.records import Hit, Placement
+from ragctx.template import load_template
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import index_with
 from tests.support.paths import ROOT

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragctx.assembly import Assembly
 from ragctx.errors import InputError, StoreError
 from ragctx.evaluation.answer_cache import AnswerCache, answer_key
 from ragctx.evaluation.bm25 import Bm25
@@ -22,7 +23,7 @@ from ragctx.evaluation.datasets import read_questions
 from ragctx.evaluation.json_records import record_from_json, record_to_json
 from ragctx.evaluation.results import Outcome
 from ragctx.evaluation.scoring import Scorer, prediction_of
-from ragctx.pipeline import Assembly, Retrieval
+from ragctx.pipeline import Retrieval
 from ragctx.records import CopiedSpan, Generation
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import index_with

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from ragctx.assembly import Assembly, trace
 from ragctx.bar import stretches, widths
-from ragctx.budget import Selector, fill, knapsack, prefix
 from ragctx.cli.output import console, explanation_bar, fates_table, json_text
-from ragctx.cut import at_least
 from ragctx.errors import BudgetError
 from ragctx.explanation import Explanation, explain
 from ragctx.explanation_page import explanation_page
 from ragctx.records import Chunk, Hit
+from ragctx.selection.floors import at_least
+from ragctx.selection.selectors import Selector, fill, knapsack, prefix
 from ragctx.views import explanation_view, imitation_words
 from tests.support.fakes import WordTokenizer
 

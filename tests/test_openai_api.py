@@ -19,11 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragctx.assembly import Assembly, assemble
 from ragctx.errors import BudgetError, InputError, ModelError, RagctxError
 from ragctx.generator import load_generator
 from ragctx.generator.openai_api import OpenAIGenerator, load_openai_api, plain_text
 from ragctx.generator.protocol import Generator
-from ragctx.pipeline import Assembly, answer_prompt, assemble
+from ragctx.pipeline import answer_prompt
 from ragctx.records import Hit, Prompt
 from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
 from tests.support.fakes import CHAT_FRAME, ByteTokenizer, WordTokenizer

@@ -10,26 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.assembly import trace
-from ragctx.budget import Selector, fill, knapsack, prefix
+from ragctx.assembly import Assembly, assemble, trace
 from ragctx.cli.output import json_text
-from ragctx.cut import Floor, at_least, near_best
 from ragctx.errors import BudgetError, InputError
 from ragctx.index.index import Index
-from ragctx.pipeline import (
-    Assembly,
-    Retrieval,
-    answer_prompt,
-    ask,
-    assemble,
-    fit_generator,
-    retrieve,
-    texts_of,
-)
+from ragctx.pipeline import Retrieval, answer_prompt, ask, fit_generator, retrieve, texts_of
 from ragctx.placement import STRATEGIES
 from ragctx.prompt import passage_costs
 from ragctx.records import Chunk, Hit, Prompt
 from ragctx.retrieval import lexical
+from ragctx.selection.floors import Floor, at_least, near_best
+from ragctx.selection.selectors import Selector, fill, knapsack, prefix
 from ragctx.template import load_template
 from ragctx.views import prompt_view
 from tests.support.fakes import HashEmbedder, WordTokenizer

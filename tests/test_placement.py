@@ -9,19 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.budget import fill
 from ragctx.errors import InputError
-from ragctx.placement import (
-    STRATEGIES,
-    PositionProfile,
-    calibrated,
-    edges,
-    edges_end,
-    middle,
-    place,
-    shuffled,
-)
+from ragctx.placement import STRATEGIES, place
+from ragctx.placement_orders import PositionProfile, calibrated, edges, edges_end, middle, shuffled
 from ragctx.records import Chunk, Hit
+from ragctx.selection.selectors import fill
 
 names = pytest.mark.parametrize("name", STRATEGIES)
 by_rank_alone = pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "llama_index"])

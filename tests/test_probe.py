@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import ragctx.generator
+from ragctx.assembly import Assembly
 from ragctx.cli import run
 from ragctx.cli.models import Model, with_profile
 from ragctx.errors import InputError
@@ -18,7 +19,6 @@ from ragctx.evaluation.probes import synthetic_probes
 from ragctx.evaluation.profiles import StoredProfile, find_profile, load_profile, save_profile
 from ragctx.evaluation.results import Interval
 from ragctx.evaluation.text_match import holds_any
-from ragctx.pipeline import Assembly
 from ragctx.placement import place
 from ragctx.records import Hit
 from tests.support.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragctx.budget import fill, knapsack, prefix
 from ragctx.errors import BudgetError, InputError, TemplateError, TokenizerError
 from ragctx.imitation import imitated_labels
 from ragctx.placement import STRATEGIES, place
@@ -23,6 +22,7 @@ from ragctx.prompt import (
     room_for_passages,
 )
 from ragctx.records import Chunk, Hit, LedgerRow, Prompt
+from ragctx.selection.selectors import fill, knapsack, prefix
 from ragctx.template import Template, load_template, parse_template
 from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer, require_round_trip
 from ragctx.window import share_window

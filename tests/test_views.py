@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx import views
+from ragctx.assembly import assemble
 from ragctx.cli.output import json_text
-from ragctx.pipeline import ask, assemble
+from ragctx.pipeline import ask
 from ragctx.records import Answer, Hit, IngestRow, LedgerRow, Prompt
 from tests.support.fakes import HashEmbedder, WordTokenizer
 from tests.support.generators import CopyingGenerator, ScriptedGenerator

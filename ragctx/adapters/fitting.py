@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ragctx.budget import Selector, fill
 from ragctx.errors import BudgetError, InputError
-from ragctx.placement import Strategy, place
+from ragctx.placement import place
+from ragctx.placement_laws import Strategy
 from ragctx.records import Chunk, Hit
+from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
-from ragctx.budget import Selector, fill
 from ragctx.errors import InputError, MissingExtraError
-from ragctx.placement import Strategy
+from ragctx.placement_laws import Strategy
+from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer
 
 try:
@@ -27,7 +27,7 @@ class BudgetRanker:
         budget_tokens: for the documents' contents, joined: at most so many, counted exactly.
         placement: a name in `ragctx.placement.STRATEGIES`, or a function of your own.
             "document_order" reads the meta `source_id` and `split_idx_start`.
-        select: which to take when not all fit: a function in `ragctx.budget`.
+        select: which to take when not all fit: a function in `ragctx.selection.selectors`.
         separator: what your prompt template puts between two documents' contents.
 
     A pipeline can be written to YAML if tokenizer and placement are given by name and `select` is

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
-from ragctx.budget import Selector, fill
 from ragctx.errors import InputError, MissingExtraError
-from ragctx.placement import Strategy
+from ragctx.placement_laws import Strategy
+from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer
 
 try:
@@ -34,7 +34,7 @@ class BudgetTransformer(BaseDocumentTransformer):
         budget_tokens: for the documents, rendered and joined: at most so many, counted exactly.
         placement: a name in `ragctx.placement.STRATEGIES`, or a function of your own.
             "document_order" reads the metadata `source` and `start_index`.
-        select: which to take when not all fit: a function in `ragctx.budget`.
+        select: which to take when not all fit: a function in `ragctx.selection.selectors`.
         separator: what your chain puts between two documents.
         render: how your chain renders a document, e.g. with `format_document`.
 

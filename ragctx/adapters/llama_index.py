@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
-from ragctx.budget import Selector, fill
 from ragctx.errors import MissingExtraError
-from ragctx.placement import Strategy
+from ragctx.placement_laws import Strategy
+from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer
 
 try:
@@ -30,7 +30,7 @@ class BudgetPostprocessor(BaseNodePostprocessor):
         budget_tokens: for the nodes' texts, joined: at most so many, counted exactly.
         placement: a name in `ragctx.placement.STRATEGIES`, or a function of your own.
             "document_order" reads each node's source document and `start_char_idx`.
-        select: which to take when not all fit: a function in `ragctx.budget`.
+        select: which to take when not all fit: a function in `ragctx.selection.selectors`.
         separator: what your response synthesizer puts between two nodes.
 
     Raises InputError for settings that cannot be; BudgetError, when processing, if none fits.

@@ -29,14 +29,14 @@ from ragctx.cli.screens import Command, examples
 from ragctx.errors import InputError
 
 if TYPE_CHECKING:
+    from ragctx.assembly import Assembly
     from ragctx.evaluation.answering import Answerer
     from ragctx.evaluation.candidates import Source
     from ragctx.evaluation.compare import Comparison
     from ragctx.evaluation.datasets import QuestionSet
     from ragctx.evaluation.results import Result
     from ragctx.generator.protocol import Generator
-    from ragctx.pipeline import Assembly
-    from ragctx.placement import PositionProfile
+    from ragctx.placement_orders import PositionProfile
 
 
 @examples(

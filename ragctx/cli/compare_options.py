@@ -13,9 +13,9 @@ from ragctx.errors import InputError
 from ragctx.placement import STRATEGIES
 
 if TYPE_CHECKING:
+    from ragctx.assembly import Assembly
     from ragctx.evaluation.conditions import Plan
     from ragctx.evaluation.summaries import Prices
-    from ragctx.pipeline import Assembly
 
 OWN = (
     "best_first", "best_last", "edges", "edges_end", "middle", "document_order", "random",
@@ -83,16 +83,16 @@ class Prompting:
 
     def resolve(self) -> Assembly:
         """The same for the pipeline."""
-        from ragctx import budget
-        from ragctx.pipeline import Assembly
-        from ragctx.prompt import load_template
+        from ragctx.assembly import Assembly
+        from ragctx.selection import selectors
+        from ragctx.template import load_template
 
         if self.template is not None:
             load_template(self.template)  # one that cannot be used is an error here, early
         return Assembly(
             budget_tokens=self.budget_tokens, context_window=self.context_window,
             max_new_tokens=self.max_new_tokens, template=self.template,
-            select=getattr(budget, self.select), profile=options.read_profile(self.profile_path),
+            select=getattr(selectors, self.select), profile=options.read_profile(self.profile_path),
         )  # fmt: skip
 
 

@@ -83,9 +83,10 @@ def _explain(
     question: str, sources: Sources, retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions, tokenizer_spec: str,
 ) -> Explanation:  # fmt: skip
+    from ragctx.assembly import trace
     from ragctx.embedding import load_embedder
     from ragctx.explanation import explain
-    from ragctx.pipeline import retrieve, trace
+    from ragctx.pipeline import retrieve
     from ragctx.tokens.tokenizer import load_tokenizer
 
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)

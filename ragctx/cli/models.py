@@ -12,9 +12,9 @@ from ragctx.cli.manners import say
 from ragctx.cli.options import Command, gathered
 
 if TYPE_CHECKING:
+    from ragctx.assembly import Assembly
     from ragctx.evaluation.profiles import StoredProfile
     from ragctx.generator.protocol import Generator
-    from ragctx.pipeline import Assembly
 
 
 @dataclass(frozen=True, slots=True)

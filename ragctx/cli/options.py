@@ -16,12 +16,14 @@ import click
 from ragctx.cli.placement import PlacementName
 from ragctx.errors import InputError
 from ragctx.paths import DEFAULT_INDEX
-from ragctx.placement import STRATEGIES, Strategy
+from ragctx.placement import STRATEGIES
+from ragctx.placement_laws import Strategy
 
 if TYPE_CHECKING:
-    from ragctx.cut import Floor
-    from ragctx.pipeline import Assembly, Retrieval
-    from ragctx.placement import PositionProfile
+    from ragctx.assembly import Assembly
+    from ragctx.pipeline import Retrieval
+    from ragctx.placement_orders import PositionProfile
+    from ragctx.selection.floors import Floor
 
     Pages = click.ParamType[tuple[int | None, int | None]]
     Scores = click.ParamType[float | Literal["auto"]]
@@ -119,9 +121,9 @@ class AssemblyOptions:
 
     def resolve(self) -> Assembly:
         """The same for the pipeline. A template that cannot be used is an error here, early."""
-        from ragctx import budget
-        from ragctx.pipeline import Assembly
-        from ragctx.prompt import load_template
+        from ragctx.assembly import Assembly
+        from ragctx.selection import selectors
+        from ragctx.template import load_template
 
         if self.template is not None:
             load_template(self.template)
@@ -131,7 +133,7 @@ class AssemblyOptions:
             max_new_tokens=self.max_new_tokens,
             placement=self.placement,
             template=self.template,
-            select=getattr(budget, self.select),
+            select=getattr(selectors, self.select),
             seed=self.seed,
             profile=read_profile(self.profile_path),
             floor=self._floor(),
@@ -140,7 +142,7 @@ class AssemblyOptions:
         )
 
     def _floor(self) -> Floor | None:
-        from ragctx.cut import at_least, near_best
+        from ragctx.selection.floors import at_least, near_best
 
         if self.min_score is None:
             return None
@@ -156,8 +158,8 @@ def read_profile(path: Path | None) -> PositionProfile | None:
     return load_profile(path).for_placement()
 
 
-# Names of functions in `ragctx.retrieval` and `ragctx.budget`, which load numpy: a help screen that
-# asked there would be slow.
+# Names of functions in `ragctx.retrieval` and `ragctx.selection.selectors`, which load numpy: a
+# help screen that asked there would be slow.
 RETRIEVERS = ("hybrid", "dense", "lexical")
 SELECTORS = ("fill", "prefix", "knapsack")
 

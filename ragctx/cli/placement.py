@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from ragctx.placement import STRATEGIES, Strategy
+from ragctx.placement import STRATEGIES
+from ragctx.placement_laws import Strategy
 
 if TYPE_CHECKING:
     Order = click.ParamType[str | Strategy]

@@ -75,11 +75,11 @@ def probe_command(
     puts the best passages where this model reads best, and the default order in its place where
     the slots do not differ measurably.
     """
+    from ragctx.assembly import Assembly
     from ragctx.evaluation.candidates import source_of
     from ragctx.evaluation.compare import Comparison, Options
     from ragctx.evaluation.conditions import Plan
     from ragctx.evaluation.profiles import profile_of, save_profile
-    from ragctx.pipeline import Assembly
 
     everything, asked = _questions(questions_path, count, passages, seed)
     generator = model.load(context_window)

@@ -68,9 +68,10 @@ def _assemble(
     question: str, index_path: Path, embedder_spec: str, retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions, tokenizer_spec: str,
 ) -> Prompt:  # fmt: skip
+    from ragctx.assembly import assemble
     from ragctx.embedding import load_embedder
     from ragctx.index.index import Index
-    from ragctx.pipeline import assemble, retrieve
+    from ragctx.pipeline import retrieve
     from ragctx.tokens.tokenizer import load_tokenizer
 
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)

@@ -17,10 +17,11 @@ from ragctx.errors import RagctxError
 from ragctx.views import is_in_index
 
 if TYPE_CHECKING:
+    from ragctx.assembly import Assembly
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
-    from ragctx.pipeline import Assembly, Retrieval
+    from ragctx.pipeline import Retrieval
     from ragctx.records import Answer
 
 

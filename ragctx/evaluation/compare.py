@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from ragctx import __version__
+from ragctx.assembly import Assembly
 from ragctx.errors import InputError
 from ragctx.evaluation.answering import Answerer
 from ragctx.evaluation.candidates import Candidates, Source
@@ -25,7 +26,6 @@ from ragctx.evaluation.results import (
 from ragctx.evaluation.scoring import Scorer
 from ragctx.evaluation.summaries import Prices, Summariser
 from ragctx.generator.together import forget
-from ragctx.pipeline import Assembly
 
 COLD_QUESTIONS = 5
 """Questions of which each budget's latency is measured, with nothing read before."""

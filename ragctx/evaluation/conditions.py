@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ragctx.assembly import Assembly, assemble
 from ragctx.errors import BudgetError
 from ragctx.evaluation.candidates import Candidates
-from ragctx.pipeline import Assembly, assemble, fit_generator
-from ragctx.prompt import build_prompt, load_template
+from ragctx.pipeline import fit_generator
+from ragctx.prompt import build_prompt
 from ragctx.records import Hit, Placement, Prompt
-from ragctx.template import Template, parse_template
+from ragctx.template import Template, load_template, parse_template
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator

@@ -1,7 +1,7 @@
 """Rows in and out of an index's database: documents, pages, chunks, vectors, words, sources.
 
-Every function takes an open connection (`ragctx.index.database`) and does one thing; which of them form
-one transaction is decided by `ragctx.index.index`.
+Every function takes an open connection (`ragctx.index.database`) and does one thing; which of them
+form one transaction is decided by `ragctx.index.index`.
 """
 
 from __future__ import annotations

@@ -183,7 +183,8 @@ def test_info_tells_what_and_who(tmp_path: Path) -> None:
 def test_opening_and_lexical_search_load_no_faiss(tmp_path: Path) -> None:
     index_with(tmp_path, {"a": ["some text"]})
     code = (
-        "import sys; from ragctx.index.index import Index; from ragctx.index.filters import Filter; "
+        "import sys; "
+        "from ragctx.index.index import Index; from ragctx.index.filters import Filter; "
         "from ragctx.retrieval import Query, lexical; "
         "from tests.support.fakes import HashEmbedder; "
         "index = Index.open(sys.argv[1]); "

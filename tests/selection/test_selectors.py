@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ragctx.budget import SELECTORS, Selector, fill, knapsack, prefix, relevances
 from ragctx.errors import InputError
 from ragctx.records import Hit, Selection
+from ragctx.selection.relevance import relevances
+from ragctx.selection.selectors import SELECTORS, Selector, fill, knapsack, prefix
 
 NAN = float("nan")
 INF = float("inf")

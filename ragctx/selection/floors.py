@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from ragctx.errors import InputError
 from ragctx.records import Hit, LedgerRow
-from ragctx.relevance import is_real
+from ragctx.selection.relevance import is_real
 
 Floor: TypeAlias = Callable[[Sequence[Hit]], list[str]]
 """Candidates in rank order -> for each, why it is dropped; "" for those that stay."""

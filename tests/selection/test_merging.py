@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.budget import fill
 from ragctx.errors import InputError
-from ragctx.merging import join_ledgers, merge_hits
 from ragctx.records import Chunk, Hit
+from ragctx.selection.merging import join_ledgers, merge_hits
+from ragctx.selection.selectors import fill
 from tests.support.fakes import WordTokenizer
 
 TEXTS = {"a": "One two. Three four.\n\nFive six. Seven.", "b": "aaaa bbbb  cccc aaaa bbbb"}

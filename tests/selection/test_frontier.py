@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.budget import fill, knapsack
 from ragctx.errors import InputError
-from ragctx.frontier import frontier
 from ragctx.records import Hit
+from ragctx.selection.frontier import frontier
+from ragctx.selection.selectors import fill, knapsack
 
 some_candidates = st.lists(st.tuples(st.none() | st.floats(), st.integers(0, 12)), max_size=8).map(
     lambda drawn: (

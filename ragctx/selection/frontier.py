@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ragctx.budget import Candidate, Choice, select_by
 from ragctx.errors import InputError
-from ragctx.knapsack import Programme
 from ragctx.records import Hit, Selection
-from ragctx.relevance import GRAINS
+from ragctx.selection.knapsack import Programme
+from ragctx.selection.relevance import GRAINS
+from ragctx.selection.selectors import Candidate, Choice, select_by
 
 
 @dataclass(frozen=True, slots=True)

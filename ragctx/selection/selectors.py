@@ -19,11 +19,13 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from ragctx.errors import InputError
-from ragctx.knapsack import relax
 from ragctx.records import Hit, LedgerOutcome, LedgerRow, Selection
-from ragctx.redundancy import best_distinct_subset
-from ragctx.relevance import GRAINS, score_grains
-from ragctx.relevance import relevances as relevances  # what selections add up
+from ragctx.selection.knapsack import relax
+from ragctx.selection.redundancy import best_distinct_subset
+from ragctx.selection.relevance import (
+    GRAINS,
+    score_grains,
+)
 
 Selector: TypeAlias = Callable[[Sequence[Hit], Sequence[int], int], Selection]
 """`(hits, costs, budget_tokens) -> Selection`; costs[i] is what hits[i] costs in the prompt."""

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.knapsack import best_subset, relax
-from ragctx.shingles import shared_runs
+from ragctx.selection.knapsack import best_subset, relax
+from ragctx.selection.shingles import shared_runs
 
 _ROUNDS = 4  # of improvement at most; most often the second finds nothing
 

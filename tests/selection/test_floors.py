@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.cut import DROP, at_least, cut_below, keep_best, near_best
 from ragctx.errors import InputError
 from ragctx.records import Hit
+from ragctx.selection.floors import DROP, at_least, cut_below, keep_best, near_best
 
 scores = st.none() | st.floats()
 some_hits = st.lists(st.tuples(scores, st.just(math.nan) | st.floats(-1, 1)), max_size=8).map(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.budget import Selector, fill, knapsack, prefix
 from ragctx.records import Chunk, Document, Hit, Page
-from ragctx.trimming import trim_to_fit
+from ragctx.selection.selectors import Selector, fill, knapsack, prefix
+from ragctx.selection.trimming import trim_to_fit
 from tests.support.fakes import WordTokenizer
 
 count = WordTokenizer().count

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.budget import fill, knapsack
 from ragctx.records import Hit
-from ragctx.redundancy import Coverage, best_distinct_subset
-from ragctx.shingles import RUN_WORDS, shared_runs
+from ragctx.selection.redundancy import Coverage, best_distinct_subset
+from ragctx.selection.selectors import fill, knapsack
+from ragctx.selection.shingles import RUN_WORDS, shared_runs
 
 words = st.sampled_from(["a", "b", "c", "longer", "é", "considerably-longer", "\ud800"])
 some_texts = st.lists(st.lists(words, max_size=14).map(" ".join), max_size=7)

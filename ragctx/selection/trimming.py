@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ragctx.knapsack import relax
 from ragctx.records import Chunk, Hit, LedgerRow, Selection
-from ragctx.relevance import GRAINS, score_grains
+from ragctx.selection.knapsack import relax
+from ragctx.selection.relevance import GRAINS, score_grains
 from ragctx.text.sentences import sentence_spans
 
 LEAST_TOKENS = 32
@@ -41,7 +41,7 @@ def trim_to_fit(
         page_of: to say exactly on which pages the piece stands; else its last page is the chunk's.
         least_tokens: text shorter than this is not kept.
 
-    >>> from ragctx.budget import fill
+    >>> from ragctx.selection.selectors import fill
     >>> hits = [Hit.from_text(1, 0.9, "Tin melts early. It is soft. It is white.", "metals.pdf")]
     >>> selection = trim_to_fit(fill(hits, [41], 30), hits, [41], len, least_tokens=9)
     >>> selection.selected[0].chunk.text, selection.ledger[0].reason
