@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.common import result, spread, table
 from ragctx.assembly import Assembly, assemble
-from ragctx.placement import place
+from ragctx.placement.strategies import place
 from ragctx.prompt import build_prompt, passage_costs, room_for_passages
 from ragctx.records import Chunk, Hit
 from ragctx.selection.frontier import frontier

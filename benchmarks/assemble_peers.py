@@ -43,7 +43,7 @@ from benchmarks.assemble import MAX_NEW_TOKENS, QUESTION, make_hits, measure
 from benchmarks.common import result, table
 from ragctx import __version__
 from ragctx.adapters.fitting import Fitting, Passage
-from ragctx.placement import place
+from ragctx.placement.strategies import place
 from ragctx.prompt import build_prompt, passage_costs, room_for_passages
 from ragctx.records import Hit
 from ragctx.selection.selectors import Selector, fill, knapsack

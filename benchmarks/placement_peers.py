@@ -26,7 +26,7 @@ from importlib.metadata import version
 
 from benchmarks.common import result, table
 from ragctx import __version__
-from ragctx.placement import place
+from ragctx.placement.strategies import place
 from ragctx.records import Hit
 
 Scores = list[float | None]

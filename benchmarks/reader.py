@@ -27,7 +27,7 @@ from ragctx.generator.network import ReaderNetwork
 from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, context_of, load_bundled
 from ragctx.generator.weights import load_weights, reader_files
-from ragctx.placement import place
+from ragctx.placement.strategies import place
 from ragctx.prompt import build_prompt
 from ragctx.records import Hit, Prompt
 from ragctx.template import load_template

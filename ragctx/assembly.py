@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from ragctx.errors import BudgetError
-from ragctx.placement import place
-from ragctx.placement_laws import Strategy
-from ragctx.placement_orders import PositionProfile
+from ragctx.placement.laws import Strategy
+from ragctx.placement.orders import PositionProfile
+from ragctx.placement.strategies import place
 from ragctx.prompt import build_prompt, passage_costs, room_for_passages
 from ragctx.records import Document, Hit, LedgerRow, Prompt, Selection
 from ragctx.selection.floors import Floor, cut_below, keep_best

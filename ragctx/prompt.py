@@ -152,7 +152,7 @@ def build_prompt(
         InputError: as `room_for_passages`.
         BudgetError: the passages do not fit; the message says by how many tokens.
 
-    >>> from ragctx.placement import place
+    >>> from ragctx.placement.strategies import place
     >>> from ragctx.tokens.tokenizer import load_tokenizer
     >>> placement = place([Hit.from_text(1, 0.9, "Tin melts at 232 degrees.")])
     >>> prompt = build_prompt(

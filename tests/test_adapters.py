@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from ragctx.adapters.fitting import Fitting, Passage
 from ragctx.errors import BudgetError, InputError
-from ragctx.placement import STRATEGIES, place
+from ragctx.placement.strategies import STRATEGIES, place
 from ragctx.records import Hit
 from ragctx.selection.selectors import fill, knapsack, prefix
 from ragctx.tokens.tokenizer import Tokenizer

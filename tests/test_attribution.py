@@ -10,7 +10,7 @@ import torch
 from ragctx.errors import InputError
 from ragctx.generator.attribution import attribute
 from ragctx.generator.reader import BundledReader, load_bundled
-from ragctx.placement import place
+from ragctx.placement.strategies import place
 from ragctx.prompt import build_prompt
 from ragctx.records import Hit, Prompt
 from ragctx.template import load_template

@@ -15,7 +15,7 @@ from ragctx.cli.output import json_text
 from ragctx.errors import BudgetError, InputError
 from ragctx.index.index import Index
 from ragctx.pipeline import Retrieval, answer_prompt, ask, fit_generator, retrieve, texts_of
-from ragctx.placement import STRATEGIES
+from ragctx.placement.strategies import STRATEGIES
 from ragctx.prompt import passage_costs
 from ragctx.records import Chunk, Hit, Prompt
 from ragctx.retrieval import lexical

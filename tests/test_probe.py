@@ -19,7 +19,7 @@ from ragctx.evaluation.probes import synthetic_probes
 from ragctx.evaluation.profiles import StoredProfile, find_profile, load_profile, save_profile
 from ragctx.evaluation.results import Interval
 from ragctx.evaluation.text_match import holds_any
-from ragctx.placement import place
+from ragctx.placement.strategies import place
 from ragctx.records import Hit
 from tests.support.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
 

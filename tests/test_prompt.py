@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ragctx.errors import BudgetError, InputError, TemplateError, TokenizerError
 from ragctx.imitation import imitated_labels
-from ragctx.placement import STRATEGIES, place
+from ragctx.placement.strategies import STRATEGIES, place
 from ragctx.prompt import (
     build_prompt,
     check_text_count,

@@ -36,7 +36,7 @@ from ragctx.generator.reading import question_mask
 from ragctx.generator.rope import angles, rotate
 from ragctx.generator.segments import Segment
 from ragctx.generator.weights import dequantise, quantise
-from ragctx.placement import place
+from ragctx.placement.strategies import place
 from ragctx.prompt import build_prompt
 from ragctx.records import Hit
 from ragctx.template import load_template

@@ -34,7 +34,7 @@ from ragctx.generator.calibration import Evidence
 from ragctx.generator.reader import BundledReader, load_bundled
 from ragctx.generator.segments import Segment
 from ragctx.generator.weights import FOLDER
-from ragctx.placement import place
+from ragctx.placement.strategies import place
 from ragctx.prompt import build_prompt
 from ragctx.records import Hit, Prompt
 from ragctx.template import load_template

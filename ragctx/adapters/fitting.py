@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragctx.errors import BudgetError, InputError
-from ragctx.placement import place
-from ragctx.placement_laws import Strategy
+from ragctx.placement.laws import Strategy
+from ragctx.placement.strategies import place
 from ragctx.records import Chunk, Hit
 from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer

@@ -6,7 +6,7 @@ from typing import Any
 
 from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
 from ragctx.errors import InputError, MissingExtraError
-from ragctx.placement_laws import Strategy
+from ragctx.placement.laws import Strategy
 from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer
 
@@ -25,7 +25,7 @@ class BudgetRanker:
     Args:
         tokenizer: the model's: "tiktoken:gpt-4o", a model's directory, or a `Tokenizer`.
         budget_tokens: for the documents' contents, joined: at most so many, counted exactly.
-        placement: a name in `ragctx.placement.STRATEGIES`, or a function of your own.
+        placement: a name in `ragctx.placement.strategies.STRATEGIES`, or a function of your own.
             "document_order" reads the meta `source_id` and `split_idx_start`.
         select: which to take when not all fit: a function in `ragctx.selection.selectors`.
         separator: what your prompt template puts between two documents' contents.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
 from ragctx.errors import MissingExtraError
-from ragctx.placement_laws import Strategy
+from ragctx.placement.laws import Strategy
 from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer
 
@@ -28,7 +28,7 @@ class BudgetPostprocessor(BaseNodePostprocessor):
     Args:
         tokenizer: the model's: "tiktoken:gpt-4o", a model's directory, or a `Tokenizer`.
         budget_tokens: for the nodes' texts, joined: at most so many, counted exactly.
-        placement: a name in `ragctx.placement.STRATEGIES`, or a function of your own.
+        placement: a name in `ragctx.placement.strategies.STRATEGIES`, or a function of your own.
             "document_order" reads each node's source document and `start_char_idx`.
         select: which to take when not all fit: a function in `ragctx.selection.selectors`.
         separator: what your response synthesizer puts between two nodes.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ragctx.evaluation.datasets import QuestionSet
     from ragctx.evaluation.results import Result
     from ragctx.generator.protocol import Generator
-    from ragctx.placement_orders import PositionProfile
+    from ragctx.placement.orders import PositionProfile
 
 
 @examples(

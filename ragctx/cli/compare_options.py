@@ -10,7 +10,7 @@ import click
 
 from ragctx.cli import options
 from ragctx.errors import InputError
-from ragctx.placement import STRATEGIES
+from ragctx.placement.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly

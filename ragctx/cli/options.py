@@ -16,13 +16,13 @@ import click
 from ragctx.cli.placement import PlacementName
 from ragctx.errors import InputError
 from ragctx.paths import DEFAULT_INDEX
-from ragctx.placement import STRATEGIES
-from ragctx.placement_laws import Strategy
+from ragctx.placement.laws import Strategy
+from ragctx.placement.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
     from ragctx.pipeline import Retrieval
-    from ragctx.placement_orders import PositionProfile
+    from ragctx.placement.orders import PositionProfile
     from ragctx.selection.floors import Floor
 
     Pages = click.ParamType[tuple[int | None, int | None]]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from ragctx.placement import STRATEGIES
-from ragctx.placement_laws import Strategy
+from ragctx.placement.laws import Strategy
+from ragctx.placement.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     Order = click.ParamType[str | Strategy]
@@ -39,7 +39,7 @@ class PlacementName(Order):
                 f"no placement is called {value!r}; valid: {', '.join(map(repr, STRATEGIES))}, and "
                 "my_module:my_order for a function of your own.", param, ctx,
             )  # fmt: skip
-        from ragctx.placement_loading import load_strategy
+        from ragctx.placement.loading import load_strategy
 
         return load_strategy(str(value))
 

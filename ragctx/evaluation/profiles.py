@@ -15,7 +15,7 @@ from ragctx.evaluation.json_records import record_from_json, record_to_json
 from ragctx.evaluation.results import Interval, Result
 from ragctx.evaluation.verdicts import ALPHA
 from ragctx.paths import cache_dir
-from ragctx.placement_orders import PositionProfile
+from ragctx.placement.orders import PositionProfile
 
 PROFILE_FORMAT = 1
 

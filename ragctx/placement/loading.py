@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ragctx.errors import InputError
-from ragctx.placement_laws import Strategy, check_laws
+from ragctx.placement.laws import Strategy, check_laws
 
 
 def load_strategy(spec: str) -> Strategy:
@@ -25,7 +25,7 @@ def load_strategy(spec: str) -> Strategy:
         InputError: there is no such module, file or function, the module fails, or the function
             breaks a law of placement.
 
-    >>> load_strategy("ragctx.placement_orders:middle").__name__
+    >>> load_strategy("ragctx.placement.orders:middle").__name__
     'middle'
     """
     source, _, name = spec.rpartition(":")

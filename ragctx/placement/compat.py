@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from ragctx.placement_orders import edges, edges_end
+from ragctx.placement.orders import edges, edges_end
 from ragctx.records import Hit
 
 T = TypeVar("T")

@@ -19,9 +19,9 @@ from functools import partial
 from types import MappingProxyType
 
 from ragctx.errors import InputError
-from ragctx.placement_compat import autorag, haystack, langchain, llama_index, llmlingua
-from ragctx.placement_laws import Strategy, check_laws, check_permutation
-from ragctx.placement_orders import (
+from ragctx.placement.compat import autorag, haystack, langchain, llama_index, llmlingua
+from ragctx.placement.laws import Strategy, check_laws, check_permutation
+from ragctx.placement.orders import (
     PositionProfile,
     best_first,
     best_last,

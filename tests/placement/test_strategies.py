@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.errors import InputError
-from ragctx.placement import STRATEGIES, place
-from ragctx.placement_orders import PositionProfile, calibrated, edges, edges_end, middle, shuffled
+from ragctx.placement.orders import PositionProfile, calibrated, edges, edges_end, middle, shuffled
+from ragctx.placement.strategies import STRATEGIES, place
 from ragctx.records import Chunk, Hit
 from ragctx.selection.selectors import fill
 
@@ -151,7 +151,7 @@ def test_a_selection_is_placed_as_its_hits_are() -> None:
 
 
 def test_random_is_the_same_in_every_process_and_differs_between_seeds() -> None:
-    code = "from ragctx.placement import shuffled; print(shuffled(range(9), 7))"
+    code = "from ragctx.placement.strategies import shuffled; print(shuffled(range(9), 7))"
     run = [sys.executable, "-c", code]
     elsewhere = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     assert elsewhere.strip() == str(shuffled(range(9), 7))

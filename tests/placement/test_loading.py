@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.errors import InputError
-from ragctx.placement import STRATEGIES, place, register
-from ragctx.placement_laws import check_laws
-from ragctx.placement_loading import load_strategy
+from ragctx.placement.laws import check_laws
+from ragctx.placement.loading import load_strategy
+from ragctx.placement.strategies import STRATEGIES, place, register
 from ragctx.records import Hit
 
 Order = Callable[[Sequence[Hit]], Sequence[Hit]]
@@ -208,5 +208,5 @@ def test_what_cannot_be_loaded_is_said(folder: Path, spec: str, why: str) -> Non
 
 def test_no_code_is_imported_by_a_name_without_a_colon(folder: Path) -> None:
     (folder / "edges.py").write_text("raise RuntimeError('imported')")
-    code = "from ragctx.placement import place; place([], 'edges')"
+    code = "from ragctx.placement.strategies import place; place([], 'edges')"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=folder)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.placement import place
+from ragctx.placement.strategies import place
 from ragctx.records import Hit
 
 Score = float | None

@@ -1,0 +1,1 @@
+"""Placement: the order in which the chosen passages stand in the prompt."""
