@@ -23,11 +23,11 @@ from typing import Any
 from benchmarks.common import result, spread, table
 from ragctx.assembly import Assembly, assemble
 from ragctx.placement.strategies import place
-from ragctx.prompt import build_prompt, passage_costs, room_for_passages
+from ragctx.prompt.build import build_prompt, passage_costs, room_for_passages
+from ragctx.prompt.template import load_template
 from ragctx.records import Chunk, Hit
 from ragctx.selection.frontier import frontier
 from ragctx.selection.selectors import SELECTORS, Selector
-from ragctx.template import load_template
 from ragctx.tokens.tokenizer import BUNDLED_TOKENIZER, Tokenizer, load_tokenizer
 
 QUESTION = "Which of the readings was taken last, and by whom?"

@@ -28,9 +28,9 @@ from ragctx.generator.past import Past
 from ragctx.generator.reader import BundledReader, context_of, load_bundled
 from ragctx.generator.weights import load_weights, reader_files
 from ragctx.placement.strategies import place
-from ragctx.prompt import build_prompt
+from ragctx.prompt.build import build_prompt
+from ragctx.prompt.template import load_template
 from ragctx.records import Hit, Prompt
-from ragctx.template import load_template
 
 CHUNK_TOKENS = 254
 CONTEXTS = (1024, 2048, 4096)

@@ -15,7 +15,7 @@ from ragctx.assembly import Assembly, assemble
 from ragctx.cached_index import open_cached
 from ragctx.embedding import load_embedder
 from ragctx.pipeline import Retrieval, retrieve, texts_of
-from ragctx.prompt import check_text_count
+from ragctx.prompt.build import check_text_count
 from ragctx.tokens.tokenizer import load_tokenizer
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -12,15 +12,15 @@ from ragctx.errors import BudgetError
 from ragctx.placement.laws import Strategy
 from ragctx.placement.orders import PositionProfile
 from ragctx.placement.strategies import place
-from ragctx.prompt import build_prompt, passage_costs, room_for_passages
+from ragctx.prompt.build import build_prompt, passage_costs, room_for_passages
+from ragctx.prompt.template import Template, load_template
+from ragctx.prompt.window import Window, share_window
 from ragctx.records import Document, Hit, LedgerRow, Prompt, Selection
 from ragctx.selection.floors import Floor, cut_below, keep_best
 from ragctx.selection.merging import join_ledgers, merge_hits
 from ragctx.selection.selectors import Selector, fill
 from ragctx.selection.trimming import PageOf, trim_to_fit
-from ragctx.template import Template, load_template
 from ragctx.tokens.tokenizer import Tokenizer
-from ragctx.window import Window, share_window
 
 GetDocument = Callable[[str], Document | None]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ragctx.assembly import Trace
-from ragctx.imitation import ImitatedLabel, imitated_labels
+from ragctx.prompt.imitation import ImitatedLabel, imitated_labels
 from ragctx.records import Hit, LedgerRow, Prompt
 from ragctx.selection.frontier import frontier
 from ragctx.selection.selectors import Selector

@@ -11,9 +11,9 @@ from ragctx.errors import InputError
 from ragctx.generator.attribution import attribute
 from ragctx.generator.reader import BundledReader, load_bundled
 from ragctx.placement.strategies import place
-from ragctx.prompt import build_prompt
+from ragctx.prompt.build import build_prompt
+from ragctx.prompt.template import load_template
 from ragctx.records import Hit, Prompt
-from ragctx.template import load_template
 
 TEXTS = [
     "The bridge was opened in 1932, after eight years of work.",

@@ -28,9 +28,9 @@ from ragctx.evaluation.summaries import Prices
 from ragctx.evaluation.verdicts import strategy_verdict
 from ragctx.generator.reader import load_bundled
 from ragctx.generator.together import generate_all
-from ragctx.prompt import build_prompt
+from ragctx.prompt.build import build_prompt
+from ragctx.prompt.template import load_template
 from ragctx.records import Hit, Placement
-from ragctx.template import load_template
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import index_with
 from tests.support.paths import ROOT

@@ -16,12 +16,12 @@ from ragctx.errors import BudgetError, InputError
 from ragctx.index.index import Index
 from ragctx.pipeline import Retrieval, answer_prompt, ask, fit_generator, retrieve, texts_of
 from ragctx.placement.strategies import STRATEGIES
-from ragctx.prompt import passage_costs
+from ragctx.prompt.build import passage_costs
+from ragctx.prompt.template import load_template
 from ragctx.records import Chunk, Hit, Prompt
 from ragctx.retrieval import lexical
 from ragctx.selection.floors import Floor, at_least, near_best
 from ragctx.selection.selectors import Selector, fill, knapsack, prefix
-from ragctx.template import load_template
 from ragctx.views import prompt_view
 from tests.support.fakes import HashEmbedder, WordTokenizer
 from tests.support.generators import CopyingGenerator, ScriptedGenerator

@@ -37,9 +37,9 @@ from ragctx.generator.rope import angles, rotate
 from ragctx.generator.segments import Segment
 from ragctx.generator.weights import dequantise, quantise
 from ragctx.placement.strategies import place
-from ragctx.prompt import build_prompt
+from ragctx.prompt.build import build_prompt
+from ragctx.prompt.template import load_template
 from ragctx.records import Hit
-from ragctx.template import load_template
 from ragctx.text.words import words_of
 from tests.support.tiny_reader import (
     NETWORK,

@@ -35,9 +35,9 @@ from ragctx.generator.reader import BundledReader, load_bundled
 from ragctx.generator.segments import Segment
 from ragctx.generator.weights import FOLDER
 from ragctx.placement.strategies import place
-from ragctx.prompt import build_prompt
+from ragctx.prompt.build import build_prompt
+from ragctx.prompt.template import load_template
 from ragctx.records import Hit, Prompt
-from ragctx.template import load_template
 from training.data import read_rows
 
 

@@ -84,8 +84,8 @@ class Prompting:
     def resolve(self) -> Assembly:
         """The same for the pipeline."""
         from ragctx.assembly import Assembly
+        from ragctx.prompt.template import load_template
         from ragctx.selection import selectors
-        from ragctx.template import load_template
 
         if self.template is not None:
             load_template(self.template)  # one that cannot be used is an error here, early

@@ -122,8 +122,8 @@ class AssemblyOptions:
     def resolve(self) -> Assembly:
         """The same for the pipeline. A template that cannot be used is an error here, early."""
         from ragctx.assembly import Assembly
+        from ragctx.prompt.template import load_template
         from ragctx.selection import selectors
-        from ragctx.template import load_template
 
         if self.template is not None:
             load_template(self.template)

@@ -15,9 +15,9 @@ from ragctx.assembly import Assembly, assemble
 from ragctx.errors import BudgetError
 from ragctx.evaluation.candidates import Candidates
 from ragctx.pipeline import fit_generator
-from ragctx.prompt import build_prompt
+from ragctx.prompt.build import build_prompt
+from ragctx.prompt.template import Template, load_template, parse_template
 from ragctx.records import Hit, Placement, Prompt
-from ragctx.template import Template, load_template, parse_template
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator

@@ -19,7 +19,7 @@ from typing import Any
 
 from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.openai_http import KEY_VARIABLE, Server
-from ragctx.prompt import check_text_count
+from ragctx.prompt.build import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Segment
 from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
 

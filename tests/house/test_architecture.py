@@ -32,13 +32,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "bar",
-        "imitation",
         "pdf",
         "placement",
-        "template",
         "text",
         "tokens",
-        "window",
     ),
     (
         "chunking",

@@ -96,7 +96,7 @@ def test_the_version_is_said_once(python: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("template", [name.removesuffix(".prompt") for name in TEMPLATES])
 def test_templates_load_by_name_from_anywhere(python: Path, tmp_path: Path, template: str) -> None:
-    code = f"from ragctx.template import load_template; load_template({template!r})"
+    code = f"from ragctx.prompt.template import load_template; load_template({template!r})"
     run(python, "-c", code, cwd=tmp_path)
 
 

@@ -172,5 +172,5 @@ def _parts(source: str) -> tuple[Part, ...]:
 
 def _folder() -> Path:
     """The wheel holds the templates inside the package; a source checkout beside it."""
-    packaged = Path(__file__).parent / "prompts"
-    return packaged if packaged.is_dir() else Path(__file__).parents[1] / "prompts"
+    packaged = Path(__file__).parents[1] / "prompts"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "prompts"

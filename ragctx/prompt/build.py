@@ -22,10 +22,10 @@ from itertools import accumulate
 from operator import add
 
 from ragctx.errors import BudgetError, InputError
+from ragctx.prompt.template import Part, Template, load_template
+from ragctx.prompt.window import Window, share_window
 from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment, SegmentKind
-from ragctx.template import Part, Template, load_template
 from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer, is_reached_by_text
-from ragctx.window import Window, share_window
 
 __all__ = [
     "Template", "build_prompt", "check_text_count", "frame_tokens", "load_template",

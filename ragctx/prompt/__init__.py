@@ -1,0 +1,1 @@
+"""The prompt: templates, frames and segments of token ids, counted exactly."""
