@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ragctx.assembly import Assembly, assemble
-from ragctx.citations import cite
+from ragctx.citations.resolve import cite
 from ragctx.pdf.read import read_pdf
 from ragctx.records import Generation, Hit
 from ragctx.tokens.tokenizer import load_tokenizer

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ragctx.abstention import is_abstention
 from ragctx.assembly import Assembly as Assembly
 from ragctx.assembly import assemble as assemble
 from ragctx.assembly import texts_from
 from ragctx.assembly import trace as trace
-from ragctx.citations import cite
+from ragctx.citations.abstention import is_abstention
+from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
 from ragctx.index.filters import Filter
 from ragctx.records import Answer, Document, Hit, Prompt

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ragctx.abstention import is_abstention
-from ragctx.citation_labels import without_labels
-from ragctx.citations import cite
+from ragctx.citations.abstention import is_abstention
+from ragctx.citations.labels import without_labels
+from ragctx.citations.resolve import cite
 from ragctx.evaluation.candidates import Candidates
 from ragctx.evaluation.conditions import Asked
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1

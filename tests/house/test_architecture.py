@@ -39,21 +39,18 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "chunking",
-        "citation_labels",
-        "citation_support",
+        "citations",
         "embedding",
         "prompt",
         "selection",
     ),
     (
-        "abstention",
         "adapters",
         "assembly",
         "generator",
         "index",
     ),
     (
-        "citations",
         "explanation",
         "ingestion",
         "retrieval",

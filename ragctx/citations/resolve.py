@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from ragctx.abstention import is_abstention as is_abstention  # callers of cite ask both
-from ragctx.citation_labels import CitedStatement, cited_statements
-from ragctx.citation_support import (
+from ragctx.citations.abstention import is_abstention  # callers of cite ask both
+from ragctx.citations.labels import CitedStatement, cited_statements
+from ragctx.citations.support import (
     ReadText,
     Support,
     find_support,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.abstention import is_abstention
-from ragctx.citation_labels import cited_statements, without_labels
-from ragctx.citation_support import ReadText, find_support
-from ragctx.citations import QUOTE_CHARACTERS, cite, quote_span
+from ragctx.citations.abstention import is_abstention
+from ragctx.citations.labels import cited_statements, without_labels
+from ragctx.citations.resolve import QUOTE_CHARACTERS, cite, quote_span
+from ragctx.citations.support import ReadText, find_support
 from ragctx.records import (
     Chunk,
     Citation,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ragctx.citation_labels import without_labels
+from ragctx.citations.labels import without_labels
 from ragctx.text.sentences import sentence_spans
 
 _LONGEST = 3  # sentences; longer texts say more than that they do not know
