@@ -15,7 +15,7 @@ from ragctx.cli.screens import Command, examples
 from ragctx.cli.session import Sources, open_index
 
 if TYPE_CHECKING:
-    from ragctx.explanation import Explanation
+    from ragctx.explanation.fates import Explanation
 
 
 @examples(
@@ -67,12 +67,12 @@ def explain_command(
     sources = Sources(pdfs, index_path, embedder_spec, password)
     explained = _explain(question, sources, retrieval, assembly, tokenizer_spec)
     if html_path is not None:
-        from ragctx.explanation_page import explanation_page
+        from ragctx.explanation.page import explanation_page
 
         html_path.write_text(explanation_page(explained), encoding="utf-8", errors="replace")
         say(f"wrote {html_path}")
     if as_json:
-        from ragctx.views import explanation_view
+        from ragctx.explanation.view import explanation_view
 
         write_json(explanation_view(explained))
     elif html_path is None:
@@ -85,7 +85,7 @@ def _explain(
 ) -> Explanation:  # fmt: skip
     from ragctx.assembly import trace
     from ragctx.embedding import load_embedder
-    from ragctx.explanation import explain
+    from ragctx.explanation.fates import explain
     from ragctx.pipeline import retrieve
     from ragctx.tokens.tokenizer import load_tokenizer
 
@@ -102,7 +102,8 @@ def _explain(
 
 
 def _print(explained: Explanation) -> None:
-    from ragctx.views import certificate, entry_words, imitation_words, one_line, selection_words
+    from ragctx.explanation.view import entry_words, imitation_words, selection_words
+    from ragctx.views import certificate, one_line
 
     screen = console()
     screen.print(certificate(explained.prompt), soft_wrap=True)

@@ -11,15 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx.bar import stretches, widths
-from ragctx.views import entry_words, is_plain, number, one_line, place_words
+from ragctx.explanation.bar import stretches, widths
+from ragctx.explanation.view import entry_words
+from ragctx.views import is_plain, number, one_line, place_words
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from ragctx.explanation import Fate
+    from ragctx.explanation.fates import Fate
     from ragctx.records import Answer, Attribution, IngestRow, LedgerRow, Prompt
 
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")

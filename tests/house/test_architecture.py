@@ -31,7 +31,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "transformer",
     ),
     (
-        "bar",
         "pdf",
         "placement",
         "text",
@@ -51,19 +50,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "index",
     ),
     (
-        "explanation",
         "ingestion",
         "retrieval",
-    ),
-    (
-        "cached_index",
-        "pipeline",
         "views",
     ),
     (
-        "evaluation",
-        "explanation_page",
+        "cached_index",
+        "explanation",
+        "pipeline",
     ),
+    ("evaluation",),
     ("cli",),
     ("__main__",),
 )

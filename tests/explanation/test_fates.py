@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragctx.assembly import Assembly, trace
-from ragctx.bar import stretches, widths
 from ragctx.cli.output import console, explanation_bar, fates_table, json_text
 from ragctx.errors import BudgetError
-from ragctx.explanation import Explanation, explain
-from ragctx.explanation_page import explanation_page
+from ragctx.explanation.bar import stretches, widths
+from ragctx.explanation.fates import Explanation, explain
+from ragctx.explanation.page import explanation_page
+from ragctx.explanation.view import explanation_view, imitation_words
 from ragctx.records import Chunk, Hit
 from ragctx.selection.floors import at_least
 from ragctx.selection.selectors import Selector, fill, knapsack, prefix
-from ragctx.views import explanation_view, imitation_words
 from tests.support.fakes import WordTokenizer
 
 QUESTION = "When does tin melt?"

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
-from ragctx.bar import Stretch, stretches
-from ragctx.explanation import Explanation, Fate
+from ragctx.explanation.bar import Stretch, stretches
+from ragctx.explanation.fates import Explanation, Fate
+from ragctx.explanation.view import entry_words, imitation_words, selection_words
 from ragctx.records import Segment
-from ragctx.views import (
-    certificate,
-    entry_words,
-    imitation_words,
-    number,
-    one_line,
-    pages_words,
-    printable,
-    selection_words,
-)
+from ragctx.views import certificate, number, one_line, pages_words, printable
 
 
 def explanation_page(explained: Explanation) -> str:
