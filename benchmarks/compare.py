@@ -24,7 +24,7 @@ from ragctx.evaluation.candidates import Candidates, source_of
 from ragctx.evaluation.compare import drawn, hot_order
 from ragctx.evaluation.conditions import Plan, PromptMaker
 from ragctx.evaluation.datasets import read_questions
-from ragctx.generator.reader import BundledReader, load_bundled
+from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.generator.together import generate_all
 from ragctx.records import Generation
 

@@ -22,11 +22,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import result, table, times_s
-from ragctx.generator.decode import Likeliest, write
-from ragctx.generator.network import ReaderNetwork
-from ragctx.generator.past import Past
-from ragctx.generator.reader import BundledReader, context_of, load_bundled
-from ragctx.generator.weights import load_weights, reader_files
+from ragctx.generator.reader.checkpoint import load_weights, reader_files
+from ragctx.generator.reader.context import context_of
+from ragctx.generator.reader.decode import Likeliest, write
+from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.network import ReaderNetwork
+from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.placement.strategies import place
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template

@@ -25,8 +25,8 @@ from ragctx.records import (
 )
 
 if TYPE_CHECKING:
-    from ragctx.generator.cache import CacheStats
-    from ragctx.generator.segment_store import StoreStats
+    from ragctx.generator.reader.passage_cache import CacheStats
+    from ragctx.generator.reader.passage_store import StoreStats
 
 View = dict[str, object]
 

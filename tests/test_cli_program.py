@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from ragctx.generator.weights import FOLDER
+from ragctx.generator.reader.checkpoint import FOLDER
 
 RAGCTX = (sys.executable, "-m", "ragctx")
 QUESTION = "How often must the filter be cleaned?"

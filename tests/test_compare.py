@@ -26,7 +26,7 @@ from ragctx.evaluation.datasets import QuestionSet, parse_own, read_questions
 from ragctx.evaluation.results import Omnibus, Outcome, Result
 from ragctx.evaluation.summaries import Prices
 from ragctx.evaluation.verdicts import strategy_verdict
-from ragctx.generator.reader import load_bundled
+from ragctx.generator.reader.reader import load_bundled
 from ragctx.generator.together import generate_all
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template

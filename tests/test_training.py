@@ -14,10 +14,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragctx.generator.network import Asked, Encoded, ReaderNetwork
-from ragctx.generator.past import Past
-from ragctx.generator.reading import question_mask
-from ragctx.generator.rope import rotate
+from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.network import Asked, Encoded, ReaderNetwork
+from ragctx.generator.reader.prefill import question_mask
+from ragctx.generator.reader.rope import rotate
 from ragctx.transformer import Shape
 from training.batches import batches, make_batch
 from training.calibrate import PRECISION, best_threshold, logistic, refusal_scores

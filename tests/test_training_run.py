@@ -17,8 +17,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ragctx.generator.network import ReaderNetwork
-from ragctx.generator.reader import load_bundled
+from ragctx.generator.reader.network import ReaderNetwork
+from ragctx.generator.reader.reader import load_bundled
 from ragctx.transformer import Shape
 from training import export
 from training.__main__ import Step, run_all

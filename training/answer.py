@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ragctx.generator.network import ALONE, ReaderNetwork
+from ragctx.generator.reader.network import ALONE, ReaderNetwork
 from training.common import (
     Config,
     bundled_tokenizer,

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from ragctx.embedding import Embedder
-from ragctx.generator.calibration import Calibration
-from ragctx.generator.looking import Prior
-from ragctx.generator.reader import BundledReader
+from ragctx.generator.reader.calibration import Calibration
+from ragctx.generator.reader.passes import Prior
+from ragctx.generator.reader.reader import BundledReader
 from training.evaluate import Pool, Read, Scored, answer, questions_of, read, rows_of
 
 SETS = (

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as RustTokenizer
 
-from ragctx.generator.network import ALONE, ReaderNetwork
+from ragctx.generator.reader.network import ALONE, ReaderNetwork
 from ragctx.transformer import Shape
 
 if sys.version_info >= (3, 11):

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ragctx.generator.network import ReaderNetwork
-from ragctx.generator.rope import rotate
+from ragctx.generator.reader.network import ReaderNetwork
+from ragctx.generator.reader.rope import rotate
 from ragctx.transformer import Encoder, Layer, Shape, load_encoder
 from training.common import (
     Config,

@@ -29,11 +29,11 @@ import torch
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.intervals import bootstrap_mean
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
-from ragctx.generator import network as nets
-from ragctx.generator.calibration import Evidence
-from ragctx.generator.reader import BundledReader, load_bundled
-from ragctx.generator.segments import Segment
-from ragctx.generator.weights import FOLDER
+from ragctx.generator.reader import network as nets
+from ragctx.generator.reader.calibration import Evidence
+from ragctx.generator.reader.checkpoint import FOLDER
+from ragctx.generator.reader.passages import Segment
+from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.placement.strategies import place
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template

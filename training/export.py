@@ -16,10 +16,10 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from ragctx.embedding import load_embedder
-from ragctx.generator.calibration import Evidence
-from ragctx.generator.looking import Prior
-from ragctx.generator.reader import load_bundled
-from ragctx.generator.weights import quantise, sha256
+from ragctx.generator.reader.calibration import Evidence
+from ragctx.generator.reader.checkpoint import quantise, sha256
+from ragctx.generator.reader.passes import Prior
+from ragctx.generator.reader.reader import load_bundled
 from training.calibrate import fit
 from training.common import (
     Config,

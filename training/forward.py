@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, Encoded, ReaderNetwork
-from ragctx.generator.rope import rotate
+from ragctx.generator.reader.network import MAX_SPAN_TOKENS, Asked, Encoded, ReaderNetwork
+from ragctx.generator.reader.rope import rotate
 from ragctx.transformer import attend
 from training.data import CLS, PAD, SEP, Passage
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ragctx.generator.network import ReaderNetwork
+from ragctx.generator.reader.network import ReaderNetwork
 from training.batches import Visit, batches, make_batch
 from training.common import (
     Config,

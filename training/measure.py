@@ -20,7 +20,7 @@ import torch
 
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.intervals import bootstrap_mean
-from ragctx.generator.reader import BundledReader, load_bundled
+from ragctx.generator.reader.reader import BundledReader, load_bundled
 from training import calibrate
 from training.calibrate import Part, add_read, beside_others, refusal_scores, scores, sure
 from training.common import Config, configured, prepare, stage_parser

@@ -8,11 +8,11 @@ import torch
 from tokenizers import Tokenizer as RustTokenizer
 
 from ragctx.evaluation.metrics import exact_match, token_f1
-from ragctx.generator.decode import best_spans, by_agreement
-from ragctx.generator.network import ReaderNetwork
-from ragctx.generator.past import Past
-from ragctx.generator.reading import question_mask
-from ragctx.generator.rope import rotate
+from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.network import ReaderNetwork
+from ragctx.generator.reader.prefill import question_mask
+from ragctx.generator.reader.rope import rotate
+from ragctx.generator.reader.spans import best_spans, by_agreement
 from training.common import bundled_tokenizer
 from training.data import CLS, MASK, SEP, read_rows
 

@@ -142,8 +142,8 @@ def _answer(question: str, session: Session, shown: Shown) -> int:
 
 def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
     """What each passage was worth; nothing for an abstention."""
-    from ragctx.generator.attribution import attribute
-    from ragctx.generator.reader import BundledReader
+    from ragctx.generator.reader.attribution import attribute
+    from ragctx.generator.reader.reader import BundledReader
 
     if not isinstance(session.generator, BundledReader):
         raise InputError(
@@ -156,7 +156,7 @@ def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
 
 
 def _view(answer: Answer, shown: Shown, session: Session) -> View:
-    from ragctx.generator.cache import SegmentCache
+    from ragctx.generator.reader.passage_cache import SegmentCache
 
     view = answer_view(answer)
     if shown.attribution:

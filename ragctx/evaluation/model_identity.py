@@ -25,7 +25,7 @@ def model_hash(spec: str, generator: Generator) -> str:
     parts += [repr(getattr(generator, name, None)) for name in _SETTINGS]
     directory = Path(spec).expanduser()
     if spec == "bundled":
-        from ragctx.generator.weights import reader_files
+        from ragctx.generator.reader.checkpoint import reader_files
 
         parts.append(dict(reader_files().about))
     elif directory.is_dir():

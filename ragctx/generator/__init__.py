@@ -30,7 +30,7 @@ def load_generator(
             a server's model needs one, since the protocol does not give it away.
         context_window: tokens that a server's model holds; 4096 unless given. Others say it.
         kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
-            for the next process (`ragctx.generator.segment_store`).
+            for the next process (`ragctx.generator.reader.passage_store`).
 
     Raises `ModelError` if there is no such model or its files are damaged, `MissingExtraError`
     if a directory is given and transformers is not installed, `InputError` for a server's model
@@ -41,7 +41,7 @@ def load_generator(
     if spec == "bundled":
         if tokenizer is not None:
             raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
-        from ragctx.generator.reader import load_bundled
+        from ragctx.generator.reader.reader import load_bundled
 
         return load_bundled(kv_cache=kv_cache)
     if spec.startswith(("http://", "https://")):

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     import tiktoken
     import tokenizers
 
-BUNDLED_TOKENIZER = Path(__file__).parents[1] / "generator" / "weights" / "tokenizer.json"
+BUNDLED_TOKENIZER = (
+    Path(__file__).parents[1] / "generator" / "reader" / "weights" / "tokenizer.json"
+)
 """BERT's uncased WordPiece, 30,522 pieces: what all-MiniLM-L6-v2 and the bundled reader read."""
 
 

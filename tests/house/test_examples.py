@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ragctx.generator.weights import FOLDER
+from ragctx.generator.reader.checkpoint import FOLDER
 from tests.support.paths import ROOT
 
 EXAMPLES = ROOT / "examples"

@@ -22,7 +22,7 @@ import ragctx
 from tests.support.paths import ROOT
 
 TEMPLATES = sorted(path.name for path in (ROOT / "prompts").iterdir())
-WEIGHTS = sorted(path.name for path in (ROOT / "ragctx" / "generator" / "weights").iterdir())
+WEIGHTS = sorted(path.name for path in (ROOT / "ragctx/generator/reader/weights").iterdir())
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +81,7 @@ def test_the_wheel_holds_the_package_its_templates_and_its_weights(wheel: Path) 
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     wanted = {"ragctx/py.typed", *(f"ragctx/prompts/{name}" for name in TEMPLATES)}
-    wanted |= {f"ragctx/generator/weights/{name}" for name in WEIGHTS}
+    wanted |= {f"ragctx/generator/reader/weights/{name}" for name in WEIGHTS}
     assert wanted <= names
     assert {name.split("/")[0] for name in names} == {
         "ragctx",

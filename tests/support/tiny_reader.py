@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ragctx.generator.calibration import Calibration
-from ragctx.generator.network import ReaderNetwork
-from ragctx.generator.reader import BundledReader
-from ragctx.generator.rope import rotate
+from ragctx.generator.reader.calibration import Calibration
+from ragctx.generator.reader.network import ReaderNetwork
+from ragctx.generator.reader.reader import BundledReader
+from ragctx.generator.reader.rope import rotate
 from ragctx.transformer import Shape
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=60)

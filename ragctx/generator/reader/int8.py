@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ragctx.generator.integer_product import Kernel, quickest_kernel
-from ragctx.generator.network import ReaderNetwork
-from ragctx.generator.weights import rounded
+from ragctx.generator.reader.checkpoint import rounded
+from ragctx.generator.reader.int8_kernels import Kernel, quickest_kernel
+from ragctx.generator.reader.network import ReaderNetwork
 from ragctx.transformer import Layer, unfilled
 
 TINIEST = 1e-12

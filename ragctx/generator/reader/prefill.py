@@ -8,13 +8,19 @@ stands: a few rows instead of thousands, and nothing copied.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ragctx.generator.network import Asked, ReaderNetwork
-from ragctx.generator.rope import rotate
-from ragctx.generator.segments import Segment, Tokens
+from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.network import Asked, ReaderNetwork
+from ragctx.generator.reader.passages import Segment, Tokens
+from ragctx.generator.reader.prefill import question_mask, read_over
+from ragctx.generator.reader.rope import rotate
+
+if TYPE_CHECKING:
+    pass
 
 
 def read_over(network: ReaderNetwork, question: Tokens, segments: Sequence[Segment]) -> Asked:
@@ -55,3 +61,13 @@ def question_mask(length: int) -> Tensor:
     visible = torch.ones(length, length, dtype=torch.bool)
     visible[:-1, -1] = False
     return visible
+
+
+def lay_out(network: ReaderNetwork, segments: Sequence[Segment], first: int = 0) -> Past:
+    """Segments side by side from position `first`: each one's keys turn by where it begins."""
+    keys, at = [], first
+    for segment in segments:
+        keys.append(rotate(segment.keys.float(), *network.rotation(torch.tensor([at]))))
+        at += segment.length
+    values = torch.cat([segment.values for segment in segments], dim=2).float()
+    return Past(tuple(torch.cat(keys, dim=2)[:, None]), tuple(values[:, None]))

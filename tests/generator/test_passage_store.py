@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragctx.errors import InputError, ModelError
-from ragctx.generator.cache import SegmentCache
-from ragctx.generator.segment_store import SegmentStore
-from ragctx.generator.segments import Segment, Tokens
+from ragctx.generator.reader.passage_cache import SegmentCache
+from ragctx.generator.reader.passage_store import SegmentStore
+from ragctx.generator.reader.passages import Segment, Tokens
 
 Damage = Callable[[bytes], bytes]
 

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ragctx.generator.decode import Likeliest, Writer, write
-from ragctx.generator.past import Past
-from ragctx.generator.reader import lay_out
-from ragctx.generator.row_product import TILE, RoundedProduct, RowProduct, row_product
-from ragctx.generator.stepping import Stepper
-from ragctx.generator.weights import dequantise, quantise, rounded
+from ragctx.generator.reader.checkpoint import dequantise, quantise, rounded
+from ragctx.generator.reader.decode import Likeliest, Stepper, Writer, write
+from ragctx.generator.reader.int8_kernels import TILE, RoundedProduct, RowProduct, row_product
+from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.prefill import lay_out
 from tests.support.tiny_reader import (
     NETWORK,
     READER,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ragctx.errors import InputError
-from ragctx.generator.segment_store import SegmentStore
-from ragctx.generator.segments import Segment, Tokens
+from ragctx.generator.reader.passage_store import SegmentStore
+from ragctx.generator.reader.passages import Segment, Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,23 +19,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ragctx.errors import InputError, TemplateError
-from ragctx.generator.cache import SegmentCache
-from ragctx.generator.calibration import evidence_of
-from ragctx.generator.decode import (
-    ECHO,
-    Span,
-    best_spans,
-    by_agreement,
-    is_echo,
-)
-from ragctx.generator.looking import Prior, Reading, first_look, look_again
-from ragctx.generator.network import MAX_SPAN_TOKENS, Asked
-from ragctx.generator.past import Past
-from ragctx.generator.reader import lay_out, load_bundled
-from ragctx.generator.reading import question_mask
-from ragctx.generator.rope import angles, rotate
-from ragctx.generator.segments import Segment
-from ragctx.generator.weights import dequantise, quantise
+from ragctx.generator.reader.calibration import evidence_of
+from ragctx.generator.reader.checkpoint import dequantise, quantise
+from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.network import MAX_SPAN_TOKENS, Asked
+from ragctx.generator.reader.passage_cache import SegmentCache
+from ragctx.generator.reader.passages import Segment
+from ragctx.generator.reader.passes import Prior, Reading, first_look, look_again
+from ragctx.generator.reader.prefill import lay_out, question_mask
+from ragctx.generator.reader.reader import load_bundled
+from ragctx.generator.reader.rope import angles, rotate
+from ragctx.generator.reader.spans import ECHO, Span, best_spans, by_agreement, is_echo
 from ragctx.placement.strategies import place
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template

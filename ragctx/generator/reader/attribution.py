@@ -15,14 +15,15 @@ import torch
 from torch import Tensor
 
 from ragctx.errors import InputError
-from ragctx.generator.decode import start_log_probabilities
-from ragctx.generator.looking import Again, contents, first_look, look_again, nearness_of
+from ragctx.generator.reader.context import contents
+from ragctx.generator.reader.passes import Again, first_look, look_again, nearness_of
+from ragctx.generator.reader.spans import start_log_probabilities
 from ragctx.records import Attribution, Generation, Prompt, Segment
 
 if TYPE_CHECKING:
-    from ragctx.generator.network import Asked
-    from ragctx.generator.reader import BundledReader
-    from ragctx.generator.segments import Segment as Kept
+    from ragctx.generator.reader.network import Asked
+    from ragctx.generator.reader.passages import Segment as Kept
+    from ragctx.generator.reader.reader import BundledReader
 
 
 @torch.inference_mode()

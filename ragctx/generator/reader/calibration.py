@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ragctx.generator.looking import Reading
-from ragctx.generator.nearness import rarities
+from ragctx.generator.reader.passes import Reading
+from ragctx.generator.reader.proximity import rarities
 
 
 class Evidence(NamedTuple):

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ragctx.generator.network import MAX_SPAN_TOKENS, ReaderNetwork
+from ragctx.generator.reader.network import MAX_SPAN_TOKENS, ReaderNetwork
 from ragctx.text.words import STOP_WORDS, words_of
 
 ECHO = 3.0
@@ -140,64 +139,3 @@ def start_log_probabilities(
     """(N + 1,): one softmax over where an answer may start, and over "nowhere" at the end."""
     starts = starts if prior is None else starts + prior
     return torch.cat((starts.masked_fill(~content, -1e9), null)).log_softmax(0)
-
-
-class Writer(Protocol):
-    """What scores the next token: the network, or a `Stepper` of it."""
-
-    def vocabulary_scores(self, state: Tensor, /) -> Tensor:
-        """Of each vocabulary token, to be written: (vocabulary,)."""
-
-    def start_scores(self, state: Tensor, context: Tensor, /) -> Tensor:
-        """Of each position of the context, to be copied: (N,)."""
-
-
-class Likeliest:
-    """The likeliest next token, written or copied (greedy).
-
-    One softmax over the vocabulary and the context's positions (See et al. 2017, arXiv 1704.04368,
-    without its gate), in which a position's share goes to the token that stands there. To find the
-    largest, only the shares of tokens that stand in the context need to be summed.
-    """
-
-    def __init__(
-        self, writer: Writer, context: Tensor, content: Tensor, context_ids: Tensor
-    ) -> None:
-        self.writer = writer
-        # turned in memory: a product with one vector reads it so in half the time
-        self.context = context[content].T.contiguous().T
-        self.tokens, self.which = torch.unique(context_ids[content], return_inverse=True)
-
-    def __call__(self, state: Tensor) -> int:
-        """The token that a state (width,) is followed by."""
-        scores = self.writer.vocabulary_scores(state)
-        if len(self.tokens):
-            copy = self.writer.start_scores(state, self.context)
-            most = copy.max()
-            sums = torch.zeros_like(self.tokens, dtype=copy.dtype)
-            sums.index_add_(0, self.which, (copy - most).exp())
-            either = torch.logaddexp(scores[self.tokens], sums.log() + most)
-            scores = scores.index_copy(0, self.tokens, either)
-        return int(scores.cpu().numpy().argmax())  # torch's own takes ten times as long
-
-
-def write(
-    state: Tensor,
-    step: Callable[[int], Tensor],
-    next_token: Callable[[Tensor], int],
-    *,
-    stop: int,
-    max_new_tokens: int,
-) -> tuple[int, ...]:
-    """Decode token by token until `stop` or `max_new_tokens`.
-
-    `state` is the answer's first state; `next_token` chooses a token from a state, and `step` gives
-    the state behind it: it is called at most `max_new_tokens` - 1 times.
-    """
-    written: list[int] = []
-    while (token := next_token(state)) != stop:
-        written.append(token)
-        if len(written) == max_new_tokens:
-            break
-        state = step(token)
-    return tuple(written)

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragctx.generator.decode import Span
-from ragctx.generator.looking import as_wholes
-from ragctx.generator.nearness import FIRST_WORD, LIKE, REACH, nearness, rarities
+from ragctx.generator.reader.passes import as_wholes
+from ragctx.generator.reader.proximity import FIRST_WORD, LIKE, REACH, nearness, rarities
+from ragctx.generator.reader.spans import Span
 
 torch.manual_seed(1)
 EMBEDDINGS = torch.randn(FIRST_WORD + 12, 3)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from ragctx.errors import InputError
-from ragctx.generator.attribution import attribute
-from ragctx.generator.reader import BundledReader, load_bundled
+from ragctx.generator.reader.attribution import attribute
+from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.placement.strategies import place
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template

@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ragctx.generator.past import Past
-from ragctx.generator.rope import angles, rotate
+from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.rope import angles, rotate
 from ragctx.transformer import Embeddings, Layer, Shape, attend
 
 ALONE = 4

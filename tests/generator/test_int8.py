@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ragctx.generator import integer_product
-from ragctx.generator.integer_product import Kernel, Product, is_exact, quickest_kernel
-from ragctx.generator.packed import PackedLinear, PackedNetwork, packed
-from ragctx.generator.weights import rounded
+from ragctx.generator.reader import int8_kernels
+from ragctx.generator.reader.checkpoint import rounded
+from ragctx.generator.reader.int8 import PackedLinear, PackedNetwork, packed
+from ragctx.generator.reader.int8_kernels import Kernel, Product, is_exact, quickest_kernel
 from tests.support.tiny_reader import NETWORK, READER, tiny_network
 
 
@@ -23,7 +23,7 @@ def plain(matrix: Tensor) -> Product:
 
 
 PLAIN = Kernel(-100, 100, 16, plain)
-KERNELS = [PLAIN, *filter(is_exact, integer_product._kernels())]
+KERNELS = [PLAIN, *filter(is_exact, int8_kernels._kernels())]
 
 
 @pytest.fixture(autouse=True)
@@ -94,10 +94,10 @@ def test_kernels_that_overflow_or_are_missing_are_not_taken(
         raise RuntimeError("no such kernel")
 
     bad = [Kernel(-150, 150, 16, overflowing), Kernel(0, 9, 16, missing)]
-    monkeypatch.setattr(integer_product, "_kernels", lambda: iter(bad))
+    monkeypatch.setattr(int8_kernels, "_kernels", lambda: iter(bad))
     assert quickest_kernel() is None and packed(NETWORK) is NETWORK
     quickest_kernel.cache_clear()
-    monkeypatch.setattr(integer_product, "_kernels", lambda: iter([*bad, PLAIN]))
+    monkeypatch.setattr(int8_kernels, "_kernels", lambda: iter([*bad, PLAIN]))
     assert isinstance(packed(tiny_network()), PackedNetwork)
 
 
@@ -112,4 +112,4 @@ def test_without_wide_registers_integers_are_not_multiplied_one_by_one(
     """There torch's `_int_mm` is exact, and was taken: 37 times slower than float32."""
     for capability, least in (("AVX2", [0]), ("AVX512", [-127, 0])):
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
-        assert [kernel.least for kernel in integer_product._kernels()] == least
+        assert [kernel.least for kernel in int8_kernels._kernels()] == least

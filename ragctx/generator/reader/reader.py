@@ -14,7 +14,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,21 +21,27 @@ import torch
 from torch import Tensor
 
 from ragctx.errors import ModelError, TemplateError
-from ragctx.generator.cache import SegmentCache
-from ragctx.generator.calibration import Calibration, Evidence, calibration_of, evidence_of
-from ragctx.generator.decode import Likeliest, Span, by_agreement, write
-from ragctx.generator.looking import Prior, Reading, contents, look
-from ragctx.generator.network import Asked, ReaderNetwork
-from ragctx.generator.packed import packed
-from ragctx.generator.past import Past
-from ragctx.generator.reading import question_mask, read_over
-from ragctx.generator.rope import rotate
-from ragctx.generator.segment_store import SegmentStore
-from ragctx.generator.segments import Segment, Tokens
-from ragctx.generator.stepping import Stepper
-from ragctx.generator.weights import FOLDER, ReaderFiles, load_weights, reader_files
+from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
+from ragctx.generator.reader.checkpoint import FOLDER, ReaderFiles, load_weights, reader_files
+from ragctx.generator.reader.context import (
+    _own_text,
+    begins_of,
+    context_of,
+    similarities_of,
+    split_prompt,
+)
+from ragctx.generator.reader.decode import Likeliest, Stepper, write
+from ragctx.generator.reader.int8 import packed
+from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.network import Asked, ReaderNetwork
+from ragctx.generator.reader.passage_cache import SegmentCache
+from ragctx.generator.reader.passage_store import SegmentStore
+from ragctx.generator.reader.passages import Segment, Tokens
+from ragctx.generator.reader.passes import Prior, Reading, look
+from ragctx.generator.reader.prefill import lay_out, question_mask, read_over
+from ragctx.generator.reader.rope import rotate
+from ragctx.generator.reader.spans import Span, by_agreement
 from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
-from ragctx.records import Segment as PromptSegment
 from ragctx.transformer import Shape, unfilled
 
 if TYPE_CHECKING:
@@ -212,7 +217,7 @@ class BundledReader:
         return evidence_of(reading, held, number, question)
 
     def _is_elsewhere(self, prompt: Prompt) -> bool:
-        known = [cosine for cosine in _similarities(prompt) if not math.isnan(cosine)]
+        known = [cosine for cosine in similarities_of(prompt) if not math.isnan(cosine)]
         return bool(known) and max(known) < self.min_similarity
 
     def parts(self, prompt: Prompt) -> tuple[list[Tokens], Tokens]:
@@ -267,49 +272,6 @@ class BundledReader:
             text = _own_text(passages[number])[start:end]
             located.append((CopiedSpan(number, start, end), text))
         return located
-
-
-def begins_of(prompt: Prompt) -> list[int]:
-    """The position in the context of each passage's first token, and of the first one behind."""
-    return list(accumulate((len(p.token_ids) for p in prompt.passages), initial=0))
-
-
-def _own_text(passage: PromptSegment) -> str:
-    return passage.text[passage.text_start : passage.text_end]
-
-
-def context_of(prompt: Prompt, segments: Sequence[Segment]) -> tuple[Tensor, Tensor]:
-    """The passages' states side by side (N, width), and which of the N are their own text."""
-    return torch.cat([s.states.float() for s in segments]), torch.cat(contents(prompt))
-
-
-def _similarities(prompt: Prompt) -> list[float]:
-    return [passage.hit.similarity for passage in prompt.passages if passage.hit]
-
-
-def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:
-    """The passages' ids, and the ids that follow the last passage: question, [SEP], [MASK]."""
-    passages = [segment.token_ids for segment in prompt.passages]
-    kinds = [segment.kind for segment in prompt.segments]
-    last = max((i for i, kind in enumerate(kinds) if kind == "passage"), default=-1)
-    before = [s for s in prompt.segments[: last + 1] if s.kind != "passage" and s.token_ids]
-    if before:
-        raise TemplateError(
-            f"the bundled reader reads passages first, but the template puts {before[0].text!r} "
-            "before them; use --template reader"
-        )
-    rest = [token for segment in prompt.segments[last + 1 :] for token in segment.token_ids]
-    return passages, tuple(rest)
-
-
-def lay_out(network: ReaderNetwork, segments: Sequence[Segment], first: int = 0) -> Past:
-    """Segments side by side from position `first`: each one's keys turn by where it begins."""
-    keys, at = [], first
-    for segment in segments:
-        keys.append(rotate(segment.keys.float(), *network.rotation(torch.tensor([at]))))
-        at += segment.length
-    values = torch.cat([segment.values for segment in segments], dim=2).float()
-    return Past(tuple(torch.cat(keys, dim=2)[:, None]), tuple(values[:, None]))
 
 
 def load_bundled(

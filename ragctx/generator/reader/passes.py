@@ -16,10 +16,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ragctx.generator.decode import Span, best_spans, start_log_probabilities
-from ragctx.generator.nearness import Nearness, nearness
-from ragctx.generator.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
-from ragctx.generator.segments import Segment
+from ragctx.generator.reader.context import contents
+from ragctx.generator.reader.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
+from ragctx.generator.reader.passages import Segment
+from ragctx.generator.reader.proximity import Nearness, nearness
+from ragctx.generator.reader.spans import Span, best_spans, start_log_probabilities
 from ragctx.records import Hit, Prompt
 
 LOOKED = 3
@@ -155,16 +156,6 @@ def as_wholes(spans: Sequence[Span], near: Nearness, worth: float) -> tuple[Span
         for span, w, s in zip(spans, whole, start, strict=True)
     ]
     return tuple(sorted(moved, key=lambda span: -span.log_probability))
-
-
-def contents(prompt: Prompt) -> list[Tensor]:
-    """For each passage, which of its tokens are its own text."""
-    found = []
-    for passage in prompt.passages:
-        own = torch.zeros(len(passage.token_ids), dtype=torch.bool)
-        own[passage.token_start : passage.token_end] = True
-        found.append(own)
-    return found
 
 
 def first_look(

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from ragctx.errors import InputError, ModelError
-from ragctx.generator.segments import Segment, Tokens
+from ragctx.generator.reader.passages import Segment, Tokens
 
 SUFFIX = ".segment"
 _DIGEST_BYTES = 32

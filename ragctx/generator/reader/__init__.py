@@ -1,0 +1,1 @@
+"""The bundled reader: it reads each passage once and chooses its answer among their spans."""
