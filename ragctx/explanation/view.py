@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from ragctx.explanation.fates import Explanation, Fate
 from ragctx.views import View, certificate_view, counted, number
+
+if TYPE_CHECKING:
+    from ragctx.explanation.fates import Explanation, Fate
 
 
 def fate_view(fate: Fate) -> View:
@@ -48,6 +51,7 @@ def explanation_view(explained: Explanation) -> View:
 def entry_words(fate: Fate) -> str:
     """What would let a candidate in; "" where that is not known or it is in.
 
+    >>> from ragctx.explanation.fates import Fate
     >>> from ragctx.records import Hit, LedgerRow
     >>> row = LedgerRow("c", "a.pdf", 2, 0.5, 9, "dropped", "does not fit")
     >>> entry_words(Fate(row, Hit.from_text(2, 0.5, "text"), "", 1))

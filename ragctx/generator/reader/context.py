@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ragctx.errors import TemplateError
-from ragctx.generator.reader.context import contents
 from ragctx.generator.reader.passages import Segment, Tokens
 from ragctx.records import Prompt
 from ragctx.records import Segment as PromptSegment
-
-if TYPE_CHECKING:
-    pass
 
 
 def begins_of(prompt: Prompt) -> list[int]:
@@ -34,6 +29,7 @@ def context_of(prompt: Prompt, segments: Sequence[Segment]) -> tuple[Tensor, Ten
 
 
 def similarities_of(prompt: Prompt) -> list[float]:
+    """How near each passage is to the question, as its search knew: cosines, NaN where unknown."""
     return [passage.hit.similarity for passage in prompt.passages if passage.hit]
 
 

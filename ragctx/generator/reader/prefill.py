@@ -16,7 +16,6 @@ from torch import Tensor
 from ragctx.generator.reader.kv_cache import Past
 from ragctx.generator.reader.network import Asked, ReaderNetwork
 from ragctx.generator.reader.passages import Segment, Tokens
-from ragctx.generator.reader.prefill import question_mask, read_over
 from ragctx.generator.reader.rope import rotate
 
 if TYPE_CHECKING:
