@@ -23,7 +23,7 @@ def load_generator(
 
     Args:
         spec: "bundled"; a directory, read as a local Hugging Face causal language model (its other
-            options are those of `ragctx.generator.huggingface.load_huggingface`); or an address of
+            options are those of `ragctx.generator.huggingface.model.load_huggingface`); or an address of
             the OpenAI protocol with the model's name, "http://127.0.0.1:8000/v1#my-model" (see
             `ragctx.generator.openai_api.load_openai_api`). No server is asked unless it is named.
         tokenizer: the model's, where budgets are to be counted with another than the directory's;
@@ -52,7 +52,7 @@ def load_generator(
             f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
             "(config.json, *.safetensors, tokenizer.json), or http://HOST:PORT/v1#MODEL"
         )
-    from ragctx.generator.huggingface import load_huggingface
+    from ragctx.generator.huggingface.model import load_huggingface
 
     return load_huggingface(directory, tokenizer=tokenizer)
 

@@ -22,16 +22,16 @@ import torch
 from torch import Tensor
 
 from ragctx.errors import BudgetError, InputError, ModelError
-from ragctx.generator.huggingface_config import end_ids, rope_is_fixed, window_of
-from ragctx.generator.huggingface_weights import (
+from ragctx.generator.huggingface.config import end_ids, rope_is_fixed, window_of
+from ragctx.generator.huggingface.sampling import Decoding, choose_token
+from ragctx.generator.huggingface.streaming import TextStream
+from ragctx.generator.huggingface.weights import (
     CausalModel,
     check_directory,
     first_line,
     load_model,
     quiet_transformers,
 )
-from ragctx.generator.sampling import Decoding, choose_token
-from ragctx.generator.streaming import TextStream
 from ragctx.records import FinishReason, Generation, Prompt
 from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
 
