@@ -25,7 +25,7 @@ def load_generator(
         spec: "bundled"; a directory, read as a local Hugging Face causal language model (its other
             options are those of `ragctx.generator.huggingface.model.load_huggingface`); or an address of
             the OpenAI protocol with the model's name, "http://127.0.0.1:8000/v1#my-model" (see
-            `ragctx.generator.openai_api.load_openai_api`). No server is asked unless it is named.
+            `ragctx.generator.openai.model.load_openai_api`). No server is asked unless it is named.
         tokenizer: the model's, where budgets are to be counted with another than the directory's;
             a server's model needs one, since the protocol does not give it away.
         context_window: tokens that a server's model holds; 4096 unless given. Others say it.
@@ -58,7 +58,7 @@ def load_generator(
 
 
 def _load_served(spec: str, tokenizer: Tokenizer | None, context_window: int | None) -> Generator:
-    from ragctx.generator.openai_api import load_openai_api
+    from ragctx.generator.openai.model import load_openai_api
 
     if tokenizer is None:
         raise InputError(

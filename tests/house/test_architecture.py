@@ -84,7 +84,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "tokenizers": ("tokens.tokenizer",),
     "transformers": ("tokens.tokenizer", "embedding", "generator.huggingface.model*"),
     "jinja2": ("tokens.chat_template",),
-    "http": ("generator.openai_http",),
+    "http": ("generator.openai.http",),
     "langchain_core": ("adapters.langchain",),
     "llama_index": ("adapters.llama_index",),
     "haystack": ("adapters.haystack",),

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from ragctx.errors import BudgetError, InputError, ModelError
-from ragctx.generator.openai_http import KEY_VARIABLE, Server
+from ragctx.generator.openai.http import KEY_VARIABLE, Server
 from ragctx.prompt.build import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Segment
 from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer

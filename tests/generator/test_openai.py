@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from ragctx.assembly import Assembly, assemble
 from ragctx.errors import BudgetError, InputError, ModelError, RagctxError
 from ragctx.generator import load_generator
-from ragctx.generator.openai_api import OpenAIGenerator, load_openai_api, plain_text
+from ragctx.generator.openai.model import OpenAIGenerator, load_openai_api, plain_text
 from ragctx.generator.protocol import Generator
 from ragctx.pipeline import answer_prompt
 from ragctx.records import Hit, Prompt
@@ -400,7 +400,7 @@ def test_what_is_no_chat_server_is_said(script: Script) -> None:
 
 
 def test_an_answer_without_end_is_given_up(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragctx.generator.openai_http._MAX_BYTES", 10_000)
+    monkeypatch.setattr("ragctx.generator.openai.http._MAX_BYTES", 10_000)
     script.body = event("more ") * 1000
     assert "more than 10000 bytes" in str(failure(script))
     script.body = b"data: " + b"x" * 20_000

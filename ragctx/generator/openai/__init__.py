@@ -1,0 +1,1 @@
+"""A model on a server that speaks the OpenAI protocol. No server is asked unless it is named."""
