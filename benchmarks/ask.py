@@ -14,7 +14,7 @@ from time import perf_counter
 
 from benchmarks.common import result, spread, table
 from ragctx.embedding import load_embedder
-from ragctx.generator import load_generator
+from ragctx.generator.load import load_generator
 from ragctx.index.index import Index
 from ragctx.ingestion import ingest
 from ragctx.pipeline import ask

@@ -28,7 +28,7 @@ from benchmarks.retrieval import SETS, Question, build, load
 from ragctx.assembly import Assembly
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.metrics import exact_match, token_f1
-from ragctx.generator import load_generator
+from ragctx.generator.load import load_generator
 from ragctx.index.index import Index
 from ragctx.pipeline import Retrieval, ask
 from ragctx.records import Hit

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ragctx.cached_index import open_cached
 from ragctx.embedding import load_embedder
-from ragctx.generator import load_generator
+from ragctx.generator.load import load_generator
 from ragctx.pipeline import ask
 from ragctx.views import citation_words, status_words
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ragctx.assembly import assemble
     from ragctx.errors import RagctxError
-    from ragctx.generator import load_generator
+    from ragctx.generator.load import load_generator
     from ragctx.ingestion import ingest
     from ragctx.pipeline import ask
     from ragctx.records import Answer, Document, Hit, Prompt
@@ -49,7 +49,7 @@ _HOME = {
     "ask": "ragctx.pipeline",
     "assemble": "ragctx.pipeline",
     "ingest": "ragctx.ingestion",
-    "load_generator": "ragctx.generator",
+    "load_generator": "ragctx.generator.load",
     "load_tokenizer": "ragctx.tokens.tokenizer",
     "search": "ragctx.retrieval",
 }

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import ragctx.embedding
-import ragctx.generator
+import ragctx.generator.load
 from ragctx import ingestion, retrieval
 from ragctx.cli import command_line, run
 from ragctx.cli.options import RETRIEVERS, SELECTORS
@@ -64,7 +64,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[ScriptedGenerator], Sc
     """Put a generator in the place of every model."""
 
     def use(generator: ScriptedGenerator) -> ScriptedGenerator:
-        monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec, **_: generator)
+        monkeypatch.setattr(ragctx.generator.load, "load_generator", lambda spec, **_: generator)
         return generator
 
     use(CopyingGenerator("232 degrees"))

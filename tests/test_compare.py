@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import ragctx.embedding
-import ragctx.generator
+import ragctx.generator.load
 from ragctx.assembly import Assembly
 from ragctx.cli import run
 from ragctx.errors import InputError
@@ -276,7 +276,7 @@ def file(tmp_path: Path) -> Path:
 def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PositionalGenerator:
     """Every model is a generator that reads the edges best; its answers are kept in tmp_path."""
     generator = PositionalGenerator(edges_read_best)
-    monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec, **how: generator)
+    monkeypatch.setattr(ragctx.generator.load, "load_generator", lambda spec, **how: generator)
     monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path / "cache"))
     return generator
 
@@ -347,7 +347,7 @@ def test_an_index_is_asked_with_what_a_search_brings(
     """The synthetic questions' labels count: their excluded chunk is never in a prompt."""
     monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: HashEmbedder())
     generator = PositionalGenerator(level)
-    monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec, **how: generator)
+    monkeypatch.setattr(ragctx.generator.load, "load_generator", lambda spec, **how: generator)
     monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path / "cache"))
     pages = [f"Place {i} has the number number{i}." for i in range(6)]
     index_with(tmp_path / "index", {"places": pages})
@@ -418,7 +418,7 @@ def test_the_benchmark_finds_identical_answers_and_says_how_much_faster(file: Pa
 @pytest.mark.slow
 def test_the_tiny_llama_is_made_and_can_be_asked(tmp_path: Path) -> None:
     program("benchmarks.tiny_llama", "--out", tmp_path, "--steps", 5)
-    generator = ragctx.generator.load_generator(str(tmp_path))
+    generator = ragctx.generator.load.load_generator(str(tmp_path))
     asked = read_questions(tmp_path / "probes.jsonl")
     source = source_of(asked, 20)
     maker = PromptMaker(

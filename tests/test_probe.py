@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import ragctx.generator
+import ragctx.generator.load
 from ragctx.assembly import Assembly
 from ragctx.cli import run
 from ragctx.cli.models import Model, with_profile
@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, generator: PositionalGenerator, cache: Path) -> None:
-    monkeypatch.setattr(ragctx.generator, "load_generator", lambda spec, **how: generator)
+    monkeypatch.setattr(ragctx.generator.load, "load_generator", lambda spec, **how: generator)
     monkeypatch.setenv("RAGCTX_CACHE_DIR", str(cache))
 
 

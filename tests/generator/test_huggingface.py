@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ragctx.errors import BudgetError, InputError, MissingExtraError, ModelError, TokenizerError
-from ragctx.generator import load_generator
 from ragctx.generator.huggingface.config import rope_is_fixed, window_of
 from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
 from ragctx.generator.huggingface.sampling import Decoding, choose_token
 from ragctx.generator.huggingface.streaming import TextStream
+from ragctx.generator.load import load_generator
 from ragctx.generator.protocol import Generator
 from ragctx.records import Prompt, Segment
 

@@ -49,11 +49,14 @@ def test_a_packed_product_is_that_of_the_rounded_matrix_with_the_rounded_rows(
     whole, scale = rounded(weight)
     low, high = x.double().aminmax(dim=1, keepdim=True)
     step = ((high - low) / (kernel.most - kernel.least)).clamp(min=1e-12)
-    given = (low + ((x - low) / step).round() * step).float()
+    steps = (x - low) / step
+    given = (low + steps.round() * step).float()
     assert ((given - x).abs() <= step / 2 + 1e-6).all()
     expected = F.linear(given, whole.float() * scale[:, None], bias)
     found = PackedLinear(weight, bias, kernel)(x[None])[0]
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    # Half-way between two steps float32 may round to the other one than float64 does.
+    settled = ((steps % 1 - 0.5).abs() > 1e-3).all(1)
+    torch.testing.assert_close(found[settled], expected[settled], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.product.__name__)

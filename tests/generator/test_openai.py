@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from ragctx.assembly import Assembly, assemble
 from ragctx.errors import BudgetError, InputError, ModelError, RagctxError
-from ragctx.generator import load_generator
+from ragctx.generator.load import load_generator
 from ragctx.generator.openai.model import OpenAIGenerator, load_openai_api, plain_text
 from ragctx.generator.protocol import Generator
 from ragctx.pipeline import answer_prompt

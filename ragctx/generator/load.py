@@ -1,0 +1,69 @@
+"""Loading a generator by its name: the bundled reader, a directory, a server's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragctx.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from ragctx.generator.protocol import Generator
+    from ragctx.tokens.tokenizer import Tokenizer
+
+
+def load_generator(
+    spec: str = "bundled",
+    *,
+    tokenizer: Tokenizer | None = None,
+    context_window: int | None = None,
+    kv_cache: Path | None = None,
+) -> Generator:
+    """Load a generator: the reader that ships with ragctx, a model directory, or a server's model.
+
+    Args:
+        spec: "bundled"; a directory, read as a local Hugging Face causal language model (its other
+            options are those of `ragctx.generator.huggingface.model.load_huggingface`); or an
+            address of the OpenAI protocol with the model's name, "http://127.0.0.1:8000/v1#my-model"
+            (see `ragctx.generator.openai.model.load_openai_api`). No server is asked unless it is
+            named.
+        tokenizer: the model's, where budgets are to be counted with another than the directory's;
+            a server's model needs one, since the protocol does not give it away.
+        context_window: tokens that a server's model holds; 4096 unless given. Others say it.
+        kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
+            for the next process (`ragctx.generator.reader.passage_store`).
+
+    Raises `ModelError` if there is no such model or its files are damaged, `MissingExtraError`
+    if a directory is given and transformers is not installed, `InputError` for a server's model
+    without a tokenizer, the bundled reader with one, or another model with `kv_cache`.
+    """
+    if kv_cache is not None and spec != "bundled":
+        raise InputError(f"only the bundled reader keeps a --kv-cache; {spec} does not")
+    if spec == "bundled":
+        if tokenizer is not None:
+            raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
+        from ragctx.generator.reader.reader import load_bundled
+
+        return load_bundled(kv_cache=kv_cache)
+    if spec.startswith(("http://", "https://")):
+        return _load_served(spec, tokenizer, context_window)
+    directory = Path(spec).expanduser()
+    if not directory.is_dir():
+        raise ModelError(
+            f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
+            "(config.json, *.safetensors, tokenizer.json), or http://HOST:PORT/v1#MODEL"
+        )
+    from ragctx.generator.huggingface.model import load_huggingface
+
+    return load_huggingface(directory, tokenizer=tokenizer)
+
+
+def _load_served(spec: str, tokenizer: Tokenizer | None, context_window: int | None) -> Generator:
+    from ragctx.generator.openai.model import load_openai_api
+
+    if tokenizer is None:
+        raise InputError(
+            "a server does not say how its model counts tokens; name the model's --tokenizer: its "
+            "directory, or tiktoken:o200k_base"
+        )
+    return load_openai_api(spec, tokenizer=tokenizer, context_window=context_window)
