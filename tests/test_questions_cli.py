@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ragctx.cli import questions, run
-from ragctx.evaluation.question_drafts import KINDS
+from ragctx.evaluation.questions.drafts import KINDS
 from tests.support.index_samples import index_with
 
 PAGE = (

@@ -17,8 +17,8 @@ from ragctx.cli.screens import Group, examples
 from ragctx.views import counted, one_line
 
 if TYPE_CHECKING:
-    from ragctx.evaluation.question_checks import Checked, Problem
-    from ragctx.evaluation.synthetic import SyntheticQuestion
+    from ragctx.evaluation.questions.check import Checked, Problem
+    from ragctx.evaluation.questions.make import SyntheticQuestion
 
 _KINDS = ("recurring", "turned", "cloze")  # evaluation.question_drafts.KINDS, which is slow to load
 _MOST_SHOWN = 200  # problems in the table; all are in --json
@@ -99,7 +99,7 @@ def make_command(
 
     The same index and seed give the same questions. Every row says "synthetic": true.
     """
-    from ragctx.evaluation.synthetic import make_questions, question_row
+    from ragctx.evaluation.questions.make import make_questions, question_row
     from ragctx.index.index import Index
 
     made = make_questions(
@@ -157,7 +157,7 @@ def check_command(
 
     The exit code is 1 if anything is wrong.
     """
-    from ragctx.evaluation.question_checks import check_questions
+    from ragctx.evaluation.questions.check import check_questions
     from ragctx.index.index import Index
 
     index = Index.open(index_path) if index_path else None
@@ -181,7 +181,7 @@ def _counts(problems: Sequence[Problem]) -> Counter[str]:
 
 
 def _print_checked(checked: Checked) -> None:
-    from ragctx.evaluation.question_checks import PROBLEMS
+    from ragctx.evaluation.questions.check import PROBLEMS
 
     made = table("line", "id", "problem", "what", numbers=("line",))
     for problem in checked.faults[:_MOST_SHOWN]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ragctx.errors import InputError
-from ragctx.evaluation.question_wording import GAP
+from ragctx.evaluation.questions.phrasing import GAP
 from ragctx.evaluation.text_match import alike_pairs, copied_words, holds_any, plain
 from ragctx.index.index import Index
 

@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.errors import InputError
-from ragctx.evaluation.answer_spans import AnswerSpan, answer_spans
-from ragctx.evaluation.do_support import Verbs
-from ragctx.evaluation.question_checks import check_questions
-from ragctx.evaluation.question_drafts import KINDS
-from ragctx.evaluation.question_wording import GAP, turned, with_gap
-from ragctx.evaluation.statements import original_span, stands_alone
-from ragctx.evaluation.synthetic import (
+from ragctx.evaluation.questions.answer_spans import AnswerSpan, answer_spans
+from ragctx.evaluation.questions.check import check_questions
+from ragctx.evaluation.questions.do_support import Verbs
+from ragctx.evaluation.questions.drafts import KINDS
+from ragctx.evaluation.questions.make import (
     PER_CHUNK,
     SyntheticQuestion,
     make_questions,
     question_row,
 )
+from ragctx.evaluation.questions.phrasing import GAP, turned, with_gap
+from ragctx.evaluation.questions.statements import original_span, stands_alone
 from ragctx.evaluation.text_match import holds_any, longest_shared_run
 from ragctx.index.index import Index
 from tests.support.index_samples import index_with

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.errors import InputError
-from ragctx.evaluation.question_checks import PROBLEMS, check_questions
-from ragctx.evaluation.question_wording import GAP
-from ragctx.evaluation.synthetic import make_questions, question_row
+from ragctx.evaluation.questions.check import PROBLEMS, check_questions
+from ragctx.evaluation.questions.make import make_questions, question_row
+from ragctx.evaluation.questions.phrasing import GAP
 from ragctx.evaluation.text_match import (
     alike_pairs,
     copied_words,

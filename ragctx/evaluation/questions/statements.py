@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ragctx.evaluation.answer_spans import CLOSED_CLASS, AnswerSpan, answer_spans
-from ragctx.evaluation.do_support import Verbs, learned_verbs
+from ragctx.evaluation.questions.answer_spans import CLOSED_CLASS, AnswerSpan, answer_spans
+from ragctx.evaluation.questions.do_support import Verbs, learned_verbs
 from ragctx.index.index import Index
 from ragctx.records import Chunk, Document
 from ragctx.text.sentences import split_sentences

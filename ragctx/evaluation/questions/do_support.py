@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ragctx.evaluation.answer_spans import ARTICLES, CLOSED_CLASS
+from ragctx.evaluation.questions.answer_spans import ARTICLES, CLOSED_CLASS
 
 _BEFORE_VERB = re.compile(
     r"\b(?:to|can|cannot|could|may|might|must|will|would|shall|should|not|did|does|do) "

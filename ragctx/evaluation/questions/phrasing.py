@@ -12,8 +12,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ragctx.evaluation.answer_spans import ARTICLES, CLOSED_CLASS, PREPOSITIONS, AnswerSpan
-from ragctx.evaluation.do_support import Verbs, with_auxiliary
+from ragctx.evaluation.questions.answer_spans import (
+    ARTICLES,
+    CLOSED_CLASS,
+    PREPOSITIONS,
+    AnswerSpan,
+)
+from ragctx.evaluation.questions.do_support import Verbs, with_auxiliary
 
 GAP = "_____"
 

@@ -14,8 +14,8 @@ from hashlib import sha256
 from itertools import zip_longest
 
 from ragctx.errors import InputError
-from ragctx.evaluation.question_drafts import KINDS, Draft
-from ragctx.evaluation.statements import Statement, original_span, read_corpus
+from ragctx.evaluation.questions.drafts import KINDS, Draft
+from ragctx.evaluation.questions.statements import Statement, original_span, read_corpus
 from ragctx.evaluation.text_match import holds_any
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index, Snapshot

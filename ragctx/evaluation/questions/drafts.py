@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
 
-from ragctx.evaluation.answer_spans import CLOSED_CLASS, AnswerSpan
-from ragctx.evaluation.question_wording import turned, with_gap
-from ragctx.evaluation.statements import Corpus, Statement, content_words
+from ragctx.evaluation.questions.answer_spans import CLOSED_CLASS, AnswerSpan
+from ragctx.evaluation.questions.phrasing import turned, with_gap
+from ragctx.evaluation.questions.statements import Corpus, Statement, content_words
 from ragctx.evaluation.text_match import copied_words, plain
 from ragctx.text.words import words_of
 

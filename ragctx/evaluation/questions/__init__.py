@@ -1,0 +1,1 @@
+"""Question sets: made from an index without a model, and checked before they are used."""
