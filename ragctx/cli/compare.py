@@ -106,7 +106,7 @@ def run_comparison(comparison: Comparison) -> Result:
 
 def write_result(result: Result, folder: Path) -> None:
     """`result.json` and the report's files."""
-    from ragctx.evaluation.report import write_report
+    from ragctx.evaluation.report.write import write_report
 
     write_report(result, folder)
     say(f"written to {shown_path(str(folder))}")

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ragctx.evaluation.report_markup import Markup, clean, joined, shortened, tag
-from ragctx.evaluation.report_svg import answer_strip, prompt_picture
+from ragctx.evaluation.report.markup import Markup, clean, joined, shortened, tag
+from ragctx.evaluation.report.svg import answer_strip, prompt_picture
 from ragctx.evaluation.results import (
     CitationRecord,
     Outcome,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from ragctx.evaluation.report_html import html_report
-from ragctx.evaluation.report_text import markdown_report, outcomes_csv, summaries_csv
+from ragctx.evaluation.report.page import html_report
+from ragctx.evaluation.report.text import markdown_report, outcomes_csv, summaries_csv
 from ragctx.evaluation.results import Result
 
 

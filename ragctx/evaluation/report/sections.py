@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ragctx.evaluation.report_blocks import findings, numbers, section
-from ragctx.evaluation.report_markup import Markup, joined, tag
-from ragctx.evaluation.report_svg import (
+from ragctx.evaluation.report.blocks import findings, numbers, section
+from ragctx.evaluation.report.markup import Markup, joined, tag
+from ragctx.evaluation.report.svg import (
     Axis,
     Point,
     Reference,
@@ -15,7 +15,7 @@ from ragctx.evaluation.report_svg import (
     interval_bar,
     span_of,
 )
-from ragctx.evaluation.report_words import (
+from ragctx.evaluation.report.wording import (
     accuracy_table,
     behaviour_table,
     confidence_words,

@@ -16,18 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.evaluation import report_html, report_questions
-from ragctx.evaluation.report import FILES, write_report
-from ragctx.evaluation.report_html import html_report
-from ragctx.evaluation.report_markup import Markup, clean, joined, tag
-from ragctx.evaluation.report_svg import Axis, Point, curve, prompt_picture, span_of, unbeaten
-from ragctx.evaluation.report_text import (
-    csv_cell,
-    markdown_report,
-    outcomes_csv,
-    summaries_csv,
-)
-from ragctx.evaluation.report_words import headline, percent
+from ragctx.evaluation.report import questions
+from ragctx.evaluation.report.markup import Markup, clean, joined, tag
+from ragctx.evaluation.report.page import _style, html_report
+from ragctx.evaluation.report.svg import Axis, Point, curve, prompt_picture, span_of, unbeaten
+from ragctx.evaluation.report.text import csv_cell, markdown_report, outcomes_csv, summaries_csv
+from ragctx.evaluation.report.wording import headline, percent
+from ragctx.evaluation.report.write import FILES, write_report
 from ragctx.evaluation.results import Interval, Result
 from tests.support.comparison_results import Fabrication
 
@@ -126,8 +121,8 @@ def test_the_page_needs_nothing_from_afar_and_runs_nothing(page: Page) -> None:
             assert str(attributes["href"]).startswith("#")
     [policy] = [m for m in page.named("meta") if m.get("http-equiv") == "Content-Security-Policy"]
     assert "default-src 'none'" in str(policy["content"])
-    assert "url(" not in report_html._style()
-    assert "@import" not in report_html._style()
+    assert "url(" not in _style()
+    assert "@import" not in _style()
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
@@ -240,7 +235,7 @@ def test_questions_on_which_conditions_disagree_come_first(result: Result) -> No
 def test_a_report_is_bounded_however_many_questions_there_are(
     monkeypatch: pytest.MonkeyPatch, result: Result
 ) -> None:
-    monkeypatch.setattr(report_questions, "MOST_QUESTIONS", 3)
+    monkeypatch.setattr(questions, "MOST_QUESTIONS", 3)
     page = html_report(result)
     assert page.count('class="question"') == 3
     assert "all are in outcomes.csv" in page
@@ -265,7 +260,7 @@ def test_the_answer_is_marked_in_its_passage(result: Result) -> None:
         passages=(replace(result.questions[0].passages[0], is_gold=True,
                           text="x " * 900 + "built by AMELIE\nROTH in 1931 " + "y " * 900),),
     )  # fmt: skip
-    shown = joined(*report_questions._wanted(question))
+    shown = joined(*questions._wanted(question))
     assert "built by <mark>AMELIE ROTH</mark> in 1931" in shown
     assert len(shown) < 1_000
 
@@ -307,7 +302,7 @@ def test_an_axis_holds_every_interval_and_ends_on_a_tick(pairs: list[tuple[float
 
 
 def colours() -> Iterator[dict[str, str]]:
-    style = report_html._style()
+    style = _style()
     light, dark = re.findall(r":root \{(.*?)\n\s*\}", style, re.DOTALL)
     for block in (light, dark):
         yield dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.resources import files
 
-from ragctx.evaluation.report_blocks import section, table_block
-from ragctx.evaluation.report_markup import Markup, tag
-from ragctx.evaluation.report_questions import question_part
-from ragctx.evaluation.report_sections import (
+from ragctx.evaluation.report.blocks import section, table_block
+from ragctx.evaluation.report.markup import Markup, tag
+from ragctx.evaluation.report.questions import question_part
+from ragctx.evaluation.report.sections import (
     Label,
     budgets_section,
     placements_section,
     positions_section,
 )
-from ragctx.evaluation.report_words import (
+from ragctx.evaluation.report.wording import (
     READING,
     confidence_words,
     headline,
@@ -51,7 +51,9 @@ def html_report(result: Result) -> str:
 
 
 def _style() -> Markup:
-    return Markup(files("ragctx.evaluation").joinpath("report.css").read_text(encoding="utf-8"))
+    return Markup(
+        files("ragctx.evaluation.report").joinpath("report.css").read_text(encoding="utf-8")
+    )
 
 
 def _parts(result: Result, label: Label) -> Iterator[Markup]:

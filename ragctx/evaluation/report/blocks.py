@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ragctx.evaluation.report_markup import Markup, tag
-from ragctx.evaluation.report_words import Table, omnibus_words
+from ragctx.evaluation.report.markup import Markup, tag
+from ragctx.evaluation.report.wording import Table, omnibus_words
 from ragctx.evaluation.results import Omnibus
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from io import StringIO
 
-from ragctx.evaluation.report_markup import clean
-from ragctx.evaluation.report_words import (
+from ragctx.evaluation.report.markup import clean
+from ragctx.evaluation.report.wording import (
     READING,
     Table,
     accuracy_table,
