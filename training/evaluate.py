@@ -27,8 +27,8 @@ import numpy as np
 import torch
 
 from ragctx.embedding import Embedder, load_embedder
-from ragctx.evaluation.intervals import bootstrap_mean
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
+from ragctx.evaluation.statistics.intervals import bootstrap_mean
 from ragctx.generator.reader import network as nets
 from ragctx.generator.reader.calibration import Evidence
 from ragctx.generator.reader.checkpoint import FOLDER

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ragctx.embedding import Embedder, load_embedder
-from ragctx.evaluation.intervals import bootstrap_mean
+from ragctx.evaluation.statistics.intervals import bootstrap_mean
 from ragctx.generator.reader.reader import BundledReader, load_bundled
 from training import calibrate
 from training.calibrate import Part, add_read, beside_others, refusal_scores, scores, sure

@@ -11,7 +11,8 @@ from ragctx.views import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ragctx.evaluation.results import Interval, PairTest, Result, Summary
+    from ragctx.evaluation.results import PairTest, Result, Summary
+    from ragctx.evaluation.statistics.intervals import Interval
 
 
 class Column(NamedTuple):

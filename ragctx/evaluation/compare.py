@@ -9,12 +9,11 @@ from hashlib import sha256
 from ragctx import __version__
 from ragctx.assembly import Assembly
 from ragctx.errors import InputError
+from ragctx.evaluation.analysis import Comparer
 from ragctx.evaluation.answering import Answerer
 from ragctx.evaluation.candidates import Candidates, Source
-from ragctx.evaluation.comparisons import Comparer
 from ragctx.evaluation.conditions import Asked, Plan, PromptMaker
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
-from ragctx.evaluation.intervals import CONFIDENCE, RESAMPLES
 from ragctx.evaluation.model_identity import decoding_of
 from ragctx.evaluation.results import (
     RESULT_FORMAT,
@@ -24,6 +23,7 @@ from ragctx.evaluation.results import (
     Settings,
 )
 from ragctx.evaluation.scoring import Scorer
+from ragctx.evaluation.statistics.intervals import CONFIDENCE, RESAMPLES
 from ragctx.evaluation.summaries import Prices, Summariser
 from ragctx.generator.together import forget
 

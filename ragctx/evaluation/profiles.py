@@ -12,7 +12,8 @@ from pathlib import Path
 from ragctx import __version__
 from ragctx.errors import InputError
 from ragctx.evaluation.json_records import record_from_json, record_to_json
-from ragctx.evaluation.results import Interval, Result
+from ragctx.evaluation.results import Result
+from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.evaluation.verdicts import ALPHA
 from ragctx.paths import cache_dir
 from ragctx.placement.orders import PositionProfile

@@ -12,17 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ragctx.evaluation.json_records import record_from_json, record_to_json
+from ragctx.evaluation.statistics.intervals import Interval
 
 RESULT_FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from statistics import fmean
 
 import numpy as np
 
-from ragctx.evaluation.intervals import bootstrap_mean, wilson
-from ragctx.evaluation.results import Interval, Outcome, QuestionRecord, Summary
+from ragctx.evaluation.results import Outcome, QuestionRecord, Summary
+from ragctx.evaluation.statistics.intervals import Interval, bootstrap_mean, wilson
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from ragctx.evaluation.report.svg import Axis, Point, curve, prompt_picture, spa
 from ragctx.evaluation.report.text import csv_cell, markdown_report, outcomes_csv, summaries_csv
 from ragctx.evaluation.report.wording import headline, percent
 from ragctx.evaluation.report.write import FILES, write_report
-from ragctx.evaluation.results import Interval, Result
+from ragctx.evaluation.results import Result
+from ragctx.evaluation.statistics.intervals import Interval
 from tests.support.comparison_results import Fabrication
 
 PAYLOADS = (

@@ -5,12 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from ragctx.evaluation.power import detectable_difference, questions_needed
 from ragctx.evaluation.results import (
     RESULT_FORMAT,
     BudgetSweep,
     CitationRecord,
-    Interval,
     Omnibus,
     Outcome,
     PairTest,
@@ -24,7 +22,9 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
-from ragctx.evaluation.significance import holm, mcnemar
+from ragctx.evaluation.statistics.intervals import Interval
+from ragctx.evaluation.statistics.power import detectable_difference, questions_needed
+from ragctx.evaluation.statistics.significance import holm, mcnemar
 from ragctx.evaluation.summaries import Prices, Summariser
 
 STRATEGIES = (

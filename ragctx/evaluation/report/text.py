@@ -23,7 +23,8 @@ from ragctx.evaluation.report.wording import (
     summaries_of,
     synthetic_words,
 )
-from ragctx.evaluation.results import Interval, Omnibus, Outcome, Result, Summary
+from ragctx.evaluation.results import Omnibus, Outcome, Result, Summary
+from ragctx.evaluation.statistics.intervals import Interval
 
 Cell = str | int | float | bool | None
 Label = Callable[[str], str]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ragctx.evaluation.results import (
     BudgetSweep,
-    Interval,
     Omnibus,
     PairTest,
     PositionSweep,
@@ -18,6 +17,7 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
+from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.evaluation.verdicts import ALPHA
 
 MINUS = "\N{MINUS SIGN}"

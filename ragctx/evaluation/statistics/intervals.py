@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.evaluation.results import Interval
-
 Values = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 def wilson(right: int, n: int, confidence: float = CONFIDENCE) -> Interval:

@@ -17,7 +17,7 @@ from ragctx.evaluation.datasets import QuestionSet
 from ragctx.evaluation.model_identity import model_hash
 from ragctx.evaluation.probes import synthetic_probes
 from ragctx.evaluation.profiles import StoredProfile, find_profile, load_profile, save_profile
-from ragctx.evaluation.results import Interval
+from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.evaluation.text_match import holds_any
 from ragctx.placement.strategies import place
 from ragctx.records import Hit

@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ragctx.errors import InputError
-from ragctx.evaluation.intervals import (
+from ragctx.evaluation.statistics.intervals import (
     bootstrap_mean,
     paired_difference,
     spread_interval,
     wilson,
 )
-from ragctx.evaluation.power import detectable_difference, mcnemar_power, questions_needed
-from ragctx.evaluation.significance import (
+from ragctx.evaluation.statistics.power import (
+    detectable_difference,
+    mcnemar_power,
+    questions_needed,
+)
+from ragctx.evaluation.statistics.significance import (
     chi_squared_tail,
     cochran_q,
     holm,

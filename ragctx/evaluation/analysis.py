@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragctx.evaluation.conditions import Plan, slots_of
-from ragctx.evaluation.intervals import paired_difference, spread_interval
-from ragctx.evaluation.power import detectable_difference, questions_needed
 from ragctx.evaluation.results import (
     BudgetSweep,
     Omnibus,
@@ -29,7 +27,9 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
-from ragctx.evaluation.significance import cochran_q, holm, mcnemar, spread_by_chance
+from ragctx.evaluation.statistics.intervals import paired_difference, spread_interval
+from ragctx.evaluation.statistics.power import detectable_difference, questions_needed
+from ragctx.evaluation.statistics.significance import cochran_q, holm, mcnemar, spread_by_chance
 from ragctx.evaluation.summaries import Summariser, recall_at
 from ragctx.evaluation.verdicts import ALPHA, budget_verdict, position_verdict, strategy_verdict
 
