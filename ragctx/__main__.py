@@ -1,6 +1,6 @@
 """`python -m ragctx` is `ragctx`."""
 
-from ragctx.cli import main
+from ragctx.cli.program import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import click
 
-from ragctx.cli.manners import FAILED, OK, Interrupted, say
+from ragctx.cli.exit_codes import FAILED, OK, Interrupted, say
 from ragctx.cli.output import write_json
 from ragctx.cli.session import Session
 from ragctx.errors import InputError, RagctxError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from ragctx.cli.placement import PlacementName
+from ragctx.cli.types import MinScore, PageRange, PlacementName
 from ragctx.errors import InputError
 from ragctx.paths import DEFAULT_INDEX
 from ragctx.placement.laws import Strategy
@@ -32,55 +31,6 @@ else:
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
-
-
-class PageRange(Pages):
-    """Pages, counted from 1: 3, 3-7, 3- or -7."""
-
-    name = "range"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """What stands for the value in the help text."""
-        return "FIRST-LAST"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int | None, int | None]:
-        """First and last page; None where the range is open."""
-        if isinstance(value, tuple):
-            return value
-        first, dash, last = str(value).partition("-")
-        last = last if dash else first
-        if not (first or last) or not all(part.isdecimal() for part in (first, last) if part):
-            self.fail(f"{value!r} is not a page range such as 3, 3-7, 3- or -7.", param, ctx)
-        pages = int(first) if first else None, int(last) if last else None
-        if pages[0] == 0 or pages[1] == 0 or (pages[0] or 1) > (pages[1] or pages[0] or 1):
-            self.fail(f"{value!r} holds no page; pages count from 1, first to last.", param, ctx)
-        return pages
-
-
-class MinScore(Scores):
-    """A score, or auto."""
-
-    name = "score"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """What stands for the value in the help text."""
-        return "SCORE|auto"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | Literal["auto"]:
-        """The score, or "auto"."""
-        if value == "auto":
-            return "auto"
-        try:
-            score = float(str(value))
-        except ValueError:
-            score = math.nan
-        if math.isnan(score):
-            self.fail(f"{value!r} is neither a number such as 0.3 nor auto.", param, ctx)
-        return score
 
 
 @dataclass(frozen=True, slots=True)

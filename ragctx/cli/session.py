@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx.cli.manners import say
-from ragctx.cli.models import Model, with_profile
+from ragctx.cli.exit_codes import say
+from ragctx.cli.model_options import Model, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress

@@ -15,7 +15,7 @@ import pytest
 import ragctx.embedding
 import ragctx.generator.load
 from ragctx.assembly import Assembly
-from ragctx.cli import run
+from ragctx.cli.program import run
 from ragctx.errors import InputError
 from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.evaluation.answering import Answerer

@@ -10,8 +10,8 @@ import pytest
 
 import ragctx.generator.load
 from ragctx.assembly import Assembly
-from ragctx.cli import run
-from ragctx.cli.models import Model, with_profile
+from ragctx.cli.model_options import Model, with_profile
+from ragctx.cli.program import run
 from ragctx.errors import InputError
 from ragctx.evaluation.datasets import QuestionSet
 from ragctx.evaluation.model_identity import model_hash

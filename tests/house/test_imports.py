@@ -16,7 +16,7 @@ import ragctx
 
 HELP = """
 import sys
-from ragctx.cli import main
+from ragctx.cli.program import main
 sys.argv = ["ragctx", *{arguments}]
 sys.stdout = open({null!r}, "w")
 try:

@@ -12,10 +12,10 @@ import click
 
 from ragctx.cli import options
 from ragctx.cli.batch import run_batch
-from ragctx.cli.manners import ABSTAINED, OK
-from ragctx.cli.models import Model, model_options
+from ragctx.cli.exit_codes import ABSTAINED, OK
+from ragctx.cli.help import Command, examples
+from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import attribution_table, console, ledger_table, write_json
-from ragctx.cli.screens import Command, examples
 from ragctx.cli.session import Session, Sources, open_session, with_load_time
 from ragctx.errors import InputError
 from ragctx.views import (

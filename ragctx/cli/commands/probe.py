@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ragctx.cli import options
-from ragctx.cli.compare import answerer_of, command_line, run_comparison
-from ragctx.cli.manners import say
-from ragctx.cli.models import Model, model_options
+from ragctx.cli.commands.compare import answerer_of, command_line, run_comparison
+from ragctx.cli.exit_codes import say
+from ragctx.cli.help import Command, examples
+from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import console, shown_path, table, write_json
-from ragctx.cli.screens import Command, examples
 from ragctx.views import one_line
 
 if TYPE_CHECKING:

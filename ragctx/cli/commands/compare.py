@@ -21,11 +21,11 @@ from ragctx.cli.compare_options import (
     running_options,
 )
 from ragctx.cli.comparison_tables import print_result
-from ragctx.cli.manners import Interrupted, say
-from ragctx.cli.models import Model, model_options, own_profile
+from ragctx.cli.exit_codes import Interrupted, say
+from ragctx.cli.help import Command, examples
+from ragctx.cli.model_options import Model, model_options, own_profile
 from ragctx.cli.output import shown_path, write_json
 from ragctx.cli.progress import question_progress
-from ragctx.cli.screens import Command, examples
 from ragctx.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ragctx.cli import options
-from ragctx.cli.manners import FAILED, OK, say
+from ragctx.cli.exit_codes import FAILED, OK, say
+from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, json_text, table, write_json
-from ragctx.cli.screens import Group, examples
 from ragctx.views import counted, one_line
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ragctx.cli import options
-from ragctx.cli.manners import FAILED, OK, Interrupted, say
+from ragctx.cli.exit_codes import FAILED, OK, Interrupted, say
+from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, failure_lines, ingest_table, write_json
 from ragctx.cli.progress import ingest_progress
-from ragctx.cli.screens import Command, examples
 from ragctx.views import counted, ingest_view, ingest_words, is_in_index, is_plain
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ import pytest
 import ragctx.embedding
 import ragctx.generator.load
 from ragctx import ingestion, retrieval
-from ragctx.cli import command_line, run
 from ragctx.cli.options import RETRIEVERS, SELECTORS
+from ragctx.cli.program import command_line, run
 from ragctx.records import Prompt
 from ragctx.selection import selectors
 from tests.support.fakes import HashEmbedder

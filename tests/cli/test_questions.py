@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ragctx.cli import questions, run
+from ragctx.cli.commands import questions
+from ragctx.cli.program import run
 from ragctx.evaluation.questions.drafts import KINDS
 from tests.support.index_samples import index_with
 

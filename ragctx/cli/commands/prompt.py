@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ragctx.cli import options
-from ragctx.cli.manners import say
+from ragctx.cli.exit_codes import say
+from ragctx.cli.help import Command, examples
 from ragctx.cli.output import json_text, write_json
-from ragctx.cli.screens import Command, examples
 from ragctx.views import certificate, prompt_view
 
 if TYPE_CHECKING:

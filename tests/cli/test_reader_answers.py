@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ragctx.cli import run
+from ragctx.cli.program import run
 from tests.support.paths import SAMPLES
 
 QUESTION = "For how many years should the station's battery last?"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ragctx.cli import options
-from ragctx.cli.manners import say
+from ragctx.cli.commands.prompt import CONTEXT_WINDOW
+from ragctx.cli.exit_codes import say
+from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, explanation_bar, fates_table, write_json
-from ragctx.cli.prompt import CONTEXT_WINDOW
-from ragctx.cli.screens import Command, examples
 from ragctx.cli.session import Sources, open_index
 
 if TYPE_CHECKING:

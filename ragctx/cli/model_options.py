@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragctx.cli.manners import say
+from ragctx.cli.exit_codes import say
 from ragctx.cli.options import Command, gathered
 
 if TYPE_CHECKING:

@@ -1,0 +1,87 @@
+"""The command line: parse, call, print. Everything it does is a function of the library.
+
+Importing this package, and every `--help`, load no model library, no numpy and no index.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from ragctx import __version__
+from ragctx.cli import exit_codes
+from ragctx.cli.commands.ask import ask_command
+from ragctx.cli.commands.compare import compare_command
+from ragctx.cli.commands.explain import explain_command
+from ragctx.cli.commands.index import index_group
+from ragctx.cli.commands.ingest import ingest_command
+from ragctx.cli.commands.probe import probe_command
+from ragctx.cli.commands.prompt import prompt_command
+from ragctx.cli.commands.questions import questions_group
+from ragctx.cli.commands.search import search_command
+from ragctx.cli.help import Group, examples
+
+
+@examples(
+    "ragctx ingest manuals/",
+    'ragctx ask "How often must the filter be cleaned?"',
+    'ragctx ask "What is the notice period?" contract.pdf',
+    'ragctx search "notice period" -k 5',
+    'ragctx prompt "What is the notice period?" --budget-tokens 3000',
+    'ragctx explain "What is the notice period?"',
+    "ragctx index info",
+)
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="ragctx", message="%(prog)s %(version)s")
+@click.pass_context
+def command_line(ctx: click.Context) -> None:
+    """From a folder of PDFs to an answer with page citations, offline."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+_COMMANDS = (
+    ingest_command, ask_command, search_command, prompt_command, explain_command, index_group,
+    questions_group, compare_command, probe_command,
+)  # fmt: skip
+for _command in _COMMANDS:
+    command_line.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command (default: the one in `sys.argv`) and give its exit code. Never raises."""
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # other libraries' warnings are not the user's
+            code = _invoke(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+        return code
+    except BaseException as error:
+        return exit_codes.exit_code_of(error)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    """What `click.Command.main` does, but every exception, that of a closed pipe too, comes out."""
+    try:
+        with command_line.make_context("ragctx", list(arguments)) as ctx:
+            return int(command_line.invoke(ctx) or exit_codes.OK)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+
+
+def main() -> NoReturn:
+    """The program `ragctx`."""
+    exit_codes.prepare_streams()
+    if "_RAGCTX_COMPLETE" in os.environ:  # a shell asks for completions
+        command_line.main(prog_name="ragctx")
+    sys.exit(run())

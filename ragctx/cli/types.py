@@ -1,0 +1,102 @@
+"""Types of option values: page ranges, relevance floors, placements by name or by function."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import click
+from click.shell_completion import CompletionItem
+
+from ragctx.placement.laws import Strategy
+from ragctx.placement.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    Pages = click.ParamType[tuple[int | None, int | None]]
+    Scores = click.ParamType[float | Literal["auto"]]
+    Order = click.ParamType[str | Strategy]
+else:
+    Pages = Scores = Order = click.ParamType  # generic in newer versions of click only
+
+
+class PlacementName(Order):
+    """A name in `STRATEGIES`, or a function: my_module:my_order, path/to/orders.py:my_order."""
+
+    name = "placement"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What stands for the value in the help text."""
+        return "NAME|MODULE:FUNCTION"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | Strategy:
+        """The name, or the function once it was imported and its laws were checked.
+
+        Raises InputError when it cannot be imported or breaks a law.
+        """
+        if callable(value) or value in STRATEGIES:
+            return value  # type: ignore[return-value]
+        if ":" not in str(value):
+            self.fail(
+                f"no placement is called {value!r}; valid: {', '.join(map(repr, STRATEGIES))}, and "
+                "my_module:my_order for a function of your own.", param, ctx,
+            )  # fmt: skip
+        from ragctx.placement.loading import load_strategy
+
+        return load_strategy(str(value))
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin so."""
+        return [CompletionItem(name) for name in STRATEGIES if name.startswith(incomplete)]
+
+
+class PageRange(Pages):
+    """Pages, counted from 1: 3, 3-7, 3- or -7."""
+
+    name = "range"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What stands for the value in the help text."""
+        return "FIRST-LAST"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int | None, int | None]:
+        """First and last page; None where the range is open."""
+        if isinstance(value, tuple):
+            return value
+        first, dash, last = str(value).partition("-")
+        last = last if dash else first
+        if not (first or last) or not all(part.isdecimal() for part in (first, last) if part):
+            self.fail(f"{value!r} is not a page range such as 3, 3-7, 3- or -7.", param, ctx)
+        pages = int(first) if first else None, int(last) if last else None
+        if pages[0] == 0 or pages[1] == 0 or (pages[0] or 1) > (pages[1] or pages[0] or 1):
+            self.fail(f"{value!r} holds no page; pages count from 1, first to last.", param, ctx)
+        return pages
+
+
+class MinScore(Scores):
+    """A score, or auto."""
+
+    name = "score"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What stands for the value in the help text."""
+        return "SCORE|auto"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | Literal["auto"]:
+        """The score, or "auto"."""
+        if value == "auto":
+            return "auto"
+        try:
+            score = float(str(value))
+        except ValueError:
+            score = math.nan
+        if math.isnan(score):
+            self.fail(f"{value!r} is neither a number such as 0.3 nor auto.", param, ctx)
+        return score
