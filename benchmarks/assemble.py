@@ -23,12 +23,14 @@ from typing import Any
 from benchmarks.common import result, spread, table
 from ragctx.assembly import Assembly, assemble
 from ragctx.placement.strategies import place
-from ragctx.prompt.build import build_prompt, passage_costs, room_for_passages
+from ragctx.prompt.build import build_prompt, passage_costs
+from ragctx.prompt.frame import room_for_passages
 from ragctx.prompt.template import load_template
 from ragctx.records import Chunk, Hit
 from ragctx.selection.frontier import frontier
 from ragctx.selection.selectors import SELECTORS, Selector
-from ragctx.tokens.tokenizer import BUNDLED_TOKENIZER, Tokenizer, load_tokenizer
+from ragctx.tokens.load import BUNDLED_TOKENIZER, load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 QUESTION = "Which of the readings was taken last, and by whom?"
 MAX_NEW_TOKENS = 256

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ragctx.cached_index import open_cached
 from ragctx.embedding import load_embedder
 from ragctx.generator.load import load_generator
+from ragctx.ingestion import open_cached
 from ragctx.pipeline import ask
 from ragctx.views import citation_words, status_words
 

@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 
 from ragctx.assembly import Assembly, assemble
-from ragctx.cached_index import open_cached
 from ragctx.embedding import load_embedder
-from ragctx.pipeline import Retrieval, retrieve, texts_of
+from ragctx.ingestion import open_cached
+from ragctx.pipeline import texts_of
 from ragctx.prompt.build import check_text_count
-from ragctx.tokens.tokenizer import load_tokenizer
+from ragctx.retrieval import Retrieval, retrieve
+from ragctx.tokens.load import load_tokenizer
 
 SAMPLES = Path(__file__).parent / "samples"
 QUESTION = "How many people does it take to put up the mast, and where may it not stand?"

@@ -11,7 +11,7 @@ from ragctx.assembly import Assembly, assemble
 from ragctx.citations.resolve import cite
 from ragctx.pdf.read import read_pdf
 from ragctx.records import Generation, Hit
-from ragctx.tokens.tokenizer import load_tokenizer
+from ragctx.tokens.load import load_tokenizer
 
 PDF = Path(__file__).parent / "samples" / "city-library-report.pdf"
 QUESTION = "How much money had late fines brought in each year?"

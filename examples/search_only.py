@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ragctx.cached_index import open_cached
 from ragctx.embedding import load_embedder
 from ragctx.index.filters import Filter
+from ragctx.ingestion import open_cached
 from ragctx.retrieval import dense, hybrid, lexical, search
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ragctx.pipeline import ask
     from ragctx.records import Answer, Document, Hit, Prompt
     from ragctx.retrieval import search
-    from ragctx.tokens.tokenizer import load_tokenizer
+    from ragctx.tokens.load import load_tokenizer
 
 __version__ = "0.1.0"
 
@@ -50,7 +50,7 @@ _HOME = {
     "assemble": "ragctx.pipeline",
     "ingest": "ragctx.ingestion",
     "load_generator": "ragctx.generator.load",
-    "load_tokenizer": "ragctx.tokens.tokenizer",
+    "load_tokenizer": "ragctx.tokens.load",
     "search": "ragctx.retrieval",
 }
 

@@ -12,7 +12,8 @@ from ragctx.errors import BudgetError
 from ragctx.placement.laws import Strategy
 from ragctx.placement.orders import PositionProfile
 from ragctx.placement.strategies import place
-from ragctx.prompt.build import build_prompt, passage_costs, room_for_passages
+from ragctx.prompt.build import build_prompt, passage_costs
+from ragctx.prompt.frame import room_for_passages
 from ragctx.prompt.template import Template, load_template
 from ragctx.prompt.window import Window, share_window
 from ragctx.records import Document, Hit, LedgerRow, Prompt, Selection
@@ -80,7 +81,7 @@ def assemble(
     between them can be merged, and a trimmed one knows its pages.
     Raises BudgetError when not even one passage fits, InputError for settings that cannot be.
 
-    >>> from ragctx.tokens.tokenizer import load_tokenizer
+    >>> from ragctx.tokens.load import load_tokenizer
     >>> hits = [Hit.from_text(1, 0.9, "Tin melts at 232 degrees."), Hit.from_text(2, 0.5, "No.")]
     >>> prompt = assemble(
     ...     "When does tin melt?", hits, load_tokenizer("bundled"), context_window=2048

@@ -59,7 +59,7 @@ def chunk_document(
         InputError: a limit is out of range, or too small for a single character.
 
     >>> from ragctx.records import Page
-    >>> from ragctx.tokens.tokenizer import load_tokenizer
+    >>> from ragctx.tokens.load import load_tokenizer
     >>> pages = (Page(1, "i", "Cats sleep a lot. They"), Page(2, "1", "hunt at night."))
     >>> chunks = chunk_document(Document("d1", "a.pdf", pages), load_tokenizer(), max_tokens=8)
     >>> [(c.id, c.text, c.token_count, c.first_page, c.last_page) for c in chunks]

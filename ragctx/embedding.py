@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.batching import batches_by_length
 from ragctx.errors import InputError, MissingExtraError, ModelError
-from ragctx.tokens.tokenizer import HuggingFaceTokenizer, Tokenizer
+from ragctx.tokens.huggingface import HuggingFaceTokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -319,3 +319,22 @@ def _hash_of(model: SentenceTransformer) -> str:
         raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(raw.numpy().data)
     return digest.hexdigest()[:8]
+
+
+def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices of texts in batches of like length, the longest first.
+
+    A batch padded to its longest text has at most `batch_tokens` tokens, unless one text alone has
+    more.
+
+    >>> list(batches_by_length([2, 9, 3, 8], 20))
+    [[1, 3], [2, 0]]
+    """
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch

@@ -9,19 +9,26 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ragctx.chunking import chunk_document
-from ragctx.errors import InputError, PdfError
+from ragctx.errors import IndexDamagedError, IndexMismatchError, InputError, PdfError
+from ragctx.index.index import Index
 from ragctx.index.store import SourceInfo
+from ragctx.paths import cache_dir
 from ragctx.pdf.process import Limits
 from ragctx.pdf.read import PdfReader, read_pdf
 from ragctx.records import Chunk, Document, IngestOutcome, IngestRow, PageStatus, PdfStatus
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Embedder
+    from ragctx.records import IngestRow
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
@@ -280,3 +287,65 @@ def _globbed(pattern: str) -> list[Path]:
 def _pdfs_below(folder: Path) -> Sequence[Path]:
     files = (path for path in folder.rglob("*") if path.suffix.lower() == ".pdf")
     return sorted(path for path in files if path.is_file())
+
+
+def open_cached(
+    paths: Iterable[str | Path],
+    embedder: Embedder,
+    *,
+    settings: IngestSettings | None = None,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+) -> tuple[Index, tuple[IngestRow, ...]]:
+    """The index of exactly these PDFs, made unless it is in the cache; and the rows of making it.
+
+    The cache (`folder`, by default `paths.cache_dir() / "indexes"`) is keyed by the files' bytes
+    and the recipe: a changed file makes another index, a renamed one is recognised. No row means
+    that nothing was to be done. A cached index that is damaged is made again.
+
+    >>> index, rows = open_cached(["contract.pdf"], embedder)  # doctest: +SKIP
+    """
+    settings = settings or IngestSettings()
+    files = find_pdfs(paths)
+    wanted = {str(path): _id_of(path) for path in files}
+    key = _key(wanted.values(), settings.recipe(embedder))
+    place = (folder or cache_dir() / "indexes") / key
+    index = _opened(place, embedder)
+    if _holds(index, wanted):
+        return index, ()
+    rows = ingest(files, index, embedder, settings=settings, progress=progress)
+    _forget_others(index, wanted)
+    return index, rows
+
+
+def _opened(place: Path, embedder: Embedder) -> Index:
+    try:
+        return Index.open_or_create(place, embedder=embedder)
+    except (IndexDamagedError, IndexMismatchError):
+        shutil.rmtree(place)
+        return Index.open_or_create(place, embedder=embedder)
+
+
+def _key(ids: Iterable[str], recipe: str) -> str:
+    return hashlib.sha256("\n".join([recipe, *sorted(ids)]).encode()).hexdigest()[:24]
+
+
+def _id_of(path: Path) -> str:
+    """The file's id; "" where it cannot be read, which ingesting will say."""
+    try:
+        return file_id(path)
+    except OSError:
+        return ""
+
+
+def _holds(index: Index, wanted: Mapping[str, str]) -> bool:
+    return {source.path: source.document_id for source in index.sources()} == wanted
+
+
+def _forget_others(index: Index, wanted: Mapping[str, str]) -> None:
+    """Remove the names under which these files were asked before: sources must bear today's."""
+    others = [source.path for source in index.sources() if source.path not in wanted]
+    if others:
+        with index.writer() as writer:
+            for path in others:
+                writer.remove(path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ragctx.assembly import Assembly as Assembly
@@ -19,38 +19,13 @@ from ragctx.assembly import trace as trace
 from ragctx.citations.abstention import is_abstention
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
-from ragctx.index.filters import Filter
-from ragctx.records import Answer, Document, Hit, Prompt
-from ragctx.retrieval import Retriever, hybrid, search
+from ragctx.records import Answer, Document, Prompt
+from ragctx.retrieval import Retrieval, retrieve
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """How candidates are found: how many, by which retriever, in which documents.
-
-    Few and good beats many: the bundled reader answers best from three to eight passages.
-    """
-
-    k: int = 5
-    retriever: Retriever = hybrid
-    filter: Filter = Filter()
-    mmr_lambda: float | None = None
-
-
-def retrieve(
-    question: str, index: Index, embedder: Embedder, retrieval: Retrieval | None = None
-) -> list[Hit]:
-    """The passages of `index` nearest to `question`, best first."""
-    how = retrieval or Retrieval()
-    return search(
-        index, embedder, question, how.k,
-        retriever=how.retriever, filter=how.filter, mmr_lambda=how.mmr_lambda,
-    )  # fmt: skip
 
 
 def ask(

@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.assembly import Assembly as Assembly
+from ragctx.assembly import assemble as assemble
+from ragctx.assembly import trace as trace
 from ragctx.errors import InputError
 from ragctx.index.database import require_same_embedder
 from ragctx.index.filters import Filter
+from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index
 from ragctx.records import Hit
-from ragctx.text.words import match_expression
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Embedder
+    from ragctx.index.index import Index
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
@@ -191,3 +198,27 @@ def _require_arguments(question: str, k: int, mmr_lambda: float | None) -> None:
         raise InputError(
             f"mmr_lambda is {mmr_lambda}. Give 0 (all for diversity) to 1 (all for relevance)."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """How candidates are found: how many, by which retriever, in which documents.
+
+    Few and good beats many: the bundled reader answers best from three to eight passages.
+    """
+
+    k: int = 5
+    retriever: Retriever = hybrid
+    filter: Filter = Filter()
+    mmr_lambda: float | None = None
+
+
+def retrieve(
+    question: str, index: Index, embedder: Embedder, retrieval: Retrieval | None = None
+) -> list[Hit]:
+    """The passages of `index` nearest to `question`, best first."""
+    how = retrieval or Retrieval()
+    return search(
+        index, embedder, question, how.k,
+        retriever=how.retriever, filter=how.filter, mmr_lambda=how.mmr_lambda,
+    )  # fmt: skip

@@ -15,7 +15,8 @@ from ragctx.chunking import CHARACTERS_PER_TOKEN, chunk_document, plan_cuts
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document, Page
 from ragctx.text.sentences import sentence_spans
-from ragctx.tokens.tokenizer import Encoding, Tokenizer, load_tokenizer
+from ragctx.tokens.load import load_tokenizer
+from ragctx.tokens.tokenizer import Encoding, Tokenizer
 from tests.support.paths import SHARED
 
 BUNDLED = load_tokenizer("bundled")

@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx import embedding
-from ragctx.batching import batches_by_length
-from ragctx.embedding import MiniLM, default_model_directory, load_embedder
+from ragctx.embedding import MiniLM, batches_by_length, default_model_directory, load_embedder
 from ragctx.errors import InputError, MissingExtraError, ModelError
-from ragctx.tokens.tokenizer import load_tokenizer
+from ragctx.tokens.load import load_tokenizer
 from tests.support.paths import ROOT
 
 TEXTS = (

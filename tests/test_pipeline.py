@@ -14,12 +14,12 @@ from ragctx.assembly import Assembly, assemble, trace
 from ragctx.cli.output import json_text
 from ragctx.errors import BudgetError, InputError
 from ragctx.index.index import Index
-from ragctx.pipeline import Retrieval, answer_prompt, ask, fit_generator, retrieve, texts_of
+from ragctx.pipeline import answer_prompt, ask, fit_generator, texts_of
 from ragctx.placement.strategies import STRATEGIES
 from ragctx.prompt.build import passage_costs
 from ragctx.prompt.template import load_template
 from ragctx.records import Chunk, Hit, Prompt
-from ragctx.retrieval import lexical
+from ragctx.retrieval import Retrieval, lexical, retrieve
 from ragctx.selection.floors import Floor, at_least, near_best
 from ragctx.selection.selectors import Selector, fill, knapsack, prefix
 from ragctx.views import prompt_view

@@ -10,7 +10,8 @@ from ragctx.placement.laws import Strategy
 from ragctx.placement.strategies import place
 from ragctx.records import Chunk, Hit
 from ragctx.selection.selectors import Selector, fill
-from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
+from ragctx.tokens.load import load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)

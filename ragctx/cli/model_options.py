@@ -28,7 +28,7 @@ class Model:
     def load(self, context_window: int | None) -> Generator:
         """Load both; `context_window` is for models that do not say theirs."""
         from ragctx.generator.load import load_generator
-        from ragctx.tokens.tokenizer import load_tokenizer
+        from ragctx.tokens.load import load_tokenizer
 
         tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
         return load_generator(

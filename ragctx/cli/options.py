@@ -20,8 +20,8 @@ from ragctx.placement.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
-    from ragctx.pipeline import Retrieval
     from ragctx.placement.orders import PositionProfile
+    from ragctx.retrieval import Retrieval
     from ragctx.selection.floors import Floor
 
     Pages = click.ParamType[tuple[int | None, int | None]]
@@ -47,7 +47,7 @@ class RetrievalOptions:
         """The same for the pipeline."""
         from ragctx import retrieval
         from ragctx.index.filters import Filter
-        from ragctx.pipeline import Retrieval
+        from ragctx.retrieval import Retrieval
 
         retriever = getattr(retrieval, self.retriever)
         return Retrieval(self.k, retriever, Filter(self.documents, *self.pages), self.mmr)

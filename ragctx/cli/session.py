@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
-    from ragctx.pipeline import Retrieval
     from ragctx.records import Answer
+    from ragctx.retrieval import Retrieval
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,7 @@ def open_index(sources: Sources, embedder: Embedder) -> Index:
 
 
 def _open_pdfs(pdfs: Sequence[str], embedder: Embedder, password: str | None) -> Index:
-    from ragctx.cached_index import open_cached
-    from ragctx.ingestion import IngestSettings
+    from ragctx.ingestion import IngestSettings, open_cached
 
     with ingest_progress() as progress:
         index, rows = open_cached(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from ragctx.evaluation.answer_cache import AnswerCache, answer_key
 from ragctx.evaluation.model_identity import decoding_of
-from ragctx.generator.together import forget, generate_all
 from ragctx.records import Generation, Prompt
+
+if TYPE_CHECKING:
+    from ragctx.generator.protocol import Generator
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
@@ -60,3 +62,27 @@ class Answerer:
             return generate_all(self.generator, prompts)
         with ThreadPoolExecutor(self.workers) as pool:
             return list(pool.map(self.generator.generate, prompts))
+
+
+def generate_all(generator: Generator, prompts: Sequence[Prompt]) -> list[Generation]:
+    """The answer of each prompt, as `generator.generate` gives it.
+
+    Prompts with a common beginning come one after another, so that a kept prefix serves as many as
+    it can.
+    """
+    order = sorted(range(len(prompts)), key=lambda i: prompts[i].token_ids)
+    answers = {i: generator.generate(prompts[i]) for i in order}
+    return [answers[i] for i in range(len(prompts))]
+
+
+def forget(generator: Generator) -> bool:
+    """Let the next prompt be read as if it were the first: for measuring how long that takes.
+
+    False where the generator keeps nothing here: a server's model.
+    """
+    cache = getattr(generator, "cache", None)
+    found = [getattr(cache, "clear", None), getattr(generator, "forget", None)]
+    for clear in found:
+        if callable(clear):
+            clear()
+    return any(map(callable, found))

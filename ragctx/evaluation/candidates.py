@@ -15,8 +15,9 @@ from ragctx.errors import InputError
 from ragctx.evaluation.bm25 import Bm25
 from ragctx.evaluation.datasets import LabelledPassage, LabelledQuestion, QuestionSet
 from ragctx.evaluation.text_match import holds_any
-from ragctx.pipeline import Retrieval, retrieve, texts_of
+from ragctx.pipeline import texts_of
 from ragctx.records import Chunk, Document, Hit
+from ragctx.retrieval import Retrieval, retrieve
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder

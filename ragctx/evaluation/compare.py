@@ -10,7 +10,7 @@ from ragctx import __version__
 from ragctx.assembly import Assembly
 from ragctx.errors import InputError
 from ragctx.evaluation.analysis import Comparer
-from ragctx.evaluation.answering import Answerer
+from ragctx.evaluation.answering import Answerer, forget
 from ragctx.evaluation.candidates import Candidates, Source
 from ragctx.evaluation.conditions import Asked, Plan, PromptMaker
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
@@ -25,7 +25,6 @@ from ragctx.evaluation.results import (
 from ragctx.evaluation.scoring import Scorer
 from ragctx.evaluation.statistics.intervals import CONFIDENCE, RESAMPLES
 from ragctx.evaluation.summaries import Prices, Summariser
-from ragctx.generator.together import forget
 
 COLD_QUESTIONS = 5
 """Questions of which each budget's latency is measured, with nothing read before."""

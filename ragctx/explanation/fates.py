@@ -57,7 +57,7 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
 
     >>> from ragctx.assembly import Assembly, trace
     >>> from ragctx.selection.selectors import fill
-    >>> from ragctx.tokens.tokenizer import load_tokenizer
+    >>> from ragctx.tokens.load import load_tokenizer
     >>> hits = [Hit.from_text(rank, 1 / rank, "Tin melts. " * 9) for rank in (1, 2)]
     >>> how = Assembly(budget_tokens=40, template="plain")
     >>> made = trace("Why?", hits, load_tokenizer("bundled"), context_window=512, assembly=how)

@@ -34,11 +34,6 @@ from ragctx.placement.orders import (
 )
 from ragctx.records import Hit, Placement, Selection
 
-__all__ = [
-    "STRATEGIES", "PositionProfile", "Strategy", "best_first", "best_last", "calibrated",
-    "document_order", "edges", "edges_end", "middle", "place", "register", "shuffled",
-]  # fmt: skip
-
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
     {
         "best_first": best_first,

@@ -21,16 +21,13 @@ from functools import cache
 from itertools import accumulate
 from operator import add
 
-from ragctx.errors import BudgetError, InputError
-from ragctx.prompt.template import Part, Template, load_template
-from ragctx.prompt.window import Window, share_window
-from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment, SegmentKind
-from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer, is_reached_by_text
-
-__all__ = [
-    "Template", "build_prompt", "check_text_count", "frame_tokens", "load_template",
-    "passage_costs", "room_for_passages",
-]  # fmt: skip
+from ragctx.errors import BudgetError
+from ragctx.prompt.frame import _frame, _room, _tokens
+from ragctx.prompt.template import Part, Template
+from ragctx.prompt.window import share_window
+from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment
+from ragctx.tokens.tiktoken import is_reached_by_text
+from ragctx.tokens.tokenizer import Tokenizer
 
 
 def passage_costs(
@@ -54,7 +51,8 @@ def passage_costs(
         count: tokens of a passage's text, if you know them already; default `tokenizer.count`.
         room_tokens: where given, only so many labels are thought of as passages may fit in there.
 
-    >>> from ragctx.tokens.tokenizer import load_tokenizer
+    >>> from ragctx.prompt.template import load_template
+    >>> from ragctx.tokens.load import load_tokenizer
     >>> hits = [Hit.from_text(1, 0.9, "Tin melts at 232 degrees.")]
     >>> passage_costs(load_template("reader"), hits, load_tokenizer("bundled"))
     [9]
@@ -93,45 +91,6 @@ def _slot_counts(slot: str, hits: Sequence[Hit], tokenizer: Tokenizer) -> Iterat
     return map(cache(tokenizer.count), map(_SLOTS[slot], hits))
 
 
-def frame_tokens(template: Template, question: str, tokenizer: Tokenizer) -> int:
-    """Tokens of all that is not a passage: instructions, the question, the chat template's frame.
-
-    >>> from ragctx.tokens.tokenizer import load_tokenizer
-    >>> frame_tokens(load_template("reader"), "When does tin melt?", load_tokenizer("bundled"))
-    7
-    """
-    before, after = _frame(template, question, tokenizer)
-    return _tokens(*before, *after)
-
-
-def room_for_passages(
-    template: Template,
-    question: str,
-    tokenizer: Tokenizer,
-    *,
-    context_window: int,
-    max_new_tokens: int,
-    budget_tokens: int | None = None,
-) -> int:
-    """Tokens left for passages: what to give to `budget.fill`.
-
-    Args:
-        template: its instructions are subtracted.
-        question: subtracted as well.
-        tokenizer: the generator's.
-        context_window: tokens the model holds at once, prompt and answer together.
-        max_new_tokens: reserved for the answer.
-        budget_tokens: bound of the whole prompt; default all that the answer leaves.
-
-    Raises:
-        InputError: the question is empty, a number is not positive, budget and answer do not fit in
-            the window together, or the template and question alone are more than the budget.
-    """
-    window = share_window(context_window, max_new_tokens, budget_tokens)
-    before, after = _frame(template, question, tokenizer)
-    return _room(template, window, [*before, *after])
-
-
 def build_prompt(
     template: Template,
     question: str,
@@ -153,7 +112,8 @@ def build_prompt(
         BudgetError: the passages do not fit; the message says by how many tokens.
 
     >>> from ragctx.placement.strategies import place
-    >>> from ragctx.tokens.tokenizer import load_tokenizer
+    >>> from ragctx.prompt.template import load_template
+    >>> from ragctx.tokens.load import load_tokenizer
     >>> placement = place([Hit.from_text(1, 0.9, "Tin melts at 232 degrees.")])
     >>> prompt = build_prompt(
     ...     load_template("reader"), "When does tin melt?", placement, load_tokenizer("bundled"),
@@ -213,26 +173,6 @@ def check_text_count(prompt: Prompt, tokenizer: Tokenizer) -> int:
 
 
 # ---- Segments --------------------------------------------------------------------------------
-
-
-def _tokens(*segments: Segment) -> int:
-    return sum(len(segment.token_ids) for segment in segments)
-
-
-def _room(template: Template, window: Window, frame: Sequence[Segment]) -> int:
-    """What the frame leaves for passages."""
-    tokens = _tokens(*frame)
-    over = tokens - window.budget_tokens
-    if over <= 0:
-        return -over
-    asked = _tokens(*(segment for segment in frame if segment.kind == "question"))
-    instead = "ask a shorter question" if asked > tokens - asked else "use a shorter --template"
-    raise InputError(
-        f"The template {template.name} and the question alone take {tokens} tokens, {over} more "
-        f"than the budget of {window.budget_tokens}: the question {asked}, the template "
-        f"{tokens - asked}. To make them fit, {window.remedies(over)}, or {instead}; passages need "
-        "room beside them."
-    )
 
 
 def _name(hit: Hit) -> str:
@@ -301,33 +241,3 @@ def _passage(
         token_start=start[1],
         token_end=end[1],
     )
-
-
-def _frame(
-    template: Template, question: str, tokenizer: Tokenizer
-) -> tuple[list[Segment], list[Segment]]:
-    """The segments before the passages and after them."""
-    if not question.strip():
-        raise InputError(f"The question is empty: {question!r}. Ask something.")
-
-    def segment(part: Part) -> Segment:
-        text, encode = part.text, tokenizer.encode_markup
-        kind: SegmentKind = "instruction"
-        if part.slot:
-            text, encode, kind = question, tokenizer.encode, "question"
-        return Segment(kind, "", text, tuple(encode(text)))
-
-    opening, closing = _chat_frame(template.system, tokenizer)
-    before = [*([Part(opening)] if opening else []), *template.before]
-    after = [*template.after, *([Part(closing)] if closing else [])]
-    return [segment(part) for part in before], [segment(part) for part in after]
-
-
-def _chat_frame(system: str, tokenizer: Tokenizer) -> tuple[str, str]:
-    """What stands around the user's message, with the system's words where the model wants them."""
-    if system and tokenizer.chat_frame and isinstance(tokenizer, KnowsSystemRole):
-        frame = tokenizer.system_frame
-        if frame is not None:
-            return frame[0] + system.strip() + frame[1], frame[2]
-    opening, closing = tokenizer.chat_frame or ("", "")
-    return opening + (f"{system.strip()}\n\n" if system.strip() else ""), closing

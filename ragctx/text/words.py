@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 
-_UNSPACED = re.compile("[\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+UNSPACED = re.compile("[\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
                        "\U00020000-\U000323af]+")  # fmt: skip
-_WORD = re.compile(r"\w+")
+WORD = re.compile(r"\w+")
 _ARTICLES = frozenset(("a", "an", "the"))
-_MOST_WORDS = 256  # of one question; FTS5 limits the depth of a query
 
 STOP_WORDS = frozenset(
     "a about also am an and any are as at be been being but by can could did do does doing for "
@@ -32,7 +31,7 @@ def words_of(text: str) -> list[str]:
     >>> words_of("The “Tin” melts at 1,232.5 degrees")
     ['tin', 'melts', 'at', '1', '232', '5', 'degrees']
     """
-    return [word for word in _WORD.findall(text.casefold()) if word not in _ARTICLES]
+    return [word for word in WORD.findall(text.casefold()) if word not in _ARTICLES]
 
 
 def spaced(text: str) -> str:
@@ -41,41 +40,9 @@ def spaced(text: str) -> str:
     >>> spaced("in 東京都.")
     'in  東京 京都 都 .'
     """
-    return _UNSPACED.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", text)
+    return UNSPACED.sub(lambda run: f" {' '.join(overlapping_pairs(run[0]))} ", text)
 
 
-def match_expression(question: str) -> str:
-    """An FTS5 query for passages with any of the question's words; "" when it has none.
-
-    Every word is quoted and holds only letters, digits and underscores, so nothing in a question
-    is ever FTS5 syntax.
-
-    >>> match_expression('What is a "boiling point"? NEAR(x*)')
-    '"boiling" OR "point" OR "near" OR "x"'
-    >>> match_expression("東京 犬")
-    '"東京" OR "犬"*'
-    """
-    words = dict.fromkeys(word for part in _WORD.findall(question.lower()) for word in _parts(part))
-    telling = [word for word in words if word not in STOP_WORDS] or list(words)
-    return " OR ".join(_quoted(word) for word in telling[:_MOST_WORDS])
-
-
-def _parts(word: str) -> list[str]:
-    """The word itself, or the pairs of its unspaced runs and what stands between them."""
-    parts: list[str] = []
-    end = 0
-    for run in _UNSPACED.finditer(word):
-        pairs = _pairs(run[0])
-        parts += [word[end : run.start()], *(pairs[:-1] or pairs)]
-        end = run.end()
-    return [part for part in (*parts, word[end:]) if part]
-
-
-def _pairs(run: str) -> list[str]:
+def overlapping_pairs(run: str) -> list[str]:
     """Overlapping pairs, then the last character alone, so that each begins some word."""
     return [run[i : i + 2] for i in range(len(run))]
-
-
-def _quoted(word: str) -> str:
-    one_sign = len(word) == 1 and _UNSPACED.fullmatch(word)
-    return f'"{word}"*' if one_sign else f'"{word}"'

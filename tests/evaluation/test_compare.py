@@ -18,7 +18,7 @@ from ragctx.assembly import Assembly
 from ragctx.cli.program import run
 from ragctx.errors import InputError
 from ragctx.evaluation.answer_cache import AnswerCache
-from ragctx.evaluation.answering import Answerer
+from ragctx.evaluation.answering import Answerer, generate_all
 from ragctx.evaluation.candidates import FilePassages, source_of
 from ragctx.evaluation.compare import Comparison, Options, drawn
 from ragctx.evaluation.conditions import Plan, PromptMaker
@@ -27,7 +27,6 @@ from ragctx.evaluation.results import Omnibus, Outcome, Result
 from ragctx.evaluation.summaries import Prices
 from ragctx.evaluation.verdicts import strategy_verdict
 from ragctx.generator.reader.reader import load_bundled
-from ragctx.generator.together import generate_all
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template
 from ragctx.records import Hit, Placement

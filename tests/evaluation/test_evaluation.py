@@ -23,8 +23,8 @@ from ragctx.evaluation.datasets import read_questions
 from ragctx.evaluation.json_records import record_from_json, record_to_json
 from ragctx.evaluation.results import Outcome
 from ragctx.evaluation.scoring import Scorer, prediction_of
-from ragctx.pipeline import Retrieval
 from ragctx.records import CopiedSpan, Generation
+from ragctx.retrieval import Retrieval
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import index_with
 from tests.support.simulated import PositionalGenerator, level, questions

@@ -26,7 +26,8 @@ from ragctx.generator.openai.model import OpenAIGenerator, load_openai_api, plai
 from ragctx.generator.protocol import Generator
 from ragctx.pipeline import answer_prompt
 from ragctx.records import Hit, Prompt
-from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
+from ragctx.tokens.load import load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 from tests.support.fakes import CHAT_FRAME, ByteTokenizer, WordTokenizer
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])

@@ -24,7 +24,6 @@ PACKAGE = ROOT / "ragctx"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     (
-        "batching",
         "errors",
         "paths",
         "records",
@@ -55,7 +54,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "views",
     ),
     (
-        "cached_index",
         "explanation",
         "pipeline",
     ),

@@ -29,11 +29,12 @@ from ragctx.errors import (
 )
 from ragctx.index.database import DATABASE
 from ragctx.index.engine import VECTORS
+from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index
 from ragctx.index.lock import LOCK
 from ragctx.index.repair import QUARANTINE, repair_index, verify_index
 from ragctx.retrieval import search
-from ragctx.text.words import match_expression, spaced
+from ragctx.text.words import spaced
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import chunks_of, document_of, index_with, made_of, put
 from tests.support.paths import ROOT

@@ -151,7 +151,7 @@ def test_a_selection_is_placed_as_its_hits_are() -> None:
 
 
 def test_random_is_the_same_in_every_process_and_differs_between_seeds() -> None:
-    code = "from ragctx.placement.strategies import shuffled; print(shuffled(range(9), 7))"
+    code = "from ragctx.placement.orders import shuffled; print(shuffled(range(9), 7))"
     run = [sys.executable, "-c", code]
     elsewhere = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     assert elsewhere.strip() == str(shuffled(range(9), 7))

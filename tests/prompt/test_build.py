@@ -13,19 +13,15 @@ from hypothesis import strategies as st
 
 from ragctx.errors import BudgetError, InputError, TemplateError, TokenizerError
 from ragctx.placement.strategies import STRATEGIES, place
-from ragctx.prompt.build import (
-    build_prompt,
-    check_text_count,
-    frame_tokens,
-    passage_costs,
-    room_for_passages,
-)
+from ragctx.prompt.build import build_prompt, check_text_count, passage_costs
+from ragctx.prompt.frame import frame_tokens, room_for_passages
 from ragctx.prompt.imitation import imitated_labels
 from ragctx.prompt.template import Template, load_template, parse_template
 from ragctx.prompt.window import share_window
 from ragctx.records import Chunk, Hit, LedgerRow, Prompt
 from ragctx.selection.selectors import fill, knapsack, prefix
-from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer, require_round_trip
+from ragctx.tokens.load import load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer, require_round_trip
 from tests.support.fakes import CHAT_FRAME, SPECIAL, ByteTokenizer, WordTokenizer
 from tests.support.small_tokenizers import MARKERS, chat_model, every_adapter, tiny_tiktoken
 

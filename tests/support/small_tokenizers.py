@@ -6,12 +6,10 @@ import json
 from typing import Any
 
 from ragctx.tokens.chat_template import ChatTemplate
-from ragctx.tokens.tokenizer import (
-    HuggingFaceTokenizer,
-    TiktokenTokenizer,
-    Tokenizer,
-    load_tokenizer,
-)
+from ragctx.tokens.huggingface import HuggingFaceTokenizer
+from ragctx.tokens.load import load_tokenizer
+from ragctx.tokens.tiktoken import TiktokenTokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 MARKERS = ("[SEP]", "[CLS]", "[MASK]", "<|im_end|>", "<|im_start|>", "<|endoftext|>", "</s>")
 CHATML = (

@@ -16,13 +16,9 @@ from hypothesis import strategies as st
 
 from ragctx.errors import InputError, TokenizerError
 from ragctx.tokens.chat_template import ChatTemplate, read_chat_template
-from ragctx.tokens.tiktoken_files import TIKTOKEN_ENCODINGS, tiktoken_files
-from ragctx.tokens.tokenizer import (
-    BUNDLED_TOKENIZER,
-    is_reached_by_text,
-    load_tokenizer,
-    require_round_trip,
-)
+from ragctx.tokens.load import BUNDLED_TOKENIZER, load_tokenizer
+from ragctx.tokens.tiktoken import TIKTOKEN_ENCODINGS, is_reached_by_text, tiktoken_files
+from ragctx.tokens.tokenizer import require_round_trip
 from tests.support.paths import ROOT
 from tests.support.small_tokenizers import (
     CHATML,

@@ -86,8 +86,8 @@ def _explain(
     from ragctx.assembly import trace
     from ragctx.embedding import load_embedder
     from ragctx.explanation.fates import explain
-    from ragctx.pipeline import retrieve
-    from ragctx.tokens.tokenizer import load_tokenizer
+    from ragctx.retrieval import retrieve
+    from ragctx.tokens.load import load_tokenizer
 
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
     embedder = load_embedder(sources.embedder_spec)

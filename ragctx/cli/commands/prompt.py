@@ -71,8 +71,8 @@ def _assemble(
     from ragctx.assembly import assemble
     from ragctx.embedding import load_embedder
     from ragctx.index.index import Index
-    from ragctx.pipeline import retrieve
-    from ragctx.tokens.tokenizer import load_tokenizer
+    from ragctx.retrieval import retrieve
+    from ragctx.tokens.load import load_tokenizer
 
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
     embedder = load_embedder(embedder_spec)

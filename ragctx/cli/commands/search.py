@@ -58,7 +58,7 @@ def _search(
 ) -> list[Hit]:
     from ragctx.embedding import load_embedder
     from ragctx.index.index import Index
-    from ragctx.pipeline import retrieve
+    from ragctx.retrieval import retrieve
 
     retrieval, embedder = chosen.resolve(), load_embedder(embedder_spec)
     index = Index.open(index_path, embedder=embedder)

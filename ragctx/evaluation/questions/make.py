@@ -18,9 +18,9 @@ from ragctx.evaluation.questions.drafts import KINDS, Draft
 from ragctx.evaluation.questions.statements import Statement, original_span, read_corpus
 from ragctx.evaluation.text_match import holds_any
 from ragctx.index.filters import Filter
+from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index, Snapshot
 from ragctx.records import Document, Hit
-from ragctx.text.words import match_expression
 
 FOUND_WITHIN = 10
 """A question is kept if a lexical search for it finds its passage among so many: it says enough."""

@@ -33,7 +33,8 @@ from ragctx.generator.huggingface.weights import (
     quiet_transformers,
 )
 from ragctx.records import FinishReason, Generation, Prompt
-from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
+from ragctx.tokens.load import load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from transformers import DynamicCache

@@ -51,7 +51,7 @@ def load_openai_api(
 
     Raises InputError if the address has no model, is none, or holds a password.
 
-    >>> from ragctx.tokens.tokenizer import load_tokenizer
+    >>> from ragctx.tokens.load import load_tokenizer
     >>> model = "http://127.0.0.1:8000/v1#my-model"
     >>> load_openai_api(model, tokenizer=load_tokenizer("bundled")).name
     'my-model'
@@ -201,7 +201,7 @@ def plain_text(text: str, tokenizer: Tokenizer) -> str:
 
     Raises InputError if a special token of another form remains.
 
-    >>> from ragctx.tokens.tokenizer import load_tokenizer
+    >>> from ragctx.tokens.load import load_tokenizer
     >>> plain_text("a <b> [SEP] <|im_end|>", load_tokenizer("bundled"))
     'a <b> [ SEP] < |im_end|>'
     """

@@ -286,7 +286,7 @@ def load_bundled(
     What it reads is kept in memory up to `cache_bytes` and, where `kv_cache` names a folder, on
     disk up to `kv_cache_bytes`.
     """
-    from ragctx.tokens.tokenizer import load_tokenizer
+    from ragctx.tokens.load import load_tokenizer
 
     files = reader_files(folder)
     kept = f"{files.about['weights_sha256']} {torch.float16}"

@@ -30,9 +30,9 @@ from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.metrics import exact_match, token_f1
 from ragctx.generator.load import load_generator
 from ragctx.index.index import Index
-from ragctx.pipeline import Retrieval, ask
+from ragctx.pipeline import ask
 from ragctx.records import Hit
-from ragctx.retrieval import search
+from ragctx.retrieval import Retrieval, search
 from ragctx.selection.floors import DROP, near_best
 
 CANDIDATES = 20

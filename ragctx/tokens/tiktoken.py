@@ -1,17 +1,88 @@
-"""The files behind tiktoken's encodings: which ones it would download, and where they belong.
-
-tiktoken fetches a missing file over HTTP when an encoding is first used. ragctx never goes to the
-network, so it looks first, by tiktoken's own rule, and otherwise says which file to put where.
-"""
+"""tiktoken's encodings, from files at hand."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ragctx.errors import TokenizerError
+from ragctx.errors import InputError, MissingExtraError, TokenizerError
+from ragctx.tokens.memo import RememberingEncoder
+from ragctx.tokens.tokenizer import Encoding, Tokenizer, encodable
+
+if TYPE_CHECKING:
+    import tiktoken
+
+
+def is_reached_by_text(tokenizer: Tokenizer) -> bool:
+    """Whether the model lies behind an API, which tokenises a prompt's text again.
+
+    >>> from ragctx.tokens.load import load_tokenizer
+    >>> is_reached_by_text(load_tokenizer("bundled"))
+    False
+    """
+    return isinstance(tokenizer, TiktokenTokenizer)
+
+
+class TiktokenTokenizer:
+    """A tiktoken encoding. It has no chat template: OpenAI's servers keep theirs."""
+
+    chat_frame: tuple[str, str] | None = None
+
+    def __init__(self, encoding: tiktoken.Encoding) -> None:
+        self.name = f"tiktoken:{encoding.name}"
+        self._encoding = encoding
+        self._text = RememberingEncoder(lambda text: encoding.encode_ordinary(encodable(text)))
+
+    def encode(self, text: str) -> list[int]:
+        """See `Tokenizer.encode`."""
+        return self._text.encode(text)
+
+    def encode_markup(self, text: str) -> list[int]:
+        """See `Tokenizer.encode_markup`."""
+        return self._encoding.encode(encodable(text), allowed_special="all")
+
+    def encode_with_offsets(self, text: str) -> Encoding:
+        """See `Tokenizer.encode_with_offsets`. Tokens that share a character both cover it."""
+        token_ids = self.encode(text)
+        offsets, characters = [], 0
+        for piece in self._encoding.decode_tokens_bytes(token_ids):
+            continued = 0x80 <= piece[0] < 0xC0  # a UTF-8 continuation byte
+            start = characters - continued
+            characters += sum(1 for byte in piece if not 0x80 <= byte < 0xC0)
+            offsets.append((start, characters))
+        return Encoding(tuple(token_ids), tuple(offsets))
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """See `Tokenizer.decode`."""
+        return self._encoding.decode(list(token_ids))
+
+    def count(self, text: str) -> int:
+        """See `Tokenizer.count`."""
+        return self._text.count(text)
+
+
+def _load_tiktoken(name: str) -> TiktokenTokenizer:
+    try:
+        import tiktoken
+    except ImportError as error:
+        raise MissingExtraError(
+            f"tiktoken:{name} needs the package tiktoken. Install it: pip install tiktoken"
+        ) from error
+    if name not in TIKTOKEN_ENCODINGS:
+        try:
+            name = tiktoken.encoding_name_for_model(name)
+        except KeyError:
+            raise InputError(
+                f"tiktoken knows no encoding or model {name!r}. Encodings: "
+                f"{', '.join(TIKTOKEN_ENCODINGS)}; models such as gpt-4o and gpt-4."
+            ) from None
+    require_cached(name)
+    return TiktokenTokenizer(tiktoken.get_encoding(name))
+
 
 _BLOBS = "https://openaipublic.blob.core.windows.net"
 _GPT2_FILES = (

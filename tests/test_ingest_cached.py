@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from ragctx import ingestion
-from ragctx.cached_index import open_cached
 from ragctx.index.index import Index
-from ragctx.ingestion import IngestSettings
+from ragctx.ingestion import IngestSettings, open_cached
 from ragctx.records import IngestRow
 from tests.support.fakes import HashEmbedder
 from tests.support.text_pdfs import TextReader, write

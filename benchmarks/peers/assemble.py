@@ -44,11 +44,13 @@ from benchmarks.common import result, table
 from ragctx import __version__
 from ragctx.adapters.fitting import Fitting, Passage
 from ragctx.placement.strategies import place
-from ragctx.prompt.build import build_prompt, passage_costs, room_for_passages
+from ragctx.prompt.build import build_prompt, passage_costs
+from ragctx.prompt.frame import room_for_passages
 from ragctx.prompt.template import load_template
 from ragctx.records import Hit
 from ragctx.selection.selectors import Selector, fill, knapsack
-from ragctx.tokens.tokenizer import Tokenizer, load_tokenizer
+from ragctx.tokens.load import load_tokenizer
+from ragctx.tokens.tokenizer import Tokenizer
 
 FRAME_TOKENS = 64  # taken off the budget for whoever does not count question and instructions
 

@@ -1,0 +1,39 @@
+"""A question as a query of SQLite's full-text index (FTS5)."""
+
+from __future__ import annotations
+
+from ragctx.text.words import STOP_WORDS, UNSPACED, WORD, overlapping_pairs
+
+_MOST_WORDS = 256  # of one question; FTS5 limits the depth of a query
+
+
+def match_expression(question: str) -> str:
+    """An FTS5 query for passages with any of the question's words; "" when it has none.
+
+    Every word is quoted and holds only letters, digits and underscores, so nothing in a question
+    is ever FTS5 syntax.
+
+    >>> match_expression('What is a "boiling point"? NEAR(x*)')
+    '"boiling" OR "point" OR "near" OR "x"'
+    >>> match_expression("東京 犬")
+    '"東京" OR "犬"*'
+    """
+    words = dict.fromkeys(word for part in WORD.findall(question.lower()) for word in _parts(part))
+    telling = [word for word in words if word not in STOP_WORDS] or list(words)
+    return " OR ".join(_quoted(word) for word in telling[:_MOST_WORDS])
+
+
+def _parts(word: str) -> list[str]:
+    """The word itself, or the pairs of its unspaced runs and what stands between them."""
+    parts: list[str] = []
+    end = 0
+    for run in UNSPACED.finditer(word):
+        pairs = overlapping_pairs(run[0])
+        parts += [word[end : run.start()], *(pairs[:-1] or pairs)]
+        end = run.end()
+    return [part for part in (*parts, word[end:]) if part]
+
+
+def _quoted(word: str) -> str:
+    one_sign = len(word) == 1 and UNSPACED.fullmatch(word)
+    return f'"{word}"*' if one_sign else f'"{word}"'

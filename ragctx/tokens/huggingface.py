@@ -1,0 +1,141 @@
+"""Tokenizers of Hugging Face models, from their tokenizer.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragctx.errors import MissingExtraError, TokenizerError
+from ragctx.tokens.chat_template import ChatTemplate
+from ragctx.tokens.memo import RememberingEncoder
+from ragctx.tokens.tokenizer import Encoding, encodable
+
+if TYPE_CHECKING:
+    import tokenizers
+
+
+class HuggingFaceTokenizer:
+    """A `tokenizers` definition (the content of a tokenizer.json), read twice.
+
+    `_markup` reads special tokens. `_plain` does not: there, every added token that shows a
+    character is declared special and then encoded as ordinary text. (Added tokens of whitespace
+    alone, which some models have, stay: they structure nothing.)
+    """
+
+    def __init__(self, name: str, definition: str, chat: ChatTemplate | None = None) -> None:
+        self.name = name
+        self._chat = chat
+        try:
+            parsed: dict[str, Any] = json.loads(definition)
+            parsed.update(truncation=None, padding=None, post_processor=None)
+            self._markup = _build(parsed)
+            added = [token for token in parsed.get("added_tokens") or () if _shows(token)]
+            for token in added:
+                token["special"] = True
+            self._plain = _build(parsed)
+        except Exception as error:
+            raise TokenizerError(
+                f"The tokenizer {name} cannot be read ({type(error).__name__}: {error}). "
+                "Restore its tokenizer.json."
+            ) from error
+        self._plain.encode_special_tokens = True
+        unknown = _unknown_id(parsed, self._markup)
+        self._special_ids = frozenset(token["id"] for token in added) - {unknown}
+        self._text = RememberingEncoder(self._encode)
+        self._own_text = RememberingEncoder(self._encode_markup)
+
+    @cached_property
+    def chat_frame(self) -> tuple[str, str] | None:
+        """See `Tokenizer.chat_frame`."""
+        return self._chat.frame() if self._chat else None
+
+    @cached_property
+    def system_frame(self) -> tuple[str, str, str] | None:
+        """See `KnowsSystemRole.system_frame`."""
+        return self._chat.system_frame() if self._chat else None
+
+    def encode(self, text: str) -> list[int]:
+        """See `Tokenizer.encode`."""
+        return self._text.encode(text)
+
+    def _encode(self, text: str) -> list[int]:
+        token_ids: list[int] = self._plain.encode(encodable(text), add_special_tokens=False).ids
+        if self._special_ids.isdisjoint(token_ids):
+            return token_ids
+        return list(self.encode_with_offsets(text).token_ids)
+
+    def encode_markup(self, text: str) -> list[int]:
+        """See `Tokenizer.encode_markup`."""
+        return self._own_text.encode(text)
+
+    def _encode_markup(self, text: str) -> list[int]:
+        token_ids: list[int] = self._markup.encode(encodable(text), add_special_tokens=False).ids
+        return token_ids
+
+    def encode_with_offsets(self, text: str) -> Encoding:
+        """See `Tokenizer.encode_with_offsets`."""
+        found = self._plain.encode(encodable(text), add_special_tokens=False)
+        if self._special_ids.isdisjoint(found.ids):
+            return Encoding(tuple(found.ids), tuple(found.offsets))
+        return self._encode_around(text, list(zip(found.ids, found.offsets, strict=True)))
+
+    def _encode_around(self, text: str, pairs: list[tuple[int, tuple[int, int]]]) -> Encoding:
+        """Encode `text`, in which the model itself (not an added token) found a special id.
+
+        Unigram and word-level vocabularies hold "</s>" like any other piece. Cutting before its
+        last character breaks it; a special token of one character cannot be broken and is left out.
+        """
+        cuts = sorted({span[1] - 1 for token, span in pairs if token in self._special_ids})
+        cuts = [cut for cut in cuts if 0 < cut < len(text)]
+        if not cuts:
+            kept = [pair for pair in pairs if pair[0] not in self._special_ids]
+            return Encoding(tuple(i for i, _ in kept), tuple(span for _, span in kept))
+        token_ids: list[int] = []
+        offsets: list[tuple[int, int]] = []
+        for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
+            part = self.encode_with_offsets(text[start:end])
+            token_ids += part.token_ids
+            offsets += [(start + a, start + b) for a, b in part.offsets]
+        return Encoding(tuple(token_ids), tuple(offsets))
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """See `Tokenizer.decode`."""
+        text: str = self._markup.decode(list(token_ids), skip_special_tokens=False)
+        return text
+
+    def count(self, text: str) -> int:
+        """See `Tokenizer.count`."""
+        return self._text.count(text)
+
+
+def _build(definition: dict[str, Any]) -> tokenizers.Tokenizer:
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise MissingExtraError(
+            "The package tokenizers is missing. Install it: pip install tokenizers"
+        ) from error
+    return tokenizers.Tokenizer.from_str(json.dumps(definition))
+
+
+def _shows(token: dict[str, Any]) -> bool:
+    """Whether an added token has a visible character ("▁" is how SentencePiece writes a space)."""
+    return bool(str(token["content"]).replace("▁", " ").strip())
+
+
+def _unknown_id(definition: dict[str, Any], tokenizer: tokenizers.Tokenizer) -> int | None:
+    """The id that stands for what the model does not know: any text may yield it."""
+    model = definition.get("model") or {}
+    name = model.get("unk_token")
+    found: int | None = tokenizer.token_to_id(name) if name else model.get("unk_id")
+    return found
+
+
+def _read_definition(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TokenizerError(f"{file} cannot be read ({error}). Restore the file.") from error

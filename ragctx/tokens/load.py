@@ -1,0 +1,103 @@
+"""Loading a tokenizer by name, directory or file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragctx.errors import InputError, MissingExtraError, TokenizerError
+from ragctx.tokens.chat_template import read_chat_template
+from ragctx.tokens.huggingface import HuggingFaceTokenizer, _read_definition
+from ragctx.tokens.tiktoken import _load_tiktoken
+from ragctx.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    pass
+
+
+BUNDLED_TOKENIZER = (
+    Path(__file__).parents[1] / "generator" / "reader" / "weights" / "tokenizer.json"
+)
+"""BERT's uncased WordPiece, 30,522 pieces: what all-MiniLM-L6-v2 and the bundled reader read."""
+
+
+def load_tokenizer(spec: str = "bundled") -> Tokenizer:
+    """The tokenizer called `spec`, from local files only.
+
+    Args:
+        spec: "bundled"; a Hugging Face model directory or `tokenizer.json`; or "tiktoken:" with an
+            encoding ("tiktoken:o200k_base") or model ("tiktoken:gpt-4o").
+
+    Raises:
+        InputError: `spec` is none of these.
+        TokenizerError: a file is missing or damaged; the message says which one and what to do.
+        MissingExtraError: tiktoken or transformers is needed and not installed.
+
+    >>> load_tokenizer("bundled").encode("Hello [SEP]")
+    [7592, 1031, 19802, 1033]
+    >>> load_tokenizer("bundled").encode_markup("Hello [SEP]")
+    [7592, 102]
+    """
+    if spec == "bundled":
+        return HuggingFaceTokenizer("bundled", _read_definition(BUNDLED_TOKENIZER))
+    if spec.startswith("tiktoken:"):
+        return _load_tiktoken(spec.removeprefix("tiktoken:"))
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return _load_directory(path)
+    if path.is_file():
+        parent = path.resolve().parent
+        return HuggingFaceTokenizer(parent.name, _read_definition(path), read_chat_template(parent))
+    raise InputError(
+        f"There is no tokenizer {spec!r}. Valid: bundled; a Hugging Face model directory or "
+        "tokenizer.json file that exists here; tiktoken:ENCODING (tiktoken:o200k_base) or "
+        "tiktoken:MODEL (tiktoken:gpt-4o)."
+    )
+
+
+_OTHER_VOCABULARIES = (
+    "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json",
+    "tekken.json", "tiktoken.model",
+)  # fmt: skip
+
+
+def _load_directory(directory: Path) -> Tokenizer:
+    file = directory / "tokenizer.json"
+    if file.is_file():
+        definition = _read_definition(file)
+    elif any((directory / name).is_file() for name in _OTHER_VOCABULARIES):
+        definition = _convert(directory)
+    else:
+        raise TokenizerError(
+            f"{directory} holds no tokenizer: neither tokenizer.json nor any of "
+            f"{', '.join(_OTHER_VOCABULARIES)}. Copy the model's tokenizer files there."
+        )
+    name = directory.resolve().name
+    return HuggingFaceTokenizer(name, definition, read_chat_template(directory))
+
+
+def _convert(directory: Path) -> str:
+    """The definition that transformers makes of an older vocabulary file."""
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{directory} has no tokenizer.json, and reading its older vocabulary needs "
+            "transformers. Install it: pip install transformers sentencepiece"
+        ) from error
+    remedy = "Save a tokenizer.json beside it (save_pretrained of a fast tokenizer writes one)."
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loaded = AutoTokenizer.from_pretrained(
+                str(directory), local_files_only=True, trust_remote_code=False
+            )
+    except Exception as error:
+        raise TokenizerError(
+            f"transformers cannot read the tokenizer in {directory} ({error}). {remedy}"
+        ) from error
+    backend = getattr(loaded, "backend_tokenizer", None)
+    if backend is None:
+        raise TokenizerError(f"The tokenizer in {directory} is a slow one. {remedy}")
+    return str(backend.to_str())
