@@ -10,56 +10,43 @@ This is the public API. Names are loaded when first used: `import ragctx` loads 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ragctx.lazy import handed_on
+
 if TYPE_CHECKING:
-    from ragctx.assembly import assemble
-    from ragctx.errors import RagctxError
-    from ragctx.generator.load import load_generator
-    from ragctx.ingestion import ingest
-    from ragctx.pipeline import ask
-    from ragctx.records import Answer, Document, Hit, Prompt
-    from ragctx.retrieval import search
-    from ragctx.tokens.load import load_tokenizer
+    from ragctx.assembly import Assembly as Assembly
+    from ragctx.assembly import assemble as assemble
+    from ragctx.embedding import load_embedder as load_embedder
+    from ragctx.errors import RagctxError as RagctxError
+    from ragctx.generator.load import load_generator as load_generator
+    from ragctx.index.index import Index as Index
+    from ragctx.ingestion import ingest as ingest
+    from ragctx.pipeline import ask as ask
+    from ragctx.records import Answer as Answer
+    from ragctx.records import Hit as Hit
+    from ragctx.records import Prompt as Prompt
+    from ragctx.retrieval import search as search
+    from ragctx.tokens.load import load_tokenizer as load_tokenizer
+else:
+    __getattr__, __dir__, __all__ = handed_on(
+        __name__,
+        {
+            "Answer": "ragctx.records",
+            "Assembly": "ragctx.assembly",
+            "Hit": "ragctx.records",
+            "Index": "ragctx.index.index",
+            "Prompt": "ragctx.records",
+            "RagctxError": "ragctx.errors",
+            "ask": "ragctx.pipeline",
+            "assemble": "ragctx.assembly",
+            "ingest": "ragctx.ingestion",
+            "load_embedder": "ragctx.embedding",
+            "load_generator": "ragctx.generator.load",
+            "load_tokenizer": "ragctx.tokens.load",
+            "search": "ragctx.retrieval",
+        },
+        moved={"Document": "ragctx.records:Document"},
+    )
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "Answer",
-    "Document",
-    "Hit",
-    "Prompt",
-    "RagctxError",
-    "__version__",
-    "ask",
-    "assemble",
-    "ingest",
-    "load_generator",
-    "load_tokenizer",
-    "search",
-]
-
-_HOME = {
-    "Answer": "ragctx.records",
-    "Document": "ragctx.records",
-    "Hit": "ragctx.records",
-    "Prompt": "ragctx.records",
-    "RagctxError": "ragctx.errors",
-    "ask": "ragctx.pipeline",
-    "assemble": "ragctx.pipeline",
-    "ingest": "ragctx.ingestion",
-    "load_generator": "ragctx.generator.load",
-    "load_tokenizer": "ragctx.tokens.load",
-    "search": "ragctx.retrieval",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'ragctx' has no attribute {name!r}; it has {sorted(__all__)}")
-    return getattr(import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -25,8 +25,7 @@ from ragctx.records import (
 )
 
 if TYPE_CHECKING:
-    from ragctx.generator.reader.passage_cache import CacheStats
-    from ragctx.generator.reader.passage_store import StoreStats
+    pass
 
 View = dict[str, object]
 
@@ -143,11 +142,6 @@ def attribution_view(attributions: Sequence[Attribution], prompt: Prompt) -> lis
         }
         for attribution, segment in zip(attributions, prompt.passages, strict=True)
     ]
-
-
-def kv_cache_view(memory: CacheStats, disk: StoreStats | None) -> View:
-    """What the bundled reader had read before, in memory and, with --kv-cache, on disk."""
-    return {"memory": asdict(memory), "disk": None if disk is None else asdict(disk)}
 
 
 def ingest_row_view(row: IngestRow) -> View:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ragctx.errors import InputError
 from ragctx.records import Hit, Selection
-from ragctx.selection.knapsack import Programme
+from ragctx.selection.packing import Programme
 from ragctx.selection.relevance import GRAINS
 from ragctx.selection.selectors import Candidate, Choice, select_by
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.selection.knapsack import best_subset, relax
+from ragctx.selection.packing import best_subset, relax
 from ragctx.selection.shingles import shared_runs
 
 _ROUNDS = 4  # of improvement at most; most often the second finds nothing

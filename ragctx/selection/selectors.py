@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 
 from ragctx.errors import InputError
 from ragctx.records import Hit, LedgerOutcome, LedgerRow, Selection
-from ragctx.selection.knapsack import relax
+from ragctx.selection.packing import relax
 from ragctx.selection.redundancy import best_distinct_subset
 from ragctx.selection.relevance import (
     GRAINS,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ragctx.records import Chunk, Hit, LedgerRow, Selection
-from ragctx.selection.knapsack import relax
+from ragctx.selection.packing import relax
 from ragctx.selection.relevance import GRAINS, score_grains
 from ragctx.text.sentences import sentence_spans
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +18,27 @@ from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import attribution_table, console, ledger_table, write_json
 from ragctx.cli.session import Session, Sources, open_session, with_load_time
 from ragctx.errors import InputError
+from ragctx.records import (
+    Answer,
+    Attribution,
+    Citation,
+)
 from ragctx.views import (
     View,
     abstention_words,
     answer_view,
     attribution_view,
     citation_words,
-    kv_cache_view,
     ledger_view,
     one_line,
     printable,
     prompt_view,
     status_words,
 )
+
+if TYPE_CHECKING:
+    from ragctx.generator.reader.passage_cache import CacheStats
+    from ragctx.generator.reader.passage_store import StoreStats
 
 if TYPE_CHECKING:
     from ragctx.records import Answer, Attribution, Citation
@@ -211,3 +219,8 @@ def _print_extras(answer: Answer, shown: Shown, session: Session) -> None:
         print(printable(answer.prompt.text), file=sys.stderr)
     if shown.ledger:
         console(stderr=True).print(ledger_table(answer.prompt.ledger))
+
+
+def kv_cache_view(memory: CacheStats, disk: StoreStats | None) -> View:
+    """What the bundled reader had read before, in memory and, with --kv-cache, on disk."""
+    return {"memory": asdict(memory), "disk": None if disk is None else asdict(disk)}

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.selection.knapsack import Programme, best_subset, relax
+from ragctx.selection.packing import Programme, best_subset, relax
 
 Items = list[tuple[int, int]]  # (cost, worth)
 
