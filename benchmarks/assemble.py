@@ -55,9 +55,23 @@ def make_hits(n: int, tokens: int, seed: int) -> list[Hit]:
         joined, document = " ".join(text), f"report-{rng.randrange(40)}.pdf"
         start = 5000 * rank
         chunk = Chunk(
-            f"{document}:{rank}", document, start, start + len(joined), 1, 1, joined, tokens
+            id=f"{document}:{rank}",
+            document_id=document,
+            start=start,
+            end=start + len(joined),
+            first_page=1,
+            last_page=1,
+            text=joined,
+            token_count=tokens,
         )
-        hits.append(Hit(rank, 0.9 - 0.6 * (rank / n) ** 0.5 + rng.gauss(0, 0.01), chunk, document))
+        hits.append(
+            Hit(
+                rank=rank,
+                score=0.9 - 0.6 * (rank / n) ** 0.5 + rng.gauss(0, 0.01),
+                chunk=chunk,
+                document=document,
+            )
+        )
     return hits
 
 
@@ -115,9 +129,13 @@ def growth(
         for name, select in SELECTORS.items():
             how = Assembly(select=select, max_new_tokens=MAX_NEW_TOKENS)
             whole = partial(
-                assemble, QUESTION, hits, tokenizer,
-                context_window=budget + MAX_NEW_TOKENS, assembly=how,
-            )  # fmt: skip
+                assemble,
+                QUESTION,
+                hits,
+                tokenizer,
+                context_window=budget + MAX_NEW_TOKENS,
+                assembly=how,
+            )
             row[f"{name}_ms"] = measure(whole, repeats)[1]
         rows.append(row)
     return rows

@@ -30,9 +30,15 @@ from ragctx.records import Generation
 
 QA = Path(__file__).parents[2] / "shared" / "data" / "qa"
 STRATEGIES = (
-    "best_first", "best_last", "edges", "edges_end", "middle", "document_order", "random",
+    "best_first",
+    "best_last",
+    "edges",
+    "edges_end",
+    "middle",
+    "document_order",
+    "random",
     "langchain",
-)  # fmt: skip
+)
 Answers = list[Generation]
 
 
@@ -64,8 +70,11 @@ def without_reuse(one: Candidates, plan: Plan, reader: BundledReader) -> tuple[A
 def require_identical(found: Answers, expected: Answers, question: str) -> None:
     for one, other in zip(found, expected, strict=True):
         same = (one.text, one.token_ids, one.spans, one.finish_reason) == (
-            other.text, other.token_ids, other.spans, other.finish_reason
-        )  # fmt: skip
+            other.text,
+            other.token_ids,
+            other.spans,
+            other.finish_reason,
+        )
         if not same or one.confidence != other.confidence:
             raise SystemExit(f"question {question}: {one!r} is not {other!r}")
 
@@ -94,7 +103,13 @@ def main() -> None:
     chosen = drawn(everything, said.questions, seed=0)
     candidates = [source.candidates(question) for question in chosen.questions]
     positions = (said.passages,) if said.positions else ()
-    plan = Plan(STRATEGIES[: said.strategies], (0,), False, said.passages, positions)
+    plan = Plan(
+        strategies=STRATEGIES[: said.strategies],
+        random_seeds=(0,),
+        controls=False,
+        k=said.passages,
+        position_passages=positions,
+    )
     answers, seconds, total_s = with_reuse(candidates, plan)
     reader = load_bundled(cache_bytes=0)
     few = {question.id for question in drawn(chosen, said.without, seed=1).questions}
@@ -111,19 +126,30 @@ def main() -> None:
         ("", "questions", "s/question", "s for all"),
         [
             ("with reuse", len(candidates), f"{mean_with:.3f}", f"{total_s:.1f}"),
-            ("without reuse", len(alone), f"{mean_without:.3f}",
-             f"{mean_without * len(candidates):.1f} (projected)"),
+            (
+                "without reuse",
+                len(alone),
+                f"{mean_without:.3f}",
+                f"{mean_without * len(candidates):.1f} (projected)",
+            ),
         ],
-    )  # fmt: skip
+    )
     print(f"{prompts} prompts; identical answers on {len(alone)} questions; ratio {ratio:.1f}")
     result(
-        "compare", questions=len(candidates), passages=said.passages, prompts=prompts,
-        strategies=said.strategies, positions=said.positions, file=name,
+        "compare",
+        questions=len(candidates),
+        passages=said.passages,
+        prompts=prompts,
+        strategies=said.strategies,
+        positions=said.positions,
+        file=name,
         threads=torch.get_num_threads(),
-        with_reuse_s=round(total_s, 3), without_reuse_s_per_question=spread(list(alone.values())),
-        with_reuse_s_per_question=spread(list(seconds.values())), ratio=round(ratio, 2),
+        with_reuse_s=round(total_s, 3),
+        without_reuse_s_per_question=spread(list(alone.values())),
+        with_reuse_s_per_question=spread(list(seconds.values())),
+        ratio=round(ratio, 2),
         projected_without_reuse_s=round(mean_without * len(candidates), 1),
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -65,9 +65,12 @@ def run(command: str, scratch: Path) -> str:
     programs = {"ragctx": f"{sys.executable} -m ragctx", "python": sys.executable}
     name, _, rest = command.partition(" ")
     place = {
-        **os.environ, "W": str(scratch), "RAGCTX_CACHE_DIR": str(scratch / "cache"),
-        "COLUMNS": "120", "NO_COLOR": "1",
-    }  # fmt: skip
+        **os.environ,
+        "W": str(scratch),
+        "RAGCTX_CACHE_DIR": str(scratch / "cache"),
+        "COLUMNS": "120",
+        "NO_COLOR": "1",
+    }
     line = f"{programs[name]} {rest}"
     shell = ["bash", "-c", line]  # which expands *.pdf and $W
     done = subprocess.run(shell, env=place, cwd=ROOT, capture_output=True, text=True)

@@ -173,10 +173,16 @@ def main() -> None:
             [(name, *row.values()) for name, row in read_scores.items()],
         )
     result(
-        "cut", questions=len(questions), findable=len(findable), candidates=CANDIDATES,
-        seed=given.seed, embedder=embedder.id, scores=scores, reader=read_scores,
+        "cut",
+        questions=len(questions),
+        findable=len(findable),
+        candidates=CANDIDATES,
+        seed=given.seed,
+        embedder=embedder.id,
+        scores=scores,
+        reader=read_scores,
         reader_questions=min(given.reader, len(asked)),
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

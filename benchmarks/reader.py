@@ -56,9 +56,13 @@ def prompt_of(tokens: int, reader: BundledReader, seed: int) -> Prompt:
         picks = torch.randint(len(WORDS), (CHUNK_TOKENS,), generator=source).tolist()
         hits.append(Hit.from_text(i + 1, -float(i), " ".join(WORDS[j] for j in picks), f"d{i}"))
     return build_prompt(
-        load_template("reader"), QUESTION, place(hits), reader.tokenizer,
-        context_window=10**6, max_new_tokens=NEW_TOKENS,
-    )  # fmt: skip
+        load_template("reader"),
+        QUESTION,
+        place(hits),
+        reader.tokenizer,
+        context_window=10**6,
+        max_new_tokens=NEW_TOKENS,
+    )
 
 
 @torch.inference_mode()
@@ -148,10 +152,18 @@ def llama_ms(context: int, repeats: int) -> float:
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=30522, hidden_size=384, intermediate_size=1024, num_hidden_layers=6,
-        num_attention_heads=12, num_key_value_heads=12, max_position_embeddings=8192,
-        tie_word_embeddings=True, pad_token_id=0, bos_token_id=1, eos_token_id=None,
-    )  # fmt: skip
+        vocab_size=30522,
+        hidden_size=384,
+        intermediate_size=1024,
+        num_hidden_layers=6,
+        num_attention_heads=12,
+        num_key_value_heads=12,
+        max_position_embeddings=8192,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=None,
+    )
     model = LlamaForCausalLM(config).eval()
     ids = torch.randint(5, 30000, (1, context))
     mask = torch.ones_like(ids)
@@ -159,11 +171,14 @@ def llama_ms(context: int, repeats: int) -> float:
     def run(tokens: int) -> float:
         return median_s(
             lambda: model.generate(
-                ids, attention_mask=mask, max_new_tokens=tokens, min_new_tokens=tokens,
+                ids,
+                attention_mask=mask,
+                max_new_tokens=tokens,
+                min_new_tokens=tokens,
                 do_sample=False,
             ),
             repeats,
-        )  # fmt: skip
+        )
 
     return 1e3 * (run(NEW_TOKENS + 1) - run(1)) / NEW_TOKENS
 
@@ -198,17 +213,25 @@ def main() -> None:
     first = first_answers(reader, given.repeats)
     decoded = decoding(reader, given.repeats, bandwidth)
     rows = [
-        (tokens, *(f"{row[key]:.3f}" for key in ("cached_s", "passages_read_now_s")),
-         f"{row['full_prefill_at_4096_over_cached']:.1f}x")
+        (
+            tokens,
+            *(f"{row[key]:.3f}" for key in ("cached_s", "passages_read_now_s")),
+            f"{row['full_prefill_at_4096_over_cached']:.1f}x",
+        )
         for tokens, row in first["contexts"].items()
-    ]  # fmt: skip
+    ]
     table(("context", "answer, cached s", "passages read now s", "full prefill at 4096"), rows)
     table(("decoding", "value"), [(key, f"{value:.2f}") for key, value in decoded.items()])
     table(("loading", "value"), [(key, f"{value:.3f}") for key, value in loaded.items()])
     result(
-        "reader", seed=1, **vars(given), bandwidth_gb_per_s=bandwidth / 1e9,
-        loading=loaded, first_answer=first, decoding=decoded,
-    )  # fmt: skip
+        "reader",
+        seed=1,
+        **vars(given),
+        bandwidth_gb_per_s=bandwidth / 1e9,
+        loading=loaded,
+        first_answer=first,
+        decoding=decoded,
+    )
 
 
 if __name__ == "__main__":

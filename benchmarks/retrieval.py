@@ -82,7 +82,7 @@ def build(folder: Path, texts: dict[str, str], embedder: Embedder) -> Index:
     index = Index.create(folder, embedder=embedder)
     with index.writer() as writer:
         for id, text in texts.items():
-            document = Document(id, id, (Page(1, "1", text),))
+            document = Document(id=id, path=id, pages=(Page(number=1, label="1", text=text),))
             chunks = chunk_document(document, embedder.tokenizer)
             vectors = embedder.encode([chunk.text for chunk in chunks])
             writer.put(id, document, chunks, vectors, recipe="benchmark")
@@ -92,8 +92,10 @@ def build(folder: Path, texts: dict[str, str], embedder: Embedder) -> Index:
 def stemmed(index: Index) -> Callable[[str], list[tuple[str, float]]]:
     """BM25 with the Porter stemmer before it: (chunk id, score) of a question."""
     memory = sqlite3.connect(":memory:")
-    memory.execute("CREATE VIRTUAL TABLE w USING fts5(id UNINDEXED, text, "
-                   "tokenize='porter unicode61 remove_diacritics 2')")  # fmt: skip
+    memory.execute(
+        "CREATE VIRTUAL TABLE w USING fts5(id UNINDEXED, text, "
+        "tokenize='porter unicode61 remove_diacritics 2')"
+    )
     with index.snapshot() as snapshot:
         rows = snapshot.connection.execute("SELECT id, text FROM chunks").fetchall()
     memory.executemany("INSERT INTO w VALUES (?, ?)", rows)
@@ -113,7 +115,10 @@ def rankings(
     index: Index, questions: Sequence[Question], embedder: Embedder
 ) -> tuple[dict[str, list[list[Hit]]], dict[str, float]]:
     """The hits of every variant for every question, and milliseconds per question."""
-    hits = {chunk.id: Hit(0, 0.0, chunk, path) for chunk, path in _all_chunks(index)}
+    hits = {
+        chunk.id: Hit(rank=0, score=0.0, chunk=chunk, document=path)
+        for chunk, path in _all_chunks(index)
+    }
     porter = stemmed(index)
     made: dict[str, list[list[Hit]]] = {}
     spent: dict[str, float] = {}
@@ -132,10 +137,13 @@ def rankings(
     run("lexical", lambda query: lexical(index, query, CANDIDATES, Filter()))
     with mock.patch.object(words, "STOP_WORDS", frozenset()):
         run("lexical, stop words kept", lambda query: lexical(index, query, CANDIDATES, Filter()))
-    run("lexical, porter", lambda query: [
-        Hit(rank, score, hits[id].chunk, hits[id].document)
-        for rank, (id, score) in enumerate(porter(query.text), 1)
-    ])  # fmt: skip
+    run(
+        "lexical, porter",
+        lambda query: [
+            Hit(rank=rank, score=score, chunk=hits[id].chunk, document=hits[id].document)
+            for rank, (id, score) in enumerate(porter(query.text), 1)
+        ],
+    )
     for name, other, weights in (
         ("hybrid", "lexical", (1.0, 1.0)),
         ("hybrid, dense counts 2", "lexical", (2.0, 1.0)),
@@ -158,10 +166,12 @@ def _all_chunks(index: Index) -> list[tuple[Chunk, str]]:
 
 def ranks(found: Sequence[Sequence[Hit]], questions: Sequence[Question]) -> Floats:
     """Rank of the first hit from a right passage, per question; infinite if there is none."""
-    return np.array([
-        min((h.rank for h in hits if h.chunk.document_id in question.gold), default=np.inf)
-        for hits, question in zip(found, questions, strict=True)
-    ])  # fmt: skip
+    return np.array(
+        [
+            min((h.rank for h in hits if h.chunk.document_id in question.gold), default=np.inf)
+            for hits, question in zip(found, questions, strict=True)
+        ]
+    )
 
 
 def mean_over_sets(values: Floats | NDArray[np.bool_], sets: Names) -> float:
@@ -212,16 +222,24 @@ def main() -> None:
         for name, rank in at.items()
     }
     header = ("retriever", *(f"recall@{k}" for k in CUTS), "MRR", "MRR minus hybrid's (95 %)")
-    table(header, [
-        (name, *(f"{s[f'recall@{k}']:.3f}" for k in CUTS), f"{s['mrr']:.3f}",
-         "{:+.3f} … {:+.3f}".format(*s["mrr_minus_hybrid"]))
-        for name, s in scores.items()
-    ])  # fmt: skip
+    table(
+        header,
+        [
+            (
+                name,
+                *(f"{s[f'recall@{k}']:.3f}" for k in CUTS),
+                f"{s['mrr']:.3f}",
+                "{:+.3f} … {:+.3f}".format(*s["mrr_minus_hybrid"]),
+            )
+            for name, s in scores.items()
+        ],
+    )
     print()
     names = sorted(set(sets))
-    table(("MRR by set", *found), [
-        (s, *(f"{scores[name]['mrr_by_set'][s]:.3f}" for name in found)) for s in names
-    ])  # fmt: skip
+    table(
+        ("MRR by set", *found),
+        [(s, *(f"{scores[name]['mrr_by_set'][s]:.3f}" for name in found)) for s in names],
+    )
     result(
         "retrieval",
         n=len(questions),

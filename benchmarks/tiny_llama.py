@@ -87,11 +87,19 @@ def batch_of(
 
 def new_model(size: int) -> LlamaForCausalLM:
     config = LlamaConfig(
-        vocab_size=size, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
-        initializer_range=0.05, num_attention_heads=4, num_key_value_heads=4,
+        vocab_size=size,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        initializer_range=0.05,
+        num_attention_heads=4,
+        num_key_value_heads=4,
         max_position_embeddings=512,
-        tie_word_embeddings=False, pad_token_id=0, bos_token_id=2, eos_token_id=2,
-    )  # fmt: skip
+        tie_word_embeddings=False,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=2,
+    )
     return LlamaForCausalLM(config)
 
 
@@ -138,12 +146,17 @@ def questions(count: int, pairs: int, seed: int) -> list[dict[str, object]]:
     for number in range(count):
         keys, values = rng.sample(range(KEYS), pairs), rng.sample(range(VALUES), pairs)
         texts = [pair_text(key, value) for key, value in zip(keys, values, strict=True)]
-        rows.append({
-            "id": f"pairs-{number}", "question": question_text(keys[0]),
-            "answers": [value_word(values[0])], "synthetic": True,
-            "ctxs": [{"title": "", "text": text, "isgold": i == 0}
-                     for i, text in enumerate(texts)],
-        })  # fmt: skip
+        rows.append(
+            {
+                "id": f"pairs-{number}",
+                "question": question_text(keys[0]),
+                "answers": [value_word(values[0])],
+                "synthetic": True,
+                "ctxs": [
+                    {"title": "", "text": text, "isgold": i == 0} for i, text in enumerate(texts)
+                ],
+            }
+        )
     return rows
 
 

@@ -21,8 +21,10 @@ ANSWER = "58,000 pounds"
 def my_retriever(question: str, pages: list[str], k: int) -> list[tuple[float, int]]:
     """Any search engine will do; this one counts the question's words on each page."""
     words = {word for word in question.lower().split() if len(word) > 3}
-    scores = [(sum(word in page.lower() for word in words) / len(words), n)
-              for n, page in enumerate(pages, 1)]  # fmt: skip
+    scores = [
+        (sum(word in page.lower() for word in words) / len(words), n)
+        for n, page in enumerate(pages, 1)
+    ]
     return sorted(scores, key=lambda scored: (-scored[0], scored[1]))[:k]
 
 
@@ -47,7 +49,18 @@ def main() -> None:
     label = next(passage.label for passage in prompt.passages if ANSWER in passage.text)
     for amount in (ANSWER, "85,000 pounds"):
         said = f"Fines had brought in {amount} annually [{label}]."
-        for citation in cite(Generation(said, (), "stop", 0, 0, 0), prompt, lambda _: None):
+        for citation in cite(
+            Generation(
+                text=said,
+                token_ids=(),
+                finish_reason="stop",
+                prefill_s=0,
+                decode_s=0,
+                reused_tokens=0,
+            ),
+            prompt,
+            lambda _: None,
+        ):
             print(f"{said}\n    {citation.status}: {' '.join(citation.quote.split())}")
 
 

@@ -26,7 +26,7 @@ from ragctx.tokens.tokenizer import Tokenizer
 GetDocument = Callable[[str], Document | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
     """How the prompt is made. None means: as the generator or the window says, or not at all.
 
@@ -52,7 +52,7 @@ class Assembly:
     trim: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """A prompt, and what it was chosen from."""
 
@@ -90,9 +90,14 @@ def assemble(
     True
     """
     return trace(
-        question, hits, tokenizer, context_window=context_window, assembly=assembly,
-        document_text=document_text, get_document=get_document,
-    ).prompt  # fmt: skip
+        question,
+        hits,
+        tokenizer,
+        context_window=context_window,
+        assembly=assembly,
+        document_text=document_text,
+        get_document=get_document,
+    ).prompt
 
 
 def trace(
@@ -113,7 +118,9 @@ def trace(
     template = load_template(how.template or "qa")
     room = room_for_passages(template, question, tokenizer, **asdict(window))
     sources = _Sources(document_text, get_document)
-    found = _candidates(hits, template, tokenizer, how, sources, room)
+    found = _candidates(
+        hits=hits, template=template, tokenizer=tokenizer, how=how, sources=sources, room=room
+    )
     selection = how.select(found.hits, found.costs, room)
     if how.trim:
         selection = trim_to_fit(
@@ -125,13 +132,19 @@ def trace(
     ledger = join_ledgers(found.ledger, selection.ledger)
     prompt = build_prompt(template, question, placed, tokenizer, **asdict(window), ledger=ledger)
     prompt = replace(prompt, saved_tokens=found.saved_tokens)
-    return Trace(prompt, found.hits, found.costs, room, selection)
+    return Trace(
+        prompt=prompt,
+        candidates=found.hits,
+        costs=found.costs,
+        room_tokens=room,
+        selection=selection,
+    )
 
 
 # ---- Candidates ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidates:
     hits: tuple[Hit, ...]
     costs: tuple[int, ...]
@@ -161,7 +174,7 @@ def _candidates(
     if how.max_chunks is not None:
         best = keep_best(left, costs, how.max_chunks)
         left, costs, ledger = best.hits, best.costs, ledger + best.ledger
-    return _Candidates(left, costs, ledger, merged.saved_tokens)
+    return _Candidates(hits=left, costs=costs, ledger=ledger, saved_tokens=merged.saved_tokens)
 
 
 @dataclass(frozen=True, slots=True)

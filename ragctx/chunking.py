@@ -60,8 +60,13 @@ def chunk_document(
 
     >>> from ragctx.records import Page
     >>> from ragctx.tokens.load import load_tokenizer
-    >>> pages = (Page(1, "i", "Cats sleep a lot. They"), Page(2, "1", "hunt at night."))
-    >>> chunks = chunk_document(Document("d1", "a.pdf", pages), load_tokenizer(), max_tokens=8)
+    >>> pages = (
+    ...     Page(number=1, label="i", text="Cats sleep a lot. They"),
+    ...     Page(number=2, label="1", text="hunt at night."),
+    ... )
+    >>> chunks = chunk_document(
+    ...     Document(id="d1", path="a.pdf", pages=pages), load_tokenizer(), max_tokens=8
+    ... )
     >>> [(c.id, c.text, c.token_count, c.first_page, c.last_page) for c in chunks]
     [('d1:0-17', 'Cats sleep a lot.', 5, 1, 1), ('d1:18-37', 'They\nhunt at night.', 5, 1, 2)]
     """
@@ -78,7 +83,15 @@ def chunk_document(
         spans += _fit(text, whole, boundaries, tokenizer, max_tokens)
     if overlap_tokens:
         starts = [unit.start for unit in units if unit.begins_sentence]
-        spans = _overlap(text, spans, starts, ruler, tokenizer, max_tokens, overlap_tokens)
+        spans = _overlap(
+            text=text,
+            spans=spans,
+            sentence_starts=starts,
+            ruler=ruler,
+            tokenizer=tokenizer,
+            max_tokens=max_tokens,
+            overlap_tokens=overlap_tokens,
+        )
     return [_chunk(document, span, count) for span, count in spans]
 
 
@@ -198,7 +211,7 @@ def _blocks(text: str) -> Iterator[Span]:
 # ---- Units: what a chunk is made of ----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Unit:
     """A sentence, a line, or a piece of one too long for a chunk."""
 
@@ -215,8 +228,16 @@ def _units(text: str, ruler: _Ruler, limit: int) -> list[_Unit]:
     for sentence in split_sentences(text):
         begins = True
         for start, end, after in _pieces(text, sentence, ruler, limit):
-            tokens = ruler.index(start), ruler.index(end)
-            units.append(_Unit(start, end, *tokens, after, begins))
+            units.append(
+                _Unit(
+                    start=start,
+                    end=end,
+                    first_token=ruler.index(start),
+                    last_token=ruler.index(end),
+                    after=after,
+                    begins_sentence=begins,
+                )
+            )
             begins = False
     return _merge_tiny(units, limit // 16)
 
@@ -278,9 +299,13 @@ def _merge_tiny(units: list[_Unit], tokens: int) -> list[_Unit]:
         before_heading = last.after == "paragraph" and unit.after == "line"
         if merged and joined <= tokens and not before_heading:
             merged[-1] = _Unit(
-                last.start, unit.end, last.first_token, unit.last_token, unit.after,
-                last.begins_sentence,
-            )  # fmt: skip
+                start=last.start,
+                end=unit.end,
+                first_token=last.first_token,
+                last_token=unit.last_token,
+                after=unit.after,
+                begins_sentence=last.begins_sentence,
+            )
         else:
             merged.append(unit)
     return merged

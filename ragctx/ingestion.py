@@ -38,7 +38,7 @@ CHUNK_TOKENS = 180
 """Default size of a chunk in the embedder's tokens: within what embedder and reader read well."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestSettings:
     """How documents are read and cut. A source made with other settings is made again.
 
@@ -59,7 +59,7 @@ class IngestSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Called back while ingesting; each does nothing unless replaced."""
 
@@ -116,7 +116,9 @@ def ingest(
     rows = []
     with index.writer() as writer:
         sources = {source.path: source for source in index.sources()}
-        run = _Run(writer, embedder, settings, progress, sources)
+        run = _Run(
+            writer=writer, embedder=embedder, settings=settings, progress=progress, sources=sources
+        )
         for path in files:
             rows.append(run.one(path))
             progress.on_row(rows[-1])
@@ -139,7 +141,7 @@ def _check(settings: IngestSettings, embedder: Embedder) -> None:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Run:
     """One ingest run over many files.
 
@@ -171,7 +173,12 @@ class _Run:
         for source in list(self.sources.values()):
             if not Path(source.path).exists():
                 self.writer.remove(source.path)
-                yield IngestRow(source.path, "removed", source.status, source.document_id)
+                yield IngestRow(
+                    path=source.path,
+                    outcome="removed",
+                    status=source.status,
+                    document_id=source.document_id,
+                )
 
     @cached_property
     def recipe(self) -> str:
@@ -195,7 +202,12 @@ class _Run:
         source = replace(next(iter(same.values())), path=str(path))
         self.sources[source.path] = source
         return IngestRow(
-            source.path, outcome, source.status, document_id, source.pages, source.chunks
+            path=source.path,
+            outcome=outcome,
+            status=source.status,
+            document_id=document_id,
+            pages=source.pages,
+            chunks=source.chunks,
         )
 
     def _fresh(self, path: Path) -> IngestRow:
@@ -225,7 +237,12 @@ class _Run:
         outcome: IngestOutcome = "replaced" if name in self.sources else "added"
         self.writer.put(name, document, chunks, vectors, recipe=self.recipe)
         self.sources[name] = SourceInfo(
-            name, document.id, self.recipe, pages, len(chunks), document.status
+            path=name,
+            document_id=document.id,
+            recipe=self.recipe,
+            pages=pages,
+            chunks=len(chunks),
+            status=document.status,
         )
         return IngestRow(
             path=name,
@@ -277,7 +294,13 @@ def _advice(document: Document) -> str:
 
 def _failed(path: Path, status: str, message: str, began: float) -> IngestRow:
     seconds = time.perf_counter() - began
-    return IngestRow(str(path), "failed", cast(PdfStatus, status), seconds=seconds, message=message)
+    return IngestRow(
+        path=str(path),
+        outcome="failed",
+        status=cast(PdfStatus, status),
+        seconds=seconds,
+        message=message,
+    )
 
 
 def _globbed(pattern: str) -> list[Path]:

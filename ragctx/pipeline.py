@@ -44,7 +44,15 @@ def ask(
     `abstained=True` and no citations. Raises what `retrieve` and `assemble` raise.
     """
     with index.snapshot():  # what is cited is what was found, whatever is ingested meanwhile
-        return _ask(question, index, embedder, generator, retrieval, assembly, on_text)
+        return _ask(
+            question=question,
+            index=index,
+            embedder=embedder,
+            generator=generator,
+            retrieval=retrieval,
+            assembly=assembly,
+            on_text=on_text,
+        )
 
 
 def _ask(
@@ -61,9 +69,13 @@ def _ask(
     hits = retrieve(question, index, embedder, retrieval)
     retrieved = time.perf_counter()
     prompt = assemble(
-        question, hits, generator.tokenizer, context_window=generator.context_window,
-        assembly=how, get_document=index.document,
-    )  # fmt: skip
+        question,
+        hits,
+        generator.tokenizer,
+        context_window=generator.context_window,
+        assembly=how,
+        get_document=index.document,
+    )
     assembled = time.perf_counter()
     answer = answer_prompt(prompt, generator, index.document, on_text=on_text)
     timing = (
@@ -96,9 +108,15 @@ def answer_prompt(
     citations = () if abstained else cite(generation, prompt, get_document)
     timing = (("prefill_s", generation.prefill_s), ("decode_s", generation.decode_s))
     return Answer(
-        prompt.question, generation.text, abstained, citations, generation, prompt,
-        generator.name, timing,
-    )  # fmt: skip
+        question=prompt.question,
+        text=generation.text,
+        abstained=abstained,
+        citations=citations,
+        generation=generation,
+        prompt=prompt,
+        model=generator.name,
+        timing=timing,
+    )
 
 
 def fit_generator(assembly: Assembly, generator: Generator) -> Assembly:

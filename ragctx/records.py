@@ -29,7 +29,7 @@ IngestOutcome = Literal["added", "replaced", "unchanged", "duplicate", "removed"
 """What an ingest run did with one file."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """One page: `number` counts from 1, `label` is what the page calls itself ("xii", "A-3")."""
 
@@ -48,13 +48,17 @@ class Heading:
     depth: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Document:
     """A document's text with its page table.
 
     `text` is every page's text joined by `PAGE_SEPARATOR`; `page_starts[i]` is where page i begins.
 
-    >>> document = Document("d1", "a.pdf", (Page(1, "i", "One."), Page(2, "1", "Two.")))
+    >>> document = Document(
+    ...     id="d1",
+    ...     path="a.pdf",
+    ...     pages=(Page(number=1, label="i", text="One."), Page(number=2, label="1", text="Two.")),
+    ... )
     >>> document.text
     'One.\\nTwo.'
     >>> document.page_of(5).label
@@ -94,7 +98,7 @@ class Document:
         return self.path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A passage: `text == document.text[start:end]`. `token_count` is in the embedder's tokens."""
 
@@ -108,7 +112,7 @@ class Chunk:
     token_count: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A chunk that a search brought, with the document it came from. Rank counts from 1."""
 
@@ -126,8 +130,17 @@ class Hit:
         >>> Hit.from_text(1, 0.9, "Paris is in France.", "atlas").chunk.text
         'Paris is in France.'
         """
-        chunk = Chunk(f"{document}#{rank}", document, 0, len(text), 1, 1, text, 0)
-        return cls(rank, score, chunk, document, document)
+        chunk = Chunk(
+            id=f"{document}#{rank}",
+            document_id=document,
+            start=0,
+            end=len(text),
+            first_page=1,
+            last_page=1,
+            text=text,
+            token_count=0,
+        )
+        return cls(rank=rank, score=score, chunk=chunk, document=document, path=document)
 
 
 LedgerOutcome = Literal["selected", "trimmed", "merged", "dropped"]
@@ -148,7 +161,7 @@ class LedgerRow(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The hits that fit, in rank order, and the ledger of all candidates, in rank order."""
 
@@ -164,7 +177,15 @@ class Selection:
     def gap(self) -> float:
         """How far from the best this can be at most: a share of `upper_bound`, from 0 (it is best).
 
-        >>> Selection((), (), (), 0, 100, upper_bound=4.0, relevance=3.0).gap
+        >>> Selection(
+        ...     selected=(),
+        ...     tokens=(),
+        ...     ledger=(),
+        ...     used_tokens=0,
+        ...     budget_tokens=100,
+        ...     upper_bound=4.0,
+        ...     relevance=3.0,
+        ... ).gap
         0.25
         """
         return 1 - self.relevance / self.upper_bound if self.upper_bound else 0.0
@@ -182,7 +203,7 @@ class Placement:
 SegmentKind = Literal["instruction", "passage", "question", "answer"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A piece of the prompt, tokenised on its own. `hit` is set for passages."""
 
@@ -206,7 +227,7 @@ class SegmentCount:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
     """How a prompt's tokens add up: `prompt_tokens + max_new_tokens + slack_tokens` is the window.
 
@@ -233,7 +254,7 @@ class Certificate:
         return sum(segment.tokens for segment in self.segments if segment.kind == kind)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prompt:
     """The assembled prompt. `len(token_ids) + max_new_tokens <= context_window`, always.
 
@@ -275,12 +296,12 @@ class Prompt:
     def certificate(self) -> Certificate:
         """How the tokens add up."""
         return Certificate(
-            self.context_window,
-            self.max_new_tokens,
-            self.budget_tokens,
-            self.token_count,
-            tuple(SegmentCount(s.kind, s.label, len(s.token_ids)) for s in self.segments),
-            self.text_tokens,
+            context_window=self.context_window,
+            max_new_tokens=self.max_new_tokens,
+            budget_tokens=self.budget_tokens,
+            prompt_tokens=self.token_count,
+            segments=tuple(SegmentCount(s.kind, s.label, len(s.token_ids)) for s in self.segments),
+            text_tokens=self.text_tokens,
         )
 
 
@@ -296,7 +317,7 @@ class CopiedSpan:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """What a generator gave. `spans` are set by generators that copy (the bundled reader).
 
@@ -342,7 +363,7 @@ is no document: there `verified` means that the quote stands in the passage as i
 page numbers are only what the retriever said."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
     """Where a statement comes from. `quote == document.text[start:end]` when verified.
 
@@ -364,7 +385,7 @@ class Citation:
     statement: str = ""  # the part of the answer that is cited; "" for a copied answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An answer with its sources, or an abstention."""
 
@@ -378,7 +399,7 @@ class Answer:
     timing: Sequence[tuple[str, float]] = field(default_factory=tuple)  # (stage, seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestRow:
     """One file's row in the ingest ledger."""
 

@@ -200,7 +200,7 @@ def _require_arguments(question: str, k: int, mmr_lambda: float | None) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
     """How candidates are found: how many, by which retriever, in which documents.
 
@@ -219,6 +219,11 @@ def retrieve(
     """The passages of `index` nearest to `question`, best first."""
     how = retrieval or Retrieval()
     return search(
-        index, embedder, question, how.k,
-        retriever=how.retriever, filter=how.filter, mmr_lambda=how.mmr_lambda,
-    )  # fmt: skip
+        index,
+        embedder,
+        question,
+        how.k,
+        retriever=how.retriever,
+        filter=how.filter,
+        mmr_lambda=how.mmr_lambda,
+    )

@@ -153,7 +153,7 @@ def ingest_row_view(row: IngestRow) -> View:
 def ingest_view(rows: Sequence[IngestRow], seconds: float) -> View:
     """What `ragctx ingest --json` gives. Pages and chunks are those read in this run.
 
-    >>> rows = [IngestRow("a.pdf", "added", "ok", pages=8, chunks=20)]
+    >>> rows = [IngestRow(path="a.pdf", outcome="added", status="ok", pages=8, chunks=20)]
     >>> ingest_view(rows, 2.0)["pages_per_s"]
     4.0
     """
@@ -277,7 +277,9 @@ def is_in_index(row: IngestRow) -> bool:
 def ingest_words(rows: Sequence[IngestRow], seconds: float) -> str:
     """The summary of an ingest run, in one line.
 
-    >>> ingest_words([IngestRow("a.pdf", "added", "ok", pages=8, chunks=20)], 2.0)
+    >>> ingest_words(
+    ...     [IngestRow(path="a.pdf", outcome="added", status="ok", pages=8, chunks=20)], 2.0
+    ... )
     '1 file: 1 added; 8 pages, 20 chunks in 2.0 s (4 pages/s, 10 chunks/s)'
     """
     totals = ingest_view(rows, seconds)

@@ -31,8 +31,10 @@ from tests.support.fakes import ByteTokenizer, WordTokenizer
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"  # read when it is imported
 
 PACKAGES = {
-    "langchain": "langchain_core", "llama_index": "llama_index.core", "haystack": "haystack",
-}  # fmt: skip
+    "langchain": "langchain_core",
+    "llama_index": "llama_index.core",
+    "haystack": "haystack",
+}
 EXTRAS = {name: name.replace("_", "-") for name in PACKAGES}
 each_adapter = pytest.mark.parametrize("adapter", PACKAGES, indirect=True)
 
@@ -108,13 +110,15 @@ class Haystack(Adapter):
     ) -> list[Any]:
         return [
             self.module.Document(
-                id=f"{i}", content=text, score=score,
+                id=f"{i}",
+                content=text,
+                score=score,
                 meta=dict(zip(("source_id", "split_idx_start"), place, strict=True)),
             )
             for i, (text, score, place) in enumerate(
                 zip(texts, scores, places or [("", 0)] * len(texts), strict=True)
             )
-        ]  # fmt: skip
+        ]
 
     def fit(self, documents: list[Any], **settings: Any) -> list[Any]:
         made = self.module.BudgetRanker(**settings).run(documents=documents)["documents"]
@@ -168,9 +172,15 @@ texts_drawn = st.lists(st.text("ab \n[é", max_size=12), max_size=8)
 def test_the_chosen_joined_in_order_take_no_more_than_the_budget(
     texts: list[str], budget: int, tokenizer: Tokenizer, placement: str, select: Any, separator: str
 ) -> None:
-    fitting = Fitting(tokenizer, budget, placement, select, separator)
+    fitting = Fitting(
+        tokenizer=tokenizer,
+        budget_tokens=budget,
+        placement=placement,
+        select=select,
+        separator=separator,
+    )
     try:
-        order = fitting.order([Passage(text) for text in texts])
+        order = fitting.order([Passage(text=text) for text in texts])
     except BudgetError:
         least = min if select is not prefix else next  # what must fit: any of them, or the first
         assert least(map(tokenizer.count, texts)) > budget
@@ -184,7 +194,9 @@ def test_what_is_chosen_is_what_trying_finds(texts: list[str], budget: int, sepa
     tokenizer = ByteTokenizer()
     expected = found_by_trying(texts, tokenizer, budget, separator)
     try:
-        order = Fitting(tokenizer, budget, separator=separator).order([*map(Passage, texts)])
+        order = Fitting(tokenizer=tokenizer, budget_tokens=budget, separator=separator).order(
+            [Passage(text=text) for text in texts]
+        )
     except BudgetError:
         assert not expected and texts
         return
@@ -194,10 +206,16 @@ def test_what_is_chosen_is_what_trying_finds(texts: list[str], budget: int, sepa
 
 
 def test_where_joining_makes_tokens_no_more_is_left_out_than_must_be() -> None:
-    passages = [Passage("a" * 8), Passage("b" * 3), Passage("c")]
-    assert Fitting(GrowingTokenizer(), 15, separator="\n\n").order(passages) == [0]
-    assert Fitting(GrowingTokenizer(), 18, separator="\n\n").order(passages) == [0, 2]
-    assert Fitting(ByteTokenizer(), 15, separator="\n\n").order(passages) == [0, 1]
+    passages = [Passage(text="a" * 8), Passage(text="b" * 3), Passage(text="c")]
+    assert Fitting(tokenizer=GrowingTokenizer(), budget_tokens=15, separator="\n\n").order(
+        passages
+    ) == [0]
+    assert Fitting(tokenizer=GrowingTokenizer(), budget_tokens=18, separator="\n\n").order(
+        passages
+    ) == [0, 2]
+    assert Fitting(tokenizer=ByteTokenizer(), budget_tokens=15, separator="\n\n").order(
+        passages
+    ) == [0, 1]
 
 
 # ---- In each framework -------------------------------------------------------------------------
@@ -245,9 +263,10 @@ def test_document_order_reads_the_framework_s_own_metadata(adapter: Adapter) -> 
     )
     assert list(map(id, placed)) == [id(documents[i]) for i in (2, 0, 3, 1)]
     unknown = adapter.documents(TEXTS, [None] * 4)
-    assert adapter.fit(
-        unknown, tokenizer="bundled", budget_tokens=1000, placement="document_order"
-    ) == unknown  # fmt: skip
+    assert (
+        adapter.fit(unknown, tokenizer="bundled", budget_tokens=1000, placement="document_order")
+        == unknown
+    )
 
 
 @each_adapter
@@ -322,9 +341,11 @@ def test_a_langchain_document_is_counted_as_the_chain_renders_it(adapter: Adapte
     for document in documents:
         document.metadata["file"] = "a.pdf"
     placed = adapter.fit(
-        documents, tokenizer=WordTokenizer(), budget_tokens=14,
+        documents,
+        tokenizer=WordTokenizer(),
+        budget_tokens=14,
         render=lambda document: format_document(document, prompt),
-    )  # fmt: skip
+    )
     assert [document.page_content for document in placed] == ["one two three", "ten"]
 
 

@@ -57,7 +57,11 @@ class SpacePrefixTokenizer:
 
 
 def document(*pages: str) -> Document:
-    return Document("d", "d.pdf", tuple(Page(i, str(i), p) for i, p in enumerate(pages, 1)))
+    return Document(
+        id="d",
+        path="d.pdf",
+        pages=tuple(Page(number=i, label=str(i), text=p) for i, p in enumerate(pages, 1)),
+    )
 
 
 def check_laws(doc: Document, tokenizer: Tokenizer, max_tokens: int, overlap: int) -> list[Chunk]:
@@ -80,9 +84,29 @@ def check_laws(doc: Document, tokenizer: Tokenizer, max_tokens: int, overlap: in
 
 
 word = st.sampled_from(
-    ["The", "cat", "sat.", "internationalisation", "e.g.", "3.14", "no,", "猫。", "é", "e\u0301",
-     "x" * 40, "[SEP]", "\n", "\n\n", "Heading\n", "•", "\u200d", "👩\u200d🔬", "\ufffd", "\x00"]
-)  # fmt: skip
+    [
+        "The",
+        "cat",
+        "sat.",
+        "internationalisation",
+        "e.g.",
+        "3.14",
+        "no,",
+        "猫。",
+        "é",
+        "e\u0301",
+        "x" * 40,
+        "[SEP]",
+        "\n",
+        "\n\n",
+        "Heading\n",
+        "•",
+        "\u200d",
+        "👩\u200d🔬",
+        "\ufffd",
+        "\x00",
+    ]
+)
 page_text = st.lists(word, max_size=30).map(" ".join) | st.text(max_size=60)
 documents = st.lists(page_text, min_size=1, max_size=4).map(lambda pages: document(*pages))
 
@@ -135,7 +159,7 @@ def test_the_plan_is_the_cheapest_of_all(units: list[tuple[int, float]], limit: 
 
 def test_no_text_gives_no_chunks() -> None:
     assert chunk_document(document("", "  \n", ""), BUNDLED) == []
-    assert chunk_document(Document("d", "d.pdf", ()), BUNDLED) == []
+    assert chunk_document(Document(id="d", path="d.pdf", pages=()), BUNDLED) == []
 
 
 def test_chunking_is_deterministic() -> None:

@@ -73,9 +73,12 @@ def test_a_prompt_fits_or_there_is_an_error(
     template: str,
 ) -> None:
     assembly = Assembly(
-        budget_tokens=budget, max_new_tokens=answer, placement=placement, template=template,
+        budget_tokens=budget,
+        max_new_tokens=answer,
+        placement=placement,
+        template=template,
         select=select,
-    )  # fmt: skip
+    )
     try:
         prompt = assemble(QUESTION, hits, TOKENIZER, context_window=window, assembly=assembly)
     except (BudgetError, InputError):
@@ -115,9 +118,13 @@ def test_passages_that_touch_are_merged_and_the_ledger_says_so(index: Index) -> 
 def test_merged_passages_stay_below_their_bound(index: Index) -> None:
     hits = retrieve(QUESTION, index, HashEmbedder())
     prompt = assemble(
-        QUESTION, hits, TOKENIZER, context_window=512, assembly=Assembly(merged_tokens=8),
+        QUESTION,
+        hits,
+        TOKENIZER,
+        context_window=512,
+        assembly=Assembly(merged_tokens=8),
         document_text=texts_of(index),
-    )  # fmt: skip
+    )
     assert len(prompt.passages) == 4
 
 
@@ -282,7 +289,21 @@ def test_what_merging_saved_is_said(index: Index) -> None:
     assert document is not None
     overlapping = [(0, 25), (10, 46)]
     hits = [
-        Hit(rank, 0.5, Chunk(f"tin:{a}-{b}", "tin", a, b, 1, 1, document.text[a:b], 0), "tin.pdf")
+        Hit(
+            rank=rank,
+            score=0.5,
+            chunk=Chunk(
+                id=f"tin:{a}-{b}",
+                document_id="tin",
+                start=a,
+                end=b,
+                first_page=1,
+                last_page=1,
+                text=document.text[a:b],
+                token_count=0,
+            ),
+            document="tin.pdf",
+        )
         for rank, (a, b) in enumerate(overlapping, 1)
     ]
     prompt = assemble(QUESTION, hits, TOKENIZER, context_window=512)
@@ -329,9 +350,13 @@ def test_whatever_the_scores_ids_and_budgets_a_prompt_fits_or_an_error_is_clear(
 ) -> None:
     # Ranks and chunk ids may come twice, scores may be anything or nothing, texts may be empty.
     how = Assembly(
-        budget_tokens=budget, select=select, floor=floor, max_chunks=max_chunks, trim=trim,
+        budget_tokens=budget,
+        select=select,
+        floor=floor,
+        max_chunks=max_chunks,
+        trim=trim,
         template="plain",
-    )  # fmt: skip
+    )
     try:
         prompt = assemble(QUESTION, hits, TOKENIZER, context_window=512, assembly=how)
     except (BudgetError, InputError) as error:

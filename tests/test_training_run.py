@@ -60,7 +60,13 @@ def passages(count: int) -> list[Passage]:
 
 def trained(folder: Path, score: Any) -> dict[str, torch.Tensor]:
     config = replace(load_config(), threads=1, device="cpu")
-    train(network(), Stage("run", folder, SETTINGS, {"made": passages(40)}, score), config)
+    train(
+        network(),
+        Stage(
+            name="run", folder=folder, settings=SETTINGS, sets={"made": passages(40)}, score=score
+        ),
+        config,
+    )
     return load_file(str(folder / "run.safetensors"))
 
 

@@ -35,14 +35,33 @@ def answer_of(tmp_path: Path, generator: ScriptedGenerator) -> Answer:
 def test_the_names_of_an_answer(tmp_path: Path) -> None:
     view = views.answer_view(answer_of(tmp_path, CopyingGenerator("232 degrees")))
     assert {
-        "question", "answer", "abstained", "citations", "placement", "usage", "timing", "model",
-    } <= set(view)  # fmt: skip
+        "question",
+        "answer",
+        "abstained",
+        "citations",
+        "placement",
+        "usage",
+        "timing",
+        "model",
+    } <= set(view)
     assert {
-        "label", "document", "path", "first_page", "last_page", "start", "end", "quote", "status",
-    } <= set(view["citations"][0])  # fmt: skip
+        "label",
+        "document",
+        "path",
+        "first_page",
+        "last_page",
+        "start",
+        "end",
+        "quote",
+        "status",
+    } <= set(view["citations"][0])
     assert {
-        "context_window", "budget_tokens", "prompt_tokens", "max_new_tokens", "reused_tokens",
-    } <= set(view["usage"])  # fmt: skip
+        "context_window",
+        "budget_tokens",
+        "prompt_tokens",
+        "max_new_tokens",
+        "reused_tokens",
+    } <= set(view["usage"])
     assert {"retrieve_s", "assemble_s", "prefill_s", "decode_s", "total_s"} <= set(view["timing"])
     assert view["confidence"] == 0.75
 
@@ -50,19 +69,37 @@ def test_the_names_of_an_answer(tmp_path: Path) -> None:
 def test_the_names_of_a_prompt() -> None:
     view = views.prompt_view(prompt_of("Tin.", "Iron."))
     assert {
-        "text", "token_count", "token_ids", "context_window", "max_new_tokens", "budget_tokens",
-        "placement", "segments", "ledger",
-    } <= set(view)  # fmt: skip
+        "text",
+        "token_count",
+        "token_ids",
+        "context_window",
+        "max_new_tokens",
+        "budget_tokens",
+        "placement",
+        "segments",
+        "ledger",
+    } <= set(view)
     assert {"kind", "label", "tokens"} <= set(view["segments"][0])
     assert {
-        "chunk", "document", "rank", "score", "tokens", "outcome", "reason",
-    } <= set(view["ledger"][0])  # fmt: skip
+        "chunk",
+        "document",
+        "rank",
+        "score",
+        "tokens",
+        "outcome",
+        "reason",
+    } <= set(view["ledger"][0])
     assert view["token_count"] == len(view["token_ids"])
     made = view["certificate"]
     assert {
-        "context_window", "max_new_tokens", "budget_tokens", "prompt_tokens", "text_tokens",
-        "slack_tokens", "segments",
-    } == set(made)  # fmt: skip
+        "context_window",
+        "max_new_tokens",
+        "budget_tokens",
+        "prompt_tokens",
+        "text_tokens",
+        "slack_tokens",
+        "segments",
+    } == set(made)
     assert made["segments"] == view["segments"]
     total = made["prompt_tokens"] + made["max_new_tokens"] + made["slack_tokens"]
     assert total == made["context_window"] == 512
@@ -72,15 +109,31 @@ def test_the_names_of_a_prompt() -> None:
 def test_the_names_of_a_search() -> None:
     [hit] = views.search_view("How hot?", [Hit.from_text(1, 0.5, "Tin.", "a.pdf")])["hits"]
     assert {
-        "rank", "score", "document", "path", "first_page", "last_page", "start", "end", "text",
-    } <= set(hit)  # fmt: skip
+        "rank",
+        "score",
+        "document",
+        "path",
+        "first_page",
+        "last_page",
+        "start",
+        "end",
+        "text",
+    } <= set(hit)
 
 
 def test_the_names_of_an_ingest_run() -> None:
-    view = views.ingest_view([IngestRow("a.pdf", "added", "ok", pages=2, chunks=3)], 0.5)
+    view = views.ingest_view(
+        [IngestRow(path="a.pdf", outcome="added", status="ok", pages=2, chunks=3)], 0.5
+    )
     assert {
-        "rows", "files", "pages", "chunks", "seconds", "pages_per_s", "chunks_per_s",
-    } <= set(view)  # fmt: skip
+        "rows",
+        "files",
+        "pages",
+        "chunks",
+        "seconds",
+        "pages_per_s",
+        "chunks_per_s",
+    } <= set(view)
     assert view["pages_per_s"] == 4.0
 
 
@@ -94,16 +147,18 @@ def test_an_abstention_has_an_empty_answer_whatever_was_said(tmp_path: Path) -> 
 
 def test_only_pages_of_this_run_count() -> None:
     rows = [
-        IngestRow("a.pdf", "unchanged", "ok", pages=100, chunks=300),
-        IngestRow("b.pdf", "replaced", "ok", pages=2, chunks=3),
-        IngestRow("c.pdf", "failed", "corrupt"),
+        IngestRow(path="a.pdf", outcome="unchanged", status="ok", pages=100, chunks=300),
+        IngestRow(path="b.pdf", outcome="replaced", status="ok", pages=2, chunks=3),
+        IngestRow(path="c.pdf", outcome="failed", status="corrupt"),
     ]
     view = views.ingest_view(rows, 1.0)
     assert (view["files"], view["pages"], view["chunks"]) == (3, 2, 3)
 
 
 def test_what_is_no_number_is_null() -> None:
-    row = LedgerRow("c", "d", 1, math.nan, 5, "selected", "fits")
+    row = LedgerRow(
+        chunk="c", document="d", rank=1, score=math.nan, tokens=5, outcome="selected", reason="fits"
+    )
     assert json.loads(json_text(views.ledger_view([row])))[0]["score"] is None
 
 

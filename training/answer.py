@@ -39,7 +39,18 @@ def run(
     network = load_network(start or folder / "pretrain.safetensors", alone)
     freeze_embeddings(network)
     sets = load_sets(config, config.answer["sets"])
-    train(network, Stage(name, folder, config.answer, sets, dev_score(config), minutes), config)
+    train(
+        network,
+        Stage(
+            name=name,
+            folder=folder,
+            settings=config.answer,
+            sets=sets,
+            score=dev_score(config),
+            minutes=minutes,
+        ),
+        config,
+    )
 
 
 def main() -> None:

@@ -65,10 +65,17 @@ def make_batch(
     distractors = rng.randint(0, min(max_distractors, len(passages) - 1))
     groups = [_group(passages, g, distractors, rng, context_window) for g in range(len(step))]
     rows = [
-        _rows(passages, group, step[group.own][1], rng, null_share, answer_tokens,
-              question_dropout)
+        _rows(
+            passages=passages,
+            group=group,
+            questions=step[group.own][1],
+            rng=rng,
+            null_share=null_share,
+            answer_tokens=answer_tokens,
+            dropout=question_dropout,
+        )
         for group in groups
-    ]  # fmt: skip
+    ]
     ids, mask, content = passages_tensor(passages)
     return Batch(
         passages=ids,
@@ -151,7 +158,7 @@ def _group(
     shift = rng.randrange(max(1, spare)) if rng.random() < 0.5 else 0
     gap = rng.randrange(max(1, spare - shift)) if rng.random() < 0.3 else 0
     places = [shift + sum(lengths[:i]) for i in range(len(slots))]
-    return _Group(own, slots, places, shift + sum(lengths) + gap)
+    return _Group(own=own, slots=slots, places=places, begin=shift + sum(lengths) + gap)
 
 
 def _rows(
@@ -179,7 +186,18 @@ def _rows(
         asked = [token for token in question.token_ids if rng.random() >= dropout]
         tokens = [*asked, SEP, MASK, *written]
         begins = rows[-1].begins + len(rows[-1].tokens) if rows else 0
-        rows.append(_Row(group.own, question, span, len(asked), begins, null, written, tokens))
+        rows.append(
+            _Row(
+                group=group.own,
+                question=question,
+                span=span,
+                asked=len(asked),
+                begins=begins,
+                null=null,
+                answer=written,
+                tokens=tokens,
+            )
+        )
     return rows
 
 

@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 CONFIG = HERE / "config.toml"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """`training/config.toml`, with paths resolved."""
 

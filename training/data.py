@@ -87,10 +87,12 @@ def answer_places(text: str, answers: Sequence[str]) -> list[tuple[int, int]]:
     found = [places for answer in answers if (places := occurrences(text, answer))]
     kept: list[tuple[int, int]] = []
     for places in found:
-        touched = [sum(any(a < d and c < b for c, d in other) for other in found)
-                   for a, b in places]  # fmt: skip
-        kept += [place for place, count in zip(places, touched, strict=True)
-                 if count == max(touched)]  # fmt: skip
+        touched = [
+            sum(any(a < d and c < b for c, d in other) for other in found) for a, b in places
+        ]
+        kept += [
+            place for place, count in zip(places, touched, strict=True) if count == max(touched)
+        ]
     return list(dict.fromkeys(kept))
 
 
@@ -130,7 +132,12 @@ def load_passages(
     passages = []
     for context, rows in by_context.items():
         passage = _passage(
-            path.name.split(".")[0], context, rows, tokenizer, chunk_tokens, question_tokens
+            source=path.name.split(".")[0],
+            context=context,
+            rows=rows,
+            tokenizer=tokenizer,
+            chunk_tokens=chunk_tokens,
+            question_tokens=question_tokens,
         )
         if passage.questions:
             passages.append(passage)

@@ -41,12 +41,35 @@ def run(config: Config, start: Path | None = None, minutes: float | None = None)
     if not is_made(taught, start):
         network = load_network(start, alone=0)
         freeze_embeddings(network)
-        train(network, Stage("teacher", folder, settings, sets, score, minutes), config)
+        train(
+            network,
+            Stage(
+                name="teacher",
+                folder=folder,
+                settings=settings,
+                sets=sets,
+                score=score,
+                minutes=minutes,
+            ),
+            config,
+        )
     prepare(config)
     network, teacher = load_network(start), load_network(taught, alone=0)
     freeze_embeddings(network)
     teacher.eval().requires_grad_(False)
-    train(network, Stage("distil", folder, settings, sets, score, minutes, teacher), config)
+    train(
+        network,
+        Stage(
+            name="distil",
+            folder=folder,
+            settings=settings,
+            sets=sets,
+            score=score,
+            minutes=minutes,
+            teacher=teacher,
+        ),
+        config,
+    )
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ from ragctx.records import Hit, Prompt
 from training.data import read_rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """A question with its passages in prompt order; `gold` is the slot of its own (-1: none)."""
 
@@ -52,7 +52,7 @@ class Asked:
     cosines: tuple[float, ...]  # of each passage to the question; NaN where not known
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored:
     """One question's result; `confidence` is the reader's, whatever the threshold says."""
 
@@ -130,11 +130,11 @@ def questions_of(
         slot = rng.randint(0, len(others)) if gold_at is None else min(gold_at, len(others))
         passages = [*others[:slot], row["context"], *others[slot:]] if with_gold else others
         yield Asked(
-            row["question"],
-            row["answers"],
-            tuple(passages),
-            slot if with_gold else -1,
-            pool.likeness(vector, passages),
+            question=row["question"],
+            answers=row["answers"],
+            passages=tuple(passages),
+            gold=slot if with_gold else -1,
+            cosines=pool.likeness(vector, passages),
         )
 
 
@@ -173,7 +173,12 @@ def read(reader: BundledReader, asked: Asked) -> Read:
     seen = reader.read_question(question, segments)
     nothing = torch.empty(0)
     return Read(
-        asked, prompt, [Segment(nothing, nothing, s.early, s.states) for s in segments], seen
+        asked=asked,
+        prompt=prompt,
+        segments=[
+            Segment(keys=nothing, values=nothing, early=s.early, states=s.states) for s in segments
+        ],
+        seen=seen,
     )
 
 
@@ -183,13 +188,13 @@ def answer(reader: BundledReader, found: Read) -> Scored:
     reading = reader.look(prompt, segments, seen)
     text = "".join(text for _, text in reader.locate(prompt, reading.spans[:1]))
     return Scored(
-        asked.gold,
-        text,
-        reader.confidence(prompt, reading),
-        token_f1(text, asked.answers),
-        exact_match(text, asked.answers),
-        best_subspan_em(text, asked.answers),
-        reader.evidence(prompt, reading),
+        position=asked.gold,
+        text=text,
+        confidence=reader.confidence(prompt, reading),
+        f1=token_f1(text, asked.answers),
+        em=exact_match(text, asked.answers),
+        subspan=best_subspan_em(text, asked.answers),
+        evidence=reader.evidence(prompt, reading),
     )
 
 

@@ -23,7 +23,7 @@ LOOKED = 2
 """Passages that each question looks at a second time in training."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Batch:
     """G passages of at most L tokens. Group g asks Q questions in all about passage g.
 
@@ -54,7 +54,7 @@ class Batch:
         return Batch(**{name: part.to(device) for name, part in vars(self).items()})
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Losses:
     """Mean losses of a batch: the first look's start, the second's start and end, the writing.
 
@@ -142,7 +142,7 @@ def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> Encoded:
         before.append(states)
     k, v = map(packing.pad_heads, last.keys_values(states))
     early, states = packing.pad(before[network.alone]), packing.pad(states)
-    return Encoded((*keys, k), (*values, v), early, states)
+    return Encoded(keys=(*keys, k), values=(*values, v), early=early, states=states)
 
 
 def rows_of(x: Tensor, at: Tensor) -> Tensor:
@@ -226,7 +226,9 @@ def losses(
         start = _start_loss(first_starts, _targets(batch, batch.slots))
     looked, real = choose_looked(first, batch)
     passages = batch.slots[batch.group].gather(1, looked)  # (Q, K)
-    again = second_look(network, batch, encoded, asked, passages, real)
+    again = second_look(
+        network=network, batch=batch, encoded=encoded, asked=asked, passages=passages, real=real
+    )
     right = (_right(batch, passages) & real[:, :, None]).flatten(1)
     written = imitation = start.new_zeros(())
     if writing:
@@ -235,7 +237,11 @@ def losses(
     if teacher is not None:
         imitation = distance(again, taught(teacher, batch, passages, real))
     return Losses(
-        start, _start_loss(again.starts, right), _end_loss(batch, again.ends), written, imitation
+        start=start,
+        start_again=_start_loss(again.starts, right),
+        end=_end_loss(batch, again.ends),
+        writing=written,
+        imitation=imitation,
     )
 
 
@@ -243,7 +249,14 @@ def losses(
 def taught(teacher: ReaderNetwork, batch: Batch, passages: Tensor, real: Tensor) -> Scores:
     """A teacher's second look at the same passages."""
     encoded = encode(teacher, batch.passages, batch.passage_mask)
-    return second_look(teacher, batch, encoded, read(teacher, encoded, batch), passages, real)
+    return second_look(
+        network=teacher,
+        batch=batch,
+        encoded=encoded,
+        asked=read(teacher, encoded, batch),
+        passages=passages,
+        real=real,
+    )
 
 
 def distance(student: Scores, teacher: Scores) -> Tensor:

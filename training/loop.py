@@ -57,7 +57,7 @@ def _is_body(name: str) -> bool:
     return name.startswith(("layers.", "embeddings."))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Run:
     """Where a run stands: everything that a resumed one needs beside weights and optimizer."""
 
@@ -179,7 +179,7 @@ class Means:
         return means
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A stage's name (of its files in `folder`), settings and data; `minutes` overrides steps.
 
@@ -195,7 +195,7 @@ class Stage:
     teacher: ReaderNetwork | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class State:
     """What a run changes, and the file that keeps it until the run is over."""
 
@@ -236,7 +236,13 @@ def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
     set_dropout(network, stage.settings["dropout"])
     optimizer = optimizer_for(network, stage.settings)
     average = Average(network, stage.settings["average"])
-    state = State(network, optimizer, average, Run(), stage.folder / f"{stage.name}.pt")
+    state = State(
+        network=network,
+        optimizer=optimizer,
+        average=average,
+        run=Run(),
+        path=stage.folder / f"{stage.name}.pt",
+    )
     state.resume(device)
     log = Log(stage.folder / f"{stage.name}.jsonl", state.run.step)
     _steps(state, stage, config, log)
@@ -258,7 +264,13 @@ def _steps(state: State, stage: Stage, config: Config, log: Log) -> None:
         torch.manual_seed(rng.getrandbits(63))  # dropout's: a resumed run draws the same
         factor = learning_rate_factor(run.step, settings["warmup_steps"], progress)
         parts = train_step(
-            state.network, state.optimizer, batch, settings, factor, writing, stage.teacher
+            network=state.network,
+            optimizer=state.optimizer,
+            batch=batch,
+            settings=settings,
+            factor=factor,
+            writing=writing,
+            teacher=stage.teacher,
         )
         state.average.update(run.step)
         run.step, run.asked = run.step + 1, run.asked + len(batch.group)

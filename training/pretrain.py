@@ -176,7 +176,18 @@ def run(
     for each in ("learning_rate", "head_learning_rate"):
         settings[each] *= rate
     sets = {**load_texts(config, held_out(config.questions)), **load_sets(config, asked)}
-    train(network, Stage("pretrain", folder, settings, sets, dev_score(config), minutes), config)
+    train(
+        network,
+        Stage(
+            name="pretrain",
+            folder=folder,
+            settings=settings,
+            sets=sets,
+            score=dev_score(config),
+            minutes=minutes,
+        ),
+        config,
+    )
 
 
 def main() -> None:

@@ -115,8 +115,8 @@ def ragctx_with(select: Selector) -> Callable[[Task], Callable[[], Made]]:
 
 def ragctx_adapter(task: Task) -> Callable[[], Made]:
     """Selection and placement of plain texts, the joined text counted."""
-    fitting = Fitting(task.tokenizer, task.budget_tokens - FRAME_TOKENS)
-    passages = [Passage(hit.chunk.text, hit.score) for hit in task.hits]
+    fitting = Fitting(tokenizer=task.tokenizer, budget_tokens=task.budget_tokens - FRAME_TOKENS)
+    passages = [Passage(text=hit.chunk.text, score=hit.score) for hit in task.hits]
 
     def run() -> Made:
         order = fitting.order(passages)

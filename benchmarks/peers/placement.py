@@ -169,8 +169,11 @@ def main() -> None:
         said = f"for example {found[0][0]}, ours {found[0][1]}" if found else "equal"
         rows.append([name, package, version(package), n, said])
         results[name] = {
-            "package": package, "version": version(package), "n": n, "different": len(found),
-        }  # fmt: skip
+            "package": package,
+            "version": version(package),
+            "n": n,
+            "different": len(found),
+        }
     table(["placement", "package", "version", "cases", "outcome"], rows)
     result("placement_peers", ragctx=__version__, seed=given.seed, results=results)
     sys.exit(any(row.get("different") for row in results.values()))

@@ -131,8 +131,8 @@ def _grid(caption: str, widths: str, lines: list[str]) -> Grid:
         if len(row) != len(head):
             raise ValueError(f"a row of {caption!r} has {len(row)} cells, its head {len(head)}")
     return Grid(
-        caption,
-        tuple(int(width) for width in widths.split()),
-        tuple(cell.endswith(":") and not cell.startswith(":") for cell in rule),
-        tuple(tuple(row) for row in (head, *body)),
+        caption=caption,
+        widths=tuple(int(width) for width in widths.split()),
+        numeric=tuple(cell.endswith(":") and not cell.startswith(":") for cell in rule),
+        rows=tuple(tuple(row) for row in (head, *body)),
     )

@@ -14,7 +14,7 @@ from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """A framework's document: its text as it will stand in the prompt, and what else is known."""
 
@@ -24,7 +24,7 @@ class Passage:
     start: int = 0  # where in that document
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fitting:
     """How passages are made to fit.
 
@@ -50,8 +50,10 @@ class Fitting:
         `passages` are in order of relevance: where a passage stands is its rank. Scores may be
         missing. Raises BudgetError if there are passages and none fits.
 
-        >>> fitting = Fitting(load_tokenizer("bundled"), budget_tokens=8)
-        >>> fitting.order([Passage("Tin melts."), Passage("Iron does."), Passage("Lead too.")])
+        >>> fitting = Fitting(tokenizer=load_tokenizer("bundled"), budget_tokens=8)
+        >>> fitting.order(
+        ...     [Passage(text="Tin melts."), Passage(text="Iron does."), Passage(text="Lead too.")]
+        ... )
         [0, 1]
         """
         count = self.tokenizer.count
@@ -88,5 +90,14 @@ def as_tokenizer(tokenizer: str | Tokenizer) -> Tokenizer:
 def _hit(rank: int, passage: Passage) -> Hit:
     document = passage.document or f"passage {rank}"
     end = passage.start + len(passage.text)
-    chunk = Chunk(f"{rank}", document, passage.start, end, 1, 1, passage.text, 0)
-    return Hit(rank, passage.score, chunk, document)  # type: ignore[arg-type]  # None is a score too
+    chunk = Chunk(
+        id=f"{rank}",
+        document_id=document,
+        start=passage.start,
+        end=end,
+        first_page=1,
+        last_page=1,
+        text=passage.text,
+        token_count=0,
+    )
+    return Hit(rank=rank, score=passage.score, chunk=chunk, document=document)  # type: ignore[arg-type]  # None is a score too

@@ -50,7 +50,13 @@ class BudgetRanker:
         select: Selector = fill,
         separator: str = "\n\n",
     ) -> None:
-        self.fitting = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
+        self.fitting = Fitting(
+            tokenizer=as_tokenizer(tokenizer),
+            budget_tokens=budget_tokens,
+            placement=placement,
+            select=select,
+            separator=separator,
+        )
         self.tokenizer = tokenizer  # as it was given: a name can be written down
 
     @component.output_types(documents=list[Document])
@@ -92,8 +98,8 @@ def _passage(document: Document) -> Passage:
         raise InputError(f"the document {document.id} has no text; filter such ones out before")
     source, start = document.meta.get("source_id"), document.meta.get("split_idx_start")
     return Passage(
-        document.content,
-        document.score,
-        str(source or ""),
-        start if isinstance(start, int) else 0,
+        text=document.content,
+        score=document.score,
+        document=str(source or ""),
+        start=start if isinstance(start, int) else 0,
     )

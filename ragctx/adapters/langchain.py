@@ -56,7 +56,13 @@ class BudgetTransformer(BaseDocumentTransformer):
         separator: str = "\n\n",
         render: Callable[[Document], str] = page_content,
     ) -> None:
-        self.fitting = Fitting(as_tokenizer(tokenizer), budget_tokens, placement, select, separator)
+        self.fitting = Fitting(
+            tokenizer=as_tokenizer(tokenizer),
+            budget_tokens=budget_tokens,
+            placement=placement,
+            select=select,
+            separator=separator,
+        )
         self.render = render
 
     def transform_documents(
@@ -70,7 +76,7 @@ class BudgetTransformer(BaseDocumentTransformer):
     def _passage(self, document: Document) -> Passage:
         source, start = document.metadata.get("source"), document.metadata.get("start_index")
         return Passage(
-            self.render(document),
+            text=self.render(document),
             document=str(source or ""),
             start=start if isinstance(start, int) else 0,
         )

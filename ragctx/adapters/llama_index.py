@@ -56,7 +56,11 @@ class BudgetPostprocessor(BaseNodePostprocessor):
     ) -> None:
         super().__init__()
         self._fitting = Fitting(
-            as_tokenizer(tokenizer), budget_tokens, placement, select, separator
+            tokenizer=as_tokenizer(tokenizer),
+            budget_tokens=budget_tokens,
+            placement=placement,
+            select=select,
+            separator=separator,
         )
 
     @classmethod
@@ -73,8 +77,8 @@ class BudgetPostprocessor(BaseNodePostprocessor):
 def _passage(found: NodeWithScore) -> Passage:
     node = found.node
     return Passage(
-        node.get_content(metadata_mode=MetadataMode.LLM),
-        found.score,
-        node.ref_doc_id or "",
-        getattr(node, "start_char_idx", None) or 0,
+        text=node.get_content(metadata_mode=MetadataMode.LLM),
+        score=found.score,
+        document=node.ref_doc_id or "",
+        start=getattr(node, "start_char_idx", None) or 0,
     )

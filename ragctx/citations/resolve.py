@@ -116,11 +116,35 @@ class _Sources:
         chunk = hit.chunk
         document = self.get_document(chunk.document_id)
         if document is not None and document.text[chunk.start : chunk.end] != chunk.text:
-            found = _at(label, hit, None, chunk.text, chunk.start, start, end)
+            found = _at(
+                label=label,
+                hit=hit,
+                document=None,
+                text=chunk.text,
+                origin=chunk.start,
+                start=start,
+                end=end,
+            )
             return replace(found, status="unverified")
         if document is None:
-            return _at(label, hit, None, chunk.text, chunk.start, start, end)
-        return _at(label, hit, document, document.text, 0, chunk.start + start, chunk.start + end)
+            return _at(
+                label=label,
+                hit=hit,
+                document=None,
+                text=chunk.text,
+                origin=chunk.start,
+                start=start,
+                end=end,
+            )
+        return _at(
+            label=label,
+            hit=hit,
+            document=document,
+            text=document.text,
+            origin=0,
+            start=chunk.start + start,
+            end=chunk.start + end,
+        )
 
 
 def _hit_of(hit: Hit | None) -> Hit:
@@ -137,7 +161,17 @@ def _most_shared(places: list[Support | None]) -> tuple[int, Support] | None:
 
 
 def _unknown(label: str) -> Citation:
-    return Citation(label, "", "", 0, 0, 0, 0, "", "unknown_label")
+    return Citation(
+        label=label,
+        document="",
+        path="",
+        first_page=0,
+        last_page=0,
+        start=0,
+        end=0,
+        quote="",
+        status="unknown_label",
+    )
 
 
 def _unsupported(
@@ -147,10 +181,16 @@ def _unsupported(
     chunk = hit.chunk
     if document is not None and document.text[chunk.start : chunk.end] != chunk.text:
         document = None
-    if near is None:
-        found = _at(label, hit, document, chunk.text, chunk.start, 0, 0)
-    else:
-        found = _at(label, hit, document, chunk.text, chunk.start, *near)
+    start, end = near or (0, 0)
+    found = _at(
+        label=label,
+        hit=hit,
+        document=document,
+        text=chunk.text,
+        origin=chunk.start,
+        start=start,
+        end=end,
+    )
     return replace(found, status="unverified", answer_start=-1, answer_end=-1)
 
 
@@ -169,15 +209,15 @@ def _at(
     """
     begin, stop = quote_span(text, start, end) if start < end else (start, end)
     found = Citation(
-        label,
-        hit.document,
-        hit.path,
-        hit.chunk.first_page,
-        hit.chunk.last_page,
-        origin + begin,
-        origin + stop,
-        text[begin:stop],
-        "verified",
+        label=label,
+        document=hit.document,
+        path=hit.path,
+        first_page=hit.chunk.first_page,
+        last_page=hit.chunk.last_page,
+        start=origin + begin,
+        end=origin + stop,
+        quote=text[begin:stop],
+        status="verified",
         answer_start=origin + start,
         answer_end=origin + end,
     )

@@ -65,11 +65,19 @@ _NUMBER_WORDS = {
             "sixteen seventeen eighteen nineteen twenty".split(),
             start=2,
         ),
-        (30, "thirty"), (40, "forty"), (50, "fifty"), (60, "sixty"), (70, "seventy"),
-        (80, "eighty"), (90, "ninety"), (100, "hundred"), (1000, "thousand"),
-        (1_000_000, "million"), (1_000_000_000, "billion"),
+        (30, "thirty"),
+        (40, "forty"),
+        (50, "fifty"),
+        (60, "sixty"),
+        (70, "seventy"),
+        (80, "eighty"),
+        (90, "ninety"),
+        (100, "hundred"),
+        (1000, "thousand"),
+        (1_000_000, "million"),
+        (1_000_000_000, "billion"),
     ]
-}  # fmt: skip
+}
 _EMPTY_WORDS = frozenset(
     "a an the this that these those it its he she they them his her their we our you your i my me "
     "is are was were be been being am do does did has have had having will would shall should can "
@@ -81,7 +89,7 @@ _EMPTY_WORDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
     """A word of a text: where it stands, how it is compared, and whether it is content."""
 
@@ -143,7 +151,7 @@ class ReadText:
         return self.sentences[bisect_right(self.sentences, index, key=lambda range_: range_[0]) - 1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
     """A stretch of a passage that says what a statement says: `passage.text[start:end]`."""
 
@@ -171,10 +179,12 @@ def find_support(statement: str, passage: ReadText, question: ReadText) -> Suppo
     >>> passage = ReadText("The lamp uses 5 W. It must not get wet. Ann sold it to Bob.")
     >>> question = ReadText("")
     >>> found = find_support("The lamp uses 5 W", passage, question)
-    >>> passage.text[found.start:found.end]
+    >>> passage.text[found.start : found.end]
     'The lamp uses 5 W'
-    >>> [find_support(s, passage, question) for s in ("It uses 6 W", "It must get wet",
-    ...                                               "Bob sold it to Ann")]
+    >>> [
+    ...     find_support(s, passage, question)
+    ...     for s in ("It uses 6 W", "It must get wet", "Bob sold it to Ann")
+    ... ]
     [None, None, None]
     """
     if not _quotations_stand(statement, passage):
@@ -296,8 +306,8 @@ def _best(
         begin, end = passage.sentence_of(first)
         shared = len(question.keys & {word.key for word in passage.words[begin:end]})
         if best is None or shared > best.shared:
-            span = passage.words[first].start, passage.words[last - 1].end
-            best = Support(*span, verbatim, shared)
+            start, end = passage.words[first].start, passage.words[last - 1].end
+            best = Support(start=start, end=end, verbatim=verbatim, shared=shared)
     return best
 
 
@@ -315,7 +325,9 @@ def _words(text: str) -> Iterator[Word]:
         if number and following:
             unit = _unit(text[match.end() : following.start()], _normal(following.group()))
         key = _NUMBER_WORDS.get(normal, normal) if number else _stem(normal)
-        yield Word(match.start(), match.end(), normal, key, number, unit)
+        yield Word(
+            start=match.start(), end=match.end(), text=normal, key=key, is_number=number, unit=unit
+        )
 
 
 def _is_number(normal: str) -> bool:

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
     from ragctx.evaluation.summaries import Prices
 
 OWN = (
-    "best_first", "best_last", "edges", "edges_end", "middle", "document_order", "random",
+    "best_first",
+    "best_last",
+    "edges",
+    "edges_end",
+    "middle",
+    "document_order",
+    "random",
     "calibrated",
-)  # fmt: skip
+)
 """The strategies compared unless others are named; the rest imitate other packages."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
     """What the user said about what is to be asked."""
 
@@ -52,9 +58,15 @@ class Asking:
         else:
             budgets = () if self.budgets is None else _numbers(self.budgets, "--budgets")
         return Plan(
-            strategies, tuple(range(self.random_seeds)), not self.no_controls, k, self.passages,
-            self.slots, budgets, self.placement,
-        )  # fmt: skip
+            strategies=strategies,
+            random_seeds=tuple(range(self.random_seeds)),
+            controls=not self.no_controls,
+            k=k,
+            position_passages=self.passages,
+            slots=self.slots,
+            budgets=budgets,
+            budget_strategy=self.placement,
+        )
 
     def named_strategies(self) -> tuple[str, ...]:
         """The strategies that were named, each once."""
@@ -70,7 +82,7 @@ class Asking:
         return names
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prompting:
     """What the user said about every prompt."""
 
@@ -90,13 +102,16 @@ class Prompting:
         if self.template is not None:
             load_template(self.template)  # one that cannot be used is an error here, early
         return Assembly(
-            budget_tokens=self.budget_tokens, context_window=self.context_window,
-            max_new_tokens=self.max_new_tokens, template=self.template,
-            select=getattr(selectors, self.select), profile=options.read_profile(self.profile_path),
-        )  # fmt: skip
+            budget_tokens=self.budget_tokens,
+            context_window=self.context_window,
+            max_new_tokens=self.max_new_tokens,
+            template=self.template,
+            select=getattr(selectors, self.select),
+            profile=options.read_profile(self.profile_path),
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """What the user said about how the run is done and what is kept of it."""
 
@@ -124,53 +139,157 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
-asking_options = options.gathered("asking", Asking, (
-    click.option("--strategies", default="own", show_default=True, metavar="own|all|none|NAME,...",
-                 help=f"Placements: own ({', '.join(OWN)}), all (also those of other packages), or "
-                 f"some of {', '.join(STRATEGIES)}."),
-    click.option("--random-seeds", type=click.IntRange(min=1), default=3, show_default=True,
-                 metavar="N", help="How many random orders."),
-    click.option("--no-controls", is_flag=True,
-                 help="Without the controls: no passage at all, the gold passage alone."),
-    click.option("--baseline", default="best_first", show_default=True, metavar="NAME",
-                 help="The strategy that the others are tested against."),
-    click.option("--positions", metavar="N,N,...",
-                 help="Also move the gold passage through so many passages, e.g. 10,20."),
-    click.option("--slots", type=click.IntRange(min=2), default=5, show_default=True, metavar="N",
-                 help="In so many slots, first and last among them."),
-    click.option("--budgets", metavar="auto|N,N,...",
-                 help="Also ask within budgets of so many tokens; auto: 256, doubled up to the "
-                 "window."),
-    click.option("--placement", type=click.Choice(tuple(STRATEGIES)), default="edges",
-                 show_default=True, metavar="NAME", help="The placement of the budgets' prompts."),
-    click.option("-n", "--questions", "count", type=click.IntRange(min=1), metavar="N",
-                 help="Ask N of the questions, drawn by --seed.  [default: all]"),
-))  # fmt: skip
-prompting_options = options.gathered("prompting", Prompting, (
-    click.option("--budget-tokens", type=click.IntRange(min=1), metavar="N",
-                 help="Every prompt has at most N tokens.  [default: what the window leaves]"),
-    click.option("--context-window", type=click.IntRange(min=1), metavar="N",
-                 help="Tokens the model holds, prompt and answer together."),
-    click.option("--max-new-tokens", type=click.IntRange(min=1), default=48, show_default=True,
-                 metavar="N", help="Tokens kept free for the answer."),
-    click.option("--select", type=click.Choice(options.SELECTORS), default="fill",
-                 show_default=True, metavar="NAME",
-                 help=f"Which to take when not all fit: {', '.join(options.SELECTORS)}."),
-    click.option("--template", metavar="NAME|FILE", help="Prompt template."),
-    options.profile_option,
-))  # fmt: skip
-running_options = options.gathered("running", Running, (
-    click.option("--seed", type=int, default=0, show_default=True, metavar="N",
-                 help="For drawing questions and resampling."),
-    click.option("--resamples", type=click.IntRange(min=100), default=2000, show_default=True,
-                 metavar="N", help="Of the bootstrap and of permutations."),
-    click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
-                 metavar="N", help="Prompts asked at once; for models on servers."),
-    click.option("--no-cache", is_flag=True, help="Do not keep answers, nor use kept ones."),
-    click.option("--price-prompt", type=click.FloatRange(min=0), metavar="X",
-                 help="Price of a million prompt tokens."),
-    click.option("--price-answer", type=click.FloatRange(min=0), metavar="X",
-                 help="Price of a million answer tokens."),
-    click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False),
-                 metavar="FOLDER", help="Write the result and a report to look at there."),
-))  # fmt: skip
+asking_options = options.gathered(
+    "asking",
+    Asking,
+    (
+        click.option(
+            "--strategies",
+            default="own",
+            show_default=True,
+            metavar="own|all|none|NAME,...",
+            help=f"Placements: own ({', '.join(OWN)}), all (also those of other packages), or "
+            f"some of {', '.join(STRATEGIES)}.",
+        ),
+        click.option(
+            "--random-seeds",
+            type=click.IntRange(min=1),
+            default=3,
+            show_default=True,
+            metavar="N",
+            help="How many random orders.",
+        ),
+        click.option(
+            "--no-controls",
+            is_flag=True,
+            help="Without the controls: no passage at all, the gold passage alone.",
+        ),
+        click.option(
+            "--baseline",
+            default="best_first",
+            show_default=True,
+            metavar="NAME",
+            help="The strategy that the others are tested against.",
+        ),
+        click.option(
+            "--positions",
+            metavar="N,N,...",
+            help="Also move the gold passage through so many passages, e.g. 10,20.",
+        ),
+        click.option(
+            "--slots",
+            type=click.IntRange(min=2),
+            default=5,
+            show_default=True,
+            metavar="N",
+            help="In so many slots, first and last among them.",
+        ),
+        click.option(
+            "--budgets",
+            metavar="auto|N,N,...",
+            help="Also ask within budgets of so many tokens; auto: 256, doubled up to the window.",
+        ),
+        click.option(
+            "--placement",
+            type=click.Choice(tuple(STRATEGIES)),
+            default="edges",
+            show_default=True,
+            metavar="NAME",
+            help="The placement of the budgets' prompts.",
+        ),
+        click.option(
+            "-n",
+            "--questions",
+            "count",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Ask N of the questions, drawn by --seed.  [default: all]",
+        ),
+    ),
+)
+prompting_options = options.gathered(
+    "prompting",
+    Prompting,
+    (
+        click.option(
+            "--budget-tokens",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Every prompt has at most N tokens.  [default: what the window leaves]",
+        ),
+        click.option(
+            "--context-window",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Tokens the model holds, prompt and answer together.",
+        ),
+        click.option(
+            "--max-new-tokens",
+            type=click.IntRange(min=1),
+            default=48,
+            show_default=True,
+            metavar="N",
+            help="Tokens kept free for the answer.",
+        ),
+        click.option(
+            "--select",
+            type=click.Choice(options.SELECTORS),
+            default="fill",
+            show_default=True,
+            metavar="NAME",
+            help=f"Which to take when not all fit: {', '.join(options.SELECTORS)}.",
+        ),
+        click.option("--template", metavar="NAME|FILE", help="Prompt template."),
+        options.profile_option,
+    ),
+)
+running_options = options.gathered(
+    "running",
+    Running,
+    (
+        click.option(
+            "--seed",
+            type=int,
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="For drawing questions and resampling.",
+        ),
+        click.option(
+            "--resamples",
+            type=click.IntRange(min=100),
+            default=2000,
+            show_default=True,
+            metavar="N",
+            help="Of the bootstrap and of permutations.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1, 64),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Prompts asked at once; for models on servers.",
+        ),
+        click.option("--no-cache", is_flag=True, help="Do not keep answers, nor use kept ones."),
+        click.option(
+            "--price-prompt",
+            type=click.FloatRange(min=0),
+            metavar="X",
+            help="Price of a million prompt tokens.",
+        ),
+        click.option(
+            "--price-answer",
+            type=click.FloatRange(min=0),
+            metavar="X",
+            help="Price of a million answer tokens.",
+        ),
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(path_type=Path, file_okay=False),
+            metavar="FOLDER",
+            help="Write the result and a report to look at there.",
+        ),
+    ),
+)

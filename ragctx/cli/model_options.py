@@ -39,19 +39,32 @@ class Model:
 def model_options(command: Command) -> Command:
     """--model and --tokenizer: given to the command as `model`."""
     options = (
-        click.option("--model", "spec", default="bundled", show_default=True,
-                     metavar="bundled|DIR|URL#NAME",
-                     help="Who answers: the reader that comes with ragctx, the directory of a "
-                     "Hugging Face causal language model, or a model on a server that speaks the "
-                     "OpenAI protocol (its key: RAGCTX_API_KEY)."),
-        click.option("--tokenizer", "tokenizer_spec", metavar="DIR|tiktoken:NAME",
-                     help="Whose tokens to count, where the model does not bring its own: needed "
-                     "for URL#NAME, whose --context-window is 4096 unless given."),
-        click.option("--kv-cache", "kv_cache", metavar="DIR",
-                     type=click.Path(file_okay=False, path_type=Path),
-                     help="Keep what the bundled reader read of each passage in this folder (11 kB "
-                     "a token, 1 GiB at most), so that it need not be read again."),
-    )  # fmt: skip
+        click.option(
+            "--model",
+            "spec",
+            default="bundled",
+            show_default=True,
+            metavar="bundled|DIR|URL#NAME",
+            help="Who answers: the reader that comes with ragctx, the directory of a "
+            "Hugging Face causal language model, or a model on a server that speaks the "
+            "OpenAI protocol (its key: RAGCTX_API_KEY).",
+        ),
+        click.option(
+            "--tokenizer",
+            "tokenizer_spec",
+            metavar="DIR|tiktoken:NAME",
+            help="Whose tokens to count, where the model does not bring its own: needed "
+            "for URL#NAME, whose --context-window is 4096 unless given.",
+        ),
+        click.option(
+            "--kv-cache",
+            "kv_cache",
+            metavar="DIR",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Keep what the bundled reader read of each passage in this folder (11 kB "
+            "a token, 1 GiB at most), so that it need not be read again.",
+        ),
+    )
     return gathered("model", Model, options)(command)
 
 
@@ -73,11 +86,15 @@ def with_profile(assembly: Assembly, model: Model, generator: Generator) -> Asse
     if assembly.profile is None:
         found = own_profile(model, generator)
         if found is None:
-            say(f"placement: edges instead of calibrated, since {generator.name} has no position "
-                f"profile; measure one: ragctx probe --model {model.spec}")  # fmt: skip
+            say(
+                f"placement: edges instead of calibrated, since {generator.name} has no position "
+                f"profile; measure one: ragctx probe --model {model.spec}"
+            )
             return assembly
         assembly = replace(assembly, profile=found.for_placement())
     if assembly.profile is not None and not assembly.profile.significant:
-        say(f"placement: edges instead of calibrated, since in the profile of "
-            f"{assembly.profile.model} the positions do not differ measurably")  # fmt: skip
+        say(
+            f"placement: edges instead of calibrated, since in the profile of "
+            f"{assembly.profile.model} the positions do not differ measurably"
+        )
     return assembly

@@ -33,7 +33,7 @@ Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalOptions:
     """What the user said about finding passages."""
 
@@ -50,10 +50,15 @@ class RetrievalOptions:
         from ragctx.retrieval import Retrieval
 
         retriever = getattr(retrieval, self.retriever)
-        return Retrieval(self.k, retriever, Filter(self.documents, *self.pages), self.mmr)
+        return Retrieval(
+            k=self.k,
+            retriever=retriever,
+            filter=Filter(self.documents, *self.pages),
+            mmr_lambda=self.mmr,
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssemblyOptions:
     """What the user said about the prompt."""
 
@@ -117,18 +122,40 @@ SELECTORS = ("fill", "prefix", "knapsack")
 def retrieval_options(*, k: int) -> Decorator:
     """-k, --retriever, --document, --pages, --mmr: given to the command as `retrieval`."""
     options = (
-        click.option("-k", "k", type=click.IntRange(min=1), default=k, show_default=True,
-                     metavar="N", help="How many passages to look for."),
-        click.option("--retriever", type=click.Choice(RETRIEVERS), default="hybrid",
-                     show_default=True, metavar="NAME",
-                     help=f"How to look for them: {', '.join(RETRIEVERS)}."),
-        click.option("--document", "documents", multiple=True, metavar="NAME",
-                     help="Only in this document: name, path, id or pattern. May be repeated."),
-        click.option("--pages", type=PageRange(), default=(None, None),
-                     help="Only on these pages, e.g. 3-7."),
-        click.option("--mmr", type=click.FloatRange(0, 1), metavar="LAMBDA",
-                     help="Trade relevance (1) for variety (0): maximal marginal relevance."),
-    )  # fmt: skip
+        click.option(
+            "-k",
+            "k",
+            type=click.IntRange(min=1),
+            default=k,
+            show_default=True,
+            metavar="N",
+            help="How many passages to look for.",
+        ),
+        click.option(
+            "--retriever",
+            type=click.Choice(RETRIEVERS),
+            default="hybrid",
+            show_default=True,
+            metavar="NAME",
+            help=f"How to look for them: {', '.join(RETRIEVERS)}.",
+        ),
+        click.option(
+            "--document",
+            "documents",
+            multiple=True,
+            metavar="NAME",
+            help="Only in this document: name, path, id or pattern. May be repeated.",
+        ),
+        click.option(
+            "--pages", type=PageRange(), default=(None, None), help="Only on these pages, e.g. 3-7."
+        ),
+        click.option(
+            "--mmr",
+            type=click.FloatRange(0, 1),
+            metavar="LAMBDA",
+            help="Trade relevance (1) for variety (0): maximal marginal relevance.",
+        ),
+    )
     return gathered("retrieval", RetrievalOptions, options)
 
 
@@ -136,69 +163,122 @@ def assembly_options(command: Command) -> Command:
     """The options that make a prompt: given to the command as `assembly`."""
     tokens = click.IntRange(min=1)
     options = (
-        click.option("--budget-tokens", type=tokens, metavar="N",
-                     help="The whole prompt has at most N tokens.  [default: what the window "
-                     "leaves]"),
-        click.option("--context-window", type=tokens, metavar="N",
-                     help="Tokens the model holds, prompt and answer together."),
-        click.option("--max-new-tokens", type=tokens, default=256, show_default=True, metavar="N",
-                     help="Tokens kept free for the answer."),
-        click.option("--placement", type=PlacementName(), default="edges", show_default=True,
-                     help=f"The order of the passages: {', '.join(STRATEGIES)}; or a function of "
-                     "your own."),
-        click.option("--seed", type=int, default=0, show_default=True, metavar="N",
-                     help="For --placement random."),
-        click.option("--select", type=click.Choice(SELECTORS), default="fill", show_default=True,
-                     metavar="NAME",
-                     help=f"Which to take when not all fit: {', '.join(SELECTORS)}."),
-        click.option("--min-score", type=MinScore(),
-                     help="Leave out passages whose score is lower; auto: those that are far less "
-                     "like the question than the best one."),
-        click.option("--max-chunks", type=click.IntRange(min=1), metavar="N",
-                     help="Choose among the N best passages only."),
-        click.option("--trim", is_flag=True,
-                     help="Cut the best passage that does not fit at the end of a sentence."),
+        click.option(
+            "--budget-tokens",
+            type=tokens,
+            metavar="N",
+            help="The whole prompt has at most N tokens.  [default: what the window leaves]",
+        ),
+        click.option(
+            "--context-window",
+            type=tokens,
+            metavar="N",
+            help="Tokens the model holds, prompt and answer together.",
+        ),
+        click.option(
+            "--max-new-tokens",
+            type=tokens,
+            default=256,
+            show_default=True,
+            metavar="N",
+            help="Tokens kept free for the answer.",
+        ),
+        click.option(
+            "--placement",
+            type=PlacementName(),
+            default="edges",
+            show_default=True,
+            help=f"The order of the passages: {', '.join(STRATEGIES)}; or a function of your own.",
+        ),
+        click.option(
+            "--seed",
+            type=int,
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="For --placement random.",
+        ),
+        click.option(
+            "--select",
+            type=click.Choice(SELECTORS),
+            default="fill",
+            show_default=True,
+            metavar="NAME",
+            help=f"Which to take when not all fit: {', '.join(SELECTORS)}.",
+        ),
+        click.option(
+            "--min-score",
+            type=MinScore(),
+            help="Leave out passages whose score is lower; auto: those that are far less "
+            "like the question than the best one.",
+        ),
+        click.option(
+            "--max-chunks",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Choose among the N best passages only.",
+        ),
+        click.option(
+            "--trim",
+            is_flag=True,
+            help="Cut the best passage that does not fit at the end of a sentence.",
+        ),
         click.option("--template", metavar="NAME|FILE", help="Prompt template."),
         profile_option,
-    )  # fmt: skip
+    )
     return gathered("assembly", AssemblyOptions, options)(command)
 
 
 def profile_option(command: Command) -> Command:
     """--profile."""
     option = click.option(
-        "--profile", "profile_path", type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE", help="For the placement calibrated: a profile that `ragctx probe` wrote.  "
+        "--profile",
+        "profile_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="For the placement calibrated: a profile that `ragctx probe` wrote.  "
         "[default: the one measured for this model]",
-    )  # fmt: skip
+    )
     return option(command)
 
 
 def tokenizer_option(command: Command) -> Command:
     """--tokenizer."""
     option = click.option(
-        "--tokenizer", "tokenizer_spec", default="bundled", show_default=True,
+        "--tokenizer",
+        "tokenizer_spec",
+        default="bundled",
+        show_default=True,
         metavar="bundled|DIR|tiktoken:NAME",
         help="Whose tokens to count: a Hugging Face model's directory, tiktoken:o200k_base.",
-    )  # fmt: skip
+    )
     return option(command)
 
 
 def index_option(command: Command) -> Command:
     """--index."""
     option = click.option(
-        "--index", "index_path", type=click.Path(path_type=Path, file_okay=False),
-        default=DEFAULT_INDEX, show_default=True, metavar="FOLDER", help="Where the index lies.",
-    )  # fmt: skip
+        "--index",
+        "index_path",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_INDEX,
+        show_default=True,
+        metavar="FOLDER",
+        help="Where the index lies.",
+    )
     return option(command)
 
 
 def embedder_option(command: Command) -> Command:
     """--embedder."""
     option = click.option(
-        "--embedder", "embedder_spec", default="default", show_default=True, metavar="NAME|DIR",
+        "--embedder",
+        "embedder_spec",
+        default="default",
+        show_default=True,
+        metavar="NAME|DIR",
         help="The model that made, or makes, the vectors.",
-    )  # fmt: skip
+    )
     return option(command)
 
 
@@ -210,9 +290,12 @@ def json_option(command: Command) -> Command:
 def password_option(command: Command) -> Command:
     """--password."""
     option = click.option(
-        "--password", envvar="RAGCTX_PASSWORD", show_envvar=True, metavar="TEXT",
+        "--password",
+        envvar="RAGCTX_PASSWORD",
+        show_envvar=True,
+        metavar="TEXT",
         help="For encrypted PDFs.",
-    )  # fmt: skip
+    )
     return option(command)
 
 

@@ -86,40 +86,64 @@ def ingest_table(rows: Iterable[IngestRow]) -> Table:
             continue
         status = "removed" if row.outcome == "removed" else row.status
         made.add_row(
-            shown_path(row.path), status, str(row.pages), str(row.chunks), one_line(row.message),
+            shown_path(row.path),
+            status,
+            str(row.pages),
+            str(row.chunks),
+            one_line(row.message),
             style="red" if row.outcome == "failed" else "",
-        )  # fmt: skip
+        )
     return made
 
 
 def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
     """The fate of every candidate of a prompt."""
     made = table(
-        "rank", "score", "tokens", "outcome", "document", "characters", "reason",
+        "rank",
+        "score",
+        "tokens",
+        "outcome",
+        "document",
+        "characters",
+        "reason",
         numbers=("rank", "score", "tokens"),
-    )  # fmt: skip
+    )
     for row in ledger:
         made.add_row(
-            str(row.rank), _score(row.score), str(row.tokens), row.outcome,
-            one_line(row.document), one_line(row.chunk.rpartition(":")[2]), one_line(row.reason),
+            str(row.rank),
+            _score(row.score),
+            str(row.tokens),
+            row.outcome,
+            one_line(row.document),
+            one_line(row.chunk.rpartition(":")[2]),
+            one_line(row.reason),
             style="" if row.outcome == "selected" else "dim",
-        )  # fmt: skip
+        )
     return made
 
 
 def attribution_table(attributions: Iterable[Attribution], answer: Answer) -> Table:
     """How probable the answer is with each passage left out."""
-    made = table("source", "document", "with", "without", "lost", "",
-                 numbers=("source", "with", "without", "lost"))  # fmt: skip
+    made = table(
+        "source",
+        "document",
+        "with",
+        "without",
+        "lost",
+        "",
+        numbers=("source", "with", "without", "lost"),
+    )
     cited = {citation.label for citation in answer.citations}
     for attribution, segment in zip(attributions, answer.prompt.passages, strict=True):
         made.add_row(
-            f"[{attribution.label}]", one_line(segment.hit.document if segment.hit else ""),
-            f"{math.exp(attribution.log_probability):.3f}", f"{math.exp(attribution.without):.3f}",
+            f"[{attribution.label}]",
+            one_line(segment.hit.document if segment.hit else ""),
+            f"{math.exp(attribution.log_probability):.3f}",
+            f"{math.exp(attribution.without):.3f}",
             f"{attribution.probability_lost:+.3f}",
             "no other passage says it" if math.isinf(attribution.without) else "",
             style="" if attribution.label in cited else "dim",
-        )  # fmt: skip
+        )
     return made
 
 
@@ -130,17 +154,27 @@ def _score(score: float | None) -> str:
 def fates_table(fates: Iterable[Fate]) -> Table:
     """What became of every candidate, where it stands in the prompt, and what would let it in."""
     made = table(
-        "rank", "score", "tokens", "outcome", "in prompt", "where", "why",
+        "rank",
+        "score",
+        "tokens",
+        "outcome",
+        "in prompt",
+        "where",
+        "why",
         numbers=("rank", "score", "tokens"),
-    )  # fmt: skip
+    )
     for fate in fates:
         row = fate.row
         made.add_row(
-            str(row.rank), _score(row.score), str(row.tokens), row.outcome,
-            f"[{fate.label}]" if fate.label else "", place_words(row.document, fate.hit.chunk),
+            str(row.rank),
+            _score(row.score),
+            str(row.tokens),
+            row.outcome,
+            f"[{fate.label}]" if fate.label else "",
+            place_words(row.document, fate.hit.chunk),
             one_line("; ".join(filter(None, (row.reason, entry_words(fate))))),
             style="" if row.outcome in ("selected", "trimmed") else "dim",
-        )  # fmt: skip
+        )
     return made
 
 

@@ -50,9 +50,16 @@ def command_line(ctx: click.Context) -> None:
 
 
 _COMMANDS = (
-    ingest_command, ask_command, search_command, prompt_command, explain_command, index_group,
-    questions_group, compare_command, probe_command,
-)  # fmt: skip
+    ingest_command,
+    ask_command,
+    search_command,
+    prompt_command,
+    explain_command,
+    index_group,
+    questions_group,
+    compare_command,
+    probe_command,
+)
 for _command in _COMMANDS:
     command_line.add_command(_command)
 

@@ -76,7 +76,13 @@ class _IngestBars:
     def callbacks(self) -> Progress:
         from ragctx.ingestion import Progress
 
-        return Progress(self.on_files, self.on_file, self.on_page, self.on_embedded, self.on_row)
+        return Progress(
+            on_files=self.on_files,
+            on_file=self.on_file,
+            on_page=self.on_page,
+            on_embedded=self.on_embedded,
+            on_row=self.on_row,
+        )
 
     def on_files(self, count: int) -> None:
         self._bars.update(self._files, total=count)

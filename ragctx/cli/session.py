@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ragctx.retrieval import Retrieval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Where answers are to come from: PDFs if any are named, else an index."""
 
@@ -35,7 +35,7 @@ class Sources:
     password: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """What `ask` needs, ready."""
 
@@ -51,9 +51,14 @@ class Session:
         from ragctx.pipeline import ask
 
         return ask(
-            question, self.index, self.embedder, self.generator,
-            retrieval=self.retrieval, assembly=self.assembly, on_text=on_text,
-        )  # fmt: skip
+            question,
+            self.index,
+            self.embedder,
+            self.generator,
+            retrieval=self.retrieval,
+            assembly=self.assembly,
+            on_text=on_text,
+        )
 
 
 def open_session(
@@ -68,7 +73,14 @@ def open_session(
     index = open_index(sources, embedder)
     generator = model.load(how.context_window)
     how = with_profile(how, model, generator)
-    return Session(index, embedder, generator, what, how, time.perf_counter() - began)
+    return Session(
+        index=index,
+        embedder=embedder,
+        generator=generator,
+        retrieval=what,
+        assembly=how,
+        load_s=time.perf_counter() - began,
+    )
 
 
 def with_load_time(answer: Answer, session: Session) -> Answer:

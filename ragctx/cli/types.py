@@ -40,8 +40,10 @@ class PlacementName(Order):
         if ":" not in str(value):
             self.fail(
                 f"no placement is called {value!r}; valid: {', '.join(map(repr, STRATEGIES))}, and "
-                "my_module:my_order for a function of your own.", param, ctx,
-            )  # fmt: skip
+                "my_module:my_order for a function of your own.",
+                param,
+                ctx,
+            )
         from ragctx.placement.loading import load_strategy
 
         return load_strategy(str(value))

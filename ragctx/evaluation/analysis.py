@@ -56,12 +56,17 @@ class Comparer:
         omnibus, power = _omnibus(table), _power(table, pairs)
         recall = recall_at(self.questions, RECALL_AT)
         return StrategyComparison(
-            first,
-            tuple(self._summary(c, _label(c)) for c in (*conditions, *controls)),
-            omnibus, self._spread(table), pairs, power,
-            tuple((k, share) for k, share in zip(RECALL_AT, recall, strict=True) if k <= plan.k),
-            strategy_verdict(omnibus, pairs, power, table.shares()),
-        )  # fmt: skip
+            baseline=first,
+            summaries=tuple(self._summary(c, _label(c)) for c in (*conditions, *controls)),
+            omnibus=omnibus,
+            spread=self._spread(table),
+            pairs=pairs,
+            power=power,
+            recall_at_k=tuple(
+                (k, share) for k, share in zip(RECALL_AT, recall, strict=True) if k <= plan.k
+            ),
+            verdict=strategy_verdict(omnibus, pairs, power, table.shares()),
+        )
 
     def positions(self, plan: Plan, passages: int, context_window: int) -> PositionSweep | None:
         """The gold passage in each slot; None where no question could take part."""
@@ -75,13 +80,19 @@ class Comparer:
         tokens = [outcome.prompt_tokens for c in conditions for outcome in self._rows(c)]
         labels = [f"slot {slot} of {passages}" for slot in slots]
         return PositionSweep(
-            passages, slots,
-            tuple(self._summary(c, label) for c, label in zip(conditions, labels, strict=True)),
-            omnibus, spread, pairs, power,
+            passages=passages,
+            slots=slots,
+            summaries=tuple(
+                self._summary(c, label) for c, label in zip(conditions, labels, strict=True)
+            ),
+            omnibus=omnibus,
+            spread=spread,
+            pairs=pairs,
+            power=power,
             window_fill=float(np.mean(tokens)) / context_window,
             skipped=len(self.questions) - len(table.right),
             verdict=position_verdict(passages, omnibus, spread, power),
-        )  # fmt: skip
+        )
 
     def budgets(self, plan: Plan) -> BudgetSweep | None:
         """Each budget against the largest."""
@@ -96,9 +107,14 @@ class Comparer:
             for condition, budget in zip(conditions, plan.budgets, strict=True)
         )
         return BudgetSweep(
-            plan.budget_strategy, plan.budgets, summaries, omnibus, pairs, power,
-            budget_verdict(plan.budgets, summaries, omnibus, pairs, power),
-        )  # fmt: skip
+            strategy=plan.budget_strategy,
+            budgets=plan.budgets,
+            summaries=summaries,
+            omnibus=omnibus,
+            pairs=pairs,
+            power=power,
+            verdict=budget_verdict(plan.budgets, summaries, omnibus, pairs, power),
+        )
 
     def _rows(self, condition: str) -> list[Outcome]:
         return self._by_condition.get(condition, [])
@@ -126,17 +142,26 @@ class Comparer:
         how = self.summariser
         return tuple(
             PairTest(
-                first, second, len(table.right), b, c,
-                paired_difference(
-                    table.column(first), table.column(second),
-                    seed=how.seed, resamples=how.resamples, confidence=how.confidence,
+                first=first,
+                second=second,
+                n=len(table.right),
+                only_first=b,
+                only_second=c,
+                difference=paired_difference(
+                    table.column(first),
+                    table.column(second),
+                    seed=how.seed,
+                    resamples=how.resamples,
+                    confidence=how.confidence,
                 ),
-                p, p_adjusted, p_adjusted < ALPHA,
+                p_value=p,
+                p_adjusted=p_adjusted,
+                significant=p_adjusted < ALPHA,
             )
             for (first, second), (b, c), p, p_adjusted in zip(
                 pairs, counts, p_values, adjusted, strict=True
             )
-        )  # fmt: skip
+        )
 
     def _spread(self, table: Table) -> Spread | None:
         if not table.comparable:
@@ -148,13 +173,13 @@ class Comparer:
         )
         best, worst = max(shares, key=lambda c: shares[c]), min(shares, key=lambda c: shares[c])
         return Spread(
-            interval.value,
-            interval.low,
-            interval.high,
-            chance.expected,
-            chance.p_value,
-            best,
-            worst,
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            expected_by_chance=chance.expected,
+            p_value=chance.p_value,
+            best=best,
+            worst=worst,
         )
 
 
@@ -190,7 +215,13 @@ def _omnibus(table: Table) -> Omnibus | None:
     if not table.comparable:
         return None
     q = cochran_q(table.right)
-    return Omnibus(q.statistic, q.degrees_of_freedom, q.p_value, len(table.right), table.conditions)
+    return Omnibus(
+        statistic=q.statistic,
+        degrees_of_freedom=q.degrees_of_freedom,
+        p_value=q.p_value,
+        n=len(table.right),
+        conditions=table.conditions,
+    )
 
 
 def _power(table: Table, pairs: Iterable[PairTest]) -> Power | None:
@@ -202,9 +233,11 @@ def _power(table: Table, pairs: Iterable[PairTest]) -> Power | None:
     discordant = float(np.mean([(t.only_first + t.only_second) / n for t in tests]))
     alpha = ALPHA / len(tests)
     return Power(
-        n, discordant, detectable_difference(n, discordant, alpha=alpha),
-        questions_needed(0.05, discordant, alpha=alpha),
-    )  # fmt: skip
+        n=n,
+        discordant=discordant,
+        detectable_difference=detectable_difference(n, discordant, alpha=alpha),
+        questions_for_5_points=questions_needed(0.05, discordant, alpha=alpha),
+    )
 
 
 def _label(condition: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answerer:
     """Answers prompts with one model.
 

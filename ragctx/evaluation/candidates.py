@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ragctx.index.index import Index
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
     """A question's passages, best first. `gold` are the chunks that hold its answer.
 
@@ -41,8 +41,10 @@ class Candidates:
         """The k best; a gold passage that must be kept takes the last place if none is among them.
 
         >>> hits = [Hit.from_text(rank, -rank, f"text {rank}", f"d{rank}") for rank in (1, 2, 3)]
-        >>> asked = LabelledQuestion("1", "?", ("a",))
-        >>> made = Candidates(asked, tuple(hits), (hits[2].chunk,), keeps_gold=True)
+        >>> asked = LabelledQuestion(id="1", question="?", answers=("a",))
+        >>> made = Candidates(
+        ...     question=asked, hits=tuple(hits), gold=(hits[2].chunk,), keeps_gold=True
+        ... )
         >>> [hit.rank for hit in made.best(2)]
         [1, 3]
         """
@@ -195,7 +197,9 @@ class IndexPassages:
         found = retrieve(question.question, self._index, self._embedder, self._retrieval)
         hits = tuple(hit for hit in found if hit.chunk.id not in question.excluded)
         gold = (hit.chunk for hit in hits if _tells(question, hit))
-        return Candidates(question, hits, tuple(gold) if question.answerable else ())
+        return Candidates(
+            question=question, hits=hits, gold=tuple(gold) if question.answerable else ()
+        )
 
     def document(self, document_id: str) -> Document | None:
         """The document of a chunk."""
@@ -226,15 +230,24 @@ def _ranked(
         for hit, i in zip(hits, order, strict=True)
         if passages[i].is_gold and question.answerable
     )
-    return Candidates(question, hits, tuple(gold), keeps_gold=True)
+    return Candidates(question=question, hits=hits, gold=tuple(gold), keeps_gold=True)
 
 
 def _hit(rank: int, score: float, passage: LabelledPassage) -> Hit:
     """Each passage is a document of its own: of a file's passages no order is known."""
     name = hashlib.sha256(f"{passage.title}\0{passage.text}".encode("utf-8", "replace"))
     identity = name.hexdigest()[:16]
-    chunk = Chunk(identity, identity, 0, len(passage.text), 1, 1, passage.text, 0)
-    return Hit(rank, score, chunk, passage.title, passage.title)
+    chunk = Chunk(
+        id=identity,
+        document_id=identity,
+        start=0,
+        end=len(passage.text),
+        first_page=1,
+        last_page=1,
+        text=passage.text,
+        token_count=0,
+    )
+    return Hit(rank=rank, score=score, chunk=chunk, document=passage.title, path=passage.title)
 
 
 def _tells(question: LabelledQuestion, hit: Hit) -> bool:

@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 """`(questions done, questions in all)`"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What else decides a comparison's numbers, and what is written down with them."""
 
@@ -46,7 +46,7 @@ class Options:
     profile: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """All that a comparison needs, ready to `run`."""
 
@@ -85,7 +85,7 @@ class Comparison:
         """One question under every condition: its passages are read once for all of them."""
         asked = maker.all_of(candidates, self.plan)
         answers = self.answerer.answers([one.prompt for one in asked])
-        scorer = Scorer(candidates, self.source.document)
+        scorer = Scorer(candidates=candidates, get_document=self.source.document)
         outcomes = [scorer.outcome(one, answer) for one, answer in zip(asked, answers, strict=True)]
         return scorer.record(), outcomes
 
@@ -95,7 +95,11 @@ class Comparison:
         options, plan = self.options, self.plan
         answerable = frozenset(record.id for record in records if record.answerable)
         summariser = Summariser(
-            options.seed, options.resamples, options.confidence, options.prices, answerable
+            seed=options.seed,
+            resamples=options.resamples,
+            confidence=options.confidence,
+            prices=options.prices,
+            answerable=answerable,
         )
         outcomes = self._with_cold_latencies(outcomes, maker)
         comparer = Comparer(outcomes, records, summariser)
@@ -105,11 +109,19 @@ class Comparison:
         budgets = comparer.budgets(plan)
         verdicts = [part.verdict for part in (strategies, *positions, budgets) if part]
         return Result(
-            RESULT_FORMAT, self._settings(maker), records, outcomes, strategies, positions, budgets,
-            self._notes(outcomes, [n for n, s in zip(plan.position_passages, sweeps, strict=True)
-                                   if s is None]),
-            " ".join(verdicts),
-        )  # fmt: skip
+            format=RESULT_FORMAT,
+            settings=self._settings(maker),
+            questions=records,
+            outcomes=outcomes,
+            strategies=strategies,
+            positions=positions,
+            budgets=budgets,
+            notes=self._notes(
+                outcomes,
+                [n for n, s in zip(plan.position_passages, sweeps, strict=True) if s is None],
+            ),
+            verdict=" ".join(verdicts),
+        )
 
     def _with_cold_latencies(
         self, outcomes: tuple[Outcome, ...], maker: PromptMaker
@@ -139,18 +151,30 @@ class Comparison:
         generator, options, how = self.answerer.generator, self.options, maker.assembly
         prices = options.prices
         return Settings(
-            ragctx_version=__version__, command=options.command,
-            questions_file=self.questions.path, questions_sha256=self.questions.sha256,
-            questions=len(self.questions.questions), model=generator.name,
-            model_hash=self.answerer.model_hash, decoding=decoding_of(generator),
-            template=how.template or "", context_window=maker.window,
-            max_new_tokens=how.max_new_tokens, budget_tokens=how.budget_tokens,
-            source=self.source.name, k=self.plan.k, retriever=self.source.retriever,
-            select=getattr(how.select, "__name__", "custom"), baseline=options.baseline,
-            seed=options.seed, resamples=options.resamples, confidence=options.confidence,
-            profile=options.profile, price_prompt=prices.prompt if prices else None,
+            ragctx_version=__version__,
+            command=options.command,
+            questions_file=self.questions.path,
+            questions_sha256=self.questions.sha256,
+            questions=len(self.questions.questions),
+            model=generator.name,
+            model_hash=self.answerer.model_hash,
+            decoding=decoding_of(generator),
+            template=how.template or "",
+            context_window=maker.window,
+            max_new_tokens=how.max_new_tokens,
+            budget_tokens=how.budget_tokens,
+            source=self.source.name,
+            k=self.plan.k,
+            retriever=self.source.retriever,
+            select=getattr(how.select, "__name__", "custom"),
+            baseline=options.baseline,
+            seed=options.seed,
+            resamples=options.resamples,
+            confidence=options.confidence,
+            profile=options.profile,
+            price_prompt=prices.prompt if prices else None,
             price_answer=prices.answer if prices else None,
-        )  # fmt: skip
+        )
 
     def _notes(self, outcomes: Sequence[Outcome], empty: Sequence[int]) -> tuple[str, ...]:
         """Fallbacks, once each with their number, and sweeps in which no question took part."""

@@ -29,7 +29,7 @@ CLOSED_BOOK = parse_template(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is to be compared. Empty tuples leave a part out."""
 
@@ -156,9 +156,13 @@ class PromptMaker:
         question, hits = candidates.question.question, candidates.best(k)
         try:
             prompt = assemble(
-                question, hits, self._tokenizer, context_window=self.window, assembly=how,
+                question,
+                hits,
+                self._tokenizer,
+                context_window=self.window,
+                assembly=how,
                 document_text=self._text_of,
-            )  # fmt: skip
+            )
         except BudgetError as error:
             bare = self._built(question, self._closed_book, ())
             return Asked(condition, bare, f"asked without passages: {error}")
@@ -174,9 +178,13 @@ class PromptMaker:
 
     def _built(self, question: str, template: Template, hits: tuple[Hit, ...]) -> Prompt:
         return build_prompt(
-            template, question, Placement("as given", hits), self._tokenizer,
-            context_window=self.window, max_new_tokens=self.assembly.max_new_tokens,
-        )  # fmt: skip
+            template,
+            question,
+            Placement("as given", hits),
+            self._tokenizer,
+            context_window=self.window,
+            max_new_tokens=self.assembly.max_new_tokens,
+        )
 
 
 def _unranked(hit: Hit) -> Hit:

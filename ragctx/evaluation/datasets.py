@@ -30,7 +30,7 @@ Row = Mapping[str, Any]
 _GZIP = b"\x1f\x8b"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledPassage:
     """A passage that comes with a question. `score` is its retriever's, if the file has it."""
 
@@ -40,7 +40,7 @@ class LabelledPassage:
     score: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledQuestion:
     """A question, its accepted answers, and what is known of where the answer stands.
 
@@ -58,7 +58,7 @@ class LabelledQuestion:
     synthetic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionSet:
     """The questions of one file. `sha256` is of its bytes."""
 
@@ -84,7 +84,12 @@ def read_questions(path: str | Path) -> QuestionSet:
     layout, questions = _parse(text, str(path))
     if not questions:
         raise InputError(f"{str(path)!r} holds no question; write one JSON object a line")
-    return QuestionSet(str(path), hashlib.sha256(raw).hexdigest(), layout, _distinct(questions))
+    return QuestionSet(
+        path=str(path),
+        sha256=hashlib.sha256(raw).hexdigest(),
+        layout=layout,
+        questions=_distinct(questions),
+    )
 
 
 def parse_own(row: Row) -> LabelledQuestion:
@@ -98,13 +103,21 @@ def parse_own(row: Row) -> LabelledQuestion:
     passages = tuple(_passage(passage) for passage in row.get("ctxs") or ())
     answerable = bool(row.get("answerable", bool(answers)))
     if not passages and row.get("context"):
-        passages = (LabelledPassage(row["context"], row.get("title") or "", answerable),)
+        passages = (
+            LabelledPassage(text=row["context"], title=row.get("title") or "", is_gold=answerable),
+        )
     pages = row.get("pages") or [row.get("page") or 0] * 2
     return LabelledQuestion(
-        str(row.get("id", "")), _required_text(row, "question"), _texts(answers, "answers"),
-        answerable, passages, str(row.get("document") or ""), (int(pages[0]), int(pages[-1])),
-        _texts(row.get("excluded") or (), "excluded"), bool(row.get("synthetic", False)),
-    )  # fmt: skip
+        id=str(row.get("id", "")),
+        question=_required_text(row, "question"),
+        answers=_texts(answers, "answers"),
+        answerable=answerable,
+        passages=passages,
+        document=str(row.get("document") or ""),
+        pages=(int(pages[0]), int(pages[-1])),
+        excluded=_texts(row.get("excluded") or (), "excluded"),
+        synthetic=bool(row.get("synthetic", False)),
+    )
 
 
 def parse_key_value(row: Row) -> LabelledQuestion:
@@ -117,27 +130,36 @@ def parse_key_value(row: Row) -> LabelledQuestion:
     """
     key, value = _required_text(row, "key"), _required_text(row, "value")
     passages = tuple(
-        LabelledPassage(f'"{name}": "{content}"', is_gold=name == key)
+        LabelledPassage(text=f'"{name}": "{content}"', is_gold=name == key)
         for name, content in row["ordered_kv_records"]
     )
-    return LabelledQuestion(key, f'What is the value of "{key}"?', (value,), passages=passages)
+    return LabelledQuestion(
+        id=key, question=f'What is the value of "{key}"?', answers=(value,), passages=passages
+    )
 
 
 def parse_squad(document: Row) -> list[LabelledQuestion]:
     """Every question of a SQuAD file (1.1 or 2.0), with its paragraph."""
     return [
         LabelledQuestion(
-            str(qa.get("id", "")), _required_text(qa, "question"),
-            _texts(dict.fromkeys(answer["text"] for answer in qa.get("answers") or ()), "answers"),
-            not qa.get("is_impossible", False),
-            (LabelledPassage(
-                paragraph["context"], article.get("title") or "", not qa.get("is_impossible")
-            ),),
+            id=str(qa.get("id", "")),
+            question=_required_text(qa, "question"),
+            answers=_texts(
+                dict.fromkeys(answer["text"] for answer in qa.get("answers") or ()), "answers"
+            ),
+            answerable=not qa.get("is_impossible", False),
+            passages=(
+                LabelledPassage(
+                    text=paragraph["context"],
+                    title=article.get("title") or "",
+                    is_gold=not qa.get("is_impossible"),
+                ),
+            ),
         )
         for article in document["data"]
         for paragraph in article["paragraphs"]
         for qa in paragraph["qas"]
-    ]  # fmt: skip
+    ]
 
 
 def _parse(text: str, path: str) -> tuple[str, list[LabelledQuestion]]:
@@ -195,9 +217,11 @@ def _passage(row: Row) -> LabelledPassage:
     score = row.get("score")
     is_gold = bool(row.get("isgold", row.get("is_gold", False)))
     return LabelledPassage(
-        _required_text(row, "text"), row.get("title") or "", is_gold,
-        None if score is None else float(score),
-    )  # fmt: skip
+        text=_required_text(row, "text"),
+        title=row.get("title") or "",
+        is_gold=is_gold,
+        score=None if score is None else float(score),
+    )
 
 
 def _required_text(row: Row, name: str) -> str:

@@ -15,10 +15,44 @@ from collections.abc import Sequence
 
 from ragctx.evaluation.datasets import LabelledPassage, LabelledQuestion, QuestionSet
 
-_STARTS = ("Bar", "Cal", "Dor", "Fen", "Gar", "Hol", "Kes", "Lan", "Mor", "Nor", "Pel", "Ral",
-           "Sel", "Tor", "Ul", "Ven", "Wex", "Yar")  # fmt: skip
-_ENDS = ("bridge", "dale", "field", "ford", "ham", "mere", "mouth", "ness", "port", "stead", "ton",
-         "wick", "worth", "by", "combe", "hurst")  # fmt: skip
+_STARTS = (
+    "Bar",
+    "Cal",
+    "Dor",
+    "Fen",
+    "Gar",
+    "Hol",
+    "Kes",
+    "Lan",
+    "Mor",
+    "Nor",
+    "Pel",
+    "Ral",
+    "Sel",
+    "Tor",
+    "Ul",
+    "Ven",
+    "Wex",
+    "Yar",
+)
+_ENDS = (
+    "bridge",
+    "dale",
+    "field",
+    "ford",
+    "ham",
+    "mere",
+    "mouth",
+    "ness",
+    "port",
+    "stead",
+    "ton",
+    "wick",
+    "worth",
+    "by",
+    "combe",
+    "hurst",
+)
 _FACTS = (
     ("In which year was the lighthouse of {place} built?",
      "The lighthouse of {place} was built in {year} and is still in use."),
@@ -53,7 +87,7 @@ def synthetic_probes(count: int, passages: int, *, seed: int = 0) -> QuestionSet
     made = tuple(_probe(number, passages, seed) for number in range(count))
     name = f"synthetic probes, seed {seed}"
     digest = hashlib.sha256(repr(made).encode()).hexdigest()
-    return QuestionSet(name, digest, "synthetic probes", made)
+    return QuestionSet(path=name, sha256=digest, layout="synthetic probes", questions=made)
 
 
 def _probe(number: int, passages: int, seed: int) -> LabelledQuestion:
@@ -71,13 +105,16 @@ def _probe(number: int, passages: int, seed: int) -> LabelledQuestion:
     facts = [fact, *rng.choices([words for _, words in _FACTS], k=passages - 1)]
     texts = [_passage(f.format(**v), rng) for f, v in zip(facts, values, strict=True)]
     labelled = tuple(
-        LabelledPassage(text, value["place"], value is asked)
+        LabelledPassage(text=text, title=value["place"], is_gold=value is asked)
         for text, value in zip(texts, values, strict=True)
     )
     return LabelledQuestion(
-        f"probe-{number}", question.format(**asked), (asked[slot],), passages=labelled,
+        id=f"probe-{number}",
+        question=question.format(**asked),
+        answers=(asked[slot],),
+        passages=labelled,
         synthetic=True,
-    )  # fmt: skip
+    )
 
 
 def _sample(population: Sequence[str], count: int, rng: random.Random) -> list[str]:

@@ -21,7 +21,7 @@ from ragctx.placement.orders import PositionProfile
 PROFILE_FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredProfile:
     """What was measured, and all one needs to judge it. `accuracy[i]` is for `slots[i]`."""
 
@@ -56,11 +56,21 @@ def profile_of(result: Result, source: str) -> StoredProfile:
     sweep = result.positions[0]
     p_value = sweep.omnibus.p_value if sweep.omnibus else 1.0
     return StoredProfile(
-        PROFILE_FORMAT, __version__, result.settings.model, result.settings.model_hash, source,
-        sweep.passages, sweep.slots, tuple(summary.correct for summary in sweep.summaries),
-        sweep.summaries[0].n, sweep.window_fill, p_value, p_value < ALPHA,
-        result.settings.seed, sweep.verdict,
-    )  # fmt: skip
+        format=PROFILE_FORMAT,
+        ragctx_version=__version__,
+        model=result.settings.model,
+        model_hash=result.settings.model_hash,
+        source=source,
+        passages=sweep.passages,
+        slots=sweep.slots,
+        accuracy=tuple(summary.correct for summary in sweep.summaries),
+        n=sweep.summaries[0].n,
+        window_fill=sweep.window_fill,
+        p_value=p_value,
+        significant=p_value < ALPHA,
+        seed=result.settings.seed,
+        verdict=sweep.verdict,
+    )
 
 
 def profile_path(model_hash: str) -> Path:

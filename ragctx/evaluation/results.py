@@ -17,7 +17,7 @@ from ragctx.evaluation.statistics.intervals import Interval
 RESULT_FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All that is needed to run the comparison again."""
 
@@ -46,7 +46,7 @@ class Settings:
     price_answer: float | None  # currency per million answer tokens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PassageRecord:
     """A passage that some prompt of a question held. `rank` counts from 1."""
 
@@ -58,7 +58,7 @@ class PassageRecord:
     is_gold: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionRecord:
     """A question, its accepted answers and its passages. No answers: it should be refused."""
 
@@ -80,7 +80,7 @@ class CitationRecord:
     is_gold: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One question under one condition.
 
@@ -109,7 +109,7 @@ class Outcome:
     note: str  # why it was another than the one asked for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """All questions under one condition. A share is None where nothing could count towards it."""
 
@@ -133,7 +133,7 @@ class Summary:
     mean_cost: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Omnibus:
     """Do any of the conditions differ? Cochran's Q over `correct`."""
 
@@ -144,7 +144,7 @@ class Omnibus:
     conditions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairTest:
     """Two conditions on the same questions. `difference` is accuracy of `first` - `second`."""
 
@@ -159,7 +159,7 @@ class PairTest:
     significant: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
     """Best minus worst accuracy over some conditions.
 
@@ -176,7 +176,7 @@ class Spread:
     worst: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
     """What so many questions show with 80 % power: exact McNemar, 5 % over all pairs."""
 
@@ -186,7 +186,7 @@ class Power:
     questions_for_5_points: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyComparison:
     """Placements side by side on the same passages, with the controls."""
 
@@ -200,7 +200,7 @@ class StrategyComparison:
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PositionSweep:
     """Accuracy by where the gold passage stands among `passages`."""
 
@@ -216,7 +216,7 @@ class PositionSweep:
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSweep:
     """Accuracy, tokens, latency and cost by budget."""
 
@@ -229,7 +229,7 @@ class BudgetSweep:
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """A finished comparison."""
 

@@ -27,7 +27,7 @@ def prediction_of(answer: str) -> str:
     return " ".join(without_labels(answer.strip().split("\n")[0]).split())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Scorer:
     """Scores the answers of one question, and collects the passages that its prompts held."""
 
@@ -48,27 +48,40 @@ class Scorer:
         cited = () if abstained else cite(generation, prompt, self.get_document)
         gold = [hit for segment in prompt.passages if (hit := segment.hit) and self._is_gold(hit)]
         return Outcome(
-            asked.condition, question.id,
-            tuple(self._number(segment) for segment in prompt.passages),
-            tuple(len(segment.token_ids) for segment in prompt.passages),
-            "" if abstained else generation.text, abstained, subspan == 1.0, subspan, exact, f1,
+            condition=asked.condition,
+            question=question.id,
+            order=tuple(self._number(segment) for segment in prompt.passages),
+            passage_tokens=tuple(len(segment.token_ids) for segment in prompt.passages),
+            answer="" if abstained else generation.text,
+            abstained=abstained,
+            correct=subspan == 1.0,
+            best_subspan_em=subspan,
+            exact_match=exact,
+            token_f1=f1,
             gold_in_prompt=bool(gold),
             citations=tuple(self._citation(citation, prompt.passages) for citation in cited),
             confidence=None if math.isnan(generation.confidence) else generation.confidence,
-            prompt_tokens=prompt.token_count, answer_tokens=len(generation.token_ids),
+            prompt_tokens=prompt.token_count,
+            answer_tokens=len(generation.token_ids),
             reused_tokens=generation.reused_tokens,
             latency_s=generation.prefill_s + generation.decode_s,
-            placement=prompt.placement, note=asked.note,
-        )  # fmt: skip
+            placement=prompt.placement,
+            note=asked.note,
+        )
 
     def record(self) -> QuestionRecord:
         """The question with every passage seen so far."""
         question = self.candidates.question
         found = self.candidates.first_gold_rank
         return QuestionRecord(
-            question.id, question.question, question.answers, question.answerable,
-            question.synthetic, tuple(self._passages), found if question.answerable else None,
-        )  # fmt: skip
+            id=question.id,
+            question=question.question,
+            answers=question.answers,
+            answerable=question.answerable,
+            synthetic=question.synthetic,
+            passages=tuple(self._passages),
+            first_gold_rank=found if question.answerable else None,
+        )
 
     def _is_gold(self, hit: Hit) -> bool:
         return self.candidates.is_gold(hit)
@@ -81,10 +94,14 @@ class Scorer:
             rank = next((h.rank for h in self.candidates.hits if h.chunk.id == chunk.id), hit.rank)
             self._passages.append(
                 PassageRecord(
-                    hit.document, chunk.first_page, chunk.last_page, rank, chunk.text,
-                    self._is_gold(hit),
+                    document=hit.document,
+                    first_page=chunk.first_page,
+                    last_page=chunk.last_page,
+                    rank=rank,
+                    text=chunk.text,
+                    is_gold=self._is_gold(hit),
                 )
-            )  # fmt: skip
+            )
         return self._numbers[chunk.id]
 
     def _citation(self, citation: Citation, passages: tuple[Segment, ...]) -> CitationRecord:

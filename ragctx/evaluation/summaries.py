@@ -29,7 +29,7 @@ class Prices:
         return tokens / 1e6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summariser:
     """How outcomes are summed up: the same seed and confidence for all of a comparison."""
 
@@ -46,7 +46,9 @@ class Summariser:
         refused = [outcome for outcome in outcomes if outcome.abstained]
         hopeless = [outcome for outcome in outcomes if outcome.gold_in_prompt is False]
         return Summary(
-            condition, label, len(outcomes),
+            condition=condition,
+            label=label,
+            n=len(outcomes),
             correct=self._share(outcome.correct for outcome in outcomes),
             best_subspan_em=self._share(outcome.best_subspan_em == 1.0 for outcome in scored),
             exact_match=self._share(outcome.exact_match == 1.0 for outcome in scored),
@@ -62,7 +64,7 @@ class Summariser:
             mean_reused_tokens=_mean(outcome.reused_tokens for outcome in outcomes),
             mean_latency_s=_mean(outcome.latency_s for outcome in outcomes),
             mean_cost=_mean(map(self.prices.of, outcomes)) if self.prices else None,
-        )  # fmt: skip
+        )
 
     def _share(self, hits: Iterable[bool]) -> Interval:
         values = list(hits)

@@ -57,8 +57,10 @@ def longest_shared_run(one: str, other: str) -> int:
 def copied_words(question: str, passage: str) -> int:
     """How many words in a row a question repeats from a passage; 0 where that is no copy.
 
-    >>> copied_words("Who left the old hall in the cold night of 4 May?",
-    ...              "Roth left the old hall in the cold night of 4 May.")
+    >>> copied_words(
+    ...     "Who left the old hall in the cold night of 4 May?",
+    ...     "Roth left the old hall in the cold night of 4 May.",
+    ... )
     9
     """
     run = longest_shared_run(question, passage)

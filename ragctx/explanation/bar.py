@@ -9,7 +9,7 @@ from itertools import groupby
 from ragctx.records import Prompt, SegmentKind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
     """Neighbouring segments of one kind, or one passage: `strength` is 1 for the best rank."""
 
@@ -24,8 +24,20 @@ def stretches(prompt: Prompt) -> list[Stretch]:
     """The prompt's parts in their order; parts without tokens are left out.
 
     >>> from ragctx.records import Segment
-    >>> parts = [Segment("instruction", "", "a", (1, 2)), Segment("instruction", "", "b", (3,))]
-    >>> stretches(Prompt(tuple(parts), "?", "edges", 9, 3, 6))
+    >>> parts = [
+    ...     Segment(kind="instruction", label="", text="a", token_ids=(1, 2)),
+    ...     Segment(kind="instruction", label="", text="b", token_ids=(3,)),
+    ... ]
+    >>> stretches(
+    ...     Prompt(
+    ...         segments=tuple(parts),
+    ...         question="?",
+    ...         placement="edges",
+    ...         context_window=9,
+    ...         max_new_tokens=3,
+    ...         budget_tokens=6,
+    ...     )
+    ... )
     [Stretch(kind='instruction', label='', tokens=3, strength=0.0, title='')]
     """
     ranks = sorted(p.hit.rank for p in prompt.passages if p.hit is not None)
@@ -38,7 +50,9 @@ def stretches(prompt: Prompt) -> list[Stretch]:
         shade = strength.get(hit.rank, 0.0) if hit else 0.0
         title = f"rank {hit.rank}: {hit.document}" if hit else ""
         if tokens:
-            found.append(Stretch(kind, label, tokens, shade, title))
+            found.append(
+                Stretch(kind=kind, label=label, tokens=tokens, strength=shade, title=title)
+            )
     return found
 
 

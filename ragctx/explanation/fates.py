@@ -16,7 +16,7 @@ MOST_ENTRIES = 30
 """For how many candidates it is worked out what would let them in; the best ranked come first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
     """What became of one candidate.
 
@@ -31,7 +31,7 @@ class Fate:
     tokens_to_enter: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """A prompt and the fate of every candidate, in rank order."""
 
@@ -75,18 +75,23 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
         rank = spans.get(into, row.rank) if row.outcome == "merged" else row.rank
         gone = row.outcome == "dropped"
         entry = entries.get((row.rank, row.chunk))
-        return Fate(row, known[row.rank, row.chunk], "" if gone else labels.get(rank, ""), entry)
+        return Fate(
+            row=row,
+            hit=known[row.rank, row.chunk],
+            label="" if gone else labels.get(rank, ""),
+            tokens_to_enter=entry,
+        )
 
     return Explanation(
-        prompt,
-        tuple(map(fate, prompt.ledger)),
-        trace.room_tokens,
-        prompt.certificate.tokens_of("passage"),
-        selection.relevance,
-        selection.upper_bound,
-        selection.gap,
-        imitated_labels(prompt),
-        _frontier(trace),
+        prompt=prompt,
+        fates=tuple(map(fate, prompt.ledger)),
+        room_tokens=trace.room_tokens,
+        used_tokens=prompt.certificate.tokens_of("passage"),
+        relevance=selection.relevance,
+        upper_bound=selection.upper_bound,
+        gap=selection.gap,
+        imitations=imitated_labels(prompt),
+        frontier=_frontier(trace),
     )
 
 

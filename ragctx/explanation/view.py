@@ -54,7 +54,7 @@ def entry_words(fate: Fate) -> str:
     >>> from ragctx.explanation.fates import Fate
     >>> from ragctx.records import Hit, LedgerRow
     >>> row = LedgerRow("c", "a.pdf", 2, 0.5, 9, "dropped", "does not fit")
-    >>> entry_words(Fate(row, Hit.from_text(2, 0.5, "text"), "", 1))
+    >>> entry_words(Fate(row=row, hit=Hit.from_text(2, 0.5, "text"), label="", tokens_to_enter=1))
     'with 1 more token it enters'
     """
     if fate.tokens_to_enter is None:

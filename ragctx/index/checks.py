@@ -36,10 +36,15 @@ def require_sound(
 def checksum_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> str:
     """SHA-256 over all that is stored of a document; its path is not, a file may be moved."""
     about = [
-        document.id, document.title, [astuple(h) for h in document.outline],
-        document.status, document.reader, document.warnings, [astuple(p) for p in document.pages],
+        document.id,
+        document.title,
+        [astuple(h) for h in document.outline],
+        document.status,
+        document.reader,
+        document.warnings,
+        [astuple(p) for p in document.pages],
         [astuple(chunk) for chunk in sorted(chunks, key=lambda chunk: (chunk.start, chunk.end))],
-    ]  # fmt: skip
+    ]
     digest = hashlib.sha256(json.dumps(about).encode())
     order = sorted(range(len(chunks)), key=lambda i: (chunks[i].start, chunks[i].end))
     for i in order:

@@ -60,7 +60,7 @@ TABLES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
     """What an index says of itself. `generation` counts its changes; `store` is its own name."""
 
@@ -87,10 +87,16 @@ def create_database(file: Path, embedder: str, dim: int, *, created: str = "") -
     """Make the tables, all or none. The caller holds the write lock."""
     now = utc_now()
     meta = {
-        "format_version": FORMAT_VERSION, "ragctx_version": __version__, "embedder": embedder,
-        "dim": dim, "metric": METRIC, "created": created or now, "updated": now,
-        "store": secrets.token_hex(8), "generation": 0,
-    }  # fmt: skip
+        "format_version": FORMAT_VERSION,
+        "ragctx_version": __version__,
+        "embedder": embedder,
+        "dim": dim,
+        "metric": METRIC,
+        "created": created or now,
+        "updated": now,
+        "store": secrets.token_hex(8),
+        "generation": 0,
+    }
     with explained(file.parent), closing(_connect(file, "rwc")) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         with transaction(connection):
@@ -174,10 +180,16 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
                 f"{FORMAT_VERSION}. Make a new one: ragctx ingest PATH --index NEW_DIR"
             )
         return Meta(
-            version, values["ragctx_version"], values["embedder"], int(values["dim"]),
-            values["metric"], values["created"], values["updated"], values["store"],
-            int(values["generation"]),
-        )  # fmt: skip
+            format_version=version,
+            ragctx_version=values["ragctx_version"],
+            embedder=values["embedder"],
+            dim=int(values["dim"]),
+            metric=values["metric"],
+            created=values["created"],
+            updated=values["updated"],
+            store=values["store"],
+            generation=int(values["generation"]),
+        )
     except (KeyError, ValueError) as error:
         raise damaged(folder, f"its table meta is wrong at {error}") from error
 
@@ -207,9 +219,11 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{file.absolute().as_uri()}?mode={mode}", uri=True, timeout=_TIMEOUT_S,
+        f"{file.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=_TIMEOUT_S,
         isolation_level=None,
-    )  # fmt: skip
+    )
     connection.execute("PRAGMA trusted_schema=OFF")  # the file may come from anybody
     return connection
 

@@ -220,7 +220,11 @@ def _load(stream: BinaryIO, meta: Meta) -> Engine:
         raise ValueError(f"it holds {flat.ntotal} vectors and {len(rows)} rows")
     flat.referenced_objects = [mapped]  # whose memory it is
     none = np.zeros_like(rows)
-    return Engine(replace(meta, generation=generation), ChunkTable(rows, none, none, none), flat)
+    return Engine(
+        replace(meta, generation=generation),
+        ChunkTable(rows=rows, documents=none, first_pages=none, last_pages=none),
+        flat,
+    )
 
 
 def _view(flat: Flat) -> Vectors:

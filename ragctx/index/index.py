@@ -50,7 +50,7 @@ Scored = list[tuple[int, float]]
 """(chunk row, score), best first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexInfo:
     """An index in numbers. Times are UTC, ISO 8601."""
 
@@ -180,10 +180,17 @@ class Index:
                 for table in ("documents", "sources", "pages", "chunks")
             }
         return IndexInfo(
-            path=str(self.path), **counts, bytes=_bytes_in(self.path), embedder=meta.embedder,
-            dim=meta.dim, metric=meta.metric, format_version=meta.format_version,
-            ragctx_version=meta.ragctx_version, created=meta.created, updated=meta.updated,
-        )  # fmt: skip
+            path=str(self.path),
+            **counts,
+            bytes=_bytes_in(self.path),
+            embedder=meta.embedder,
+            dim=meta.dim,
+            metric=meta.metric,
+            format_version=meta.format_version,
+            ragctx_version=meta.ragctx_version,
+            created=meta.created,
+            updated=meta.updated,
+        )
 
     def verify(self) -> tuple[Problem, ...]:
         """What is wrong with the index; see `ragctx.index.repair.verify_index`."""
@@ -280,7 +287,13 @@ class Snapshot:
         """Hits with their chunks and documents, ranked from 1 in the order given."""
         found = store.read_chunks(self.connection, [row for row, _ in scored])
         return [
-            Hit(rank, score, found[row][0], _name_of(found[row][1]), found[row][1])
+            Hit(
+                rank=rank,
+                score=score,
+                chunk=found[row][0],
+                document=_name_of(found[row][1]),
+                path=found[row][1],
+            )
             for rank, (row, score) in enumerate(scored, 1)
         ]
 
@@ -321,7 +334,14 @@ class IndexWriter:
         require_sound(path, document, chunks, vectors, self._dim)
         try:
             with self._change() as connection:
-                store.put_document(connection, path, document, chunks, vectors, recipe)
+                store.put_document(
+                    connection,
+                    path=path,
+                    document=document,
+                    chunks=chunks,
+                    vectors=vectors,
+                    recipe=recipe,
+                )
         except sqlite3.IntegrityError as error:
             raise InputError(
                 f"{path!r} cannot be stored ({error}): one of its chunk ids belongs to another "

@@ -55,7 +55,7 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
     """A document taken out of an index because it is not what was stored."""
 
@@ -240,7 +240,7 @@ def _quarantine(
     target = _free_name(folder / QUARANTINE, f"document-{_plain(document_id)}", ".json")
     remains["paths"] = paths
     target.write_text(json.dumps(remains, indent=1), encoding="utf-8")
-    return Quarantined(document_id, tuple(paths), reason, str(target))
+    return Quarantined(document_id=document_id, paths=tuple(paths), reason=reason, file=str(target))
 
 
 def _salvage(folder: Path, done: list[str]) -> tuple[Quarantined, ...]:
@@ -291,7 +291,9 @@ def _copy_sound(
         chunks, vectors = store.read_chunks_of(old, document_id, dim)
         assert document is not None  # _flaw has read it
         path = document.path or f"unknown path of {document_id}"
-        store.put_document(new, path, document, chunks, vectors, recipe)
+        store.put_document(
+            new, path=path, document=document, chunks=chunks, vectors=vectors, recipe=recipe
+        )
         saved.add(document_id)
     lost: list[Quarantined] = []
     for path, document_id in _read_while_sound(
@@ -306,7 +308,12 @@ def _copy_sound(
 
 
 def _lost(folder: Path, path: str, document_id: str | None) -> Quarantined:
-    return Quarantined(document_id or "", (path,), "cannot be read back", str(folder / QUARANTINE))
+    return Quarantined(
+        document_id=document_id or "",
+        paths=(path,),
+        reason="cannot be read back",
+        file=str(folder / QUARANTINE),
+    )
 
 
 def _read_while_sound(connection: sqlite3.Connection, statement: str) -> list[tuple[str, ...]]:

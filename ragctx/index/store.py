@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
 from ragctx.text.words import spaced
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInfo:
     """A file the index knows. `recipe` says how its chunks and vectors were made."""
 
@@ -34,7 +35,7 @@ class SourceInfo:
     stored: str = ""  # when its document was stored: UTC, ISO 8601
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkTable:
     """All chunks in the order of their ids; int64 (n,) each, aligned."""
 
@@ -49,6 +50,7 @@ class ChunkTable:
 
 def put_document(
     connection: sqlite3.Connection,
+    *,
     path: str,
     document: Document,
     chunks: Sequence[Chunk],
@@ -131,10 +133,18 @@ def _write_document(
     cursor = connection.execute(
         "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            row, document.id, document.title, outline, document.status, document.reader,
-            json.dumps(document.warnings), recipe, checksum, utc_now(),
+            row,
+            document.id,
+            document.title,
+            outline,
+            document.status,
+            document.reader,
+            json.dumps(document.warnings),
+            recipe,
+            checksum,
+            utc_now(),
         ),
-    )  # fmt: skip
+    )
     return int(cursor.lastrowid or 0)
 
 
@@ -157,10 +167,17 @@ def _write_contents(
         cursor = connection.execute(
             "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                chunk.id, row, chunk.start, chunk.end, chunk.first_page, chunk.last_page,
-                chunk.token_count, chunk.text, separated,
+                chunk.id,
+                row,
+                chunk.start,
+                chunk.end,
+                chunk.first_page,
+                chunk.last_page,
+                chunk.token_count,
+                chunk.text,
+                separated,
             ),
-        )  # fmt: skip
+        )
         key = cursor.lastrowid
         connection.execute("INSERT INTO vectors VALUES (?, ?)", (key, to_blob(vector)))
         words = separated or chunk.text
@@ -190,8 +207,9 @@ def spaced_or_none(text: str) -> str | None:
 
 def read_sources(connection: sqlite3.Connection) -> tuple[SourceInfo, ...]:
     """All sources, by path."""
+    columns = ("path", "document_id", "recipe", "pages", "chunks", "status", "title", "stored")
     return tuple(
-        SourceInfo(*row)
+        SourceInfo(**dict(zip(columns, row, strict=True)))
         for row in connection.execute(
             """SELECT s.path, d.id, d.recipe,
                 (SELECT count(*) FROM pages p WHERE p.document = d.row),
@@ -217,10 +235,18 @@ def read_document(connection: sqlite3.Connection, document_id: str) -> Document 
     )
     try:
         return Document(
-            id=id_, path=path or "", pages=tuple(Page(*page) for page in pages), title=title,
-            outline=tuple(Heading(*heading) for heading in json.loads(outline)), status=status,
-            reader=reader, warnings=tuple(json.loads(warnings)),
-        )  # fmt: skip
+            id=id_,
+            path=path or "",
+            pages=tuple(
+                Page(number=number, label=label, text=text, status=page_status)
+                for number, label, text, page_status in pages
+            ),
+            title=title,
+            outline=tuple(Heading(*heading) for heading in json.loads(outline)),
+            status=status,
+            reader=reader,
+            warnings=tuple(json.loads(warnings)),
+        )
     except (TypeError, ValueError) as error:
         raise sqlite3.DatabaseError(f"document {id_} makes no sense: {error}") from error
 
@@ -249,9 +275,13 @@ def read_chunks_of(
     rows = connection.execute(
         _CHUNK + " WHERE d.id = ? ORDER BY c.start, c.end", (document_id,)
     ).fetchall()
-    return [Chunk(*row[1:9]) for row in rows], read_vectors(
-        connection, [row[0] for row in rows], dim
-    )
+    return [_chunk(row) for row in rows], read_vectors(connection, [row[0] for row in rows], dim)
+
+
+def _chunk(row: tuple[Any, ...]) -> Chunk:
+    """The chunk of a row that `_CHUNK` selects: behind the row's number, its fields in order."""
+    names = [field.name for field in fields(Chunk)]
+    return Chunk(**dict(zip(names, row[1:9], strict=True)))
 
 
 def read_chunks(
@@ -261,7 +291,7 @@ def read_chunks(
     found = connection.execute(
         _CHUNK + " WHERE c.row IN (SELECT value FROM json_each(?))", (json.dumps(list(rows)),)
     )
-    return {row[0]: (Chunk(*row[1:9]), row[9]) for row in found}
+    return {row[0]: (_chunk(row), row[9]) for row in found}
 
 
 def read_chunk_rows(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> dict[str, int]:
@@ -279,7 +309,12 @@ def read_chunk_table(connection: sqlite3.Connection) -> ChunkTable:
     found = connection.execute(
         "SELECT row, document, first_page, last_page FROM chunks ORDER BY id"
     ).fetchall()
-    return ChunkTable(*np.array(found, dtype=np.int64).reshape(-1, 4).T.copy())
+    rows, documents, first_pages, last_pages = (
+        np.array(found, dtype=np.int64).reshape(-1, 4).T.copy()
+    )
+    return ChunkTable(
+        rows=rows, documents=documents, first_pages=first_pages, last_pages=last_pages
+    )
 
 
 def read_vectors(connection: sqlite3.Connection, rows: Sequence[int], dim: int) -> Vectors:

@@ -38,7 +38,14 @@ def document_from(reading: Reading, document_id: str, path: str, max_pages: int)
     rows = drop_running_lines([_rows(message) for message in messages], labels)
     words = count_words(rows)
     pages = tuple(
-        _page(i, labels[i], messages[i], rows[i], running_text(rows[i], words), reading)
+        _page(
+            i=i,
+            label=labels[i],
+            message=messages[i],
+            rows=rows[i],
+            text=running_text(rows[i], words),
+            reading=reading,
+        )
         for i in range(count)
     )
     notes = _notes(reading, pages, count)
@@ -93,13 +100,23 @@ def _rows(message: Message | None) -> list[Row]:
 
 def _row(line: Sequence[Any]) -> Row:
     text, turn, left, top, right, bottom, size = line if len(line) == 7 else (line[0], *[0] * 6)
-    return Row(text, left, top, right, bottom, max(size, 0.5), turn)
+    return Row(
+        text=text, left=left, top=top, right=right, bottom=bottom, size=max(size, 0.5), turn=turn
+    )
 
 
 def _cleaned(rows: Sequence[Row]) -> list[Row]:
     cleaned = ((row, clean_piece(row.text)) for row in rows)
     return [
-        Row(text, row.left, row.top, row.right, row.bottom, row.size, row.turn)
+        Row(
+            text=text,
+            left=row.left,
+            top=row.top,
+            right=row.right,
+            bottom=row.bottom,
+            size=row.size,
+            turn=row.turn,
+        )
         for row, text in cleaned
         if text
     ]
@@ -113,7 +130,9 @@ def _page(
     i: int, label: str, message: Message | None, rows: Sequence[Row], text: str, reading: Reading
 ) -> Page:
     text = unicodedata.normalize("NFC", text)
-    return Page(i + 1, label, text, _page_status(i, message, text, reading))
+    return Page(
+        number=i + 1, label=label, text=text, status=_page_status(i, message, text, reading)
+    )
 
 
 def _page_status(i: int, message: Message | None, text: str, reading: Reading) -> PageStatus:

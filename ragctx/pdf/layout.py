@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A row of text: a line of a paragraph, a heading, a row of a table. `turn`: quarter turns."""
 
@@ -52,7 +52,16 @@ def unplaced(text: str) -> list[Row]:
     for i, line in enumerate(text.splitlines()):
         if line.strip():
             indent = len(line) - len(line.lstrip())
-            rows.append(Row(line.strip(), indent, i, len(line.rstrip()), i + 1, 2.0))
+            rows.append(
+                Row(
+                    text=line.strip(),
+                    left=indent,
+                    top=i,
+                    right=len(line.rstrip()),
+                    bottom=i + 1,
+                    size=2.0,
+                )
+            )
     return rows
 
 
@@ -61,8 +70,14 @@ def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> li
 
     `filled_in` are the values of form fields, drawn over the page.
 
-    >>> tin, point = Row("Tin", 0, 0, 9, 9, 9), Row("232", 40, 0, 52, 9, 9)
-    >>> lead, value = Row("Lead", 0, 12, 9, 21, 9), Row("327", 40, 12, 52, 21, 9)
+    >>> tin, point = (
+    ...     Row(text="Tin", left=0, top=0, right=9, bottom=9, size=9),
+    ...     Row(text="232", left=40, top=0, right=52, bottom=9, size=9),
+    ... )
+    >>> lead, value = (
+    ...     Row(text="Lead", left=0, top=12, right=9, bottom=21, size=9),
+    ...     Row(text="327", left=40, top=12, right=52, bottom=21, size=9),
+    ... )
     >>> [row.text for row in in_reading_order([tin, point, lead], [value])]
     ['Tin 232', 'Lead 327']
     """
@@ -122,9 +137,15 @@ def _side_by_side(a: Row, b: Row) -> Row:
     text = a.text.rstrip("\ufffe") + ("" if touching else " ") + b.text
     longer = a if len(a.text) >= len(b.text) else b
     return Row(
-        text, min(a.left, b.left), longer.top, max(a.right, b.right), longer.bottom, longer.size,
-        a.turn, a.in_table or b.in_table,
-    )  # fmt: skip
+        text=text,
+        left=min(a.left, b.left),
+        top=longer.top,
+        right=max(a.right, b.right),
+        bottom=longer.bottom,
+        size=longer.size,
+        turn=a.turn,
+        in_table=a.in_table or b.in_table,
+    )
 
 
 def _with_values(rows: list[Row], values: Sequence[Row]) -> list[Row]:

@@ -146,14 +146,17 @@ def _right_edge(rows: Sequence[Row], i: int, pair: Sequence[Row]) -> float:
     """
     left, right = min(row.left for row in pair), max(row.right for row in pair)
     near = [rows[i]] + [
-        row for row in rows[max(0, i - NEIGHBOURS) : i + NEIGHBOURS + 2]
-        if row.turn == rows[i].turn and row.left < right and row.right > left
-        and not row.in_table and 0.8 < row.size / rows[i].size < 1.25
-    ]  # fmt: skip
+        row
+        for row in rows[max(0, i - NEIGHBOURS) : i + NEIGHBOURS + 2]
+        if row.turn == rows[i].turn
+        and row.left < right
+        and row.right > left
+        and not row.in_table
+        and 0.8 < row.size / rows[i].size < 1.25
+    ]
     aligned = [
-        row.right for row in near
-        if any(abs(row.left - one.left) < 0.5 * one.size for one in pair)
-    ]  # fmt: skip
+        row.right for row in near if any(abs(row.left - one.left) < 0.5 * one.size for one in pair)
+    ]
     edge = max(aligned)
     if sum(end > edge - 0.1 * (right - left) for end in aligned) >= 2:
         return edge

@@ -51,8 +51,9 @@ def open_document(path: str, password: str | None) -> Any:
         if "security" in said:
             raise PdfError(
                 "is encrypted in a way no reader here knows; decrypt it with the program that "
-                "made it", status="encrypted",
-            ) from error  # fmt: skip
+                "made it",
+                status="encrypted",
+            ) from error
         raise PdfError(one_line(error), status="corrupt") from error
 
 
@@ -129,7 +130,9 @@ def read_page(document: Any, i: int) -> Message:
         lost = sum(len(line[0]) for line in lines if line[-1] > 0.5)
         lines = [line for line in lines if line[-1] <= 0.5]
     return {
-        "kind": "page", "page": i, "reader": "pdfium",
+        "kind": "page",
+        "page": i,
+        "reader": "pdfium",
         "lines": [line[:-1] for line in lines],
         "filled_in": [line[:-1] for line in _lines(textpage, units, printed, len(units), turn)],
         "label": quietly(lambda: document.get_page_label(i), ""),
@@ -138,7 +141,7 @@ def read_page(document: Any, i: int) -> Message:
         "glyphs_only": lost > 0.7 * len(units) or seen.texts > 10 * filled + 50,
         "doubtful": unmapped > 0.1 or seen.texts > 2 * filled + 8,
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
-    }  # fmt: skip
+    }
 
 
 def _with_fields_drawn(document: Any, page: Any, i: int) -> Any:

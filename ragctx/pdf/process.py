@@ -51,7 +51,7 @@ _SHAPES: dict[str, dict[str, type]] = {
 """The kinds of message, and what each must hold: a hostile file may have taken the process over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one file may cost. Sizes in bytes, times in seconds."""
 
@@ -62,7 +62,7 @@ class Limits:
     max_file_bytes: int = 2**30
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is to be read, by which library ("pdfium" or "pypdf"); `only` these pages, from 0."""
 
@@ -90,7 +90,7 @@ class Request:
         )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Reading:
     """What came of reading one file with one library. Pages count from 0."""
 

@@ -73,12 +73,18 @@ def read_page(document: Any, i: int) -> Message:
     pictures = not text.strip() and bool(quietly(lambda: _has_pictures(page), False))
     values = quietly(lambda: list(_values(page)), NOTHING)
     return {
-        "kind": "page", "page": i, "reader": "pypdf", "pictures": pictures,
-        "text": text[:MAX_PAGE_CHARACTERS], "label": "", "lost": 0,
+        "kind": "page",
+        "page": i,
+        "reader": "pypdf",
+        "pictures": pictures,
+        "text": text[:MAX_PAGE_CHARACTERS],
+        "label": "",
+        "lost": 0,
         "glyphs_only": len(_CONTROL.findall(text)) > 0.02 * len(text),
         "filled_in": [[value] for value in values if value not in text],
-        "doubtful": False, "cut": len(text) > MAX_PAGE_CHARACTERS,
-    }  # fmt: skip
+        "doubtful": False,
+        "cut": len(text) > MAX_PAGE_CHARACTERS,
+    }
 
 
 def _has_pictures(page: Any) -> bool:

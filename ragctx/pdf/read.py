@@ -63,7 +63,9 @@ def read_pdf(
     document_id, head = _fingerprint(path, limits)
     library = "pypdf" if reader == "pypdf" else "pdfium"
     deadline = time.monotonic() + limits.file_timeout_s
-    request = Request(path.absolute(), password, library, limits, deadline)
+    request = Request(
+        path=path.absolute(), password=password, reader=library, limits=limits, deadline=deadline
+    )
     reading = read(request, on_page)
     if reader == "auto":
         reading = _with_second_opinion(reading, request, on_page)

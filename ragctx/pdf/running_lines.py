@@ -33,7 +33,7 @@ _LONE_NUMBER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Edged:
     """A row at a page's edge. `depth` 0 is the outermost."""
 
@@ -67,20 +67,29 @@ def _edge_rows(page: int, rows: Sequence[Row]) -> list[_Edged]:
     """The rows at both edges of a page, as far as they stand the way most of it does."""
     upright = [row for row in rows if row.turn == rows[0].turn and len(row.text) < MAX_LENGTH]
     upright.sort(key=lambda row: row.top)
-    top = [_Edged(page, row, "top", k) for k, row in enumerate(upright[:EDGE_ROWS])]
+    top = [
+        _Edged(page=page, row=row, edge="top", depth=k) for k, row in enumerate(upright[:EDGE_ROWS])
+    ]
     taken = upright[max(EDGE_ROWS, len(upright) - EDGE_ROWS) :]
-    bottom = [_Edged(page, row, "bottom", k) for k, row in enumerate(reversed(taken))]
+    bottom = [
+        _Edged(page=page, row=row, edge="bottom", depth=k) for k, row in enumerate(reversed(taken))
+    ]
     turned = [row for row in rows if row.turn != rows[0].turn and len(row.text) < MAX_LENGTH]
-    return [*top, *bottom, *(_Edged(page, row, "side", 1) for row in turned[:EDGE_ROWS])]
+    return [
+        *top,
+        *bottom,
+        *(_Edged(page=page, row=row, edge="side", depth=1) for row in turned[:EDGE_ROWS]),
+    ]
 
 
 def _without_line_numbers(rows: Sequence[Row]) -> Sequence[Row]:
     """The rows without the numbers that count a page's lines in its margin."""
     numbers = [int(row.text) if _LINE_NUMBER.fullmatch(row.text) else -1 for row in rows]
     starts = [
-        i for i, number in enumerate(numbers)
+        i
+        for i, number in enumerate(numbers)
         if number < 0 or i == 0 or number != numbers[i - 1] + 1
-    ]  # fmt: skip
+    ]
     runs = zip(starts, [*starts[1:], len(rows)], strict=bool(starts))
     return [row for a, b in runs for row in rows[a:b] if numbers[a] < 0 or b - a < MIN_LINE_NUMBERS]
 

@@ -86,8 +86,17 @@ def _samples() -> Iterator[tuple[Hit, ...]]:
 def _sample(rank: int, score: float | None) -> Hit:
     document, start = f"document-{rank % 3}", 100 * (rank * 7 % 11)
     text = f"Passage {rank}."
-    chunk = Chunk(f"{document}:{start}", document, start, start + len(text), 1, 1, text, 3)
-    return Hit(rank, score, chunk, document)  # type: ignore[arg-type]  # others' hits lack scores
+    chunk = Chunk(
+        id=f"{document}:{start}",
+        document_id=document,
+        start=start,
+        end=start + len(text),
+        first_page=1,
+        last_page=1,
+        text=text,
+        token_count=3,
+    )
+    return Hit(rank=rank, score=score, chunk=chunk, document=document)  # type: ignore[arg-type]  # others' hits lack scores
 
 
 def _said(hits: Sequence[Hit]) -> str:

@@ -116,8 +116,12 @@ def build_prompt(
     >>> from ragctx.tokens.load import load_tokenizer
     >>> placement = place([Hit.from_text(1, 0.9, "Tin melts at 232 degrees.")])
     >>> prompt = build_prompt(
-    ...     load_template("reader"), "When does tin melt?", placement, load_tokenizer("bundled"),
-    ...     context_window=64, max_new_tokens=16,
+    ...     load_template("reader"),
+    ...     "When does tin melt?",
+    ...     placement,
+    ...     load_tokenizer("bundled"),
+    ...     context_window=64,
+    ...     max_new_tokens=16,
     ... )
     >>> prompt.text
     '[CLS]Tin melts at 232 degrees.[SEP]When does tin melt?[SEP][MASK]'
@@ -138,13 +142,13 @@ def build_prompt(
             f"{window.remedies(over)}."
         )
     prompt = Prompt(
-        (*before, *passages, *after),
-        question,
-        placement.strategy,
-        window.context_window,
-        window.max_new_tokens,
-        window.budget_tokens,
-        tuple(ledger),
+        segments=(*before, *passages, *after),
+        question=question,
+        placement=placement.strategy,
+        context_window=window.context_window,
+        max_new_tokens=window.max_new_tokens,
+        budget_tokens=window.budget_tokens,
+        ledger=tuple(ledger),
     )
     if is_reached_by_text(tokenizer):
         return replace(prompt, text_tokens=check_text_count(prompt, tokenizer))
@@ -231,11 +235,11 @@ def _passage(
         if part.slot == "text":
             start, end = here, (len(text), len(token_ids))
     return Segment(
-        "passage",
-        label,
-        text,
-        tuple(token_ids),
-        hit,
+        kind="passage",
+        label=label,
+        text=text,
+        token_ids=tuple(token_ids),
+        hit=hit,
         text_start=start[0],
         text_end=end[0],
         token_start=start[1],

@@ -83,7 +83,7 @@ def _frame(
         kind: SegmentKind = "instruction"
         if part.slot:
             text, encode, kind = question, tokenizer.encode, "question"
-        return Segment(kind, "", text, tuple(encode(text)))
+        return Segment(kind=kind, label="", text=text, token_ids=tuple(encode(text)))
 
     opening, closing = _chat_frame(template.system, tokenizer)
     before = [*([Part(opening)] if opening else []), *template.before]

@@ -18,7 +18,7 @@ from ragctx.records import Prompt, Segment
 _BRACKETS = re.compile(r"[\[【]\s*(\d{1,4}(?:\s*[,;–-]\s*\d{1,4})*)\s*[\]】]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImitatedLabel:
     """Passage `passage` says `label` itself: characters `start` to `end` of its own text."""
 
@@ -40,14 +40,31 @@ def imitated_labels(prompt: Prompt) -> tuple[ImitatedLabel, ...]:
 
     >>> from ragctx.records import Hit
     >>> hit = Hit.from_text(1, 0.9, "As shown before [1], tin melts.")
-    >>> segment = Segment("passage", "1", hit.chunk.text, (), hit, 0, len(hit.chunk.text))
-    >>> found = imitated_labels(Prompt((segment,), "Does it?", "edges", 99, 9, 90))
+    >>> segment = Segment(
+    ...     kind="passage",
+    ...     label="1",
+    ...     text=hit.chunk.text,
+    ...     token_ids=(),
+    ...     hit=hit,
+    ...     text_start=0,
+    ...     text_end=len(hit.chunk.text),
+    ... )
+    >>> found = imitated_labels(
+    ...     Prompt(
+    ...         segments=(segment,),
+    ...         question="Does it?",
+    ...         placement="edges",
+    ...         context_window=99,
+    ...         max_new_tokens=9,
+    ...         budget_tokens=90,
+    ...     )
+    ... )
     >>> found[0].label, hit.chunk.text[found[0].start : found[0].end]
     ('1', '[1]')
     """
     labels = {segment.label for segment in prompt.passages}
     return tuple(
-        ImitatedLabel(segment.label, label, group.start(), group.end())
+        ImitatedLabel(passage=segment.label, label=label, start=group.start(), end=group.end())
         for segment in prompt.passages
         for group in _BRACKETS.finditer(_own_text(segment))
         for label in re.findall(r"\d+", group[1])

@@ -52,7 +52,7 @@ class Part:
         return self.text.replace("{label}", label)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
     """What stands before the passages, around each of them, and after."""
 
@@ -121,7 +121,12 @@ def parse_template(source: str, name: str = "template") -> Template:
     _forbid(name, "{system}", system or "", {*_INSIDE, "question"})
     _forbid(name, "{header}", header or "", {*_INSIDE, "question"} - {"document"})
     return Template(
-        name, _parts(before), _parts(block), _parts(after), system or "", _parts(header or "")
+        name=name,
+        before=_parts(before),
+        passage=_parts(block),
+        after=_parts(after),
+        system=system or "",
+        header=_parts(header or ""),
     )
 
 

@@ -104,7 +104,15 @@ def near_best(hits: Sequence[Hit]) -> list[str]:
 def _split(pairs: Sequence[tuple[Hit, int]], reasons: Sequence[str]) -> Cut:
     kept = [pair for pair, reason in zip(pairs, reasons, strict=True) if not reason]
     rows = (
-        LedgerRow(hit.chunk.id, hit.document, hit.rank, hit.score, cost, "dropped", reason)
+        LedgerRow(
+            chunk=hit.chunk.id,
+            document=hit.document,
+            rank=hit.rank,
+            score=hit.score,
+            tokens=cost,
+            outcome="dropped",
+            reason=reason,
+        )
         for (hit, cost), reason in zip(pairs, reasons, strict=True)
         if reason
     )

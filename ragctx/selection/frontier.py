@@ -14,7 +14,7 @@ from ragctx.selection.relevance import GRAINS
 from ragctx.selection.selectors import Candidate, Choice, select_by
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frontier:
     """What one pass over the candidates found for every budget from 0 to `limit_tokens`.
 
@@ -95,4 +95,6 @@ def frontier(hits: Sequence[Hit], costs: Sequence[int], limit_tokens: int) -> Fr
 
     select_by(hits, costs, limit_tokens, see)
     programme = Programme([one.cost for one in found], [one.grains for one in found], limit_tokens)
-    return Frontier(tuple(hits), tuple(costs), limit_tokens, programme)
+    return Frontier(
+        hits=tuple(hits), costs=tuple(costs), limit_tokens=limit_tokens, _programme=programme
+    )

@@ -46,8 +46,20 @@ def merge_hits(
 
     >>> text = "One two. Three four. Five."
     >>> spans = [(0, 8), (4, 20), (21, 26)]
-    >>> chunks = [Chunk(f"d:{a}-{b}", "d", a, b, 1, 1, text[a:b], 0) for a, b in spans]
-    >>> hits = [Hit(rank, 1 / rank, chunk) for rank, chunk in enumerate(chunks, 1)]
+    >>> chunks = [
+    ...     Chunk(
+    ...         id=f"d:{a}-{b}",
+    ...         document_id="d",
+    ...         start=a,
+    ...         end=b,
+    ...         first_page=1,
+    ...         last_page=1,
+    ...         text=text[a:b],
+    ...         token_count=0,
+    ...     )
+    ...     for a, b in spans
+    ... ]
+    >>> hits = [Hit(rank=rank, score=1 / rank, chunk=chunk) for rank, chunk in enumerate(chunks, 1)]
     >>> [hit.chunk.text for hit in merge_hits(hits, len).hits]
     ['One two. Three four.', 'Five.']
     >>> merge_hits(hits, len, document_text=lambda _: text).hits[0].chunk.id
@@ -124,9 +136,16 @@ def _join(a: Chunk, b: Chunk, text: str | None) -> Chunk | None:
     joined = a.text + gap + b.text[shared:]
     if text and text[a.start : b.end] != joined:
         return None  # the chunks are of another version of the document
-    pages = a.first_page, max(a.last_page, b.last_page)
-    name = f"{a.document_id}:{a.start}-{b.end}"
-    return Chunk(name, a.document_id, a.start, b.end, *pages, joined, 0)
+    return Chunk(
+        id=f"{a.document_id}:{a.start}-{b.end}",
+        document_id=a.document_id,
+        start=a.start,
+        end=b.end,
+        first_page=a.first_page,
+        last_page=max(a.last_page, b.last_page),
+        text=joined,
+        token_count=0,
+    )
 
 
 def _merged(
@@ -147,7 +166,13 @@ def _row(hit: Hit, into: str, count: Callable[[str], int]) -> LedgerRow:
     chunk = hit.chunk
     tokens = count(chunk.text)
     return LedgerRow(
-        chunk.id, hit.document, hit.rank, hit.score, tokens, "merged", f"merged into {into}"
+        chunk=chunk.id,
+        document=hit.document,
+        rank=hit.rank,
+        score=hit.score,
+        tokens=tokens,
+        outcome="merged",
+        reason=f"merged into {into}",
     )
 
 

@@ -65,10 +65,12 @@ def relax(costs: Sequence[int], worths: Sequence[int], budget: int) -> Relaxed:
     for place, i in enumerate(order):
         if costs[i] > left:
             bound = total + worths[i] * left // costs[i]
-            return Relaxed(order[:place], i, total, left, order, bound)
+            return Relaxed(
+                whole=order[:place], breaking=i, worth=total, left=left, order=order, bound=bound
+            )
         left -= costs[i]
         total += worths[i]
-    return Relaxed(order, None, total, left, order, total)
+    return Relaxed(whole=order, breaking=None, worth=total, left=left, order=order, bound=total)
 
 
 def _good_worth(costs: Sequence[int], worths: Sequence[int], relaxed: Relaxed, budget: int) -> int:

@@ -54,12 +54,21 @@ def best_distinct_subset(
     plain = best_subset(costs, worths, budget)
     total = float(sum(worths[i] for i in plain))
     if Coverage([texts[i] for i in plain], [worths[i] for i in plain]).is_plain:
-        return Distinct(plain, total, total, [0.0] * len(texts))
+        return Distinct(chosen=plain, worth=total, bound=total, repeated=[0.0] * len(texts))
     likely = _likely(costs, worths, _LOOKED_AT * budget)
-    found = _best_among(likely, plain, texts, costs, worths, budget)
+    found = _best_among(
+        items=likely, plain=plain, texts=texts, costs=costs, worths=worths, budget=budget
+    )
     left = budget - sum(costs[i] for i in found.chosen)
     if left >= min((costs[i] for i in {*range(len(texts))}.difference(likely)), default=budget + 1):
-        found = _best_among(list(range(len(texts))), plain, texts, costs, worths, budget)
+        found = _best_among(
+            items=list(range(len(texts))),
+            plain=plain,
+            texts=texts,
+            costs=costs,
+            worths=worths,
+            budget=budget,
+        )
     return found
 
 
@@ -101,7 +110,12 @@ def _best_among(
         more[i] = 0 if place in chosen else int(gains[place]) + 1
         repeated[i] = 1 - gains[place] / worths[i]
     bound = min(sum(worths[i] for i in plain), worth + relax(costs, more, budget).bound)
-    return Distinct({items[place] for place in chosen}, worth, max(worth, bound), repeated)
+    return Distinct(
+        chosen={items[place] for place in chosen},
+        worth=worth,
+        bound=max(worth, bound),
+        repeated=repeated,
+    )
 
 
 class Coverage:

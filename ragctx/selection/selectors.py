@@ -171,7 +171,15 @@ def _with_repeats(
 
 def _row(hit: Hit, cost: int, fits: bool, reason: str) -> LedgerRow:
     outcome: LedgerOutcome = "selected" if fits else "dropped"
-    return LedgerRow(hit.chunk.id, hit.document, hit.rank, hit.score, cost, outcome, reason)
+    return LedgerRow(
+        chunk=hit.chunk.id,
+        document=hit.document,
+        rank=hit.rank,
+        score=hit.score,
+        tokens=cost,
+        outcome=outcome,
+        reason=reason,
+    )
 
 
 # ---- The three ways to choose ----------------------------------------------------------------

@@ -105,7 +105,7 @@ def _longest_piece(
         if tokens < least:
             return None
         if tokens <= room:
-            return _Piece(start, end, tokens, kept, len(spans))
+            return _Piece(start=start, end=end, tokens=tokens, kept=kept, of=len(spans))
     return None
 
 
@@ -116,7 +116,16 @@ def _cut_chunk(chunk: Chunk, piece: _Piece, page_of: PageOf | None) -> Chunk:
         first, last = (page_of(chunk.document_id, offset) for offset in (start, end - 1))
     name = f"{chunk.document_id}:{start}-{end}"
     text = chunk.text[piece.start : piece.end]
-    return Chunk(name, chunk.document_id, start, end, first, last, text, piece.tokens)
+    return Chunk(
+        id=name,
+        document_id=chunk.document_id,
+        start=start,
+        end=end,
+        first_page=first,
+        last_page=last,
+        text=text,
+        token_count=piece.tokens,
+    )
 
 
 def _with_hit(selection: Selection, hit: Hit, tokens: int) -> Selection:

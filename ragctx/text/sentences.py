@@ -93,7 +93,7 @@ _COLUMNS = re.compile(r"\S(?:\t|\s{3,})\S")
 _NEIGHBOURS = 6  # lines on either side that tell how wide the column of text is
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
     start: int
     end: int
@@ -113,7 +113,7 @@ def _lines(text: str) -> list[_Line]:
     for i, (start, end) in enumerate(spans):
         following = spans[i + 1][0] if i + 1 < len(spans) else len(text)
         blank = i + 1 == len(spans) or len(_LINE_END.findall(text, end, following)) > 1
-        lines.append(_Line(start, end, text[start:end], blank))
+        lines.append(_Line(start=start, end=end, text=text[start:end], blank_after=blank))
     return lines
 
 

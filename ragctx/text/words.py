@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 
-UNSPACED = re.compile("[\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-                       "\U00020000-\U000323af]+")  # fmt: skip
+UNSPACED = re.compile(
+    "[\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+"
+)
 WORD = re.compile(r"\w+")
 _ARTICLES = frozenset(("a", "an", "the"))
 

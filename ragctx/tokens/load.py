@@ -57,9 +57,14 @@ def load_tokenizer(spec: str = "bundled") -> Tokenizer:
 
 
 _OTHER_VOCABULARIES = (
-    "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.txt", "vocab.json",
-    "tekken.json", "tiktoken.model",
-)  # fmt: skip
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "vocab.txt",
+    "vocab.json",
+    "tekken.json",
+    "tiktoken.model",
+)
 
 
 def _load_directory(directory: Path) -> Tokenizer:

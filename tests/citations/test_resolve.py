@@ -48,27 +48,54 @@ PAGE_TEXT = st.lists(WORDS, max_size=40).map(" ".join) | st.text(max_size=120)
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
     texts = draw(st.lists(PAGE_TEXT, min_size=1, max_size=6))
-    pages = tuple(Page(i, f"p-{i}", text) for i, text in enumerate(texts, start=1))
-    return Document("doc", "papers/a.pdf", pages)
+    pages = tuple(
+        Page(number=i, label=f"p-{i}", text=text) for i, text in enumerate(texts, start=1)
+    )
+    return Document(id="doc", path="papers/a.pdf", pages=pages)
 
 
 def hit_on(document: Document, start: int, end: int, rank: int = 1) -> Hit:
     first = document.page_of(start).number
     last = document.page_of(max(start, end - 1)).number
     text = document.text[start:end]
-    chunk = Chunk(f"c{rank}", document.id, start, end, first, last, text, 0)
-    return Hit(rank, 1.0, chunk, document.name, document.path)
+    chunk = Chunk(
+        id=f"c{rank}",
+        document_id=document.id,
+        start=start,
+        end=end,
+        first_page=first,
+        last_page=last,
+        text=text,
+        token_count=0,
+    )
+    return Hit(rank=rank, score=1.0, chunk=chunk, document=document.name, path=document.path)
 
 
 def prompt_with(*hits: Hit, question: str = "") -> Prompt:
     passages = tuple(
-        Segment("passage", str(i), hit.chunk.text, (), hit) for i, hit in enumerate(hits, start=1)
+        Segment(kind="passage", label=str(i), text=hit.chunk.text, token_ids=(), hit=hit)
+        for i, hit in enumerate(hits, start=1)
     )
-    return Prompt(passages, question, "edges", 4096, 64, 4000)
+    return Prompt(
+        segments=passages,
+        question=question,
+        placement="edges",
+        context_window=4096,
+        max_new_tokens=64,
+        budget_tokens=4000,
+    )
 
 
 def generation(text: str, *spans: CopiedSpan) -> Generation:
-    return Generation(text, (), "stop", 0.0, 0.0, 0, spans=spans)
+    return Generation(
+        text=text,
+        token_ids=(),
+        finish_reason="stop",
+        prefill_s=0.0,
+        decode_s=0.0,
+        reused_tokens=0,
+        spans=spans,
+    )
 
 
 def in_library(*documents: Document) -> Callable[[str], Document | None]:
@@ -86,12 +113,15 @@ def pages_touched(document: Document, start: int, end: int) -> set[int]:
 
 
 def one_document(text: str) -> Document:
-    return Document("d", "manual.pdf", (Page(1, "1", text),))
+    return Document(id="d", path="manual.pdf", pages=(Page(number=1, label="1", text=text),))
 
 
 def cite_text(answer: str, *passages: str, question: str = "") -> tuple[Citation, ...]:
     """Cite a text answer over passages that each are a whole document of their own."""
-    library = [Document(f"d{i}", f"{i}.pdf", (Page(1, "1", t),)) for i, t in enumerate(passages)]
+    library = [
+        Document(id=f"d{i}", path=f"{i}.pdf", pages=(Page(number=1, label="1", text=t),))
+        for i, t in enumerate(passages)
+    ]
     hits = [hit_on(d, 0, len(d.text), rank) for rank, d in enumerate(library, start=1)]
     prompt = prompt_with(*hits, question=question)
     return cite(generation(answer), prompt, in_library(*library))
@@ -133,8 +163,15 @@ def test_a_copied_span_anywhere_is_quoted_from_its_pages(
 
 
 def test_a_quote_is_the_sentence_around_the_span_and_says_its_page() -> None:
-    pages = (Page(1, "i", "It rained."), Page(2, "1", "The cat slept. The dog ran. Then"))
-    document = Document("d", "a.pdf", (*pages, Page(3, "2", "they ate. Good night.")))
+    pages = (
+        Page(number=1, label="i", text="It rained."),
+        Page(number=2, label="1", text="The cat slept. The dog ran. Then"),
+    )
+    document = Document(
+        id="d",
+        path="a.pdf",
+        pages=(*pages, Page(number=3, label="2", text="they ate. Good night.")),
+    )
     prompt = prompt_with(hit_on(document, 0, len(document.text)))
 
     def cited(words: str) -> Citation:
@@ -182,7 +219,14 @@ def test_abstentions_and_nothing_are_not_cited() -> None:
     prompt = prompt_with(Hit.from_text(1, 0.9, "The cause is unknown. It is not in the documents."))
     for text in ("", "Not in the documents.", "Unknown"):
         assert cite(generation(text), prompt, lambda _: None) == ()
-    abstained = Generation("tin", (), "abstain", 0.0, 0.0, 0)
+    abstained = Generation(
+        text="tin",
+        token_ids=(),
+        finish_reason="abstain",
+        prefill_s=0.0,
+        decode_s=0.0,
+        reused_tokens=0,
+    )
     assert cite(abstained, prompt, lambda _: None) == ()
     # but a reader that copies may copy just such words
     (copied,) = cite(generation("unknown", CopiedSpan(0, 13, 20)), prompt, lambda _: None)
@@ -218,14 +262,32 @@ def test_a_long_sentence_is_cut_between_words() -> None:
 @pytest.mark.parametrize(
     ("label", "numbers"),
     [
-        ("[1]", "1"), ("[1, 3]", "1 3"), ("[1,3]", "1 3"), ("[2–4]", "2 3 4"), ("[2-4]", "2 3 4"),
-        ("[1][2]", "1 2"), ("[1], [2]", "1 2"), ("[1] and [3]", "1 3"), ("[Passage 2]", "2"),
-        ("[passages 1 and 3]", "1 3"), ("【1】", "1"), ("【3†source】", "3"), ("[1; 2]", "1 2"),
-        ("[^2]", "2"), ("[Source 2, Source 3]", "2 3"), ("(Passage 2)", "2"), ("Passage 2", "2"),
-        ("[#1]", "1"), ("[4-2]", "4 2"), ("[2, 2]", "2"), ("[ 1 ]", "1"), ("[1-999]", "1 999"),
-        ("[2] (manual v2.pdf, p. 31)", "2"), ("[1] (a.pdf, pp. 3–4), [2] (b.pdf, p. ix)", "1 2"),
+        ("[1]", "1"),
+        ("[1, 3]", "1 3"),
+        ("[1,3]", "1 3"),
+        ("[2–4]", "2 3 4"),
+        ("[2-4]", "2 3 4"),
+        ("[1][2]", "1 2"),
+        ("[1], [2]", "1 2"),
+        ("[1] and [3]", "1 3"),
+        ("[Passage 2]", "2"),
+        ("[passages 1 and 3]", "1 3"),
+        ("【1】", "1"),
+        ("【3†source】", "3"),
+        ("[1; 2]", "1 2"),
+        ("[^2]", "2"),
+        ("[Source 2, Source 3]", "2 3"),
+        ("(Passage 2)", "2"),
+        ("Passage 2", "2"),
+        ("[#1]", "1"),
+        ("[4-2]", "4 2"),
+        ("[2, 2]", "2"),
+        ("[ 1 ]", "1"),
+        ("[1-999]", "1 999"),
+        ("[2] (manual v2.pdf, p. 31)", "2"),
+        ("[1] (a.pdf, pp. 3–4), [2] (b.pdf, p. ix)", "1 2"),
     ],
-)  # fmt: skip
+)
 def test_labels_are_read_in_every_common_form(label: str, numbers: str) -> None:
     (found,) = cited_statements(f"Tin melts {label}.", lambda _: True)
     assert found.labels == tuple(numbers.split())
@@ -308,10 +370,10 @@ TIN = (
         "Never heat the pot for more than 5 minutes [1].",
         'The report calls it "the metal of a thousand uses" [1].',
         "Passage 1 says that tin is a soft metal.",
-        "The document states: \"Tin is a soft metal.\" [1]",
+        'The document states: "Tin is a soft metal." [1]',
         "It is a soft metal [1].",
     ],
-)  # fmt: skip
+)
 def test_what_the_passage_says_is_verified(answer: str) -> None:
     (found,) = cite_text(answer, TIN)
     assert found.status == "verified", found
@@ -369,8 +431,10 @@ def test_an_unverified_citation_shows_the_nearest_sentence() -> None:
     (found,) = cite_text("Tin melts at 300 degrees Celsius [1].", TIN)
     assert found.quote.startswith("Tin melts at 232")
     assert (found.status, found.answer_start, found.statement) == (
-        "unverified", -1, "Tin melts at 300 degrees Celsius",
-    )  # fmt: skip
+        "unverified",
+        -1,
+        "Tin melts at 300 degrees Celsius",
+    )
 
 
 def test_the_question_chooses_among_sentences_that_say_a_short_answer() -> None:

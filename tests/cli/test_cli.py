@@ -549,8 +549,9 @@ def test_explaining_shows_every_candidate_and_a_picture(filled: Cli) -> None:
     assert "for the answer <= window 4096" in done.out
     assert "|" in done.out and "tin.pdf, pages 1–2" in done.out
     assert [line.split()[3] for line in done.out.splitlines() if " fits: " in line] == [
-        "selected", "selected",
-    ]  # fmt: skip
+        "selected",
+        "selected",
+    ]
 
 
 def test_explaining_a_tight_budget_says_what_would_enter_next(filled: Cli) -> None:

@@ -25,9 +25,14 @@ needs_reader = pytest.mark.skipif(
 
 def ragctx(*arguments: str, cwd: Path, stdin: str = "", **env: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [*RAGCTX, *arguments], capture_output=True, text=True, encoding="utf-8", cwd=cwd,
-        input=stdin, env={**os.environ, **env},
-    )  # fmt: skip
+        [*RAGCTX, *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=cwd,
+        input=stdin,
+        env={**os.environ, **env},
+    )
 
 
 def make_pdf(path: Path, *pages: str, password: str | None = None) -> Path:
@@ -46,9 +51,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with three PDFs, one locked and one no PDF at all, and an index of them."""
     place = tmp_path_factory.mktemp("place")
     make_pdf(
-        place / "pdfs" / "pump.pdf", "The pump has two valves.\nIt weighs 40 kg.",
+        place / "pdfs" / "pump.pdf",
+        "The pump has two valves.\nIt weighs 40 kg.",
         "The filter must be cleaned every six months.\nUse warm water.",
-    )  # fmt: skip
+    )
     make_pdf(place / "pdfs" / "boat.pdf", "The boat is nine metres long and made of oak.")
     make_pdf(place / "pdfs" / "locked.pdf", "A secret.", password="open")
     (place / "pdfs" / "not.pdf").write_text("This is no PDF, whatever it is called.\n" * 9)
@@ -108,11 +114,14 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(place: Path, tmp_path: Pa
     for number in range(12):
         make_pdf(tmp_path / "many" / f"{number}.pdf", f"Text number {number}.")
     process = subprocess.Popen(
-        [*RAGCTX, "ingest", "many"], stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        [*RAGCTX, "ingest", "many"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         # a test run in the background may have been told to ignore it, and hands that down
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not _sources(tmp_path):
         time.sleep(0.1)

@@ -90,9 +90,14 @@ def test_an_empty_file_is_no_sound_set(folder: Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     "arguments",
-    [["make", "-n", "0"], ["make", "--kind", "riddle"], ["make", "--unanswerable", "2"],
-     ["check"], ["check", "missing.jsonl"]],
-)  # fmt: skip
+    [
+        ["make", "-n", "0"],
+        ["make", "--kind", "riddle"],
+        ["make", "--unanswerable", "2"],
+        ["check"],
+        ["check", "missing.jsonl"],
+    ],
+)
 def test_what_cannot_be_is_misuse(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["questions", *arguments]) == 2
     assert capsys.readouterr().err.startswith("error: ")

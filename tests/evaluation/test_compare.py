@@ -45,9 +45,13 @@ def comparison(
     asked = questions(n, passages)
     answers = None if cache is None else AnswerCache(cache)
     return Comparison(
-        asked, source_of(asked, passages), Answerer(generator, "hash", answers), plan,
-        Assembly(max_new_tokens=16), Options(resamples=300),
-    )  # fmt: skip
+        questions=asked,
+        source=source_of(asked, passages),
+        answerer=Answerer(generator=generator, model_hash="hash", cache=answers),
+        plan=plan,
+        assembly=Assembly(max_new_tokens=16),
+        options=Options(resamples=300),
+    )
 
 
 def without_times(result: Result) -> Result:
@@ -77,7 +81,7 @@ def test_a_planted_position_effect_is_found_and_told_in_points() -> None:
 
 @pytest.mark.parametrize("accuracy", [0.3, 0.7])
 def test_a_planted_null_is_not_found_and_what_would_have_been_is_said(accuracy: float) -> None:
-    plan = Plan(STRATEGIES, controls=False, k=9, position_passages=(9,))
+    plan = Plan(strategies=STRATEGIES, controls=False, k=9, position_passages=(9,))
     result = comparison(PositionalGenerator(lambda share: accuracy), plan, n=80).run()
     assert result.strategies is not None
     assert not any(pair.significant for pair in result.strategies.pairs)
@@ -87,7 +91,7 @@ def test_a_planted_null_is_not_found_and_what_would_have_been_is_said(accuracy: 
 
 def test_a_strategy_that_loses_is_named() -> None:
     """Gold has rank 1 here: `middle` puts it where this generator reads worst."""
-    plan = Plan(("best_first", "middle", "best_last"), controls=False, k=9)
+    plan = Plan(strategies=("best_first", "middle", "best_last"), controls=False, k=9)
     result = comparison(PositionalGenerator(edges_read_best), plan, n=200).run()
     assert result.strategies is not None
     losing = {pair.first for pair in result.strategies.pairs if pair.significant}
@@ -97,18 +101,31 @@ def test_a_strategy_that_loses_is_named() -> None:
 
 def test_no_difference_is_claimed_where_only_a_pair_rejects() -> None:
     """Holm's correction and the omnibus test both guard a claim."""
-    omnibus = Omnibus(3.0, 2, 0.2, 50, ("strategy/a", "strategy/b", "strategy/c"))
+    omnibus = Omnibus(
+        statistic=3.0,
+        degrees_of_freedom=2,
+        p_value=0.2,
+        n=50,
+        conditions=("strategy/a", "strategy/b", "strategy/c"),
+    )
     assert strategy_verdict(omnibus, (), None, {}).startswith("No measurable difference")
 
 
 def test_random_orders_and_controls_stand_beside_the_placements() -> None:
-    result = comparison(PositionalGenerator(level), Plan(STRATEGIES, k=9)).run()
+    result = comparison(PositionalGenerator(level), Plan(strategies=STRATEGIES, k=9)).run()
     assert result.strategies is not None
     summaries = {summary.label: summary for summary in result.strategies.summaries}
     assert set(summaries) == {
-        "best_first", "best_last", "edges", "middle", "random#0", "random#1", "random#2",
-        "closed book", "gold only",
-    }  # fmt: skip
+        "best_first",
+        "best_last",
+        "edges",
+        "middle",
+        "random#0",
+        "random#1",
+        "random#2",
+        "closed book",
+        "gold only",
+    }
     assert summaries["closed book"].correct.value == 0.0
     assert summaries["closed book"].abstention_precision == 1.0
     assert len(result.strategies.omnibus.conditions) == 7 if result.strategies.omnibus else False
@@ -128,7 +145,9 @@ def test_a_budget_too_small_for_gold_loses_and_the_smallest_that_suffices_is_nam
 
 
 def test_costs_are_tokens_times_prices() -> None:
-    made = comparison(PositionalGenerator(level), Plan(("edges",), controls=False, k=9), n=5)
+    made = comparison(
+        PositionalGenerator(level), Plan(strategies=("edges",), controls=False, k=9), n=5
+    )
     made = replace(made, options=replace(made.options, prices=Prices(2.0, 10.0)))
     result = made.run()
     assert result.strategies is not None
@@ -141,7 +160,7 @@ def test_costs_are_tokens_times_prices() -> None:
 
 
 def everything() -> Plan:
-    return Plan(STRATEGIES, k=9, position_passages=(5, 9), slots=3, budgets=(40, 80))
+    return Plan(strategies=STRATEGIES, k=9, position_passages=(5, 9), slots=3, budgets=(40, 80))
 
 
 def test_two_runs_give_the_same_numbers_and_json_gives_them_back() -> None:
@@ -167,7 +186,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
         if done == 6:
             raise KeyboardInterrupt
 
-    cache, plan = tmp_path / "answers.sqlite3", Plan(STRATEGIES, k=9)
+    cache, plan = tmp_path / "answers.sqlite3", Plan(strategies=STRATEGIES, k=9)
     whole, half, rest = (PositionalGenerator(level) for _ in range(3))
     expected = comparison(whole, plan, n=10).run()
     with pytest.raises(KeyboardInterrupt):
@@ -179,7 +198,7 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_equal_prompts_are_asked_once() -> None:
     """best_first and document_order are one order for passages of a file."""
     generator = PositionalGenerator(level)
-    plan = Plan(("best_first", "document_order"), controls=False, k=9)
+    plan = Plan(strategies=("best_first", "document_order"), controls=False, k=9)
     comparison(generator, plan, n=10).run()
     assert generator.asked == 10
 
@@ -192,7 +211,7 @@ def test_workers_give_the_same_answers() -> None:
 
 def test_progress_ends_at_the_number_of_questions() -> None:
     seen: list[tuple[int, int]] = []
-    comparison(PositionalGenerator(level), Plan(("edges", "middle"), k=9), n=4).run(
+    comparison(PositionalGenerator(level), Plan(strategies=("edges", "middle"), k=9), n=4).run(
         lambda done, total: seen.append((done, total))
     )
     assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
@@ -226,10 +245,15 @@ def test_prompts_read_together_are_answered_as_if_read_alone() -> None:
     ctxs = [{"text": part, "isgold": i == 0} for i, part in enumerate(paragraphs)]
     row = {"question": "What do turbines do?", "answers": ["zzz"], "ctxs": ctxs}
     question = parse_own(row)
-    source = FilePassages(QuestionSet("", "", "", (question,)))
+    source = FilePassages(QuestionSet(path="", sha256="", layout="", questions=(question,)))
     reader, alone = load_bundled(), load_bundled()
     reader.threshold = alone.threshold = 0.0
-    plan = Plan(("best_first", "edges", "random"), k=5, position_passages=(4,), budgets=(128, 256))
+    plan = Plan(
+        strategies=("best_first", "edges", "random"),
+        k=5,
+        position_passages=(4,),
+        budgets=(128, 256),
+    )
     asked = PromptMaker(reader, Assembly(max_new_tokens=32), source.text_of).all_of(
         source.candidates(question), plan
     )
@@ -250,9 +274,13 @@ def test_a_passage_that_stands_twice_is_read_alone() -> None:
     template = load_template("reader")
     reader = load_bundled()
     twice = build_prompt(
-        template, "When does tin melt?", Placement("twice", (hit, replace(hit, rank=2))),
-        reader.tokenizer, context_window=64, max_new_tokens=8,
-    )  # fmt: skip
+        template,
+        "When does tin melt?",
+        Placement("twice", (hit, replace(hit, rank=2))),
+        reader.tokenizer,
+        context_window=64,
+        max_new_tokens=8,
+    )
     [found] = generate_all(reader, [twice])
     assert found.token_ids == reader.generate(twice).token_ids
 
@@ -302,16 +330,28 @@ def test_json_is_the_whole_result(
     file: Path, planted: PositionalGenerator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, _ = said(
-        capsys, "compare", file, "--strategies", "edges,best_first", "-n", "7", "--json",
-        "--no-cache", "--price-prompt", "1.5",
-    )  # fmt: skip
+        capsys,
+        "compare",
+        file,
+        "--strategies",
+        "edges,best_first",
+        "-n",
+        "7",
+        "--json",
+        "--no-cache",
+        "--price-prompt",
+        "1.5",
+    )
     result = Result.from_json(out)
     assert code == 0
     assert result.settings.questions == 7
     assert result.settings.price_prompt == 1.5
     assert {row.condition for row in result.outcomes} == {
-        "strategy/edges", "strategy/best_first", "control/closed_book", "control/gold_only"
-    }  # fmt: skip
+        "strategy/edges",
+        "strategy/best_first",
+        "control/closed_book",
+        "control/gold_only",
+    }
     assert isinstance(result.outcomes[0], Outcome)
 
 
@@ -351,16 +391,30 @@ def test_an_index_is_asked_with_what_a_search_brings(
     pages = [f"Place {i} has the number number{i}." for i in range(6)]
     index_with(tmp_path / "index", {"places": pages})
     rows = [
-        {"question": f"Which number has place {i}?", "answers": [f"number{i}"],
-         "document": "places.pdf", "page": i + 1}
+        {
+            "question": f"Which number has place {i}?",
+            "answers": [f"number{i}"],
+            "document": "places.pdf",
+            "page": i + 1,
+        }
         for i in range(6)
-    ]  # fmt: skip
+    ]
     path = tmp_path / "q.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
     code, out, err = said(
-        capsys, "compare", path, "--index", tmp_path / "index", "-k", "4", "--positions", "3",
-        "--json", "--resamples", "100",
-    )  # fmt: skip
+        capsys,
+        "compare",
+        path,
+        "--index",
+        tmp_path / "index",
+        "-k",
+        "4",
+        "--positions",
+        "3",
+        "--json",
+        "--resamples",
+        "100",
+    )
     assert (code, err) == (0, "")
     result = Result.from_json(out)
     assert result.settings.source == str(tmp_path / "index")
@@ -405,9 +459,18 @@ def program(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_the_benchmark_finds_identical_answers_and_says_how_much_faster(file: Path) -> None:
     done = program(
-        "benchmarks.compare", "--file", file, "--questions", 4, "--without", 2, "--passages", 5,
-        "--strategies", 4,
-    )  # fmt: skip
+        "benchmarks.compare",
+        "--file",
+        file,
+        "--questions",
+        4,
+        "--without",
+        2,
+        "--passages",
+        5,
+        "--strategies",
+        4,
+    )
     found = json.loads(done.stdout.splitlines()[-1])
     assert (found["questions"], found["prompts"]) == (4, 16)
     assert "identical answers on 2 questions" in done.stdout
@@ -421,9 +484,10 @@ def test_the_tiny_llama_is_made_and_can_be_asked(tmp_path: Path) -> None:
     asked = read_questions(tmp_path / "probes.jsonl")
     source = source_of(asked, 20)
     maker = PromptMaker(
-        generator, Assembly(max_new_tokens=1, template=str(tmp_path / "pairs.prompt")),
+        generator,
+        Assembly(max_new_tokens=1, template=str(tmp_path / "pairs.prompt")),
         source.text_of,
-    )  # fmt: skip
+    )
     prompts = maker.positions(source.candidates(asked.questions[0]), 20, 5)
     assert [one.prompt.token_count for one in prompts] == [61] * 5
     answers = generate_all(generator, [one.prompt for one in prompts])

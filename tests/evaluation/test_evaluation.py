@@ -124,7 +124,7 @@ def test_a_json_list_is_as_good_as_lines(tmp_path: Path) -> None:
         ('{"ordered_kv_records": 7, "key": "a", "value": "b"}', "not as its layout says"),
         ("[" * 100_000, "nested too deeply|no JSON"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_question_file_is_refused_by_line(
     tmp_path: Path, text: str, message: str
 ) -> None:
@@ -298,7 +298,9 @@ def test_where_no_passage_fits_the_question_is_asked_alone_and_it_is_said() -> N
 def test_random_orders_are_conditions_of_their_own() -> None:
     found = questions(1, 8)
     candidates = source_of(found, 8).candidates(found.questions[0])
-    asked = maker().strategies(candidates, Plan(("random", "edges"), random_seeds=(0, 1), k=8))
+    asked = maker().strategies(
+        candidates, Plan(strategies=("random", "edges"), random_seeds=(0, 1), k=8)
+    )
     orders = {one.condition: [p.text for p in one.prompt.passages] for one in asked}
     assert list(orders) == ["strategy/edges", "strategy/random#0", "strategy/random#1"]
     assert len({tuple(order) for order in orders.values()}) == 3
@@ -312,10 +314,19 @@ def outcome_of(text: str, *, abstain: bool = False, answerable: bool = True) -> 
     found = questions(1, 4)
     question = replace(found.questions[0], answerable=answerable)
     candidates = source_of(found, 4).candidates(question)
-    [one] = maker().strategies(candidates, Plan(("best_first",), k=4))
+    [one] = maker().strategies(candidates, Plan(strategies=("best_first",), k=4))
     spans = () if abstain else (CopiedSpan(0, 0, 5),)
-    answer = Generation(text, (1,), "abstain" if abstain else "stop", 0.5, 0.25, 3, 0.5, spans)
-    return Scorer(candidates, lambda document_id: None).outcome(one, answer)
+    answer = Generation(
+        text=text,
+        token_ids=(1,),
+        finish_reason="abstain" if abstain else "stop",
+        prefill_s=0.5,
+        decode_s=0.25,
+        reused_tokens=3,
+        confidence=0.5,
+        spans=spans,
+    )
+    return Scorer(candidates=candidates, get_document=lambda document_id: None).outcome(one, answer)
 
 
 def test_a_right_answer_counts_in_every_metric_but_a_longer_one_not_in_exact_match() -> None:
@@ -353,7 +364,7 @@ def test_a_citation_is_right_if_its_passage_holds_the_answer() -> None:
 def prompt() -> Asked:
     found = questions(1, 4)
     candidates = source_of(found, 4).candidates(found.questions[0])
-    [one] = maker().strategies(candidates, Plan(("best_first",), k=4))
+    [one] = maker().strategies(candidates, Plan(strategies=("best_first",), k=4))
     return one
 
 
@@ -379,7 +390,16 @@ def test_an_answer_is_kept_by_all_that_decides_it() -> None:
 @pytest.mark.parametrize("confidence", [0.25, math.nan])
 def test_answers_come_back_as_they_were(tmp_path: Path, confidence: float) -> None:
     cache = AnswerCache(tmp_path / "answers.sqlite3")
-    answer = Generation("a\u2028b", (1, 2), "stop", 0.1, 0.2, 3, confidence, (CopiedSpan(0, 1, 2),))
+    answer = Generation(
+        text="a\u2028b",
+        token_ids=(1, 2),
+        finish_reason="stop",
+        prefill_s=0.1,
+        decode_s=0.2,
+        reused_tokens=3,
+        confidence=confidence,
+        spans=(CopiedSpan(0, 1, 2),),
+    )
     cache.keep({"k": answer})
     cache.keep({"k": replace(answer, text="another")})
     [found] = AnswerCache(tmp_path / "answers.sqlite3").find(["k", "missing"]).values()

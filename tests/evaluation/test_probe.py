@@ -27,7 +27,20 @@ from tests.support.simulated import PositionalGenerator, edges_read_best, level,
 def profile(significant: bool = True) -> StoredProfile:
     accuracy = tuple(Interval(value, value, value) for value in (0.5, 0.6, 0.9))
     return StoredProfile(
-        1, "0", "m", "abc", "q", 3, (0, 1, 2), accuracy, 100, 0.5, 0.01, significant, 0, "."
+        format=1,
+        ragctx_version="0",
+        model="m",
+        model_hash="abc",
+        source="q",
+        passages=3,
+        slots=(0, 1, 2),
+        accuracy=accuracy,
+        n=100,
+        window_fill=0.5,
+        p_value=0.01,
+        significant=significant,
+        seed=0,
+        verdict=".",
     )
 
 

@@ -26,8 +26,13 @@ from ragctx.evaluation.text_match import (
 from ragctx.text.words import words_of
 from tests.support.index_samples import index_with, put
 
-TIN = {"id": "tin", "question": "When does tin melt?", "answers": ["232 degrees"],
-       "answerable": True, "context": "Tin melts at 232 degrees; iron at 1538."}  # fmt: skip
+TIN = {
+    "id": "tin",
+    "question": "When does tin melt?",
+    "answers": ["232 degrees"],
+    "answerable": True,
+    "context": "Tin melts at 232 degrees; iron at 1538.",
+}
 
 
 def found(tmp_path: Path, *rows: Mapping[str, Any] | str) -> list[tuple[int, str]]:
@@ -40,8 +45,13 @@ def found(tmp_path: Path, *rows: Mapping[str, Any] | str) -> list[tuple[int, str
 
 def other(**changes: object) -> dict[str, Any]:
     """Another sound question, changed."""
-    return {"id": "iron", "question": "Which metal gives in at 1538?", "answers": ["iron"],
-            "context": TIN["context"], **changes}  # fmt: skip
+    return {
+        "id": "iron",
+        "question": "Which metal gives in at 1538?",
+        "answers": ["iron"],
+        "context": TIN["context"],
+        **changes,
+    }
 
 
 def test_a_sound_file_has_no_faults(tmp_path: Path) -> None:
@@ -72,18 +82,29 @@ def test_a_sound_file_has_no_faults(tmp_path: Path) -> None:
         (other(answers=["538"]), "unanswerable"),
         (other(answerable=False), "answerable after all"),
         (other(question="Is iron the metal?"), "answer in question"),
-        (other(question="Who said that tin melts at 232 degrees; iron at 1538?", answers=["tin"]),
-         "answer in question"),
-        (other(question="Of what metals is said: melts at 232 degrees; iron at 1538?",
-               answers=["tin"], context="Of what metals is said: tin; melts at 232 degrees; iron "
-               "at 1538? Of what metals is said: melts at 232 degrees; iron at 1538?"),
-         "copied sentence"),
-        (other(context="", ctxs=[{"text": "Iron melts.", "isgold": True},
-                                 {"text": "Of iron."}]), "answer elsewhere"),
+        (
+            other(
+                question="Who said that tin melts at 232 degrees; iron at 1538?", answers=["tin"]
+            ),
+            "answer in question",
+        ),
+        (
+            other(
+                question="Of what metals is said: melts at 232 degrees; iron at 1538?",
+                answers=["tin"],
+                context="Of what metals is said: tin; melts at 232 degrees; iron "
+                "at 1538? Of what metals is said: melts at 232 degrees; iron at 1538?",
+            ),
+            "copied sentence",
+        ),
+        (
+            other(context="", ctxs=[{"text": "Iron melts.", "isgold": True}, {"text": "Of iron."}]),
+            "answer elsewhere",
+        ),
         (other(context="", ctxs=[{"text": "Tin.", "isgold": True}]), "unanswerable"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_each_fault_is_found_on_its_line(
     row: Mapping[str, Any] | str, kind: str, tmp_path: Path
 ) -> None:

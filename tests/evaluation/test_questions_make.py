@@ -61,14 +61,16 @@ def spans(sentence: str) -> list[tuple[str, str]]:
     [
         ("It weighs 1,538 kilograms in all.", [("1,538", "number")]),
         ("It was sold for $4.2 million to Roth.", [("$4.2 million", "money"), ("Roth", "name")]),
-        ("It rose by 12.5 percent on 3 May 2024.",
-         [("12.5 percent", "percent"), ("3 May 2024", "date")]),
+        (
+            "It rose by 12.5 percent on 3 May 2024.",
+            [("12.5 percent", "percent"), ("3 May 2024", "date")],
+        ),
         ("It opened in 1931.", [("1931", "year")]),
         ("It lies in the desiccant cabinet.", [("desiccant cabinet", "term")]),
         ("She is Robert’s friend.", [("Robert", "name")]),
         ("Robert Frost wrote.", [("Robert Frost", "name")]),
     ],
-)  # fmt: skip
+)
 def test_spans_that_inform_are_found(sentence: str, found: list[tuple[str, str]]) -> None:
     assert spans(sentence) == found
 
@@ -76,11 +78,16 @@ def test_spans_that_inform_are_found(sentence: str, found: list[tuple[str, str]]
 @pytest.mark.parametrize(
     "sentence",
     [
-        "See section 4 pages.", "It is in Figure 12 there.", "The file 1.2.3 is old.",
-        "Nothing begins here.", "A change is a similar concern.", "The FY 2019 target is met.",
-        "The quay decides from there.", "It happened in March.",
+        "See section 4 pages.",
+        "It is in Figure 12 there.",
+        "The file 1.2.3 is old.",
+        "Nothing begins here.",
+        "A change is a similar concern.",
+        "The FY 2019 target is met.",
+        "The quay decides from there.",
+        "It happened in March.",
     ],
-)  # fmt: skip
+)
 def test_numbers_of_places_and_vague_words_are_no_answers(sentence: str) -> None:
     assert not [found for found in spans(sentence) if found[0] not in ("FY",)]
 
@@ -104,21 +111,39 @@ def asked(sentence: str, words: str) -> str | None:
 @pytest.mark.parametrize(
     ("sentence", "words", "question"),
     [
-        ("The filter must be cleaned every 40 hours.", "40",
-         "Every how many hours must the filter be cleaned?"),
-        ("The hall was rebuilt by Konrad Weiss after the fire.", "Konrad Weiss",
-         "By whom or what was the hall rebuilt after the fire?"),
+        (
+            "The filter must be cleaned every 40 hours.",
+            "40",
+            "Every how many hours must the filter be cleaned?",
+        ),
+        (
+            "The hall was rebuilt by Konrad Weiss after the fire.",
+            "Konrad Weiss",
+            "By whom or what was the hall rebuilt after the fire?",
+        ),
         ("In 1931, the hall was rebuilt.", "1931", "In which year was the hall rebuilt?"),
-        ("In spring, the hall was sold to the town of Roth by auction in 1931.", "1931",
-         "In which year was the hall sold to the town of Roth by auction in spring?"),
-        ("Late fines were abolished for all members on 1 September 2023.", "1 September 2023",
-         "On which date were late fines abolished for all members?"),
-        ("The share was 12 percent on springs and 8 percent on neaps.", "12 percent",
-         "What percentage was the share on springs?"),
-        ("The desiccant cabinet must be locked, which takes a while.", "desiccant cabinet",
-         "What must be locked?"),
+        (
+            "In spring, the hall was sold to the town of Roth by auction in 1931.",
+            "1931",
+            "In which year was the hall sold to the town of Roth by auction in spring?",
+        ),
+        (
+            "Late fines were abolished for all members on 1 September 2023.",
+            "1 September 2023",
+            "On which date were late fines abolished for all members?",
+        ),
+        (
+            "The share was 12 percent on springs and 8 percent on neaps.",
+            "12 percent",
+            "What percentage was the share on springs?",
+        ),
+        (
+            "The desiccant cabinet must be locked, which takes a while.",
+            "desiccant cabinet",
+            "What must be locked?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_plain_sentences_are_turned_into_english_questions(
     sentence: str, words: str, question: str
 ) -> None:
@@ -131,20 +156,32 @@ VERBS = Verbs(frozenset(("hold", "carry", "deliver", "house", "sell")))
 @pytest.mark.parametrize(
     ("sentence", "words", "question"),
     [
-        ("The tank holds 12 litres of oil when cold.", "12",
-         "How many litres of oil does the tank hold when cold?"),
-        ("In 1931, the company delivered 12 turbines to the town.", "1931",
-         "In which year did the company deliver 12 turbines to the town?"),
+        (
+            "The tank holds 12 litres of oil when cold.",
+            "12",
+            "How many litres of oil does the tank hold when cold?",
+        ),
+        (
+            "In 1931, the company delivered 12 turbines to the town.",
+            "1931",
+            "In which year did the company deliver 12 turbines to the town?",
+        ),
         ("The station carries the conformity mark on its door.", "conformity mark", None),
-        ("The station carries the conformity mark near the door.", "conformity mark",
-         "What does the station carry near the door?"),
-        ("The town grew by 4,000 people in the first year.", "4,000",
-         "By how many people did the town grow in the first year?"),
+        (
+            "The station carries the conformity mark near the door.",
+            "conformity mark",
+            "What does the station carry near the door?",
+        ),
+        (
+            "The town grew by 4,000 people in the first year.",
+            "4,000",
+            "By how many people did the town grow in the first year?",
+        ),
         ("The oil delivered in the hall holds 300 litres in all.", "300", None),  # a participle
         ("The new houses hold 300 people in all.", "300", None),  # a plural
         ("The company delivered turbines and sold 300 pumps.", "300", None),  # two verbs
     ],
-)  # fmt: skip
+)
 def test_verbs_that_are_known_are_given_an_auxiliary(
     sentence: str, words: str, question: str | None
 ) -> None:
@@ -170,7 +207,7 @@ def test_sentences_that_are_not_plain_are_left_alone(sentence: str, words: str) 
 
 def test_a_gap_takes_the_place_of_the_span_and_nothing_else() -> None:
     sentence = "Tin melts at 232 degrees."
-    question = with_gap(sentence, AnswerSpan(13, 16, "number", "degrees"))
+    question = with_gap(sentence, AnswerSpan(start=13, end=16, kind="number", unit="degrees"))
     assert question.endswith(sentence.replace("232", GAP))
 
 

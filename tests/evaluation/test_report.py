@@ -257,10 +257,17 @@ def test_a_prompt_picture_is_to_scale_and_marks_gold_and_cited() -> None:
 
 def test_the_answer_is_marked_in_its_passage(result: Result) -> None:
     question = replace(
-        result.questions[0], answers=("Amelie Roth",), answerable=True,
-        passages=(replace(result.questions[0].passages[0], is_gold=True,
-                          text="x " * 900 + "built by AMELIE\nROTH in 1931 " + "y " * 900),),
-    )  # fmt: skip
+        result.questions[0],
+        answers=("Amelie Roth",),
+        answerable=True,
+        passages=(
+            replace(
+                result.questions[0].passages[0],
+                is_gold=True,
+                text="x " * 900 + "built by AMELIE\nROTH in 1931 " + "y " * 900,
+            ),
+        ),
+    )
     shown = joined(*questions._wanted(question))
     assert "built by <mark>AMELIE ROTH</mark> in 1931" in shown
     assert len(shown) < 1_000
@@ -294,7 +301,9 @@ def test_an_axis_holds_every_interval_and_ends_on_a_tick(pairs: list[tuple[float
     assert low <= min(i.low for i in intervals)
     assert high >= max(i.high for i in intervals)
     assert 0 <= low < high <= 1
-    drawn = curve("t", "d", Axis("x", 1, 2, ()), [Point(1, i, "") for i in intervals])
+    drawn = curve(
+        "t", "d", Axis(title="x", low=1, high=2, ticks=()), [Point(1, i, "") for i in intervals]
+    )
     ticks = re.findall(r'class="axis end">(\d+)\xa0%', drawn)
     assert (int(ticks[0]), int(ticks[-1])) == (round(100 * low), round(100 * high))
 

@@ -84,14 +84,29 @@ def test_cut_candidates_are_not_said_to_enter_and_merged_ones_stand_in_their_spa
     text = "Tin melts at 232 degrees. It is soft. Lead is heavy."
     spans = [(0, 37), (26, 52), (0, 25)]
     hits = [
-        Hit(i, 1 / i, Chunk(f"d:{a}-{b}", "d", a, b, 1, 1, text[a:b], 0), "d.pdf")
+        Hit(
+            rank=i,
+            score=1 / i,
+            chunk=Chunk(
+                id=f"d:{a}-{b}",
+                document_id="d",
+                start=a,
+                end=b,
+                first_page=1,
+                last_page=1,
+                text=text[a:b],
+                token_count=0,
+            ),
+            document="d.pdf",
+        )
         for i, (a, b) in enumerate(spans, 1)
     ]
     hits.append(Hit.from_text(4, 0.01, "Gold.", "gold.pdf"))
     found = explained(hits, floor=at_least(0.1))
     assert {(fate.row.outcome, fate.label) for fate in found.fates[:-1]} == {
-        ("selected", "1"), ("merged", "1"),
-    }  # fmt: skip
+        ("selected", "1"),
+        ("merged", "1"),
+    }
     gold = found.fates[-1]
     assert (gold.row.outcome, gold.label, gold.tokens_to_enter) == ("dropped", "", None)
 
@@ -106,14 +121,35 @@ def test_a_passage_that_says_another_s_label_is_pointed_out() -> None:
 def test_the_names_of_an_explanation() -> None:
     view = explanation_view(explained([Hit.from_text(1, None, "Tin.")]))  # type: ignore[arg-type]
     assert set(view) == {
-        "question", "placement", "certificate", "room_tokens", "used_tokens", "saved_tokens",
-        "relevance", "upper_bound", "gap", "candidates", "frontier",
+        "question",
+        "placement",
+        "certificate",
+        "room_tokens",
+        "used_tokens",
+        "saved_tokens",
+        "relevance",
+        "upper_bound",
+        "gap",
+        "candidates",
+        "frontier",
         "imitated_labels",
-    }  # fmt: skip
+    }
     assert set(view["candidates"][0]) == {
-        "chunk", "document", "rank", "score", "tokens", "outcome", "reason", "label",
-        "tokens_to_enter", "path", "first_page", "last_page", "start", "end",
-    }  # fmt: skip
+        "chunk",
+        "document",
+        "rank",
+        "score",
+        "tokens",
+        "outcome",
+        "reason",
+        "label",
+        "tokens_to_enter",
+        "path",
+        "first_page",
+        "last_page",
+        "start",
+        "end",
+    }
     assert json.loads(json_text(view))["candidates"][0]["score"] is None
 
 
@@ -172,12 +208,26 @@ class Page(HTMLParser):
 
 
 hostile = st.lists(
-    st.sampled_from([
-        "<script>alert(1)</script>", '"><img src=http://x/y onerror=alert(1)>', "</pre>", "&lt;",
-        "' style='x", "</style>", "<!--", "\x1b[31m", "\u202e", "]]>", "url(http://x)", "[2]", "é",
-    ]),
-    min_size=1, max_size=5,
-).map(" ".join)  # fmt: skip
+    st.sampled_from(
+        [
+            "<script>alert(1)</script>",
+            '"><img src=http://x/y onerror=alert(1)>',
+            "</pre>",
+            "&lt;",
+            "' style='x",
+            "</style>",
+            "<!--",
+            "\x1b[31m",
+            "\u202e",
+            "]]>",
+            "url(http://x)",
+            "[2]",
+            "é",
+        ]
+    ),
+    min_size=1,
+    max_size=5,
+).map(" ".join)
 
 
 @given(hostile, hostile, hostile)

@@ -33,9 +33,13 @@ def reader() -> BundledReader:
 def prompt_of(texts: list[str], reader: BundledReader) -> Prompt:
     hits = [Hit.from_text(i, 1.0, text, f"d{i}") for i, text in enumerate(texts, 1)]
     return build_prompt(
-        load_template("reader"), QUESTION, place(hits, "best_first"), reader.tokenizer,
-        context_window=2048, max_new_tokens=32,
-    )  # fmt: skip
+        load_template("reader"),
+        QUESTION,
+        place(hits, "best_first"),
+        reader.tokenizer,
+        context_window=2048,
+        max_new_tokens=32,
+    )
 
 
 def test_the_only_passage_that_says_it_loses_everything(reader: BundledReader) -> None:
@@ -68,9 +72,13 @@ def test_leaving_a_passage_out_is_asking_without_it(reader: BundledReader) -> No
         ranks = [hit.rank for i, hit in enumerate(hits) if i != left_out]
         moved = [Hit.from_text(rank, 1.0, text) for rank, text in zip(ranks, rest, strict=True)]
         other = build_prompt(
-            load_template("reader"), QUESTION, place(moved, "best_first"), fresh.tokenizer,
-            context_window=2048, max_new_tokens=32,
-        )  # fmt: skip
+            load_template("reader"),
+            QUESTION,
+            place(moved, "best_first"),
+            fresh.tokenizer,
+            context_window=2048,
+            max_new_tokens=32,
+        )
         (whole, *_) = attribute(fresh, other, given)
         assert whole.log_probability == pytest.approx(row.without, abs=1e-4)
 

@@ -151,8 +151,15 @@ def llama(generator_of: Callable[[str], HuggingFaceGenerator]) -> HuggingFaceGen
 
 
 def prompt_of(token_ids: Sequence[int], max_new_tokens: int = 12) -> Prompt:
-    segment = Segment("instruction", "", "", tuple(token_ids))
-    return Prompt((segment,), "", "edges", 256, max_new_tokens, 256)
+    segment = Segment(kind="instruction", label="", text="", token_ids=tuple(token_ids))
+    return Prompt(
+        segments=(segment,),
+        question="",
+        placement="edges",
+        context_window=256,
+        max_new_tokens=max_new_tokens,
+        budget_tokens=256,
+    )
 
 
 def one_pass_scores(generator: HuggingFaceGenerator, token_ids: Sequence[int]) -> torch.Tensor:
@@ -391,7 +398,7 @@ def test_same_seed_same_answer_other_seed_other_answer(
     directory_of: Callable[[str], Path],
 ) -> None:
     def answer(seed: int, top_k: int = 0, top_p: float = 1.0) -> tuple[int, ...]:
-        decoding = Decoding(2.0, top_k, top_p, seed)
+        decoding = Decoding(temperature=2.0, top_k=top_k, top_p=top_p, seed=seed)
         generator = load_huggingface(directory_of("llama"), decoding=decoding)
         first = generator.generate(prompt_of(range(20, 50))).token_ids
         assert generator.generate(prompt_of(range(20, 50))).token_ids == first
@@ -414,7 +421,7 @@ def test_same_seed_same_answer_other_seed_other_answer(
 def test_a_sampled_token_is_in_the_top_k_and_the_top_p(
     scores: list[float], temperature: float, top_k: int, top_p: float, seed: int
 ) -> None:
-    decoding = Decoding(temperature, top_k, top_p, seed)
+    decoding = Decoding(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     token = choose_token(torch.tensor(scores), decoding, decoding.random_source())
     order = sorted(range(len(scores)), key=lambda i: -torch.tensor(scores)[i].item())
     order = order[: top_k or None]
@@ -690,17 +697,51 @@ def test_loading_is_silent_and_leaves_the_settings_of_transformers_alone(
     [
         ({"max_position_embeddings": 2048}, 2048),
         ({"n_positions": 1024}, 1024),
-        ({"max_position_embeddings": 131072, "rope_parameters": {"rope_type": "llama3",
-          "factor": 32.0, "original_max_position_embeddings": 8192}}, 131072),
-        ({"max_position_embeddings": 32768, "rope_scaling": {"type": "yarn",
-          "factor": 4.0, "original_max_position_embeddings": 32768}}, 131072),
-        ({"max_position_embeddings": 163840, "rope_parameters": {"rope_type": "yarn",
-          "factor": 40.0, "original_max_position_embeddings": 4096}}, 163840),
-        ({"max_position_embeddings": 131072, "rope_parameters": {
-          "full_attention": {"rope_type": "linear", "factor": 8.0},
-          "sliding_attention": {"rope_type": "default"}}}, 131072),
+        (
+            {
+                "max_position_embeddings": 131072,
+                "rope_parameters": {
+                    "rope_type": "llama3",
+                    "factor": 32.0,
+                    "original_max_position_embeddings": 8192,
+                },
+            },
+            131072,
+        ),
+        (
+            {
+                "max_position_embeddings": 32768,
+                "rope_scaling": {
+                    "type": "yarn",
+                    "factor": 4.0,
+                    "original_max_position_embeddings": 32768,
+                },
+            },
+            131072,
+        ),
+        (
+            {
+                "max_position_embeddings": 163840,
+                "rope_parameters": {
+                    "rope_type": "yarn",
+                    "factor": 40.0,
+                    "original_max_position_embeddings": 4096,
+                },
+            },
+            163840,
+        ),
+        (
+            {
+                "max_position_embeddings": 131072,
+                "rope_parameters": {
+                    "full_attention": {"rope_type": "linear", "factor": 8.0},
+                    "sliding_attention": {"rope_type": "default"},
+                },
+            },
+            131072,
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_context_window_is_what_the_config_means(
     attributes: dict[str, Any], window: int
 ) -> None:

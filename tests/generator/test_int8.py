@@ -22,7 +22,7 @@ def plain(matrix: Tensor) -> Product:
     return lambda rows: rows @ matrix.float().t()
 
 
-PLAIN = Kernel(-100, 100, 16, plain)
+PLAIN = Kernel(least=-100, most=100, rows=16, product=plain)
 KERNELS = [PLAIN, *filter(is_exact, int8_kernels._kernels())]
 
 
@@ -96,7 +96,10 @@ def test_kernels_that_overflow_or_are_missing_are_not_taken(
     def missing(matrix: Tensor) -> Product:
         raise RuntimeError("no such kernel")
 
-    bad = [Kernel(-150, 150, 16, overflowing), Kernel(0, 9, 16, missing)]
+    bad = [
+        Kernel(least=-150, most=150, rows=16, product=overflowing),
+        Kernel(least=0, most=9, rows=16, product=missing),
+    ]
     monkeypatch.setattr(int8_kernels, "_kernels", lambda: iter(bad))
     assert quickest_kernel() is None and packed(NETWORK) is NETWORK
     quickest_kernel.cache_clear()

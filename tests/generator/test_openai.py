@@ -123,9 +123,12 @@ def load(url: str, tokenizer: Tokenizer | None = None, **options: Any) -> OpenAI
 def prompt_for(generator: Generator, *passages: str, assembly: Assembly | None = None) -> Prompt:
     hits = [Hit.from_text(rank, 1 / rank, text) for rank, text in enumerate(passages, 1)]
     return assemble(
-        QUESTION, hits, generator.tokenizer, context_window=generator.context_window,
+        QUESTION,
+        hits,
+        generator.tokenizer,
+        context_window=generator.context_window,
         assembly=assembly,
-    )  # fmt: skip
+    )
 
 
 def failure(script: Script, **options: Any) -> RagctxError:
@@ -178,8 +181,9 @@ def test_a_template_s_system_words_go_into_a_message_of_their_own(
         generator = load(script.url, tokenizer)
         generator.generate(prompt_for(generator, *PASSAGES, assembly=how))
         assert script.requests.pop()[2]["messages"] == [
-            {"role": "system", "content": "Be brief."}, {"role": "user", "content": user},
-        ]  # fmt: skip
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": user},
+        ]
     without_that_role = load(script.url, WordTokenizer(CHAT_FRAME))
     without_that_role.generate(prompt_for(without_that_role, *PASSAGES, assembly=how))
     assert script.requests.pop()[2]["messages"] == [
@@ -208,10 +212,13 @@ def test_a_server_that_does_not_stream_is_understood(script: Script) -> None:
 
 def test_what_else_a_stream_may_hold_is_passed_over(script: Script) -> None:
     script.body = (
-        b": ping\r\n\r\nid: 7\r\nevent: message\r\n" + event("At ").replace(b"\n", b"\r\n")
-        + b'data: {"choices": []}\n\n' + event(None) + event("232")
+        b": ping\r\n\r\nid: 7\r\nevent: message\r\n"
+        + event("At ").replace(b"\n", b"\r\n")
+        + b'data: {"choices": []}\n\n'
+        + event(None)
+        + event("232")
         + b'data: {"choices": [\ndata: {"delta": {}, "finish_reason": "eos"}]}\n\n'
-    )  # fmt: skip
+    )
     generator = load(script.url)
     generation = generator.generate(prompt_for(generator, *PASSAGES))
     assert (generation.text, generation.finish_reason) == ("At 232", "stop")
@@ -277,9 +284,10 @@ def test_text_that_grew_by_being_joined_is_an_error_and_is_not_sent(script: Scri
     generator = load(script.url, GrowingTokenizer())
     loose = prompt_for(generator, *PASSAGES, assembly=Assembly(max_new_tokens=10))
     tight = prompt_for(
-        generator, *PASSAGES,
+        generator,
+        *PASSAGES,
         assembly=Assembly(budget_tokens=loose.token_count, max_new_tokens=10),
-    )  # fmt: skip
+    )
     with pytest.raises(BudgetError, match="1 more than its budget"):
         generator.generate(tight)
     assert not script.requests
@@ -349,10 +357,18 @@ def test_broken_characters_can_be_sent(script: Script) -> None:
         (403, {}, ModelError, ["asks for a key (403)"]),
         (404, {"error": {"message": "no model tiny"}}, ModelError, ["no model tiny", "/models"]),
         (429, {"error": "slow down"}, ModelError, ["429: slow down", "try again in 7 s"]),
-        (400, {"error": {"message": "Too much", "code": "context_length_exceeded"}}, BudgetError,
-         ["too long", "Too much", "--context-window"]),
-        (400, {"object": "error", "message": "maximum context length is 2048"}, BudgetError,
-         ["maximum context length is 2048"]),
+        (
+            400,
+            {"error": {"message": "Too much", "code": "context_length_exceeded"}},
+            BudgetError,
+            ["too long", "Too much", "--context-window"],
+        ),
+        (
+            400,
+            {"object": "error", "message": "maximum context length is 2048"},
+            BudgetError,
+            ["maximum context length is 2048"],
+        ),
         (400, {"error": {"message": "n", "type": "exceed_context_size_error"}}, BudgetError, ["n"]),
         (400, {"detail": "temperature is bad"}, ModelError, ["400", "temperature is bad"]),
         (422, [1, 2], ModelError, ["422", "[1, 2]"]),
@@ -361,7 +377,7 @@ def test_broken_characters_can_be_sent(script: Script) -> None:
         (301, {}, ModelError, ["moved to 'http://evil.example/v1'"]),
         (204, "", ModelError, ["204"]),
     ],
-)  # fmt: skip
+)
 def test_a_refusal_says_why_and_what_to_do(
     script: Script, status: int, body: object, kind: type, parts: list[str]
 ) -> None:

@@ -24,7 +24,8 @@ def segment(tokens: Tokens) -> Segment:
     torch.manual_seed(sum(tokens))
     n = len(tokens)
     sizes = ((2, 3, n, 4), (2, 3, n, 4), (n, 12), (n, 12))
-    return Segment(*(torch.randn(*size).half() for size in sizes))
+    keys, values, early, states = (torch.randn(*size).half() for size in sizes)
+    return Segment(keys=keys, values=values, early=early, states=states)
 
 
 def same(a: Segment, b: Segment) -> bool:

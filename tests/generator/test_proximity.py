@@ -75,7 +75,11 @@ def test_spans_are_worth_what_they_are_near_as_wholes() -> None:
     """A span's start was near a word that the span itself swallows: that counts no more."""
     ids, own = [FIRST_WORD + 1, FIRST_WORD, FIRST_WORD + 2], torch.ones(3) > 0
     near = nearness(torch.eye(FIRST_WORD + 3), [FIRST_WORD], [ids], [own])
-    spans = [Span(0, 2, -0.5), Span(0, 0, -0.7), Span(2, 2, -0.9)]
+    spans = [
+        Span(first=0, last=2, log_probability=-0.5),
+        Span(first=0, last=0, log_probability=-0.7),
+        Span(first=2, last=2, log_probability=-0.9),
+    ]
     found = as_wholes(spans, near, 10.0)
     assert [(span.first, span.last) for span in found] == [(0, 0), (2, 2), (0, 2)]
     assert [span.near for span in found] == pytest.approx([math.exp(-1 / REACH)] * 2 + [0.0])

@@ -201,10 +201,14 @@ def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
     asked, known = READER.read_question((3, 4, 2), segments), torch.zeros(7)
     content = [torch.tensor([False, True, True]), torch.tensor([False, True, True, True])]
     first = first_look(NETWORK, segments, content, asked.answer, known)
-    plain = look_again(NETWORK, segments, content, asked, first, known)
+    plain = look_again(
+        network=NETWORK, segments=segments, content=content, asked=asked, first=first, known=known
+    )
     lifted = tiny_network(alone=NETWORK.alone)
     lifted.relevance.bias.add_(2.0)
-    found = look_again(lifted, segments, content, asked, first, known)
+    found = look_again(
+        network=lifted, segments=segments, content=content, asked=asked, first=first, known=known
+    )
     assert plain.worth.unique().numel() == 2  # one for each passage
     torch.testing.assert_close(found.worth, plain.worth + 2.0)
     torch.testing.assert_close(found.states, plain.states)
@@ -217,7 +221,7 @@ said = st.lists(st.sampled_from(["red", "the", "Red,", "fox", "1990", "$"]), max
 @given(drawn=st.lists(st.tuples(said.map(" ".join), st.floats(-8, 0)), min_size=1, max_size=8))
 def test_the_answer_agreed_on_most_has_the_best_expected_f1(drawn: list[tuple[str, float]]) -> None:
     """Against token F1 between bags of words, weighed by how likely each span is."""
-    found = [Span(i, i, likely) for i, (_, likely) in enumerate(drawn)]
+    found = [Span(first=i, last=i, log_probability=likely) for i, (_, likely) in enumerate(drawn)]
     weights = [math.exp(likely - ECHO * is_echo(text, "Which fox?")) for text, likely in drawn]
 
     def expected(span: Span) -> float:
@@ -236,7 +240,12 @@ def test_the_answer_agreed_on_most_has_the_best_expected_f1(drawn: list[tuple[st
 
 def test_the_same_words_elsewhere_support_an_answer() -> None:
     """By their places they would not: "1990" alone was the likeliest of four, and won."""
-    spans = Span(9, 9, -0.9), Span(3, 4, -1.3), Span(30, 31, -1.3), Span(50, 51, -3.0)
+    spans = (
+        Span(first=9, last=9, log_probability=-0.9),
+        Span(first=3, last=4, log_probability=-1.3),
+        Span(first=30, last=31, log_probability=-1.3),
+        Span(first=50, last=51, log_probability=-3.0),
+    )
     texts = ["1990", "Tin Hall", "tin hall", "the hall"]
     ordered = by_agreement(spans, texts, "Where was it shown?")
     assert [span.first for span in ordered][:2] == [3, 30]
@@ -244,14 +253,23 @@ def test_the_same_words_elsewhere_support_an_answer() -> None:
 
 def test_the_question_is_no_answer_to_itself() -> None:
     """It was: "Linear fingering is also known as what?" got "linear fingering"."""
-    spans, texts = (Span(1, 2, -0.5), Span(9, 9, -1.7)), ["linear fingering", "chromatic"]
+    spans, texts = (
+        (Span(first=1, last=2, log_probability=-0.5), Span(first=9, last=9, log_probability=-1.7)),
+        ["linear fingering", "chromatic"],
+    )
     told = by_agreement(spans, texts, "Linear fingering is also known as what?")
     chosen = by_agreement(spans, texts, "Is it linear fingering or chromatic?")
     assert (told[0].first, chosen[0].first) == (9, 1)
 
 
 def test_evidence_compares_the_passages_with_each_other() -> None:
-    reading = Reading((Span(0, 1, -0.5, 0.6),), math.log(0.8), math.log(0.2), (-3, -1e9, -1), 0.7)
+    reading = Reading(
+        spans=(Span(first=0, last=1, log_probability=-0.5, near=0.6),),
+        first_null=math.log(0.8),
+        null=math.log(0.2),
+        passages=(-3, -1e9, -1),
+        nearest=0.7,
+    )
     question = [5000, 6000]
     found = evidence_of(reading, [{5000}, set(), {5000, 6000}], 0, question)
     assert found.again == pytest.approx(math.log(4)) and found.first == pytest.approx(-math.log(4))
@@ -270,7 +288,7 @@ def test_evidence_compares_the_passages_with_each_other() -> None:
 
 def segment(n: int) -> Segment:
     keys, states = torch.zeros(1, 1, n, 2), torch.zeros(n, 2)
-    return Segment(keys, keys.clone(), states, states.clone())
+    return Segment(keys=keys, values=keys.clone(), early=states, states=states.clone())
 
 
 @settings(max_examples=60, deadline=None)
@@ -348,9 +366,13 @@ def test_another_models_template_is_refused_by_name(template: str) -> None:
     reader = load_bundled()
     hits = [Hit.from_text(1, 1.0, "Tin melts at 232 degrees.")]
     prompt = build_prompt(
-        load_template(template), "When does tin melt?", place(hits), reader.tokenizer,
-        context_window=2048, max_new_tokens=32,
-    )  # fmt: skip
+        load_template(template),
+        "When does tin melt?",
+        place(hits),
+        reader.tokenizer,
+        context_window=2048,
+        max_new_tokens=32,
+    )
     with pytest.raises(TemplateError, match="--template reader"):
         reader.generate(prompt)
 
@@ -360,9 +382,13 @@ def test_the_shipped_reader_copies_its_answer_and_says_where_from() -> None:
     texts = ["Tin melts at 232 degrees Celsius.", "The bridge was opened in 1932."]
     hits = [Hit.from_text(i + 1, 1.0, text) for i, text in enumerate(texts)]
     prompt = build_prompt(
-        load_template("reader"), "When was the bridge opened?", place(hits), reader.tokenizer,
-        context_window=2048, max_new_tokens=32,
-    )  # fmt: skip
+        load_template("reader"),
+        "When was the bridge opened?",
+        place(hits),
+        reader.tokenizer,
+        context_window=2048,
+        max_new_tokens=32,
+    )
     reader.threshold = 0.0
     first = reader.generate(prompt)
     (span,) = first.spans
@@ -382,9 +408,13 @@ def test_a_question_about_something_else_is_refused(similarity: float, answers: 
     reader.threshold = 0.001  # anything above nothing
     hit = replace(Hit.from_text(1, 1.0, "Josefa Wren leads the choir."), similarity=similarity)
     prompt = build_prompt(
-        load_template("reader"), "Who is the king of Spain?", place([hit]), reader.tokenizer,
-        context_window=2048, max_new_tokens=32,
-    )  # fmt: skip
+        load_template("reader"),
+        "Who is the king of Spain?",
+        place([hit]),
+        reader.tokenizer,
+        context_window=2048,
+        max_new_tokens=32,
+    )
     given = reader.generate(prompt)
     assert (given.finish_reason == "stop") == answers
     assert answers or given.confidence == 0.0

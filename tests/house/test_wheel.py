@@ -118,9 +118,14 @@ def test_a_sample_is_asked_from_anywhere(installed: Path, tmp_path: Path, sample
     asked = json.loads(lines[0])
     document = shutil.copy(samples / asked["document"], tmp_path)
     output = run(
-        installed / "ragctx", "ask", asked["question"], document, "--json",
-        cwd=tmp_path, may_abstain=True,
-    )  # fmt: skip
+        installed / "ragctx",
+        "ask",
+        asked["question"],
+        document,
+        "--json",
+        cwd=tmp_path,
+        may_abstain=True,
+    )
     answer = json.loads(output)
     assert answer["question"] == asked["question"]
     assert answer["abstained"] or answer["citations"][0]["document"] == asked["document"]

@@ -205,8 +205,27 @@ def engine_of(vectors: NDArray[np.float32], documents: list[int], pages: list[in
     index = faiss.IndexFlatIP(dim)
     index.add(vectors)
     at = np.array(pages, np.int64)
-    table = ChunkTable(np.arange(100, 100 + n), np.array(documents, np.int64), at, at)
-    return Engine(Meta(1, "0", "e", dim, "inner_product", "", "", "s", 0), table, index)
+    table = ChunkTable(
+        rows=np.arange(100, 100 + n),
+        documents=np.array(documents, np.int64),
+        first_pages=at,
+        last_pages=at,
+    )
+    return Engine(
+        Meta(
+            format_version=1,
+            ragctx_version="0",
+            embedder="e",
+            dim=dim,
+            metric="inner_product",
+            created="",
+            updated="",
+            store="s",
+            generation=0,
+        ),
+        table,
+        index,
+    )
 
 
 @given(st.data())

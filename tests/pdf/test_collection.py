@@ -19,10 +19,15 @@ pytestmark = pytest.mark.skipif(
     not COLLECTION.is_dir(), reason="needs the real PDFs in ../shared/data/pdf, which are not here"
 )
 PASSWORDS = {
-    "libreoffice-password": "openpassword", "rc4-40": "foo", "rc4-128": "foo", "aes-128": "foo",
-    "aes-256": "foo", "aes-256-r6": "usersecret", "password-example": "test",
+    "libreoffice-password": "openpassword",
+    "rc4-40": "foo",
+    "rc4-128": "foo",
+    "aes-128": "foo",
+    "aes-256": "foo",
+    "aes-256-r6": "usersecret",
+    "password-example": "test",
     "print-protection": "password",
-}  # fmt: skip
+}
 
 
 @lru_cache(maxsize=4)
@@ -78,7 +83,7 @@ def test_words_are_whole(name: str) -> None:
         ("reports/senate-expenditures.pdf", "ROBERT CLINTON INTERN FROM SEP. 10 1,260.00"),
         ("reports/ca-warn-report.pdf", "07/22/2015 Oakley, Inc. Lake Forest 22 Layoff"),
     ],
-)  # fmt: skip
+)
 def test_a_row_label_stays_by_its_figures(name: str, row: str) -> None:
     assert row in read(name).text
 
@@ -109,7 +114,7 @@ def test_a_row_label_stays_by_its_figures(name: str, row: str) -> None:
         ("malformed/zen-of-python-corrupted.pdf", "Beautiful is better than ugly"),
         ("plain/nfl-rulebook-extract.pdf", "JURISDICTION. The officials’ jurisdiction begins"),
     ],
-)  # fmt: skip
+)
 def test_it_says_what_it_shows(name: str, said: str) -> None:
     assert flat(said) in flat(read(name).text)
 
@@ -127,7 +132,7 @@ def test_margin_numbers_do_not_fill_a_transcript() -> None:
 @pytest.mark.parametrize(
     "name",
     ["ccitt-fax-image", "grayscale-image", "jbig2-scan", "non-text-searchable", "scan-bad"],
-)  # fmt: skip
+)
 def test_a_scan_says_that_it_needs_ocr(name: str) -> None:
     document = read(f"scanned/{name}.pdf")
     assert document.status == "no_text" and "no text layer, OCR needed" in document.warnings

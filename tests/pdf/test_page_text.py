@@ -24,11 +24,21 @@ def rows(draw: st.DrawFn) -> Row:
     text = " ".join(draw(WORDS))
     left, top, size = draw(PLACES), draw(PLACES), draw(st.sampled_from([6.0, 10.0, 10.5, 24.0]))
     wide = draw(st.sampled_from([0.3, 0.5, 1.5])) * size * len(text)
-    return Row(text, left, top, left + wide, top + size, size, draw(st.sampled_from([0, 0, 0, 1])))
+    return Row(
+        text=text,
+        left=left,
+        top=top,
+        right=left + wide,
+        bottom=top + size,
+        size=size,
+        turn=draw(st.sampled_from([0, 0, 0, 1])),
+    )
 
 
 def line(text: str, y: float, x: float = 72, size: float = 10) -> Row:
-    return Row(text, x, y, x + 0.5 * size * len(text), y + size, size)
+    return Row(
+        text=text, left=x, top=y, right=x + 0.5 * size * len(text), bottom=y + size, size=size
+    )
 
 
 def words_of(rows: list[Row]) -> Counter[str]:
@@ -64,7 +74,7 @@ def test_figures_beside_prose_do_not_make_it_a_table() -> None:
 
 
 def test_turned_text_comes_after_the_page() -> None:
-    stamp = Row("arXiv:1234", 0, 0, 90, 12, 12, turn=1)
+    stamp = Row(text="arXiv:1234", left=0, top=0, right=90, bottom=12, size=12, turn=1)
     pieces = [stamp, line("The page itself is longer.", 0)]
     assert texts(in_reading_order(pieces)) == ["The page itself is longer.", "arXiv:1234"]
 
@@ -72,7 +82,12 @@ def test_turned_text_comes_after_the_page() -> None:
 def test_a_page_of_many_pieces_takes_linear_time() -> None:
     began = time.perf_counter()
     in_reading_order(
-        [Row("7", i % 600, i // 600, i % 600 + 5, i // 600 + 9, 9) for i in range(60_000)]
+        [
+            Row(
+                text="7", left=i % 600, top=i // 600, right=i % 600 + 5, bottom=i // 600 + 9, size=9
+            )
+            for i in range(60_000)
+        ]
     )
     assert time.perf_counter() - began < 20
 
@@ -172,9 +187,10 @@ def test_lines_of_a_paragraph_flow_and_paragraphs_stand_apart() -> None:
 
 def test_a_heading_stands_alone_and_a_heading_of_two_lines_is_one() -> None:
     page = [
-        line("A heading so long that it", 0, size=18), line("wraps", 21, size=18),
+        line("A heading so long that it", 0, size=18),
+        line("wraps", 21, size=18),
         line("And the text below it.", 50),
-    ]  # fmt: skip
+    ]
     assert running_text(page, {}) == "A heading so long that it wraps\n\nAnd the text below it."
 
 

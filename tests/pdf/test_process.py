@@ -40,9 +40,13 @@ def reading_by(
     limits = Limits(page_timeout_s=page_timeout_s, file_timeout_s=file_timeout_s)
     began = time.monotonic()
     request = Request(
-        Path("any.pdf"), None, "pdfium", limits, began + file_timeout_s,
+        path=Path("any.pdf"),
+        password=None,
+        reader="pdfium",
+        limits=limits,
+        deadline=began + file_timeout_s,
         worker=(sys.executable, "-S", "-c", SAY + script),
-    )  # fmt: skip
+    )
     return read(request), time.monotonic() - began
 
 
@@ -116,7 +120,13 @@ def test_pages_that_the_file_does_not_have_are_not_believed() -> None:
 
 def test_the_password_is_never_in_a_command_line() -> None:
     limits = Limits()
-    request = Request(Path("a.pdf"), "sesame", "pdfium", limits, time.monotonic() + 60)
+    request = Request(
+        path=Path("a.pdf"),
+        password="sesame",
+        reader="pdfium",
+        limits=limits,
+        deadline=time.monotonic() + 60,
+    )
     assert not any("sesame" in word for word in request.worker)
     shown = replace(
         request, worker=(sys.executable, "-S", "-c", SAY + "opened(len(sys.argv)); end()")
@@ -131,7 +141,15 @@ def test_the_process_never_imports_from_the_working_directory(
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
     monkeypatch.chdir(tmp_path)
     limits = Limits(page_timeout_s=100)
-    read(Request(tmp_path / "none.pdf", None, "pdfium", limits, time.monotonic() + 200))
+    read(
+        Request(
+            path=tmp_path / "none.pdf",
+            password=None,
+            reader="pdfium",
+            limits=limits,
+            deadline=time.monotonic() + 200,
+        )
+    )
     assert not (tmp_path / "run").exists()
 
 

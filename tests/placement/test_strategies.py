@@ -90,7 +90,21 @@ def test_middle_has_the_best_in_the_middle_and_the_weakest_at_the_ends(n: int) -
 def test_document_order_keeps_passages_together_as_the_document_has_them() -> None:
     where = [("b", 50), ("a", 90), ("b", 10), ("a", 20), ("c", 0), ("b", 10)]
     hits = [
-        Hit(rank, 0.5, Chunk(f"{rank}", name, start, start + 5, 1, 1, "text.", 2), name)
+        Hit(
+            rank=rank,
+            score=0.5,
+            chunk=Chunk(
+                id=f"{rank}",
+                document_id=name,
+                start=start,
+                end=start + 5,
+                first_page=1,
+                last_page=1,
+                text="text.",
+                token_count=2,
+            ),
+            document=name,
+        )
         for rank, (name, start) in enumerate(where, 1)
     ]
     placed = place(hits, "document_order").hits
@@ -182,8 +196,12 @@ def test_calibrated_gives_better_ranks_to_slots_that_are_read_better(
 def test_a_profile_goes_through_its_own_slots() -> None:
     profile = PositionProfile("m", (0.75, 0.25, 0.5), significant=True)
     assert [profile.at(share) for share in (0, 0.25, 0.5, 0.75, 1)] == [
-        0.75, 0.5, 0.25, 0.375, 0.5,
-    ]  # fmt: skip
+        0.75,
+        0.5,
+        0.25,
+        0.375,
+        0.5,
+    ]
 
 
 def test_calibrated_follows_a_significant_profile() -> None:

@@ -21,8 +21,19 @@ count = WordTokenizer().count
 def make_hit(rank: int, document: str, start: int, end: int, score: float = 0.5) -> Hit:
     text = TEXTS[document][start:end]
     name = f"{document}:{start}-{end}"
-    chunk = Chunk(name, document, start, end, start // 8 + 1, end // 8 + 1, text, count(text))
-    return Hit(rank, score, chunk, f"{document}.pdf", f"docs/{document}.pdf")
+    chunk = Chunk(
+        id=name,
+        document_id=document,
+        start=start,
+        end=end,
+        first_page=start // 8 + 1,
+        last_page=end // 8 + 1,
+        text=text,
+        token_count=count(text),
+    )
+    return Hit(
+        rank=rank, score=score, chunk=chunk, document=f"{document}.pdf", path=f"docs/{document}.pdf"
+    )
 
 
 @st.composite

@@ -150,7 +150,15 @@ def test_every_candidate_ends_in_the_ledger_in_rank_order_with_tokens_and_a_reas
 
 @pytest.mark.parametrize("select", SELECTORS.values())
 def test_no_candidates_give_an_empty_selection(select: Selector) -> None:
-    assert select([], [], 100) == Selection((), (), (), 0, 100, 0.0, 0.0)
+    assert select([], [], 100) == Selection(
+        selected=(),
+        tokens=(),
+        ledger=(),
+        used_tokens=0,
+        budget_tokens=100,
+        upper_bound=0.0,
+        relevance=0.0,
+    )
 
 
 @pytest.mark.parametrize("select", SELECTORS.values())
@@ -177,7 +185,7 @@ def test_the_chunk_that_breaches_the_budget_is_never_kept(select: Selector) -> N
 @pytest.mark.parametrize("select", SELECTORS.values())
 def test_a_chunk_that_comes_twice_is_paid_once(select: Selector) -> None:
     hit = Hit.from_text(1, 0.9, "text")
-    twice = [hit, Hit(2, 0.8, hit.chunk)]
+    twice = [hit, Hit(rank=2, score=0.8, chunk=hit.chunk)]
     selection = select(twice, [10, 10], 100)
     assert ranks(selection) == [1]
     assert selection.ledger[1].outcome == "dropped"

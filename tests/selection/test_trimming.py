@@ -13,16 +13,24 @@ from tests.support.fakes import WordTokenizer
 
 count = WordTokenizer().count
 SENTENCES = ["Tin melts early.", "It is soft and white.", "So is lead!", "Is gold?", "Yes."]
-PAGES = tuple(Page(i, str(i), " ".join(SENTENCES[i:] + SENTENCES[:i])) for i in (1, 2, 3))
-DOCUMENT = Document("d", "d.pdf", PAGES)
+PAGES = tuple(
+    Page(number=i, label=str(i), text=" ".join(SENTENCES[i:] + SENTENCES[:i])) for i in (1, 2, 3)
+)
+DOCUMENT = Document(id="d", path="d.pdf", pages=PAGES)
 
 
 def make_hit(rank: int, start: int, end: int, score: float | None = None) -> Hit:
     chunk = Chunk(
-        f"d:{start}-{end}", "d", start, end, DOCUMENT.page_of(start).number,
-        DOCUMENT.page_of(end - 1).number, DOCUMENT.text[start:end], 0,
-    )  # fmt: skip
-    return Hit(rank, 1 / rank if score is None else score, chunk, "d.pdf")
+        id=f"d:{start}-{end}",
+        document_id="d",
+        start=start,
+        end=end,
+        first_page=DOCUMENT.page_of(start).number,
+        last_page=DOCUMENT.page_of(end - 1).number,
+        text=DOCUMENT.text[start:end],
+        token_count=0,
+    )
+    return Hit(rank=rank, score=1 / rank if score is None else score, chunk=chunk, document="d.pdf")
 
 
 def page_of(document_id: str, offset: int) -> int:
@@ -80,8 +88,10 @@ def test_it_is_the_best_ranked_of_those_too_long_that_is_trimmed() -> None:
     hits = [Hit.from_text(rank, 1 / rank, text, f"{rank}") for rank in (1, 2, 3)]
     made = trim_to_fit(fill(hits, [8, 8, 8], 13), hits, [8, 8, 8], count, least_tokens=1)
     assert [(row.rank, row.outcome) for row in made.ledger] == [
-        (1, "selected"), (2, "trimmed"), (3, "dropped"),
-    ]  # fmt: skip
+        (1, "selected"),
+        (2, "trimmed"),
+        (3, "dropped"),
+    ]
 
 
 def test_a_piece_that_is_hardly_more_than_a_heading_is_not_kept() -> None:
@@ -92,7 +102,7 @@ def test_a_piece_that_is_hardly_more_than_a_heading_is_not_kept() -> None:
 
 def test_what_was_dropped_for_another_reason_is_not_trimmed() -> None:
     hit = Hit.from_text(1, 0.9, "One two three. Four five six.")
-    hits = [hit, Hit(2, 0.8, hit.chunk)]
+    hits = [hit, Hit(rank=2, score=0.8, chunk=hit.chunk)]
     selection = fill(hits, [8, 8], 12)  # the same chunk twice
     assert trim_to_fit(selection, hits, [8, 8], count, least_tokens=1) == selection
 

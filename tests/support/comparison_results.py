@@ -28,9 +28,15 @@ from ragctx.evaluation.statistics.significance import holm, mcnemar
 from ragctx.evaluation.summaries import Prices, Summariser
 
 STRATEGIES = (
-    "best_first", "best_last", "edges", "edges_end", "middle", "document_order", "random#0",
+    "best_first",
+    "best_last",
+    "edges",
+    "edges_end",
+    "middle",
+    "document_order",
+    "random#0",
     "random#1",
-)  # fmt: skip
+)
 LABELS = {"closed_book": "closed book", "gold_only": "gold passage alone"}
 WORDS = ("tin", "melts", "at", "232", "degrees", "and", "the", "filter", "of", "pump", "is")
 
@@ -49,14 +55,25 @@ class Fabrication:
     def question(self, number: int, passages: int) -> QuestionRecord:
         gold = self.random.randrange(passages)
         texts = tuple(
-            PassageRecord(f"manual-{i % 4}.pdf", i + 1, i + 1, i + 1,
-                          self.words(self.random.randrange(60, 110)), i == gold)
+            PassageRecord(
+                document=f"manual-{i % 4}.pdf",
+                first_page=i + 1,
+                last_page=i + 1,
+                rank=i + 1,
+                text=self.words(self.random.randrange(60, 110)),
+                is_gold=i == gold,
+            )
             for i in range(passages)
-        )  # fmt: skip
+        )
         return QuestionRecord(
-            f"q{number:04}", self.words(9).rstrip(".") + "?", ("232 degrees", "232"),
-            number % 9 != 8, number % 2 == 0, texts, gold + 1,
-        )  # fmt: skip
+            id=f"q{number:04}",
+            question=self.words(9).rstrip(".") + "?",
+            answers=("232 degrees", "232"),
+            answerable=number % 9 != 8,
+            synthetic=number % 2 == 0,
+            passages=texts,
+            first_gold_rank=gold + 1,
+        )
 
     def ask(
         self, condition: str, share: float, *, slot: int | None = None, fill: float = 1.0
@@ -91,15 +108,32 @@ class Fabrication:
         )
         tokens = tuple(dice.randrange(80, 150) for _ in order)
         return Outcome(
-            condition, question.id, tuple(order), tokens, answer, abstained, right, float(right),
-            float(right), 1.0 if right else dice.random() / 2, gold in order, cited, dice.random(),
-            sum(tokens) + 60, len(answer.split()), sum(tokens) // 2, 0.2 + len(order) / 50,
-            condition.split("/")[1], "",
-        )  # fmt: skip
+            condition=condition,
+            question=question.id,
+            order=tuple(order),
+            passage_tokens=tokens,
+            answer=answer,
+            abstained=abstained,
+            correct=right,
+            best_subspan_em=float(right),
+            exact_match=float(right),
+            token_f1=1.0 if right else dice.random() / 2,
+            gold_in_prompt=gold in order,
+            citations=cited,
+            confidence=dice.random(),
+            prompt_tokens=sum(tokens) + 60,
+            answer_tokens=len(answer.split()),
+            reused_tokens=sum(tokens) // 2,
+            latency_s=0.2 + len(order) / 50,
+            placement=condition.split("/")[1],
+            note="",
+        )
 
     def summary(self, condition: str, label: str) -> Summary:
         answerable = frozenset(q.id for q in self.questions if q.answerable)
-        made = Summariser(0, 200, 0.95, Prices(3.0, 15.0), answerable)
+        made = Summariser(
+            seed=0, resamples=200, confidence=0.95, prices=Prices(3.0, 15.0), answerable=answerable
+        )
         return made.summary(
             condition, label, [o for o in self.outcomes if o.condition == condition]
         )
@@ -109,11 +143,21 @@ class Fabrication:
         p_values = [mcnemar(*count) for count in counts]
         n = len(self.questions)
         return tuple(
-            PairTest(first, second, n, one, other, around((one - other) / n), p, adjusted,
-                     adjusted < 0.05)
-            for (first, second), (one, other), p, adjusted
-            in zip(couples, counts, p_values, holm(p_values), strict=True)
-        )  # fmt: skip
+            PairTest(
+                first=first,
+                second=second,
+                n=n,
+                only_first=one,
+                only_second=other,
+                difference=around((one - other) / n),
+                p_value=p,
+                p_adjusted=adjusted,
+                significant=adjusted < 0.05,
+            )
+            for (first, second), (one, other), p, adjusted in zip(
+                couples, counts, p_values, holm(p_values), strict=True
+            )
+        )
 
     def disagreements(self, first: str, second: str) -> tuple[int, int]:
         one, other = (
@@ -137,11 +181,15 @@ class Fabrication:
         ]
         baseline = conditions[0]
         return StrategyComparison(
-            baseline, tuple(summaries), self.omnibus(conditions), self.spread(conditions),
-            self.pairs([(condition, baseline) for condition in conditions[1:]]), self.power(),
-            ((1, 0.41), (5, 0.83), (10, 0.93), (20, 1.0)),
-            "No placement differs measurably from best first.",
-        )  # fmt: skip
+            baseline=baseline,
+            summaries=tuple(summaries),
+            omnibus=self.omnibus(conditions),
+            spread=self.spread(conditions),
+            pairs=self.pairs([(condition, baseline) for condition in conditions[1:]]),
+            power=self.power(),
+            recall_at_k=((1, 0.41), (5, 0.83), (10, 0.93), (20, 1.0)),
+            verdict="No placement differs measurably from best first.",
+        )
 
     def positions(self, passages: int, slots: Sequence[int]) -> PositionSweep:
         conditions = [f"position/{passages}/{slot}" for slot in slots]
@@ -154,10 +202,17 @@ class Fabrication:
         ]
         couples = [(a, b) for i, a in enumerate(conditions) for b in conditions[i + 1 :]]
         return PositionSweep(
-            passages, tuple(slots), tuple(summaries), self.omnibus(conditions),
-            self.spread(conditions), self.pairs(couples), self.power(), 0.63, 3,
-            f"Among {passages} passages the position matters: the first slot is read best.",
-        )  # fmt: skip
+            passages=passages,
+            slots=tuple(slots),
+            summaries=tuple(summaries),
+            omnibus=self.omnibus(conditions),
+            spread=self.spread(conditions),
+            pairs=self.pairs(couples),
+            power=self.power(),
+            window_fill=0.63,
+            skipped=3,
+            verdict=f"Among {passages} passages the position matters: the first slot is read best.",
+        )
 
     def budgets(self, budgets: Sequence[int]) -> BudgetSweep:
         conditions = [f"budget/{budget}" for budget in budgets]
@@ -170,20 +225,43 @@ class Fabrication:
             for budget, condition in zip(budgets, conditions, strict=True)
         ]
         return BudgetSweep(
-            "edges", tuple(budgets), tuple(summaries), self.omnibus(conditions),
-            self.pairs([(condition, conditions[-1]) for condition in conditions[:-1]]),
-            self.power(), "From 1,024 tokens on, more passages do not help.",
-        )  # fmt: skip
+            strategy="edges",
+            budgets=tuple(budgets),
+            summaries=tuple(summaries),
+            omnibus=self.omnibus(conditions),
+            pairs=self.pairs([(condition, conditions[-1]) for condition in conditions[:-1]]),
+            power=self.power(),
+            verdict="From 1,024 tokens on, more passages do not help.",
+        )
 
     def omnibus(self, conditions: Sequence[str]) -> Omnibus:
-        return Omnibus(11.3, len(conditions) - 1, 0.126, len(self.questions), tuple(conditions))
+        return Omnibus(
+            statistic=11.3,
+            degrees_of_freedom=len(conditions) - 1,
+            p_value=0.126,
+            n=len(self.questions),
+            conditions=tuple(conditions),
+        )
 
     def spread(self, conditions: Sequence[str]) -> Spread:
-        return Spread(0.124, 0.05, 0.19, 0.071, 0.034, conditions[0], conditions[-1])
+        return Spread(
+            value=0.124,
+            low=0.05,
+            high=0.19,
+            expected_by_chance=0.071,
+            p_value=0.034,
+            best=conditions[0],
+            worst=conditions[-1],
+        )
 
     def power(self) -> Power:
         n = len(self.questions)
-        return Power(n, 0.18, detectable_difference(n, 0.18), questions_needed(0.05, 0.18))
+        return Power(
+            n=n,
+            discordant=0.18,
+            detectable_difference=detectable_difference(n, 0.18),
+            questions_for_5_points=questions_needed(0.05, 0.18),
+        )
 
     def result(
         self,
@@ -198,10 +276,16 @@ class Fabrication:
         positions = tuple(self.positions(passages, slots) for passages, slots in sweeps)
         swept = self.budgets(budgets) if budgets else None
         return Result(
-            RESULT_FORMAT, settings_of(len(self.questions)), self.questions, tuple(self.outcomes),
-            strategies, positions, swept,
-            ("3 questions were left out of the position sweep: too few distractors.",), verdict,
-        )  # fmt: skip
+            format=RESULT_FORMAT,
+            settings=settings_of(len(self.questions)),
+            questions=self.questions,
+            outcomes=tuple(self.outcomes),
+            strategies=strategies,
+            positions=positions,
+            budgets=swept,
+            notes=("3 questions were left out of the position sweep: too few distractors.",),
+            verdict=verdict,
+        )
 
 
 def around(value: float) -> Interval:
@@ -211,7 +295,27 @@ def around(value: float) -> Interval:
 def settings_of(questions: int) -> Settings:
     """Settings of nothing that ran."""
     return Settings(
-        "0.2.0", "ragctx compare questions.jsonl --positions 20 --budgets", "questions.jsonl",
-        "9f" * 32, questions, "reader", "ab" * 8, "greedy", "reader", 4096, 32, None,
-        "passages of the file", 20, "bm25", "fill", "best_first", 0, 2000, 0.95, "", 3.0, 15.0,
-    )  # fmt: skip
+        ragctx_version="0.2.0",
+        command="ragctx compare questions.jsonl --positions 20 --budgets",
+        questions_file="questions.jsonl",
+        questions_sha256="9f" * 32,
+        questions=questions,
+        model="reader",
+        model_hash="ab" * 8,
+        decoding="greedy",
+        template="reader",
+        context_window=4096,
+        max_new_tokens=32,
+        budget_tokens=None,
+        source="passages of the file",
+        k=20,
+        retriever="bm25",
+        select="fill",
+        baseline="best_first",
+        seed=0,
+        resamples=2000,
+        confidence=0.95,
+        profile="",
+        price_prompt=3.0,
+        price_answer=15.0,
+    )

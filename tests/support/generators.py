@@ -27,12 +27,28 @@ class ScriptedGenerator:
     ) -> Generation:
         self.prompts.append(prompt)
         if not self.answer:
-            return Generation("", (), "abstain", 0.1, 0.0, 0, 0.125)
+            return Generation(
+                text="",
+                token_ids=(),
+                finish_reason="abstain",
+                prefill_s=0.1,
+                decode_s=0.0,
+                reused_tokens=0,
+                confidence=0.125,
+            )
         if on_text:
             for piece in re.findall(r"\s*\S+", self.answer):
                 on_text(piece)
         ids = tuple(self.tokenizer.encode(self.answer))
-        return Generation(self.answer, ids, "stop", 0.1, 0.2, 7, math.nan)
+        return Generation(
+            text=self.answer,
+            token_ids=ids,
+            finish_reason="stop",
+            prefill_s=0.1,
+            decode_s=0.2,
+            reused_tokens=7,
+            confidence=math.nan,
+        )
 
 
 class CopyingGenerator(ScriptedGenerator):
@@ -51,5 +67,22 @@ class CopyingGenerator(ScriptedGenerator):
                 if on_text:
                     on_text(self.answer)
                 span = CopiedSpan(number, start, start + len(self.answer))
-                return Generation(self.answer, (1, 2), "stop", 0.1, 0.0, 0, 0.75, (span,))
-        return Generation("", (), "abstain", 0.1, 0.0, 0, 0.125)
+                return Generation(
+                    text=self.answer,
+                    token_ids=(1, 2),
+                    finish_reason="stop",
+                    prefill_s=0.1,
+                    decode_s=0.0,
+                    reused_tokens=0,
+                    confidence=0.75,
+                    spans=(span,),
+                )
+        return Generation(
+            text="",
+            token_ids=(),
+            finish_reason="abstain",
+            prefill_s=0.1,
+            decode_s=0.0,
+            reused_tokens=0,
+            confidence=0.125,
+        )

@@ -16,23 +16,38 @@ Made = tuple[Document, list[Chunk], NDArray[np.float32]]
 
 def document_of(id: str, *pages: str, path: str = "") -> Document:
     """A document with something in every field."""
-    made = [Page(i, f"p{i}", text, "ok" if text else "empty") for i, text in enumerate(pages, 1)]
+    made = [
+        Page(number=i, label=f"p{i}", text=text, status="ok" if text else "empty")
+        for i, text in enumerate(pages, 1)
+    ]
     return Document(
-        id, path or f"{id}.pdf", tuple(made), f"Title of {id}", (Heading("Start", 1),), "ok",
-        "pdfium", ("odd font",),
-    )  # fmt: skip
+        id=id,
+        path=path or f"{id}.pdf",
+        pages=tuple(made),
+        title=f"Title of {id}",
+        outline=(Heading("Start", 1),),
+        status="ok",
+        reader="pdfium",
+        warnings=("odd font",),
+    )
 
 
 def chunks_of(document: Document) -> list[Chunk]:
     """One chunk a page; empty pages have none."""
     return [
         Chunk(
-            f"{document.id}:{start}-{start + len(page.text)}", document.id, start,
-            start + len(page.text), page.number, page.number, page.text, len(page.text.split()),
+            id=f"{document.id}:{start}-{start + len(page.text)}",
+            document_id=document.id,
+            start=start,
+            end=start + len(page.text),
+            first_page=page.number,
+            last_page=page.number,
+            text=page.text,
+            token_count=len(page.text.split()),
         )
         for start, page in zip(document.page_starts, document.pages, strict=True)
         if page.text
-    ]  # fmt: skip
+    ]
 
 
 def made_of(id: str, *pages: str, embedder: HashEmbedder | None = None, path: str = "") -> Made:

@@ -21,17 +21,23 @@ def questions(count: int, passages: int) -> QuestionSet:
     """Question i asks for place i; its gold passage is among others that look like it."""
     made = tuple(
         LabelledQuestion(
-            f"q{i}", f"Which number has place {i}?", (f"number{i}",),
+            id=f"q{i}",
+            question=f"Which number has place {i}?",
+            answers=(f"number{i}",),
             passages=tuple(
-                LabelledPassage(f"Place {i} has the number number{i}.", f"place {i}", True)
+                LabelledPassage(
+                    text=f"Place {i} has the number number{i}.", title=f"place {i}", is_gold=True
+                )
                 if j == 0
-                else LabelledPassage(f"Place {i}{j} has the number other{j}.", f"place {i}{j}")
+                else LabelledPassage(
+                    text=f"Place {i}{j} has the number other{j}.", title=f"place {i}{j}"
+                )
                 for j in range(passages)
             ),
         )
         for i in range(count)
-    )  # fmt: skip
-    return QuestionSet("simulated.jsonl", "0" * 64, "ragctx", made)
+    )
+    return QuestionSet(path="simulated.jsonl", sha256="0" * 64, layout="ragctx", questions=made)
 
 
 class QuickTokenizer(WordTokenizer):
@@ -77,13 +83,30 @@ class PositionalGenerator:
         number = prompt.question.split()[-1].rstrip("?")
         slots = [i for i, p in enumerate(prompt.passages) if f"number{number}." in p.text]
         if not slots:
-            return Generation("", (), "abstain", 0.01, 0.0, 0, 0.1)
+            return Generation(
+                text="",
+                token_ids=(),
+                finish_reason="abstain",
+                prefill_s=0.01,
+                decode_s=0.0,
+                reused_tokens=0,
+                confidence=0.1,
+            )
         share = slots[0] / max(1, len(prompt.passages) - 1)
         order = tuple(passage.text for passage in prompt.passages)
         right = chance(prompt.question, order) < self.accuracy(share)
         span = CopiedSpan(slots[0], 0, 5)  # as the bundled reader, it says where from
         text = f"number{number}" if right else "number"
-        return Generation(text, (1, 2, 3), "stop", 0.01, 0.02, 0, math.nan, (span,))
+        return Generation(
+            text=text,
+            token_ids=(1, 2, 3),
+            finish_reason="stop",
+            prefill_s=0.01,
+            decode_s=0.02,
+            reused_tokens=0,
+            confidence=math.nan,
+            spans=(span,),
+        )
 
 
 def edges_read_best(share: float) -> float:
@@ -100,8 +123,10 @@ def rows_of(questions: QuestionSet) -> Sequence[dict[str, object]]:
     """The questions in ragctx's own layout."""
     return [
         {
-            "id": q.id, "question": q.question, "answers": list(q.answers),
+            "id": q.id,
+            "question": q.question,
+            "answers": list(q.answers),
             "ctxs": [{"title": p.title, "text": p.text, "isgold": p.is_gold} for p in q.passages],
         }
         for q in questions.questions
-    ]  # fmt: skip
+    ]

@@ -39,7 +39,7 @@ class TextReader:
         if text.startswith("!") and password is None:
             raise PdfError(f"{path.name} is {text[1:]}; do something", status=text[1:])
         pages = [
-            Page(number, str(number), page, "ok" if page else "scanned")
+            Page(number=number, label=str(number), text=page, status="ok" if page else "scanned")
             for number, page in enumerate(text.split("\f"), start=1)
         ]
         for page in pages:
@@ -47,4 +47,6 @@ class TextReader:
                 on_page(page.number, len(pages))
         good = sum(bool(page.text) for page in pages)
         status = "ok" if good == len(pages) else "partial" if good else "no_text"
-        return Document(file_id(path), str(path), tuple(pages), status=status, reader="text")
+        return Document(
+            id=file_id(path), path=str(path), pages=tuple(pages), status=status, reader="text"
+        )

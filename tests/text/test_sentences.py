@@ -12,9 +12,35 @@ from ragctx.errors import InputError
 from ragctx.text.sentences import sentence_around, sentence_spans, split_sentences
 
 pieces = st.sampled_from(
-    ["Dr.", "e.g.", "3.14", "The", "cat", "。", "猫", ".", "...", "!", "”", "[12]", " ", "  ", "\n",
-     "\n\n", "\r\n", "\f", "•", "- ", "1.", "No.", "\u2028", "\x1c", "é", "\t"]
-)  # fmt: skip
+    [
+        "Dr.",
+        "e.g.",
+        "3.14",
+        "The",
+        "cat",
+        "。",
+        "猫",
+        ".",
+        "...",
+        "!",
+        "”",
+        "[12]",
+        " ",
+        "  ",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\f",
+        "•",
+        "- ",
+        "1.",
+        "No.",
+        "\u2028",
+        "\x1c",
+        "é",
+        "\t",
+    ]
+)
 texts = st.lists(pieces, max_size=40).map("".join) | st.text(max_size=80)
 
 

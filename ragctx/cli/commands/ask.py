@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _QUOTED = 400  # characters of a quote shown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """What else is to be shown beside the answer."""
 
@@ -119,8 +119,10 @@ def ask_command(
         pdfs = (*([question] if question else []), *pdfs)
     if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("name PDFs or --index, not both.", ctx)
-    sources = Sources(pdfs, index_path, embedder_spec, password)
-    shown = Shown(as_json, show_prompt, explain, attribute)
+    sources = Sources(
+        pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
+    )
+    shown = Shown(as_json=as_json, prompt=show_prompt, ledger=explain, attribution=attribute)
     if batch is not None:
         session = open_session(sources, model, retrieval, assembly)
         return run_batch(batch, session, lambda answer: _view(answer, shown, session))

@@ -47,11 +47,18 @@ if TYPE_CHECKING:
     "ragctx compare q.jsonl --model http://127.0.0.1:8000/v1#qwen --tokenizer qwen/",
 )
 @click.command("compare", cls=Command)
-@click.argument("questions_path", metavar="QUESTIONS",
-                type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
-@click.option("--index", "index_path", type=click.Path(path_type=Path, file_okay=False),
-              metavar="FOLDER", help="Ask with what a search of this index brings, instead of the "
-              "questions' own passages.")  # fmt: skip
+@click.argument(
+    "questions_path",
+    metavar="QUESTIONS",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option(
+    "--index",
+    "index_path",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Ask with what a search of this index brings, instead of the questions' own passages.",
+)
 @options.embedder_option
 @model_options
 @options.retrieval_options(k=20)
@@ -81,7 +88,15 @@ def compare_command(
 
     everything = read_questions(questions_path)
     source = _source(everything, index_path, embedder_spec, retrieval, asking)
-    comparison = _comparison(everything, source, model, retrieval.k, asking, prompting, running)
+    comparison = _comparison(
+        questions=everything,
+        source=source,
+        model=model,
+        k=retrieval.k,
+        asking=asking,
+        prompting=prompting,
+        running=running,
+    )
     result = run_comparison(comparison)
     if running.output is not None:
         write_result(result, running.output)
@@ -99,9 +114,10 @@ def run_comparison(comparison: Comparison) -> Result:
     except KeyboardInterrupt:
         kept = comparison.answerer.cache is not None
         raise Interrupted(
-            "what was answered is kept: run the same command to go on" if kept
+            "what was answered is kept: run the same command to go on"
+            if kept
             else "nothing is kept with --no-cache"
-        ) from None  # fmt: skip
+        ) from None
 
 
 def write_result(result: Result, folder: Path) -> None:
@@ -121,7 +137,12 @@ def answerer_of(
     from ragctx.evaluation.model_identity import model_hash
 
     cache = None if no_cache else AnswerCache()
-    return Answerer(generator, model_hash(model.spec, generator), cache, workers)
+    return Answerer(
+        generator=generator,
+        model_hash=model_hash(model.spec, generator),
+        cache=cache,
+        workers=workers,
+    )
 
 
 def command_line() -> str:
@@ -130,9 +151,12 @@ def command_line() -> str:
 
 
 def _source(
-    questions: QuestionSet, index_path: Path | None, embedder_spec: str,
-    retrieval: options.RetrievalOptions, asking: Asking,
-) -> Source:  # fmt: skip
+    questions: QuestionSet,
+    index_path: Path | None,
+    embedder_spec: str,
+    retrieval: options.RetrievalOptions,
+    asking: Asking,
+) -> Source:
     from ragctx.evaluation.candidates import IndexPassages, source_of
 
     k = max(retrieval.k, *asking.passages, 1)
@@ -147,9 +171,14 @@ def _source(
 
 
 def _comparison(
-    questions: QuestionSet, source: Source, model: Model, k: int, asking: Asking,
-    prompting: Prompting, running: Running,
-) -> Comparison:  # fmt: skip
+    questions: QuestionSet,
+    source: Source,
+    model: Model,
+    k: int,
+    asking: Asking,
+    prompting: Prompting,
+    running: Running,
+) -> Comparison:
     from ragctx.evaluation.compare import Comparison, Options, drawn
 
     assembly, strategies = prompting.resolve(), asking.named_strategies()
@@ -163,14 +192,20 @@ def _comparison(
         strategies = tuple(name for name in strategies if name != "calibrated")
     window = assembly.context_window or generator.context_window
     return Comparison(
-        drawn(questions, asking.count, running.seed), source,
-        answerer_of(model, generator, no_cache=running.no_cache, workers=running.workers),
-        asking.plan(k, strategies, window - assembly.max_new_tokens), assembly,
-        Options(
-            baseline=asking.baseline, seed=running.seed, resamples=running.resamples,
-            prices=running.prices(), command=command_line(), profile=profile,
+        questions=drawn(questions, asking.count, running.seed),
+        source=source,
+        answerer=answerer_of(model, generator, no_cache=running.no_cache, workers=running.workers),
+        plan=asking.plan(k, strategies, window - assembly.max_new_tokens),
+        assembly=assembly,
+        options=Options(
+            baseline=asking.baseline,
+            seed=running.seed,
+            resamples=running.resamples,
+            prices=running.prices(),
+            command=command_line(),
+            profile=profile,
         ),
-    )  # fmt: skip
+    )
 
 
 def _with_own_profile(

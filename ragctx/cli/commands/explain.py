@@ -64,7 +64,9 @@ def explain_command(
     if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("name PDFs or --index, not both.", ctx)
     question = options.read_question(question)
-    sources = Sources(pdfs, index_path, embedder_spec, password)
+    sources = Sources(
+        pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
+    )
     explained = _explain(question, sources, retrieval, assembly, tokenizer_spec)
     if html_path is not None:
         from ragctx.explanation.page import explanation_page
@@ -80,9 +82,12 @@ def explain_command(
 
 
 def _explain(
-    question: str, sources: Sources, retrieval: options.RetrievalOptions,
-    assembly: options.AssemblyOptions, tokenizer_spec: str,
-) -> Explanation:  # fmt: skip
+    question: str,
+    sources: Sources,
+    retrieval: options.RetrievalOptions,
+    assembly: options.AssemblyOptions,
+    tokenizer_spec: str,
+) -> Explanation:
     from ragctx.assembly import trace
     from ragctx.embedding import load_embedder
     from ragctx.explanation.fates import explain
@@ -95,9 +100,13 @@ def _explain(
     with index.snapshot():
         hits = retrieve(question, index, embedder, retrieval.resolve())
         made = trace(
-            question, hits, tokenizer, context_window=CONTEXT_WINDOW, assembly=how,
+            question,
+            hits,
+            tokenizer,
+            context_window=CONTEXT_WINDOW,
+            assembly=how,
             get_document=index.document,
-        )  # fmt: skip
+        )
     return explain(made, hits, how.select)
 
 

@@ -65,9 +65,12 @@ def list_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
     made = table("document", "pages", "chunks", "status", "id", numbers=("pages", "chunks"))
     for source in sources:
         made.add_row(
-            shown_path(source.path), str(source.pages), str(source.chunks), source.status,
+            shown_path(source.path),
+            str(source.pages),
+            str(source.chunks),
+            source.status,
             source.document_id,
-        )  # fmt: skip
+        )
     if sources:
         console().print(made)
     console().print(counted(len(sources), "document"))

@@ -101,9 +101,12 @@ def _settings(
 
 
 def _ingest(
-    paths: Sequence[str], index_path: Path, embedder_spec: str, settings: IngestSettings,
+    paths: Sequence[str],
+    index_path: Path,
+    embedder_spec: str,
+    settings: IngestSettings,
     prune: bool,
-) -> tuple[IngestRow, ...]:  # fmt: skip
+) -> tuple[IngestRow, ...]:
     from ragctx.embedding import load_embedder
     from ragctx.index.index import Index
     from ragctx.ingestion import find_pdfs, ingest
@@ -115,9 +118,13 @@ def _ingest(
         index = Index.open_or_create(index_path, embedder=embedder)
         with ingest_progress() as progress:
             return ingest(
-                files, index, embedder, settings=settings, prune=prune,
+                files,
+                index,
+                embedder,
+                settings=settings,
+                prune=prune,
                 progress=_noting(progress, done),
-            )  # fmt: skip
+            )
     except KeyboardInterrupt:
         kept = sum(is_in_index(row) for row in done)
         raise Interrupted(

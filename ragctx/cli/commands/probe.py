@@ -32,27 +32,69 @@ _LARGE = 0.8  # of the window: prompts fuller than this are said to be so
 )
 @click.command("probe", cls=Command)
 @model_options
-@click.option("--questions", "questions_path", metavar="FILE",
-              type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Labelled questions with passages, in any layout of `ragctx compare`, instead "
-              "of synthetic ones.")  # fmt: skip
-@click.option("--passages", type=click.IntRange(min=2), default=20, show_default=True, metavar="N",
-              help="Among how many passages the gold one stands.")  # fmt: skip
-@click.option("--slots", type=click.IntRange(min=2), default=5, show_default=True, metavar="N",
-              help="In so many slots, first and last among them.")  # fmt: skip
-@click.option("-n", "count", type=click.IntRange(min=1), default=200, show_default=True,
-              metavar="N", help="How many questions, each asked in every slot.")  # fmt: skip
-@click.option("--max-new-tokens", type=click.IntRange(min=1), default=48, show_default=True,
-              metavar="N", help="Tokens kept free for the answer.")  # fmt: skip
-@click.option("--context-window", type=click.IntRange(min=1), metavar="N",
-              help="Tokens the model holds, prompt and answer together.")  # fmt: skip
+@click.option(
+    "--questions",
+    "questions_path",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Labelled questions with passages, in any layout of `ragctx compare`, instead "
+    "of synthetic ones.",
+)
+@click.option(
+    "--passages",
+    type=click.IntRange(min=2),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Among how many passages the gold one stands.",
+)
+@click.option(
+    "--slots",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="In so many slots, first and last among them.",
+)
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="How many questions, each asked in every slot.",
+)
+@click.option(
+    "--max-new-tokens",
+    type=click.IntRange(min=1),
+    default=48,
+    show_default=True,
+    metavar="N",
+    help="Tokens kept free for the answer.",
+)
+@click.option(
+    "--context-window",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tokens the model holds, prompt and answer together.",
+)
 @click.option("--template", metavar="NAME|FILE", help="Prompt template.")
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N",
-              help="Another seed makes, or draws, other questions.")  # fmt: skip
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Another seed makes, or draws, other questions.",
+)
 @click.option("--no-cache", is_flag=True, help="Do not keep answers, nor use kept ones.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Write the profile there.  [default: where `calibrated` looks for this model's]",
-              )  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the profile there.  [default: where `calibrated` looks for this model's]",
+)
 @options.json_option
 def probe_command(
     model: Model,
@@ -84,11 +126,15 @@ def probe_command(
     everything, asked = _questions(questions_path, count, passages, seed)
     generator = model.load(context_window)
     comparison = Comparison(
-        asked, source_of(everything, passages), answerer_of(model, generator, no_cache=no_cache),
-        Plan(position_passages=(passages,), slots=slots, k=passages),
-        Assembly(context_window=context_window, max_new_tokens=max_new_tokens, template=template),
-        Options(seed=seed, command=command_line()),
-    )  # fmt: skip
+        questions=asked,
+        source=source_of(everything, passages),
+        answerer=answerer_of(model, generator, no_cache=no_cache),
+        plan=Plan(position_passages=(passages,), slots=slots, k=passages),
+        assembly=Assembly(
+            context_window=context_window, max_new_tokens=max_new_tokens, template=template
+        ),
+        options=Options(seed=seed, command=command_line()),
+    )
     profile = profile_of(run_comparison(comparison), asked.path)
     path = save_profile(profile, out)
     if as_json:
@@ -132,7 +178,8 @@ def _print(profile: StoredProfile) -> None:
     if best < _FEW:
         screen.print(
             "Hardly anything was answered, so there is little to tell slots apart by: try fewer "
-            "--passages, or easier --questions.", soft_wrap=True,
-        )  # fmt: skip
+            "--passages, or easier --questions.",
+            soft_wrap=True,
+        )
     if not profile.significant:
         screen.print("--placement calibrated will place by edges and say so.", soft_wrap=True)

@@ -57,7 +57,14 @@ def prompt_command(
     --context-window is 4096 and --template qa unless given.
     """
     question = options.read_question(question)
-    prompt = _assemble(question, index_path, embedder_spec, retrieval, assembly, tokenizer_spec)
+    prompt = _assemble(
+        question=question,
+        index_path=index_path,
+        embedder_spec=embedder_spec,
+        retrieval=retrieval,
+        assembly=assembly,
+        tokenizer_spec=tokenizer_spec,
+    )
     _write(prompt, out, as_json=as_json)
     if isinstance(assembly.placement, str) and prompt.placement != assembly.placement:
         say(f"placement: {prompt.placement} instead of {assembly.placement}, which has no profile")
@@ -65,9 +72,13 @@ def prompt_command(
 
 
 def _assemble(
-    question: str, index_path: Path, embedder_spec: str, retrieval: options.RetrievalOptions,
-    assembly: options.AssemblyOptions, tokenizer_spec: str,
-) -> Prompt:  # fmt: skip
+    question: str,
+    index_path: Path,
+    embedder_spec: str,
+    retrieval: options.RetrievalOptions,
+    assembly: options.AssemblyOptions,
+    tokenizer_spec: str,
+) -> Prompt:
     from ragctx.assembly import assemble
     from ragctx.embedding import load_embedder
     from ragctx.index.index import Index
@@ -80,9 +91,13 @@ def _assemble(
     with index.snapshot():
         hits = retrieve(question, index, embedder, retrieval.resolve())
         return assemble(
-            question, hits, tokenizer, context_window=CONTEXT_WINDOW, assembly=how,
+            question,
+            hits,
+            tokenizer,
+            context_window=CONTEXT_WINDOW,
+            assembly=how,
             get_document=index.document,
-        )  # fmt: skip
+        )
 
 
 def _write(prompt: Prompt, out: Path | None, *, as_json: bool) -> None:

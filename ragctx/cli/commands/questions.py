@@ -83,9 +83,13 @@ def questions_group() -> None:
     help="Add so many similar passages without the answer to each.",
 )
 @click.option(
-    "--unanswerable", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="SHARE",
+    "--unanswerable",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
     help="Ask this share of a passage that lacks the answer.",
-)  # fmt: skip
+)
 def make_command(
     index_path: Path,
     output: Path | None,
@@ -103,9 +107,13 @@ def make_command(
     from ragctx.index.index import Index
 
     made = make_questions(
-        Index.open(index_path), count, seed=seed, kinds=kinds or _KINDS,
-        distractors=distractors, unanswerable=unanswerable,
-    )  # fmt: skip
+        Index.open(index_path),
+        count,
+        seed=seed,
+        kinds=kinds or _KINDS,
+        distractors=distractors,
+        unanswerable=unanswerable,
+    )
     lines = "".join(f"{json_text(question_row(question))}\n" for question in made)
     if output is None:
         click.echo(lines, nl=False)
@@ -146,9 +154,12 @@ def _say_what_was_made(made: Sequence[SyntheticQuestion], count: int, output: Pa
     help="The index the questions were made from: is it still so?",
 )
 @click.option(
-    "--apart-from", type=click.Path(path_type=Path, exists=True, dir_okay=False), multiple=True,
-    metavar="FILE", help="Training or choosing questions that must share nothing with these.",
-)  # fmt: skip
+    "--apart-from",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    metavar="FILE",
+    help="Training or choosing questions that must share nothing with these.",
+)
 @options.json_option
 def check_command(
     file: Path, index_path: Path | None, apart_from: Sequence[Path], as_json: bool

@@ -16,7 +16,7 @@ from ragctx.text.words import STOP_WORDS
 SpanKind = Literal["year", "month", "date", "percent", "money", "number", "name", "term"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerSpan:
     """`sentence[start:end]`. Of a number, `unit` is what is counted: "litres"."""
 
@@ -89,7 +89,7 @@ def answer_spans(sentence: str) -> list[AnswerSpan]:
     """Every span of the sentence worth asking for, none inside another, in order.
 
     >>> text = "The boiler was built by Amelie Roth in 1931 and holds 400 litres."
-    >>> [(text[s.start:s.end], s.kind, s.unit) for s in answer_spans(text)]
+    >>> [(text[s.start : s.end], s.kind, s.unit) for s in answer_spans(text)]
     [('Amelie Roth', 'name', ''), ('1931', 'year', ''), ('400', 'number', 'litres')]
     """
     found: list[AnswerSpan] = []
@@ -107,13 +107,13 @@ def _numbers(sentence: str) -> Iterator[AnswerSpan]:
             continue
         kind = match.lastgroup
         if kind == "date":
-            yield AnswerSpan(start, end, "date")
+            yield AnswerSpan(start=start, end=end, kind="date")
         elif kind == "month":
-            yield AnswerSpan(start, end, "month")
+            yield AnswerSpan(start=start, end=end, kind="month")
         elif kind == "money":
-            yield AnswerSpan(start, end, "money")
+            yield AnswerSpan(start=start, end=end, kind="money")
         elif kind == "percent":
-            yield AnswerSpan(start, end, "percent")
+            yield AnswerSpan(start=start, end=end, kind="percent")
         else:
             yield from _counted(sentence, start, end)
 
@@ -123,7 +123,7 @@ def _counted(sentence: str, start: int, end: int) -> Iterator[AnswerSpan]:
     before = sentence[:start].split()[-1:]
     if _YEAR.fullmatch(sentence, start, end):
         if before and before[0].lower() in PREPOSITIONS and _closes(sentence, end):
-            yield AnswerSpan(start, end, "year")
+            yield AnswerSpan(start=start, end=end, kind="year")
         return
     unit_end = end
     for _ in range(_MOST_UNIT_WORDS):
@@ -132,7 +132,7 @@ def _counted(sentence: str, start: int, end: int) -> Iterator[AnswerSpan]:
             break
         unit_end = word.end()
     if unit_end > end:
-        yield AnswerSpan(start, end, "number", sentence[end + 1 : unit_end])
+        yield AnswerSpan(start=start, end=end, kind="number", unit=sentence[end + 1 : unit_end])
 
 
 def _is_reference(sentence: str, start: int) -> bool:
@@ -152,7 +152,7 @@ def _names(sentence: str) -> Iterator[AnswerSpan]:
         before = sentence[:start].rstrip() or " "
         if before[-1] in "\"“‘'(:.[/*" or _NUMBERED.match(sentence, end) or end - start < 3:
             continue
-        yield AnswerSpan(start, end, "name")
+        yield AnswerSpan(start=start, end=end, kind="name")
 
 
 def _terms(sentence: str) -> Iterator[AnswerSpan]:
@@ -169,7 +169,7 @@ def _terms(sentence: str) -> Iterator[AnswerSpan]:
             end = word.end() + sentence.startswith(" ", word.end())
         if words and _is_specific([word[0] for word in words]):
             if _closes(sentence, words[-1].end()):
-                yield AnswerSpan(match.end(), words[-1].end(), "term")
+                yield AnswerSpan(start=match.end(), end=words[-1].end(), kind="term")
 
 
 def _is_specific(words: list[str]) -> bool:

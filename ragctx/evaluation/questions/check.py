@@ -40,7 +40,7 @@ PROBLEMS = {
 """What can be found, in words."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """Something wrong with the row on a line (from 1); `kind` is a name in `PROBLEMS`.
 
@@ -54,7 +54,7 @@ class Problem:
     remark: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A question as its file gives it. `others` are passages that are not marked as gold."""
 
@@ -120,7 +120,7 @@ def _read(path: str | Path) -> tuple[list[Row], list[Problem]]:
         try:
             rows.append(parse_row(number, raw))
         except InputError as error:
-            problems.append(Problem(number, "", "malformed", str(error)))
+            problems.append(Problem(line=number, id="", kind="malformed", message=str(error)))
     return rows, problems
 
 
@@ -160,9 +160,18 @@ def parse_row(line: int, raw: bytes) -> Row:
         raise InputError('answerable, but "answers" is empty')
     gold, others = _passages(row)
     return Row(
-        line, str(row.get("id", "")), question, tuple(answers), answerable, gold, others,
-        row.get("kind") == "cloze", _text(row, "context"), _text(row, "chunk"), _place(row),
-    )  # fmt: skip
+        line=line,
+        id=str(row.get("id", "")),
+        question=question,
+        answers=tuple(answers),
+        answerable=answerable,
+        gold=gold,
+        others=others,
+        cloze=row.get("kind") == "cloze",
+        context=_text(row, "context"),
+        chunk=_text(row, "chunk"),
+        place=_place(row),
+    )
 
 
 def _passages(row: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -217,7 +226,7 @@ def _alone(row: Row) -> Iterator[Problem]:
 
 
 def _problem(row: Row, kind: str, message: str, *, remark: bool = False) -> Problem:
-    return Problem(row.line, row.id, kind, message, remark)
+    return Problem(line=row.line, id=row.id, kind=kind, message=message, remark=remark)
 
 
 # ---- Looking at rows together ----------------------------------------------------------------

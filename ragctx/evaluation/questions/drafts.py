@@ -29,7 +29,7 @@ _SHARED_RUN = 6  # words in a row that make two sentences one
 _MOST_ALIKE = 0.6  # Jaccard of content words, likewise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A question not looked at closely yet. `source` is the sentence asked from."""
 
@@ -48,7 +48,12 @@ def turned_drafts(corpus: Corpus) -> Iterator[Draft]:
             question = _turned(statement, span, corpus)
             if question and _is_good(question, statement) and _is_telling(statement, span, corpus):
                 yield Draft(
-                    "turned", question, statement, statement, span, _answers(statement, span)
+                    kind="turned",
+                    question=question,
+                    source=statement,
+                    gold=statement,
+                    span=span,
+                    answers=_answers(statement, span),
                 )
 
 
@@ -64,7 +69,12 @@ def cloze_drafts(corpus: Corpus) -> Iterator[Draft]:
             if unsure and _is_telling(statement, span, corpus):
                 question = with_gap(statement.text, span)
                 yield Draft(
-                    "cloze", question, statement, statement, span, _answers(statement, span)
+                    kind="cloze",
+                    question=question,
+                    source=statement,
+                    gold=statement,
+                    span=span,
+                    answers=_answers(statement, span),
                 )
 
 
@@ -92,7 +102,14 @@ def _asked_across(
         return
     question = _turned(source, blank, corpus) or with_gap(source.text, blank)
     answers = dict.fromkeys((*_answers(gold, span), *_answers(source, blank)))
-    yield Draft("recurring", question, source, gold, span, tuple(answers))
+    yield Draft(
+        kind="recurring",
+        question=question,
+        source=source,
+        gold=gold,
+        span=span,
+        answers=tuple(answers),
+    )
 
 
 def _turned(statement: Statement, span: AnswerSpan, corpus: Corpus) -> str | None:

@@ -28,7 +28,7 @@ PER_CHUNK = 2
 """Questions made of one chunk at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticQuestion:
     """A question with the passage that answers it.
 
@@ -87,7 +87,9 @@ def make_questions(
         queues = [
             sorted(KINDS[kind](corpus), key=lambda draft: _lot(seed, draft)) for kind in kinds
         ]
-        maker = _Maker(index, snapshot, distractors, unanswerable)
+        maker = _Maker(
+            index=index, snapshot=snapshot, distractors=distractors, unanswerable=unanswerable
+        )
         for draft in _in_turn(queues):
             if len(maker.questions) == count:
                 break
@@ -125,9 +127,12 @@ def question_row(question: SyntheticQuestion) -> dict[str, object]:
 def _passage(hit: Hit, *, gold: bool) -> dict[str, object]:
     """A passage as in the files of Lost in the Middle."""
     return {
-        "id": hit.chunk.id, "title": hit.document, "text": hit.chunk.text,
-        "isgold": gold, "hasanswer": gold,
-    }  # fmt: skip
+        "id": hit.chunk.id,
+        "title": hit.document,
+        "text": hit.chunk.text,
+        "isgold": gold,
+        "hasanswer": gold,
+    }
 
 
 def _require(count: int, kinds: Sequence[str], distractors: int, unanswerable: float) -> None:
@@ -152,7 +157,7 @@ def _in_turn(queues: Sequence[Sequence[Draft]]) -> Iterator[Draft]:
         yield from (draft for draft in turn if draft is not None)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Maker:
     """Takes drafts one by one and keeps those that go together with what was kept before."""
 
@@ -187,9 +192,16 @@ class _Maker:
             return self._unanswerable(draft, others, excluded)
         start, end, pages = _place(self._document(draft.gold), draft)
         return SyntheticQuestion(
-            draft.kind, draft.question, draft.answers, gold, pages, start, end, excluded,
-            tuple(others[: self.distractors]),
-        )  # fmt: skip
+            kind=draft.kind,
+            question=draft.question,
+            answers=draft.answers,
+            passage=gold,
+            pages=pages,
+            start=start,
+            end=end,
+            excluded=excluded,
+            distractors=tuple(others[: self.distractors]),
+        )
 
     def _refusals_due(self) -> bool:
         refused = sum(not question.answerable for question in self.questions)
@@ -203,11 +215,11 @@ class _Maker:
         pages = (nearest.chunk.first_page, nearest.chunk.last_page)
         telling = tuple(dict.fromkeys((*self._holding(draft.gold), *excluded)))
         return SyntheticQuestion(
-            draft.kind,
-            draft.question,
-            (),
-            nearest,
-            pages,
+            kind=draft.kind,
+            question=draft.question,
+            answers=(),
+            passage=nearest,
+            pages=pages,
             excluded=telling,
             distractors=tuple(rest),
         )

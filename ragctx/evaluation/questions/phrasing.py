@@ -67,7 +67,7 @@ _WHAT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Clause:
     """A sentence taken apart: lead ("In spring,"), subject, auxiliary, the rest up to its end."""
 
@@ -80,7 +80,9 @@ class _Clause:
 def with_gap(sentence: str, span: AnswerSpan) -> str:
     """The sentence with a gap where the span was.
 
-    >>> with_gap("Tin melts at 232 degrees.", AnswerSpan(13, 16, "number", "degrees"))
+    >>> with_gap(
+    ...     "Tin melts at 232 degrees.", AnswerSpan(start=13, end=16, kind="number", unit="degrees")
+    ... )
     'Fill in the gap: Tin melts at _____ degrees.'
     """
     return f"Fill in the gap: {sentence[: span.start]}{GAP}{sentence[span.end :]}"
@@ -100,13 +102,22 @@ def turned(
         is_common_word: whether a word that begins the sentence is written small elsewhere.
         verbs: those known; without any, only sentences with an auxiliary are turned.
 
-    >>> turned("In 1931 the hall was rebuilt by Roth.", AnswerSpan(32, 36, "name"))
-    >>> turned("The filter must be cleaned every 40 hours.", AnswerSpan(33, 35, "number", "hours"))
+    >>> turned("In 1931 the hall was rebuilt by Roth.", AnswerSpan(start=32, end=36, kind="name"))
+    >>> turned(
+    ...     "The filter must be cleaned every 40 hours.",
+    ...     AnswerSpan(start=33, end=35, kind="number", unit="hours"),
+    ... )
     'Every how many hours must the filter be cleaned?'
-    >>> turned("Mount Mayon is the steepest volcano of all.", AnswerSpan(0, 11, "name"))
+    >>> turned(
+    ...     "Mount Mayon is the steepest volcano of all.", AnswerSpan(start=0, end=11, kind="name")
+    ... )
     'Who or what is the steepest volcano of all?'
     >>> tank = "The tank holds 12 litres of oil."
-    >>> turned(tank, AnswerSpan(15, 17, "number", "litres"), verbs=Verbs(frozenset(["hold"])))
+    >>> turned(
+    ...     tank,
+    ...     AnswerSpan(start=15, end=17, kind="number", unit="litres"),
+    ...     verbs=Verbs(frozenset(["hold"])),
+    ... )
     'How many litres of oil does the tank hold?'
     """
     sentence, span = _with_auxiliary(sentence, span, verbs)
@@ -154,7 +165,12 @@ def _taken_apart(sentence: str) -> _Clause | None:
         return None
     if words[0].lower() in PREPOSITIONS:
         return None
-    return _Clause(lead[0] if lead else "", subject, auxiliary[1], body[auxiliary.end() + 1 :])
+    return _Clause(
+        lead=lead[0] if lead else "",
+        subject=subject,
+        auxiliary=auxiliary[1],
+        rest=body[auxiliary.end() + 1 :],
+    )
 
 
 def _asked_in_lead(clause: _Clause, span: AnswerSpan, subject: str) -> str | None:

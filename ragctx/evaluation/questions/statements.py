@@ -30,7 +30,7 @@ _COMMAND_WITHIN = re.compile(r"(?<=[a-z\d] )[A-Z][a-z]+ (?:the|an?|your|this|all
 _WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """A sentence: `document.text[start:end]` with its white space made single blanks in `text`."""
 
@@ -45,7 +45,7 @@ class Statement:
         return self.text[span.start : span.end]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
     """The statements of an index, and how many of its chunks each word stands in."""
 
@@ -80,7 +80,9 @@ def read_corpus(index: Index) -> Corpus:
                 counts.update(set(content_words(chunk.text, keep_case=True)))
     texts = Counter(statement.text for statement in statements)
     sound = [s for s in statements if texts[s.text] == 1 and not _is_run_together(s.text, counts)]
-    return Corpus(tuple(sound), counts, len(read), learned_verbs(read))
+    return Corpus(
+        statements=tuple(sound), chunk_counts=counts, chunks=len(read), verbs=learned_verbs(read)
+    )
 
 
 def _is_run_together(sentence: str, counts: Counter[str]) -> bool:
@@ -106,7 +108,13 @@ def statements_of(document: Document, chunks: tuple[Chunk, ...]) -> Iterator[Sta
         text = " ".join(document.text[sentence.start : sentence.end].split())
         on_one_page = document.page_of(sentence.start) is document.page_of(sentence.end - 1)
         if chunk.start <= sentence.start and on_one_page and stands_alone(text):
-            yield Statement(chunk, sentence.start, sentence.end, text, tuple(answer_spans(text)))
+            yield Statement(
+                chunk=chunk,
+                start=sentence.start,
+                end=sentence.end,
+                text=text,
+                spans=tuple(answer_spans(text)),
+            )
 
 
 def stands_alone(sentence: str) -> bool:

@@ -33,12 +33,22 @@ def table_block(table: Table, kind: str = "") -> Markup:
         number = "number" if place and not kind else None
         return tag("td", value, class_=number) if place else tag("th", value, scope="row")
 
-    head = tag("tr", *(tag("th", name, scope="col", class_="number" if i and not kind else None)
-                       for i, name in enumerate(table.columns)))  # fmt: skip
+    head = tag(
+        "tr",
+        *(
+            tag("th", name, scope="col", class_="number" if i and not kind else None)
+            for i, name in enumerate(table.columns)
+        ),
+    )
     rows = [
         tag("tr", *(cell(table.columns[i], value, i) for i, value in enumerate(row)))
         for row in table.rows
     ]
-    made = tag("table", tag("caption", table.caption), tag("thead", head), tag("tbody", *rows),
-               class_=kind or None)  # fmt: skip
+    made = tag(
+        "table",
+        tag("caption", table.caption),
+        tag("thead", head),
+        tag("tbody", *rows),
+        class_=kind or None,
+    )
     return tag("div", made, class_="scroll", tabindex="0", role="region", aria_label=table.caption)

@@ -40,12 +40,14 @@ def html_report(result: Result) -> str:
 
     parts = [part for part in _parts(result, label) if part]
     head = tag(
-        "head", Markup('<meta charset="utf-8">'),
+        "head",
+        Markup('<meta charset="utf-8">'),
         Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
         Markup('<meta name="color-scheme" content="light dark">'),
-        tag("title", "ragctx compare: ", result.settings.model), tag("style", _style()),
-    )  # fmt: skip
+        tag("title", "ragctx compare: ", result.settings.model),
+        tag("style", _style()),
+    )
     body = tag("body", tag("main", _header(result), *parts))
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
@@ -73,21 +75,27 @@ def _parts(result: Result, label: Label) -> Iterator[Markup]:
 def _header(result: Result) -> Markup:
     settings = result.settings
     facts = (
-        (f"{settings.questions:,}", "questions"), (settings.model, "answered"),
+        (f"{settings.questions:,}", "questions"),
+        (settings.model, "answered"),
         (f"{settings.context_window:,}", "tokens in the window"),
-        (confidence_words(settings), "intervals"), (settings.ragctx_version, "ragctx"),
-    )  # fmt: skip
+        (confidence_words(settings), "intervals"),
+        (settings.ragctx_version, "ragctx"),
+    )
     notice = synthetic_words(result)
     return tag(
-        "header", tag("p", "ragctx compare", class_="kicker"), tag("h1", headline(result)),
-        tag("ul", *(tag("li", tag("b", value), " ", what) for value, what in facts),
-            class_="facts"),
+        "header",
+        tag("p", "ragctx compare", class_="kicker"),
+        tag("h1", headline(result)),
+        tag(
+            "ul", *(tag("li", tag("b", value), " ", what) for value, what in facts), class_="facts"
+        ),
         tag("p", result.verdict, class_="lead"),
         tag("p", notice, class_="notice") if notice else None,
         tag("ul", *(tag("li", note) for note in result.notes), class_="soft")
-        if result.notes else None,
+        if result.notes
+        else None,
         _contents(result),
-    )  # fmt: skip
+    )
 
 
 def _contents(result: Result) -> Markup:
@@ -107,27 +115,34 @@ def _contents(result: Result) -> Markup:
 
 def _questions(result: Result, label: Label) -> Markup:
     keys = (
-        ("gold", "passage that holds the answer"), ("other", "other passages"),
+        ("gold", "passage that holds the answer"),
+        ("other", "other passages"),
         ("cited", "cited"),
-    )  # fmt: skip
+    )
     legend = [tag("li", tag("span", class_=f"key {kind}"), words) for kind, words in keys]
     return section(
-        "questions", "Question by question",
-        tag("p", "Open a question to see each prompt as a bar of its passages, in prompt order and "
+        "questions",
+        "Question by question",
+        tag(
+            "p",
+            "Open a question to see each prompt as a bar of its passages, in prompt order and "
             "as long as their tokens. The squares are the conditions in the order of the table: "
-            "filled where the answer was right.", class_="soft"),
+            "filled where the answer was right.",
+            class_="soft",
+        ),
         tag("ul", *legend, class_="legend soft"),
         question_part(result, label),
-    )  # fmt: skip
+    )
 
 
 def _again(result: Result) -> Markup:
     command = result.settings.command
     return section(
-        "settings", "Run it again",
+        "settings",
+        "Run it again",
         tag("pre", tag("code", command)) if command else None,
         tag("p", "The same command, questions and model give the same numbers; times differ."),
         table_block(settings_table(result.settings), kind="settings"),
         tag("h3", "How to read the numbers"),
         tag("ul", *(tag("li", line) for line in READING)),
-    )  # fmt: skip
+    )

@@ -100,8 +100,16 @@ def _question(
     ]
     asked = tag("span", shortened(question.question, _QUESTION), " ", *badges, class_="asked")
     rows = [_answer_row(question, outcomes[name], label(name)) for name in compared]
-    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in
-                                    ("condition", "prompt", "answer", "sources"))))  # fmt: skip
+    head = tag(
+        "thead",
+        tag(
+            "tr",
+            *(
+                tag("th", name, scope="col")
+                for name in ("condition", "prompt", "answer", "sources")
+            ),
+        ),
+    )
     table = tag("table", head, tag("tbody", *rows), class_="answers")
     inside = tag(
         "div", *_wanted(question), table, *_swept(outcomes, result, compared), class_="inside"
@@ -130,9 +138,12 @@ def _wanted(question: QuestionRecord) -> list[Markup]:
     rank = f", rank {question.first_gold_rank}" if question.first_gold_rank else ""
     return [
         *parts,
-        tag("blockquote", *_around_answer(gold.text, question.answers),
-            tag("footer", f"{_where(gold)}{rank}", class_="soft")),
-    ]  # fmt: skip
+        tag(
+            "blockquote",
+            *_around_answer(gold.text, question.answers),
+            tag("footer", f"{_where(gold)}{rank}", class_="soft"),
+        ),
+    ]
 
 
 def _around_answer(text: str, answers: Sequence[str]) -> list[str]:
@@ -165,16 +176,20 @@ def _where(passage: PassageRecord) -> str:
 
 
 def _answer_row(question: QuestionRecord, outcome: Outcome, name: str) -> Markup:
-    verdict = tag("span", "✓ right" if outcome.correct else "✗ wrong",
-                  class_="yes" if outcome.correct else "no")  # fmt: skip
+    verdict = tag(
+        "span",
+        "✓ right" if outcome.correct else "✗ wrong",
+        class_="yes" if outcome.correct else "no",
+    )
     said = "refused" if outcome.abstained else f"“{shortened(outcome.answer, _ANSWER)}”"
     note = tag("div", outcome.note, class_="soft") if outcome.note else None
     return tag(
-        "tr", tag("th", name, scope="row"),
+        "tr",
+        tag("th", name, scope="row"),
         tag("td", _picture(question, outcome), class_="picture"),
         tag("td", verdict, " ", said, note),
         tag("td", *_sources(question, outcome)),
-    )  # fmt: skip
+    )
 
 
 def _picture(question: QuestionRecord, outcome: Outcome) -> Markup | str:

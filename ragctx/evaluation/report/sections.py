@@ -49,10 +49,11 @@ def positions_section(result: Result, label: Label) -> Markup:
     """Accuracy by where the gold passage stands."""
     references = _references(result.strategies)
     return section(
-        "positions", "Does it matter where the answer stands?",
+        "positions",
+        "Does it matter where the answer stands?",
         _reference_words(references),
         *(_position(result, sweep, references, label) for sweep in result.positions),
-    )  # fmt: skip
+    )
 
 
 def _position_figure(sweep: PositionSweep, references: Sequence[Reference]) -> Markup:
@@ -63,7 +64,12 @@ def _position_figure(sweep: PositionSweep, references: Sequence[Reference]) -> M
     title = f"Correct by slot of the gold passage, {sweep.passages} passages"
     told = "; ".join(f"slot {point.x:g}: {percent(point.y.value)}" for point in points_)
     ticks = tuple((point.x, f"{point.x:g}") for point in points_)
-    axis = Axis("slot of the gold passage (0 = first)", 0, max(1, sweep.passages - 1), ticks)
+    axis = Axis(
+        title="slot of the gold passage (0 = first)",
+        low=0,
+        high=max(1, sweep.passages - 1),
+        ticks=ticks,
+    )
     return tag("figure", tag("figcaption", title), curve(title, told, axis, points_, references))
 
 
@@ -74,9 +80,10 @@ def _position(
     fill = f"The prompts filled {percent(sweep.window_fill)} of the context window."
     skipped = f" {sweep.skipped:,} questions could not take part." if sweep.skipped else ""
     words = tag(
-        "div", tag("p", sweep.verdict, class_="verdict"),
+        "div",
+        tag("p", sweep.verdict, class_="verdict"),
         findings((*findings_of(sweep, label), fill + skipped)),
-    )  # fmt: skip
+    )
     tables = numbers(
         sweep.omnibus,
         accuracy_table(f"By slot, {sweep.passages} passages", sweep.summaries, result.settings),
@@ -110,12 +117,17 @@ def placements_section(result: Result, part: StrategyComparison, label: Label) -
     recall = ", ".join(f"{percent(share)} of the first {k}" for k, share in part.recall_at_k)
     found = f"A passage with the answer is among the candidates: {recall}." if recall else ""
     return section(
-        "strategies", "Which placement answers best?",
+        "strategies",
+        "Which placement answers best?",
         tag("p", part.verdict, class_="verdict"),
         _forest(part, label),
-        tag("p", f"Dots are estimates, bars {confidence_words(result.settings)} intervals. On the "
+        tag(
+            "p",
+            f"Dots are estimates, bars {confidence_words(result.settings)} intervals. On the "
             f"right the paired difference to {label(part.baseline)}: a bar that reaches across the "
-            "line is no evidence of a difference. p is adjusted by Holm.", class_="soft"),
+            "line is no evidence of a difference. p is adjusted by Holm.",
+            class_="soft",
+        ),
         findings((*findings_of(part, label), *((found,) if found else ()))),
         numbers(
             part.omnibus,
@@ -123,7 +135,7 @@ def placements_section(result: Result, part: StrategyComparison, label: Label) -
             behaviour_table(part.summaries),
             pairs_table(part.pairs, label, f"Against {label(part.baseline)}"),
         ),
-    )  # fmt: skip
+    )
 
 
 def _forest(part: StrategyComparison, label: Label) -> Markup:
@@ -135,12 +147,22 @@ def _forest(part: StrategyComparison, label: Label) -> Markup:
     reach = max(0.05, widest)
     pairs = {pair.first: pair for pair in part.pairs}
     columns = (
-        ("placement", None, ""), ("correct", None, "number"), (None, _share_scale(span), "plot"),
-        (f"vs {label(part.baseline)}", None, "number"), (None, _points_scale(reach), "plot"),
-        ("p", None, "number"), ("tokens", None, "number"), ("latency", None, "number"),
-    )  # fmt: skip
-    head = tag("tr", *(tag("th", scale or name, scope="col", class_=kind or None)
-                       for name, scale, kind in columns))  # fmt: skip
+        ("placement", None, ""),
+        ("correct", None, "number"),
+        (None, _share_scale(span), "plot"),
+        (f"vs {label(part.baseline)}", None, "number"),
+        (None, _points_scale(reach), "plot"),
+        ("p", None, "number"),
+        ("tokens", None, "number"),
+        ("latency", None, "number"),
+    )
+    head = tag(
+        "tr",
+        *(
+            tag("th", scale or name, scope="col", class_=kind or None)
+            for name, scale, kind in columns
+        ),
+    )
     rows = [
         _forest_row(summary, pairs.get(summary.condition), part.baseline, span, reach)
         for summary in part.summaries
@@ -155,14 +177,20 @@ def _forest_row(
     kind = "control" if is_control else ""
     told = f"{summary.label}: {percent(summary.correct.value)} ({share_range(summary.correct)})"
     return tag(
-        "tr", tag("th", summary.label, scope="row", class_=kind or None),
-        tag("td", tag("b", percent(summary.correct.value)), " ",
-            tag("small", f"({share_range(summary.correct)})"), class_="number"),
+        "tr",
+        tag("th", summary.label, scope="row", class_=kind or None),
+        tag(
+            "td",
+            tag("b", percent(summary.correct.value)),
+            " ",
+            tag("small", f"({share_range(summary.correct)})"),
+            class_="number",
+        ),
         tag("td", interval_bar(summary.correct, span, told, kind=kind), class_="plot"),
         *_difference_cells(pair, is_baseline=summary.condition == baseline, reach=reach),
         tag("td", f"{summary.mean_prompt_tokens:,.0f}", class_="number", data_name="tokens"),
         tag("td", seconds(summary.mean_latency_s), class_="number", data_name="latency"),
-    )  # fmt: skip
+    )
 
 
 def _difference_cells(
@@ -177,12 +205,15 @@ def _difference_cells(
     kind = "sure" if pair.significant else ""
     bar = interval_bar(pair.difference, (-reach, reach), told, kind=kind, zero=0.0)
     yield tag(
-        "td", points(pair.difference.value), " ",
+        "td",
+        points(pair.difference.value),
+        " ",
         tag("small", f"({points_range(pair.difference)})"),
-        class_="number", data_name="difference",
-    )  # fmt: skip
+        class_="number",
+        data_name="difference",
+    )
     yield tag("td", bar, class_="plot")
-    yield tag("td", p_words(pair.p_adjusted), class_="number", data_name="p")  # fmt: skip
+    yield tag("td", p_words(pair.p_adjusted), class_="number", data_name="p")
 
 
 def _share_scale(span: tuple[float, float]) -> Markup:
@@ -210,18 +241,24 @@ def budgets_section(result: Result, part: BudgetSweep, label: Label) -> Markup:
     if len(costs) == len(part.summaries):
         prices.append(("cost per question", costs, money))
     return section(
-        "budgets", "How large a prompt is worth its price?",
+        "budgets",
+        "How large a prompt is worth its price?",
         tag("p", part.verdict, class_="verdict"),
         tag("div", *(_budget_figure(part, *price) for price in prices), class_="charts"),
-        tag("p", f"Placement {part.strategy}. Labels are budgets in tokens; a hollow dot is "
-            "beaten: another budget is at least as good for less.", class_="soft"),
+        tag(
+            "p",
+            f"Placement {part.strategy}. Labels are budgets in tokens; a hollow dot is "
+            "beaten: another budget is at least as good for less.",
+            class_="soft",
+        ),
         findings(findings_of(part, label)),
         numbers(
-            part.omnibus, accuracy_table("By budget", part.summaries, result.settings),
+            part.omnibus,
+            accuracy_table("By budget", part.summaries, result.settings),
             behaviour_table(part.summaries),
             pairs_table(part.pairs, label, "Against the largest budget"),
         ),
-    )  # fmt: skip
+    )
 
 
 def _budget_figure(
@@ -237,5 +274,7 @@ def _budget_figure(
     low, high = min(xs) / 1.15, max(xs) * 1.15
     middle = (low * high) ** 0.5
     ticks = tuple((x, words(x)) for x in dict.fromkeys((min(xs), middle, max(xs))))
-    axis = Axis(f"{name} (mean, logarithmic)", low, high, ticks, logarithmic=True)
+    axis = Axis(
+        title=f"{name} (mean, logarithmic)", low=low, high=high, ticks=ticks, logarithmic=True
+    )
     return tag("figure", tag("figcaption", title), frontier(title, told, axis, points_))

@@ -32,7 +32,7 @@ class Point:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
     """A horizontal axis. `ticks` are (value, label)."""
 
@@ -83,19 +83,24 @@ def span_of(intervals: Iterable[Interval], least: float = 0.2) -> tuple[float, f
 
 
 def curve(
-    title: str, description: str, axis: Axis, points: Sequence[Point],
+    title: str,
+    description: str,
+    axis: Axis,
+    points: Sequence[Point],
     references: Sequence[Reference] = (),
-) -> Markup:  # fmt: skip
+) -> Markup:
     """Points with intervals, joined by a line, over a linear axis."""
     scale = _Scale(*span_of(point.y for point in points))
     line = " ".join(f"{decimal(axis.at(p.x))},{decimal(scale.at(p.y.value))}" for p in points)
     return _chart(
-        title, description,
-        *_grid(axis, scale), *_reference_lines(references, scale),
+        title,
+        description,
+        *_grid(axis, scale),
+        *_reference_lines(references, scale),
         tag("polyline", points=line, class_="line"),
         *(_point(axis, scale, point) for point in points),
         *_reference_labels(references, scale, _widest_gap([axis.at(p.x) for p in points])),
-    )  # fmt: skip
+    )
 
 
 def frontier(title: str, description: str, axis: Axis, points: Sequence[Point]) -> Markup:
@@ -104,12 +109,13 @@ def frontier(title: str, description: str, axis: Axis, points: Sequence[Point]) 
     best = unbeaten(points)
     line = " ".join(f"{decimal(axis.at(p.x))},{decimal(scale.at(p.y.value))}" for p in best)
     return _chart(
-        title, description,
+        title,
+        description,
         *_grid(axis, scale),
         tag("polyline", points=line, class_="line"),
         *(_point(axis, scale, p, "" if p in best else "beaten") for p in points),
         *_labels(axis, scale, points),
-    )  # fmt: skip
+    )
 
 
 def unbeaten(points: Sequence[Point]) -> tuple[Point, ...]:
@@ -147,8 +153,15 @@ class _Scale:
 def _chart(title: str, description: str, *children: str) -> Markup:
     size = f"0 0 {decimal(_WIDTH)} {decimal(_HEIGHT)}"
     named = (tag("title", title), tag("desc", description))
-    return tag("svg", *named, *children, viewBox=size, role="img", class_="chart",
-               aria_label=f"{title}. {description}")  # fmt: skip
+    return tag(
+        "svg",
+        *named,
+        *children,
+        viewBox=size,
+        role="img",
+        class_="chart",
+        aria_label=f"{title}. {description}",
+    )
 
 
 def _grid(axis: Axis, scale: _Scale) -> Iterator[Markup]:
@@ -194,9 +207,11 @@ def _point(axis: Axis, scale: _Scale, point: Point, kind: str = "") -> Markup:
     )
     told = f"{point.label}: {percent(point.y.value)} ({share_range(point.y)})"
     return tag(
-        "g", tag("title", told), tag("path", d=bar, class_="whisker"),
+        "g",
+        tag("title", told),
+        tag("path", d=bar, class_="whisker"),
         tag("circle", cx=x, cy=scale.at(point.y.value), r=4.5, class_=f"dot {kind}".strip()),
-    )  # fmt: skip
+    )
 
 
 def _labels(axis: Axis, scale: _Scale, points: Sequence[Point]) -> Iterator[Markup]:
@@ -215,9 +230,13 @@ def _labels(axis: Axis, scale: _Scale, points: Sequence[Point]) -> Iterator[Mark
 
 
 def interval_bar(
-    interval: Interval, span: tuple[float, float], told: str, *, kind: str = "",
+    interval: Interval,
+    span: tuple[float, float],
+    told: str,
+    *,
+    kind: str = "",
     zero: float | None = None,
-) -> Markup:  # fmt: skip
+) -> Markup:
     """An interval as a bar with a dot, as wide as its cell; `zero` draws a line to compare with."""
 
     def at(value: float) -> str:
@@ -226,14 +245,24 @@ def interval_bar(
         return f"{2 + 96 * share:.1f}%"
 
     return tag(
-        "svg", tag("title", told),
-        None if zero is None else tag("line", x1=at(zero), x2=at(zero), y1="0", y2="100%",
-                                      class_="zero"),
-        tag("line", x1=at(interval.low), x2=at(interval.high), y1="50%", y2="50%",
-            class_=f"bar {kind}".strip()),
+        "svg",
+        tag("title", told),
+        None
+        if zero is None
+        else tag("line", x1=at(zero), x2=at(zero), y1="0", y2="100%", class_="zero"),
+        tag(
+            "line",
+            x1=at(interval.low),
+            x2=at(interval.high),
+            y1="50%",
+            y2="50%",
+            class_=f"bar {kind}".strip(),
+        ),
         tag("circle", cx=at(interval.value), cy="50%", r=4.5, class_=f"dot {kind}".strip()),
-        class_="interval", role="img", aria_label=told,
-    )  # fmt: skip
+        class_="interval",
+        role="img",
+        aria_label=told,
+    )
 
 
 def prompt_picture(
@@ -259,9 +288,12 @@ def prompt_picture(
         tag("path", d=golden, class_="gold") if golden else None,
         tag("path", d=between, class_="between") if between else None,
         tag("path", d=marks, class_="cited") if marks else None,
-        viewBox="0 0 1000 16", preserveAspectRatio="none", class_="prompt", role="img",
+        viewBox="0 0 1000 16",
+        preserveAspectRatio="none",
+        class_="prompt",
+        role="img",
         aria_label=told,
-    )  # fmt: skip
+    )
 
 
 def _cell(left: float, right: float, top: int, height: int) -> str:
@@ -277,8 +309,14 @@ def answer_strip(correct: Sequence[bool | None], told: str) -> Markup:
     )
     return joined(
         tag(
-            "svg", tag("path", d=right, class_="right"), tag("path", d=wrong, class_="wrong"),
-            viewBox=f"0 0 {max(1, 12 * len(correct))} 11", width=max(1, 12 * len(correct)),
-            height=11, class_="strip", role="img", aria_label=told,
+            "svg",
+            tag("path", d=right, class_="right"),
+            tag("path", d=wrong, class_="wrong"),
+            viewBox=f"0 0 {max(1, 12 * len(correct))} 11",
+            width=max(1, 12 * len(correct)),
+            height=11,
+            class_="strip",
+            role="img",
+            aria_label=told,
         )
-    )  # fmt: skip
+    )

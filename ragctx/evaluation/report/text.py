@@ -133,24 +133,61 @@ def summaries_csv(result: Result) -> str:
 def outcomes_csv(result: Result) -> str:
     """A row per question and condition."""
     questions = {question.id: question for question in result.questions}
-    names = ("condition", "question_id", "question", "accepted", "answerable", "synthetic",
-             "answer", "abstained", "correct", "best_subspan_em", "exact_match", "token_f1",
-             "gold_in_prompt", "gold_slots", "passages", "citations", "confidence",
-             "prompt_tokens", "answer_tokens", "reused_tokens", "latency_s", "placement",
-             "note")  # fmt: skip
+    names = (
+        "condition",
+        "question_id",
+        "question",
+        "accepted",
+        "answerable",
+        "synthetic",
+        "answer",
+        "abstained",
+        "correct",
+        "best_subspan_em",
+        "exact_match",
+        "token_f1",
+        "gold_in_prompt",
+        "gold_slots",
+        "passages",
+        "citations",
+        "confidence",
+        "prompt_tokens",
+        "answer_tokens",
+        "reused_tokens",
+        "latency_s",
+        "placement",
+        "note",
+    )
 
     def cells(outcome: Outcome) -> tuple[Cell, ...]:
         asked = questions[outcome.question]
         slots = [i for i, place in enumerate(outcome.order, 1) if asked.passages[place].is_gold]
         cited = (f"[{c.label}] {c.status}" for c in outcome.citations)
         return (
-            outcome.condition, asked.id, asked.question, " | ".join(asked.answers),
-            asked.answerable, asked.synthetic, outcome.answer, outcome.abstained, outcome.correct,
-            outcome.best_subspan_em, outcome.exact_match, outcome.token_f1, outcome.gold_in_prompt,
-            " ".join(map(str, slots)), len(outcome.order), "; ".join(cited), outcome.confidence,
-            outcome.prompt_tokens, outcome.answer_tokens, outcome.reused_tokens, outcome.latency_s,
-            outcome.placement, outcome.note,
-        )  # fmt: skip
+            outcome.condition,
+            asked.id,
+            asked.question,
+            " | ".join(asked.answers),
+            asked.answerable,
+            asked.synthetic,
+            outcome.answer,
+            outcome.abstained,
+            outcome.correct,
+            outcome.best_subspan_em,
+            outcome.exact_match,
+            outcome.token_f1,
+            outcome.gold_in_prompt,
+            " ".join(map(str, slots)),
+            len(outcome.order),
+            "; ".join(cited),
+            outcome.confidence,
+            outcome.prompt_tokens,
+            outcome.answer_tokens,
+            outcome.reused_tokens,
+            outcome.latency_s,
+            outcome.placement,
+            outcome.note,
+        )
 
     return _csv(names, map(cells, result.outcomes))
 

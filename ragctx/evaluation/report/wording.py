@@ -232,46 +232,85 @@ def summaries_of(result: Result) -> tuple[Summary, ...]:
 
 def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Settings) -> Table:
     """Accuracy, tokens and time of some conditions."""
-    columns = ("condition", "questions", "correct", f"{confidence_words(settings)} interval",
-               "exact match", "token F1", "prompt tokens", "latency")  # fmt: skip
+    columns = (
+        "condition",
+        "questions",
+        "correct",
+        f"{confidence_words(settings)} interval",
+        "exact match",
+        "token F1",
+        "prompt tokens",
+        "latency",
+    )
     rows = tuple(
         (
-            s.label, f"{s.n:,}", percent(s.correct.value), share_range(s.correct),
-            percent(s.exact_match.value), percent(s.token_f1.value),
-            f"{s.mean_prompt_tokens:,.0f}", seconds(s.mean_latency_s),
+            s.label,
+            f"{s.n:,}",
+            percent(s.correct.value),
+            share_range(s.correct),
+            percent(s.exact_match.value),
+            percent(s.token_f1.value),
+            f"{s.mean_prompt_tokens:,.0f}",
+            seconds(s.mean_latency_s),
         )
         for s in summaries
-    )  # fmt: skip
+    )
     return Table(caption, columns, rows)
 
 
 def behaviour_table(summaries: tuple[Summary, ...]) -> Table:
     """Refusals and citations of some conditions."""
-    columns = ("condition", "answer in prompt", "refused", "refusals right", "refused of hopeless",
-               "citation verified", "citation correct", "cost")  # fmt: skip
+    columns = (
+        "condition",
+        "answer in prompt",
+        "refused",
+        "refusals right",
+        "refused of hopeless",
+        "citation verified",
+        "citation correct",
+        "cost",
+    )
     rows = tuple(
         (
-            s.label, percent(s.gold_in_prompt), percent(s.abstention_rate),
-            percent(s.abstention_precision), percent(s.abstention_recall),
-            percent(s.citation_verified), percent(s.citation_correct), money(s.mean_cost),
+            s.label,
+            percent(s.gold_in_prompt),
+            percent(s.abstention_rate),
+            percent(s.abstention_precision),
+            percent(s.abstention_recall),
+            percent(s.citation_verified),
+            percent(s.citation_correct),
+            money(s.mean_cost),
         )
         for s in summaries
-    )  # fmt: skip
+    )
     return Table("Refusals, citations and cost", columns, rows)
 
 
 def pairs_table(pairs: tuple[PairTest, ...], label: Callable[[str], str], caption: str) -> Table:
     """Paired differences with their tests."""
-    columns = ("pair", "difference (points)", "interval", "only first right", "only second right",
-               "p (McNemar)", "p (Holm)", "significant")  # fmt: skip
+    columns = (
+        "pair",
+        "difference (points)",
+        "interval",
+        "only first right",
+        "only second right",
+        "p (McNemar)",
+        "p (Holm)",
+        "significant",
+    )
     rows = tuple(
         (
-            f"{label(pair.first)} {MINUS} {label(pair.second)}", points(pair.difference.value),
-            points_range(pair.difference), f"{pair.only_first:,}", f"{pair.only_second:,}",
-            p_words(pair.p_value), p_words(pair.p_adjusted), "yes" if pair.significant else "no",
+            f"{label(pair.first)} {MINUS} {label(pair.second)}",
+            points(pair.difference.value),
+            points_range(pair.difference),
+            f"{pair.only_first:,}",
+            f"{pair.only_second:,}",
+            p_words(pair.p_value),
+            p_words(pair.p_adjusted),
+            "yes" if pair.significant else "no",
         )
         for pair in pairs
-    )  # fmt: skip
+    )
     return Table(caption, columns, rows)
 
 
@@ -289,15 +328,23 @@ def settings_table(settings: Settings) -> Table:
         ("prompt template", settings.template),
         ("context window", f"{settings.context_window:,} tokens"),
         ("budget", budget or f"{settings.budget_tokens:,} tokens"),
-        ("passages", f"{settings.k} candidates: {settings.source}; ranked by "
-                     f"{settings.retriever}; selected by {settings.select}"),
+        (
+            "passages",
+            f"{settings.k} candidates: {settings.source}; ranked by "
+            f"{settings.retriever}; selected by {settings.select}",
+        ),
         ("baseline", settings.baseline),
         ("position profile", settings.profile or "none"),
-        ("prices per million tokens", "none given" if None in prices else
-                                      f"{prices[0]:g} prompt, {prices[1]:g} answer"),
-        ("statistics", f"seed {settings.seed}, {settings.resamples:,} resamples, "
-                       f"{confidence_words(settings)} intervals"),
-    )  # fmt: skip
+        (
+            "prices per million tokens",
+            "none given" if None in prices else f"{prices[0]:g} prompt, {prices[1]:g} answer",
+        ),
+        (
+            "statistics",
+            f"seed {settings.seed}, {settings.resamples:,} resamples, "
+            f"{confidence_words(settings)} intervals",
+        ),
+    )
     return Table("Settings", ("setting", "value"), rows)
 
 

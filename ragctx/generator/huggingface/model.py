@@ -153,7 +153,14 @@ class HuggingFaceGenerator:
         token_ids, text, reason = self._decode(run, logits, prompt.max_new_tokens, on_text)
         self._keep(run)
         decode_s = time.perf_counter() - prefilled
-        return Generation(text, tuple(token_ids), reason, prefilled - began, decode_s, reused)
+        return Generation(
+            text=text,
+            token_ids=tuple(token_ids),
+            finish_reason=reason,
+            prefill_s=prefilled - began,
+            decode_s=decode_s,
+            reused_tokens=reused,
+        )
 
     def next_scores(self, token_ids: Sequence[int]) -> Tensor:
         """Scores (logits) of the token after `token_ids`: shape (vocabulary,), float32.

@@ -10,7 +10,7 @@ from torch import Tensor
 from ragctx.errors import InputError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
     """Settings of the choice. `temperature` 0 is greedy, and the other three then do nothing.
 

@@ -50,8 +50,12 @@ class Server:
         """
         try:
             with closing(self._connect()) as connection:
-                connection.request("POST", f"{urlsplit(self.url).path}{path}",
-                                   json.dumps(body).encode(), self._headers())  # fmt: skip
+                connection.request(
+                    "POST",
+                    f"{urlsplit(self.url).path}{path}",
+                    json.dumps(body).encode(),
+                    self._headers(),
+                )
                 with closing(connection.getresponse()) as response:
                     if response.status != 200:
                         raise self._refusal(response)

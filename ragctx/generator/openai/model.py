@@ -116,9 +116,13 @@ class OpenAIGenerator:
         ended = time.perf_counter()
         text = "".join(pieces)
         return Generation(
-            text, tuple(self.tokenizer.encode(text)), self._finish_reason(finish, text),
-            first - began if pieces else ended - began, ended - first if pieces else 0.0, 0,
-        )  # fmt: skip
+            text=text,
+            token_ids=tuple(self.tokenizer.encode(text)),
+            finish_reason=self._finish_reason(finish, text),
+            prefill_s=first - began if pieces else ended - began,
+            decode_s=ended - first if pieces else 0.0,
+            reused_tokens=0,
+        )
 
     def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
         """What to send, once it was found to fit: the frame's texts are the server's business."""

@@ -69,7 +69,9 @@ def answer_log_probability(
     network, content = reader.packed, contents(prompt)
     known = reader.prior.of_tokens(prompt, nearness_of(network, prompt, content))
     first = first_look(network, segments, content, asked.answer, known)
-    again = look_again(network, segments, content, asked, first, known)
+    again = look_again(
+        network=network, segments=segments, content=content, asked=asked, first=first, known=known
+    )
     ids = [token for i in again.chosen for token in prompt.passages[i].token_ids]
     scores = start_log_probabilities(
         network.start_scores(asked.answer, again.states),

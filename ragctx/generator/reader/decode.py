@@ -97,12 +97,12 @@ def _block(layer: Layer, product: Matrix) -> _Block:
     thirds = (layer.query.weight * scale, layer.key.weight, layer.value.weight)
     biases = (layer.query.bias * scale, layer.key.bias, layer.value.bias)
     return _Block(
-        product(torch.cat(thirds), torch.cat(biases)),
-        product(layer.output.weight, layer.output.bias),
-        _norm(layer.output_norm),
-        product(layer.up.weight, layer.up.bias),
-        product(layer.down.weight, layer.down.bias),
-        _norm(layer.down_norm),
+        asking=product(torch.cat(thirds), torch.cat(biases)),
+        output=product(layer.output.weight, layer.output.bias),
+        output_norm=_norm(layer.output_norm),
+        up=product(layer.up.weight, layer.up.bias),
+        down=product(layer.down.weight, layer.down.bias),
+        down_norm=_norm(layer.down_norm),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -39,9 +39,9 @@ def quickest_kernel() -> Kernel | None:
 def _kernels() -> Iterator[Kernel]:
     capability = torch.backends.cpu.get_cpu_capability()
     if capability == "AVX512":  # without it torch multiplies one by one, 37 times slower
-        yield Kernel(-127, 127, 128, _by_int_mm)
+        yield Kernel(least=-127, most=127, rows=128, product=_by_int_mm)
     if capability in ("AVX2", "AVX512"):
-        yield Kernel(0, 127, 256, _by_onednn)
+        yield Kernel(least=0, most=127, rows=256, product=_by_onednn)
 
 
 def is_exact(kernel: Kernel) -> bool:
@@ -65,12 +65,26 @@ def _by_int_mm(matrix: Tensor) -> Product:
 def _by_onednn(matrix: Tensor) -> Product:
     scale, zero = torch.ones(len(matrix)), torch.zeros(len(matrix), dtype=torch.long)
     packed = torch.ops.onednn.qlinear_prepack(matrix, None)
+    # scale and zero point of the rows, the matrix with its own, no bias, scale and zero point and
+    # type of what comes out, and nothing done to it afterwards
+    settings: tuple[Any, ...] = (
+        1.0,
+        0,
+        packed,
+        scale,
+        zero,
+        None,
+        1.0,
+        0,
+        torch.float32,
+        "none",
+        [],
+        "",
+    )
 
     def product(rows: Tensor) -> Tensor:
         whole = rows.to(torch.int8).view(torch.uint8)  # straight to uint8 takes seven times as long
-        found: Tensor = torch.ops.onednn.qlinear_pointwise.default(
-            whole, 1.0, 0, packed, scale, zero, None, 1.0, 0, torch.float32, "none", [], ""
-        )
+        found: Tensor = torch.ops.onednn.qlinear_pointwise.default(whole, *settings)
         return found
 
     return product

@@ -109,7 +109,9 @@ class ReaderNetwork(nn.Module):
             states = layer.finish(states, attended)
             before.append(states)
         k, v = last.keys_values(states)
-        return Encoded((*keys, k), (*values, v), before[self.alone], states)
+        return Encoded(
+            keys=(*keys, k), values=(*values, v), early=before[self.alone], states=states
+        )
 
     def read(
         self, token_ids: Tensor, positions: Tensor, past: Past, visible: Tensor | None = None

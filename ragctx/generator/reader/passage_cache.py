@@ -15,7 +15,7 @@ from ragctx.generator.reader.passage_store import SegmentStore
 from ragctx.generator.reader.passages import Segment, Tokens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheStats:
     """Counted in segments, except `held_bytes`."""
 
@@ -67,12 +67,12 @@ class SegmentCache:
     def stats(self) -> CacheStats:
         """What the cache did so far."""
         return CacheStats(
-            self._hits,
-            self._misses,
-            self._evictions,
-            len(self._held),
-            self._held_bytes,
-            self.max_bytes,
+            hits=self._hits,
+            misses=self._misses,
+            evictions=self._evictions,
+            held=len(self._held),
+            held_bytes=self._held_bytes,
+            max_bytes=self.max_bytes,
         )
 
     def clear(self) -> None:

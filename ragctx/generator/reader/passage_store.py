@@ -22,7 +22,7 @@ SUFFIX = ".segment"
 _DIGEST_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreStats:
     """What a store did since it was opened, and the bytes it holds."""
 
@@ -93,9 +93,14 @@ class SegmentStore:
         files = self._files()
         held = sum(size for _, size, _ in files)
         return StoreStats(
-            self._hits, self._misses, self._damaged, self._evictions,
-            len(files), held, self.max_bytes,
-        )  # fmt: skip
+            hits=self._hits,
+            misses=self._misses,
+            damaged=self._damaged,
+            evictions=self._evictions,
+            held=len(files),
+            held_bytes=held,
+            max_bytes=self.max_bytes,
+        )
 
     def _path(self, tokens: Tokens) -> Path:
         named = hashlib.blake2b(self.model.encode() + b"\0", digest_size=20)

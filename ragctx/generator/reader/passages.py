@@ -9,7 +9,7 @@ from torch import Tensor
 Tokens = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """What a chunk of T tokens leaves behind once it was read; never changed afterwards."""
 

@@ -62,7 +62,7 @@ class Prior:
         return worth.repeat_interleave(lengths) + self.nearness * near.of_tokens()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What both looks gave: spans, likeliest first, in positions of the whole context.
 
@@ -78,7 +78,7 @@ class Reading:
     nearest: float
 
 
-NOTHING = Reading((), 0.0, 0.0, (), 0.0)
+NOTHING = Reading(spans=(), first_null=0.0, null=0.0, passages=(), nearest=0.0)
 """The reading of passages that hold no text."""
 
 
@@ -120,7 +120,9 @@ def look(
     near = nearness_of(network, prompt, content)
     known = prior.of_tokens(prompt, near)
     first = first_look(network, segments, content, asked.answer, known)
-    again = look_again(network, segments, content, asked, first, known)
+    again = look_again(
+        network=network, segments=segments, content=content, asked=asked, first=first, known=known
+    )
     spans, null = best_spans(
         network,
         asked.answer,
@@ -130,10 +132,23 @@ def look(
         prior=again.worth,
         max_tokens=min(prompt.max_new_tokens, MAX_SPAN_TOKENS),
     )
-    moved = [Span(again.places[s.first], again.places[s.last], s.log_probability) for s in spans]
+    moved = [
+        Span(
+            first=again.places[s.first],
+            last=again.places[s.last],
+            log_probability=s.log_probability,
+        )
+        for s in spans
+    ]
     spans = as_wholes(moved, near, prior.nearness)
     nearest = float(near.of_tokens().max())
-    return Reading(spans, first.null, null, tuple(first.masses().tolist()), nearest)
+    return Reading(
+        spans=spans,
+        first_null=first.null,
+        null=null,
+        passages=tuple(first.masses().tolist()),
+        nearest=nearest,
+    )
 
 
 def nearness_of(network: ReaderNetwork, prompt: Prompt, content: Sequence[Tensor]) -> Nearness:
@@ -194,9 +209,9 @@ def look_again(
     begins = list(accumulate((len(own) for own in content), initial=0))
     places = [place for i in chosen for place in range(begins[i], begins[i + 1])]
     return Again(
-        chosen,
-        torch.cat(again),
-        torch.cat([content[i] for i in chosen]),
-        worth.repeat_interleave(torch.tensor([len(own) for own in again])) + known[places],
-        places,
+        chosen=chosen,
+        states=torch.cat(again),
+        content=torch.cat([content[i] for i in chosen]),
+        worth=worth.repeat_interleave(torch.tensor([len(own) for own in again])) + known[places],
+        places=places,
     )

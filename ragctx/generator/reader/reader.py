@@ -103,7 +103,15 @@ class BundledReader:
         began = time.perf_counter()
         passages, question = self.parts(prompt)
         if not passages:
-            return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
+            return Generation(
+                text="",
+                token_ids=(),
+                finish_reason="abstain",
+                prefill_s=time.perf_counter() - began,
+                decode_s=0.0,
+                reused_tokens=0,
+                confidence=0.0,
+            )
         segments, reused = self.cache.fetch(passages, self.encode)
         asked = self.read_question(question, segments)
         prefilled = time.perf_counter()
@@ -122,14 +130,30 @@ class BundledReader:
         began = time.perf_counter()
         passages, question = self.parts(prompt)
         if not passages:
-            return Generation("", (), "abstain", time.perf_counter() - began, 0.0, 0, 0.0)
+            return Generation(
+                text="",
+                token_ids=(),
+                finish_reason="abstain",
+                prefill_s=time.perf_counter() - began,
+                decode_s=0.0,
+                reused_tokens=0,
+                confidence=0.0,
+            )
         segments, reused = self.cache.fetch(passages, self.encode)
         asked, past = self.prefill(question, segments)
         steps = self.stepper.over(past, past.length, prompt.max_new_tokens)
         confidence = self.confidence(prompt, self.look(prompt, segments, asked))
         prefilled = time.perf_counter()
         if confidence < self.threshold:
-            return Generation("", (), "abstain", prefilled - began, 0.0, reused, confidence)
+            return Generation(
+                text="",
+                token_ids=(),
+                finish_reason="abstain",
+                prefill_s=prefilled - began,
+                decode_s=0.0,
+                reused_tokens=reused,
+                confidence=confidence,
+            )
         context, content = context_of(prompt, segments)
         ids = torch.tensor([token for chunk in passages for token in chunk])
         likeliest = Likeliest(self.stepper, context, content, ids)
@@ -138,9 +162,14 @@ class BundledReader:
         )
         finish: FinishReason = "length" if len(written) == prompt.max_new_tokens else "stop"
         return Generation(
-            self.tokenizer.decode(written), written, finish, prefilled - began,
-            time.perf_counter() - prefilled, reused, confidence,
-        )  # fmt: skip
+            text=self.tokenizer.decode(written),
+            token_ids=written,
+            finish_reason=finish,
+            prefill_s=prefilled - began,
+            decode_s=time.perf_counter() - prefilled,
+            reused_tokens=reused,
+            confidence=confidence,
+        )
 
     @cached_property
     def packed(self) -> ReaderNetwork:
@@ -164,13 +193,16 @@ class BundledReader:
     def _encoded(self, ids: Tensor) -> Segment:
         encoded = self.network.encode(ids)
         turn = self.network.rotation(torch.arange(ids.shape[1]))
-        kept = (
-            rotate(torch.cat(encoded.keys), *turn),
-            torch.cat(encoded.values),
-            encoded.early[0],
-            encoded.states[0],
+
+        def kept(part: Tensor) -> Tensor:
+            return part.to(self.kept_as, copy=True)
+
+        return Segment(
+            keys=kept(rotate(torch.cat(encoded.keys), *turn)),
+            values=kept(torch.cat(encoded.values)),
+            early=kept(encoded.early[0]),
+            states=kept(encoded.states[0]),
         )
-        return Segment(*(part.to(self.kept_as, copy=True) for part in kept))
 
     def read_question(self, question: Tokens, segments: Sequence[Segment]) -> Asked:
         """The states (T, width) of the question's tokens over all segments, side by side.
@@ -249,12 +281,29 @@ class BundledReader:
         looked = time.perf_counter()
         prefill_s += looked - since
         if not reading.spans or confidence < self.threshold:
-            return Generation("", (), "abstain", prefill_s, 0.0, reused, confidence)
+            return Generation(
+                text="",
+                token_ids=(),
+                finish_reason="abstain",
+                prefill_s=prefill_s,
+                decode_s=0.0,
+                reused_tokens=reused,
+                confidence=confidence,
+            )
         best = reading.spans[0]
         [(span, text)] = self.locate(prompt, [best])
         ids = prompt.token_ids[best.first : best.last + 1]
         decode_s = time.perf_counter() - looked
-        return Generation(text, ids, "stop", prefill_s, decode_s, reused, confidence, (span,))
+        return Generation(
+            text=text,
+            token_ids=ids,
+            finish_reason="stop",
+            prefill_s=prefill_s,
+            decode_s=decode_s,
+            reused_tokens=reused,
+            confidence=confidence,
+            spans=(span,),
+        )
 
     def locate(self, prompt: Prompt, spans: Sequence[Span]) -> list[tuple[CopiedSpan, str]]:
         """What spans of the context stand for: characters of a passage's own text, and these."""

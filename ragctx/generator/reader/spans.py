@@ -20,7 +20,7 @@ An answer like that is rarely right: of 791 held-out questions of a Wikipedia-li
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """A candidate answer: context positions first…last, and its log-probability.
 
@@ -71,7 +71,8 @@ def best_spans(
     first, steps = first[:, None].expand_as(steps)[real], steps[real]
     order = total.argsort(descending=True, stable=True)
     spans = tuple(
-        Span(int(first[i]), int(first[i] + steps[i]), float(total[i])) for i in order.tolist()
+        Span(first=int(first[i]), last=int(first[i] + steps[i]), log_probability=float(total[i]))
+        for i in order.tolist()
     )
     return spans, float(scores[-1])
 
@@ -84,7 +85,12 @@ def by_agreement(spans: Sequence[Span], texts: Sequence[str], question: str) -> 
     probability, the middle one agrees with most, wherever in the passages each of them stands. What
     only says the question's words again counts `ECHO` less.
 
-    >>> spans = Span(4, 4, -1.0), Span(2, 4, -1.2), Span(8, 9, -1.3), Span(11, 11, -0.9)
+    >>> spans = (
+    ...     Span(first=4, last=4, log_probability=-1.0),
+    ...     Span(first=2, last=4, log_probability=-1.2),
+    ...     Span(first=8, last=9, log_probability=-1.3),
+    ...     Span(first=11, last=11, log_probability=-0.9),
+    ... )
     >>> texts = ["1990", "in May 1990", "May 1990", "the fair"]
     >>> by_agreement(spans, texts, "When was the fair?")[0]
     Span(first=8, last=9, log_probability=-1.3, near=0.0)
