@@ -39,6 +39,17 @@ def test_attribution_names_the_passage_that_made_the_answer(
     assert "without" in out and f"[{citation['label']}]" in out
 
 
+def test_an_abstention_has_nothing_to_attribute(
+    index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # It ended in "unexpected ValueError: zip() argument 2 is longer than argument 1".
+    question = "Who was the first king of Denmark?"
+    capsys.readouterr()
+    assert run(["ask", question, "--index", str(index), "--attribute", "--json"]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert found["abstained"] and found["attribution"] == []
+
+
 def test_what_was_read_serves_the_next_process_and_is_read_anew_when_damaged(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -170,7 +170,8 @@ def _view(answer: Answer, shown: Shown, session: Session) -> View:
 
     view = answer_view(answer)
     if shown.attribution:
-        view["attribution"] = attribution_view(_attributions(answer, session), answer.prompt)
+        attributions = _attributions(answer, session)
+        view["attribution"] = attribution_view(attributions, answer.prompt) if attributions else []
     if isinstance(cache := getattr(session.generator, "cache", None), SegmentCache):
         view["kv_cache"] = kv_cache_view(cache.stats, cache.store.stats if cache.store else None)
     if shown.prompt:
