@@ -1,4 +1,4 @@
-"""The walk from a question to a checked answer. Stop at any step and take the result elsewhere.
+"""From a question to a checked answer. Stop at any step and take the result elsewhere.
 
 - `retrieve(question, index, embedder) -> list[Hit]`
 - `assemble(question, hits, tokenizer, …) -> Prompt`
@@ -12,14 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ragctx.assembly import Assembly as Assembly
-from ragctx.assembly import assemble as assemble
-from ragctx.assembly import texts_from
-from ragctx.assembly import trace as trace
+from ragctx.assembly import Assembly, assemble
 from ragctx.citations.abstention import is_abstention
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
-from ragctx.records import Answer, Document, Prompt
+from ragctx.records import Answer, GetDocument, Prompt
 from ragctx.retrieval import Retrieval, retrieve
 
 if TYPE_CHECKING:
@@ -87,15 +84,10 @@ def _ask(
     return replace(answer, timing=timing)
 
 
-def texts_of(index: Index) -> Callable[[str], str]:
-    """A document's whole text by its id; "" where there is none. For `assemble`."""
-    return texts_from(index.document)
-
-
 def answer_prompt(
     prompt: Prompt,
     generator: Generator,
-    get_document: Callable[[str], Document | None],
+    get_document: GetDocument,
     *,
     on_text: Callable[[str], None] | None = None,
 ) -> Answer:

@@ -14,19 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.assembly import Assembly as Assembly
-from ragctx.assembly import assemble as assemble
-from ragctx.assembly import trace as trace
 from ragctx.errors import InputError
 from ragctx.index.database import require_same_embedder
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index
 from ragctx.records import Hit
-
-if TYPE_CHECKING:
-    from ragctx.embedding import Embedder
-    from ragctx.index.index import Index
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder

@@ -1,4 +1,4 @@
-"""A model directory's chat template: what stands around one message of the user, and of the system.
+"""A model directory's chat template: the text around the user's message, and the system's.
 
 A chat template is a program that came with somebody's model: it is rendered in jinja2's immutable
 sandbox, with the globals that transformers offers and nothing else.
@@ -158,7 +158,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise TokenizerError(f"{file} is not JSON ({error}). Restore the file.") from error
     if not isinstance(value, dict):
-        raise TokenizerError(f"{file} holds no JSON object. Restore the file.")
+        raise TokenizerError(f"{file} does not hold a JSON object. Restore the file.")
     return value
 
 
