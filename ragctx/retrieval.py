@@ -6,9 +6,10 @@ scores are the retriever's own (higher is better), ties go by chunk id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,6 +122,12 @@ def hybrid(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
         depth = max(CANDIDATES, k)
         found = [retrieve(index, query, depth, filter) for retrieve in (dense, lexical)]
         return fused(found, k)
+
+
+RETRIEVERS: Mapping[str, Retriever] = MappingProxyType(
+    {"hybrid": hybrid, "dense": dense, "lexical": lexical}
+)
+"""The retrievers by name."""
 
 
 def fused(
