@@ -70,8 +70,9 @@ def parse_line(number: int, raw: bytes) -> Line:
 
 
 def _lines(file: str) -> Iterator[tuple[int, bytes]]:
-    """Every line that is not blank, with its number; as bytes, so that one that is not UTF-8 costs
-    only itself.
+    """Every line that is not blank, with its number.
+
+    As bytes, so that a line that is not UTF-8 does not end the batch.
     """
     with click.open_file(file, "rb") as stream:
         for number, raw in enumerate(stream, start=1):

@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from ragctx.retrieval import Retrieval
     from ragctx.selection.floors import Floor
 
-    Pages = click.ParamType[tuple[int | None, int | None]]
-    Scores = click.ParamType[float | Literal["auto"]]
-else:
-    Pages = Scores = click.ParamType  # generic in newer versions of click only
-
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 

@@ -23,7 +23,7 @@ _NAME = 24  # characters of a file's name shown
 
 @contextmanager
 def ingest_progress() -> Iterator[Progress]:
-    """Callbacks for `ragctx.ingestion.ingest` that move two bars: one of all files, one of this one."""
+    """Callbacks for `ragctx.ingestion.ingest` that move a bar of all files and one of this file."""
     import rich.progress as rich
 
     from ragctx.ingestion import Progress
