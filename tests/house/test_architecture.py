@@ -27,6 +27,7 @@ GROUND = frozenset({"errors", "records", "paths", "lazy"})
 
 MAY_IMPORT = {
     # package or module      what else of ragctx it may import
+    "threads": "",
     "transformer": "",
     "text": "",
     "placement": "",
@@ -56,7 +57,7 @@ MAY_IMPORT = {
     "evaluation.report": "evaluation evaluation.statistics",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
     "evaluation.statistics explanation generator generator.reader index ingestion pipeline "
-    "placement prompt retrieval selection tokens views",
+    "placement prompt retrieval selection threads tokens views",
     "__main__": "cli",
 }
 
