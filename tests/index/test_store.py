@@ -411,16 +411,16 @@ def test_a_writer_cut_off_while_it_writes_the_vector_file_loses_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(StoreError, match="Everything is stored"):
-        patch.setattr("ragctx.index.engine.os.replace", full)
+        patch.setattr("ragctx.paths.os.replace", full)
         with index.writer() as writer:
             put(writer, "c", "more text")
-    assert (tmp_path / f"{VECTORS}.tmp").exists()
+    (left_by_a_kill := tmp_path / f".{VECTORS}.1-1.part").write_bytes(b"half of it")
     fresh = Index.open(tmp_path)
     assert len(search(fresh, HashEmbedder(), "text", 9)) == 5
     assert fresh.verify() == ()
     with fresh.writer():
         pass
-    assert not (tmp_path / f"{VECTORS}.tmp").exists()
+    assert not left_by_a_kill.exists()
 
 
 def test_a_file_that_is_no_database_is_called_damaged_with_the_remedy(tmp_path: Path) -> None:
