@@ -30,15 +30,6 @@ def cache_dir() -> Path:
     return shared.expanduser() / "ragctx"
 
 
-def file_name(path: str) -> str:
-    """The last part of a path, as it is shown to people; the path may be of another system.
-
-    >>> file_name("manuals/pump.pdf"), file_name(r"C:\\manuals\\pump.pdf")
-    ('pump.pdf', 'pump.pdf')
-    """
-    return path.replace("\\", "/").rpartition("/")[2]
-
-
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, 64 hexadecimal digits. Raises OSError if it cannot be read."""
     with path.open("rb") as stream:

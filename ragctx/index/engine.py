@@ -15,15 +15,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.index.checks import Vectors
 from ragctx.index.database import Meta
 from ragctx.index.store import ChunkTable, read_chunk_table, read_vectors
 from ragctx.paths import replacing, sha256_of_stream, unfinished_files
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Vectors
 
 VECTORS = "vectors.faiss"
 _MAGIC = b"ragctx01"
