@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
+    from ragctx.index.snapshot import Snapshot
 
 
 def ask(
     question: str,
-    index: Index,
+    index: Index | Snapshot,
     embedder: Embedder,
     generator: Generator,
     *,
@@ -40,10 +41,10 @@ def ask(
     `on_text` gets the answer as it is written. An answer the documents do not hold comes back with
     `abstained=True` and no citations. Raises what `retrieve` and `assemble` raise.
     """
-    with index.snapshot():  # what is cited is what was found, whatever is ingested meanwhile
+    with index.snapshot() as snapshot:  # what is cited is what was found, whatever is written
         return _ask(
             question=question,
-            index=index,
+            snapshot=snapshot,
             embedder=embedder,
             generator=generator,
             retrieval=retrieval,
@@ -54,7 +55,7 @@ def ask(
 
 def _ask(
     question: str,
-    index: Index,
+    snapshot: Snapshot,
     embedder: Embedder,
     generator: Generator,
     retrieval: Retrieval | None,
@@ -63,7 +64,7 @@ def _ask(
 ) -> Answer:
     began = time.perf_counter()
     how = fit_generator(assembly or Assembly(), generator)
-    hits = retrieve(question, index, embedder, retrieval)
+    hits = retrieve(question, snapshot, embedder, retrieval)
     retrieved = time.perf_counter()
     prompt = assemble(
         question,
@@ -71,10 +72,10 @@ def _ask(
         generator.tokenizer,
         context_window=generator.context_window,
         assembly=how,
-        get_document=index.document,
+        get_document=snapshot.document,
     )
     assembled = time.perf_counter()
-    answer = answer_prompt(prompt, generator, index.document, on_text=on_text)
+    answer = answer_prompt(prompt, generator, snapshot.document, on_text=on_text)
     timing = (
         ("retrieve_s", retrieved - began),
         ("assemble_s", assembled - retrieved),

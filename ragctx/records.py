@@ -95,7 +95,16 @@ class Document:
     @property
     def name(self) -> str:
         """The file's name, for people."""
-        return self.path.replace("\\", "/").rsplit("/", 1)[-1]
+        return file_name(self.path)
+
+
+def file_name(path: str) -> str:
+    """The last part of a path, as it is shown to people; the path may be of another system.
+
+    >>> file_name("manuals/pump.pdf"), file_name(r"C:\\manuals\\pump.pdf")
+    ('pump.pdf', 'pump.pdf')
+    """
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 GetDocument = Callable[[str], Document | None]

@@ -20,7 +20,7 @@ import numpy as np
 
 from ragctx.errors import IndexDamagedError, StoreError
 from ragctx.index import store
-from ragctx.index.checks import checksum_of
+from ragctx.index.checksums import checksum_of
 from ragctx.index.database import (
     DATABASE,
     Meta,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragctx.errors import MissingExtraError, TokenizerError
+from ragctx.errors import TokenizerError, require_extra
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -164,13 +164,9 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 def _environment() -> ImmutableSandboxedEnvironment:
     """The sandbox in which transformers renders chat templates, without its training marks."""
-    try:
+    with require_extra("Reading a chat template", "jinja2", "'jinja2>=3.1.6'"):
         from jinja2.ext import loopcontrols
         from jinja2.sandbox import ImmutableSandboxedEnvironment
-    except ImportError as error:
-        raise MissingExtraError(
-            "jinja2 is needed to read a chat template. Install it: pip install 'jinja2>=3.1.6'"
-        ) from error
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _generation_tag()]
     )

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragctx.errors import MissingExtraError, TokenizerError
+from ragctx.errors import TokenizerError, require_extra
 from ragctx.tokens.chat_template import ChatTemplate
 from ragctx.tokens.memo import RememberingEncoder
 from ragctx.tokens.tokenizer import Encoding, encodable
@@ -107,12 +107,8 @@ class HuggingFaceTokenizer:
 
 
 def _build(definition: dict[str, Any]) -> tokenizers.Tokenizer:
-    try:
+    with require_extra("Counting a model's tokens", "tokenizers"):
         import tokenizers
-    except ImportError as error:
-        raise MissingExtraError(
-            "The package tokenizers is missing. Install it: pip install tokenizers"
-        ) from error
     return tokenizers.Tokenizer.from_str(json.dumps(definition))
 
 

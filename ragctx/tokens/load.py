@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from ragctx.errors import InputError, MissingExtraError, TokenizerError
+from ragctx.errors import InputError, TokenizerError, require_extra
 from ragctx.tokens.chat_template import read_chat_template
 from ragctx.tokens.huggingface import HuggingFaceTokenizer, read_definition
 from ragctx.tokens.tiktoken import load_tiktoken
@@ -79,13 +79,12 @@ def _load_directory(directory: Path) -> Tokenizer:
 
 def _convert(directory: Path) -> str:
     """The definition that transformers makes of an older vocabulary file."""
-    try:
+    with require_extra(
+        f"{directory} has no tokenizer.json, and reading its older vocabulary",
+        "transformers",
+        "transformers sentencepiece",
+    ):
         from transformers import AutoTokenizer
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{directory} has no tokenizer.json, and reading its older vocabulary needs "
-            "transformers. Install it: pip install transformers sentencepiece"
-        ) from error
     remedy = "Save a tokenizer.json beside it (save_pretrained of a fast tokenizer writes one)."
     try:
         with warnings.catch_warnings():

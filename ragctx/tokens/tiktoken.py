@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx.errors import InputError, MissingExtraError, TokenizerError
+from ragctx.errors import InputError, TokenizerError, require_extra
+from ragctx.paths import sha256_of
 from ragctx.tokens.memo import RememberingEncoder
 from ragctx.tokens.tokenizer import Encoding, encodable
 
@@ -60,12 +61,8 @@ def load_tiktoken(name: str) -> TiktokenTokenizer:
         TokenizerError: the encoding's file is not on this machine, or damaged.
         MissingExtraError: tiktoken is not installed.
     """
-    try:
+    with require_extra(f"tiktoken:{name}", "tiktoken"):
         import tiktoken
-    except ImportError as error:
-        raise MissingExtraError(
-            f"tiktoken:{name} needs the package tiktoken. Install it: pip install tiktoken"
-        ) from error
     if name not in TIKTOKEN_ENCODINGS:
         try:
             name = tiktoken.encoding_name_for_model(name)
@@ -132,7 +129,7 @@ def _require_file(encoding: str, url: str, digest: str, folder: Path) -> None:
             f"download. {advice} ; or set TIKTOKEN_CACHE_DIR to a folder that holds "
             f"{target.name}."
         )
-    found = hashlib.sha256(target.read_bytes()).hexdigest()
+    found = sha256_of(target)
     if found != digest:
         raise TokenizerError(
             f"{target} is damaged: its SHA-256 is {found}. tiktoken:{encoding} cannot use it. "

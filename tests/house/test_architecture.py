@@ -73,6 +73,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "index.engine",
         "index.repair",
         "index.index",
+        "index.snapshot",
         "evaluation.answer_cache",
     ),
     "sentence_transformers": ("embedding",),
