@@ -123,7 +123,7 @@ def count_change(connection: sqlite3.Connection) -> None:
 def rebuild_words(connection: sqlite3.Connection) -> None:
     """Make the lexical index anew from the passages."""
     for row, text, known in connection.execute("SELECT row, text, spaced FROM chunks").fetchall():
-        fresh = spaced_or_none(text)
+        fresh = spaced_or_none(text) if isinstance(text, str) else None
         if fresh != known:
             connection.execute("UPDATE chunks SET spaced = ? WHERE row = ?", (fresh, row))
     connection.execute("INSERT INTO words(words) VALUES ('rebuild')")

@@ -72,6 +72,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "index.store",
         "index.engine",
         "index.repair",
+        "index.salvage",
         "index.index",
         "index.snapshot",
         "evaluation.answer_cache",
