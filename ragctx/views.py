@@ -71,9 +71,22 @@ def search_view(question: str, hits: Iterable[Hit]) -> View:
     return {"question": question, "hits": [hit_view(hit) for hit in hits]}
 
 
+def ledger_row_view(row: LedgerRow) -> View:
+    """What became of one candidate."""
+    return {
+        "chunk": row.chunk,
+        "document": row.document,
+        "rank": row.rank,
+        "score": number(row.score),
+        "tokens": row.tokens,
+        "outcome": row.outcome,
+        "reason": row.reason,
+    }
+
+
 def ledger_view(ledger: Iterable[LedgerRow]) -> list[View]:
-    """The fate of every candidate."""
-    return [{**row._asdict(), "score": number(row.score)} for row in ledger]
+    """What became of every candidate."""
+    return [ledger_row_view(row) for row in ledger]
 
 
 def certificate_view(made: Certificate) -> View:

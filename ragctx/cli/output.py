@@ -115,7 +115,7 @@ def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
             str(row.tokens),
             row.outcome,
             one_line(row.document),
-            one_line(row.chunk.rpartition(":")[2]),
+            f"{row.start}-{row.end}",
             one_line(row.reason),
             style="" if row.outcome == "selected" else "dim",
         )

@@ -71,8 +71,7 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
     known = {(hit.rank, hit.chunk.id): hit for hit in (*trace.candidates, *hits)}
 
     def fate(row: LedgerRow) -> Fate:
-        into = row.reason.removeprefix("merged into ") if row.outcome == "merged" else row.chunk
-        rank = spans.get(into, row.rank) if row.outcome == "merged" else row.rank
+        rank = row.rank if row.into is None else spans.get(row.into, row.rank)
         gone = row.outcome == "dropped"
         entry = entries.get((row.rank, row.chunk))
         return Fate(

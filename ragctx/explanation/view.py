@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ragctx.views import View, certificate_view, counted, number
+from ragctx.views import View, certificate_view, counted, ledger_row_view
 
 if TYPE_CHECKING:
     from ragctx.explanation.fates import Explanation, Fate
@@ -15,8 +15,7 @@ def fate_view(fate: Fate) -> View:
     """What became of one candidate."""
     chunk = fate.hit.chunk
     return {
-        **fate.row._asdict(),
-        "score": number(fate.row.score),
+        **ledger_row_view(fate.row),
         "label": fate.label,
         "tokens_to_enter": fate.tokens_to_enter,
         "path": fate.hit.path,
