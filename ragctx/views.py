@@ -6,10 +6,8 @@ The names in these objects are an interface: they are added to, never changed.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from ragctx.records import (
     Answer,
@@ -23,9 +21,7 @@ from ragctx.records import (
     Prompt,
     SegmentKind,
 )
-
-if TYPE_CHECKING:
-    pass
+from ragctx.text.display import one_line
 
 View = dict[str, object]
 
@@ -184,29 +180,6 @@ def ingest_view(rows: Sequence[IngestRow], seconds: float) -> View:
 
 
 # ---- Words for people ------------------------------------------------------------------------
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    r"""Document text made safe for a terminal: no control character but newline and tab is left.
-
-    Escape sequences and bidirectional overrides in a PDF could otherwise rewrite what is shown.
-
-    >>> printable("\x1b[31mred\nline")
-    '\ufffd[31mred\nline'
-    """
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def one_line(text: str, width: int = 0) -> str:
-    r"""`text` on one line, safe for a terminal, cut to `width` characters (0: not cut).
-
-    >>> one_line("a  b\nc"), one_line("to be or not", 8)
-    ('a b c', 'to be o…')
-    """
-    line = " ".join(printable(text).split())
-    return line if not width or len(line) <= width else line[: width - 1].rstrip() + "…"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

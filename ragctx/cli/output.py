@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ragctx.explanation.bar import stretches, widths
 from ragctx.explanation.view import entry_words
-from ragctx.views import is_plain, number, one_line, place_words
+from ragctx.text.display import escape_unsafe, one_line
+from ragctx.views import is_plain, number, place_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ragctx.explanation.fates import Fate
     from ragctx.records import Answer, Attribution, IngestRow, LedgerRow, Prompt
 
-_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PIPED_WIDTH = 10_000  # characters: a pipe has no width, and a path must not be broken
 
 
@@ -33,8 +32,7 @@ def json_text(value: object) -> str:
     >>> json_text({"answer": "é", "quote": "\x9b"})
     '{"answer": "é", "quote": "\\u009b"}'
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return escape_unsafe(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def write_json(value: object) -> None:

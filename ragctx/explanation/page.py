@@ -8,7 +8,8 @@ from ragctx.explanation.bar import Stretch, stretches
 from ragctx.explanation.fates import Explanation, Fate
 from ragctx.explanation.view import entry_words, imitation_words, selection_words
 from ragctx.records import Segment
-from ragctx.views import certificate, number, one_line, pages_words, printable
+from ragctx.text.display import one_line, printable
+from ragctx.views import certificate, number, pages_words
 
 
 def explanation_page(explained: Explanation) -> str:

@@ -44,8 +44,8 @@ MAY_IMPORT = {
     "index": "embedding text",
     "adapters": "placement selection tokens",
     "assembly": "placement prompt selection tokens",
-    "views": "",
-    "explanation": "assembly prompt selection views",
+    "views": "text",
+    "explanation": "assembly prompt selection text views",
     "ingestion": "chunking embedding index pdf",
     "retrieval": "assembly embedding index",
     "pipeline": "assembly citations embedding generator index retrieval",
@@ -53,10 +53,10 @@ MAY_IMPORT = {
     "evaluation": "assembly citations embedding evaluation.statistics generator generator.reader "
     "index pipeline placement prompt retrieval text",
     "evaluation.questions": "evaluation index text",
-    "evaluation.report": "evaluation evaluation.statistics",
+    "evaluation.report": "evaluation evaluation.statistics text",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
     "evaluation.statistics explanation generator generator.reader index ingestion pipeline "
-    "placement prompt retrieval selection tokens views",
+    "placement prompt retrieval selection text tokens views",
     "__main__": "cli",
 }
 
