@@ -13,8 +13,8 @@ from ragctx.selection.frontier import frontier
 from ragctx.selection.selectors import Selector
 
 MOST_ENTRIES = 30
-"""Candidates for which the tokens they lack are worked out, the best ranks first. Each takes about a
-dozen selections. Chosen by hand."""
+"""Candidates for which the tokens they lack are worked out, the best ranks first. Each takes some
+ten selections. Chosen by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
