@@ -37,8 +37,8 @@ class BudgetRanker:
 
     >>> ranker = BudgetRanker(tokenizer="bundled", budget_tokens=8)
     >>> texts = ("Tin melts.", "Iron does.", "Lead too.")
-    >>> given = [Document(content=text) for text in texts]
-    >>> [document.content for document in ranker.run(documents=given)["documents"]]
+    >>> documents = [Document(content=text) for text in texts]
+    >>> [document.content for document in ranker.run(documents=documents)["documents"]]
     ['Tin melts.', 'Iron does.']
     """
 

@@ -68,7 +68,7 @@ def place(
         hits: a selection or its hits, in any order: their ranks decide.
         strategy: a name in `strategies`, or a function of your own.
         seed: for "random"; the same seed gives the same order on every machine.
-        profile: for "calibrated"; without a significant one it is "edges", and `note` says so.
+        profile: for "calibrated"; without a significant one it is "edges", and `note` tells so.
         strategies: the names to choose from, e.g. from `register`.
 
     Raises:

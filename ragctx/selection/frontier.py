@@ -1,4 +1,4 @@
-"""The best selection for every room at once: what more tokens for passages would buy. Pure."""
+"""The best selection for every number of tokens at once: what more tokens would buy. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ragctx.selection.selectors import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frontier:
-    """What one pass over the candidates found for every room from 0 to `limit_tokens` tokens.
+    """The best selections for 0 to `limit_tokens` tokens of passages, from one pass.
 
     Relevance is summed as if passages never repeated each other; where they do, `knapsack`, which
     counts repeated text once, may choose otherwise.
@@ -49,10 +49,10 @@ class Frontier:
         return select_by(self.hits, self.costs, room_tokens, self._choose)
 
     def steps(self) -> Iterator[tuple[int, float]]:
-        """(room in tokens, summed relevance) wherever a room buys more than any smaller one.
+        """(tokens, summed relevance) wherever that many tokens buy more than one token fewer.
 
         >>> hits = [Hit.from_text(rank, 3 - rank, f"text {rank}") for rank in (1, 2)]
-        >>> [(room, round(relevance, 2)) for room, relevance in frontier(hits, [9, 4], 20).steps()]
+        >>> [(tokens, round(best, 2)) for tokens, best in frontier(hits, [9, 4], 20).steps()]
         [(0, 0.0), (4, 0.01), (9, 1.0), (13, 1.01)]
         """
         best, unit = self._programme.best, self._programme.unit
@@ -64,12 +64,12 @@ class Frontier:
         """`steps`, thinned to the last in each of `most` equal parts of the range from 0 to limit.
 
         >>> hits = [Hit.from_text(rank, 3 - rank, f"text {rank}") for rank in (1, 2)]
-        >>> [room for room, _ in frontier(hits, [9, 4], 20).sampled(2)]
+        >>> [tokens for tokens, _ in frontier(hits, [9, 4], 20).sampled(2)]
         [9, 13]
         """
         last_in_part = {
-            room * most // (self.limit_tokens + 1): (room, relevance)
-            for room, relevance in self.steps()
+            tokens * most // (self.limit_tokens + 1): (tokens, relevance)
+            for tokens, relevance in self.steps()
         }
         return list(last_in_part.values())
 
@@ -85,14 +85,14 @@ class Frontier:
 
 
 def frontier(hits: Sequence[Hit], costs: Sequence[int], limit_tokens: int) -> Frontier:
-    """Solve the knapsack for every room up to a limit, in one pass.
+    """Solve the knapsack for every number of tokens up to a limit, in one pass.
 
     Arguments and errors as for `selectors.fill`. Time is that of `limit_tokens` times `len(hits)`
     cheap additions: 25 ms of CPU for 1,000 hits and 32,000 tokens (`benchmarks.assemble`).
 
     >>> hits = [Hit.from_text(rank, 10 - rank, f"text {rank}") for rank in (1, 2, 3, 4)]
     >>> best = frontier(hits, [90, 50, 50, 50], 200)
-    >>> [[hit.rank for hit in best.select(room).selected] for room in (50, 90, 100, 150)]
+    >>> [[hit.rank for hit in best.select(tokens).selected] for tokens in (50, 90, 100, 150)]
     [[2], [1], [2, 3], [1, 2]]
     """
     check_room(limit_tokens)
