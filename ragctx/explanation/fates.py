@@ -95,14 +95,14 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
 
 
 def _frontier(trace: Trace) -> tuple[tuple[int, float], ...]:
-    """What fewer and more tokens buy, up to where everything fits or to `_WIDEST` times the room."""
+    """What fewer and more tokens buy: up to all candidates, or to `_WIDEST` times the room."""
     limit = min(sum(trace.costs), _WIDEST * trace.room_tokens)
     return tuple(frontier(trace.candidates, trace.costs, limit).sampled(_POINTS))
 
 
 _WIDEST = 3
 _POINTS = 60
-"""Enough for a picture, in which the prompt's own room still is at least a third. Chosen by hand."""
+"""Enough for a picture in which the prompt's own room is still a third. Chosen by hand."""
 
 
 def tokens_to_enter(trace: Trace, select: Selector) -> Mapping[tuple[int, str], int]:
