@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ragctx.cli.output import console, table
-from ragctx.views import one_line
+from ragctx.text.display import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table

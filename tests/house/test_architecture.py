@@ -45,8 +45,8 @@ MAY_IMPORT = {
     "index": "embedding text",
     "adapters": "placement selection tokens",
     "assembly": "placement prompt selection tokens",
-    "views": "",
-    "explanation": "assembly prompt selection views",
+    "views": "text",
+    "explanation": "assembly prompt selection text views",
     "ingestion": "chunking embedding index pdf",
     "retrieval": "embedding index",
     "pipeline": "assembly citations embedding generator index retrieval",
@@ -54,10 +54,10 @@ MAY_IMPORT = {
     "evaluation": "assembly citations embedding evaluation.statistics generator generator.reader "
     "index pipeline placement prompt retrieval text",
     "evaluation.questions": "evaluation index text",
-    "evaluation.report": "evaluation evaluation.statistics",
+    "evaluation.report": "evaluation evaluation.statistics text",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
     "evaluation.statistics explanation generator generator.reader index ingestion pipeline "
-    "placement prompt retrieval selection threads tokens views",
+    "placement prompt retrieval selection text threads tokens views",
     "__main__": "cli",
 }
 

@@ -23,6 +23,7 @@ from ragctx.records import (
     Attribution,
     Citation,
 )
+from ragctx.text.display import one_line, printable
 from ragctx.views import (
     View,
     abstention_words,
@@ -30,8 +31,6 @@ from ragctx.views import (
     attribution_view,
     citation_words,
     ledger_view,
-    one_line,
-    printable,
     prompt_view,
     status_words,
 )

@@ -112,7 +112,8 @@ def _explain(
 
 def _print(explained: Explanation) -> None:
     from ragctx.explanation.view import entry_words, imitation_words, selection_words
-    from ragctx.views import certificate, one_line
+    from ragctx.text.display import one_line
+    from ragctx.views import certificate
 
     screen = console()
     screen.print(certificate(explained.prompt), soft_wrap=True)

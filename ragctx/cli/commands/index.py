@@ -13,7 +13,8 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import FAILED, OK, say
 from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, shown_path, table, write_json
-from ragctx.views import counted, one_line
+from ragctx.text.display import one_line
+from ragctx.views import counted
 
 if TYPE_CHECKING:
     from ragctx.index.index import Index

@@ -14,7 +14,7 @@ from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import console, shown_path, table, write_json
-from ragctx.views import one_line
+from ragctx.text.display import one_line
 
 if TYPE_CHECKING:
     from ragctx.evaluation.datasets import QuestionSet

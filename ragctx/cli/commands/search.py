@@ -13,7 +13,8 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, write_json
-from ragctx.views import one_line, place_words, printable, search_view
+from ragctx.text.display import one_line, printable
+from ragctx.views import place_words, search_view
 
 if TYPE_CHECKING:
     from ragctx.records import Hit
