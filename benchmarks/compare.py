@@ -21,8 +21,8 @@ import torch
 from benchmarks.common import result, spread, table
 from ragctx.assembly import Assembly
 from ragctx.evaluation.answering import generate_all
-from ragctx.evaluation.candidates import Candidates, source_of
-from ragctx.evaluation.compare import drawn, hot_order
+from ragctx.evaluation.candidates import QuestionCandidates, source_of
+from ragctx.evaluation.compare import hot_order, sample_questions
 from ragctx.evaluation.conditions import Plan, PromptMaker
 from ragctx.evaluation.datasets import read_questions
 from ragctx.generator.reader.reader import BundledReader, load_bundled
@@ -43,7 +43,7 @@ Answers = list[Generation]
 
 
 def with_reuse(
-    candidates: list[Candidates], plan: Plan
+    candidates: list[QuestionCandidates], plan: Plan
 ) -> tuple[dict[str, Answers], dict[str, float], float]:
     """Answers and seconds by question id, and the seconds of all, making prompts included."""
     reader = load_bundled()
@@ -59,7 +59,9 @@ def with_reuse(
     return answers, seconds, perf_counter() - began
 
 
-def without_reuse(one: Candidates, plan: Plan, reader: BundledReader) -> tuple[Answers, float]:
+def without_reuse(
+    one: QuestionCandidates, plan: Plan, reader: BundledReader
+) -> tuple[Answers, float]:
     """The same prompts one by one, by a reader that keeps nothing."""
     maker = PromptMaker(reader, Assembly(max_new_tokens=48), lambda document_id: "")
     since = perf_counter()
@@ -100,7 +102,7 @@ def main() -> None:
     name = "newwiki-20-passages.dev" if said.disjoint else "squadshifts_newwiki.dev"
     everything = read_questions(said.file or QA / f"{name}.jsonl.gz")
     source = source_of(everything, said.passages)
-    chosen = drawn(everything, said.questions, seed=0)
+    chosen = sample_questions(everything, said.questions, seed=0)
     candidates = [source.candidates(question) for question in chosen.questions]
     positions = (said.passages,) if said.positions else ()
     plan = Plan(
@@ -112,7 +114,7 @@ def main() -> None:
     )
     answers, seconds, total_s = with_reuse(candidates, plan)
     reader = load_bundled(cache_bytes=0)
-    few = {question.id for question in drawn(chosen, said.without, seed=1).questions}
+    few = {question.id for question in sample_questions(chosen, said.without, seed=1).questions}
     alone: dict[str, float] = {}
     for one in candidates:
         if one.question.id in few:

@@ -37,7 +37,7 @@ RECALL_AT = (1, 3, 5, 10, 20)
 
 
 @dataclass(frozen=True)
-class Comparer:
+class Analysis:
     """Compares the conditions of one run."""
 
     outcomes: tuple[Outcome, ...]
@@ -50,33 +50,33 @@ class Comparer:
         if not conditions:
             return None
         controls = [c for c in ("control/closed_book", "control/gold_only") if self._rows(c)]
-        table = self._table(conditions)
+        grades = self._table(conditions)
         first = f"strategy/{baseline}" if f"strategy/{baseline}" in conditions else conditions[0]
-        pairs = self._pairs(table, [(c, first) for c in conditions if c != first])
-        omnibus, power = _omnibus(table), _power(table, pairs)
+        pairs = self._pairs(grades, [(c, first) for c in conditions if c != first])
+        omnibus, power = _omnibus(grades), _power(grades, pairs)
         recall = recall_at(self.questions, RECALL_AT)
         return StrategyComparison(
             baseline=first,
             summaries=tuple(self._summary(c, _label(c)) for c in (*conditions, *controls)),
             omnibus=omnibus,
-            spread=self._spread(table),
+            spread=self._spread(grades),
             pairs=pairs,
             power=power,
             recall_at_k=tuple(
                 (k, share) for k, share in zip(RECALL_AT, recall, strict=True) if k <= plan.k
             ),
-            verdict=strategy_verdict(omnibus, pairs, power, table.shares()),
+            verdict=strategy_verdict(omnibus, pairs, power, grades.shares()),
         )
 
     def positions(self, plan: Plan, passages: int, context_window: int) -> PositionSweep | None:
         """The gold passage in each slot; None where no question could take part."""
         slots = slots_of(passages, plan.slots)
         conditions = [f"position/{passages}/{slot}" for slot in slots]
-        table = self._table(conditions)
-        if not len(table.right):
+        grades = self._table(conditions)
+        if not len(grades.right):
             return None
-        pairs = self._pairs(table, list(combinations(conditions, 2)))
-        omnibus, power, spread = _omnibus(table), _power(table, pairs), self._spread(table)
+        pairs = self._pairs(grades, list(combinations(conditions, 2)))
+        omnibus, power, spread = _omnibus(grades), _power(grades, pairs), self._spread(grades)
         tokens = [outcome.prompt_tokens for c in conditions for outcome in self._rows(c)]
         labels = [f"slot {slot} of {passages}" for slot in slots]
         return PositionSweep(
@@ -90,7 +90,7 @@ class Comparer:
             pairs=pairs,
             power=power,
             window_fill=float(np.mean(tokens)) / context_window,
-            skipped=len(self.questions) - len(table.right),
+            skipped=len(self.questions) - len(grades.right),
             verdict=position_verdict(passages, omnibus, spread, power),
         )
 
@@ -99,9 +99,9 @@ class Comparer:
         if not plan.budgets:
             return None
         conditions = [f"budget/{budget}" for budget in plan.budgets]
-        table = self._table(conditions)
-        pairs = self._pairs(table, [(c, conditions[-1]) for c in conditions[:-1]])
-        omnibus, power = _omnibus(table), _power(table, pairs)
+        grades = self._table(conditions)
+        pairs = self._pairs(grades, [(c, conditions[-1]) for c in conditions[:-1]])
+        omnibus, power = _omnibus(grades), _power(grades, pairs)
         summaries = tuple(
             self._summary(condition, f"{budget:,} tokens")
             for condition, budget in zip(conditions, plan.budgets, strict=True)
@@ -129,14 +129,14 @@ class Comparer:
     def _summary(self, condition: str, label: str) -> Summary:
         return self.summariser.summary(condition, label, self._rows(condition))
 
-    def _table(self, conditions: Sequence[str]) -> Table:
+    def _table(self, conditions: Sequence[str]) -> Grades:
         rows = [{row.question: row.correct for row in self._rows(c)} for c in conditions]
         shared = [q.id for q in self.questions if all(q.id in row for row in rows)]
         right = np.array([[row[name] for row in rows] for name in shared], dtype=bool)
-        return Table(tuple(conditions), right.reshape(len(shared), len(rows)))
+        return Grades(tuple(conditions), right.reshape(len(shared), len(rows)))
 
-    def _pairs(self, table: Table, pairs: Sequence[tuple[str, str]]) -> tuple[PairTest, ...]:
-        counts = [table.disagreements(first, second) for first, second in pairs]
+    def _pairs(self, grades: Grades, pairs: Sequence[tuple[str, str]]) -> tuple[PairTest, ...]:
+        counts = [grades.disagreements(first, second) for first, second in pairs]
         p_values = [mcnemar(b, c) for b, c in counts]
         adjusted = holm(p_values)
         how = self.summariser
@@ -144,12 +144,12 @@ class Comparer:
             PairTest(
                 first=first,
                 second=second,
-                n=len(table.right),
+                n=len(grades.right),
                 only_first=b,
                 only_second=c,
                 difference=paired_difference(
-                    table.column(first),
-                    table.column(second),
+                    grades.column(first),
+                    grades.column(second),
                     seed=how.seed,
                     resamples=how.resamples,
                     confidence=how.confidence,
@@ -163,13 +163,13 @@ class Comparer:
             )
         )
 
-    def _spread(self, table: Table) -> Spread | None:
-        if not table.comparable:
+    def _spread(self, grades: Grades) -> Spread | None:
+        if not grades.comparable:
             return None
-        how, shares = self.summariser, table.shares()
-        chance = spread_by_chance(table.right, permutations=how.resamples, seed=how.seed)
+        how, shares = self.summariser, grades.shares()
+        chance = spread_by_chance(grades.right, permutations=how.resamples, seed=how.seed)
         interval = spread_interval(
-            table.right, seed=how.seed, resamples=how.resamples, confidence=how.confidence
+            grades.right, seed=how.seed, resamples=how.resamples, confidence=how.confidence
         )
         best, worst = max(shares, key=lambda c: shares[c]), min(shares, key=lambda c: shares[c])
         return Spread(
@@ -184,7 +184,7 @@ class Comparer:
 
 
 @dataclass(frozen=True)
-class Table:
+class Grades:
     """`right[i, j]`: was condition j right on question i? All conditions on the same questions."""
 
     conditions: tuple[str, ...]
@@ -211,23 +211,23 @@ class Table:
         return int((a & ~b).sum()), int((b & ~a).sum())
 
 
-def _omnibus(table: Table) -> Omnibus | None:
-    if not table.comparable:
+def _omnibus(grades: Grades) -> Omnibus | None:
+    if not grades.comparable:
         return None
-    q = cochran_q(table.right)
+    q = cochran_q(grades.right)
     return Omnibus(
         statistic=q.statistic,
         degrees_of_freedom=q.degrees_of_freedom,
         p_value=q.p_value,
-        n=len(table.right),
-        conditions=table.conditions,
+        n=len(grades.right),
+        conditions=grades.conditions,
     )
 
 
-def _power(table: Table, pairs: Iterable[PairTest]) -> Power | None:
+def _power(grades: Grades, pairs: Iterable[PairTest]) -> Power | None:
     """For the pairs' mean discordance, at the level that Holm's first step asks of each pair."""
     tests = list(pairs)
-    n = len(table.right)
+    n = len(grades.right)
     if not tests or not n:
         return None
     discordant = float(np.mean([(t.only_first + t.only_second) / n for t in tests]))

@@ -1,7 +1,7 @@
 """The passages a question is asked with: from its file, mined as hard negatives, or retrieved.
 
-Three sources, one result: `Candidates`, in rank order, with what is known of which ones hold the
-answer.
+Three sources, one result: `QuestionCandidates`, in rank order, with what is known about which
+passages hold the answer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
+class QuestionCandidates:
     """A question's passages, best first. `gold` are the chunks that hold its answer.
 
     An unanswerable question has no gold passage. `keeps_gold`: the passages are a controlled set,
@@ -42,7 +42,7 @@ class Candidates:
 
         >>> hits = [Hit.from_text(rank, -rank, f"text {rank}", f"d{rank}") for rank in (1, 2, 3)]
         >>> asked = LabelledQuestion(id="1", question="?", answers=("a",))
-        >>> made = Candidates(
+        >>> made = QuestionCandidates(
         ...     question=asked, hits=tuple(hits), gold=(hits[2].chunk,), keeps_gold=True
         ... )
         >>> [hit.rank for hit in made.best(2)]
@@ -94,7 +94,7 @@ class Source(Protocol):
     def knows_order(self) -> bool:
         """Whether passages have a place in a document."""
 
-    def candidates(self, question: LabelledQuestion) -> Candidates:
+    def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The passages of a question, ranked."""
 
     def document(self, document_id: str) -> Document | None:
@@ -132,7 +132,7 @@ class FilePassages(_WithoutDocuments):
         self._scored = all(passage.score is not None for passage in passages)
         self.retriever = "scores of the file" if self._scored else "bm25"
 
-    def candidates(self, question: LabelledQuestion) -> Candidates:
+    def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """All the question's passages, ranked."""
         passages = question.passages
         if self._scored:
@@ -162,7 +162,7 @@ class MinedPassages(_WithoutDocuments):
         self._bm25 = Bm25([passage.text for passage in self._corpus])
         self.k = k
 
-    def candidates(self, question: LabelledQuestion) -> Candidates:
+    def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The gold passage, if the question has an answer, and the k - 1 hardest negatives."""
         scores = self._bm25.scores(question.question)
         gold = {passage.text for passage in question.passages if passage.is_gold}
@@ -192,12 +192,12 @@ class IndexPassages:
         self.retriever = getattr(retrieval.retriever, "__name__", "custom")
         self.text_of = texts_of(index)
 
-    def candidates(self, question: LabelledQuestion) -> Candidates:
+    def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The k hits of a search, without the chunks that the question excludes."""
         found = retrieve(question.question, self._index, self._embedder, self._retrieval)
         hits = tuple(hit for hit in found if hit.chunk.id not in question.excluded)
         gold = (hit.chunk for hit in hits if _tells(question, hit))
-        return Candidates(
+        return QuestionCandidates(
             question=question, hits=hits, gold=tuple(gold) if question.answerable else ()
         )
 
@@ -222,7 +222,7 @@ def source_of(questions: QuestionSet, k: int) -> Source:
 
 def _ranked(
     question: LabelledQuestion, passages: Sequence[LabelledPassage], scores: Sequence[float]
-) -> Candidates:
+) -> QuestionCandidates:
     order = sorted(range(len(passages)), key=lambda i: -scores[i])
     hits = tuple(_hit(rank, scores[i], passages[i]) for rank, i in enumerate(order, start=1))
     gold = (
@@ -230,7 +230,7 @@ def _ranked(
         for hit, i in zip(hits, order, strict=True)
         if passages[i].is_gold and question.answerable
     )
-    return Candidates(question=question, hits=hits, gold=tuple(gold), keeps_gold=True)
+    return QuestionCandidates(question=question, hits=hits, gold=tuple(gold), keeps_gold=True)
 
 
 def _hit(rank: int, score: float, passage: LabelledPassage) -> Hit:

@@ -9,10 +9,10 @@ from hashlib import sha256
 from ragctx import __version__
 from ragctx.assembly import Assembly
 from ragctx.errors import InputError
-from ragctx.evaluation.analysis import Comparer
+from ragctx.evaluation.analysis import Analysis
 from ragctx.evaluation.answering import Answerer, forget
-from ragctx.evaluation.candidates import Candidates, Source
-from ragctx.evaluation.conditions import Asked, Plan, PromptMaker
+from ragctx.evaluation.candidates import QuestionCandidates, Source
+from ragctx.evaluation.conditions import ConditionPrompt, Plan, PromptMaker
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
 from ragctx.evaluation.model_identity import decoding_of
 from ragctx.evaluation.results import (
@@ -29,7 +29,7 @@ from ragctx.evaluation.summaries import Prices, Summariser
 COLD_QUESTIONS = 5
 """Questions of which each budget's latency is measured, with nothing read before."""
 
-Progress = Callable[[int, int], None]
+QuestionProgress = Callable[[int, int], None]
 """`(questions done, questions in all)`"""
 
 
@@ -57,7 +57,7 @@ class Comparison:
     assembly: Assembly = field(default_factory=Assembly)
     options: Options = Options()
 
-    def run(self, progress: Progress | None = None) -> Result:
+    def run(self, progress: QuestionProgress | None = None) -> Result:
         """Ask everything and test it.
 
         Interrupted, it loses at most one question's answers if the answerer has a cache: run it
@@ -80,7 +80,7 @@ class Comparison:
         return self._result(tuple(record for record, _ in ordered), outcomes, maker)
 
     def _ask(
-        self, candidates: Candidates, maker: PromptMaker
+        self, candidates: QuestionCandidates, maker: PromptMaker
     ) -> tuple[QuestionRecord, list[Outcome]]:
         """One question under every condition: its passages are read once for all of them."""
         asked = maker.all_of(candidates, self.plan)
@@ -102,11 +102,11 @@ class Comparison:
             answerable=answerable,
         )
         outcomes = self._with_cold_latencies(outcomes, maker)
-        comparer = Comparer(outcomes, records, summariser)
-        strategies = comparer.strategies(plan, options.baseline)
-        sweeps = [comparer.positions(plan, n, maker.window) for n in plan.position_passages]
+        analysis = Analysis(outcomes, records, summariser)
+        strategies = analysis.strategies(plan, options.baseline)
+        sweeps = [analysis.positions(plan, n, maker.window) for n in plan.position_passages]
         positions = tuple(sweep for sweep in sweeps if sweep is not None)
-        budgets = comparer.budgets(plan)
+        budgets = analysis.budgets(plan)
         verdicts = [part.verdict for part in (strategies, *positions, budgets) if part]
         return Result(
             format=RESULT_FORMAT,
@@ -135,7 +135,7 @@ class Comparison:
             return outcomes
         means: dict[str, float] = {}
         some = self.questions.questions[:COLD_QUESTIONS] if self.plan.budgets else ()
-        asked: list[Asked] = []
+        asked: list[ConditionPrompt] = []
         for question in some:
             asked += maker.budgets(self.source.candidates(question), self.plan)
         for condition in dict.fromkeys(one.condition for one in asked):
@@ -212,7 +212,7 @@ class Comparison:
             )
 
 
-def drawn(questions: QuestionSet, count: int | None, seed: int) -> QuestionSet:
+def sample_questions(questions: QuestionSet, count: int | None, seed: int) -> QuestionSet:
     """`count` of the questions, drawn by their ids and the seed, in the file's order; None: all.
 
     Another order of the file, or more lines in it, draws nearly the same ones.
@@ -230,10 +230,10 @@ def drawn(questions: QuestionSet, count: int | None, seed: int) -> QuestionSet:
     return replace(questions, questions=kept)
 
 
-def hot_order(candidates: Sequence[Candidates]) -> list[Candidates]:
+def hot_order(candidates: Sequence[QuestionCandidates]) -> list[QuestionCandidates]:
     """Questions about the same passage one after another, so that it is still in memory."""
 
-    def first_passage(one: Candidates) -> str:
+    def first_passage(one: QuestionCandidates) -> str:
         return one.hits[0].chunk.id if one.hits else ""
 
     return sorted(candidates, key=first_passage)

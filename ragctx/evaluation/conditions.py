@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ragctx.assembly import Assembly, assemble
 from ragctx.errors import BudgetError
-from ragctx.evaluation.candidates import Candidates
+from ragctx.evaluation.candidates import QuestionCandidates
 from ragctx.pipeline import fit_generator
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import Template, load_template, parse_template
@@ -51,12 +51,12 @@ class Plan:
 
     @property
     def most_passages(self) -> int:
-        """Candidates that some part of the plan needs."""
+        """QuestionCandidates that some part of the plan needs."""
         return max(self.k, *self.position_passages, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ConditionPrompt:
     """One question under one condition, ready to be answered."""
 
     condition: str
@@ -100,7 +100,7 @@ class PromptMaker:
         own = generator.template == "reader"
         self._closed_book = self._template if own else CLOSED_BOOK
 
-    def all_of(self, candidates: Candidates, plan: Plan) -> list[Asked]:
+    def all_of(self, candidates: QuestionCandidates, plan: Plan) -> list[ConditionPrompt]:
         """Every prompt of one question."""
         return [
             *self.strategies(candidates, plan),
@@ -113,22 +113,24 @@ class PromptMaker:
             *self.budgets(candidates, plan),
         ]
 
-    def strategies(self, candidates: Candidates, plan: Plan) -> Iterator[Asked]:
+    def strategies(self, candidates: QuestionCandidates, plan: Plan) -> Iterator[ConditionPrompt]:
         """The same passages, placed by each strategy."""
         for condition, name, seed in plan.placements:
             how = replace(self.assembly, placement=name, seed=seed)
             yield self._assembled(condition, candidates, plan.k, how)
 
-    def controls(self, candidates: Candidates) -> Iterator[Asked]:
+    def controls(self, candidates: QuestionCandidates) -> Iterator[ConditionPrompt]:
         """Without any passage; and, where there is one, with the gold passage alone."""
         question = candidates.question.question
-        yield Asked("control/closed_book", self._built(question, self._closed_book, ()))
+        yield ConditionPrompt("control/closed_book", self._built(question, self._closed_book, ()))
         for hit in candidates.gold_hits[:1]:
             alone = self._fitting(question, (_unranked(hit),))
             if alone is not None:
-                yield Asked("control/gold_only", alone)
+                yield ConditionPrompt("control/gold_only", alone)
 
-    def positions(self, candidates: Candidates, passages: int, slots: int) -> list[Asked]:
+    def positions(
+        self, candidates: QuestionCandidates, passages: int, slots: int
+    ) -> list[ConditionPrompt]:
         """The gold passage in each slot among the same distractors.
 
         Nothing where the question has no gold passage or too few distractors, or where not all
@@ -143,16 +145,18 @@ class PromptMaker:
             prompt = self._fitting(candidates.question.question, tuple(map(_unranked, hits)))
             if prompt is None:
                 return []
-            asked.append(Asked(f"position/{passages}/{slot}", prompt))
+            asked.append(ConditionPrompt(f"position/{passages}/{slot}", prompt))
         return asked
 
-    def budgets(self, candidates: Candidates, plan: Plan) -> Iterator[Asked]:
+    def budgets(self, candidates: QuestionCandidates, plan: Plan) -> Iterator[ConditionPrompt]:
         """What fits of the same candidates into each budget."""
         for budget in plan.budgets:
             how = replace(self.assembly, placement=plan.budget_strategy, budget_tokens=budget)
             yield self._assembled(f"budget/{budget}", candidates, plan.k, how)
 
-    def _assembled(self, condition: str, candidates: Candidates, k: int, how: Assembly) -> Asked:
+    def _assembled(
+        self, condition: str, candidates: QuestionCandidates, k: int, how: Assembly
+    ) -> ConditionPrompt:
         question, hits = candidates.question.question, candidates.best(k)
         try:
             prompt = assemble(
@@ -165,10 +169,10 @@ class PromptMaker:
             )
         except BudgetError as error:
             bare = self._built(question, self._closed_book, ())
-            return Asked(condition, bare, f"asked without passages: {error}")
+            return ConditionPrompt(condition, bare, f"asked without passages: {error}")
         wanted = str(how.placement)
         note = f"{prompt.placement} instead of {wanted}" if prompt.placement != wanted else ""
-        return Asked(condition, prompt, note)
+        return ConditionPrompt(condition, prompt, note)
 
     def _fitting(self, question: str, hits: tuple[Hit, ...]) -> Prompt | None:
         try:

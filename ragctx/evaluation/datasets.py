@@ -25,7 +25,7 @@ from typing import Any
 
 from ragctx.errors import InputError
 
-Row = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 
 _GZIP = b"\x1f\x8b"
 
@@ -92,7 +92,7 @@ def read_questions(path: str | Path) -> QuestionSet:
     )
 
 
-def parse_own(row: Row) -> LabelledQuestion:
+def parse_own(row: JsonObject) -> LabelledQuestion:
     """A record in ragctx's own layout, or in that of Lost in the Middle, which it contains.
 
     >>> row = {"question": "How hot?", "answers": ["232 degrees"], "context": "Tin melts at ..."}
@@ -120,7 +120,7 @@ def parse_own(row: Row) -> LabelledQuestion:
     )
 
 
-def parse_key_value(row: Row) -> LabelledQuestion:
+def parse_key_value(row: JsonObject) -> LabelledQuestion:
     """A record of the key-value retrieval task: every pair becomes a passage of its own.
 
     >>> row = {"ordered_kv_records": [["k1", "v1"], ["k2", "v2"]], "key": "k2", "value": "v2"}
@@ -138,7 +138,7 @@ def parse_key_value(row: Row) -> LabelledQuestion:
     )
 
 
-def parse_squad(document: Row) -> list[LabelledQuestion]:
+def parse_squad(document: JsonObject) -> list[LabelledQuestion]:
     """Every question of a SQuAD file (1.1 or 2.0), with its paragraph."""
     return [
         LabelledQuestion(
@@ -186,7 +186,7 @@ def _parse(text: str, path: str) -> tuple[str, list[LabelledQuestion]]:
     return layout, questions
 
 
-def _layout(row: Row) -> str:
+def _layout(row: JsonObject) -> str:
     if "ordered_kv_records" in row:
         return "key-value"
     return "ragctx" if "context" in row or "ctxs" not in row else "lost-in-the-middle"
@@ -213,7 +213,7 @@ def _checked(parse: Any, path: str, where: str) -> Any:
         ) from None
 
 
-def _passage(row: Row) -> LabelledPassage:
+def _passage(row: JsonObject) -> LabelledPassage:
     score = row.get("score")
     is_gold = bool(row.get("isgold", row.get("is_gold", False)))
     return LabelledPassage(
@@ -224,7 +224,7 @@ def _passage(row: Row) -> LabelledPassage:
     )
 
 
-def _required_text(row: Row, name: str) -> str:
+def _required_text(row: JsonObject, name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not value.strip():
         raise InputError(f'has no "{name}": it must be text')

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from ragctx.citations.abstention import is_abstention
 from ragctx.citations.labels import without_labels
 from ragctx.citations.resolve import cite
-from ragctx.evaluation.candidates import Candidates
-from ragctx.evaluation.conditions import Asked
+from ragctx.evaluation.candidates import QuestionCandidates
+from ragctx.evaluation.conditions import ConditionPrompt
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
 from ragctx.evaluation.results import CitationRecord, Outcome, PassageRecord, QuestionRecord
 from ragctx.records import Citation, Document, Generation, Hit, Segment
@@ -31,12 +31,12 @@ def prediction_of(answer: str) -> str:
 class Scorer:
     """Scores the answers of one question, and collects the passages that its prompts held."""
 
-    candidates: Candidates
+    candidates: QuestionCandidates
     get_document: Callable[[str], Document | None]
     _numbers: dict[str, int] = field(default_factory=dict)  # chunk id -> index into _passages
     _passages: list[PassageRecord] = field(default_factory=list)
 
-    def outcome(self, asked: Asked, generation: Generation) -> Outcome:
+    def outcome(self, asked: ConditionPrompt, generation: Generation) -> Outcome:
         """The row of one answer."""
         question, prompt = self.candidates.question, asked.prompt
         abstained = generation.finish_reason == "abstain" or is_abstention(generation.text)

@@ -20,7 +20,7 @@ from ragctx.errors import InputError
 from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.evaluation.answering import Answerer, generate_all
 from ragctx.evaluation.candidates import FilePassages, source_of
-from ragctx.evaluation.compare import Comparison, Options, drawn
+from ragctx.evaluation.compare import Comparison, Options, sample_questions
 from ragctx.evaluation.conditions import Plan, PromptMaker
 from ragctx.evaluation.datasets import QuestionSet, parse_own, read_questions
 from ragctx.evaluation.results import Omnibus, Outcome, Result
@@ -224,12 +224,12 @@ def test_a_plan_without_anything_is_refused() -> None:
 
 def test_questions_are_drawn_by_their_ids() -> None:
     everyone = questions(50, 2)
-    some = drawn(everyone, 10, seed=0)
+    some = sample_questions(everyone, 10, seed=0)
     backwards = replace(everyone, questions=everyone.questions[::-1])
     assert len(some.questions) == 10
-    assert set(drawn(backwards, 10, seed=0).questions) == set(some.questions)
-    assert set(drawn(everyone, 10, seed=1).questions) != set(some.questions)
-    assert drawn(everyone, None, seed=0) == everyone
+    assert set(sample_questions(backwards, 10, seed=0).questions) == set(some.questions)
+    assert set(sample_questions(everyone, 10, seed=1).questions) != set(some.questions)
+    assert sample_questions(everyone, None, seed=0) == everyone
 
 
 # ---- reading together

@@ -18,7 +18,7 @@ from ragctx.errors import InputError, StoreError
 from ragctx.evaluation.answer_cache import AnswerCache, answer_key
 from ragctx.evaluation.bm25 import Bm25
 from ragctx.evaluation.candidates import FilePassages, IndexPassages, MinedPassages, source_of
-from ragctx.evaluation.conditions import Asked, Plan, PromptMaker, slots_of
+from ragctx.evaluation.conditions import ConditionPrompt, Plan, PromptMaker, slots_of
 from ragctx.evaluation.datasets import read_questions
 from ragctx.evaluation.json_records import record_from_json, record_to_json
 from ragctx.evaluation.results import Outcome
@@ -361,7 +361,7 @@ def test_a_citation_is_right_if_its_passage_holds_the_answer() -> None:
 # ---- answers on disk
 
 
-def prompt() -> Asked:
+def prompt() -> ConditionPrompt:
     found = questions(1, 4)
     candidates = source_of(found, 4).candidates(found.questions[0])
     [one] = maker().strategies(candidates, Plan(strategies=("best_first",), k=4))

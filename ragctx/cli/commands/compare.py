@@ -179,7 +179,7 @@ def _comparison(
     prompting: Prompting,
     running: Running,
 ) -> Comparison:
-    from ragctx.evaluation.compare import Comparison, Options, drawn
+    from ragctx.evaluation.compare import Comparison, Options, sample_questions
 
     assembly, strategies = prompting.resolve(), asking.named_strategies()
     _require_baseline(asking.baseline, strategies)
@@ -192,7 +192,7 @@ def _comparison(
         strategies = tuple(name for name in strategies if name != "calibrated")
     window = assembly.context_window or generator.context_window
     return Comparison(
-        questions=drawn(questions, asking.count, running.seed),
+        questions=sample_questions(questions, asking.count, running.seed),
         source=source,
         answerer=answerer_of(model, generator, no_cache=running.no_cache, workers=running.workers),
         plan=asking.plan(k, strategies, window - assembly.max_new_tokens),

@@ -148,7 +148,7 @@ def _questions(
     path: Path | None, count: int, passages: int, seed: int
 ) -> tuple[QuestionSet, QuestionSet]:
     """All questions, which distractors come from, and those to be asked."""
-    from ragctx.evaluation.compare import drawn
+    from ragctx.evaluation.compare import sample_questions
     from ragctx.evaluation.datasets import read_questions
     from ragctx.evaluation.probes import synthetic_probes
 
@@ -156,7 +156,7 @@ def _questions(
         made = synthetic_probes(count, passages, seed=seed)
         return made, made
     everything = read_questions(path)
-    return everything, drawn(everything, count, seed)
+    return everything, sample_questions(everything, count, seed)
 
 
 def _print(profile: StoredProfile) -> None:

@@ -17,7 +17,7 @@ from ragctx.cli.output import console, json_text, table, write_json
 from ragctx.views import counted, one_line
 
 if TYPE_CHECKING:
-    from ragctx.evaluation.questions.check import Checked, Problem
+    from ragctx.evaluation.questions.check import Checked, QuestionProblem
     from ragctx.evaluation.questions.make import SyntheticQuestion
 
 _KINDS = ("recurring", "turned", "cloze")  # evaluation.question_drafts.KINDS, which is slow to load
@@ -187,7 +187,7 @@ def check_command(
     return FAILED if checked.faults or not checked.rows else OK
 
 
-def _counts(problems: Sequence[Problem]) -> Counter[str]:
+def _counts(problems: Sequence[QuestionProblem]) -> Counter[str]:
     return Counter(problem.kind for problem in problems)
 
 

@@ -41,7 +41,7 @@ PROBLEMS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class QuestionProblem:
     """Something wrong with the row on a line (from 1); `kind` is a name in `PROBLEMS`.
 
     A `remark` is no fault: a cloze question repeats a sentence of its passage by nature.
@@ -55,7 +55,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class QuestionRow:
     """A question as its file gives it. `others` are passages that are not marked as gold."""
 
     line: int
@@ -76,10 +76,10 @@ class Checked:
     """What came of a check: how many rows could be read, and what is wrong, by line."""
 
     rows: int
-    problems: tuple[Problem, ...] = field(default_factory=tuple)
+    problems: tuple[QuestionProblem, ...] = field(default_factory=tuple)
 
     @property
-    def faults(self) -> tuple[Problem, ...]:
+    def faults(self) -> tuple[QuestionProblem, ...]:
         """The problems that are more than remarks."""
         return tuple(problem for problem in self.problems if not problem.remark)
 
@@ -114,13 +114,15 @@ def check_questions(
 # ---- Reading ---------------------------------------------------------------------------------
 
 
-def _read(path: str | Path) -> tuple[list[Row], list[Problem]]:
+def _read(path: str | Path) -> tuple[list[QuestionRow], list[QuestionProblem]]:
     rows, problems = [], []
     for number, raw in _lines(path):
         try:
             rows.append(parse_row(number, raw))
         except InputError as error:
-            problems.append(Problem(line=number, id="", kind="malformed", message=str(error)))
+            problems.append(
+                QuestionProblem(line=number, id="", kind="malformed", message=str(error))
+            )
     return rows, problems
 
 
@@ -136,7 +138,7 @@ def _lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
             raise InputError(f"{str(path)!r} is damaged ({error}); write it again") from None
 
 
-def parse_row(line: int, raw: bytes) -> Row:
+def parse_row(line: int, raw: bytes) -> QuestionRow:
     """One row. Raises InputError that says what is wrong with it.
 
     >>> parse_row(1, b'{"question": "Where?", "answers": ["Rome"], "context": "In Rome."}').gold
@@ -159,7 +161,7 @@ def parse_row(line: int, raw: bytes) -> Row:
     if answerable and not answers:
         raise InputError('answerable, but "answers" is empty')
     gold, others = _passages(row)
-    return Row(
+    return QuestionRow(
         line=line,
         id=str(row.get("id", "")),
         question=question,
@@ -205,7 +207,7 @@ def _place(row: dict[str, Any]) -> tuple[int, int] | None:
 # ---- Looking at one row ----------------------------------------------------------------------
 
 
-def _alone(row: Row) -> Iterator[Problem]:
+def _alone(row: QuestionRow) -> Iterator[QuestionProblem]:
     if not row.answerable:
         if holds_any(" ".join(row.gold), row.answers):
             yield _problem(row, "answerable after all", f"{row.answers[0]!r} is in its passage")
@@ -225,27 +227,27 @@ def _alone(row: Row) -> Iterator[Problem]:
         yield _problem(row, "answer elsewhere", f"{held} of {len(row.others)} other passages")
 
 
-def _problem(row: Row, kind: str, message: str, *, remark: bool = False) -> Problem:
-    return Problem(line=row.line, id=row.id, kind=kind, message=message, remark=remark)
+def _problem(row: QuestionRow, kind: str, message: str, *, remark: bool = False) -> QuestionProblem:
+    return QuestionProblem(line=row.line, id=row.id, kind=kind, message=message, remark=remark)
 
 
 # ---- Looking at rows together ----------------------------------------------------------------
 
 
-def _same_ids(rows: Iterable[Row]) -> Iterator[Problem]:
+def _same_ids(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
     first: dict[str, int] = {}
     for row in rows:
         if row.id and first.setdefault(row.id, row.line) != row.line:
             yield _problem(row, "duplicate id", f"line {first[row.id]} has it too")
 
 
-def _key(row: Row) -> tuple[str, str]:
+def _key(row: QuestionRow) -> tuple[str, str]:
     """The question and its passages, small differences aside."""
     return plain(row.question), plain(" ".join(row.gold))
 
 
-def _repeated(rows: Iterable[Row]) -> Iterator[Problem]:
-    first: dict[tuple[str, str], Row] = {}
+def _repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
+    first: dict[tuple[str, str], QuestionRow] = {}
     for row in rows:
         earlier = first.setdefault(_key(row), row)
         if earlier is row:
@@ -254,8 +256,8 @@ def _repeated(rows: Iterable[Row]) -> Iterator[Problem]:
         yield _problem(row, "duplicate" if same else "contradiction", f"line {earlier.line}")
 
 
-def _nearly_repeated(rows: Iterable[Row]) -> Iterator[Problem]:
-    by_passage: dict[str, list[Row]] = defaultdict(list)
+def _nearly_repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
+    by_passage: dict[str, list[QuestionRow]] = defaultdict(list)
     for row in rows:
         by_passage[_key(row)[1]].append(row)
     for together in by_passage.values():
@@ -267,12 +269,12 @@ def _nearly_repeated(rows: Iterable[Row]) -> Iterator[Problem]:
                 yield _problem(other, "near duplicate", f"line {one.line}: {one.question}")
 
 
-def _share_answer(one: Row, other: Row) -> bool:
+def _share_answer(one: QuestionRow, other: QuestionRow) -> bool:
     these, those = (set(map(plain, row.answers)) for row in (one, other))
     return bool(these & those) or not (these or those)
 
 
-def _leaked(rows: Iterable[Row], path: str | Path) -> Iterator[Problem]:
+def _leaked(rows: Iterable[QuestionRow], path: str | Path) -> Iterator[QuestionProblem]:
     """Rows whose passage, or question with an answer, is in the other file too."""
     passages: set[str] = set()
     asked: set[tuple[str, str]] = set()
@@ -286,7 +288,7 @@ def _leaked(rows: Iterable[Row], path: str | Path) -> Iterator[Problem]:
             yield _problem(row, "leaked", f"the question with its answer is in {path}")
 
 
-def _stale(rows: Iterable[Row], index: Index) -> Iterator[Problem]:
+def _stale(rows: Iterable[QuestionRow], index: Index) -> Iterator[QuestionProblem]:
     """Rows whose chunk, or the answer in it, is not in the index as they say."""
     named = [row for row in rows if row.chunk]
     documents = dict.fromkeys(row.chunk.rpartition(":")[0] for row in named)
@@ -302,7 +304,7 @@ def _stale(rows: Iterable[Row], index: Index) -> Iterator[Problem]:
                 yield _problem(row, "stale", f"the answer is not at {row.place[0]}–{row.place[1]}")
 
 
-def _stands(text: str, start: int, row: Row) -> bool:
+def _stands(text: str, start: int, row: QuestionRow) -> bool:
     assert row.place is not None
     first, last = (offset - start for offset in row.place)
     found = " ".join(text[max(first, 0) : last].split())

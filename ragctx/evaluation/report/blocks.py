@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragctx.evaluation.report.markup import Markup, tag
-from ragctx.evaluation.report.wording import Table, omnibus_words
+from ragctx.evaluation.report.wording import TextTable, omnibus_words
 from ragctx.evaluation.results import Omnibus
 
 
@@ -19,14 +19,14 @@ def findings(lines: Sequence[str]) -> Markup | None:
     return tag("ul", *(tag("li", line) for line in lines), class_="soft") if lines else None
 
 
-def numbers(test: Omnibus | None, *tables: Table) -> Markup:
+def numbers(test: Omnibus | None, *tables: TextTable) -> Markup:
     """What the pictures before it show, as tables; closed."""
     said = tag("p", omnibus_words(test), class_="soft") if test else None
     shown = [table_block(table) for table in tables if table.rows]
     return tag("details", tag("summary", "All numbers"), said, *shown)
 
 
-def table_block(table: Table, kind: str = "") -> Markup:
+def table_block(table: TextTable, kind: str = "") -> Markup:
     """A table that scrolls on its own where the screen is too narrow."""
 
     def cell(name: str, value: str, place: int) -> Markup:

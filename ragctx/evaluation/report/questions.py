@@ -26,7 +26,7 @@ ByCondition = Mapping[str, Outcome]
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _QuestionGroup:
     """Questions with a common fate."""
 
     title: str
@@ -71,7 +71,7 @@ def _groups(
     questions: Sequence[QuestionRecord],
     outcomes: Mapping[str, ByCondition],
     compared: Sequence[str],
-) -> list[_Group]:
+) -> list[_QuestionGroup]:
     """Those that tell conditions apart first."""
     judged = [name for name in compared if not name.startswith("control/")]
     fates: dict[str, list[QuestionRecord]] = defaultdict(list)
@@ -83,7 +83,9 @@ def _groups(
         "wrong": "None was right",
         "right": "All were right",
     }
-    return [_Group(title, tuple(fates[fate])) for fate, title in titles.items() if fates[fate]]
+    return [
+        _QuestionGroup(title, tuple(fates[fate])) for fate, title in titles.items() if fates[fate]
+    ]
 
 
 # ---- One question ----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from io import StringIO
 from ragctx.evaluation.report.markup import clean
 from ragctx.evaluation.report.wording import (
     READING,
-    Table,
+    TextTable,
     accuracy_table,
     behaviour_table,
     findings_of,
@@ -106,7 +106,7 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {plain_markdown(line)}" for line in lines)
 
 
-def _table(table: Table) -> str:
+def _table(table: TextTable) -> str:
     head = _row(table.columns)
     rule = "|" + "|".join(":--" if i == 0 else "--:" for i in range(len(table.columns))) + "|"
     rows = "\n".join(_row(row) for row in table.rows)

@@ -26,7 +26,7 @@ PERCENT = f"{NO_BREAK}%"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TextTable:
     """A table of words. The columns after the first hold numbers, aligned to the right."""
 
     caption: str
@@ -230,7 +230,7 @@ def summaries_of(result: Result) -> tuple[Summary, ...]:
     return (*strategies, *positions, *budgets)
 
 
-def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Settings) -> Table:
+def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Settings) -> TextTable:
     """Accuracy, tokens and time of some conditions."""
     columns = (
         "condition",
@@ -255,10 +255,10 @@ def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Setti
         )
         for s in summaries
     )
-    return Table(caption, columns, rows)
+    return TextTable(caption, columns, rows)
 
 
-def behaviour_table(summaries: tuple[Summary, ...]) -> Table:
+def behaviour_table(summaries: tuple[Summary, ...]) -> TextTable:
     """Refusals and citations of some conditions."""
     columns = (
         "condition",
@@ -283,10 +283,12 @@ def behaviour_table(summaries: tuple[Summary, ...]) -> Table:
         )
         for s in summaries
     )
-    return Table("Refusals, citations and cost", columns, rows)
+    return TextTable("Refusals, citations and cost", columns, rows)
 
 
-def pairs_table(pairs: tuple[PairTest, ...], label: Callable[[str], str], caption: str) -> Table:
+def pairs_table(
+    pairs: tuple[PairTest, ...], label: Callable[[str], str], caption: str
+) -> TextTable:
     """Paired differences with their tests."""
     columns = (
         "pair",
@@ -311,10 +313,10 @@ def pairs_table(pairs: tuple[PairTest, ...], label: Callable[[str], str], captio
         )
         for pair in pairs
     )
-    return Table(caption, columns, rows)
+    return TextTable(caption, columns, rows)
 
 
-def settings_table(settings: Settings) -> Table:
+def settings_table(settings: Settings) -> TextTable:
     """All that is needed to run the comparison again."""
     budget = "what the window leaves" if settings.budget_tokens is None else None
     prices = (settings.price_prompt, settings.price_answer)
@@ -345,7 +347,7 @@ def settings_table(settings: Settings) -> Table:
             f"{confidence_words(settings)} intervals",
         ),
     )
-    return Table("Settings", ("setting", "value"), rows)
+    return TextTable("Settings", ("setting", "value"), rows)
 
 
 def confidence_words(settings: Settings) -> str:
