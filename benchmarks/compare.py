@@ -23,8 +23,9 @@ from ragctx.assembly import Assembly
 from ragctx.evaluation.answering import generate_all
 from ragctx.evaluation.candidates import QuestionCandidates, source_of
 from ragctx.evaluation.compare import hot_order, sample_questions
-from ragctx.evaluation.conditions import Plan, PromptMaker
+from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import read_questions
+from ragctx.evaluation.prompts import PromptMaker
 from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.records import Generation
 

@@ -199,6 +199,12 @@ class StrategyComparison:
     recall_at_k: tuple[tuple[int, float], ...]  # a gold passage among the first k candidates
     verdict: str
 
+    @property
+    def controls(self) -> tuple[Summary, ...]:
+        """The summaries of conditions that are not placements: those in no pair."""
+        placements = {self.baseline, *(pair.first for pair in self.pairs)}
+        return tuple(s for s in self.summaries if s.condition not in placements)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionSweep:

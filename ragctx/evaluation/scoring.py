@@ -10,8 +10,8 @@ from ragctx.citations.abstention import is_abstention
 from ragctx.citations.labels import without_labels
 from ragctx.citations.resolve import cite
 from ragctx.evaluation.candidates import QuestionCandidates
-from ragctx.evaluation.conditions import ConditionPrompt
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
+from ragctx.evaluation.prompts import ConditionPrompt
 from ragctx.evaluation.results import CitationRecord, Outcome, PassageRecord, QuestionRecord
 from ragctx.records import Citation, Document, Generation, Hit, Segment
 
@@ -48,7 +48,7 @@ class Scorer:
         cited = () if abstained else cite(generation, prompt, self.get_document)
         gold = [hit for segment in prompt.passages if (hit := segment.hit) and self._is_gold(hit)]
         return Outcome(
-            condition=asked.condition,
+            condition=asked.condition.name,
             question=question.id,
             order=tuple(self._number(segment) for segment in prompt.passages),
             passage_tokens=tuple(len(segment.token_ids) for segment in prompt.passages),

@@ -21,8 +21,9 @@ from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.evaluation.answering import Answerer, generate_all
 from ragctx.evaluation.candidates import FilePassages, source_of
 from ragctx.evaluation.compare import Comparison, Options, sample_questions
-from ragctx.evaluation.conditions import Plan, PromptMaker
+from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import QuestionSet, parse_own, read_questions
+from ragctx.evaluation.prompts import PromptMaker
 from ragctx.evaluation.results import Omnibus, Outcome, Result
 from ragctx.evaluation.summaries import Prices
 from ragctx.evaluation.verdicts import strategy_verdict
@@ -108,7 +109,7 @@ def test_no_difference_is_claimed_where_only_a_pair_rejects() -> None:
         n=50,
         conditions=("strategy/a", "strategy/b", "strategy/c"),
     )
-    assert strategy_verdict(omnibus, (), None, {}).startswith("No measurable difference")
+    assert strategy_verdict(omnibus, (), None, {}, {}).startswith("No measurable difference")
 
 
 def test_random_orders_and_controls_stand_beside_the_placements() -> None:

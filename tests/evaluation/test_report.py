@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragctx.evaluation.numbers import percent
 from ragctx.evaluation.report import questions
 from ragctx.evaluation.report.markup import Markup, clean, joined, tag
 from ragctx.evaluation.report.page import _style, html_report
 from ragctx.evaluation.report.svg import Axis, Point, curve, prompt_picture, span_of, unbeaten
 from ragctx.evaluation.report.text import csv_cell, markdown_report, outcomes_csv, summaries_csv
-from ragctx.evaluation.report.wording import headline, percent
+from ragctx.evaluation.report.wording import headline
 from ragctx.evaluation.report.write import FILES, write_report
 from ragctx.evaluation.results import Result
 from ragctx.evaluation.statistics.intervals import Interval

@@ -13,13 +13,13 @@ from ragctx.evaluation.report.blocks import section, table_block
 from ragctx.evaluation.report.markup import Markup, tag
 from ragctx.evaluation.report.questions import question_part
 from ragctx.evaluation.report.sections import (
-    Label,
     budgets_section,
     placements_section,
     positions_section,
 )
 from ragctx.evaluation.report.wording import (
     READING,
+    Label,
     confidence_words,
     headline,
     labels_of,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragctx.evaluation.report.markup import Markup, clean, joined, shortened, tag
@@ -37,7 +37,9 @@ def question_part(result: Result, label: Callable[[str], str]) -> Markup:
     """All questions that are shown, in groups, closed."""
     outcomes = _by_question(result)
     compared = compared_conditions(result)
-    groups = _groups(result.questions, outcomes, compared)
+    controls = result.strategies.controls if result.strategies else ()
+    judged = set(compared) - {summary.condition for summary in controls}
+    groups = _groups(result.questions, outcomes, judged)
     shown = min(MOST_QUESTIONS, MOST_ROWS // max(1, len(compared)))
     parts = []
     for group in groups:
@@ -70,22 +72,23 @@ def _by_question(result: Result) -> dict[str, dict[str, Outcome]]:
 def _groups(
     questions: Sequence[QuestionRecord],
     outcomes: Mapping[str, ByCondition],
-    compared: Sequence[str],
+    judged: Collection[str],
 ) -> list[_QuestionGroup]:
-    """Those that tell conditions apart first."""
-    judged = [name for name in compared if not name.startswith("control/")]
-    fates: dict[str, list[QuestionRecord]] = defaultdict(list)
+    """Questions by how the `judged` conditions did; first those that tell conditions apart."""
+    mixed: list[QuestionRecord] = []
+    right: list[QuestionRecord] = []
+    wrong: list[QuestionRecord] = []
     for question in questions:
-        given = {o.correct for name in judged if (o := outcomes[question.id].get(name))}
-        fates["mixed" if len(given) > 1 else "right" if True in given else "wrong"].append(question)
-    titles = {
-        "mixed": "The conditions disagree",
-        "wrong": "None was right",
-        "right": "All were right",
-    }
-    return [
-        _QuestionGroup(title, tuple(fates[fate])) for fate, title in titles.items() if fates[fate]
-    ]
+        of_question = outcomes[question.id]
+        correct = {of_question[name].correct for name in judged if name in of_question}
+        group = mixed if len(correct) > 1 else right if True in correct else wrong
+        group.append(question)
+    groups = (
+        _QuestionGroup("The conditions disagree", tuple(mixed)),
+        _QuestionGroup("None was right", tuple(wrong)),
+        _QuestionGroup("All were right", tuple(right)),
+    )
+    return [group for group in groups if group.questions]
 
 
 # ---- One question ----------------------------------------------------------------------------

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ragctx.evaluation.numbers import (
+    money,
+    p_words,
+    percent,
+    points,
+    points_range,
+    seconds,
+    share_range,
+)
 from ragctx.evaluation.report.blocks import findings, numbers, section
 from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.svg import (
@@ -16,18 +25,12 @@ from ragctx.evaluation.report.svg import (
     span_of,
 )
 from ragctx.evaluation.report.wording import (
+    Label,
     accuracy_table,
     behaviour_table,
     confidence_words,
     findings_of,
-    money,
-    p_words,
     pairs_table,
-    percent,
-    points,
-    points_range,
-    seconds,
-    share_range,
 )
 from ragctx.evaluation.results import (
     BudgetSweep,
@@ -37,10 +40,6 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
-
-Label = Callable[[str], str]
-"""What to call a condition."""
-
 
 # ---- Positions -------------------------------------------------------------------------------
 
@@ -97,8 +96,7 @@ def _references(strategies: StrategyComparison | None) -> tuple[Reference, ...]:
         return ()
     return tuple(
         Reference(summary.correct.value, f"{summary.label} {percent(summary.correct.value)}")
-        for summary in strategies.summaries
-        if summary.condition.startswith("control/")
+        for summary in strategies.controls
     )
 
 
@@ -163,34 +161,40 @@ def _forest(part: StrategyComparison, label: Label) -> Markup:
             for name, scale, kind in columns
         ),
     )
+    controls = part.controls
     rows = [
-        _forest_row(summary, pairs.get(summary.condition), part.baseline, span, reach)
+        tag(
+            "tr",
+            *_accuracy_cells(summary, span, is_control=summary in controls),
+            *_difference_cells(
+                pairs.get(summary.condition),
+                is_baseline=summary.condition == part.baseline,
+                reach=reach,
+            ),
+            *_price_cells(summary),
+        )
         for summary in part.summaries
     ]
     return tag("table", tag("thead", head), tag("tbody", *rows), class_="forest")
 
 
-def _forest_row(
-    summary: Summary, pair: PairTest | None, baseline: str, span: tuple[float, float], reach: float
-) -> Markup:
-    is_control = summary.condition.startswith("control/")
+def _accuracy_cells(
+    summary: Summary, span: tuple[float, float], *, is_control: bool
+) -> Iterator[Markup]:
+    """Name and accuracy of a condition, and the accuracy as a bar on the axis `span`."""
     kind = "control" if is_control else ""
-    told = f"{summary.label}: {percent(summary.correct.value)} ({share_range(summary.correct)})"
-    return tag(
-        "tr",
-        tag("th", summary.label, scope="row", class_=kind or None),
-        tag(
-            "td",
-            tag("b", percent(summary.correct.value)),
-            " ",
-            tag("small", f"({share_range(summary.correct)})"),
-            class_="number",
-        ),
-        tag("td", interval_bar(summary.correct, span, told, kind=kind), class_="plot"),
-        *_difference_cells(pair, is_baseline=summary.condition == baseline, reach=reach),
-        tag("td", f"{summary.mean_prompt_tokens:,.0f}", class_="number", data_name="tokens"),
-        tag("td", seconds(summary.mean_latency_s), class_="number", data_name="latency"),
-    )
+    correct, interval = percent(summary.correct.value), share_range(summary.correct)
+    description = f"{summary.label}: {correct} ({interval})"
+    yield tag("th", summary.label, scope="row", class_=kind or None)
+    yield tag("td", tag("b", correct), " ", tag("small", f"({interval})"), class_="number")
+    yield tag("td", interval_bar(summary.correct, span, description, kind=kind), class_="plot")
+
+
+def _price_cells(summary: Summary) -> Iterator[Markup]:
+    """Tokens and time of a condition."""
+    tokens = f"{summary.mean_prompt_tokens:,.0f}"
+    yield tag("td", tokens, class_="number", data_name="tokens")
+    yield tag("td", seconds(summary.mean_latency_s), class_="number", data_name="latency")
 
 
 def _difference_cells(

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
+from ragctx.evaluation.numbers import percent, share_range
 from ragctx.evaluation.report.markup import Markup, decimal, joined, tag
-from ragctx.evaluation.report.wording import percent, share_range
 from ragctx.evaluation.statistics.intervals import Interval
 
 _WIDTH, _HEIGHT = 400.0, 250.0  # of a chart, in its own units: about pixels on a phone

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from io import StringIO
 
 from ragctx.evaluation.report.markup import clean
 from ragctx.evaluation.report.wording import (
     READING,
+    Label,
     TextTable,
     accuracy_table,
     behaviour_table,
@@ -27,7 +28,6 @@ from ragctx.evaluation.results import Omnibus, Outcome, Result, Summary
 from ragctx.evaluation.statistics.intervals import Interval
 
 Cell = str | int | float | bool | None
-Label = Callable[[str], str]
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

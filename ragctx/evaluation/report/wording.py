@@ -5,6 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ragctx.evaluation.numbers import (
+    MINUS,
+    bare_percent,
+    money,
+    p_clause,
+    p_words,
+    percent,
+    plain_range,
+    points,
+    points_range,
+    seconds,
+    share_range,
+)
 from ragctx.evaluation.results import (
     BudgetSweep,
     Omnibus,
@@ -17,12 +30,10 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
-from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.evaluation.verdicts import ALPHA
 
-MINUS = "\N{MINUS SIGN}"
-NO_BREAK = "\N{NO-BREAK SPACE}"
-PERCENT = f"{NO_BREAK}%"
+Label = Callable[[str], str]
+"""What to call the condition of a given name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,85 +43,6 @@ class TextTable:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-
-# ---- Numbers ---------------------------------------------------------------------------------
-
-
-def percent(share: float | None) -> str:
-    r"""A share in percent.
-
-    >>> percent(0.4567), percent(1.0), percent(None)
-    ('45.7\xa0%', '100\xa0%', '–')
-    """
-    if share is None:
-        return "–"
-    return f"{100 * share:.1f}".removesuffix(".0") + PERCENT
-
-
-def points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign.
-
-    >>> points(0.0512), points(-0.02), points(0.0)
-    ('+5.1', '−2.0', '0.0')
-    """
-    text = f"{100 * difference:+.1f}"
-    return text.lstrip("+-") if float(text) == 0 else text.replace("-", MINUS)
-
-
-def p_words(p: float) -> str:
-    """A p-value.
-
-    >>> p_words(0.0321), p_words(0.00001), p_words(1.0)
-    ('0.032', '< 0.001', '1.000')
-    """
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
-def p_clause(p: float) -> str:
-    r"""The same in a sentence.
-
-    >>> p_clause(0.0321), p_clause(0.00001)
-    ('p\xa0=\xa00.032', 'p\xa0<\xa00.001')
-    """
-    clause = f"p = {p_words(p)}" if p >= 0.001 else f"p {p_words(p)}"
-    return clause.replace(" ", NO_BREAK)
-
-
-def share_range(interval: Interval) -> str:
-    r"""An interval of shares.
-
-    >>> share_range(Interval(0.5, 0.4123, 0.6))
-    '41.2–60\xa0%'
-    """
-    return f"{percent(interval.low).removesuffix(PERCENT)}–{percent(interval.high)}"
-
-
-def points_range(interval: Interval) -> str:
-    """An interval of differences, in points.
-
-    >>> points_range(Interval(0.01, -0.02, 0.04))
-    '−2.0 to +4.0'
-    """
-    return f"{points(interval.low)} to {points(interval.high)}"
-
-
-def seconds(value: float) -> str:
-    """A time.
-
-    >>> seconds(0.0123), seconds(2.5)
-    ('12 ms', '2.50 s')
-    """
-    return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.2f} s"
-
-
-def money(value: float | None) -> str:
-    """A cost per question, in the currency of the prices.
-
-    >>> money(0.00123), money(None)
-    ('0.00123', '–')
-    """
-    return "–" if value is None else f"{value:.3g}"
 
 
 # ---- Sentences -------------------------------------------------------------------------------
@@ -162,12 +94,12 @@ def omnibus_words(omnibus: Omnibus) -> str:
     )
 
 
-def spread_words(spread: Spread, label: Callable[[str], str]) -> str:
+def spread_words(spread: Spread, label: Label) -> str:
     """Best minus worst, against what chance alone gives."""
     return (
-        f"Best minus worst: {100 * spread.value:.1f} points ({label(spread.best)} over "
-        f"{label(spread.worst)}; interval {100 * spread.low:.1f} to {100 * spread.high:.1f}). "
-        f"Chance alone would give {100 * spread.expected_by_chance:.1f}; "
+        f"Best minus worst: {bare_percent(spread.value)} points ({label(spread.best)} over "
+        f"{label(spread.worst)}; interval {plain_range(spread.low, spread.high)}). "
+        f"Chance alone would give {bare_percent(spread.expected_by_chance)}; "
         f"{p_clause(spread.p_value)}."
     )
 
@@ -177,8 +109,8 @@ def power_words(power: Power) -> str:
     if power.detectable_difference is None:
         can = f"{power.n:,} questions are too few to show any difference"
     else:
-        least = 100 * power.detectable_difference
-        can = f"{power.n:,} questions show a difference of {least:.1f} points or more"
+        least = bare_percent(power.detectable_difference)
+        can = f"{power.n:,} questions show a difference of {least} points or more"
     need = ""
     if power.questions_for_5_points is not None:
         need = f"; for 5 points {power.questions_for_5_points:,} would be needed"
@@ -286,9 +218,7 @@ def behaviour_table(summaries: tuple[Summary, ...]) -> TextTable:
     return TextTable("Refusals, citations and cost", columns, rows)
 
 
-def pairs_table(
-    pairs: tuple[PairTest, ...], label: Callable[[str], str], caption: str
-) -> TextTable:
+def pairs_table(pairs: tuple[PairTest, ...], label: Label, caption: str) -> TextTable:
     """Paired differences with their tests."""
     columns = (
         "pair",
@@ -359,7 +289,7 @@ def confidence_words(settings: Settings) -> str:
 
 
 def findings_of(
-    part: StrategyComparison | PositionSweep | BudgetSweep, label: Callable[[str], str]
+    part: StrategyComparison | PositionSweep | BudgetSweep, label: Label
 ) -> tuple[str, ...]:
     """What a part found beyond its verdict, a sentence each."""
     spread = None if isinstance(part, BudgetSweep) else part.spread
