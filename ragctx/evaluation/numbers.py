@@ -142,6 +142,16 @@ def plain_range(low: float, high: float) -> str:
     return f"{bare_percent(low)} to {bare_percent(high)}"
 
 
+def terse_range(interval: Interval) -> str:
+    """An interval of shares or of differences, without a unit, for a column of a terminal.
+
+    >>> from ragctx.evaluation.statistics.intervals import Interval
+    >>> terse_range(Interval(0.5, 0.4123, 0.6))
+    '41.2…60.0'
+    """
+    return f"{bare_percent(interval.low)}…{bare_percent(interval.high)}"
+
+
 def plain_p(p: float) -> str:
     """A p-value, for a sentence.
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ragctx.cli.commands import questions
 from ragctx.cli.program import run
-from ragctx.evaluation.questions.drafts import KINDS
+from ragctx.evaluation.questions.drafts import DRAFTS
+from ragctx.evaluation.questions.kinds import KINDS
 from tests.support.index_samples import index_with
 
 PAGE = (
@@ -26,8 +26,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_names_of_kinds_are_those_of_the_library() -> None:
-    assert tuple(KINDS) == questions._KINDS
+def test_every_kind_that_can_be_asked_for_can_be_made() -> None:
+    assert tuple(DRAFTS) == KINDS
 
 
 def test_rows_go_to_standard_output_and_the_warning_to_standard_error(

@@ -146,6 +146,7 @@ def test_the_shared_question_files_load(shared_data: Path) -> None:
         path.name: read_questions(path).layout
         for path in sorted((shared_data / "qa").glob("*.dev.jsonl.gz"))[:4]
     }
+    assert len(layouts) == 4
     assert set(layouts.values()) == {"ragctx"}
     keys = read_questions(shared_data / "qa" / "kv-retrieval-75_keys.jsonl.gz")
     assert (keys.layout, len(keys.questions[0].passages)) == ("key-value", 75)
@@ -283,7 +284,9 @@ def test_every_prompt_fits_its_budget() -> None:
     found = questions(3, 10)
     plan = Plan(budgets=(20, 40, 80), k=10)
     for question in found.questions:
-        for one in maker().all_of(source_of(found, 10).candidates(question), plan):
+        asked = maker().all_of(source_of(found, 10).candidates(question), plan)
+        assert len(asked) == 3
+        for one in asked:
             assert one.prompt.token_count <= one.condition.budget
 
 

@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
-    "evaluation.statistics explanation generator generator.reader index ingestion pipeline "
+    "explanation generator generator.reader index ingestion pipeline "
     "placement prompt retrieval selection tokens views",
     "__main__": "cli",
 }

@@ -14,13 +14,13 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import FAILED, OK, say
 from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, json_text, table, write_json
+from ragctx.evaluation.questions.kinds import KINDS
 from ragctx.views import counted, one_line
 
 if TYPE_CHECKING:
     from ragctx.evaluation.questions.check import Checked, QuestionProblem
     from ragctx.evaluation.questions.make import SyntheticQuestion
 
-_KINDS = ("recurring", "turned", "cloze")  # evaluation.question_drafts.KINDS, which is slow to load
 _MOST_SHOWN = 200  # problems in the table; all are in --json
 _WARNING = (
     "these questions are synthetic: made by rule from sentences of the documents. They measure "
@@ -69,10 +69,10 @@ def questions_group() -> None:
 @click.option(
     "--kind",
     "kinds",
-    type=click.Choice(_KINDS),
+    type=click.Choice(KINDS),
     multiple=True,
     metavar="NAME",
-    help=f"Only this kind; may be repeated: {', '.join(_KINDS)}.  [default: all]",
+    help=f"Only this kind; may be repeated: {', '.join(KINDS)}.  [default: all]",
 )
 @click.option(
     "--distractors",
@@ -110,7 +110,7 @@ def make_command(
         Index.open(index_path),
         count,
         seed=seed,
-        kinds=kinds or _KINDS,
+        kinds=kinds or KINDS,
         distractors=distractors,
         unanswerable=unanswerable,
     )
@@ -131,7 +131,7 @@ def _say_what_was_made(made: Sequence[SyntheticQuestion], count: int, output: Pa
         )
         return
     kinds = Counter(question.kind for question in made)
-    parts = ", ".join(f"{kinds[kind]:,} {kind}" for kind in _KINDS if kinds[kind])
+    parts = ", ".join(f"{kinds[kind]:,} {kind}" for kind in KINDS if kinds[kind])
     refused = sum(not question.answerable for question in made)
     documents = len({question.passage.chunk.document_id for question in made})
     told = f", {refused:,} of them unanswerable" if refused else ""

@@ -18,6 +18,7 @@ from ragctx.errors import InputError
 from ragctx.evaluation.questions.phrasing import GAP
 from ragctx.evaluation.text_match import alike_pairs, copied_words, holds_any, plain
 from ragctx.index.index import Index
+from ragctx.records import Chunk
 
 NEARLY = 0.8
 """Questions on one passage with one answer are near duplicates from this Jaccard of their words."""
@@ -67,8 +68,9 @@ class QuestionRow:
     others: tuple[str, ...] = ()
     cloze: bool = False
     context: str = ""  # beside `ctxs`: the text of `chunk`
-    chunk: str = ""  # of an index, with where in its document the answer stands
-    place: tuple[int, int] | None = None
+    chunk: str = ""  # id of the chunk of an index that the row was made from, if it was
+    document_id: str = ""  # of the chunk's document
+    place: tuple[int, int] | None = None  # start and end of the answer in the document's text
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ def parse_row(line: int, raw: bytes) -> QuestionRow:
         cloze=row.get("kind") == "cloze",
         context=_text(row, "context"),
         chunk=_text(row, "chunk"),
+        document_id=str(row.get("document_id") or ""),
         place=_place(row),
     )
 
@@ -289,23 +292,39 @@ def _leaked(rows: Iterable[QuestionRow], path: str | Path) -> Iterator[QuestionP
 
 
 def _stale(rows: Iterable[QuestionRow], index: Index) -> Iterator[QuestionProblem]:
-    """Rows whose chunk, or the answer in it, is not in the index as they say."""
+    """Rows whose chunk, or the answer in it, is not in the index as the row describes it."""
     named = [row for row in rows if row.chunk]
-    documents = dict.fromkeys(row.chunk.rpartition(":")[0] for row in named)
     with index.snapshot():
-        chunks = {chunk.id: chunk for document in documents for chunk in index.chunks(document)}
-        for row in named:
-            chunk = chunks.get(row.chunk)
-            if chunk is None:
-                yield _problem(row, "stale", f"the index has no chunk {row.chunk}")
-            elif chunk.text != row.context:
-                yield _problem(row, "stale", f"the chunk {row.chunk} has another text by now")
-            elif row.place and not _stands(chunk.text, chunk.start, row):
-                yield _problem(row, "stale", f"the answer is not at {row.place[0]}–{row.place[1]}")
+        chunks = _chunks_named(named, index)
+    for row in named:
+        chunk = chunks.get(row.chunk)
+        if chunk is None:
+            yield _problem(row, "stale", f"the index has no chunk {row.chunk}")
+        elif chunk.text != row.context:
+            yield _problem(row, "stale", f"the chunk {row.chunk} has another text by now")
+        elif row.place and not _is_answer(_between(chunk, *row.place), row):
+            yield _problem(row, "stale", f"the answer is not at {row.place[0]}–{row.place[1]}")
 
 
-def _stands(text: str, start: int, row: QuestionRow) -> bool:
-    assert row.place is not None
-    first, last = (offset - start for offset in row.place)
-    found = " ".join(text[max(first, 0) : last].split())
-    return found in row.answers
+def _chunks_named(rows: Sequence[QuestionRow], index: Index) -> dict[str, Chunk]:
+    """The chunks that rows name, by id; where a row names no document, all are searched."""
+    wanted = {row.chunk for row in rows}
+    if all(row.document_id for row in rows):
+        documents = dict.fromkeys(row.document_id for row in rows)
+    else:
+        documents = dict.fromkeys(source.document_id for source in index.sources())
+    return {
+        chunk.id: chunk
+        for document_id in documents
+        for chunk in index.chunks(document_id)
+        if chunk.id in wanted
+    }
+
+
+def _between(chunk: Chunk, start: int, end: int) -> str:
+    """What a chunk holds between two offsets into its document's text."""
+    return chunk.text[max(start - chunk.start, 0) : max(end - chunk.start, 0)]
+
+
+def _is_answer(text: str, row: QuestionRow) -> bool:
+    return " ".join(text.split()) in row.answers

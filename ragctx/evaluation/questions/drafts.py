@@ -164,7 +164,7 @@ def _answers(statement: Statement, span: AnswerSpan) -> tuple[str, ...]:
     return (asked, f"{asked} {span.unit}") if span.unit else (asked,)
 
 
-KINDS: Mapping[str, Callable[[Corpus], Iterator[Draft]]] = MappingProxyType(
+DRAFTS: Mapping[str, Callable[[Corpus], Iterator[Draft]]] = MappingProxyType(
     {"recurring": recurring_drafts, "turned": turned_drafts, "cloze": cloze_drafts}
 )
-"""The kinds of question by name; they take turns in this order."""
+"""How each of `kinds.KINDS` is made."""

@@ -14,7 +14,8 @@ from hashlib import sha256
 from itertools import zip_longest
 
 from ragctx.errors import InputError
-from ragctx.evaluation.questions.drafts import KINDS, Draft
+from ragctx.evaluation.questions.drafts import DRAFTS, Draft
+from ragctx.evaluation.questions.kinds import KINDS
 from ragctx.evaluation.questions.statements import Statement, original_span, read_corpus
 from ragctx.evaluation.text_match import holds_any
 from ragctx.index.filters import Filter
@@ -64,7 +65,7 @@ def make_questions(
     count: int = 100,
     *,
     seed: int = 0,
-    kinds: Sequence[str] = tuple(KINDS),
+    kinds: Sequence[str] = KINDS,
     distractors: int = 0,
     unanswerable: float = 0.0,
 ) -> list[SyntheticQuestion]:
@@ -85,7 +86,7 @@ def make_questions(
     with index.snapshot() as snapshot:
         corpus = read_corpus(index)
         queues = [
-            sorted(KINDS[kind](corpus), key=lambda draft: _lot(seed, draft)) for kind in kinds
+            sorted(DRAFTS[kind](corpus), key=lambda draft: _lot(seed, draft)) for kind in kinds
         ]
         maker = _Maker(
             index=index, snapshot=snapshot, distractors=distractors, unanswerable=unanswerable
