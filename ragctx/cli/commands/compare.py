@@ -83,10 +83,10 @@ def compare_command(
     """
     from ragctx.evaluation.datasets import read_questions
 
-    everything = read_questions(questions_path)
-    source = _source(everything, index_path, embedder_spec, retrieval, asking)
+    questions = read_questions(questions_path)
+    source = _source(questions, index_path, embedder_spec, retrieval, asking)
     comparison = _comparison(
-        questions=everything,
+        questions=questions,
         source=source,
         model=model,
         k=retrieval.k,

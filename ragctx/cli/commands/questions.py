@@ -106,7 +106,7 @@ def make_command(
     from ragctx.evaluation.questions.make import make_questions, question_row
     from ragctx.index.index import Index
 
-    made = make_questions(
+    questions = make_questions(
         Index.open(index_path),
         count,
         seed=seed,
@@ -114,33 +114,40 @@ def make_command(
         distractors=distractors,
         unanswerable=unanswerable,
     )
-    lines = "".join(f"{json_text(question_row(question))}\n" for question in made)
+    lines = "".join(f"{json_text(question_row(question))}\n" for question in questions)
     if output is None:
         click.echo(lines, nl=False)
-    elif made:
+    elif questions:
         output.write_text(lines, encoding="utf-8")
-    _say_what_was_made(made, count, output)
-    return OK if made else FAILED
+    _report_questions(questions, count, output)
+    return OK if questions else FAILED
 
 
-def _say_what_was_made(made: Sequence[SyntheticQuestion], count: int, output: Path | None) -> None:
-    if not made:
+def _report_questions(
+    questions: Sequence[SyntheticQuestion], count: int, output: Path | None
+) -> None:
+    """Report on standard error what was made of the `count` questions asked for."""
+    if not questions:
         say(
             "error: the index holds no sentence that a question could be made from; ingest "
             "documents with running text: ragctx ingest FOLDER"
         )
         return
-    kinds = Counter(question.kind for question in made)
+    kinds = Counter(question.kind for question in questions)
     parts = ", ".join(f"{kinds[kind]:,} {kind}" for kind in KINDS if kinds[kind])
-    refused = sum(not question.answerable for question in made)
-    documents = len({question.passage.chunk.document_id for question in made})
-    told = f", {refused:,} of them unanswerable" if refused else ""
-    where = f"; written to {output}" if output else ""
-    fewer = f"; {count:,} were asked for, more good ones are not there" if len(made) < count else ""
-    say(
-        f"{counted(len(made), 'synthetic question')} ({parts}{told}) from "
-        f"{counted(documents, 'document')}{where}{fewer}"
+    refused = sum(not question.answerable for question in questions)
+    if refused:
+        parts += f", {refused:,} of them unanswerable"
+    documents = len({question.passage.chunk.document_id for question in questions})
+    line = (
+        f"{counted(len(questions), 'synthetic question')} ({parts}) from "
+        f"{counted(documents, 'document')}"
     )
+    if output:
+        line += f"; written to {output}"
+    if len(questions) < count:
+        line += f"; {count:,} were asked for, more good ones are not there"
+    say(line)
     say(f"note: {_WARNING}")
 
 
@@ -194,18 +201,18 @@ def _counts(problems: Sequence[QuestionProblem]) -> Counter[str]:
 def _print_checked(checked: Checked) -> None:
     from ragctx.evaluation.questions.check import PROBLEMS
 
-    made = table("line", "id", "problem", "what", numbers=("line",))
+    faults = table("line", "id", "problem", "what", numbers=("line",))
     for problem in checked.faults[:_MOST_SHOWN]:
-        made.add_row(
+        faults.add_row(
             str(problem.line), one_line(problem.id, 18), problem.kind, one_line(problem.message, 90)
         )
     if checked.faults:
-        console().print(made)
+        console().print(faults)
     if len(checked.faults) > _MOST_SHOWN:
         console().print(f"… and {len(checked.faults) - _MOST_SHOWN:,} more: --json lists them all")
     remarks = [problem for problem in checked.problems if problem.remark]
-    for kind, number in _counts(checked.faults).most_common():
-        console().print(f"{counted(number, 'row')}: {kind} ({PROBLEMS[kind]})", soft_wrap=True)
+    for kind, count in _counts(checked.faults).most_common():
+        console().print(f"{counted(count, 'row')}: {kind} ({PROBLEMS[kind]})", soft_wrap=True)
     if remarks:
         line = f"{counted(len(remarks), 'cloze question')} repeat their sentence, as they must"
         console().print(f"{line}: they measure finding more than reading", soft_wrap=True)

@@ -1,7 +1,7 @@
-"""What is wrong with a question file: rows no tool can use, and rows that would mislead a measure.
+"""Checks of a question file: rows that cannot be used, and rows that would falsify a measurement.
 
 A row is a JSON object on a line of its own with `question`, `answers`, `answerable` (by default
-true) and `context`, or `ctxs` as in the files of Lost in the Middle; other keys are left alone.
+true) and `context`, or `ctxs` as in the files of Lost in the Middle; other keys are ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from ragctx.index.index import Index
 from ragctx.records import Chunk
 
 NEARLY = 0.8
-"""Questions on one passage with one answer are near duplicates from this Jaccard of their words."""
+"""The Jaccard similarity of their words from which two questions with the same passage and answer
+are near duplicates; chosen by hand."""
 _GZIP = b"\x1f\x8b"
 
 PROBLEMS = {
@@ -38,14 +39,14 @@ PROBLEMS = {
     "leaked": "stands in a file it must be kept apart from",
     "stale": "does not fit the index",
 }
-"""What can be found, in words."""
+"""What a check can find: the kind of problem and its meaning, as the rest of a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionProblem:
-    """Something wrong with the row on a line (from 1); `kind` is a name in `PROBLEMS`.
+    """A problem with the row on a line, counted from 1; `kind` is a key of `PROBLEMS`.
 
-    A `remark` is no fault: a cloze question repeats a sentence of its passage by nature.
+    A `remark` is not a fault: a cloze question repeats a sentence of its passage by nature.
     """
 
     line: int
@@ -57,7 +58,7 @@ class QuestionProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionRow:
-    """A question as its file gives it. `others` are passages that are not marked as gold."""
+    """A row of a question file. `others` are the texts of passages that are not marked as gold."""
 
     line: int
     id: str
@@ -67,7 +68,7 @@ class QuestionRow:
     gold: tuple[str, ...]
     others: tuple[str, ...] = ()
     cloze: bool = False
-    context: str = ""  # beside `ctxs`: the text of `chunk`
+    context: str = ""  # the text of `chunk`
     chunk: str = ""  # id of the chunk of an index that the row was made from, if it was
     document_id: str = ""  # of the chunk's document
     place: tuple[int, int] | None = None  # start and end of the answer in the document's text
@@ -75,7 +76,7 @@ class QuestionRow:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of a check: how many rows could be read, and what is wrong, by line."""
+    """The result of a check: how many rows could be read, and the problems in order of lines."""
 
     rows: int
     problems: tuple[QuestionProblem, ...] = field(default_factory=tuple)
@@ -89,12 +90,13 @@ class Checked:
 def check_questions(
     path: str | Path, *, index: Index | None = None, apart_from: Sequence[str | Path] = ()
 ) -> Checked:
-    """Look for everything in `PROBLEMS`.
+    """Check a question file for everything in `PROBLEMS`.
 
     Args:
         path: a JSONL file, plain or gzip.
         index: the one the questions were made from; rows that name a chunk are compared with it.
-        apart_from: files (training, choosing) whose passages and questions must not be in this one.
+        apart_from: files for training or choosing; this one must share no passage or question with
+            them.
 
     Raises:
         InputError: a file cannot be read as lines.
@@ -129,11 +131,11 @@ def _read(path: str | Path) -> tuple[list[QuestionRow], list[QuestionProblem]]:
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """Every line that is not blank, with its number."""
-    with open(path, "rb") as plain:
-        packed = plain.read(2) == _GZIP
-        plain.seek(0)
-        stream = gzip.GzipFile(fileobj=plain) if packed else plain
+    """Every line that is not blank, with its number from 1."""
+    with open(path, "rb") as file:
+        is_packed = file.read(len(_GZIP)) == _GZIP
+        file.seek(0)
+        stream = gzip.GzipFile(fileobj=file) if is_packed else file
         try:
             yield from ((number, raw) for number, raw in enumerate(stream, 1) if raw.strip())
         except (EOFError, gzip.BadGzipFile) as error:
@@ -141,7 +143,7 @@ def _lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
 
 
 def parse_row(line: int, raw: bytes) -> QuestionRow:
-    """One row. Raises InputError that says what is wrong with it.
+    """One row from a line of the file. Raises InputError with what is wrong about it.
 
     >>> parse_row(1, b'{"question": "Where?", "answers": ["Rome"], "context": "In Rome."}').gold
     ('In Rome.',)
@@ -180,7 +182,7 @@ def parse_row(line: int, raw: bytes) -> QuestionRow:
 
 
 def _passages(row: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The gold passages and the others."""
+    """The texts of the gold passages, and of those that are not gold and not known to answer."""
     ctxs = row.get("ctxs")
     if ctxs is None:
         context = _text(row, "context")
@@ -207,10 +209,11 @@ def _place(row: dict[str, Any]) -> tuple[int, int] | None:
     return None
 
 
-# ---- Looking at one row ----------------------------------------------------------------------
+# ---- Checking one row ------------------------------------------------------------------------
 
 
 def _alone(row: QuestionRow) -> Iterator[QuestionProblem]:
+    """Problems that a row has by itself."""
     if not row.answerable:
         if holds_any(" ".join(row.gold), row.answers):
             yield _problem(row, "answerable after all", f"{row.answers[0]!r} is in its passage")
@@ -218,23 +221,23 @@ def _alone(row: QuestionRow) -> Iterator[QuestionProblem]:
     if row.gold and not any(holds_any(text, row.answers) for text in row.gold):
         yield _problem(row, "unanswerable", f"{row.answers[0]!r} is in no gold passage")
     if holds_any(row.question, row.answers):
-        told = next(a for a in row.answers if holds_any(row.question, [a]))
-        yield _problem(row, "answer in question", f"{told!r}")
+        answer = next(answer for answer in row.answers if holds_any(row.question, [answer]))
+        yield _problem(row, "answer in question", f"{answer!r}")
     question = row.question.replace(GAP, row.answers[0])
     copied = max((copied_words(question, text) for text in row.gold), default=0)
     if copied:
         message = f"{copied} words in a row are its passage's"
         yield _problem(row, "copied sentence", message, remark=row.cloze)
-    held = sum(holds_any(text, row.answers) for text in row.others)
-    if held:
-        yield _problem(row, "answer elsewhere", f"{held} of {len(row.others)} other passages")
+    holding = sum(holds_any(text, row.answers) for text in row.others)
+    if holding:
+        yield _problem(row, "answer elsewhere", f"{holding} of {len(row.others)} other passages")
 
 
 def _problem(row: QuestionRow, kind: str, message: str, *, remark: bool = False) -> QuestionProblem:
     return QuestionProblem(line=row.line, id=row.id, kind=kind, message=message, remark=remark)
 
 
-# ---- Looking at rows together ----------------------------------------------------------------
+# ---- Checking rows together ------------------------------------------------------------------
 
 
 def _same_ids(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
@@ -245,7 +248,7 @@ def _same_ids(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
 
 
 def _key(row: QuestionRow) -> tuple[str, str]:
-    """The question and its passages, small differences aside."""
+    """(Question, gold passages) as words: equal for rows that differ in details only."""
     return plain(row.question), plain(" ".join(row.gold))
 
 
@@ -273,12 +276,13 @@ def _nearly_repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
 
 
 def _share_answer(one: QuestionRow, other: QuestionRow) -> bool:
+    """Whether two rows have an answer in common, or both none."""
     these, those = (set(map(plain, row.answers)) for row in (one, other))
     return bool(these & those) or not (these or those)
 
 
 def _leaked(rows: Iterable[QuestionRow], path: str | Path) -> Iterator[QuestionProblem]:
-    """Rows whose passage, or question with an answer, is in the other file too."""
+    """Rows whose passage, or whose question together with an answer, is in the other file too."""
     passages: set[str] = set()
     asked: set[tuple[str, str]] = set()
     for row in _read(path)[0]:

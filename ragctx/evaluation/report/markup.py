@@ -1,4 +1,4 @@
-"""HTML and SVG that cannot be broken by what they hold: text is escaped unless it was made here."""
+"""HTML and SVG made safely: any text is escaped unless `tag` made it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html import escape
 _UNSAFE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
-"""Controls, overrides of the writing direction, and what no document may hold."""
+"""Control characters, overrides of the writing direction, and what is not a character."""
 
 
 class Markup(str):
@@ -18,9 +18,9 @@ class Markup(str):
 
 
 def tag(name: str, *children: str | None, **attributes: str | float | None) -> Markup:
-    """An element. Children that are no `Markup` are escaped; None is nothing.
+    """An element. Children that are not `Markup` are escaped; None is left out.
 
-    Attribute names are written with `_` for `-`, and `_` at the end where Python has a keyword.
+    In attribute names `_` stands for `-`; a final `_` avoids a keyword of Python, as in `class_`.
 
     >>> tag("p", "1 < 2 ", tag("b", "yes"), class_="note")
     '<p class="note">1 &lt; 2 <b>yes</b></p>'
@@ -41,7 +41,7 @@ def joined(*children: str | None) -> Markup:
 
 
 def clean(text: str) -> str:
-    r"""Text without characters that could rewrite what is shown.
+    r"""Text with U+FFFD in place of characters that could change how other text is shown.
 
     >>> clean("a\x1b[31m\u202eb")
     'a\ufffd[31m\ufffdb'
@@ -50,7 +50,7 @@ def clean(text: str) -> str:
 
 
 def shortened(text: str, characters: int) -> str:
-    """Text on one line, cut to so many characters.
+    """Text on one line, cut to at most `characters`.
 
     >>> shortened("to be\\n or not", 8)
     'to be o…'
@@ -60,7 +60,7 @@ def shortened(text: str, characters: int) -> str:
 
 
 def decimal(value: float) -> str:
-    """A number for a coordinate: no more digits than a screen shows.
+    """A coordinate with one decimal: a screen shows no more.
 
     >>> decimal(3.14159), decimal(2.0)
     ('3.1', '2')

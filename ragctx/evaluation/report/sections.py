@@ -41,11 +41,19 @@ from ragctx.evaluation.results import (
     Summary,
 )
 
+_LEAST_REACH = 0.05
+"""The least half-width of the axis of differences, as a share: 5 points; chosen by hand."""
+_MARGIN = 1.15
+"""The factor by which a logarithmic axis goes beyond its first and last point; chosen by hand."""
+_LEAST_PRICE = 1e-9
+"""A price of 0 is drawn as this one: a logarithmic axis has no 0."""
+
+
 # ---- Positions -------------------------------------------------------------------------------
 
 
 def positions_section(result: Result, label: Label) -> Markup:
-    """Accuracy by where the gold passage stands."""
+    """Accuracy by the slot of the gold passage."""
     references = _references(result.strategies)
     return section(
         "positions",
@@ -61,7 +69,7 @@ def _position_figure(sweep: PositionSweep, references: Sequence[Reference]) -> M
         for slot, summary in zip(sweep.slots, sweep.summaries, strict=True)
     ]
     title = f"Correct by slot of the gold passage, {sweep.passages} passages"
-    told = "; ".join(f"slot {point.x:g}: {percent(point.y.value)}" for point in points_)
+    description = "; ".join(f"slot {p.x:g}: {percent(p.y.value)}" for p in points_)
     ticks = tuple((point.x, f"{point.x:g}") for point in points_)
     axis = Axis(
         title="slot of the gold passage (0 = first)",
@@ -69,13 +77,14 @@ def _position_figure(sweep: PositionSweep, references: Sequence[Reference]) -> M
         high=max(1, sweep.passages - 1),
         ticks=ticks,
     )
-    return tag("figure", tag("figcaption", title), curve(title, told, axis, points_, references))
+    picture = curve(title, description, axis, points_, references)
+    return tag("figure", tag("figcaption", title), picture)
 
 
 def _position(
     result: Result, sweep: PositionSweep, references: Sequence[Reference], label: Label
 ) -> Markup:
-    """The curve, and beside it what it says."""
+    """The curve of one sweep, with its verdict and findings beside it."""
     fill = f"The prompts filled {percent(sweep.window_fill)} of the context window."
     skipped = f" {sweep.skipped:,} questions could not take part." if sweep.skipped else ""
     words = tag(
@@ -103,8 +112,8 @@ def _references(strategies: StrategyComparison | None) -> tuple[Reference, ...]:
 def _reference_words(references: Sequence[Reference]) -> Markup | None:
     if not references:
         return None
-    told = "; ".join(reference.label for reference in references)
-    return tag("p", f"For comparison: {told}.", class_="soft")
+    levels = "; ".join(reference.label for reference in references)
+    return tag("p", f"For comparison: {levels}.", class_="soft")
 
 
 # ---- Placements ------------------------------------------------------------------------------
@@ -113,7 +122,7 @@ def _reference_words(references: Sequence[Reference]) -> Markup | None:
 def placements_section(result: Result, part: StrategyComparison, label: Label) -> Markup:
     """Placements side by side, each against the baseline."""
     recall = ", ".join(f"{percent(share)} of the first {k}" for k, share in part.recall_at_k)
-    found = f"A passage with the answer is among the candidates: {recall}." if recall else ""
+    recall_words = f"A passage with the answer is among the candidates: {recall}."
     return section(
         "strategies",
         "Which placement answers best?",
@@ -126,7 +135,7 @@ def placements_section(result: Result, part: StrategyComparison, label: Label) -
             "line is no evidence of a difference. p is adjusted by Holm.",
             class_="soft",
         ),
-        findings((*findings_of(part, label), *((found,) if found else ()))),
+        findings((*findings_of(part, label), *((recall_words,) if recall else ()))),
         numbers(
             part.omnibus,
             accuracy_table("Placements and controls", part.summaries, result.settings),
@@ -137,12 +146,12 @@ def placements_section(result: Result, part: StrategyComparison, label: Label) -
 
 
 def _forest(part: StrategyComparison, label: Label) -> Markup:
-    """A row per condition: its accuracy, and its difference to the baseline."""
+    """A forest plot: a row per condition, with its accuracy and its difference to the baseline."""
     span = span_of(summary.correct for summary in part.summaries)
     widest = max(
         (max(abs(p.difference.low), abs(p.difference.high)) for p in part.pairs), default=0.1
     )
-    reach = max(0.05, widest)
+    reach = max(_LEAST_REACH, widest)
     pairs = {pair.first: pair for pair in part.pairs}
     columns = (
         ("placement", None, ""),
@@ -205,9 +214,9 @@ def _difference_cells(
         yield tag("td", class_="plot")
         yield tag("td", class_="number")
         return
-    told = f"{points(pair.difference.value)} points ({points_range(pair.difference)})"
+    description = f"{points(pair.difference.value)} points ({points_range(pair.difference)})"
     kind = "sure" if pair.significant else ""
-    bar = interval_bar(pair.difference, (-reach, reach), told, kind=kind, zero=0.0)
+    bar = interval_bar(pair.difference, (-reach, reach), description, kind=kind, zero=0.0)
     yield tag(
         "td",
         points(pair.difference.value),
@@ -269,16 +278,18 @@ def _budget_figure(
     part: BudgetSweep, name: str, values: Sequence[float], words: Callable[[float], str]
 ) -> Markup:
     points_ = [
-        Point(max(value, 1e-9), summary.correct, f"{budget:,}")
+        Point(max(value, _LEAST_PRICE), summary.correct, f"{budget:,}")
         for value, summary, budget in zip(values, part.summaries, part.budgets, strict=True)
     ]
     xs = [point.x for point in points_]
     title = f"Correct by {name}"
-    told = "; ".join(f"budget {p.label}: {percent(p.y.value)} for {words(p.x)}" for p in points_)
-    low, high = min(xs) / 1.15, max(xs) * 1.15
+    description = "; ".join(
+        f"budget {p.label}: {percent(p.y.value)} for {words(p.x)}" for p in points_
+    )
+    low, high = min(xs) / _MARGIN, max(xs) * _MARGIN
     middle = (low * high) ** 0.5
     ticks = tuple((x, words(x)) for x in dict.fromkeys((min(xs), middle, max(xs))))
     axis = Axis(
         title=f"{name} (mean, logarithmic)", low=low, high=high, ticks=ticks, logarithmic=True
     )
-    return tag("figure", tag("figcaption", title), frontier(title, told, axis, points_))
+    return tag("figure", tag("figcaption", title), frontier(title, description, axis, points_))

@@ -1,4 +1,4 @@
-"""Numbers of a comparison as words and tables for people; the same ones in every format."""
+"""The sentences and tables of a report, the same ones in every format."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Label = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """A table of words. The columns after the first hold numbers, aligned to the right."""
+    """A table of text. The columns after the first hold numbers, aligned to the right."""
 
     caption: str
     columns: tuple[str, ...]
@@ -49,7 +49,7 @@ class TextTable:
 
 
 def headline(result: Result) -> str:
-    """In one sentence: which choices made a measurable difference, and which did not."""
+    """One sentence about which choices made a measurable difference, and which did not."""
     tested = [
         *((_positions_words(same), same[0].omnibus) for same in _by_finding(result.positions)),
         *((("placements", result.strategies.omnibus),) if result.strategies else ()),
@@ -61,9 +61,9 @@ def headline(result: Result) -> str:
         return "Nothing to compare: only one way was asked."
     if not differ:
         return f"No measurable difference {_listed(same, 'or')}."
-    found = f"{_listed(differ, 'and')} differ measurably"
+    finding = f"{_listed(differ, 'and')} differ measurably"
     rest = f"; no measurable difference {_listed(same, 'or')}" if same else ""
-    return f"{found[0].upper()}{found[1:]}{rest}."
+    return f"{finding[0].upper()}{finding[1:]}{rest}."
 
 
 def _differs(omnibus: Omnibus) -> bool:
@@ -71,10 +71,11 @@ def _differs(omnibus: Omnibus) -> bool:
 
 
 def _by_finding(sweeps: Sequence[PositionSweep]) -> list[list[PositionSweep]]:
-    """Sweeps that found a difference together, and those that found none."""
+    """The sweeps that found a difference, and those that found none; no empty list."""
     tested = [(sweep, _differs(sweep.omnibus)) for sweep in sweeps if sweep.omnibus]
-    groups = ([sweep for sweep, differs in tested if differs is found] for found in (True, False))
-    return [group for group in groups if group]
+    different = [sweep for sweep, differs in tested if differs]
+    alike = [sweep for sweep, differs in tested if not differs]
+    return [sweeps for sweeps in (different, alike) if sweeps]
 
 
 def _positions_words(sweeps: Sequence[PositionSweep]) -> str:
@@ -82,12 +83,12 @@ def _positions_words(sweeps: Sequence[PositionSweep]) -> str:
 
 
 def _listed(names: Sequence[str], last: str) -> str:
-    """Names in a row: "a, b or c"."""
+    """Names as an enumeration: "a, b or c"."""
     return f" {last} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def omnibus_words(omnibus: Omnibus) -> str:
-    """What Cochran's Q says."""
+    """The result of Cochran's Q as a sentence."""
     return (
         f"Cochran’s Q({omnibus.degrees_of_freedom}) = {omnibus.statistic:.2f}, "
         f"{p_clause(omnibus.p_value)}, over {omnibus.n:,} questions."
@@ -95,7 +96,7 @@ def omnibus_words(omnibus: Omnibus) -> str:
 
 
 def spread_words(spread: Spread, label: Label) -> str:
-    """Best minus worst, against what chance alone gives."""
+    """Best minus worst against what chance alone gives, as sentences."""
     return (
         f"Best minus worst: {bare_percent(spread.value)} points ({label(spread.best)} over "
         f"{label(spread.worst)}; interval {plain_range(spread.low, spread.high)}). "
@@ -105,7 +106,7 @@ def spread_words(spread: Spread, label: Label) -> str:
 
 
 def power_words(power: Power) -> str:
-    """What so many questions can show."""
+    """How large a difference this many questions can show, as sentences."""
     if power.detectable_difference is None:
         can = f"{power.n:,} questions are too few to show any difference"
     else:
@@ -131,17 +132,17 @@ READING = (
     "No significant difference is no proof of equality: look at the interval, and at the "
     "difference that so many questions can show.",
 )
-"""What a reader must know of the numbers."""
+"""How to read the numbers, a line each."""
 
 
 def synthetic_words(result: Result) -> str:
-    """That questions were made, not asked; "" if none was."""
-    made = sum(question.synthetic for question in result.questions)
-    if not made:
+    """A notice that some questions were made, not asked by people; "" if none was."""
+    synthetic = sum(question.synthetic for question in result.questions)
+    if not synthetic:
         return ""
     return (
-        f"{made:,} of {len(result.questions):,} questions are synthetic: made from sentences of "
-        "the documents, not asked by people. They show whether the passage that tells is found "
+        f"{synthetic:,} of {len(result.questions):,} questions are synthetic: made from sentences "
+        "of the documents, not asked by people. They show whether the passage that tells is found "
         "and read; they are no measure of answering real questions."
     )
 
@@ -150,7 +151,7 @@ def synthetic_words(result: Result) -> str:
 
 
 def labels_of(result: Result) -> dict[str, str]:
-    """What to call each condition."""
+    """The label of each condition, by its name."""
     return {summary.condition: summary.label for summary in summaries_of(result)}
 
 
@@ -163,7 +164,7 @@ def summaries_of(result: Result) -> tuple[Summary, ...]:
 
 
 def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Settings) -> TextTable:
-    """Accuracy, tokens and time of some conditions."""
+    """Accuracy, tokens and time, a row per condition."""
     columns = (
         "condition",
         "questions",
@@ -191,7 +192,7 @@ def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Setti
 
 
 def behaviour_table(summaries: tuple[Summary, ...]) -> TextTable:
-    """Refusals and citations of some conditions."""
+    """Refusals, citations and cost, a row per condition."""
     columns = (
         "condition",
         "answer in prompt",
@@ -219,7 +220,7 @@ def behaviour_table(summaries: tuple[Summary, ...]) -> TextTable:
 
 
 def pairs_table(pairs: tuple[PairTest, ...], label: Label, caption: str) -> TextTable:
-    """Paired differences with their tests."""
+    """Paired differences with their tests, a row per pair."""
     columns = (
         "pair",
         "difference (points)",
@@ -248,8 +249,12 @@ def pairs_table(pairs: tuple[PairTest, ...], label: Label, caption: str) -> Text
 
 def settings_table(settings: Settings) -> TextTable:
     """All that is needed to run the comparison again."""
-    budget = "what the window leaves" if settings.budget_tokens is None else None
-    prices = (settings.price_prompt, settings.price_answer)
+    budget = "what the window leaves"
+    if settings.budget_tokens is not None:
+        budget = f"{settings.budget_tokens:,} tokens"
+    prices = "none given"
+    if settings.price_prompt is not None and settings.price_answer is not None:
+        prices = f"{settings.price_prompt:g} prompt, {settings.price_answer:g} answer"
     rows = (
         ("ragctx", settings.ragctx_version),
         ("questions", f"{settings.questions:,} of {settings.questions_file}"),
@@ -259,7 +264,7 @@ def settings_table(settings: Settings) -> TextTable:
         ("decoding", f"{settings.decoding}, at most {settings.max_new_tokens:,} new tokens"),
         ("prompt template", settings.template),
         ("context window", f"{settings.context_window:,} tokens"),
-        ("budget", budget or f"{settings.budget_tokens:,} tokens"),
+        ("budget", budget),
         (
             "passages",
             f"{settings.k} candidates: {settings.source}; ranked by "
@@ -267,10 +272,7 @@ def settings_table(settings: Settings) -> TextTable:
         ),
         ("baseline", settings.baseline),
         ("position profile", settings.profile or "none"),
-        (
-            "prices per million tokens",
-            "none given" if None in prices else f"{prices[0]:g} prompt, {prices[1]:g} answer",
-        ),
+        ("prices per million tokens", prices),
         (
             "statistics",
             f"seed {settings.seed}, {settings.resamples:,} resamples, "
@@ -281,17 +283,14 @@ def settings_table(settings: Settings) -> TextTable:
 
 
 def confidence_words(settings: Settings) -> str:
-    """The confidence of all intervals.
-
-    For example "95 %".
-    """
+    """The confidence of all intervals, e.g. "95 %"."""
     return percent(settings.confidence)
 
 
 def findings_of(
     part: StrategyComparison | PositionSweep | BudgetSweep, label: Label
 ) -> tuple[str, ...]:
-    """What a part found beyond its verdict, a sentence each."""
+    """What a part of the comparison found beyond its verdict, in sentences."""
     spread = None if isinstance(part, BudgetSweep) else part.spread
     return (
         *((spread_words(spread, label),) if spread else ()),
