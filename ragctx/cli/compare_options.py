@@ -182,7 +182,7 @@ asking_options = options.gathered(
         click.option(
             "--positions",
             metavar="N,N,...",
-            help="Also move the gold passage through so many passages, e.g. 10,20.",
+            help="Also move the gold passage through this many passages, e.g. 10,20.",
         ),
         click.option(
             "--slots",
@@ -190,12 +190,12 @@ asking_options = options.gathered(
             default=5,
             show_default=True,
             metavar="N",
-            help="In so many slots, first and last among them.",
+            help="Number of slots, the first and the last included.",
         ),
         click.option(
             "--budgets",
             metavar="auto|N,N,...",
-            help="Also ask within budgets of so many tokens; auto: 256, doubled up to the window.",
+            help="Also ask within budgets of these tokens; auto: 256, doubled up to the window.",
         ),
         click.option(
             "--placement",
@@ -297,7 +297,7 @@ running_options = options.gathered(
             "--output",
             type=click.Path(path_type=Path, file_okay=False),
             metavar="FOLDER",
-            help="Write the result and a report to look at there.",
+            help="Write the result and a report there.",
         ),
     ),
 )

@@ -81,8 +81,8 @@ def forget(generator: Generator) -> bool:
     False where there is nothing to forget on this machine, as with a server's model.
     """
     cache = getattr(generator, "cache", None)
-    found = [getattr(cache, "clear", None), getattr(generator, "forget", None)]
-    for clear in found:
-        if callable(clear):
-            clear()
-    return any(map(callable, found))
+    forgetters = [getattr(cache, "clear", None), getattr(generator, "forget", None)]
+    for forgetter in forgetters:
+        if callable(forgetter):
+            forgetter()
+    return any(map(callable, forgetters))

@@ -183,7 +183,7 @@ def _parse(text: str, path: str) -> tuple[str, list[LabelledQuestion]]:
     layout = ""
     for where, row in rows:
         if not isinstance(row, dict):
-            raise InputError(f"{where} of {path!r} is no JSON object, but {row!r:.60}")
+            raise InputError(f"{where} of {path!r} is not a JSON object, but {row!r:.60}")
         layout = layout or _layout(row)
         parse = parse_key_value if layout == "key-value" else parse_own
         questions.append(_checked(partial(parse, row), path, where))
@@ -203,7 +203,7 @@ def _lines(text: str, path: str) -> Iterator[tuple[str, Any]]:
             try:
                 yield f"line {number}", json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise InputError(f"line {number} of {path!r} is no JSON: {error}") from None
+                raise InputError(f"line {number} of {path!r} is not JSON: {error}") from None
 
 
 def _checked(parse: Callable[[], Parsed], path: str, where: str) -> Parsed:
@@ -214,7 +214,7 @@ def _checked(parse: Callable[[], Parsed], path: str, where: str) -> Parsed:
         raise InputError(f"{where} of {path!r} {error}") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise InputError(
-            f"{where} of {path!r} is not as its layout says ({type(error).__name__}: {error}); see "
+            f"{where} of {path!r} does not fit its layout ({type(error).__name__}: {error}); see "
             "docs/compare.md for the four layouts"
         ) from None
 

@@ -26,7 +26,7 @@ def record_from_json(kind: type[Record], text: str) -> Record:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"this is no JSON ({error}); give a file that ragctx wrote") from None
+        raise InputError(f"this is not JSON ({error}); give a file that ragctx wrote") from None
     record: Record = _read(kind, value, kind.__name__)
     return record
 
@@ -51,7 +51,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if isinstance(kind, type) and type(value) is kind:
         return value
-    raise InputError(f"{where} is {value!r:.80}, which is no {kind}; give a file that ragctx wrote")
+    raise InputError(f"{where} is {value!r:.80}, not a {kind}; give a file that ragctx wrote")
 
 
 def _read_record(kind: type, value: Any, where: str) -> Any:

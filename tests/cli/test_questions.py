@@ -76,9 +76,9 @@ def test_a_check_says_line_and_fault_and_ends_with_one(
 def test_a_check_as_json_is_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "q.jsonl").write_text("{\n")
     assert run(["questions", "check", "q.jsonl", "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert (found["rows"], found["sound"], found["counts"]) == (0, False, {"malformed": 1})
-    [problem] = found["problems"]
+    checked = json.loads(capsys.readouterr().out)
+    assert (checked["rows"], checked["sound"], checked["counts"]) == (0, False, {"malformed": 1})
+    [problem] = checked["problems"]
     assert (problem["line"], problem["kind"]) == (1, "malformed")
 
 

@@ -118,12 +118,12 @@ def test_a_json_list_is_as_good_as_lines(tmp_path: Path) -> None:
         ("", "holds no question"),
         ('{"question": "a?"}\n{"broken', "line 2"),
         ('{"question": ""}', 'line 1 .* has no "question"'),
-        ('["not an object"]', "record 1 .* no JSON object"),
+        ('["not an object"]', "record 1 .* not a JSON object"),
         ('{"question": "a?", "answers": "text"}', "not a list of texts"),
         ('{"question": "a?", "ctxs": [{"title": "no text"}]}', 'has no "text"'),
         ('{"data": [{"paragraphs": [{}]}]}', "SQuAD document"),
-        ('{"ordered_kv_records": 7, "key": "a", "value": "b"}', "not as its layout says"),
-        ("[" * 100_000, "nested too deeply|no JSON"),
+        ('{"ordered_kv_records": 7, "key": "a", "value": "b"}', "does not fit its layout"),
+        ("[" * 100_000, "nested too deeply|not JSON"),
     ],
 )
 def test_what_is_no_question_file_is_refused_by_line(

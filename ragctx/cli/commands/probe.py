@@ -49,7 +49,7 @@ _NEARLY_FULL = 0.8
     default=20,
     show_default=True,
     metavar="N",
-    help="Among how many passages the gold one stands.",
+    help="Number of passages in a prompt, the gold one included.",
 )
 @click.option(
     "--slots",
@@ -57,7 +57,7 @@ _NEARLY_FULL = 0.8
     default=5,
     show_default=True,
     metavar="N",
-    help="In so many slots, first and last among them.",
+    help="Number of slots, the first and the last included.",
 )
 @click.option(
     "-n",

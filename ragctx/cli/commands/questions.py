@@ -80,7 +80,7 @@ def questions_group() -> None:
     default=0,
     show_default=True,
     metavar="N",
-    help="Add so many similar passages without the answer to each.",
+    help="Add this many similar passages without the answer to each.",
 )
 @click.option(
     "--unanswerable",
@@ -158,7 +158,7 @@ def _report_questions(
     "index_path",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="The index the questions were made from: is it still so?",
+    help="Check that the questions still fit the index they were made from.",
 )
 @click.option(
     "--apart-from",

@@ -151,14 +151,14 @@ def parse_row(line: int, raw: bytes) -> QuestionRow:
     try:
         row = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"no JSON: {error}") from None
+        raise InputError(f"not JSON: {error}") from None
     if not isinstance(row, dict):
         raise InputError(f"a JSON {type(row).__name__}, not an object")
     question, answers = row.get("question"), row.get("answers", [])
     if not isinstance(question, str) or not question.strip():
         raise InputError('no "question"')
     if not isinstance(answers, list) or not all(isinstance(a, str) and a.strip() for a in answers):
-        raise InputError('"answers" is no list of words')
+        raise InputError('"answers" is not a list of texts')
     answerable = row.get("answerable", True)
     if not isinstance(answerable, bool):
         raise InputError('"answerable" is neither true nor false')
@@ -190,7 +190,7 @@ def _passages(row: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not isinstance(ctxs, list) or not all(
         isinstance(p, dict) and _text(p, "text") for p in ctxs
     ):
-        raise InputError('"ctxs" is no list of passages with a "text"')
+        raise InputError('"ctxs" is not a list of passages with a "text"')
     gold = tuple(passage["text"] for passage in ctxs if passage.get("isgold"))
     return gold, tuple(p["text"] for p in ctxs if not p.get("isgold") and not p.get("hasanswer"))
 
@@ -198,7 +198,7 @@ def _passages(row: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _text(row: dict[str, Any], key: str) -> str:
     value = row.get(key, "")
     if not isinstance(value, str):
-        raise InputError(f'"{key}" is no text')
+        raise InputError(f'"{key}" is not text')
     return value
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragctx.evaluation.report.markup import Markup, clean, joined, shortened, tag
 from ragctx.evaluation.report.svg import answer_strip, prompt_picture
+from ragctx.evaluation.report.wording import Label
 from ragctx.evaluation.results import (
     CitationRecord,
     Outcome,
@@ -36,7 +37,7 @@ class _QuestionGroup:
     questions: tuple[QuestionRecord, ...]
 
 
-def question_part(result: Result, label: Callable[[str], str]) -> Markup:
+def question_part(result: Result, label: Label) -> Markup:
     """The questions in groups, folded up until they are opened."""
     outcomes = _by_question(result)
     compared = compared_conditions(result)
@@ -84,8 +85,12 @@ def _groups(
     for question in questions:
         of_question = outcomes[question.id]
         correct = {of_question[name].correct for name in judged if name in of_question}
-        group = mixed if len(correct) > 1 else right if True in correct else wrong
-        group.append(question)
+        if len(correct) > 1:
+            mixed.append(question)
+        elif True in correct:
+            right.append(question)
+        else:
+            wrong.append(question)
     groups = (
         _QuestionGroup("The conditions disagree", tuple(mixed)),
         _QuestionGroup("None was right", tuple(wrong)),
@@ -98,7 +103,7 @@ def _groups(
 
 
 def _question(
-    question: QuestionRecord, outcomes: ByCondition, result: Result, label: Callable[[str], str]
+    question: QuestionRecord, outcomes: ByCondition, result: Result, label: Label
 ) -> Markup:
     compared = [name for name in compared_conditions(result) if name in outcomes]
     strip = _strip([outcomes[name] for name in compared])
@@ -242,7 +247,7 @@ def _source(question: QuestionRecord, outcome: Outcome, citation: CitationRecord
 # ---- Sweeps ----------------------------------------------------------------------------------
 
 
-def _swept(outcomes: ByCondition, result: Result, shown: Sequence[str]) -> list[Markup]:
+def _swept(outcomes: ByCondition, result: Result, in_table: Sequence[str]) -> list[Markup]:
     """A strip for each sweep whose conditions are not all in the table already."""
     lines = []
     for sweep in result.positions:
@@ -261,5 +266,5 @@ def _swept(outcomes: ByCondition, result: Result, shown: Sequence[str]) -> list[
             class_="swept",
         )
         for words, names in lines
-        if any(name in outcomes and name not in shown for name in names)
+        if any(name in outcomes and name not in in_table for name in names)
     ]

@@ -19,7 +19,8 @@ _WIDTH, _HEIGHT = 400.0, 250.0  # of a chart, in its own units: about pixels on 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 14.0, 24.0, 44.0
 _INSET = 10.0  # between the ends of the axis and the first and last point
 _CAP = 4.0  # half the width of an interval's end
-_LONG = 0.5 + 1e-9  # a longer span of shares has a tick at every fifth, not at every tenth
+_ROUNDING = 1e-9  # more than floating point errs in a share: 0.3 * 10 is not 3
+_LONG = 0.5 + _ROUNDING  # a longer span of shares has a tick at every fifth, not at every tenth
 _LEAST_LABEL_GAP = 34.0  # between the labels of two points; chosen by hand
 
 
@@ -72,12 +73,13 @@ def span_of(intervals: Iterable[Interval], least: float = 0.2) -> tuple[float, f
     shown = list(intervals)
     if not shown:
         return 0.0, 1.0
-    low = math.floor(min(interval.low for interval in shown) * 10 - 1e-9) / 10
-    high = math.ceil(max(interval.high for interval in shown) * 10 + 1e-9) / 10
-    while high - low < least - 1e-9:
+    low = math.floor(min(interval.low for interval in shown) * 10 - _ROUNDING) / 10
+    high = math.ceil(max(interval.high for interval in shown) * 10 + _ROUNDING) / 10
+    while high - low < least - _ROUNDING:
         low, high = low - 0.1, high + 0.1
     if high - low > _LONG:
-        low, high = math.floor(low * 5 + 1e-9) / 5, math.ceil(high * 5 - 1e-9) / 5
+        low = math.floor(low * 5 + _ROUNDING) / 5
+        high = math.ceil(high * 5 - _ROUNDING) / 5
     return max(0.0, round(low, 1)), min(1.0, round(high, 1))
 
 
@@ -148,7 +150,7 @@ class _Scale:
 
     def ticks(self) -> Iterator[float]:
         step = 0.2 if self.high - self.low > _LONG else 0.1
-        count = round((self.high - self.low) / step + 1e-9)
+        count = round((self.high - self.low) / step + _ROUNDING)
         yield from (self.low + i * step for i in range(count + 1))
 
 
