@@ -4,10 +4,10 @@
     python -m benchmarks.compare --questions 40 --without 4                # smaller
 
 Without reuse every prompt is read from its first token. That takes hours for all of them, so it is
-timed on `--without` of the questions, drawn by a seed, and the mean times per question are
+timed on `--without` of the questions, sampled by a seed, and the mean times per question are
 compared; on those questions every answer must be identical. The passages are hard negatives from
-the file's own contexts (what a search in a corpus of that size brings), or, with `--disjoint`,
-those of a file that gives each question its own: then nothing is shared between questions.
+the file's own contexts (what a search in a corpus of that size finds), or, with `--disjoint`, those
+of a file that gives each question its own: then nothing is shared between questions.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import torch
 from benchmarks.common import result, spread, table
 from ragctx.assembly import Assembly
 from ragctx.evaluation.answering import generate_all
-from ragctx.evaluation.candidates import Candidates, source_of
-from ragctx.evaluation.compare import drawn, hot_order
-from ragctx.evaluation.conditions import Plan, PromptMaker
+from ragctx.evaluation.candidates import QuestionCandidates, source_of
+from ragctx.evaluation.compare import hot_order, sample_questions
+from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import read_questions
+from ragctx.evaluation.prompts import PromptMaker
 from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.records import Generation
 
@@ -43,9 +44,9 @@ Answers = list[Generation]
 
 
 def with_reuse(
-    candidates: list[Candidates], plan: Plan
+    candidates: list[QuestionCandidates], plan: Plan
 ) -> tuple[dict[str, Answers], dict[str, float], float]:
-    """Answers and seconds by question id, and the seconds of all, making prompts included."""
+    """Answers and seconds by question id, and the seconds in all, making prompts included."""
     reader = load_bundled()
     maker = PromptMaker(reader, Assembly(max_new_tokens=48), lambda document_id: "")
     answers: dict[str, Answers] = {}
@@ -59,7 +60,9 @@ def with_reuse(
     return answers, seconds, perf_counter() - began
 
 
-def without_reuse(one: Candidates, plan: Plan, reader: BundledReader) -> tuple[Answers, float]:
+def without_reuse(
+    one: QuestionCandidates, plan: Plan, reader: BundledReader
+) -> tuple[Answers, float]:
     """The same prompts one by one, by a reader that keeps nothing."""
     maker = PromptMaker(reader, Assembly(max_new_tokens=48), lambda document_id: "")
     since = perf_counter()
@@ -67,8 +70,9 @@ def without_reuse(one: Candidates, plan: Plan, reader: BundledReader) -> tuple[A
     return answers, perf_counter() - since
 
 
-def require_identical(found: Answers, expected: Answers, question: str) -> None:
-    for one, other in zip(found, expected, strict=True):
+def require_identical(answers: Answers, expected: Answers, question: str) -> None:
+    """Stop the program where an answer differs in anything but its times."""
+    for one, other in zip(answers, expected, strict=True):
         same = (one.text, one.token_ids, one.spans, one.finish_reason) == (
             other.text,
             other.token_ids,
@@ -94,28 +98,30 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Measure and print."""
-    said = arguments()
-    if said.threads:
-        torch.set_num_threads(said.threads)
-    name = "newwiki-20-passages.dev" if said.disjoint else "squadshifts_newwiki.dev"
-    everything = read_questions(said.file or QA / f"{name}.jsonl.gz")
-    source = source_of(everything, said.passages)
-    chosen = drawn(everything, said.questions, seed=0)
+    options = arguments()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    name = "newwiki-20-passages.dev" if options.disjoint else "squadshifts_newwiki.dev"
+    all_questions = read_questions(options.file or QA / f"{name}.jsonl.gz")
+    source = source_of(all_questions, options.passages)
+    chosen = sample_questions(all_questions, options.questions, seed=0)
     candidates = [source.candidates(question) for question in chosen.questions]
-    positions = (said.passages,) if said.positions else ()
+    positions = (options.passages,) if options.positions else ()
     plan = Plan(
-        strategies=STRATEGIES[: said.strategies],
+        strategies=STRATEGIES[: options.strategies],
         random_seeds=(0,),
         controls=False,
-        k=said.passages,
+        k=options.passages,
         position_passages=positions,
     )
     answers, seconds, total_s = with_reuse(candidates, plan)
     reader = load_bundled(cache_bytes=0)
-    few = {question.id for question in drawn(chosen, said.without, seed=1).questions}
+    timed_alone = {
+        question.id for question in sample_questions(chosen, options.without, seed=1).questions
+    }
     alone: dict[str, float] = {}
     for one in candidates:
-        if one.question.id in few:
+        if one.question.id in timed_alone:
             expected, alone[one.question.id] = without_reuse(one, plan, reader)
             require_identical(answers[one.question.id], expected, one.question.id)
     mean_with = total_s / len(candidates)
@@ -138,10 +144,10 @@ def main() -> None:
     result(
         "compare",
         questions=len(candidates),
-        passages=said.passages,
+        passages=options.passages,
         prompts=prompts,
-        strategies=said.strategies,
-        positions=said.positions,
+        strategies=options.strategies,
+        positions=options.positions,
         file=name,
         threads=torch.get_num_threads(),
         with_reuse_s=round(total_s, 3),

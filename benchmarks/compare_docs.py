@@ -60,7 +60,7 @@ def sections(n: int, steps: int) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def run(command: str, scratch: Path) -> str:
-    """What a command prints on standard output; the program stops where one fails."""
+    """What a command prints on standard output; a command that fails ends the program."""
     began = perf_counter()
     programs = {"ragctx": f"{sys.executable} -m ragctx", "python": sys.executable}
     name, _, rest = command.partition(" ")
@@ -99,8 +99,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("-n", type=int, default=150)
     parser.add_argument("--steps", type=int, default=600)
-    said = parser.parse_args()
-    n, steps = (8, 20) if said.quick else (said.n, said.steps)
+    options = parser.parse_args()
+    n, steps = (8, 20) if options.quick else (options.n, options.steps)
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     PAGE.write_text(f"{before}{BEGIN}\n{results(n, steps)}\n{END}{after}", "utf-8")

@@ -1,12 +1,12 @@
-"""What a relevance floor keeps and what it saves: the ground of `--min-score auto`.
+"""What a relevance floor keeps and what it saves: the measurement behind `--min-score auto`.
 
-    python -m benchmarks.cut                     # minutes
-    python -m benchmarks.cut --reader 200        # and answers, with and without
+    python -m benchmarks.floors                  # minutes
+    python -m benchmarks.floors --reader 200     # also answers, with and without the floor
 
-Passages of nine question sets stand in one index, so that the distractors are those that retrieval
-really brings. For the questions that have a right passage among the 20 candidates: how many keep
+Passages of nine question sets are in one index, so that the distractors are those that retrieval
+really finds. Measured on the questions with a right passage among the 20 candidates: how many keep
 one (mean over sets, and the set that keeps fewest), and which share of the candidates' tokens is
-left. The rule and its level were chosen on every other question; the rest says what it is worth.
+kept. The rule and its level were chosen on every other question and are measured on the rest.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Keep = Callable[[Sequence[Hit]], list[bool]]
 
 @dataclass(frozen=True)
 class Case:
-    """A question with the candidates that retrieval brings."""
+    """A question with the candidates that retrieval finds."""
 
     question: Question
     hits: list[Hit]
@@ -86,50 +86,57 @@ def judge(cases: Sequence[Case], keep: Keep) -> dict[str, float]:
     for case in cases:
         kept = keep(case.hits)
         tokens = np.array([hit.chunk.token_count for hit in case.hits])
-        found = any(a and b for a, b in zip(kept, case.right, strict=True))
+        keeps_right = any(a and b for a, b in zip(kept, case.right, strict=True))
         share = float(tokens[kept].sum() / tokens.sum())
-        by_set.setdefault(case.question.set, []).append((found, share))
-    found_by_set = [float(np.mean([found for found, _ in rows])) for rows in by_set.values()]
+        by_set.setdefault(case.question.set, []).append((keeps_right, share))
+    kept_by_set = [float(np.mean([keeps for keeps, _ in rows])) for rows in by_set.values()]
     tokens_by_set = [float(np.mean([share for _, share in rows])) for rows in by_set.values()]
     return {
-        "kept": round(float(np.mean(found_by_set)), 4),
-        "kept_worst_set": round(min(found_by_set), 4),
+        "kept": round(float(np.mean(kept_by_set)), 4),
+        "kept_worst_set": round(min(kept_by_set), 4),
         "tokens": round(float(np.mean(tokens_by_set)), 4),
     }
 
 
 def answers_of(folder: Path) -> dict[tuple[str, str], list[str]]:
     """(set, question) -> answers, where a set has short ones."""
-    found: dict[tuple[str, str], list[str]] = {}
+    answers: dict[tuple[str, str], list[str]] = {}
     for name in SETS:
         with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as stream:
             for line in stream:
                 row = json.loads(line)
                 if row.get("answers") and max(map(len, row["answers"])) < 120:
-                    found.setdefault((name.split(".")[0], row["question"]), []).extend(
+                    answers.setdefault((name.split(".")[0], row["question"]), []).extend(
                         row["answers"]
                     )
-    return found
+    return answers
 
 
 def read(
     index: Index, embedder: Embedder, asked: list[tuple[Question, list[str]]]
 ) -> dict[str, dict[str, float]]:
-    """How the bundled reader answers from the 5 and the 20 best, with and without the floor."""
+    """Scores of the bundled reader on the 5 and 20 best passages, with and without the floor."""
     reader = load_generator("bundled")
     scores = {}
     for k in (5, CANDIDATES):
         for name, floor in (("all", None), ("auto", near_best)):
-            how = replace(Assembly(), floor=floor)
-            given = [
-                ask(question.text, index, embedder, reader, retrieval=Retrieval(k=k), assembly=how)
+            assembly = replace(Assembly(), floor=floor)
+            replies = [
+                ask(
+                    question.text,
+                    index,
+                    embedder,
+                    reader,
+                    retrieval=Retrieval(k=k),
+                    assembly=assembly,
+                )
                 for question, _ in asked
             ]
-            pairs = list(zip(given, (answers for _, answers in asked), strict=True))
+            pairs = list(zip(replies, (answers for _, answers in asked), strict=True))
             scores[f"k={k}, {name}"] = {
                 "em": round(float(np.mean([exact_match(a.text, gold) for a, gold in pairs])), 4),
                 "f1": round(float(np.mean([token_f1(a.text, gold) for a, gold in pairs])), 4),
-                "prompt_tokens": round(float(np.mean([a.prompt.token_count for a in given])), 1),
+                "prompt_tokens": round(float(np.mean([a.prompt.token_count for a in replies])), 1),
             }
     return scores
 
@@ -142,17 +149,19 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=120, help="of each set at most")
     parser.add_argument("--reader", type=int, default=0, metavar="N", help="let it answer N")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    texts, questions = load(given.data, given.passages, given.questions, given.seed)
+    options = parser.parse_args()
+    texts, questions = load(options.data, options.passages, options.questions, options.seed)
     embedder = load_embedder()
     with tempfile.TemporaryDirectory() as folder:
         index = build(Path(folder) / "index", texts, embedder)
         with index.snapshot() as snapshot:
             cases = [Case(q, search(snapshot, embedder, q.text, CANDIDATES)) for q in questions]
-        answers = answers_of(given.data)
+        answers = answers_of(options.data)
         asked = [(q, answers[q.set, q.text]) for q in questions if (q.set, q.text) in answers]
-        step = max(1, len(asked) // max(1, given.reader))
-        read_scores = read(index, embedder, asked[::step][: given.reader]) if given.reader else {}
+        step = max(1, len(asked) // max(1, options.reader))
+        read_scores = (
+            read(index, embedder, asked[::step][: options.reader]) if options.reader else {}
+        )
     findable = [case for case in cases if any(case.right)]
     halves = {"chosen on": findable[::2], "checked on": findable[1::2]}
     scores: dict[str, Any] = {
@@ -177,11 +186,11 @@ def main() -> None:
         questions=len(questions),
         findable=len(findable),
         candidates=CANDIDATES,
-        seed=given.seed,
+        seed=options.seed,
         embedder=embedder.id,
         scores=scores,
         reader=read_scores,
-        reader_questions=min(given.reader, len(asked)),
+        reader_questions=min(options.reader, len(asked)),
     )
 
 

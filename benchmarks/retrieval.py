@@ -1,8 +1,8 @@
-"""Which retriever finds the passage a question was asked about: the ground of the defaults.
+"""Which retriever finds the passage a question was asked about: how the defaults were chosen.
 
     python -m benchmarks.retrieval --data ../shared/data/qa
 
-Passages of all question sets stand in one index. A question counts as answered at rank r when hit r
+Passages of all question sets are in one index. A question counts as answered at rank r when hit r
 comes from a passage it was asked about. recall@k and MRR are means within a set, then over sets;
 the interval is a paired bootstrap over questions of the difference in MRR to `hybrid`.
 """
@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from benchmarks.common import result, table
 from ragctx.chunking import chunk_document
 from ragctx.embedding import Embedder, load_embedder
+from ragctx.index import fts_query
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
 from ragctx.records import Chunk, Document, Hit, Page
 from ragctx.retrieval import CANDIDATES, Query, Retriever, dense, fused, lexical
-from ragctx.text import words
 
 SETS = (
     "medquad_passage.all", "squadshifts_newwiki.dev", "openstax_review.dev", "openstax_term.dev",
@@ -57,7 +57,7 @@ class Question:
 def load(
     folder: Path, passages: int, questions: int, seed: int
 ) -> tuple[dict[str, str], list[Question]]:
-    """(passages by document id, questions), at most so many of each per set."""
+    """(Passages by document id, questions), at most `passages` and `questions` of each set."""
     texts: dict[str, str] = {}
     asked: list[Question] = []
     for name in SETS:
@@ -91,7 +91,7 @@ def build(folder: Path, texts: dict[str, str], embedder: Embedder) -> Index:
 
 
 def stemmed(index: Index) -> Callable[[str], list[tuple[str, float]]]:
-    """BM25 with the Porter stemmer before it: (chunk id, score) of a question."""
+    """BM25 over words stemmed by Porter's algorithm: gives (chunk id, score) for a question."""
     memory = sqlite3.connect(":memory:")
     memory.execute(
         "CREATE VIRTUAL TABLE w USING fts5(id UNINDEXED, text, "
@@ -101,15 +101,15 @@ def stemmed(index: Index) -> Callable[[str], list[tuple[str, float]]]:
         rows = snapshot.connection.execute("SELECT id, text FROM chunks").fetchall()
     memory.executemany("INSERT INTO w VALUES (?, ?)", rows)
 
-    def ranked(question: str) -> list[tuple[str, float]]:
-        expression = words.match_expression(question)
-        found = memory.execute(
+    def search(question: str) -> list[tuple[str, float]]:
+        expression = fts_query.match_expression(question)
+        rows = memory.execute(
             "SELECT id, -bm25(w) AS score FROM w WHERE w MATCH ? ORDER BY score DESC, id LIMIT ?",
             (expression, CANDIDATES),
         )
-        return list(found) if expression else []
+        return list(rows) if expression else []
 
-    return ranked
+    return search
 
 
 def rankings(
@@ -121,7 +121,7 @@ def rankings(
         for chunk, path in _all_chunks(index)
     }
     porter = stemmed(index)
-    made: dict[str, list[list[Hit]]] = {}
+    ranked: dict[str, list[list[Hit]]] = {}
     spent: dict[str, float] = {}
     queries = [Query(question.text, embedder) for question in questions]
     began = perf_counter()
@@ -131,7 +131,7 @@ def rankings(
 
     def run(name: str, retrieve: Callable[[Query], list[Hit]]) -> None:
         began = perf_counter()
-        made[name] = [retrieve(query) for query in queries]
+        ranked[name] = [retrieve(query) for query in queries]
         spent[name] = perf_counter() - began
 
     def searched(retriever: Retriever, query: Query) -> list[Hit]:
@@ -140,7 +140,7 @@ def rankings(
 
     run("dense", partial(searched, dense))
     run("lexical", partial(searched, lexical))
-    with mock.patch.object(words, "STOP_WORDS", frozenset()):
+    with mock.patch.object(fts_query, "STOP_WORDS", frozenset()):
         run("lexical, stop words kept", partial(searched, lexical))
     run(
         "lexical, porter",
@@ -157,11 +157,11 @@ def rankings(
         ("hybrid, porter", "lexical, porter", (1.0, 1.0)),
         ("hybrid, porter, lexical counts 2", "lexical, porter", (1.0, 2.0)),
     ):
-        made[name] = [
+        ranked[name] = [
             fused(pair, CANDIDATES, weights=weights)
-            for pair in zip(made["dense"], made[other], strict=True)
+            for pair in zip(ranked["dense"], ranked[other], strict=True)
         ]
-    return made, {name: round(1000 * s / len(questions), 2) for name, s in spent.items()}
+    return ranked, {name: round(1000 * s / len(questions), 2) for name, s in spent.items()}
 
 
 def _all_chunks(index: Index) -> list[tuple[Chunk, str]]:
@@ -170,12 +170,12 @@ def _all_chunks(index: Index) -> list[tuple[Chunk, str]]:
         return [(c, s.path) for s in sources for c in snapshot.chunks(s.document_id)]
 
 
-def ranks(found: Sequence[Sequence[Hit]], questions: Sequence[Question]) -> Floats:
-    """Rank of the first hit from a right passage, per question; infinite if there is none."""
+def ranks(ranked: Sequence[Sequence[Hit]], questions: Sequence[Question]) -> Floats:
+    """Rank of the first hit from a right passage, (questions,); infinite where there is none."""
     return np.array(
         [
             min((h.rank for h in hits if h.chunk.document_id in question.gold), default=np.inf)
-            for hits, question in zip(found, questions, strict=True)
+            for hits, question in zip(ranked, questions, strict=True)
         ]
     )
 
@@ -190,8 +190,8 @@ def interval(difference: Floats, sets: Names, seed: int) -> tuple[float, float]:
     generator = np.random.default_rng(seed)
     means = np.zeros(2000)
     for name in np.unique(sets):
-        own = difference[sets == name]
-        means += own[generator.integers(len(own), size=(2000, len(own)))].mean(1)
+        of_set = difference[sets == name]
+        means += of_set[generator.integers(len(of_set), size=(2000, len(of_set)))].mean(1)
     low, high = np.percentile(means / len(np.unique(sets)), [2.5, 97.5])
     return float(low), float(high)
 
@@ -205,15 +205,15 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=600, help="of each set at most")
     parser.add_argument("--questions", type=int, default=200, help="of each set at most")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    texts, questions = load(given.data, given.passages, given.questions, given.seed)
+    options = parser.parse_args()
+    texts, questions = load(options.data, options.passages, options.questions, options.seed)
     embedder = load_embedder()
     with tempfile.TemporaryDirectory() as folder:
         index = build(Path(folder) / "index", texts, embedder)
         chunks = index.info().chunks
-        found, ms = rankings(index, questions, embedder)
+        ranked, ms = rankings(index, questions, embedder)
     sets = np.array([question.set for question in questions])
-    at = {name: ranks(hits, questions) for name, hits in found.items()}
+    at = {name: ranks(hits, questions) for name, hits in ranked.items()}
     scores: dict[str, dict[str, Any]] = {
         name: {
             **{f"recall@{k}": round(mean_over_sets(rank <= k, sets), 4) for k in CUTS},
@@ -222,7 +222,7 @@ def main() -> None:
                 s: round(float((1 / rank)[sets == s].mean()), 4) for s in np.unique(sets)
             },
             "mrr_minus_hybrid": [
-                round(end, 4) for end in interval(1 / rank - 1 / at["hybrid"], sets, given.seed)
+                round(end, 4) for end in interval(1 / rank - 1 / at["hybrid"], sets, options.seed)
             ],
         }
         for name, rank in at.items()
@@ -243,15 +243,15 @@ def main() -> None:
     print()
     names = sorted(set(sets))
     table(
-        ("MRR by set", *found),
-        [(s, *(f"{scores[name]['mrr_by_set'][s]:.3f}" for name in found)) for s in names],
+        ("MRR by set", *ranked),
+        [(s, *(f"{scores[name]['mrr_by_set'][s]:.3f}" for name in ranked)) for s in names],
     )
     result(
         "retrieval",
         n=len(questions),
         passages=len(texts),
         chunks=chunks,
-        seed=given.seed,
+        seed=options.seed,
         embedder=embedder.id,
         sqlite=sqlite3.sqlite_version,
         scores=scores,

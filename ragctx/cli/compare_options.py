@@ -1,4 +1,4 @@
-"""What can be said to `ragctx compare`, in three groups: what is asked, with which prompts, how."""
+"""The options of `ragctx compare`, in three groups: what is asked, with which prompts, and how."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OWN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """What the user said about what is to be asked."""
+    """Options for what is asked."""
 
     strategies: str
     random_seeds: int
@@ -46,11 +46,15 @@ class Asking:
 
     @property
     def passages(self) -> tuple[int, ...]:
-        """Among how many passages the gold one is to be moved."""
+        """The numbers of passages to move the gold one through."""
         return () if self.positions is None else _numbers(self.positions, "--positions")
 
     def plan(self, k: int, strategies: tuple[str, ...], largest_budget: int) -> Plan:
-        """The same for the comparison."""
+        """The plan these options ask for.
+
+        `k` is the number of candidates; with `--budgets auto`, budgets double up to
+        `largest_budget` tokens.
+        """
         from ragctx.evaluation.conditions import Plan, budgets_up_to
 
         if self.budgets == "auto":
@@ -69,7 +73,10 @@ class Asking:
         )
 
     def named_strategies(self) -> tuple[str, ...]:
-        """The strategies that were named, each once."""
+        """The strategies named by `--strategies`, each once.
+
+        Raises InputError for a name that is not a placement.
+        """
         if self.strategies in ("own", "all", "none"):
             return {"own": OWN, "all": tuple(STRATEGIES), "none": ()}[self.strategies]
         names = tuple(dict.fromkeys(name.strip() for name in self.strategies.split(",")))
@@ -84,7 +91,7 @@ class Asking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompting:
-    """What the user said about every prompt."""
+    """Options for every prompt."""
 
     budget_tokens: int | None
     context_window: int | None
@@ -94,13 +101,13 @@ class Prompting:
     profile_path: Path | None
 
     def resolve(self) -> Assembly:
-        """The same for the pipeline."""
+        """The assembly these options ask for. Raises what a template that cannot be used raises."""
         from ragctx.assembly import Assembly
         from ragctx.prompt.template import load_template
         from ragctx.selection.selectors import SELECTORS
 
         if self.template is not None:
-            load_template(self.template)  # one that cannot be used is an error here, early
+            load_template(self.template)  # an unusable one is an error now, not after the model
         return Assembly(
             budget_tokens=self.budget_tokens,
             context_window=self.context_window,
@@ -113,7 +120,7 @@ class Prompting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """What the user said about how the run is done and what is kept of it."""
+    """Options for how the run is done and what is kept of it."""
 
     seed: int
     resamples: int
@@ -124,7 +131,7 @@ class Running:
     output: Path | None
 
     def prices(self) -> Prices | None:
-        """The same for the comparison; a price that was not named is 0 where the other was."""
+        """The prices; where only one is given the other is 0, and None where none is."""
         from ragctx.evaluation.summaries import Prices
 
         if self.price_prompt is None and self.price_answer is None:
@@ -133,6 +140,7 @@ class Running:
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:
+    """The whole numbers in "256,512", ascending, each once."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise InputError(f"{option} is {text!r}; give whole numbers above 0: {option} 256,512")
@@ -174,7 +182,7 @@ asking_options = options.gathered(
         click.option(
             "--positions",
             metavar="N,N,...",
-            help="Also move the gold passage through so many passages, e.g. 10,20.",
+            help="Also move the gold passage through this many passages, e.g. 10,20.",
         ),
         click.option(
             "--slots",
@@ -182,12 +190,12 @@ asking_options = options.gathered(
             default=5,
             show_default=True,
             metavar="N",
-            help="In so many slots, first and last among them.",
+            help="Number of slots, the first and the last included.",
         ),
         click.option(
             "--budgets",
             metavar="auto|N,N,...",
-            help="Also ask within budgets of so many tokens; auto: 256, doubled up to the window.",
+            help="Also ask within budgets of these tokens; auto: 256, doubled up to the window.",
         ),
         click.option(
             "--placement",
@@ -289,7 +297,7 @@ running_options = options.gathered(
             "--output",
             type=click.Path(path_type=Path, file_okay=False),
             metavar="FOLDER",
-            help="Write the result and a report to look at there.",
+            help="Write the result and a report there.",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""A finished comparison as tables for a terminal; narrow ones leave out what matters less."""
+"""A finished comparison as tables for a terminal; a narrow one shows fewer columns."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ragctx.cli.output import console, table
+from ragctx.evaluation.numbers import UNKNOWN, bare_percent, terse_range
 from ragctx.text.display import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ragctx.evaluation.results import PairTest, Result, Summary
-    from ragctx.evaluation.statistics.intervals import Interval
 
 
 class Column(NamedTuple):
-    """What a column says of a condition; it is left out of terminals narrower than `width`."""
+    """A column of conditions' summaries."""
 
     header: str
     cell: Callable[[Summary], str]
-    width: int = 0
+    least_width: int = 0  # characters: a narrower terminal goes without the column
 
 
 def print_result(result: Result) -> None:
-    """Every part as a table, what was tested below it, and the verdict last."""
+    """Print every part as a table, then the notes, and the verdict last."""
     screen = console()
     if result.strategies:
         part = result.strategies
@@ -45,17 +45,13 @@ def print_result(result: Result) -> None:
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}"
-
-
-def _range(interval: Interval) -> str:
-    return f"{100 * interval.low:.1f}…{100 * interval.high:.1f}"
+    return UNKNOWN if share is None else bare_percent(share)
 
 
 _COLUMNS = (
     Column("n", lambda summary: str(summary.n)),
     Column("right %", lambda summary: _percent(summary.correct.value)),
-    Column("95 %", lambda summary: _range(summary.correct)),
+    Column("95 %", lambda summary: terse_range(summary.correct)),
     Column("EM %", lambda summary: _percent(summary.exact_match.value), 110),
     Column("F1 %", lambda summary: _percent(summary.token_f1.value), 105),
     Column("refused %", lambda summary: _percent(summary.abstention_rate), 105),
@@ -69,26 +65,29 @@ _COST = Column("cost", lambda summary: f"{summary.mean_cost or 0.0:.3g}")
 def _summaries(
     first: str, summaries: Sequence[Summary], pairs: Sequence[PairTest], width: int, *more: Column
 ) -> Table:
-    """One row a condition; with `pairs`, how each differs from the one it is tested against."""
-    columns = [column for column in (*_COLUMNS, *more) if column.width <= width]
+    """One row per condition; with `pairs`, how each differs from the one it is tested against.
+
+    `width` is the terminal's in characters; `more` are columns beyond the usual ones.
+    """
+    columns = [column for column in (*_COLUMNS, *more) if column.least_width <= width]
     tests = {pair.first: pair for pair in pairs}
     tested = ("difference", "p") if pairs else ()
     headers = (first, *(column.header for column in columns), *tested)
-    made = table(*headers, numbers=headers[1:])
-    made.columns[0].no_wrap = True
+    rows = table(*headers, numbers=headers[1:])
+    rows.columns[0].no_wrap = True
     for summary in summaries:
         pair = tests.get(summary.condition)
         cells = [column.cell(summary) for column in columns]
         style = "bold" if pair and pair.significant else ""
-        made.add_row(
+        rows.add_row(
             one_line(summary.label), *cells, *(_difference(pair) if pairs else ()), style=style
         )
-    return made
+    return rows
 
 
 def _difference(pair: PairTest | None) -> tuple[str, str]:
-    """In points, with its interval; and Holm's p."""
+    """The difference in points with its interval, and the p-value after Holm's correction."""
     if pair is None:
         return "", ""
-    points = f"{100 * pair.difference.value:+.1f} ({_range(pair.difference)})"
+    points = f"{100 * pair.difference.value:+.1f} ({terse_range(pair.difference)})"
     return points, f"{pair.p_adjusted:.2g}"

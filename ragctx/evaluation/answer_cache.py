@@ -1,4 +1,4 @@
-"""Answers on disk, by everything that decides them: a run that was cut off goes on where it was."""
+"""Answers on disk, keyed by everything that decides them, so that an interrupted run can go on."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from ragctx.paths import cache_dir
 from ragctx.records import Generation, Prompt
 
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
-_TIMEOUT_S = 30.0
-_UNKNOWN = -1.0  # stands for "no confidence", for which JSON has no number
+_TIMEOUT_S = 30.0  # for another run to finish writing; its writes take milliseconds
+_UNKNOWN = -1.0  # written for a confidence of NaN, for which JSON has no number
 
 
 def answer_key(model_hash: str, decoding: str, prompt: Prompt) -> str:
-    """The name of an answer: of the model, its decoding, the prompt's ids and the answer's limit.
+    """The key of an answer: a hash of the model, its decoding, and all that the prompt holds.
 
-    Ranks and similarities belong to it: what the search thought of a passage is not in the ids, but
-    the bundled reader's answer depends on it.
+    Ranks and similarities of the passages are part of it: they are not in the token ids, but the
+    bundled reader's answer depends on them.
     """
-    known = [
+    passages = [
         (segment.token_start, segment.token_end, hit.rank, repr(hit.similarity))
         for segment in prompt.passages
         if (hit := segment.hit) is not None
     ]
-    about = json.dumps([model_hash, decoding, prompt.max_new_tokens, prompt.question, known])
+    about = json.dumps([model_hash, decoding, prompt.max_new_tokens, prompt.question, passages])
     ids = array("q", prompt.token_ids).tobytes()
     return hashlib.sha256(about.encode("utf-8", "replace") + b"\0" + ids).hexdigest()
 
 
 class AnswerCache:
-    """Answers in one SQLite file, by default in `paths.cache_dir()`; several runs may share it."""
+    """Answers in one SQLite file, by default in `paths.cache_dir()`; several runs may share it.
+
+    Every method raises StoreError for a file that cannot be read or written.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or cache_dir() / "answers.sqlite3"
@@ -47,7 +50,7 @@ class AnswerCache:
             database.execute(_TABLE)
 
     def find(self, keys: Iterable[str]) -> dict[str, Generation]:
-        """The answers that are there, by key."""
+        """The stored answers among these keys; a key without one is left out."""
         with self._opened() as database:
             rows = (
                 database.execute("SELECT key, answer FROM answers WHERE key = ?", (key,)).fetchone()
@@ -56,7 +59,7 @@ class AnswerCache:
             return {row[0]: _read(row[1]) for row in rows if row is not None}
 
     def keep(self, answers: Mapping[str, Generation]) -> None:
-        """Store answers, all or none; those that are there already stay as they are."""
+        """Store answers, all or none. A key that is stored already keeps its answer."""
         with self._opened() as database:
             rows = [(key, _written(answer)) for key, answer in answers.items()]
             database.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", rows)
@@ -66,7 +69,7 @@ class AnswerCache:
 
 
 class _Connection:
-    """A connection for one task: committed at its end, and closed."""
+    """A connection for one `with` block: committed at its end unless it failed, and closed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

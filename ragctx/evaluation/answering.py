@@ -1,4 +1,4 @@
-"""Prompts to answers, each distinct one once: from the disk where it was answered before."""
+"""From prompts to answers: each distinct prompt is answered once, or read from the cache."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ from ragctx.records import Generation, Prompt
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
 
-if TYPE_CHECKING:
-    from ragctx.generator.protocol import Generator
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answerer:
     """Answers prompts with one model.
 
-    `workers` prompts are asked at once where the model runs elsewhere (a server); a local model
-    uses all cores already, and keeps what it has read only when asked in order.
+    `workers` prompts are asked at once; more than 1 is for a model on a server. A local model uses
+    all cores already, and reuses what it has read only when asked one prompt after another.
     """
 
     generator: Generator
@@ -32,19 +29,22 @@ class Answerer:
     workers: int = 1
 
     def answers(self, prompts: Sequence[Prompt]) -> list[Generation]:
-        """The answer of each prompt; equal prompts are answered once. Stored before they return."""
+        """The answer to each prompt, in order; all are in the cache, if there is one, on return."""
         keys = [self._key(prompt) for prompt in prompts]
         known = self.cache.find(dict.fromkeys(keys)) if self.cache else {}
         missing = {k: p for k, p in zip(keys, prompts, strict=True) if k not in known}
         if missing:
-            made = dict(zip(missing, self._generate(list(missing.values())), strict=True))
+            new = dict(zip(missing, self._generate(list(missing.values())), strict=True))
             if self.cache:
-                self.cache.keep(made)
-            known.update(made)
+                self.cache.keep(new)
+            known.update(new)
         return [known[key] for key in keys]
 
     def cold_latency_s(self, prompt: Prompt) -> float:
-        """Seconds to answer a prompt of which nothing was read before; measured once per prompt."""
+        """Seconds to answer a prompt of which nothing was read before.
+
+        Measured once per prompt if there is a cache: later calls give the stored time.
+        """
         key = "cold:" + self._key(prompt)
         known = self.cache.find([key]) if self.cache else {}
         if key not in known:
@@ -65,10 +65,10 @@ class Answerer:
 
 
 def generate_all(generator: Generator, prompts: Sequence[Prompt]) -> list[Generation]:
-    """The answer of each prompt, as `generator.generate` gives it.
+    """The answer to each prompt, in order, as `generator.generate` gives it.
 
-    Prompts with a common beginning come one after another, so that a kept prefix serves as many as
-    it can.
+    Prompts are asked in the order of their token ids: those with a common beginning follow each
+    other, so that a generator that keeps the last prompt's prefix can reuse it.
     """
     order = sorted(range(len(prompts)), key=lambda i: prompts[i].token_ids)
     answers = {i: generator.generate(prompts[i]) for i in order}
@@ -76,13 +76,13 @@ def generate_all(generator: Generator, prompts: Sequence[Prompt]) -> list[Genera
 
 
 def forget(generator: Generator) -> bool:
-    """Let the next prompt be read as if it were the first: for measuring how long that takes.
+    """Make the generator forget what it has read, so that the next prompt is read in full.
 
-    False where the generator keeps nothing here: a server's model.
+    False where there is nothing to forget on this machine, as with a server's model.
     """
     cache = getattr(generator, "cache", None)
-    found = [getattr(cache, "clear", None), getattr(generator, "forget", None)]
-    for clear in found:
-        if callable(clear):
-            clear()
-    return any(map(callable, found))
+    forgetters = [getattr(cache, "clear", None), getattr(generator, "forget", None)]
+    for forgetter in forgetters:
+        if callable(forgetter):
+            forgetter()
+    return any(map(callable, forgetters))

@@ -1,4 +1,4 @@
-"""BM25 over texts in memory: ranks a question's passages, and finds distractors that look right."""
+"""BM25 over texts in memory: ranks a question's passages and finds hard negatives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ragctx.text.words import STOP_WORDS, spaced
 
-_K1, _B = 1.2, 0.75
+_K1, _B = 1.2, 0.75  # the usual defaults, as in Lucene: damp repeated words, favour short texts
 _WORD = re.compile(r"\w+")
 
 
@@ -35,7 +35,7 @@ class Bm25:
         self._norms = [_K1 * (1 - _B + _B * length / mean) for length in lengths]
 
     def scores(self, question: str) -> list[float]:
-        """The score of every text, in their order."""
+        """The score of every text, in the order the texts were given."""
         scores = [0.0] * len(self._norms)
         words = set(_words(question))
         for word in sorted(words - STOP_WORDS or words):  # sorted: sums depend on the order
@@ -46,7 +46,7 @@ class Bm25:
         return scores
 
     def ranked(self, question: str, k: int) -> list[int]:
-        """Indices of the k best texts, best first; of equals the earlier."""
+        """Indices of the k best texts, best first; of equal scores the earlier text comes first."""
         scores = self.scores(question)
         return sorted(range(len(scores)), key=lambda i: -scores[i])[:k]
 

@@ -1,7 +1,7 @@
 """The passages a question is asked with: from its file, mined as hard negatives, or retrieved.
 
-Three sources, one result: `Candidates`, in rank order, with what is known of which ones hold the
-answer.
+Three sources, one result: `QuestionCandidates`, in rank order, with what is known about which
+passages hold the answer.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
+class QuestionCandidates:
     """A question's passages, best first. `gold` are the chunks that hold its answer.
 
-    An unanswerable question has no gold passage. `keeps_gold`: the passages are a controlled set,
-    in which a gold one has its place whatever its rank.
+    An unanswerable question has no gold passage. `keeps_gold` is true of a controlled set of
+    passages, in which a gold one takes part whatever its rank.
     """
 
     question: LabelledQuestion
@@ -37,14 +37,14 @@ class Candidates:
     keeps_gold: bool = False
 
     def best(self, k: int) -> tuple[Hit, ...]:
-        """The k best; a gold passage that must be kept takes the last place if none is among them.
+        """The k best hits; if no gold one is among them but must be kept, it takes the last place.
 
         >>> hits = [Hit.from_text(rank, -rank, f"text {rank}", f"d{rank}") for rank in (1, 2, 3)]
-        >>> asked = LabelledQuestion(id="1", question="?", answers=("a",))
-        >>> made = Candidates(
-        ...     question=asked, hits=tuple(hits), gold=(hits[2].chunk,), keeps_gold=True
+        >>> question = LabelledQuestion(id="1", question="?", answers=("a",))
+        >>> candidates = QuestionCandidates(
+        ...     question=question, hits=tuple(hits), gold=(hits[2].chunk,), keeps_gold=True
         ... )
-        >>> [hit.rank for hit in made.best(2)]
+        >>> [hit.rank for hit in candidates.best(2)]
         [1, 3]
         """
         first, gold = self.hits[:k], self.gold_hits
@@ -59,12 +59,12 @@ class Candidates:
 
     @property
     def distractors(self) -> tuple[Hit, ...]:
-        """The hits that do not, in rank order."""
+        """The hits that do not hold the answer, in rank order."""
         return tuple(hit for hit in self.hits if not self.is_gold(hit))
 
     @property
     def first_gold_rank(self) -> int | None:
-        """The best rank of a passage that holds the answer; None: no candidate does."""
+        """The best rank of a passage that holds the answer; None where no candidate does."""
         return min((hit.rank for hit in self.gold_hits), default=None)
 
     def is_gold(self, hit: Hit) -> bool:
@@ -83,17 +83,17 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """For people: what the passages are."""
+        """What the passages are, for people: a description or the index's path."""
 
     @property
     def retriever(self) -> str:
-        """What ranked them."""
+        """The name of what ranked the passages, e.g. "bm25"."""
 
     @property
     def knows_order(self) -> bool:
-        """Whether passages have a place in a document."""
+        """Whether passages have an order within their document."""
 
-    def candidates(self, question: LabelledQuestion) -> Candidates:
+    def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The passages of a question, ranked."""
 
     def document(self, document_id: str) -> Document | None:
@@ -101,20 +101,20 @@ class Source(Protocol):
 
 
 class _WithoutDocuments:
-    """Passages of a question file belong to no document that could be opened."""
+    """A source whose passages come from a question file: their documents are not at hand."""
 
     knows_order = False
 
     def document(self, document_id: str) -> Document | None:
-        """None."""
+        """None: the document of a passage is not known."""
         return None
 
 
 class FilePassages(_WithoutDocuments):
     """The passages that the file gives with each question.
 
-    They are ranked by their own scores if all have one, and else by BM25: such files often put the
-    gold passage first, which no retriever would.
+    They are ranked by the file's scores if every passage has one, and by BM25 otherwise; never by
+    their order in the file, which often has the gold passage first.
     """
 
     name = "passages of the file"
@@ -124,7 +124,7 @@ class FilePassages(_WithoutDocuments):
         self._scored = all(passage.score is not None for passage in passages)
         self.retriever = "scores of the file" if self._scored else "bm25"
 
-    def candidates(self, question: LabelledQuestion) -> Candidates:
+    def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """All the question's passages, ranked."""
         passages = question.passages
         if self._scored:
@@ -137,7 +137,8 @@ class FilePassages(_WithoutDocuments):
 class MinedPassages(_WithoutDocuments):
     """The question's own passage among hard negatives from all the file's passages.
 
-    Hard negatives are what BM25 ranks highest for the question, without any of its answers in them.
+    Hard negatives are the passages that BM25 ranks highest for the question among those that hold
+    none of its answers. Raises InputError where the file has fewer than two distinct passages.
     """
 
     name = "mined from the file's contexts"
@@ -154,7 +155,7 @@ class MinedPassages(_WithoutDocuments):
         self._bm25 = Bm25([passage.text for passage in self._corpus])
         self.k = k
 
-    def candidates(self, question: LabelledQuestion) -> Candidates:
+    def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The gold passage, if the question has an answer, and the k - 1 hardest negatives."""
         scores = self._bm25.scores(question.question)
         gold = {passage.text for passage in question.passages if passage.is_gold}
@@ -171,9 +172,10 @@ class MinedPassages(_WithoutDocuments):
 
 
 class IndexPassages:
-    """What a search of an index brings: real retrieval, gold or not.
+    """The hits of a search in an index, whether a gold passage is among them or not.
 
-    A passage is gold if an answer stands in it, on the labelled pages where the question has any.
+    A passage is gold if it holds an answer and, where the question names a document or pages, comes
+    from there.
     """
 
     knows_order = True
@@ -183,13 +185,13 @@ class IndexPassages:
         self.name = str(index.path)
         self.retriever = getattr(retrieval.retriever, "__name__", "custom")
 
-    def candidates(self, question: LabelledQuestion) -> Candidates:
+    def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The k hits of a search, without the chunks that the question excludes."""
         found = retrieve(question.question, self._index, self._embedder, self._retrieval)
         hits = tuple(hit for hit in found if hit.chunk.id not in question.excluded)
-        gold = (hit.chunk for hit in hits if _tells(question, hit))
-        return Candidates(
-            question=question, hits=hits, gold=tuple(gold) if question.answerable else ()
+        gold = tuple(hit.chunk for hit in hits if _holds_answer(question, hit))
+        return QuestionCandidates(
+            question=question, hits=hits, gold=gold if question.answerable else ()
         )
 
     def document(self, document_id: str) -> Document | None:
@@ -198,9 +200,9 @@ class IndexPassages:
 
 
 def source_of(questions: QuestionSet, k: int) -> Source:
-    """The file's own passages if its questions have several, else `k` mined ones.
+    """The file's own passages if any question has several, otherwise `k` mined ones each.
 
-    Raises InputError where there are no passages at all: such questions need an index.
+    Raises InputError where no question has a passage: such questions need an index.
     """
     most = max(len(question.passages) for question in questions.questions)
     if most == 0:
@@ -213,7 +215,7 @@ def source_of(questions: QuestionSet, k: int) -> Source:
 
 def _ranked(
     question: LabelledQuestion, passages: Sequence[LabelledPassage], scores: Sequence[float]
-) -> Candidates:
+) -> QuestionCandidates:
     order = sorted(range(len(passages)), key=lambda i: -scores[i])
     hits = tuple(_hit(rank, scores[i], passages[i]) for rank, i in enumerate(order, start=1))
     gold = (
@@ -221,13 +223,13 @@ def _ranked(
         for hit, i in zip(hits, order, strict=True)
         if passages[i].is_gold and question.answerable
     )
-    return Candidates(question=question, hits=hits, gold=tuple(gold), keeps_gold=True)
+    return QuestionCandidates(question=question, hits=hits, gold=tuple(gold), keeps_gold=True)
 
 
 def _hit(rank: int, score: float, passage: LabelledPassage) -> Hit:
-    """Each passage is a document of its own: of a file's passages no order is known."""
-    name = hashlib.sha256(f"{passage.title}\0{passage.text}".encode("utf-8", "replace"))
-    identity = name.hexdigest()[:16]
+    """A passage as a hit. Each is a document of its own: their order in documents is not known."""
+    content = f"{passage.title}\0{passage.text}".encode("utf-8", "replace")
+    identity = hashlib.sha256(content).hexdigest()[:16]
     chunk = Chunk(
         id=identity,
         document_id=identity,
@@ -241,7 +243,8 @@ def _hit(rank: int, score: float, passage: LabelledPassage) -> Hit:
     return Hit(rank=rank, score=score, chunk=chunk, document=passage.title, path=passage.title)
 
 
-def _tells(question: LabelledQuestion, hit: Hit) -> bool:
+def _holds_answer(question: LabelledQuestion, hit: Hit) -> bool:
+    """Whether a hit holds an answer, in the document and on the pages that are labelled."""
     first, last = question.pages
     chunk = hit.chunk
     if question.document and question.document not in (hit.document, hit.path):

@@ -1,7 +1,8 @@
-"""A comparison from questions to `Result`: plan, ask, score, test."""
+"""A comparison from questions to `Result`: ask what was planned, score, test."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -9,12 +10,13 @@ from hashlib import sha256
 from ragctx import __version__
 from ragctx.assembly import Assembly
 from ragctx.errors import InputError
-from ragctx.evaluation.analysis import Comparer
+from ragctx.evaluation.analysis import Analysis
 from ragctx.evaluation.answering import Answerer, forget
-from ragctx.evaluation.candidates import Candidates, Source
-from ragctx.evaluation.conditions import Asked, Plan, PromptMaker
+from ragctx.evaluation.candidates import QuestionCandidates, Source
+from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
 from ragctx.evaluation.model_identity import decoding_of
+from ragctx.evaluation.prompts import PromptMaker
 from ragctx.evaluation.results import (
     RESULT_FORMAT,
     Outcome,
@@ -27,15 +29,18 @@ from ragctx.evaluation.statistics.intervals import CONFIDENCE, RESAMPLES
 from ragctx.evaluation.summaries import Prices, Summariser
 
 COLD_QUESTIONS = 5
-"""Questions of which each budget's latency is measured, with nothing read before."""
+"""How many questions each budget's latency is measured on, with nothing read before.
 
-Progress = Callable[[int, int], None]
-"""`(questions done, questions in all)`"""
+Chosen by hand: every prompt of these questions is read from its first token, which is slow.
+"""
+
+QuestionProgress = Callable[[int, int], None]
+"""Called before each question and at the end with (questions done, questions in all)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What else decides a comparison's numbers, and what is written down with them."""
+    """What else decides a comparison's numbers, or is recorded with them."""
 
     baseline: str = "best_first"
     seed: int = 0
@@ -44,6 +49,15 @@ class Options:
     prices: Prices | None = None
     command: str = ""
     profile: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AnsweredQuestion:
+    """One question with its outcomes, and what was asked in another way than planned."""
+
+    record: QuestionRecord
+    outcomes: tuple[Outcome, ...]
+    fallbacks: tuple[tuple[str, str], ...]  # (name of the condition, ConditionPrompt.fallback)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,56 +71,55 @@ class Comparison:
     assembly: Assembly = field(default_factory=Assembly)
     options: Options = Options()
 
-    def run(self, progress: Progress | None = None) -> Result:
+    def run(self, progress: QuestionProgress | None = None) -> Result:
         """Ask everything and test it.
 
-        Interrupted, it loses at most one question's answers if the answerer has a cache: run it
-        again. The same settings give the same numbers, times excepted.
+        A run that is interrupted loses at most one question's answers if the answerer has a cache:
+        run it again. The same settings give the same numbers, times excepted.
 
-        Raises InputError if the plan asks nothing, or what the generator raises.
+        Raises InputError if the plan asks nothing, and whatever the generator raises.
         """
         self._require()
         maker = PromptMaker(self.answerer.generator, self.assembly, self.source.document)
         candidates = [self.source.candidates(question) for question in self.questions.questions]
-        rows: dict[str, tuple[QuestionRecord, list[Outcome]]] = {}
+        answered: dict[str, _AnsweredQuestion] = {}
         for done, one in enumerate(hot_order(candidates)):
             if progress:
                 progress(done, len(candidates))
-            rows[one.question.id] = self._ask(one, maker)
+            answered[one.question.id] = self._ask(one, maker)
         if progress:
             progress(len(candidates), len(candidates))
-        ordered = [rows[question.id] for question in self.questions.questions]
-        outcomes = tuple(outcome for _, made in ordered for outcome in made)
-        return self._result(tuple(record for record, _ in ordered), outcomes, maker)
+        in_file_order = [answered[question.id] for question in self.questions.questions]
+        return self._result(in_file_order, maker)
 
-    def _ask(
-        self, candidates: Candidates, maker: PromptMaker
-    ) -> tuple[QuestionRecord, list[Outcome]]:
+    def _ask(self, candidates: QuestionCandidates, maker: PromptMaker) -> _AnsweredQuestion:
         """One question under every condition: its passages are read once for all of them."""
-        asked = maker.all_of(candidates, self.plan)
-        answers = self.answerer.answers([one.prompt for one in asked])
+        prompts = maker.all_of(candidates, self.plan)
+        answers = self.answerer.answers([one.prompt for one in prompts])
         scorer = Scorer(candidates=candidates, get_document=self.source.document)
-        outcomes = [scorer.outcome(one, answer) for one, answer in zip(asked, answers, strict=True)]
-        return scorer.record(), outcomes
+        outcomes = tuple(
+            scorer.outcome(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)
+        )
+        fallbacks = tuple((one.condition.name, one.fallback) for one in prompts if one.fallback)
+        return _AnsweredQuestion(record=scorer.record(), outcomes=outcomes, fallbacks=fallbacks)
 
-    def _result(
-        self, records: tuple[QuestionRecord, ...], outcomes: tuple[Outcome, ...], maker: PromptMaker
-    ) -> Result:
+    def _result(self, answered: Sequence[_AnsweredQuestion], maker: PromptMaker) -> Result:
         options, plan = self.options, self.plan
-        answerable = frozenset(record.id for record in records if record.answerable)
+        records = tuple(question.record for question in answered)
+        outcomes = tuple(outcome for question in answered for outcome in question.outcomes)
         summariser = Summariser(
             seed=options.seed,
             resamples=options.resamples,
             confidence=options.confidence,
             prices=options.prices,
-            answerable=answerable,
+            answerable=frozenset(record.id for record in records if record.answerable),
         )
         outcomes = self._with_cold_latencies(outcomes, maker)
-        comparer = Comparer(outcomes, records, summariser)
-        strategies = comparer.strategies(plan, options.baseline)
-        sweeps = [comparer.positions(plan, n, maker.window) for n in plan.position_passages]
-        positions = tuple(sweep for sweep in sweeps if sweep is not None)
-        budgets = comparer.budgets(plan)
+        analysis = Analysis(outcomes=outcomes, questions=records, summariser=summariser)
+        strategies = analysis.strategies(plan, options.baseline)
+        sweeps = [(n, analysis.positions(plan, n, maker.window)) for n in plan.position_passages]
+        positions = tuple(sweep for _, sweep in sweeps if sweep is not None)
+        budgets = analysis.budgets(plan)
         verdicts = [part.verdict for part in (strategies, *positions, budgets) if part]
         return Result(
             format=RESULT_FORMAT,
@@ -116,39 +129,35 @@ class Comparison:
             strategies=strategies,
             positions=positions,
             budgets=budgets,
-            notes=self._notes(
-                outcomes,
-                [n for n, s in zip(plan.position_passages, sweeps, strict=True) if s is None],
-            ),
+            notes=self._notes(answered, [n for n, sweep in sweeps if sweep is None]),
             verdict=" ".join(verdicts),
         )
 
     def _with_cold_latencies(
         self, outcomes: tuple[Outcome, ...], maker: PromptMaker
     ) -> tuple[Outcome, ...]:
-        """The budgets' rows with latencies as a user meets them: nothing read before.
+        """The outcomes with the budgets' latencies as a user meets them: nothing read before.
 
-        In a sweep everything was, so only some questions are measured; the mean stands for all. A
-        server's model was asked as any user asks it: there nothing is to be measured again.
+        In a sweep most of a prompt was read for the prompt before it, so the latency is measured
+        again on some questions, and their mean is recorded for all. A server's model was asked as
+        any user asks it: there nothing is measured again.
         """
         if not forget(self.answerer.generator):
             return outcomes
-        means: dict[str, float] = {}
         some = self.questions.questions[:COLD_QUESTIONS] if self.plan.budgets else ()
-        asked: list[Asked] = []
+        latencies: dict[str, list[float]] = {}
         for question in some:
-            asked += maker.budgets(self.source.candidates(question), self.plan)
-        for condition in dict.fromkeys(one.condition for one in asked):
-            prompts = [one.prompt for one in asked if one.condition == condition]
-            latencies = [self.answerer.cold_latency_s(prompt) for prompt in prompts]
-            means[condition] = sum(latencies) / len(latencies)
+            for one in maker.budgets(self.source.candidates(question), self.plan):
+                seconds = self.answerer.cold_latency_s(one.prompt)
+                latencies.setdefault(one.condition.name, []).append(seconds)
+        means = {name: sum(values) / len(values) for name, values in latencies.items()}
         return tuple(
             replace(row, latency_s=means[row.condition]) if row.condition in means else row
             for row in outcomes
         )
 
     def _settings(self, maker: PromptMaker) -> Settings:
-        generator, options, how = self.answerer.generator, self.options, maker.assembly
+        generator, options, assembly = self.answerer.generator, self.options, maker.assembly
         prices = options.prices
         return Settings(
             ragctx_version=__version__,
@@ -159,14 +168,14 @@ class Comparison:
             model=generator.name,
             model_hash=self.answerer.model_hash,
             decoding=decoding_of(generator),
-            template=how.template or "",
+            template=assembly.template or "",
             context_window=maker.window,
-            max_new_tokens=how.max_new_tokens,
-            budget_tokens=how.budget_tokens,
+            max_new_tokens=assembly.max_new_tokens,
+            budget_tokens=assembly.budget_tokens,
             source=self.source.name,
             k=self.plan.k,
             retriever=self.source.retriever,
-            select=getattr(how.select, "__name__", "custom"),
+            select=getattr(assembly.select, "__name__", "custom"),
             baseline=options.baseline,
             seed=options.seed,
             resamples=options.resamples,
@@ -176,30 +185,33 @@ class Comparison:
             price_answer=prices.answer if prices else None,
         )
 
-    def _notes(self, outcomes: Sequence[Outcome], empty: Sequence[int]) -> tuple[str, ...]:
-        """Fallbacks, once each with their number, and sweeps in which no question took part."""
-        notes: dict[str, int] = {}
-        for outcome in outcomes:
-            if outcome.note:
-                reason = outcome.note.split(":")[0]  # the rest differs from question to question
-                note = f"{outcome.condition}: {reason}"
-                notes[note] = notes.get(note, 0) + 1
-        said = [f"{note} ({count} of its questions)" for note, count in notes.items()]
-        said += [
+    def _notes(
+        self, answered: Sequence[_AnsweredQuestion], empty_sweeps: Sequence[int]
+    ) -> tuple[str, ...]:
+        """What a reader of the numbers must know, fallbacks first.
+
+        `empty_sweeps` are the numbers of passages about which no question could be asked.
+        """
+        fallbacks = Counter(fallback for question in answered for fallback in question.fallbacks)
+        notes = [
+            f"{condition}: {fallback} ({count} of its questions)"
+            for (condition, fallback), count in fallbacks.items()
+        ]
+        notes += [
             f"no question has a gold passage and {n - 1} distractors that fit the window together: "
             f"nothing was asked about {n} passages"
-            for n in empty
+            for n in empty_sweeps
         ]
         if "document_order" in self.plan.strategies and not self.source.knows_order:
-            said.append("document_order is best_first here: passages of a file have no order")
+            notes.append("document_order is best_first here: passages of a file have no order")
         if self.plan.budgets and forget(self.answerer.generator):
-            said.append(
+            notes.append(
                 "latencies of budgets are those of a first question, nothing read before; all "
                 "others are shares of a sweep that reads each passage once"
             )
         if any(question.synthetic for question in self.questions.questions):
-            said.append("questions marked synthetic were made from the documents, not by people")
-        return tuple(said)
+            notes.append("questions marked synthetic were made from the documents, not by people")
+        return tuple(notes)
 
     def _require(self) -> None:
         plan = self.plan
@@ -212,28 +224,32 @@ class Comparison:
             )
 
 
-def drawn(questions: QuestionSet, count: int | None, seed: int) -> QuestionSet:
-    """`count` of the questions, drawn by their ids and the seed, in the file's order; None: all.
+def sample_questions(questions: QuestionSet, count: int | None, seed: int) -> QuestionSet:
+    """`count` of the questions, sampled by a hash of seed and id, in the file's order.
 
-    Another order of the file, or more lines in it, draws nearly the same ones.
+    None gives all. As each question's hash depends on nothing else, another order of the file, or
+    more lines in it, gives nearly the same sample.
+
+    Raises InputError for a count below 1.
     """
     if count is None or count >= len(questions.questions):
         return questions
     if count < 1:
         raise InputError(f"{count} questions cannot be drawn; give 1 or more")
 
-    def lot(question: LabelledQuestion) -> bytes:
+    def hash_of(question: LabelledQuestion) -> bytes:
         return sha256(f"{seed}\0{question.id}".encode("utf-8", "replace")).digest()
 
-    chosen = {question.id for question in sorted(questions.questions, key=lot)[:count]}
-    kept = tuple(question for question in questions.questions if question.id in chosen)
+    by_hash = sorted(questions.questions, key=hash_of)
+    sampled = {question.id for question in by_hash[:count]}
+    kept = tuple(question for question in questions.questions if question.id in sampled)
     return replace(questions, questions=kept)
 
 
-def hot_order(candidates: Sequence[Candidates]) -> list[Candidates]:
+def hot_order(candidates: Sequence[QuestionCandidates]) -> list[QuestionCandidates]:
     """Questions about the same passage one after another, so that it is still in memory."""
 
-    def first_passage(one: Candidates) -> str:
+    def first_passage(one: QuestionCandidates) -> str:
         return one.hits[0].chunk.id if one.hits else ""
 
     return sorted(candidates, key=first_passage)

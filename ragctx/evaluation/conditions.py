@@ -1,32 +1,69 @@
-"""The prompts of a comparison: every way in which one question is asked.
+"""What a comparison compares: a plan, and the conditions that it consists of.
 
-Each way is a condition, named by a path (see `results`). What a condition changes is one thing: the
-order of the passages, the slot of the gold one, or the budget.
+A *condition* is one way of asking a question. Two conditions of one kind differ in one thing only:
+the order of the passages, the slot of the gold one, or the budget.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from ragctx.assembly import Assembly, assemble
-from ragctx.errors import BudgetError
-from ragctx.evaluation.candidates import Candidates
-from ragctx.pipeline import fit_generator
-from ragctx.prompt.build import build_prompt
-from ragctx.prompt.template import Template, load_template, parse_template
-from ragctx.records import GetDocument, Hit, Placement, Prompt
 
-if TYPE_CHECKING:
-    from ragctx.generator.protocol import Generator
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One way of asking a question, made by `of_placement`, `of_position` or `of_budget`.
 
-CLOSED_BOOK = parse_template(
-    "{passages}{text}{/passages}Answer the question in a few words.\n\n"
-    "Question:\n{question}\n\nAnswer:\n",
-    "closed_book",
-)
+    Results, reports and CSV files know a condition by `name`, a path such as "strategy/edges". That
+    name is never taken apart: its parts are the fields. A field that does not belong to the kind
+    of condition keeps its default.
+    """
+
+    name: str  # in results, e.g. "position/20/4"
+    label: str  # in tables, e.g. "slot 4 of 20"
+    word: str  # in a sentence of a verdict, e.g. "4"
+    strategy: str = ""  # of a placement: a name in placement.strategies.STRATEGIES
+    seed: int = 0  # of a placement: what the strategy "random" shuffles by
+    slot: int = 0  # of a position: where the gold passage is, counted from 0
+    budget: int = 0  # of a budget: tokens of the whole prompt
+
+    @classmethod
+    def of_placement(cls, strategy: str, seed: int | None = None) -> Condition:
+        """The passages in the order of a strategy; with a `seed`, one random order of several.
+
+        >>> Condition.of_placement("edges").name, Condition.of_placement("random", 1).name
+        ('strategy/edges', 'strategy/random#1')
+        """
+        word = strategy if seed is None else f"{strategy}#{seed}"
+        name = f"strategy/{word}"
+        return cls(name=name, label=word, word=word, strategy=strategy, seed=seed or 0)
+
+    @classmethod
+    def of_position(cls, passages: int, slot: int) -> Condition:
+        """The gold passage in one slot among `passages`.
+
+        >>> Condition.of_position(20, 4).name, Condition.of_position(20, 4).label
+        ('position/20/4', 'slot 4 of 20')
+        """
+        name = f"position/{passages}/{slot}"
+        return cls(name=name, label=f"slot {slot} of {passages}", word=str(slot), slot=slot)
+
+    @classmethod
+    def of_budget(cls, tokens: int) -> Condition:
+        """As many passages as fit into a prompt of `tokens` tokens.
+
+        >>> Condition.of_budget(1024).name, Condition.of_budget(1024).label
+        ('budget/1024', '1,024 tokens')
+        """
+        name = f"budget/{tokens}"
+        return cls(name=name, label=f"{tokens:,} tokens", word=str(tokens), budget=tokens)
+
+
+CLOSED_BOOK = Condition(name="control/closed_book", label="closed book", word="closed_book")
+"""No passage at all: what the model knows by itself."""
+GOLD_ONLY = Condition(name="control/gold_only", label="gold only", word="gold_only")
+"""The gold passage alone: what the model reads where nothing distracts it."""
+CONTROLS = (CLOSED_BOOK, GOLD_ONLY)
+"""Conditions that are reported beside the placements and tested against none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,25 +80,21 @@ class Plan:
     budget_strategy: str = "edges"
 
     @property
-    def placements(self) -> tuple[tuple[str, str, int], ...]:
-        """(condition, strategy, seed) of every placement, in the order in which it is shown."""
-        plain = [(f"strategy/{name}", name, 0) for name in self.strategies if name != "random"]
+    def placements(self) -> tuple[Condition, ...]:
+        """The strategies in the order in which they are reported: random orders come last."""
+        named = [Condition.of_placement(name) for name in self.strategies if name != "random"]
         seeds = self.random_seeds if "random" in self.strategies else ()
-        return (*plain, *((f"strategy/random#{seed}", "random", seed) for seed in seeds))
+        return (*named, *(Condition.of_placement("random", seed) for seed in seeds))
+
+    @property
+    def budget_conditions(self) -> tuple[Condition, ...]:
+        """The budgets, in the order of `budgets`."""
+        return tuple(Condition.of_budget(tokens) for tokens in self.budgets)
 
     @property
     def most_passages(self) -> int:
-        """Candidates that some part of the plan needs."""
+        """The number of candidates that the most demanding part of the plan needs."""
         return max(self.k, *self.position_passages, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One question under one condition, ready to be answered."""
-
-    condition: str
-    prompt: Prompt
-    note: str = ""
 
 
 def slots_of(passages: int, slots: int) -> tuple[int, ...]:
@@ -75,119 +108,17 @@ def slots_of(passages: int, slots: int) -> tuple[int, ...]:
     return tuple(i * (passages - 1) // max(1, slots - 1) for i in range(slots))
 
 
+def position_conditions(passages: int, slots: int) -> tuple[Condition, ...]:
+    """The gold passage in each of `slots` slots among `passages`, first to last."""
+    return tuple(Condition.of_position(passages, slot) for slot in slots_of(passages, slots))
+
+
 def budgets_up_to(largest: int, least: int = 256) -> tuple[int, ...]:
-    """Budgets that double from `least`, and the largest possible one.
+    """Budgets in tokens that double from `least`, and `largest` itself.
 
     >>> budgets_up_to(1500)
     (256, 512, 1024, 1500)
     """
-    doubled = [least * 2**i for i in range(max(0, largest // least).bit_length())]
+    doublings = max(0, largest // least).bit_length()
+    doubled = [least * 2**i for i in range(doublings)]
     return (*(budget for budget in doubled if budget < largest), largest)
-
-
-class PromptMaker:
-    """Makes the prompts for one generator."""
-
-    def __init__(self, generator: Generator, assembly: Assembly, get_document: GetDocument) -> None:
-        self.assembly = fit_generator(assembly, generator)
-        self.window = self.assembly.context_window or generator.context_window
-        self._tokenizer = generator.tokenizer
-        self._get_document = get_document
-        self._template = load_template(self.assembly.template or "qa")
-        # The bundled reader reads one layout only; it says "not in the documents" without passages.
-        own = generator.template == "reader"
-        self._closed_book = self._template if own else CLOSED_BOOK
-
-    def all_of(self, candidates: Candidates, plan: Plan) -> list[Asked]:
-        """Every prompt of one question."""
-        return [
-            *self.strategies(candidates, plan),
-            *(self.controls(candidates) if plan.controls and plan.placements else ()),
-            *(
-                asked
-                for passages in plan.position_passages
-                for asked in self.positions(candidates, passages, plan.slots)
-            ),
-            *self.budgets(candidates, plan),
-        ]
-
-    def strategies(self, candidates: Candidates, plan: Plan) -> Iterator[Asked]:
-        """The same passages, placed by each strategy."""
-        for condition, name, seed in plan.placements:
-            how = replace(self.assembly, placement=name, seed=seed)
-            yield self._assembled(condition, candidates, plan.k, how)
-
-    def controls(self, candidates: Candidates) -> Iterator[Asked]:
-        """Without any passage; and, where there is one, with the gold passage alone."""
-        question = candidates.question.question
-        yield Asked("control/closed_book", self._built(question, self._closed_book, ()))
-        for hit in candidates.gold_hits[:1]:
-            alone = self._fitting(question, (_unranked(hit),))
-            if alone is not None:
-                yield Asked("control/gold_only", alone)
-
-    def positions(self, candidates: Candidates, passages: int, slots: int) -> list[Asked]:
-        """The gold passage in each slot among the same distractors.
-
-        Nothing where the question has no gold passage or too few distractors, or where not all
-        passages fit: a question takes part in every slot or in none.
-        """
-        gold, distractors = candidates.gold_hits[:1], candidates.distractors[: passages - 1]
-        if not gold or len(distractors) < passages - 1:
-            return []
-        asked = []
-        for slot in slots_of(passages, slots):
-            hits = (*distractors[:slot], *gold, *distractors[slot:])
-            prompt = self._fitting(candidates.question.question, tuple(map(_unranked, hits)))
-            if prompt is None:
-                return []
-            asked.append(Asked(f"position/{passages}/{slot}", prompt))
-        return asked
-
-    def budgets(self, candidates: Candidates, plan: Plan) -> Iterator[Asked]:
-        """What fits of the same candidates into each budget."""
-        for budget in plan.budgets:
-            how = replace(self.assembly, placement=plan.budget_strategy, budget_tokens=budget)
-            yield self._assembled(f"budget/{budget}", candidates, plan.k, how)
-
-    def _assembled(self, condition: str, candidates: Candidates, k: int, how: Assembly) -> Asked:
-        question, hits = candidates.question.question, candidates.best(k)
-        try:
-            prompt = assemble(
-                question,
-                hits,
-                self._tokenizer,
-                context_window=self.window,
-                assembly=how,
-                get_document=self._get_document,
-            )
-        except BudgetError as error:
-            bare = self._built(question, self._closed_book, ())
-            return Asked(condition, bare, f"asked without passages: {error}")
-        wanted = str(how.placement)
-        note = f"{prompt.placement} instead of {wanted}" if prompt.placement != wanted else ""
-        return Asked(condition, prompt, note)
-
-    def _fitting(self, question: str, hits: tuple[Hit, ...]) -> Prompt | None:
-        try:
-            return self._built(question, self._template, hits)
-        except BudgetError:
-            return None
-
-    def _built(self, question: str, template: Template, hits: tuple[Hit, ...]) -> Prompt:
-        return build_prompt(
-            template,
-            question,
-            Placement("as given", hits),
-            self._tokenizer,
-            context_window=self.window,
-            max_new_tokens=self.assembly.max_new_tokens,
-        )
-
-
-def _unranked(hit: Hit) -> Hit:
-    """The hit as if no search had ranked it.
-
-    A reader may trust rank 1 more (the bundled one does): a sweep must not tell it where gold is.
-    """
-    return replace(hit, rank=1, score=0.0, similarity=math.nan)

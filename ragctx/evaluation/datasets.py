@@ -1,7 +1,7 @@
 """Question files: ragctx's own, Lost in the Middle's, SQuAD's, key-value retrieval's.
 
-The layout is told from the first record; plain or gzip, JSON lines or one JSON document. ragctx's
-own is one object a line, of which only "question" must be there:
+A file is plain or gzip, JSON lines or one JSON document; its layout is known by the first record.
+ragctx's own layout is one object a line, of which only "question" is required:
 
     {"id", "question", "answers": [...], "answerable",
      "context", "title",                            one passage that holds the answer, or
@@ -9,7 +9,7 @@ own is one object a line, of which only "question" must be there:
      "document", "page" or "pages": [first, last],  where an indexed document holds it
      "excluded": [chunk ids], "synthetic"}
 
-Unknown keys are left alone. See docs/compare.md.
+Unknown keys are ignored. See docs/compare.md.
 """
 
 from __future__ import annotations
@@ -18,21 +18,24 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ragctx.errors import InputError
 
-Row = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
+"""A record of a question file, as JSON gives it."""
+Parsed = TypeVar("Parsed")
 
 _GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledPassage:
-    """A passage that comes with a question. `score` is its retriever's, if the file has it."""
+    """A passage that comes with a question. `score` is a retriever's, where the file has one."""
 
     text: str
     title: str = ""
@@ -42,9 +45,9 @@ class LabelledPassage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledQuestion:
-    """A question, its accepted answers, and what is known of where the answer stands.
+    """A question, its accepted answers, and what is known about where the answer is.
 
-    `pages` are the first and last page in `document`, from 1; (0, 0) when unknown.
+    `pages` are the first and last page in `document`, from 1; (0, 0) where they are unknown.
     """
 
     id: str
@@ -71,8 +74,8 @@ class QuestionSet:
 def read_questions(path: str | Path) -> QuestionSet:
     """Read a question file in any of the four layouts.
 
-    Raises InputError for a file that is not there, is none of these, or holds a record that is not
-    as its layout says; the message names the record.
+    Raises InputError for a file that is missing, has none of these layouts, or has a record that
+    does not fit its layout; the message names the record.
     """
     path = Path(path).expanduser()
     try:
@@ -92,8 +95,8 @@ def read_questions(path: str | Path) -> QuestionSet:
     )
 
 
-def parse_own(row: Row) -> LabelledQuestion:
-    """A record in ragctx's own layout, or in that of Lost in the Middle, which it contains.
+def parse_own(row: JsonObject) -> LabelledQuestion:
+    """A record in ragctx's own layout, or in that of Lost in the Middle, which is a part of it.
 
     >>> row = {"question": "How hot?", "answers": ["232 degrees"], "context": "Tin melts at ..."}
     >>> parse_own(row).passages[0].is_gold
@@ -120,12 +123,12 @@ def parse_own(row: Row) -> LabelledQuestion:
     )
 
 
-def parse_key_value(row: Row) -> LabelledQuestion:
+def parse_key_value(row: JsonObject) -> LabelledQuestion:
     """A record of the key-value retrieval task: every pair becomes a passage of its own.
 
     >>> row = {"ordered_kv_records": [["k1", "v1"], ["k2", "v2"]], "key": "k2", "value": "v2"}
-    >>> made = parse_key_value(row)
-    >>> made.question, made.passages[1]
+    >>> question = parse_key_value(row)
+    >>> question.question, question.passages[1]
     ('What is the value of "k2"?', LabelledPassage(text='"k2": "v2"', title='', is_gold=True, ...))
     """
     key, value = _required_text(row, "key"), _required_text(row, "value")
@@ -138,7 +141,7 @@ def parse_key_value(row: Row) -> LabelledQuestion:
     )
 
 
-def parse_squad(document: Row) -> list[LabelledQuestion]:
+def parse_squad(document: JsonObject) -> list[LabelledQuestion]:
     """Every question of a SQuAD file (1.1 or 2.0), with its paragraph."""
     return [
         LabelledQuestion(
@@ -163,6 +166,7 @@ def parse_squad(document: Row) -> list[LabelledQuestion]:
 
 
 def _parse(text: str, path: str) -> tuple[str, list[LabelledQuestion]]:
+    """The layout of a file and its questions."""
     try:
         document = json.loads(text) if text.lstrip()[:1] in "{[" else None
     except ValueError:
@@ -170,50 +174,52 @@ def _parse(text: str, path: str) -> tuple[str, list[LabelledQuestion]]:
     except RecursionError:
         raise InputError(f"{path!r} is nested too deeply to be a question file") from None
     if isinstance(document, dict) and "data" in document:
-        return "squad", _checked(lambda: parse_squad(document), path, "the SQuAD document")
+        return "squad", _checked(partial(parse_squad, document), path, "the SQuAD document")
     if isinstance(document, list):
-        rows: list[tuple[str, Any]] = [(f"record {i}", r) for i, r in enumerate(document, 1)]
+        rows = [(f"record {number}", row) for number, row in enumerate(document, start=1)]
     else:
         rows = list(_lines(text, path))
     questions = []
     layout = ""
     for where, row in rows:
         if not isinstance(row, dict):
-            raise InputError(f"{where} of {path!r} is no JSON object, but {row!r:.60}")
+            raise InputError(f"{where} of {path!r} is not a JSON object, but {row!r:.60}")
         layout = layout or _layout(row)
         parse = parse_key_value if layout == "key-value" else parse_own
-        questions.append(_checked(lambda parse=parse, row=row: parse(row), path, where))
+        questions.append(_checked(partial(parse, row), path, where))
     return layout, questions
 
 
-def _layout(row: Row) -> str:
+def _layout(row: JsonObject) -> str:
     if "ordered_kv_records" in row:
         return "key-value"
     return "ragctx" if "context" in row or "ctxs" not in row else "lost-in-the-middle"
 
 
 def _lines(text: str, path: str) -> Iterator[tuple[str, Any]]:
+    """(Name, JSON value) of every line that is not blank."""
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 yield f"line {number}", json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise InputError(f"line {number} of {path!r} is no JSON: {error}") from None
+                raise InputError(f"line {number} of {path!r} is not JSON: {error}") from None
 
 
-def _checked(parse: Any, path: str, where: str) -> Any:
+def _checked(parse: Callable[[], Parsed], path: str, where: str) -> Parsed:
+    """What `parse` returns; what it raises becomes an InputError that names `where` in `path`."""
     try:
         return parse()
     except InputError as error:
         raise InputError(f"{where} of {path!r} {error}") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise InputError(
-            f"{where} of {path!r} is not as its layout says ({type(error).__name__}: {error}); see "
+            f"{where} of {path!r} does not fit its layout ({type(error).__name__}: {error}); see "
             "docs/compare.md for the four layouts"
         ) from None
 
 
-def _passage(row: Row) -> LabelledPassage:
+def _passage(row: JsonObject) -> LabelledPassage:
     score = row.get("score")
     is_gold = bool(row.get("isgold", row.get("is_gold", False)))
     return LabelledPassage(
@@ -224,7 +230,7 @@ def _passage(row: Row) -> LabelledPassage:
     )
 
 
-def _required_text(row: Row, name: str) -> str:
+def _required_text(row: JsonObject, name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not value.strip():
         raise InputError(f'has no "{name}": it must be text')
@@ -239,13 +245,16 @@ def _texts(values: Any, name: str) -> tuple[str, ...]:
 
 
 def _distinct(questions: list[LabelledQuestion]) -> tuple[LabelledQuestion, ...]:
-    """With ids that are there and differ: a question's number stands in for a missing one."""
+    """The questions with distinct ids.
+
+    A missing id becomes the question's number in the file; a repeated one gets it as a suffix.
+    """
     seen: set[str] = set()
-    made = []
+    distinct = []
     for number, question in enumerate(questions, start=1):
         name = question.id or str(number)
         if name in seen:
             name = f"{name}#{number}"
         seen.add(name)
-        made.append(replace(question, id=name))
-    return tuple(made)
+        distinct.append(replace(question, id=name))
+    return tuple(distinct)

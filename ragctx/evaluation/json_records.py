@@ -1,4 +1,4 @@
-"""Frozen records to JSON and back: what is read is checked against the records' own types."""
+"""Frozen records to JSON and back; what is read is checked against the types of the fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Record = TypeVar("Record")
 
 
 def record_to_json(record: Any) -> str:
-    """One line of JSON, the fields in their order; NaN and infinities are refused (ValueError)."""
+    """One line of JSON with the fields in order. Raises ValueError for NaN and infinities."""
     return json.dumps(asdict(record), ensure_ascii=False, allow_nan=False)
 
 
@@ -26,12 +26,13 @@ def record_from_json(kind: type[Record], text: str) -> Record:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"this is no JSON ({error}); give a file that ragctx wrote") from None
-    made: Record = _read(kind, value, kind.__name__)
-    return made
+        raise InputError(f"this is not JSON ({error}); give a file that ragctx wrote") from None
+    record: Record = _read(kind, value, kind.__name__)
+    return record
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
+    """`value` as the type `kind`; `where` names it in errors, e.g. "Result.outcomes[3].answer"."""
     origin, parts = get_origin(kind), get_args(kind)
     if is_dataclass(kind) and isinstance(kind, type):
         return _read_record(kind, value, where)
@@ -50,7 +51,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if isinstance(kind, type) and type(value) is kind:
         return value
-    raise InputError(f"{where} is {value!r:.80}, which is no {kind}; give a file that ragctx wrote")
+    raise InputError(f"{where} is {value!r:.80}, not a {kind}; give a file that ragctx wrote")
 
 
 def _read_record(kind: type, value: Any, where: str) -> Any:

@@ -12,7 +12,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def normalize_answer(text: str) -> str:
-    """Lower case, without punctuation, articles and extra space.
+    """The text in lower case, without punctuation, articles and extra space.
 
     >>> normalize_answer("The  Meissner effect.")
     'meissner effect'
@@ -22,8 +22,8 @@ def normalize_answer(text: str) -> str:
 
 def exact_match(prediction: str, answers: Sequence[str]) -> float:
     """1.0 if the normalised prediction equals any normalised answer, else 0.0."""
-    given = normalize_answer(prediction)
-    return float(any(given == normalize_answer(answer) for answer in answers))
+    predicted = normalize_answer(prediction)
+    return float(any(predicted == normalize_answer(answer) for answer in answers))
 
 
 def token_f1(prediction: str, answers: Sequence[str]) -> float:
@@ -36,17 +36,17 @@ def token_f1(prediction: str, answers: Sequence[str]) -> float:
 
 
 def best_subspan_em(prediction: str, answers: Sequence[str]) -> float:
-    """1.0 if any normalised answer stands inside the normalised prediction (Liu et al. 2023)."""
-    given = normalize_answer(prediction)
-    return float(any(normalize_answer(answer) in given for answer in answers))
+    """1.0 if the normalised prediction contains any normalised answer (Liu et al. 2023), else 0."""
+    predicted = normalize_answer(prediction)
+    return float(any(normalize_answer(answer) in predicted for answer in answers))
 
 
 def _f1(prediction: str, answer: str) -> float:
-    given, wanted = normalize_answer(prediction).split(), normalize_answer(answer).split()
-    if not given or not wanted:
-        return float(given == wanted)
-    common = sum((Counter(given) & Counter(wanted)).values())
+    predicted, wanted = normalize_answer(prediction).split(), normalize_answer(answer).split()
+    if not predicted or not wanted:
+        return float(predicted == wanted)
+    common = sum((Counter(predicted) & Counter(wanted)).values())
     if not common:
         return 0.0
-    precision, recall = common / len(given), common / len(wanted)
+    precision, recall = common / len(predicted), common / len(wanted)
     return 2 * precision * recall / (precision + recall)

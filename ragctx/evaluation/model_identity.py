@@ -1,4 +1,4 @@
-"""Which model answered: a hash that changes when its answers may."""
+"""Which model answered: a hash that changes whenever its answers may change."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SETTINGS = ("threshold", "prior", "calibration", "min_similarity")  # the bundl
 
 
 def model_hash(spec: str, generator: Generator) -> str:
-    """SHA-256 of the weights, tokenizer and configuration that `spec` names, and of thresholds.
+    """SHA-256 of the weights, tokenizer and configuration that `spec` names, and of the settings.
 
-    "bundled" is known by the checksums it ships with; a directory by the bytes of its JSON and
-    safetensors files; a server's model only by its address and name, so another model behind the
-    same name is not noticed.
+    "bundled" is identified by the checksums it ships with, a directory by the bytes of its JSON and
+    safetensors files. A server's model is identified by address and name only: if the server
+    replaces the model under that name, the hash stays the same.
     """
     parts: list[object] = [generator.name, decoding_of(generator)]
     parts += [repr(getattr(generator, name, None)) for name in _SETTINGS]
@@ -38,7 +38,7 @@ def model_hash(spec: str, generator: Generator) -> str:
 
 
 def decoding_of(generator: Generator) -> str:
-    """How the generator chooses its tokens, for people: "greedy" unless it says otherwise."""
+    """How the generator chooses its tokens, for people: "greedy", or its decoding settings."""
     decoding = getattr(generator, "decoding", None)
     is_greedy = decoding is None or getattr(decoding, "temperature", None) == 0
     return "greedy" if is_greedy else str(decoding)

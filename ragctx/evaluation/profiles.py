@@ -1,7 +1,7 @@
 """A model's position profile on disk: how well it reads each part of the prompt, as measured.
 
-Profiles lie in `paths.cache_dir() / "profiles"`, one JSON file for each model, named by its hash:
-other weights, another threshold or another decoding have another profile.
+Profiles are kept in `paths.cache_dir() / "profiles"`, one JSON file for each model, named by its
+hash: other weights, another threshold or another decoding need another profile.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROFILE_FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredProfile:
-    """What was measured, and all one needs to judge it. `accuracy[i]` is for `slots[i]`."""
+    """A measured profile and what is needed to judge it. `accuracy[i]` belongs to `slots[i]`."""
 
     format: int
     ragctx_version: str
@@ -41,13 +41,16 @@ class StoredProfile:
     verdict: str
 
     def for_placement(self) -> PositionProfile:
-        """What `placement.calibrated` needs of it."""
+        """The part of the profile that the strategy `calibrated` needs."""
         accuracy = tuple(interval.value for interval in self.accuracy)
         return PositionProfile(self.model, accuracy, self.significant)
 
 
 def profile_of(result: Result, source: str) -> StoredProfile:
-    """The profile that a result's only position sweep shows; InputError where it has none."""
+    """The profile that a result's first position sweep shows; `source` describes its questions.
+
+    Raises InputError for a result without a sweep of at least two slots.
+    """
     if not result.positions or result.positions[0].omnibus is None:
         raise InputError(
             f"no question of {source} could be asked in every slot: give questions with a gold "
@@ -74,19 +77,19 @@ def profile_of(result: Result, source: str) -> StoredProfile:
 
 
 def profile_path(model_hash: str) -> Path:
-    """Where a model's profile lies unless another file is named."""
+    """The file of a model's profile unless another one is named."""
     return cache_dir() / "profiles" / f"{model_hash[:24]}.json"
 
 
 def save_profile(profile: StoredProfile, path: Path | None = None) -> Path:
-    """Write a profile, whole or not at all; gives where."""
+    """Write a profile, whole or not at all, and return its path."""
     path = path or profile_path(profile.model_hash)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_whole(path, record_to_json(profile) + "\n")
 
 
 def load_profile(path: Path) -> StoredProfile:
-    """Read a profile; InputError for a file that is not there or is none."""
+    """Read a profile. Raises InputError for a file that is missing or not a profile."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -97,7 +100,7 @@ def load_profile(path: Path) -> StoredProfile:
 
 
 def find_profile(model_hash: str) -> StoredProfile | None:
-    """The profile measured for this very model, if there is one."""
+    """The profile measured for exactly this model, or None. Raises InputError if it is damaged."""
     path = profile_path(model_hash)
     profile = load_profile(path) if path.is_file() else None
     return profile if profile is not None and profile.model_hash == model_hash else None

@@ -1,10 +1,12 @@
-"""What a finished comparison is: frozen records that say everything a report needs, as JSON too.
+"""A finished comparison as frozen records: all that a report needs, written as JSON and read back.
 
-`Result.outcomes` holds one row per (condition, question). A *condition* is one way of asking, named
-by a path: `strategy/edges`, `strategy/random#1`, `control/closed_book`, `control/gold_only`,
-`position/20/4` (20 passages, the gold one in slot 4, counted from 0), `budget/1024`. Shares and
-accuracies are 0 to 1; differences are shares too (0.05 = 5 points); times are seconds; costs are in
-the currency the prices were given in, per question.
+`Result.outcomes` holds one row per (condition, question). A *condition* is one way of asking (see
+`conditions.Condition`) and is referred to by its name: `strategy/edges`, `strategy/random#1`,
+`control/closed_book`, `control/gold_only`, `position/20/4` (20 passages, the gold one in slot 4,
+counted from 0), `budget/1024`. What a name stands for is in the fields of the part it belongs to.
+
+Shares and accuracies are 0 to 1; differences are shares too (0.05 = 5 points). Times are seconds.
+Costs are per question, in the currency of the prices.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ class Settings:
     questions: int  # how many took part
     model: str
     model_hash: str
-    decoding: str  # "greedy" unless the generator says otherwise
+    decoding: str  # "greedy", or the generator's decoding settings
     template: str
     context_window: int
     max_new_tokens: int
@@ -43,12 +45,12 @@ class Settings:
     confidence: float  # of all intervals, e.g. 0.95
     profile: str  # the position profile that `calibrated` used, or ""
     price_prompt: float | None  # currency per million prompt tokens
-    price_answer: float | None  # currency per million answer tokens
+    price_answer: float | None  # the same for answer tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassageRecord:
-    """A passage that some prompt of a question held. `rank` counts from 1."""
+    """A passage that was in some prompt of a question. `rank` counts from 1."""
 
     document: str
     first_page: int
@@ -60,7 +62,7 @@ class PassageRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionRecord:
-    """A question, its accepted answers and its passages. No answers: it should be refused."""
+    """A question, its accepted answers and its passages. Without answers it should be refused."""
 
     id: str
     question: str
@@ -68,12 +70,12 @@ class QuestionRecord:
     answerable: bool
     synthetic: bool  # made from the documents, not asked by a person
     passages: tuple[PassageRecord, ...]
-    first_gold_rank: int | None  # best rank of a passage that holds the answer; None: there is none
+    first_gold_rank: int | None  # best rank of a passage that holds the answer, if any does
 
 
 @dataclass(frozen=True, slots=True)
 class CitationRecord:
-    """One source of an answer. `is_gold`: the cited passage is one that holds the answer."""
+    """One citation in an answer. `is_gold`: whether the cited passage holds the right answer."""
 
     label: str
     status: str  # a records.CitationStatus
@@ -105,27 +107,27 @@ class Outcome:
     answer_tokens: int
     reused_tokens: int
     latency_s: float  # of the generator, prompt reading included, when it was first asked
-    placement: str  # the strategy really used
-    note: str  # why it was another than the one asked for
+    placement: str  # the strategy that was used
+    note: str  # why another prompt was asked than the condition's; "" where it was the condition's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """All questions under one condition. A share is None where nothing could count towards it."""
+    """All questions under one condition. A share is None where it would be a share of nothing."""
 
     condition: str
-    label: str  # for people: "edges", "gold in slot 4 of 20", "1,024 tokens"
+    label: str  # for people: "edges", "slot 4 of 20", "1,024 tokens"
     n: int
     correct: Interval
     best_subspan_em: Interval  # over answerable questions, as the two below
     exact_match: Interval
     token_f1: Interval
     abstention_rate: float
-    abstention_precision: float | None  # of the refusals, those whose prompt held no answer
-    abstention_recall: float | None  # of the prompts that held no answer, those refused
-    gold_in_prompt: float | None
-    citation_verified: float | None  # of the answers given, those with a verified citation
-    citation_correct: float | None  # … those that cite a passage which holds the answer
+    abstention_precision: float | None  # of the refusals, those to prompts without the answer
+    abstention_recall: float | None  # of the prompts without the answer, those refused
+    gold_in_prompt: float | None  # of the answerable questions
+    citation_verified: float | None  # of the answers, those with a verified citation
+    citation_correct: float | None  # of the answers, those that cite a passage with the answer
     mean_prompt_tokens: float
     mean_answer_tokens: float
     mean_reused_tokens: float
@@ -146,7 +148,7 @@ class Omnibus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairTest:
-    """Two conditions on the same questions. `difference` is accuracy of `first` - `second`."""
+    """Two conditions on the same questions. `difference` is accuracy of `first` minus `second`."""
 
     first: str
     second: str
@@ -161,9 +163,9 @@ class PairTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Best minus worst accuracy over some conditions.
+    """Best minus worst accuracy over some conditions, with its interval.
 
-    Its value is above 0 even when nothing differs, so it is judged by what chance alone gives:
+    The value is above 0 even when nothing differs, so it is judged against what chance alone gives:
     `expected_by_chance` and `p_value` come from permuting each question's outcomes.
     """
 
@@ -178,11 +180,11 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """What so many questions show with 80 % power: exact McNemar, 5 % over all pairs."""
+    """What `n` questions can show with 80 % power: McNemar's exact test, 5 % over all pairs."""
 
     n: int
-    discordant: float  # share of questions on which two conditions disagree, as observed
-    detectable_difference: float | None  # None: not even the largest possible one
+    discordant: float  # observed share of questions on which two conditions disagree, in the mean
+    detectable_difference: float | None  # None where not even the largest possible one is
     questions_for_5_points: int | None
 
 
@@ -196,13 +198,19 @@ class StrategyComparison:
     spread: Spread | None
     pairs: tuple[PairTest, ...]  # each placement against the baseline
     power: Power | None
-    recall_at_k: tuple[tuple[int, float], ...]  # a gold passage among the first k candidates
+    recall_at_k: tuple[tuple[int, float], ...]  # (k, share with a gold one among the first k)
     verdict: str
+
+    @property
+    def controls(self) -> tuple[Summary, ...]:
+        """The summaries of conditions that are not placements: those in no pair."""
+        placements = {self.baseline, *(pair.first for pair in self.pairs)}
+        return tuple(s for s in self.summaries if s.condition not in placements)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionSweep:
-    """Accuracy by where the gold passage stands among `passages`."""
+    """Accuracy by the slot of the gold passage among `passages`."""
 
     passages: int
     slots: tuple[int, ...]  # counted from 0; summaries[i] is for slots[i]
@@ -240,7 +248,7 @@ class Result:
     strategies: StrategyComparison | None
     positions: tuple[PositionSweep, ...]
     budgets: BudgetSweep | None
-    notes: tuple[str, ...]  # what a reader must know: fallbacks, skipped questions
+    notes: tuple[str, ...]  # what a reader of the numbers must know, e.g. fallbacks
     verdict: str  # one to three sentences
 
     def to_json(self) -> str:
@@ -249,5 +257,5 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str) -> Result:
-        """The result that `to_json` wrote; InputError names what does not fit."""
+        """The result that `to_json` wrote. Raises InputError that names the field that is wrong."""
         return record_from_json(cls, text)

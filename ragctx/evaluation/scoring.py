@@ -1,4 +1,4 @@
-"""From an answered prompt to its row in the results: is it right, and does it cite what tells?"""
+"""From an answered prompt to its row in the results: is the answer right, are its citations?"""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from ragctx.citations.abstention import abstained
 from ragctx.citations.labels import without_labels
 from ragctx.citations.resolve import cite
-from ragctx.evaluation.candidates import Candidates
-from ragctx.evaluation.conditions import Asked
+from ragctx.evaluation.candidates import QuestionCandidates
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
+from ragctx.evaluation.prompts import ConditionPrompt
 from ragctx.evaluation.results import CitationRecord, Outcome, PassageRecord, QuestionRecord
 from ragctx.records import Citation, Document, Generation, Hit, Segment
 
 
 def prediction_of(answer: str) -> str:
-    r"""What is scored: the answer's first line without citation labels.
+    r"""The part of an answer that is scored: its first line, without citation labels.
 
-    As in the paper: a model could else hack best-subspan EM by copying the whole context.
+    As in Lost in the Middle: otherwise a model could score by copying the whole context.
 
     >>> prediction_of("\n 232 degrees [1]\nDocument 2: ...")
     '232 degrees'
@@ -29,15 +29,15 @@ def prediction_of(answer: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Scorer:
-    """Scores the answers of one question, and collects the passages that its prompts held."""
+    """Scores the answers to one question, and collects the passages that its prompts contain."""
 
-    candidates: Candidates
+    candidates: QuestionCandidates
     get_document: Callable[[str], Document | None]
     _numbers: dict[str, int] = field(default_factory=dict)  # chunk id -> index into _passages
     _passages: list[PassageRecord] = field(default_factory=list)
 
-    def outcome(self, asked: Asked, generation: Generation) -> Outcome:
-        """The row of one answer."""
+    def outcome(self, asked: ConditionPrompt, generation: Generation) -> Outcome:
+        """The row of one answer in the results."""
         question, prompt = self.candidates.question, asked.prompt
         is_refused = abstained(generation)
         prediction = "" if is_refused else prediction_of(generation.text)
@@ -48,7 +48,7 @@ class Scorer:
         cited = () if is_refused else cite(generation, prompt, self.get_document)
         gold = [hit for segment in prompt.passages if (hit := segment.hit) and self._is_gold(hit)]
         return Outcome(
-            condition=asked.condition,
+            condition=asked.condition.name,
             question=question.id,
             order=tuple(self._number(segment) for segment in prompt.passages),
             passage_tokens=tuple(len(segment.token_ids) for segment in prompt.passages),
@@ -70,9 +70,8 @@ class Scorer:
         )
 
     def record(self) -> QuestionRecord:
-        """The question with every passage seen so far."""
+        """The question with the passages of all prompts scored so far."""
         question = self.candidates.question
-        found = self.candidates.first_gold_rank
         return QuestionRecord(
             id=question.id,
             question=question.question,
@@ -80,13 +79,14 @@ class Scorer:
             answerable=question.answerable,
             synthetic=question.synthetic,
             passages=tuple(self._passages),
-            first_gold_rank=found if question.answerable else None,
+            first_gold_rank=self.candidates.first_gold_rank if question.answerable else None,
         )
 
     def _is_gold(self, hit: Hit) -> bool:
         return self.candidates.is_gold(hit)
 
     def _number(self, segment: Segment) -> int:
+        """The segment's passage as an index into `QuestionRecord.passages`."""
         hit = segment.hit or Hit.from_text(0, 0.0, "")
         chunk = hit.chunk
         if chunk.id not in self._numbers:

@@ -1,6 +1,6 @@
-"""Whether texts hold each other, copy each other or are alike, as far as answers are concerned.
+"""Whether one text contains another, copies it or is nearly the same, as far as answers go.
 
-All of it compares words (`words_of`), case and articles aside.
+All functions compare words (`words_of`): case and articles do not count.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from math import ceil
 from ragctx.text.words import words_of
 
 FEWEST_COPIED_WORDS = 8
-"""Fewer words in a row may be the same by chance."""
+"""Fewer equal words in a row may be chance; chosen by hand."""
 COPIED_SHARE = 0.8
-"""From this share of its words in a row, a question repeats its passage."""
+"""The share of a question's words, in a row, from which it repeats its passage; chosen by hand."""
 
 
 def plain(text: str) -> str:
-    """The words of a text with blanks between: equal for texts that differ in small things only."""
+    """The words of a text with blanks between: the same for texts that differ in details only."""
     return " ".join(words_of(text))
 
 
 def holds_any(text: str, phrases: Iterable[str]) -> bool:
-    """Whether any of the phrases stands in the text, whole words; signs alone as they are.
+    """Whether the text contains any of the phrases, as whole words.
+
+    A phrase without words, such as "&&", is looked for as it is.
 
     >>> holds_any("Tin melts at 232 degrees.", ["232"]), holds_any("In 1232 it fell.", ["232"])
     (True, False)
@@ -39,23 +41,24 @@ def holds_any(text: str, phrases: Iterable[str]) -> bool:
 
 
 def longest_shared_run(one: str, other: str) -> int:
-    """How many words in a row two texts share at most.
+    """The length in words of the longest run that two texts share.
 
     >>> longest_shared_run("The old hall holds 40 people.", "Each hall holds 40 people or more.")
     4
     """
     these, those = words_of(one), words_of(other)
-    longest, runs = 0, [0] * (len(those) + 1)  # runs[j]: words shared up to those[j - 1]
+    longest, runs = 0, [0] * (len(those) + 1)  # runs[j]: words shared that end at those[j - 1]
     for word in these:
         before = 0
         for j, candidate in enumerate(those, start=1):
-            before, runs[j] = runs[j], before + 1 if word == candidate else 0
+            run = before + 1 if word == candidate else 0
+            before, runs[j] = runs[j], run
             longest = max(longest, runs[j])
     return longest
 
 
 def copied_words(question: str, passage: str) -> int:
-    """How many words in a row a question repeats from a passage; 0 where that is no copy.
+    """How many words in a row a question repeats from a passage; 0 where too few make a copy.
 
     >>> copied_words(
     ...     "Who left the old hall in the cold night of 4 May?",
@@ -69,10 +72,11 @@ def copied_words(question: str, passage: str) -> int:
 
 
 def alike_pairs(texts: Sequence[str], jaccard: float) -> Iterator[tuple[int, int]]:
-    """Pairs i < j of texts whose sets of words have at least this Jaccard similarity. Exact.
+    """Pairs i < j of indices of texts whose sets of words have at least this Jaccard similarity.
 
-    By prefix filtering: two sets as alike as that share one of their rarest words (Bayardo, Ma and
-    Srikant, "Scaling Up All Pairs Similarity Search", WWW 2007). `jaccard` is above 0, at most 1.
+    Exact, by prefix filtering: two sets as alike as that share one of their rarest words (Bayardo,
+    Ma and Srikant, "Scaling Up All Pairs Similarity Search", WWW 2007). `jaccard` is above 0 and at
+    most 1.
 
     >>> list(alike_pairs(["how old is it", "how old it is", "who built it"], 0.8))
     [(0, 1)]

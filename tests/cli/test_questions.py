@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ragctx.cli.commands import questions
 from ragctx.cli.program import run
-from ragctx.evaluation.questions.drafts import KINDS
+from ragctx.evaluation.questions.drafts import DRAFTS
+from ragctx.evaluation.questions.kinds import KINDS
 from tests.support.index_samples import index_with
 
 PAGE = (
@@ -26,8 +26,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_names_of_kinds_are_those_of_the_library() -> None:
-    assert tuple(KINDS) == questions._KINDS
+def test_every_kind_that_can_be_asked_for_can_be_made() -> None:
+    assert tuple(DRAFTS) == KINDS
 
 
 def test_rows_go_to_standard_output_and_the_warning_to_standard_error(
@@ -76,9 +76,9 @@ def test_a_check_says_line_and_fault_and_ends_with_one(
 def test_a_check_as_json_is_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "q.jsonl").write_text("{\n")
     assert run(["questions", "check", "q.jsonl", "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert (found["rows"], found["sound"], found["counts"]) == (0, False, {"malformed": 1})
-    [problem] = found["problems"]
+    checked = json.loads(capsys.readouterr().out)
+    assert (checked["rows"], checked["sound"], checked["counts"]) == (0, False, {"malformed": 1})
+    [problem] = checked["problems"]
     assert (problem["line"], problem["kind"]) == (1, "malformed")
 
 

@@ -18,9 +18,10 @@ from ragctx.errors import InputError, StoreError
 from ragctx.evaluation.answer_cache import AnswerCache, answer_key
 from ragctx.evaluation.bm25 import Bm25
 from ragctx.evaluation.candidates import FilePassages, IndexPassages, MinedPassages, source_of
-from ragctx.evaluation.conditions import Asked, Plan, PromptMaker, slots_of
+from ragctx.evaluation.conditions import Plan, slots_of
 from ragctx.evaluation.datasets import read_questions
 from ragctx.evaluation.json_records import record_from_json, record_to_json
+from ragctx.evaluation.prompts import ConditionPrompt, PromptMaker
 from ragctx.evaluation.results import Outcome
 from ragctx.evaluation.scoring import Scorer, prediction_of
 from ragctx.records import CopiedSpan, Generation
@@ -117,12 +118,12 @@ def test_a_json_list_is_as_good_as_lines(tmp_path: Path) -> None:
         ("", "holds no question"),
         ('{"question": "a?"}\n{"broken', "line 2"),
         ('{"question": ""}', 'line 1 .* has no "question"'),
-        ('["not an object"]', "record 1 .* no JSON object"),
+        ('["not an object"]', "record 1 .* not a JSON object"),
         ('{"question": "a?", "answers": "text"}', "not a list of texts"),
         ('{"question": "a?", "ctxs": [{"title": "no text"}]}', 'has no "text"'),
         ('{"data": [{"paragraphs": [{}]}]}', "SQuAD document"),
-        ('{"ordered_kv_records": 7, "key": "a", "value": "b"}', "not as its layout says"),
-        ("[" * 100_000, "nested too deeply|no JSON"),
+        ('{"ordered_kv_records": 7, "key": "a", "value": "b"}', "does not fit its layout"),
+        ("[" * 100_000, "nested too deeply|not JSON"),
     ],
 )
 def test_what_is_no_question_file_is_refused_by_line(
@@ -145,6 +146,7 @@ def test_the_shared_question_files_load(shared_data: Path) -> None:
         path.name: read_questions(path).layout
         for path in sorted((shared_data / "qa").glob("*.dev.jsonl.gz"))[:4]
     }
+    assert len(layouts) == 4
     assert set(layouts.values()) == {"ragctx"}
     keys = read_questions(shared_data / "qa" / "kv-retrieval-75_keys.jsonl.gz")
     assert (keys.layout, len(keys.questions[0].passages)) == ("key-value", 75)
@@ -254,12 +256,11 @@ def test_the_gold_passage_stands_where_the_sweep_says_among_the_same_others() ->
     found = questions(1, 10)
     candidates = source_of(found, 10).candidates(found.questions[0])
     asked = maker().positions(candidates, 10, 4)
-    assert [one.condition for one in asked] == [f"position/10/{slot}" for slot in (0, 3, 6, 9)]
+    assert [one.condition.name for one in asked] == [f"position/10/{slot}" for slot in (0, 3, 6, 9)]
     others = set()
     for one in asked:
-        slot = int(one.condition.rsplit("/")[-1])
         gold = [i for i, p in enumerate(one.prompt.passages) if "number0." in p.text]
-        assert gold == [slot]
+        assert gold == [one.condition.slot]
         others.add(tuple(p.text for p in one.prompt.passages if "number0." not in p.text))
     assert len(others) == 1
 
@@ -283,8 +284,10 @@ def test_every_prompt_fits_its_budget() -> None:
     found = questions(3, 10)
     plan = Plan(budgets=(20, 40, 80), k=10)
     for question in found.questions:
-        for one in maker().all_of(source_of(found, 10).candidates(question), plan):
-            assert one.prompt.token_count <= int(one.condition.split("/")[1])
+        asked = maker().all_of(source_of(found, 10).candidates(question), plan)
+        assert len(asked) == 3
+        for one in asked:
+            assert one.prompt.token_count <= one.condition.budget
 
 
 def test_where_no_passage_fits_the_question_is_asked_alone_and_it_is_said() -> None:
@@ -301,7 +304,7 @@ def test_random_orders_are_conditions_of_their_own() -> None:
     asked = maker().strategies(
         candidates, Plan(strategies=("random", "edges"), random_seeds=(0, 1), k=8)
     )
-    orders = {one.condition: [p.text for p in one.prompt.passages] for one in asked}
+    orders = {one.condition.name: [p.text for p in one.prompt.passages] for one in asked}
     assert list(orders) == ["strategy/edges", "strategy/random#0", "strategy/random#1"]
     assert len({tuple(order) for order in orders.values()}) == 3
     assert len({frozenset(order) for order in orders.values()}) == 1
@@ -361,7 +364,7 @@ def test_a_citation_is_right_if_its_passage_holds_the_answer() -> None:
 # ---- answers on disk
 
 
-def prompt() -> Asked:
+def prompt() -> ConditionPrompt:
     found = questions(1, 4)
     candidates = source_of(found, 4).candidates(found.questions[0])
     [one] = maker().strategies(candidates, Plan(strategies=("best_first",), k=4))

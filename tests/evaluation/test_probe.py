@@ -61,7 +61,9 @@ def use(monkeypatch: pytest.MonkeyPatch, generator: PositionalGenerator, cache: 
 
 
 def test_each_probe_has_one_passage_that_holds_its_answer() -> None:
-    for question in synthetic_probes(40, 20, seed=3).questions:
+    probes = synthetic_probes(40, 20, seed=3).questions
+    assert len(probes) == 40
+    for question in probes:
         holding = [p for p in question.passages if holds_any(p.text, question.answers)]
         assert [p for p in question.passages if p.is_gold] == holding
         assert len(holding) == 1

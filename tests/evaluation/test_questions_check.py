@@ -173,14 +173,22 @@ def test_rows_are_compared_with_the_index_they_name(tmp_path: Path) -> None:
     page = "The market hall was rebuilt by Konrad Weiss in 1954. The roof weighs 210 tonnes today."
     index = index_with(tmp_path / "index", {"hall": [page]})
     file = tmp_path / "q.jsonl"
-    file.write_text("\n".join(json.dumps(question_row(q)) for q in make_questions(index, 9)))
-    checked = check_questions(file, index=index)
-    assert checked.rows and not checked.faults
+    rows = [question_row(question) for question in make_questions(index, 9)]
+    assert rows
+    nameless = [{k: v for k, v in row.items() if k != "document_id"} for row in rows]
+    moved = {**rows[0], "start": 0, "end": 3}
+    for some, sound in ((rows, True), (nameless, True), ([moved], False)):
+        file.write_text("\n".join(map(json.dumps, some)))
+        checked = check_questions(file, index=index)
+        assert checked.rows == len(some)
+        assert [p.kind for p in checked.faults] == ([] if sound else ["stale"])
     with index.writer() as writer:
         put(writer, "hall", f"Now. {page}")
-    stale = check_questions(file, index=index)
-    assert {problem.kind for problem in stale.faults} == {"stale"}
-    assert len(stale.faults) == stale.rows
+    for some in (rows, nameless):
+        file.write_text("\n".join(map(json.dumps, some)))
+        stale = check_questions(file, index=index)
+        assert {problem.kind for problem in stale.faults} == {"stale"}
+        assert len(stale.faults) == stale.rows == len(some)
 
 
 # --- words

@@ -16,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragctx.evaluation.numbers import percent
 from ragctx.evaluation.report import questions
 from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.page import _style, html_report
 from ragctx.evaluation.report.svg import Axis, Point, curve, prompt_picture, span_of, unbeaten
 from ragctx.evaluation.report.text import csv_cell, markdown_report, outcomes_csv, summaries_csv
-from ragctx.evaluation.report.wording import headline, percent
+from ragctx.evaluation.report.wording import headline
 from ragctx.evaluation.report.write import FILES, write_report
 from ragctx.evaluation.results import Result
 from ragctx.evaluation.statistics.intervals import Interval
@@ -170,6 +171,7 @@ def test_every_picture_says_what_it_shows(page: Page, result: Result) -> None:
 
 def test_every_number_of_a_picture_is_in_a_table_too(page: Page, result: Result) -> None:
     cells = set(page.texts)
+    assert len(result.positions) == 2
     for sweep in result.positions:
         assert {percent(summary.correct.value) for summary in sweep.summaries} <= cells
 
@@ -332,7 +334,9 @@ def contrast(one: str, other: str) -> float:
 
 def test_text_and_pictures_stand_out_by_day_and_by_night() -> None:
     """WCAG 2.1 AA: 4.5 for text, 3 for what pictures are made of."""
-    for palette in colours():
+    palettes = list(colours())
+    assert len(palettes) == 2
+    for palette in palettes:
         for text in ("ink", "soft", "line", "yes", "no"):
             assert contrast(palette[text], palette["paper"]) >= 4.5, text
         assert contrast(palette["ink"], palette["mark"]) >= 4.5
@@ -352,6 +356,7 @@ def table_rows(text: str) -> Iterator[list[str]]:
 @pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
 def test_markdown_keeps_its_structure_whatever_the_text(payload: str, result: Result) -> None:
     plain, hostile = (markdown_report(r) for r in (result, poisoned(result, payload)))
+    assert len(list(table_rows(plain))) > 30
     assert [len(row) for row in table_rows(plain)] == [len(row) for row in table_rows(hostile)]
     assert plain.count("\n# ") == hostile.count("\n# ")
     outside_code = "\n".join(line for line in hostile.splitlines() if not line.startswith("    "))

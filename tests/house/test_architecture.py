@@ -56,7 +56,7 @@ MAY_IMPORT = {
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
-    "evaluation.statistics explanation generator generator.reader index ingestion pipeline "
+    "explanation generator generator.reader index ingestion pipeline "
     "placement prompt retrieval selection text threads tokens views",
     "__main__": "cli",
 }

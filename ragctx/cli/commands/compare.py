@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,17 +18,16 @@ from ragctx.cli.compare_options import (
     prompting_options,
     running_options,
 )
+from ragctx.cli.comparison import answerer_of, run_comparison, typed_command
 from ragctx.cli.comparison_tables import print_result
-from ragctx.cli.exit_codes import Interrupted, say
+from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options, own_profile
 from ragctx.cli.output import shown_path, write_json
-from ragctx.cli.progress import question_progress
 from ragctx.errors import InputError
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
-    from ragctx.evaluation.answering import Answerer
     from ragctx.evaluation.candidates import Source
     from ragctx.evaluation.compare import Comparison
     from ragctx.evaluation.datasets import QuestionSet
@@ -86,10 +83,10 @@ def compare_command(
     """
     from ragctx.evaluation.datasets import read_questions
 
-    everything = read_questions(questions_path)
-    source = _source(everything, index_path, embedder_spec, retrieval, asking)
+    questions = read_questions(questions_path)
+    source = _source(questions, index_path, embedder_spec, retrieval, asking)
     comparison = _comparison(
-        questions=everything,
+        questions=questions,
         source=source,
         model=model,
         k=retrieval.k,
@@ -99,55 +96,18 @@ def compare_command(
     )
     result = run_comparison(comparison)
     if running.output is not None:
-        write_result(result, running.output)
+        _write(result, running.output)
     if as_json:
         write_json(asdict(result))
     else:
         print_result(result)
 
 
-def run_comparison(comparison: Comparison) -> Result:
-    """Run it with a progress bar."""
-    try:
-        with question_progress() as progress:
-            return comparison.run(progress)
-    except KeyboardInterrupt:
-        kept = comparison.answerer.cache is not None
-        raise Interrupted(
-            "what was answered is kept: run the same command to go on"
-            if kept
-            else "nothing is kept with --no-cache"
-        ) from None
-
-
-def write_result(result: Result, folder: Path) -> None:
-    """`result.json` and the report's files."""
+def _write(result: Result, folder: Path) -> None:
     from ragctx.evaluation.report.write import write_report
 
     write_report(result, folder)
     say(f"written to {shown_path(str(folder))}")
-
-
-def answerer_of(
-    model: Model, generator: Generator, *, no_cache: bool, workers: int = 1
-) -> Answerer:
-    """Who answers, with the answers kept before unless `no_cache`."""
-    from ragctx.evaluation.answer_cache import AnswerCache
-    from ragctx.evaluation.answering import Answerer
-    from ragctx.evaluation.model_identity import model_hash
-
-    cache = None if no_cache else AnswerCache()
-    return Answerer(
-        generator=generator,
-        model_hash=model_hash(model.spec, generator),
-        cache=cache,
-        workers=workers,
-    )
-
-
-def command_line() -> str:
-    """The command as it was typed, to write down with the result."""
-    return shlex.join(["ragctx", *sys.argv[1:]])
 
 
 def _source(
@@ -179,7 +139,7 @@ def _comparison(
     prompting: Prompting,
     running: Running,
 ) -> Comparison:
-    from ragctx.evaluation.compare import Comparison, Options, drawn
+    from ragctx.evaluation.compare import Comparison, Options, sample_questions
 
     assembly, strategies = prompting.resolve(), asking.named_strategies()
     _require_baseline(asking.baseline, strategies)
@@ -188,11 +148,12 @@ def _comparison(
     profile = str(prompting.profile_path or "")
     if "calibrated" in strategies and assembly.profile is None:
         assembly, profile = _with_own_profile(assembly, model, generator)
-    if asking.strategies in ("own", "all") and not _counts(assembly.profile):
+    if asking.strategies in ("own", "all") and not _is_significant(assembly.profile):
+        # Without a significant profile `calibrated` is `edges`, which is asked anyway.
         strategies = tuple(name for name in strategies if name != "calibrated")
     window = assembly.context_window or generator.context_window
     return Comparison(
-        questions=drawn(questions, asking.count, running.seed),
+        questions=sample_questions(questions, asking.count, running.seed),
         source=source,
         answerer=answerer_of(model, generator, no_cache=running.no_cache, workers=running.workers),
         plan=asking.plan(k, strategies, window - assembly.max_new_tokens),
@@ -202,7 +163,7 @@ def _comparison(
             seed=running.seed,
             resamples=running.resamples,
             prices=running.prices(),
-            command=command_line(),
+            command=typed_command(),
             profile=profile,
         ),
     )
@@ -211,16 +172,15 @@ def _comparison(
 def _with_own_profile(
     assembly: Assembly, model: Model, generator: Generator
 ) -> tuple[Assembly, str]:
-    """With the profile stored for this model, if there is one; and where it comes from."""
+    """The assembly with the profile stored for this model, if there is one, and its origin."""
     stored = own_profile(model, generator)
     if stored is None:
         return assembly, ""
-    words = f"measured with {stored.source}, n = {stored.n}"
-    return replace(assembly, profile=stored.for_placement()), words
+    origin = f"measured with {stored.source}, n = {stored.n}"
+    return replace(assembly, profile=stored.for_placement()), origin
 
 
-def _counts(profile: PositionProfile | None) -> bool:
-    """Without a significant profile `calibrated` is `edges`, which is asked anyway."""
+def _is_significant(profile: PositionProfile | None) -> bool:
     return profile is not None and profile.significant
 
 

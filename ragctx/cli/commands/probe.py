@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING
 import click
 
 from ragctx.cli import options
-from ragctx.cli.commands.compare import answerer_of, command_line, run_comparison
+from ragctx.cli.comparison import answerer_of, run_comparison, typed_command
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import console, shown_path, table, write_json
+from ragctx.evaluation.numbers import bare_percent, terse_range
 from ragctx.text.display import one_line
 
 if TYPE_CHECKING:
     from ragctx.evaluation.datasets import QuestionSet
     from ragctx.evaluation.profiles import StoredProfile
 
-_FEW = 0.2  # right: below, a model hardly does the task
-_LARGE = 0.8  # of the window: prompts fuller than this are said to be so
+_FEW_RIGHT = 0.2
+"""Share of right answers below which a model hardly does the task; chosen by hand."""
+_NEARLY_FULL = 0.8
+"""Share of the context window above which prompts are reported as nearly full; chosen by hand."""
 
 
 @examples(
@@ -46,7 +49,7 @@ _LARGE = 0.8  # of the window: prompts fuller than this are said to be so
     default=20,
     show_default=True,
     metavar="N",
-    help="Among how many passages the gold one stands.",
+    help="Number of passages in a prompt, the gold one included.",
 )
 @click.option(
     "--slots",
@@ -54,7 +57,7 @@ _LARGE = 0.8  # of the window: prompts fuller than this are said to be so
     default=5,
     show_default=True,
     metavar="N",
-    help="In so many slots, first and last among them.",
+    help="Number of slots, the first and the last included.",
 )
 @click.option(
     "-n",
@@ -123,17 +126,17 @@ def probe_command(
     from ragctx.evaluation.conditions import Plan
     from ragctx.evaluation.profiles import profile_of, save_profile
 
-    everything, asked = _questions(questions_path, count, passages, seed)
+    all_questions, asked = _questions(questions_path, count, passages, seed)
     generator = model.load(context_window)
     comparison = Comparison(
         questions=asked,
-        source=source_of(everything, passages),
+        source=source_of(all_questions, passages),
         answerer=answerer_of(model, generator, no_cache=no_cache),
         plan=Plan(position_passages=(passages,), slots=slots, k=passages),
         assembly=Assembly(
             context_window=context_window, max_new_tokens=max_new_tokens, template=template
         ),
-        options=Options(seed=seed, command=command_line()),
+        options=Options(seed=seed, command=typed_command()),
     )
     profile = profile_of(run_comparison(comparison), asked.path)
     path = save_profile(profile, out)
@@ -147,35 +150,34 @@ def probe_command(
 def _questions(
     path: Path | None, count: int, passages: int, seed: int
 ) -> tuple[QuestionSet, QuestionSet]:
-    """All questions, which distractors come from, and those to be asked."""
-    from ragctx.evaluation.compare import drawn
+    """All questions, from which distractors are mined, and those of them to be asked."""
+    from ragctx.evaluation.compare import sample_questions
     from ragctx.evaluation.datasets import read_questions
     from ragctx.evaluation.probes import synthetic_probes
 
     if path is None:
-        made = synthetic_probes(count, passages, seed=seed)
-        return made, made
-    everything = read_questions(path)
-    return everything, drawn(everything, count, seed)
+        probes = synthetic_probes(count, passages, seed=seed)
+        return probes, probes
+    all_questions = read_questions(path)
+    return all_questions, sample_questions(all_questions, count, seed)
 
 
 def _print(profile: StoredProfile) -> None:
     screen = console()
-    made = table("slot", "right %", "95 %", numbers=("slot", "right %", "95 %"))
+    slots = table("slot", "right %", "95 %", numbers=("slot", "right %", "95 %"))
     for slot, accuracy in zip(profile.slots, profile.accuracy, strict=True):
-        low, high = 100 * accuracy.low, 100 * accuracy.high
-        made.add_row(str(slot), f"{100 * accuracy.value:.1f}", f"{low:.1f}…{high:.1f}")
-    screen.print(made)
-    full = " (nearly full: a shorter prompt may have another profile)"
+        slots.add_row(str(slot), bare_percent(accuracy.value), terse_range(accuracy))
+    screen.print(slots)
+    is_full = profile.window_fill > _NEARLY_FULL
+    warning = " (nearly full: a shorter prompt may have another profile)" if is_full else ""
     screen.print(
         f"{profile.model}: {profile.n} questions ({profile.source}), {profile.passages} passages, "
-        f"{100 * profile.window_fill:.0f} % of the window"
-        f"{full if profile.window_fill > _LARGE else ''}",
+        f"{100 * profile.window_fill:.0f} % of the window{warning}",
         soft_wrap=True,
     )
     screen.print(one_line(profile.verdict), style="bold", soft_wrap=True)
     best = max(accuracy.value for accuracy in profile.accuracy)
-    if best < _FEW:
+    if best < _FEW_RIGHT:
         screen.print(
             "Hardly anything was answered, so there is little to tell slots apart by: try fewer "
             "--passages, or easier --questions.",

@@ -14,14 +14,14 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import FAILED, OK, say
 from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, json_text, table, write_json
+from ragctx.evaluation.questions.kinds import KINDS
 from ragctx.text.display import one_line
 from ragctx.views import counted
 
 if TYPE_CHECKING:
-    from ragctx.evaluation.questions.check import Checked, Problem
+    from ragctx.evaluation.questions.check import Checked, QuestionProblem
     from ragctx.evaluation.questions.make import SyntheticQuestion
 
-_KINDS = ("recurring", "turned", "cloze")  # evaluation.question_drafts.KINDS, which is slow to load
 _MOST_SHOWN = 200  # problems in the table; all are in --json
 _WARNING = (
     "these questions are synthetic: made by rule from sentences of the documents. They measure "
@@ -70,10 +70,10 @@ def questions_group() -> None:
 @click.option(
     "--kind",
     "kinds",
-    type=click.Choice(_KINDS),
+    type=click.Choice(KINDS),
     multiple=True,
     metavar="NAME",
-    help=f"Only this kind; may be repeated: {', '.join(_KINDS)}.  [default: all]",
+    help=f"Only this kind; may be repeated: {', '.join(KINDS)}.  [default: all]",
 )
 @click.option(
     "--distractors",
@@ -81,7 +81,7 @@ def questions_group() -> None:
     default=0,
     show_default=True,
     metavar="N",
-    help="Add so many similar passages without the answer to each.",
+    help="Add this many similar passages without the answer to each.",
 )
 @click.option(
     "--unanswerable",
@@ -107,41 +107,48 @@ def make_command(
     from ragctx.evaluation.questions.make import make_questions, question_row
     from ragctx.index.index import Index
 
-    made = make_questions(
+    questions = make_questions(
         Index.open(index_path),
         count,
         seed=seed,
-        kinds=kinds or _KINDS,
+        kinds=kinds or KINDS,
         distractors=distractors,
         unanswerable=unanswerable,
     )
-    lines = "".join(f"{json_text(question_row(question))}\n" for question in made)
+    lines = "".join(f"{json_text(question_row(question))}\n" for question in questions)
     if output is None:
         click.echo(lines, nl=False)
-    elif made:
+    elif questions:
         output.write_text(lines, encoding="utf-8")
-    _say_what_was_made(made, count, output)
-    return OK if made else FAILED
+    _report_questions(questions, count, output)
+    return OK if questions else FAILED
 
 
-def _say_what_was_made(made: Sequence[SyntheticQuestion], count: int, output: Path | None) -> None:
-    if not made:
+def _report_questions(
+    questions: Sequence[SyntheticQuestion], count: int, output: Path | None
+) -> None:
+    """Report on standard error what was made of the `count` questions asked for."""
+    if not questions:
         say(
             "error: the index holds no sentence that a question could be made from; ingest "
             "documents with running text: ragctx ingest FOLDER"
         )
         return
-    kinds = Counter(question.kind for question in made)
-    parts = ", ".join(f"{kinds[kind]:,} {kind}" for kind in _KINDS if kinds[kind])
-    refused = sum(not question.answerable for question in made)
-    documents = len({question.passage.chunk.document_id for question in made})
-    told = f", {refused:,} of them unanswerable" if refused else ""
-    where = f"; written to {output}" if output else ""
-    fewer = f"; {count:,} were asked for, more good ones are not there" if len(made) < count else ""
-    say(
-        f"{counted(len(made), 'synthetic question')} ({parts}{told}) from "
-        f"{counted(documents, 'document')}{where}{fewer}"
+    kinds = Counter(question.kind for question in questions)
+    parts = ", ".join(f"{kinds[kind]:,} {kind}" for kind in KINDS if kinds[kind])
+    refused = sum(not question.answerable for question in questions)
+    if refused:
+        parts += f", {refused:,} of them unanswerable"
+    documents = len({question.passage.chunk.document_id for question in questions})
+    line = (
+        f"{counted(len(questions), 'synthetic question')} ({parts}) from "
+        f"{counted(documents, 'document')}"
     )
+    if output:
+        line += f"; written to {output}"
+    if len(questions) < count:
+        line += f"; {count:,} were asked for, more good ones are not there"
+    say(line)
     say(f"note: {_WARNING}")
 
 
@@ -152,7 +159,7 @@ def _say_what_was_made(made: Sequence[SyntheticQuestion], count: int, output: Pa
     "index_path",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="The index the questions were made from: is it still so?",
+    help="Check that the questions still fit the index they were made from.",
 )
 @click.option(
     "--apart-from",
@@ -188,25 +195,25 @@ def check_command(
     return FAILED if checked.faults or not checked.rows else OK
 
 
-def _counts(problems: Sequence[Problem]) -> Counter[str]:
+def _counts(problems: Sequence[QuestionProblem]) -> Counter[str]:
     return Counter(problem.kind for problem in problems)
 
 
 def _print_checked(checked: Checked) -> None:
     from ragctx.evaluation.questions.check import PROBLEMS
 
-    made = table("line", "id", "problem", "what", numbers=("line",))
+    faults = table("line", "id", "problem", "what", numbers=("line",))
     for problem in checked.faults[:_MOST_SHOWN]:
-        made.add_row(
+        faults.add_row(
             str(problem.line), one_line(problem.id, 18), problem.kind, one_line(problem.message, 90)
         )
     if checked.faults:
-        console().print(made)
+        console().print(faults)
     if len(checked.faults) > _MOST_SHOWN:
         console().print(f"… and {len(checked.faults) - _MOST_SHOWN:,} more: --json lists them all")
     remarks = [problem for problem in checked.problems if problem.remark]
-    for kind, number in _counts(checked.faults).most_common():
-        console().print(f"{counted(number, 'row')}: {kind} ({PROBLEMS[kind]})", soft_wrap=True)
+    for kind, count in _counts(checked.faults).most_common():
+        console().print(f"{counted(count, 'row')}: {kind} ({PROBLEMS[kind]})", soft_wrap=True)
     if remarks:
         line = f"{counted(len(remarks), 'cloze question')} repeat their sentence, as they must"
         console().print(f"{line}: they measure finding more than reading", soft_wrap=True)

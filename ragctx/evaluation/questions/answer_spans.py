@@ -1,6 +1,6 @@
-"""Which words of a sentence are worth asking for: numbers, dates, names, terms. By rule alone.
+"""The parts of a sentence that a question can ask for: numbers, dates, names and terms. By rule.
 
-A sentence is given with single spaces (`" ".join(text.split())`). The rules know English units and
+Sentences must have single spaces (`" ".join(text.split())`). The rules know English units and
 function words; numbers and names are found in any language with spaces and capitals.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from ragctx.text.words import STOP_WORDS
@@ -18,7 +19,7 @@ SpanKind = Literal["year", "month", "date", "percent", "money", "number", "name"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerSpan:
-    """`sentence[start:end]`. Of a number, `unit` is what is counted: "litres"."""
+    """`sentence[start:end]`, a possible answer; `unit` is what a number counts, e.g. "litres"."""
 
     start: int
     end: int
@@ -42,7 +43,7 @@ CLOSED_CLASS = (
         "though thus too two unless very well whether while whose yet".split()
     )
 )
-"""Words that bind a sentence together and say little themselves."""
+"""Function words: they bind a sentence together and mean little by themselves."""
 
 _MONTH = (
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
@@ -58,7 +59,11 @@ _NUMBER = re.compile(
 )
 _YEAR = re.compile(r"1[5-9]\d\d|20\d\d")
 _UNIT = re.compile(r" (([a-zµ°][\w²³/°-]*|[kMG]?(?:Hz|Pa|W|V|B|J)|°C|K|A)(?![\w’'-]))")
-_MOST_UNIT_WORDS = 3  # "gigawatt hours", "active library members"
+_MOST_UNIT_WORDS = 3  # "active library members"; chosen by hand
+_MOST_NAME_WORDS = 5  # longer runs of capitals are titles and headings; chosen by hand
+_SHORTEST_NAME = 3  # characters; chosen by hand
+_TERM_WORDS = (2, 3)  # fewest and most: one word ("the change") is seldom specific; by hand
+_REFERENCE_REACH = 16  # characters before a number in which "section " and the like may be
 _REFERENCE = re.compile(
     r"(?:\b(?:section|sect|chapter|figure|fig|table|page|pages|equation|eq|appendix|part|step|"
     r"item|note|rule|article|clause|paragraph|line|version|release|no|nr|vol|level|type|class|"
@@ -69,10 +74,10 @@ _CAPITALISED = r"[A-Z][\w’'&.-]*[\w]|[A-Z]"
 _NAME = re.compile(
     rf"\b(?:{_CAPITALISED})(?: (?:(?:of|de|van|von|la|der|du) )?(?:{_CAPITALISED}))*(?![\w-])"
 )
-_NUMBERED = re.compile(r" \d")  # "Part 4" names a place in a book
+_NUMBERED = re.compile(r" \d")  # "Part 4" is a place in a book
 _TERM_START = re.compile(r"\b(?:the|a|an) (?=[a-z])", re.IGNORECASE)
 _TERM_WORD = re.compile(r"[a-z][a-z-]+[a-z](?![\w’'])")
-_INFLECTED = re.compile(r"[^sui]s\Z")  # a plural, or a verb: "the quay decides"
+_INFLECTED = re.compile(r"[^sui]s\Z")  # a plural, or a verb as in "the quay decides"
 _VAGUE = frozenset(
     "similar different following first second third last next same appropriate particular certain "
     "simple simplest single great good best better important real common special whole entire "
@@ -81,23 +86,22 @@ _VAGUE = frozenset(
     "way place step part example case point time fact kind sort number lot thing reason result "
     "question concern idea word side end set state form change problem purpose level matter".split()
 )
-"""Words with which a term is no answer to anything: "a similar concern", "the simplest way"."""
+"""Words that make a term too vague for an answer: "a similar concern", "the simplest way"."""
 _VERBAL = re.compile(r"(?:ing|ed|ly|ise|ize|ous|ful|ive|able|ible|est)\Z")
 
 
 def answer_spans(sentence: str) -> list[AnswerSpan]:
-    """Every span of the sentence worth asking for, none inside another, in order.
+    """Every span of the sentence that can be asked for, in order and without overlaps.
 
     >>> text = "The boiler was built by Amelie Roth in 1931 and holds 400 litres."
     >>> [(text[s.start : s.end], s.kind, s.unit) for s in answer_spans(text)]
     [('Amelie Roth', 'name', ''), ('1931', 'year', ''), ('400', 'number', 'litres')]
     """
-    found: list[AnswerSpan] = []
-    for spans in (_numbers(sentence), _names(sentence), _terms(sentence)):
-        for span in spans:
-            if all(span.end <= other.start or other.end <= span.start for other in found):
-                found.append(span)
-    return sorted(found, key=lambda span: span.start)
+    kept: list[AnswerSpan] = []
+    for span in chain(_numbers(sentence), _names(sentence), _terms(sentence)):
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return sorted(kept, key=lambda span: span.start)
 
 
 def _numbers(sentence: str) -> Iterator[AnswerSpan]:
@@ -119,7 +123,7 @@ def _numbers(sentence: str) -> Iterator[AnswerSpan]:
 
 
 def _counted(sentence: str, start: int, end: int) -> Iterator[AnswerSpan]:
-    """A year, or a number of something. A bare number says too little to be asked for."""
+    """A year or a number of something; nothing for a bare number, which means too little."""
     before = sentence[:start].split()[-1:]
     if _YEAR.fullmatch(sentence, start, end):
         if before and before[0].lower() in PREPOSITIONS and _closes(sentence, end):
@@ -136,30 +140,31 @@ def _counted(sentence: str, start: int, end: int) -> Iterator[AnswerSpan]:
 
 
 def _is_reference(sentence: str, start: int) -> bool:
-    """Whether the number names a place or a thing ("Section 4") and counts nothing."""
-    return _REFERENCE.search(sentence, max(0, start - 16), start) is not None
+    """Whether the number is part of a name ("Section 4") rather than a count."""
+    return _REFERENCE.search(sentence, max(0, start - _REFERENCE_REACH), start) is not None
 
 
 def _names(sentence: str) -> Iterator[AnswerSpan]:
-    """Capitalised words. One that begins the sentence says nothing: all first words are so."""
+    """Runs of capitalised words; a single one at the start of a sentence may be any word."""
     for match in _NAME.finditer(sentence):
-        start, end = match.start(), match.end() - 2 * match[0].endswith(("’s", "'s"))
+        start, end = match.span()
+        if match[0].endswith(("’s", "'s")):
+            end -= len("'s")
         words = match[0].split()
-        if len(words) > 5 or re.fullmatch(_MONTH, match[0]):
+        if len(words) > _MOST_NAME_WORDS or re.fullmatch(_MONTH, match[0]):
             continue
         if start == 0 and (len(words) == 1 or words[0].lower() in CLOSED_CLASS):
             continue
         before = sentence[:start].rstrip() or " "
-        if before[-1] in "\"“‘'(:.[/*" or _NUMBERED.match(sentence, end) or end - start < 3:
+        if before[-1] in "\"“‘'(:.[/*" or _NUMBERED.match(sentence, end):
+            continue
+        if end - start < _SHORTEST_NAME:
             continue
         yield AnswerSpan(start=start, end=end, kind="name")
 
 
 def _terms(sentence: str) -> Iterator[AnswerSpan]:
-    """What an article announces, up to the next function word: "the (desiccant cabinet) in".
-
-    Two or three words: a single one ("the change") seldom means one thing only.
-    """
+    """The words from an article to the next function word: "the (desiccant cabinet) in"."""
     for match in _TERM_START.finditer(sentence):
         words, end = [], match.end()
         while word := _TERM_WORD.match(sentence, end):
@@ -173,7 +178,7 @@ def _terms(sentence: str) -> Iterator[AnswerSpan]:
 
 
 def _is_specific(words: list[str]) -> bool:
-    if not 2 <= len(words) <= 3 or _VAGUE.intersection(words):
+    if not _TERM_WORDS[0] <= len(words) <= _TERM_WORDS[1] or _VAGUE.intersection(words):
         return False
     if any(_VERBAL.search(word) for word in words[1:]):
         return False

@@ -1,7 +1,7 @@
-"""What is wrong with a question file: rows no tool can use, and rows that would mislead a measure.
+"""Checks of a question file: rows that cannot be used, and rows that would falsify a measurement.
 
 A row is a JSON object on a line of its own with `question`, `answers`, `answerable` (by default
-true) and `context`, or `ctxs` as in the files of Lost in the Middle; other keys are left alone.
+true) and `context`, or `ctxs` as in the files of Lost in the Middle; other keys are ignored.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from ragctx.errors import InputError
 from ragctx.evaluation.questions.phrasing import GAP
 from ragctx.evaluation.text_match import alike_pairs, copied_words, holds_any, plain
 from ragctx.index.index import Index
+from ragctx.index.snapshot import Snapshot
+from ragctx.records import Chunk
 
 NEARLY = 0.8
-"""Questions on one passage with one answer are near duplicates from this Jaccard of their words."""
+"""The Jaccard similarity of their words from which two questions with the same passage and answer
+are near duplicates; chosen by hand."""
 _GZIP = b"\x1f\x8b"
 
 PROBLEMS = {
@@ -37,14 +40,14 @@ PROBLEMS = {
     "leaked": "stands in a file it must be kept apart from",
     "stale": "does not fit the index",
 }
-"""What can be found, in words."""
+"""What a check can find: the kind of problem and its meaning, as the rest of a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something wrong with the row on a line (from 1); `kind` is a name in `PROBLEMS`.
+class QuestionProblem:
+    """A problem with the row on a line, counted from 1; `kind` is a key of `PROBLEMS`.
 
-    A `remark` is no fault: a cloze question repeats a sentence of its passage by nature.
+    A `remark` is not a fault: a cloze question repeats a sentence of its passage by nature.
     """
 
     line: int
@@ -55,8 +58,8 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A question as its file gives it. `others` are passages that are not marked as gold."""
+class QuestionRow:
+    """A row of a question file. `others` are the texts of passages that are not marked as gold."""
 
     line: int
     id: str
@@ -66,20 +69,21 @@ class Row:
     gold: tuple[str, ...]
     others: tuple[str, ...] = ()
     cloze: bool = False
-    context: str = ""  # beside `ctxs`: the text of `chunk`
-    chunk: str = ""  # of an index, with where in its document the answer stands
-    place: tuple[int, int] | None = None
+    context: str = ""  # the text of `chunk`
+    chunk: str = ""  # id of the chunk of an index that the row was made from, if it was
+    document_id: str = ""  # of the chunk's document
+    place: tuple[int, int] | None = None  # start and end of the answer in the document's text
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of a check: how many rows could be read, and what is wrong, by line."""
+    """The result of a check: how many rows could be read, and the problems in order of lines."""
 
     rows: int
-    problems: tuple[Problem, ...] = field(default_factory=tuple)
+    problems: tuple[QuestionProblem, ...] = field(default_factory=tuple)
 
     @property
-    def faults(self) -> tuple[Problem, ...]:
+    def faults(self) -> tuple[QuestionProblem, ...]:
         """The problems that are more than remarks."""
         return tuple(problem for problem in self.problems if not problem.remark)
 
@@ -87,12 +91,13 @@ class Checked:
 def check_questions(
     path: str | Path, *, index: Index | None = None, apart_from: Sequence[str | Path] = ()
 ) -> Checked:
-    """Look for everything in `PROBLEMS`.
+    """Check a question file for everything in `PROBLEMS`.
 
     Args:
         path: a JSONL file, plain or gzip.
         index: the one the questions were made from; rows that name a chunk are compared with it.
-        apart_from: files (training, choosing) whose passages and questions must not be in this one.
+        apart_from: files for training or choosing; this one must share no passage or question with
+            them.
 
     Raises:
         InputError: a file cannot be read as lines.
@@ -114,30 +119,32 @@ def check_questions(
 # ---- Reading ---------------------------------------------------------------------------------
 
 
-def _read(path: str | Path) -> tuple[list[Row], list[Problem]]:
+def _read(path: str | Path) -> tuple[list[QuestionRow], list[QuestionProblem]]:
     rows, problems = [], []
     for number, raw in _lines(path):
         try:
             rows.append(parse_row(number, raw))
         except InputError as error:
-            problems.append(Problem(line=number, id="", kind="malformed", message=str(error)))
+            problems.append(
+                QuestionProblem(line=number, id="", kind="malformed", message=str(error))
+            )
     return rows, problems
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """Every line that is not blank, with its number."""
-    with open(path, "rb") as plain:
-        packed = plain.read(2) == _GZIP
-        plain.seek(0)
-        stream = gzip.GzipFile(fileobj=plain) if packed else plain
+    """Every line that is not blank, with its number from 1."""
+    with open(path, "rb") as file:
+        is_packed = file.read(len(_GZIP)) == _GZIP
+        file.seek(0)
+        stream = gzip.GzipFile(fileobj=file) if is_packed else file
         try:
             yield from ((number, raw) for number, raw in enumerate(stream, 1) if raw.strip())
         except (EOFError, gzip.BadGzipFile) as error:
             raise InputError(f"{str(path)!r} is damaged ({error}); write it again") from None
 
 
-def parse_row(line: int, raw: bytes) -> Row:
-    """One row. Raises InputError that says what is wrong with it.
+def parse_row(line: int, raw: bytes) -> QuestionRow:
+    """One row from a line of the file. Raises InputError with what is wrong about it.
 
     >>> parse_row(1, b'{"question": "Where?", "answers": ["Rome"], "context": "In Rome."}').gold
     ('In Rome.',)
@@ -145,21 +152,21 @@ def parse_row(line: int, raw: bytes) -> Row:
     try:
         row = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"no JSON: {error}") from None
+        raise InputError(f"not JSON: {error}") from None
     if not isinstance(row, dict):
         raise InputError(f"a JSON {type(row).__name__}, not an object")
     question, answers = row.get("question"), row.get("answers", [])
     if not isinstance(question, str) or not question.strip():
         raise InputError('no "question"')
     if not isinstance(answers, list) or not all(isinstance(a, str) and a.strip() for a in answers):
-        raise InputError('"answers" is no list of words')
+        raise InputError('"answers" is not a list of texts')
     answerable = row.get("answerable", True)
     if not isinstance(answerable, bool):
         raise InputError('"answerable" is neither true nor false')
     if answerable and not answers:
         raise InputError('answerable, but "answers" is empty')
     gold, others = _passages(row)
-    return Row(
+    return QuestionRow(
         line=line,
         id=str(row.get("id", "")),
         question=question,
@@ -170,12 +177,13 @@ def parse_row(line: int, raw: bytes) -> Row:
         cloze=row.get("kind") == "cloze",
         context=_text(row, "context"),
         chunk=_text(row, "chunk"),
+        document_id=str(row.get("document_id") or ""),
         place=_place(row),
     )
 
 
 def _passages(row: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The gold passages and the others."""
+    """The texts of the gold passages, and of those that are not gold and not known to answer."""
     ctxs = row.get("ctxs")
     if ctxs is None:
         context = _text(row, "context")
@@ -183,7 +191,7 @@ def _passages(row: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not isinstance(ctxs, list) or not all(
         isinstance(p, dict) and _text(p, "text") for p in ctxs
     ):
-        raise InputError('"ctxs" is no list of passages with a "text"')
+        raise InputError('"ctxs" is not a list of passages with a "text"')
     gold = tuple(passage["text"] for passage in ctxs if passage.get("isgold"))
     return gold, tuple(p["text"] for p in ctxs if not p.get("isgold") and not p.get("hasanswer"))
 
@@ -191,7 +199,7 @@ def _passages(row: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _text(row: dict[str, Any], key: str) -> str:
     value = row.get(key, "")
     if not isinstance(value, str):
-        raise InputError(f'"{key}" is no text')
+        raise InputError(f'"{key}" is not text')
     return value
 
 
@@ -202,10 +210,11 @@ def _place(row: dict[str, Any]) -> tuple[int, int] | None:
     return None
 
 
-# ---- Looking at one row ----------------------------------------------------------------------
+# ---- Checking one row ------------------------------------------------------------------------
 
 
-def _alone(row: Row) -> Iterator[Problem]:
+def _alone(row: QuestionRow) -> Iterator[QuestionProblem]:
+    """Problems that a row has by itself."""
     if not row.answerable:
         if holds_any(" ".join(row.gold), row.answers):
             yield _problem(row, "answerable after all", f"{row.answers[0]!r} is in its passage")
@@ -213,39 +222,39 @@ def _alone(row: Row) -> Iterator[Problem]:
     if row.gold and not any(holds_any(text, row.answers) for text in row.gold):
         yield _problem(row, "unanswerable", f"{row.answers[0]!r} is in no gold passage")
     if holds_any(row.question, row.answers):
-        told = next(a for a in row.answers if holds_any(row.question, [a]))
-        yield _problem(row, "answer in question", f"{told!r}")
+        answer = next(answer for answer in row.answers if holds_any(row.question, [answer]))
+        yield _problem(row, "answer in question", f"{answer!r}")
     question = row.question.replace(GAP, row.answers[0])
     copied = max((copied_words(question, text) for text in row.gold), default=0)
     if copied:
         message = f"{copied} words in a row are its passage's"
         yield _problem(row, "copied sentence", message, remark=row.cloze)
-    held = sum(holds_any(text, row.answers) for text in row.others)
-    if held:
-        yield _problem(row, "answer elsewhere", f"{held} of {len(row.others)} other passages")
+    holding = sum(holds_any(text, row.answers) for text in row.others)
+    if holding:
+        yield _problem(row, "answer elsewhere", f"{holding} of {len(row.others)} other passages")
 
 
-def _problem(row: Row, kind: str, message: str, *, remark: bool = False) -> Problem:
-    return Problem(line=row.line, id=row.id, kind=kind, message=message, remark=remark)
+def _problem(row: QuestionRow, kind: str, message: str, *, remark: bool = False) -> QuestionProblem:
+    return QuestionProblem(line=row.line, id=row.id, kind=kind, message=message, remark=remark)
 
 
-# ---- Looking at rows together ----------------------------------------------------------------
+# ---- Checking rows together ------------------------------------------------------------------
 
 
-def _same_ids(rows: Iterable[Row]) -> Iterator[Problem]:
+def _same_ids(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
     first: dict[str, int] = {}
     for row in rows:
         if row.id and first.setdefault(row.id, row.line) != row.line:
             yield _problem(row, "duplicate id", f"line {first[row.id]} has it too")
 
 
-def _key(row: Row) -> tuple[str, str]:
-    """The question and its passages, small differences aside."""
+def _key(row: QuestionRow) -> tuple[str, str]:
+    """(Question, gold passages) as words: equal for rows that differ in details only."""
     return plain(row.question), plain(" ".join(row.gold))
 
 
-def _repeated(rows: Iterable[Row]) -> Iterator[Problem]:
-    first: dict[tuple[str, str], Row] = {}
+def _repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
+    first: dict[tuple[str, str], QuestionRow] = {}
     for row in rows:
         earlier = first.setdefault(_key(row), row)
         if earlier is row:
@@ -254,8 +263,8 @@ def _repeated(rows: Iterable[Row]) -> Iterator[Problem]:
         yield _problem(row, "duplicate" if same else "contradiction", f"line {earlier.line}")
 
 
-def _nearly_repeated(rows: Iterable[Row]) -> Iterator[Problem]:
-    by_passage: dict[str, list[Row]] = defaultdict(list)
+def _nearly_repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
+    by_passage: dict[str, list[QuestionRow]] = defaultdict(list)
     for row in rows:
         by_passage[_key(row)[1]].append(row)
     for together in by_passage.values():
@@ -267,13 +276,14 @@ def _nearly_repeated(rows: Iterable[Row]) -> Iterator[Problem]:
                 yield _problem(other, "near duplicate", f"line {one.line}: {one.question}")
 
 
-def _share_answer(one: Row, other: Row) -> bool:
+def _share_answer(one: QuestionRow, other: QuestionRow) -> bool:
+    """Whether two rows have an answer in common, or both none."""
     these, those = (set(map(plain, row.answers)) for row in (one, other))
     return bool(these & those) or not (these or those)
 
 
-def _leaked(rows: Iterable[Row], path: str | Path) -> Iterator[Problem]:
-    """Rows whose passage, or question with an answer, is in the other file too."""
+def _leaked(rows: Iterable[QuestionRow], path: str | Path) -> Iterator[QuestionProblem]:
+    """Rows whose passage, or whose question together with an answer, is in the other file too."""
     passages: set[str] = set()
     asked: set[tuple[str, str]] = set()
     for row in _read(path)[0]:
@@ -286,24 +296,40 @@ def _leaked(rows: Iterable[Row], path: str | Path) -> Iterator[Problem]:
             yield _problem(row, "leaked", f"the question with its answer is in {path}")
 
 
-def _stale(rows: Iterable[Row], index: Index) -> Iterator[Problem]:
-    """Rows whose chunk, or the answer in it, is not in the index as they say."""
+def _stale(rows: Iterable[QuestionRow], index: Index) -> Iterator[QuestionProblem]:
+    """Rows whose chunk, or the answer in it, is not in the index as the row describes it."""
     named = [row for row in rows if row.chunk]
-    documents = dict.fromkeys(row.chunk.rpartition(":")[0] for row in named)
     with index.snapshot() as snapshot:
-        chunks = {chunk.id: chunk for document in documents for chunk in snapshot.chunks(document)}
-        for row in named:
-            chunk = chunks.get(row.chunk)
-            if chunk is None:
-                yield _problem(row, "stale", f"the index has no chunk {row.chunk}")
-            elif chunk.text != row.context:
-                yield _problem(row, "stale", f"the chunk {row.chunk} has another text by now")
-            elif row.place and not _stands(chunk.text, chunk.start, row):
-                yield _problem(row, "stale", f"the answer is not at {row.place[0]}–{row.place[1]}")
+        chunks = _chunks_named(named, snapshot)
+    for row in named:
+        chunk = chunks.get(row.chunk)
+        if chunk is None:
+            yield _problem(row, "stale", f"the index has no chunk {row.chunk}")
+        elif chunk.text != row.context:
+            yield _problem(row, "stale", f"the chunk {row.chunk} has another text by now")
+        elif row.place and not _is_answer(_between(chunk, *row.place), row):
+            yield _problem(row, "stale", f"the answer is not at {row.place[0]}–{row.place[1]}")
 
 
-def _stands(text: str, start: int, row: Row) -> bool:
-    assert row.place is not None
-    first, last = (offset - start for offset in row.place)
-    found = " ".join(text[max(first, 0) : last].split())
-    return found in row.answers
+def _chunks_named(rows: Sequence[QuestionRow], snapshot: Snapshot) -> dict[str, Chunk]:
+    """The chunks that rows name, by id; where a row names no document, all are searched."""
+    wanted = {row.chunk for row in rows}
+    if all(row.document_id for row in rows):
+        documents = dict.fromkeys(row.document_id for row in rows)
+    else:
+        documents = dict.fromkeys(source.document_id for source in snapshot.sources())
+    return {
+        chunk.id: chunk
+        for document_id in documents
+        for chunk in snapshot.chunks(document_id)
+        if chunk.id in wanted
+    }
+
+
+def _between(chunk: Chunk, start: int, end: int) -> str:
+    """What a chunk holds between two offsets into its document's text."""
+    return chunk.text[max(start - chunk.start, 0) : max(end - chunk.start, 0)]
+
+
+def _is_answer(text: str, row: QuestionRow) -> bool:
+    return " ".join(text.split()) in row.answers

@@ -1,8 +1,7 @@
-"""English sentences without an auxiliary given one: "The tank holds" is "The tank does hold".
+"""Gives an English sentence without an auxiliary one: "The tank holds" -> "The tank does hold".
 
-What is a verb is learned from the documents themselves: a word that stands after "to", "can" or
-"must" and not after "the" or "a". Nothing else is known of words, so only the plainest sentences
-are changed.
+Verbs are learned from the documents themselves: words that follow "to", "can" or "must" but never
+"the" or "a". Nothing else is known about words, so only the plainest sentences are changed.
 """
 
 from __future__ import annotations
@@ -31,13 +30,14 @@ _PAST = {
     "chose": "choose", "drove": "drive", "broke": "break", "ran": "run", "saw": "see",
     "lay": "lie", "froze": "freeze", "spoke": "speak", "threw": "throw", "knew": "know",
 }  # fmt: skip
-"""Pasts that are no participles: "the book sold in May" may have been sold or have sold."""
-_MOST_SUBJECT_WORDS = 7
+"""Irregular past forms that differ from the participle: "the tide rose" can only be a past, whereas
+"the book sold in May" may have been sold or have sold."""
+_MOST_SUBJECT_WORDS = 7  # a longer subject is seldom a plain noun phrase; chosen by hand
 
 
 @dataclass(frozen=True, slots=True)
 class Verbs:
-    """The verbs of some documents, in their base form."""
+    """The verbs of some documents, in their base form, e.g. "hold"."""
 
     known: frozenset[str] = field(default_factory=frozenset)
 
@@ -60,7 +60,7 @@ class Verbs:
 
 
 def learned_verbs(texts: Iterable[str]) -> Verbs:
-    """The verbs of some texts.
+    """The verbs of some texts: words that follow an auxiliary or "to" and never an article.
 
     >>> sorted(learned_verbs(["It can hold a lot.", "The use of it: to use it and to turn."]).known)
     ['hold', 'turn']
@@ -71,14 +71,14 @@ def learned_verbs(texts: Iterable[str]) -> Verbs:
         line = " ".join(text.split())
         verbs.update(_BEFORE_VERB.findall(line))
         nouns.update(word.lower() for word in _BEFORE_NOUN.findall(line))
-    return Verbs(frozenset(w for w in verbs if not nouns[w] and w not in CLOSED_CLASS))
+    return Verbs(frozenset(word for word in verbs if not nouns[word] and word not in CLOSED_CLASS))
 
 
 def with_auxiliary(sentence: str, verbs: Verbs, start: int = 0) -> tuple[str, int, int] | None:
-    """(The sentence with "does" or "did", where the verb stood, how much longer it is).
+    """The sentence with "does" or "did", the offset of its verb, and how much longer it became.
 
-    None for a sentence that has an auxiliary, or whose main verb cannot be told. `start` is where
-    the subject begins.
+    None for a sentence that has an auxiliary, or whose main verb is not certain. `start` is the
+    offset of the subject.
 
     >>> with_auxiliary("The tank holds 12 litres.", Verbs(frozenset(["hold"])))
     ('The tank does hold 12 litres.', 9, 4)
@@ -86,24 +86,26 @@ def with_auxiliary(sentence: str, verbs: Verbs, start: int = 0) -> tuple[str, in
     if _AUXILIARY.search(sentence):
         return None
     for word, following in _words(sentence, start):
-        found = verbs.base_of(word[0])
-        if found is None:
+        verb = verbs.base_of(word[0])
+        if verb is None:
             continue
+        base, auxiliary = verb
         subject = sentence[start : word.start()].split()
         rest = sentence[word.end() :]
         if (
-            not _is_subject(subject, found[1])
+            not _is_subject(subject, auxiliary)
             or not _may_follow(following)
             or _has_verb(rest, verbs)
         ):
             return None
-        base = f"{found[1]} {found[0]}"
-        return sentence[: word.start()] + base + rest, word.start(), len(base) - len(word[0])
+        replacement = f"{auxiliary} {base}"
+        longer = len(replacement) - len(word[0])
+        return f"{sentence[: word.start()]}{replacement}{rest}", word.start(), longer
     return None
 
 
 def _words(sentence: str, start: int) -> Iterator[tuple[re.Match[str], str]]:
-    """The words that may be the verb, each with the one after it."""
+    """The words that may be the verb, each with the word after it."""
     words = list(_SIGNS.finditer(sentence, start))
     for word, following in pairwise(words[1 : _MOST_SUBJECT_WORDS + 2]):
         if word[0].isalpha() and word[0].islower():
@@ -111,7 +113,7 @@ def _words(sentence: str, start: int) -> Iterator[tuple[re.Match[str], str]]:
 
 
 def _is_subject(words: list[str], auxiliary: str) -> bool:
-    """Whether these words are a noun phrase, of one thing where the auxiliary is "does"."""
+    """Whether these words are a noun phrase, in the singular where the auxiliary is "does"."""
     last = words[-1]
     begins = words[0].lower() in ARTICLES or (words[0][0].isupper() and len(words) == 1)
     begins = begins or all(word[0].isupper() for word in words)
@@ -121,12 +123,12 @@ def _is_subject(words: list[str], auxiliary: str) -> bool:
 
 
 def _may_follow(word: str) -> bool:
-    """Whether a word can begin what follows a verb: function words, figures, names."""
+    """Whether a word can follow a verb directly: a function word, a number or a name."""
     return word.lower().strip(".,;") in CLOSED_CLASS or not word[0].islower()
 
 
 def _has_verb(rest: str, verbs: Verbs) -> bool:
-    """Whether a verb follows: then the one found may only have been a participle or a plural."""
+    """Whether another verb follows: then the first may be only a participle or a plural."""
     words = rest.split()
     return any(
         before != "to" and (word in verbs.known or verbs.base_of(word) is not None)

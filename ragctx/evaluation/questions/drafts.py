@@ -2,10 +2,10 @@
 
 Three kinds, from hard to easy for a reader that only matches strings:
 
-- `recurring`: a span that stands in two chunks which tell of the same thing in other words; asked
-  around one occurrence, answered by the other (Ram et al., "Few-Shot Question Answering by
-  Pretraining Span Selection", ACL 2021, made pretraining data so);
-- `turned`: a sentence turned round into a question (`question_wording.turned`);
+- `recurring`: a span that occurs in two chunks, which tell about the same thing in other words. The
+  question is made from one occurrence and answered by the other (as Ram et al., "Few-Shot Question
+  Answering by Pretraining Span Selection", ACL 2021, made pretraining data);
+- `turned`: a sentence turned round into a question (`phrasing.turned`);
 - `cloze`: a sentence with a gap, in a passage with other spans that would fit the gap.
 """
 
@@ -23,30 +23,33 @@ from ragctx.evaluation.questions.statements import Corpus, Statement, content_wo
 from ragctx.evaluation.text_match import copied_words, plain
 from ragctx.text.words import words_of
 
-_MOST_OCCURRENCES = 8  # statements that share a span; beyond, it is what the documents are about
-_FEWEST_CONTENT_WORDS = 4
-_SHARED_RUN = 6  # words in a row that make two sentences one
-_MOST_ALIKE = 0.6  # Jaccard of content words, likewise
+# All chosen by hand.
+_MOST_OCCURRENCES = 8  # statements that share a span; with more, all documents are about it
+_FEWEST_CONTENT_WORDS = 4  # of a turned question
+_FEWEST_SHARED_WORDS = 3  # content words of two sentences about the same matter
+_FEWEST_SHARED_RARE_WORDS = 2  # … of which are rare
+_SHARED_RUN = 6  # words in a row from which two sentences are copies
+_MOST_ALIKE = 0.6  # Jaccard of content words above which two sentences are copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A question not looked at closely yet. `source` is the sentence asked from."""
+    """A question that was not checked yet: made from `source`, answered by `span` in `gold`."""
 
-    kind: str
+    kind: str  # one of kinds.KINDS
     question: str
     source: Statement
     gold: Statement
-    span: AnswerSpan  # in `gold`
+    span: AnswerSpan
     answers: tuple[str, ...]
 
 
 def turned_drafts(corpus: Corpus) -> Iterator[Draft]:
-    """Sentences whose grammar is plain enough to turn them round."""
+    """Questions from sentences whose grammar is plain enough to turn them round."""
     for statement in corpus.statements:
         for span in statement.spans:
             question = _turned(statement, span, corpus)
-            if question and _is_good(question, statement) and _is_telling(statement, span, corpus):
+            if question and _is_good(question, statement) and _is_specific(statement, span, corpus):
                 yield Draft(
                     kind="turned",
                     question=question,
@@ -58,15 +61,15 @@ def turned_drafts(corpus: Corpus) -> Iterator[Draft]:
 
 
 def cloze_drafts(corpus: Corpus) -> Iterator[Draft]:
-    """Gaps that more than one span of the passage would fit."""
+    """Sentences with a gap that more than one span of the passage would fit."""
     rivals: dict[tuple[str, str], set[str]] = defaultdict(set)
     for statement in corpus.statements:
         for span in statement.spans:
             rivals[statement.chunk.id, span.kind].add(statement.asked(span))
     for statement in corpus.statements:
         for span in statement.spans:
-            unsure = len(rivals[statement.chunk.id, span.kind]) > 1
-            if unsure and _is_telling(statement, span, corpus):
+            has_rivals = len(rivals[statement.chunk.id, span.kind]) > 1
+            if has_rivals and _is_specific(statement, span, corpus):
                 question = with_gap(statement.text, span)
                 yield Draft(
                     kind="cloze",
@@ -79,15 +82,15 @@ def cloze_drafts(corpus: Corpus) -> Iterator[Draft]:
 
 
 def recurring_drafts(corpus: Corpus) -> Iterator[Draft]:
-    """Spans that stand in two sentences about one matter."""
+    """Questions about spans that occur in two sentences about the same matter."""
     places: dict[tuple[str, str], list[tuple[Statement, AnswerSpan]]] = defaultdict(list)
     for statement in corpus.statements:
         for span in statement.spans:
             places[plain(statement.asked(span)), span.unit].append((statement, span))
-    for found in places.values():
-        if len(found) > _MOST_OCCURRENCES:
+    for occurrences in places.values():
+        if len(occurrences) > _MOST_OCCURRENCES:
             continue
-        for one, other in combinations(found, 2):
+        for one, other in combinations(occurrences, 2):
             yield from _asked_across(one, other, corpus)
             yield from _asked_across(other, one, corpus)
 
@@ -96,7 +99,7 @@ def _asked_across(
     asked: tuple[Statement, AnswerSpan], answered: tuple[Statement, AnswerSpan], corpus: Corpus
 ) -> Iterator[Draft]:
     (source, blank), (gold, span) = asked, answered
-    if _touch(source, gold) or not _is_telling(source, blank, corpus):
+    if _touch(source, gold) or not _is_specific(source, blank, corpus):
         return
     if not _same_matter(source, blank, gold, corpus):
         return
@@ -117,36 +120,37 @@ def _turned(statement: Statement, span: AnswerSpan, corpus: Corpus) -> str | Non
 
 
 def _touch(one: Statement, other: Statement) -> bool:
-    """Whether one statement's chunk reaches the other statement."""
+    """Whether the chunk of `one` overlaps the sentence of `other`."""
     same = one.chunk.document_id == other.chunk.document_id
     return same and one.chunk.start < other.end and other.start < one.chunk.end
 
 
 def _same_matter(source: Statement, blank: AnswerSpan, gold: Statement, corpus: Corpus) -> bool:
-    """Whether two sentences tell of the same thing, but not in the same words."""
+    """Whether two sentences are about the same thing, but not in the same words."""
     asked = set(content_words(source.asked(blank)))
     one, other = set(content_words(source.text)) - asked, set(content_words(gold.text)) - asked
     shared = one & other
     rare = sum(corpus.is_rare(word) for word in shared)
-    if rare < 2 or len(shared) < 3:
+    if rare < _FEWEST_SHARED_RARE_WORDS or len(shared) < _FEWEST_SHARED_WORDS:
         return False
     alike = len(shared) > _MOST_ALIKE * len(one | other)
     return not alike and not _runs(source.text) & _runs(gold.text)
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:
+    """Every run of `_SHARED_RUN` words."""
     words = text.lower().split()
     return {tuple(words[i : i + _SHARED_RUN]) for i in range(len(words) - _SHARED_RUN + 1)}
 
 
 def _is_good(question: str, statement: Statement) -> bool:
-    """Whether the question says enough, in another order than the sentence."""
+    """Whether the question is specific enough and not a copy of its sentence."""
     enough = len(set(content_words(question))) >= _FEWEST_CONTENT_WORDS
     return enough and not copied_words(question, statement.text)
 
 
-def _is_telling(statement: Statement, span: AnswerSpan, corpus: Corpus) -> bool:
-    """Whether the span is no matter of course: rare enough, and not said twice in the sentence."""
+def _is_specific(statement: Statement, span: AnswerSpan, corpus: Corpus) -> bool:
+    """Whether the span needs to be read: it is rare, and not repeated in its sentence."""
     words = set(words_of(statement.asked(span))) - CLOSED_CLASS
     rest = words_of(f"{statement.text[: span.start]} {statement.text[span.end :]}")
     if not words or words.intersection(rest):
@@ -159,12 +163,12 @@ def _is_telling(statement: Statement, span: AnswerSpan, corpus: Corpus) -> bool:
 
 
 def _answers(statement: Statement, span: AnswerSpan) -> tuple[str, ...]:
-    """The span, and with its unit."""
+    """The accepted answers: the span, alone and with its unit."""
     asked = statement.asked(span)
     return (asked, f"{asked} {span.unit}") if span.unit else (asked,)
 
 
-KINDS: Mapping[str, Callable[[Corpus], Iterator[Draft]]] = MappingProxyType(
+DRAFTS: Mapping[str, Callable[[Corpus], Iterator[Draft]]] = MappingProxyType(
     {"recurring": recurring_drafts, "turned": turned_drafts, "cloze": cloze_drafts}
 )
-"""The kinds of question by name; they take turns in this order."""
+"""What makes the drafts of each of `kinds.KINDS`."""

@@ -1,8 +1,8 @@
 """Questions with known answers made from an index, without a model: the same ones for a seed.
 
-What they measure: whether the one passage that tells is found and read among others, wherever it
-stands. What they do not: how people ask, questions that need two passages or a conclusion, and
-whether a document tells the truth. See `question_drafts` for the kinds.
+They measure whether the one passage with the answer is found and read among others, whatever its
+place in the prompt. They do not measure how people ask, questions that need two passages or a
+conclusion, or whether a document is right. See `drafts` for the kinds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from hashlib import sha256
 from itertools import zip_longest
 
 from ragctx.errors import InputError
-from ragctx.evaluation.questions.drafts import KINDS, Draft
+from ragctx.evaluation.questions.drafts import DRAFTS, Draft
+from ragctx.evaluation.questions.kinds import KINDS
 from ragctx.evaluation.questions.statements import Statement, original_span, read_corpus
 from ragctx.evaluation.text_match import holds_any
 from ragctx.index.filters import Filter
@@ -24,18 +25,20 @@ from ragctx.index.snapshot import Snapshot
 from ragctx.records import Document, Hit
 
 FOUND_WITHIN = 10
-"""A question is kept if a lexical search for it finds its passage among so many: it says enough."""
+"""A question is kept only if its passage is among this many first hits of a lexical search for it:
+otherwise it is too vague. Chosen by hand."""
 PER_CHUNK = 2
-"""Questions made of one chunk at most."""
+"""The most questions made from one chunk; chosen by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticQuestion:
     """A question with the passage that answers it.
 
-    The answer is `document.text[start:end]` on `pages`; of an unanswerable question (`answers` is
-    empty) `passage` is only similar, and start and end are -1. `excluded` are the chunks to keep
-    out of the prompt: the one the question was made from, or those that would answer it.
+    The answer is `document.text[start:end]` on `pages` (first and last). For an unanswerable
+    question `answers` is empty, `passage` is only similar, and start and end are -1. `excluded` are
+    the ids of chunks to keep out of the prompt: the one the question was made from, or those that
+    would answer it.
     """
 
     kind: str
@@ -46,7 +49,7 @@ class SyntheticQuestion:
     start: int = -1
     end: int = -1
     excluded: tuple[str, ...] = ()
-    distractors: tuple[Hit, ...] = ()  # without the answer; what a lexical search takes for it
+    distractors: tuple[Hit, ...] = ()  # without the answer, as a lexical search ranks them
 
     @property
     def answerable(self) -> bool:
@@ -55,7 +58,7 @@ class SyntheticQuestion:
 
     @property
     def id(self) -> str:
-        """Of its content: the same question has the same id."""
+        """16 hex digits, a hash of the question, its passage and the answer's place."""
         parts = (self.question, self.passage.chunk.id, str(self.start))
         return sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
@@ -65,7 +68,7 @@ def make_questions(
     count: int = 100,
     *,
     seed: int = 0,
-    kinds: Sequence[str] = tuple(KINDS),
+    kinds: Sequence[str] = KINDS,
     distractors: int = 0,
     unanswerable: float = 0.0,
 ) -> list[SyntheticQuestion]:
@@ -74,8 +77,8 @@ def make_questions(
     Args:
         index: where sentences and passages come from. No embedder is needed.
         count: how many, unanswerable ones included; at least 1.
-        seed: another seed draws other questions.
-        kinds: names in `KINDS`; they take turns, and what one lacks the others give.
+        seed: another seed samples other questions.
+        kinds: names in `KINDS`; they take turns, and where one has no more the others go on.
         distractors: how many passages without the answer to add to each, hardest first.
         unanswerable: the share, 0 to 1, asked of a similar passage that lacks the answer.
 
@@ -86,7 +89,7 @@ def make_questions(
     with index.snapshot() as snapshot:
         corpus = read_corpus(snapshot)
         queues = [
-            sorted(KINDS[kind](corpus), key=lambda draft: _lot(seed, draft)) for kind in kinds
+            sorted(DRAFTS[kind](corpus), key=lambda draft: _hash_of(seed, draft)) for kind in kinds
         ]
         maker = _Maker(snapshot=snapshot, distractors=distractors, unanswerable=unanswerable)
         for draft in _in_turn(queues):
@@ -97,7 +100,7 @@ def make_questions(
 
 
 def question_row(question: SyntheticQuestion) -> dict[str, object]:
-    """A question in ragctx's own form, one line of a JSONL file; "synthetic" is always true."""
+    """A question in ragctx's own layout, one line of a JSONL file; "synthetic" is always true."""
     passage, chunk = question.passage, question.passage.chunk
     row: dict[str, object] = {
         "id": question.id,
@@ -124,7 +127,7 @@ def question_row(question: SyntheticQuestion) -> dict[str, object]:
 
 
 def _passage(hit: Hit, *, gold: bool) -> dict[str, object]:
-    """A passage as in the files of Lost in the Middle."""
+    """A passage in the layout of Lost in the Middle."""
     return {
         "id": hit.chunk.id,
         "title": hit.document,
@@ -145,30 +148,31 @@ def _require(count: int, kinds: Sequence[str], distractors: int, unanswerable: f
         raise InputError(f"kinds={list(kinds)} cannot be. Name some of {', '.join(KINDS)}.")
 
 
-def _lot(seed: int, draft: Draft) -> str:
-    """What orders drafts by chance, the same way on every machine."""
+def _hash_of(seed: int, draft: Draft) -> str:
+    """A hash that puts drafts in a random order, the same one on every machine."""
     parts = (str(seed), draft.question, draft.gold.chunk.id)
     return sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
 
 
 def _in_turn(queues: Sequence[Sequence[Draft]]) -> Iterator[Draft]:
+    """The first of every queue, then the second of every queue, and so on."""
     for turn in zip_longest(*queues):
         yield from (draft for draft in turn if draft is not None)
 
 
 @dataclass(kw_only=True)
 class _Maker:
-    """Takes drafts one by one and keeps those that go together with what was kept before."""
+    """Takes drafts one by one and keeps those that do not repeat what was kept before."""
 
     snapshot: Snapshot
     distractors: int
     unanswerable: float
     questions: list[SyntheticQuestion] = field(default_factory=list)
     _of_chunk: Counter[str] = field(default_factory=Counter)
-    _used: set[tuple[str, int]] = field(default_factory=set)  # sentences asked from, or answering
+    _used: set[tuple[str, int]] = field(default_factory=set)  # (document id, start) of sentences
 
     def consider(self, draft: Draft) -> None:
-        """Keep the draft if its passage can be found and its sentences are fresh."""
+        """Keep the draft if its passage can be found and its sentences were not used before."""
         sentences = {(s.chunk.document_id, s.start) for s in (draft.source, draft.gold)}
         chunk = draft.gold.chunk.id
         if sentences & self._used or self._of_chunk[chunk] >= PER_CHUNK:
@@ -181,7 +185,7 @@ class _Maker:
 
     def _question(self, draft: Draft) -> SyntheticQuestion | None:
         excluded = self._holding(draft.source) if draft.source is not draft.gold else ()
-        hits = [hit for hit in self._found(draft.question) if hit.chunk.id not in excluded]
+        hits = [hit for hit in self._search(draft.question) if hit.chunk.id not in excluded]
         gold = next((h for h in hits[:FOUND_WITHIN] if h.chunk.id == draft.gold.chunk.id), None)
         if gold is None:
             return None
@@ -202,33 +206,35 @@ class _Maker:
         )
 
     def _refusals_due(self) -> bool:
+        """Whether one more unanswerable question keeps their share within `unanswerable`."""
         refused = sum(not question.answerable for question in self.questions)
         return refused + 1 <= self.unanswerable * (len(self.questions) + 1)
 
     def _unanswerable(
         self, draft: Draft, others: Sequence[Hit], excluded: tuple[str, ...]
     ) -> SyntheticQuestion:
-        """The same question, asked of the passage a search would take for the right one."""
-        nearest, rest = others[0], others[1 : 1 + self.distractors]
-        pages = (nearest.chunk.first_page, nearest.chunk.last_page)
-        telling = tuple(dict.fromkeys((*self._holding(draft.gold), *excluded)))
+        """The same question, asked of the best hit without the answer."""
+        best, rest = others[0], others[1 : 1 + self.distractors]
+        pages = (best.chunk.first_page, best.chunk.last_page)
+        with_answer = tuple(dict.fromkeys((*self._holding(draft.gold), *excluded)))
         return SyntheticQuestion(
             kind=draft.kind,
             question=draft.question,
             answers=(),
-            passage=nearest,
+            passage=best,
             pages=pages,
-            excluded=telling,
+            excluded=with_answer,
             distractors=tuple(rest),
         )
 
-    def _found(self, question: str) -> list[Hit]:
+    def _search(self, question: str) -> list[Hit]:
+        """The hits of a lexical search, twice as many as are needed: some will be excluded."""
         expression = match_expression(question)
         depth = 2 * (FOUND_WITHIN + self.distractors)
         return self.snapshot.hits(self.snapshot.matching(expression, depth, Filter()))
 
     def _holding(self, statement: Statement) -> tuple[str, ...]:
-        """The chunks that reach a sentence."""
+        """The ids of the chunks that overlap a sentence."""
         chunks = self.snapshot.chunks(statement.chunk.document_id)
         return tuple(c.id for c in chunks if c.start < statement.end and statement.start < c.end)
 
@@ -239,7 +245,7 @@ class _Maker:
 
 
 def _place(document: Document, draft: Draft) -> tuple[int, int, tuple[int, int]]:
-    """Where the answer stands in its document, in characters and in pages."""
+    """Start, end and pages of the answer in its document."""
     gold, span = draft.gold, draft.span
     first, last = original_span(document.text[gold.start : gold.end], span.start, span.end)
     start, end = gold.start + first, gold.start + last

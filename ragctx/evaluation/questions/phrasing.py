@@ -1,9 +1,9 @@
 """From a sentence and a span to a question: turned round by English grammar, or with a gap.
 
-Turning a statement into a question by rule is the identity of Lewis, Denoyer and Riedel,
-"Unsupervised Question Answering by Cloze Translation" (ACL 2019), with the order of English
-questions: what is asked for first, then the auxiliary, then the rest. Only sentences whose subject
-and auxiliary can be told without a parser are turned; all others can still have a gap.
+Turning a statement into a question by rule is the "identity" baseline of Lewis, Denoyer and Riedel,
+"Unsupervised Question Answering by Cloze Translation" (ACL 2019), in the word order of English
+questions: what is asked for, then the auxiliary, then the rest. Only sentences whose subject and
+auxiliary are certain without a parser are turned; all others can still have a gap.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ _UNRESOLVED = re.compile(
     r"instead|also|too|again|however|moreover|otherwise|accordingly|hence|likewise)\b",
     re.IGNORECASE,
 )
-"""Words that mean nothing without the sentences before."""
-_MOST_SUBJECT_WORDS = 9
+"""Words that mean nothing without the sentences before them."""
+_MOST_SUBJECT_WORDS = 9  # a longer subject is seldom a plain noun phrase; chosen by hand
 _BROKEN_BY = frozenset("and or nor than but as between not no of to minus plus".split())
-"""Before the span these join it to something that would stay behind, or make another sense."""
+"""Directly before the span, these join it to words that would stay behind in the question."""
 _GOES_ON = frozenset("and or of".split())
-"""After the span these say that it was only the beginning of something longer."""
+"""Directly after the span, these show that it is only the beginning of something longer."""
 _COUNTED = re.compile(r" of (?:the )?[a-z]+(?=[.,]| (?:at|by|for|from|in|on|to|when|with)\b)")
 _OF_PLACES = frozenset("in into at on within inside through from under near".split())
 _WHAT = {
@@ -69,7 +69,7 @@ _WHAT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Clause:
-    """A sentence taken apart: lead ("In spring,"), subject, auxiliary, the rest up to its end."""
+    """The parts of a sentence: lead ("In spring, "), subject, auxiliary, and the rest."""
 
     lead: str
     subject: str
@@ -94,13 +94,13 @@ def turned(
     is_common_word: Callable[[str], bool] = lambda word: False,
     verbs: Verbs = _NO_VERBS,
 ) -> str | None:
-    """A question whose answer is the span; None where the grammar is not plain enough to tell.
+    """A question whose answer is the span; None where the grammar is not plain enough.
 
     Args:
         sentence: English, with single spaces.
         span: what is asked for.
-        is_common_word: whether a word that begins the sentence is written small elsewhere.
-        verbs: those known; without any, only sentences with an auxiliary are turned.
+        is_common_word: whether a word, in lower case, is not a name: it may lose its capital.
+        verbs: known verbs; without any, only sentences with an auxiliary are turned.
 
     >>> turned("In 1931 the hall was rebuilt by Roth.", AnswerSpan(start=32, end=36, kind="name"))
     >>> turned(
@@ -121,15 +121,15 @@ def turned(
     'How many litres of oil does the tank hold?'
     """
     sentence, span = _with_auxiliary(sentence, span, verbs)
-    clause = _taken_apart(sentence)
+    clause = _clause_of(sentence)
     if clause is None:
         return None
     subject_at = len(clause.lead)
     auxiliary_at = subject_at + len(clause.subject) + 1
-    lead = (
-        "" if _EMPTY_LEAD.match(clause.lead) else _small(clause.lead, is_common_word).rstrip(", ")
-    )
-    subject = clause.subject if clause.lead else _small(clause.subject, is_common_word)
+    lead = _uncapitalised(clause.lead, is_common_word).rstrip(", ")
+    if _EMPTY_LEAD.match(clause.lead):
+        lead = ""
+    subject = clause.subject if clause.lead else _uncapitalised(clause.subject, is_common_word)
     if span.end <= subject_at:
         return _asked_in_lead(clause, span, subject)
     if span.end < auxiliary_at:
@@ -139,7 +139,7 @@ def turned(
 
 
 def _with_auxiliary(sentence: str, span: AnswerSpan, verbs: Verbs) -> tuple[str, AnswerSpan]:
-    """The sentence with "does" or "did" if it can have one, and the span in it."""
+    """The sentence with "does" or "did" where it lacks an auxiliary, and the span moved with it."""
     lead = _LEAD.match(sentence)
     changed = with_auxiliary(sentence, verbs, lead.end() if lead else 0)
     if changed is None:
@@ -151,7 +151,8 @@ def _with_auxiliary(sentence: str, span: AnswerSpan, verbs: Verbs) -> tuple[str,
     return longer_sentence, replace(span, start=span.start + longer, end=span.end + longer)
 
 
-def _taken_apart(sentence: str) -> _Clause | None:
+def _clause_of(sentence: str) -> _Clause | None:
+    """The parts of a sentence; None where they are not certain."""
     lead = _LEAD.match(sentence)
     body = sentence[lead.end() :] if lead else sentence
     auxiliary = _AUXILIARY.search(body)
@@ -174,7 +175,7 @@ def _taken_apart(sentence: str) -> _Clause | None:
 
 
 def _asked_in_lead(clause: _Clause, span: AnswerSpan, subject: str) -> str | None:
-    """In 1931, the hall was … -> In which year was the hall …?"""
+    """The span is in the lead: In 1931, the hall was … -> In which year was the hall …?"""
     lead = clause.lead.rstrip(", ")
     before, after = lead[: span.start].split(), lead[span.end :]
     if len(before) == 2 and before[1].lower() in ARTICLES:
@@ -186,7 +187,7 @@ def _asked_in_lead(clause: _Clause, span: AnswerSpan, subject: str) -> str | Non
 
 
 def _asked_of_subject(clause: _Clause, span: AnswerSpan, start: int, lead: str) -> str | None:
-    """Mount Mayon is … -> Who or what is …?"""
+    """The span is the subject: Mount Mayon is … -> Who or what is …?"""
     before, after = clause.subject[:start].split(), clause.subject[start + span.end - span.start :]
     if [word for word in before if word.lower() not in ARTICLES] or after.strip():
         return None
@@ -199,7 +200,10 @@ def _asked_of_subject(clause: _Clause, span: AnswerSpan, start: int, lead: str) 
 def _asked_of_rest(
     clause: _Clause, span: AnswerSpan, start: int, subject: str, lead: str
 ) -> str | None:
-    """The hall was rebuilt by Roth in spring -> By whom or what was the hall rebuilt in spring?"""
+    """The span is after the auxiliary.
+
+    The hall was rebuilt by Roth in spring. -> By whom or what was the hall rebuilt in spring?
+    """
     before, after = clause.rest[:start], clause.rest[start + span.end - span.start :]
     wanted = _wanted(span, after)
     if wanted is None or _TWO_CLAUSES.search(before):
@@ -228,7 +232,7 @@ def _asked_of_rest(
 
 
 def _may_stay_bare(words: list[str], span: AnswerSpan) -> bool:
-    """Whether what stands before a span without preposition is a verb rather than a description."""
+    """Whether the words before a span without a preposition end in a verb, not in a description."""
     if not words:
         return True
     if words[-1][0].isupper() or words[-1] in CLOSED_CLASS - {"be", "been"}:
@@ -237,11 +241,15 @@ def _may_stay_bare(words: list[str], span: AnswerSpan) -> bool:
 
 
 def _wanted(span: AnswerSpan, after: str) -> tuple[str, str] | None:
-    """(What to ask for, what follows the span without its unit); None if more hangs on it."""
+    """(What to ask for, what follows the span and its unit).
+
+    None where the words after the span belong to it: it is then only a part of the answer.
+    """
     if span.kind == "number":
-        counted = _COUNTED.match(after.removeprefix(f" {span.unit}"))
+        after = after.removeprefix(f" {span.unit}")
+        counted = _COUNTED.match(after)
         of_what = counted[0] if counted else ""
-        asked, after = f"how many {span.unit}{of_what}", after[len(span.unit) + 1 + len(of_what) :]
+        asked, after = f"how many {span.unit}{of_what}", after[len(of_what) :]
     elif span.kind == "percent":
         asked = "what percentage"
     elif span.kind == "money":
@@ -257,12 +265,12 @@ def _wanted(span: AnswerSpan, after: str) -> tuple[str, str] | None:
 
 
 def _trimmed(rest: str) -> str:
-    """Without the full stop, and without what a comma or a relative pronoun hangs on."""
+    """The end of a sentence without its full stop and without clauses that hang on it."""
     return _TAIL.sub("", rest.rstrip(".")).strip()
 
 
-def _small(words: str, is_common_word: Callable[[str], bool]) -> str:
-    """The words that begin a sentence, as they are written within one."""
+def _uncapitalised(words: str, is_common_word: Callable[[str], bool]) -> str:
+    """The words that begin a sentence, as they are written in the middle of one."""
     first = words.split(" ", 1)[0]
     lowered = first.lower()
     if first[1:] == lowered[1:] and (lowered in CLOSED_CLASS or is_common_word(lowered)):
@@ -271,6 +279,7 @@ def _small(words: str, is_common_word: Callable[[str], bool]) -> str:
 
 
 def _sentence(*parts: str) -> str | None:
+    """The parts as a question; None if it contains a word that refers to another sentence."""
     text = " ".join(part.strip() for part in parts if part.strip())
     if _UNRESOLVED.search(text):
         return None

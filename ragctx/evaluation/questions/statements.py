@@ -1,4 +1,4 @@
-"""Sentences of an index that state something on their own: what questions can be made from."""
+"""Sentences of an index that can be understood by themselves: questions are made from them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from ragctx.records import Chunk, Document
 from ragctx.text.sentences import split_sentences
 
 FEWEST_WORDS, MOST_WORDS = 8, 36
+"""Words of a statement: with fewer it is too vague to be asked about, with more too involved.
+
+Chosen by hand, as are the shares below.
+"""
+_LEAST_SMALL = 0.6  # share of words in lower case: with fewer it is a heading or a table
+_RARE_SHARE = 0.03  # of the chunks: a word in fewer is rare
+_ALWAYS_RARE = 3  # chunks: a word in so few is rare in a small index too
 
 _OPENERS = frozenset(
     "it its this that these those they them their he she his her we our you your i my such here "
     "there so then thus therefore however but and or nor yet also hence instead otherwise moreover "
     "furthermore similarly likewise finally see note if both either another others".split()
 )
-"""Sentences that begin with these lean on the one before."""
+"""Sentences that begin with these need the one before them."""
 _NOT_PROSE = re.compile(
     r"[|=<>{}\\_@~^§•·→…\ufffd]|://|www\.|[a-z]{2}\.[A-Z][a-z]|\.\.|\bId\.|\bv\.|\bet al"
     r"|\b(?:Figure|Fig\.|Table|Equation) ?\d"
@@ -33,7 +40,7 @@ _WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A sentence: `document.text[start:end]` with its white space made single blanks in `text`."""
+    """A sentence: `text` is `document.text[start:end]` with single blanks between words."""
 
     chunk: Chunk
     start: int
@@ -42,13 +49,13 @@ class Statement:
     spans: tuple[AnswerSpan, ...]
 
     def asked(self, span: AnswerSpan) -> str:
-        """The words of a span."""
+        """The text of a span."""
         return self.text[span.start : span.end]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """The statements of an index, and how many of its chunks each word stands in."""
+    """The statements of an index, with counts of the chunks that contain each word."""
 
     statements: tuple[Statement, ...]
     chunk_counts: Counter[str]
@@ -56,19 +63,19 @@ class Corpus:
     verbs: Verbs
 
     def is_common_word(self, word: str) -> bool:
-        """Whether a word is written small somewhere."""
+        """Whether a word, in lower case, occurs in the index in that spelling."""
         return word in self.chunk_counts
 
     def is_rare(self, word: str) -> bool:
-        """Whether a word stands in few chunks: it tells what a sentence is about."""
-        return self.chunk_counts[word] <= max(3, 0.03 * self.chunks)
+        """Whether few chunks contain a word: such words tell what a sentence is about."""
+        return self.chunk_counts[word] <= max(_ALWAYS_RARE, _RARE_SHARE * self.chunks)
 
 
 def read_corpus(index: Index | Snapshot) -> Corpus:
-    """What an index states, in the order of paths. A sentence that stands twice states nothing."""
+    """The statements of an index, in the order of paths. A repeated sentence is left out."""
     statements: list[Statement] = []
     counts: Counter[str] = Counter()
-    read: list[str] = []
+    texts: list[str] = []  # of all chunks
     with index.snapshot() as snapshot:
         for document_id in dict.fromkeys(source.document_id for source in snapshot.sources()):
             document = snapshot.document(document_id)
@@ -77,20 +84,20 @@ def read_corpus(index: Index | Snapshot) -> Corpus:
                 continue
             statements += statements_of(document, chunks)
             for chunk in chunks:
-                read.append(chunk.text)
+                texts.append(chunk.text)
                 counts.update(set(content_words(chunk.text, keep_case=True)))
-    texts = Counter(statement.text for statement in statements)
-    sound = [s for s in statements if texts[s.text] == 1 and not _is_run_together(s.text, counts)]
+    times = Counter(statement.text for statement in statements)
+    sound = [s for s in statements if times[s.text] == 1 and not _is_run_together(s.text, counts)]
     return Corpus(
-        statements=tuple(sound), chunk_counts=counts, chunks=len(read), verbs=learned_verbs(read)
+        statements=tuple(sound), chunk_counts=counts, chunks=len(texts), verbs=learned_verbs(texts)
     )
 
 
 def _is_run_together(sentence: str, counts: Counter[str]) -> bool:
-    """Whether a word in the middle begins something new: cells of a table read as one sentence.
+    """Whether a sentence is really two, as when cells of a table are read as one.
 
-    That is a word with a capital after one without, which is mostly written without itself or has
-    an article after it: "above 80 percent Renew the drying bag".
+    A sign of it is a capitalised word after one in lower case that is mostly written in lower case
+    itself, or is followed by an article: "above 80 percent Renew the drying bag".
     """
     if _COMMAND_WITHIN.search(sentence):
         return True
@@ -98,7 +105,7 @@ def _is_run_together(sentence: str, counts: Counter[str]) -> bool:
 
 
 def statements_of(document: Document, chunks: tuple[Chunk, ...]) -> Iterator[Statement]:
-    """The sentences of a document that lie in one chunk and on one page, and stand on their own."""
+    """The sentences of a document that stand alone and are within one chunk and one page."""
     position = 0
     for sentence in split_sentences(document.text):
         while position < len(chunks) and chunks[position].end < sentence.end:
@@ -119,7 +126,7 @@ def statements_of(document: Document, chunks: tuple[Chunk, ...]) -> Iterator[Sta
 
 
 def stands_alone(sentence: str) -> bool:
-    """Whether this is a whole sentence of prose that a reader can take without the one before.
+    """Whether this is a whole sentence of prose that can be understood without the one before.
 
     >>> stands_alone("The boiler of the old hall holds 400 litres of water.")
     True
@@ -138,12 +145,14 @@ def stands_alone(sentence: str) -> bool:
         for opening, closing in ("()", "[]", "“”")
     ):
         return False
-    written_small = sum(word[0].islower() for word in words)
-    return written_small >= 0.6 * len(words) and sentence.count('"') % 2 == 0
+    small = sum(word[0].islower() for word in words)
+    return small >= _LEAST_SMALL * len(words) and sentence.count('"') % 2 == 0
 
 
 def content_words(text: str, *, keep_case: bool = False) -> list[str]:
-    """The words that say something, numbers too; in small letters unless `keep_case`.
+    """The words of a text that are not function words, numbers included.
+
+    They are in lower case unless `keep_case`.
 
     >>> content_words("The boiler of the hall holds 400 litres.")
     ['boiler', 'hall', 'holds', '400', 'litres']
@@ -157,7 +166,9 @@ def content_words(text: str, *, keep_case: bool = False) -> list[str]:
 
 
 def original_span(raw: str, start: int, end: int) -> tuple[int, int]:
-    r"""Where `" ".join(raw.split())[start:end]` stands in `raw`, which begins with no white space.
+    r"""The offsets in `raw` of `" ".join(raw.split())[start:end]`.
+
+    `raw` must not begin with white space.
 
     >>> original_span("of New\n  York now", 3, 11)
     (3, 13)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragctx.evaluation.report.markup import Markup, tag
-from ragctx.evaluation.report.wording import Table, omnibus_words
+from ragctx.evaluation.report.wording import TextTable, omnibus_words
 from ragctx.evaluation.results import Omnibus
 
 
@@ -15,40 +15,40 @@ def section(anchor: str, title: str, *children: Markup | None) -> Markup:
 
 
 def findings(lines: Sequence[str]) -> Markup | None:
-    """Sentences, one under the other."""
+    """Sentences as a list; None without any."""
     return tag("ul", *(tag("li", line) for line in lines), class_="soft") if lines else None
 
 
-def numbers(test: Omnibus | None, *tables: Table) -> Markup:
-    """What the pictures before it show, as tables; closed."""
-    said = tag("p", omnibus_words(test), class_="soft") if test else None
-    shown = [table_block(table) for table in tables if table.rows]
-    return tag("details", tag("summary", "All numbers"), said, *shown)
+def numbers(test: Omnibus | None, *tables: TextTable) -> Markup:
+    """The test and the tables behind the pictures, folded up until they are opened."""
+    sentence = tag("p", omnibus_words(test), class_="soft") if test else None
+    blocks = [table_block(table) for table in tables if table.rows]
+    return tag("details", tag("summary", "All numbers"), sentence, *blocks)
 
 
-def table_block(table: Table, kind: str = "") -> Markup:
+def table_block(table: TextTable, kind: str = "") -> Markup:
     """A table that scrolls on its own where the screen is too narrow."""
-
-    def cell(name: str, value: str, place: int) -> Markup:
-        number = "number" if place and not kind else None
-        return tag("td", value, class_=number) if place else tag("th", value, scope="row")
-
+    number = None if kind else "number"  # a table of settings has words in every column
     head = tag(
         "tr",
         *(
-            tag("th", name, scope="col", class_="number" if i and not kind else None)
+            tag("th", name, scope="col", class_=number if i else None)
             for i, name in enumerate(table.columns)
         ),
     )
     rows = [
-        tag("tr", *(cell(table.columns[i], value, i) for i, value in enumerate(row)))
-        for row in table.rows
+        tag(
+            "tr",
+            tag("th", name, scope="row"),
+            *(tag("td", value, class_=number) for value in values),
+        )
+        for name, *values in table.rows
     ]
-    made = tag(
+    block = tag(
         "table",
         tag("caption", table.caption),
         tag("thead", head),
         tag("tbody", *rows),
         class_=kind or None,
     )
-    return tag("div", made, class_="scroll", tabindex="0", role="region", aria_label=table.caption)
+    return tag("div", block, class_="scroll", tabindex="0", role="region", aria_label=table.caption)

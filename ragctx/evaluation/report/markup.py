@@ -1,4 +1,4 @@
-"""HTML and SVG that cannot be broken by what they hold: text is escaped unless it was made here."""
+"""HTML and SVG made safely: any text is escaped unless `tag` made it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Markup(str):
 
 
 def tag(name: str, *children: str | None, **attributes: str | float | None) -> Markup:
-    """An element. Children that are no `Markup` are escaped; None is nothing.
+    """An element. Children that are not `Markup` are escaped; None is left out.
 
-    Attribute names are written with `_` for `-`, and `_` at the end where Python has a keyword.
+    In attribute names `_` stands for `-`; a final `_` avoids a keyword of Python, as in `class_`.
 
     >>> tag("p", "1 < 2 ", tag("b", "yes"), class_="note")
     '<p class="note">1 &lt; 2 <b>yes</b></p>'
@@ -37,7 +37,7 @@ def joined(*children: str | None) -> Markup:
 
 
 def decimal(value: float) -> str:
-    """A number for a coordinate: no more digits than a screen shows.
+    """A coordinate with one decimal: a screen shows no more.
 
     >>> decimal(3.14159), decimal(2.0)
     ('3.1', '2')

@@ -1,7 +1,7 @@
-"""A comparison as one HTML page that needs nothing else: no script, no font, no picture from afar.
+"""A comparison as one HTML page that needs nothing else: no script, and nothing to be loaded.
 
-The page forbids itself everything but its own style (`Content-Security-Policy`), so that even what
-slipped through the escaping could not run or call home.
+The page's `Content-Security-Policy` forbids everything but its own style, so that even text that
+slipped through the escaping could not run or load anything.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from ragctx.evaluation.report.blocks import section, table_block
 from ragctx.evaluation.report.markup import Markup, tag
 from ragctx.evaluation.report.questions import question_part
 from ragctx.evaluation.report.sections import (
-    Label,
     budgets_section,
     placements_section,
     positions_section,
 )
 from ragctx.evaluation.report.wording import (
     READING,
+    Label,
     confidence_words,
     headline,
     labels_of,
@@ -32,7 +32,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 
 
 def html_report(result: Result) -> str:
-    """The whole page."""
+    """The comparison as an HTML page."""
     labels = labels_of(result)
 
     def label(condition: str) -> str:
@@ -99,14 +99,14 @@ def _header(result: Result) -> Markup:
 
 
 def _contents(result: Result) -> Markup:
-    there = (
+    sections = (
         ("positions", "Positions", bool(result.positions)),
         ("strategies", "Placements", result.strategies is not None),
         ("budgets", "Budgets", result.budgets is not None),
         ("questions", "Questions", True),
         ("settings", "Settings", True),
     )
-    links = (tag("a", name, href=f"#{anchor}") for anchor, name, is_there in there if is_there)
+    links = (tag("a", name, href=f"#{anchor}") for anchor, name, is_there in sections if is_there)
     return tag("nav", *links, aria_label="Contents")
 
 

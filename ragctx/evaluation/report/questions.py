@@ -1,13 +1,14 @@
-"""The part of a report that shows single questions: what each prompt held, and what came of it."""
+"""The part of a report that shows single questions: each prompt, its answer and its citations."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.svg import answer_strip, prompt_picture
+from ragctx.evaluation.report.wording import Label
 from ragctx.evaluation.results import (
     CitationRecord,
     Outcome,
@@ -18,32 +19,37 @@ from ragctx.evaluation.results import (
 from ragctx.text.display import one_line
 
 MOST_QUESTIONS, MOST_ROWS = 500, 6000
-"""Questions, and answers to them, that are shown; those on which conditions disagree come first."""
+"""How many questions, and answers to them, are shown at most, so that the page stays of a size that
+a browser can open. Chosen by hand; questions on which conditions disagree come first."""
 _QUESTION, _ANSWER, _NAME, _PASSAGE = 240, 160, 60, 600  # characters shown
-_MOST_CITATIONS = 4
-_MOST_ANSWERS = 6
+_MOST_CITATIONS = 4  # shown of an answer
+_MOST_LABEL_DIGITS = 5  # no prompt has as many passages as six digits would name
+_MOST_ANSWERS = 6  # accepted answers shown of a question
 
 ByCondition = Mapping[str, Outcome]
+"""The outcomes of one question by the names of the conditions."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Questions with a common fate."""
+class _QuestionGroup:
+    """Questions on which the conditions did alike."""
 
     title: str
     questions: tuple[QuestionRecord, ...]
 
 
-def question_part(result: Result, label: Callable[[str], str]) -> Markup:
-    """All questions that are shown, in groups, closed."""
+def question_part(result: Result, label: Label) -> Markup:
+    """The questions in groups, folded up until they are opened."""
     outcomes = _by_question(result)
     compared = compared_conditions(result)
-    groups = _groups(result.questions, outcomes, compared)
-    shown = min(MOST_QUESTIONS, MOST_ROWS // max(1, len(compared)))
+    controls = result.strategies.controls if result.strategies else ()
+    judged = set(compared) - {summary.condition for summary in controls}
+    groups = _groups(result.questions, outcomes, judged)
+    remaining = min(MOST_QUESTIONS, MOST_ROWS // max(1, len(compared)))
     parts = []
     for group in groups:
-        some = group.questions[:shown]
-        shown -= len(some)
+        some = group.questions[:remaining]
+        remaining -= len(some)
         inside = [_question(q, outcomes[q.id], result, label) for q in some]
         title = f"{group.title}: {len(group.questions):,}"
         if len(some) < len(group.questions):
@@ -53,7 +59,7 @@ def question_part(result: Result, label: Callable[[str], str]) -> Markup:
 
 
 def compared_conditions(result: Result) -> tuple[str, ...]:
-    """The conditions whose answers stand side by side: placements, else slots, else budgets."""
+    """The conditions whose answers are shown in a table: placements, else slots, else budgets."""
     if result.strategies:
         return tuple(s.condition for s in result.strategies.summaries)
     swept = result.positions[0].summaries if result.positions else ()
@@ -62,36 +68,43 @@ def compared_conditions(result: Result) -> tuple[str, ...]:
 
 
 def _by_question(result: Result) -> dict[str, dict[str, Outcome]]:
-    found: dict[str, dict[str, Outcome]] = defaultdict(dict)
+    outcomes: dict[str, dict[str, Outcome]] = defaultdict(dict)
     for outcome in result.outcomes:
-        found[outcome.question][outcome.condition] = outcome
-    return found
+        outcomes[outcome.question][outcome.condition] = outcome
+    return outcomes
 
 
 def _groups(
     questions: Sequence[QuestionRecord],
     outcomes: Mapping[str, ByCondition],
-    compared: Sequence[str],
-) -> list[_Group]:
-    """Those that tell conditions apart first."""
-    judged = [name for name in compared if not name.startswith("control/")]
-    fates: dict[str, list[QuestionRecord]] = defaultdict(list)
+    judged: Collection[str],
+) -> list[_QuestionGroup]:
+    """Questions by how the `judged` conditions did; first those that tell conditions apart."""
+    mixed: list[QuestionRecord] = []
+    right: list[QuestionRecord] = []
+    wrong: list[QuestionRecord] = []
     for question in questions:
-        given = {o.correct for name in judged if (o := outcomes[question.id].get(name))}
-        fates["mixed" if len(given) > 1 else "right" if True in given else "wrong"].append(question)
-    titles = {
-        "mixed": "The conditions disagree",
-        "wrong": "None was right",
-        "right": "All were right",
-    }
-    return [_Group(title, tuple(fates[fate])) for fate, title in titles.items() if fates[fate]]
+        of_question = outcomes[question.id]
+        correct = {of_question[name].correct for name in judged if name in of_question}
+        if len(correct) > 1:
+            mixed.append(question)
+        elif True in correct:
+            right.append(question)
+        else:
+            wrong.append(question)
+    groups = (
+        _QuestionGroup("The conditions disagree", tuple(mixed)),
+        _QuestionGroup("None was right", tuple(wrong)),
+        _QuestionGroup("All were right", tuple(right)),
+    )
+    return [group for group in groups if group.questions]
 
 
 # ---- One question ----------------------------------------------------------------------------
 
 
 def _question(
-    question: QuestionRecord, outcomes: ByCondition, result: Result, label: Callable[[str], str]
+    question: QuestionRecord, outcomes: ByCondition, result: Result, label: Label
 ) -> Markup:
     compared = [name for name in compared_conditions(result) if name in outcomes]
     strip = _strip([outcomes[name] for name in compared])
@@ -119,9 +132,10 @@ def _question(
 
 
 def _strip(outcomes: Sequence[Outcome | None]) -> Markup:
-    given = [outcome.correct for outcome in outcomes if outcome]
-    told = f"right under {sum(given)} of {len(given)} conditions"
-    return answer_strip([outcome.correct if outcome else None for outcome in outcomes], told)
+    """A square per condition; None where the question was not asked under it."""
+    correct = [outcome.correct if outcome else None for outcome in outcomes]
+    asked = [is_correct for is_correct in correct if is_correct is not None]
+    return answer_strip(correct, f"right under {sum(asked)} of {len(asked)} conditions")
 
 
 def _wanted(question: QuestionRecord) -> list[Markup]:
@@ -182,13 +196,13 @@ def _answer_row(question: QuestionRecord, outcome: Outcome, name: str) -> Markup
         "✓ right" if outcome.correct else "✗ wrong",
         class_="yes" if outcome.correct else "no",
     )
-    said = "refused" if outcome.abstained else f"“{one_line(outcome.answer, _ANSWER)}”"
+    answer = "refused" if outcome.abstained else f"“{one_line(outcome.answer, _ANSWER)}”"
     note = tag("div", outcome.note, class_="soft") if outcome.note else None
     return tag(
         "tr",
         tag("th", name, scope="row"),
         tag("td", _picture(question, outcome), class_="picture"),
-        tag("td", verdict, " ", said, note),
+        tag("td", verdict, " ", answer, note),
         tag("td", *_sources(question, outcome)),
     )
 
@@ -197,19 +211,21 @@ def _picture(question: QuestionRecord, outcome: Outcome) -> Markup | str:
     if not outcome.order:
         return "no passages"
     gold = [question.passages[i].is_gold for i in outcome.order]
-    cited = {number for c in outcome.citations if (number := _number(c, outcome)) is not None}
+    cited = {_number(citation, outcome) for citation in outcome.citations}
     labels = [f"[{label}]" for label, is_gold in enumerate(gold, start=1) if is_gold]
     where = f"gold is {' '.join(labels)} of {len(gold)}" if labels else f"{len(gold)}, none gold"
-    told = f"{where}; {outcome.prompt_tokens:,} tokens"
+    caption = f"{where}; {outcome.prompt_tokens:,} tokens"
     marks = [i in cited for i in range(len(gold))]
-    return joined(
-        prompt_picture(outcome.passage_tokens, gold, marks, told), tag("small", told, class_="soft")
-    )
+    picture = prompt_picture(outcome.passage_tokens, gold, marks, caption)
+    return joined(picture, tag("small", caption, class_="soft"))
 
 
 def _number(citation: CitationRecord, outcome: Outcome) -> int | None:
-    """Which passage of the prompt a label names, from 0; labels count from 1."""
-    if citation.label.isdecimal() and len(citation.label) < 6:
+    """The passage of the prompt that a label names, counted from 0; None for an invalid label.
+
+    Labels are a model's own words: they may be anything, numbers of any length included.
+    """
+    if citation.label.isdecimal() and len(citation.label) <= _MOST_LABEL_DIGITS:
         number = int(citation.label) - 1
         return number if 0 <= number < len(outcome.order) else None
     return None
@@ -232,8 +248,8 @@ def _source(question: QuestionRecord, outcome: Outcome, citation: CitationRecord
 # ---- Sweeps ----------------------------------------------------------------------------------
 
 
-def _swept(outcomes: ByCondition, result: Result, shown: Sequence[str]) -> list[Markup]:
-    """A strip for each sweep that is not in the table already."""
+def _swept(outcomes: ByCondition, result: Result, in_table: Sequence[str]) -> list[Markup]:
+    """A strip for each sweep whose conditions are not all in the table already."""
     lines = []
     for sweep in result.positions:
         slots = ", ".join(str(slot) for slot in sweep.slots)
@@ -251,5 +267,5 @@ def _swept(outcomes: ByCondition, result: Result, shown: Sequence[str]) -> list[
             class_="swept",
         )
         for words, names in lines
-        if any(name in outcomes and name not in shown for name in names)
+        if any(name in outcomes and name not in in_table for name in names)
     ]

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ragctx.evaluation.numbers import (
+    money,
+    p_words,
+    percent,
+    points,
+    points_range,
+    seconds,
+    share_range,
+)
 from ragctx.evaluation.report.blocks import findings, numbers, section
 from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.svg import (
@@ -16,18 +25,12 @@ from ragctx.evaluation.report.svg import (
     span_of,
 )
 from ragctx.evaluation.report.wording import (
+    Label,
     accuracy_table,
     behaviour_table,
     confidence_words,
     findings_of,
-    money,
-    p_words,
     pairs_table,
-    percent,
-    points,
-    points_range,
-    seconds,
-    share_range,
 )
 from ragctx.evaluation.results import (
     BudgetSweep,
@@ -38,15 +41,19 @@ from ragctx.evaluation.results import (
     Summary,
 )
 
-Label = Callable[[str], str]
-"""What to call a condition."""
+_LEAST_REACH = 0.05
+"""The least half-width of the axis of differences, as a share: 5 points; chosen by hand."""
+_MARGIN = 1.15
+"""The factor by which a logarithmic axis goes beyond its first and last point; chosen by hand."""
+_LEAST_PRICE = 1e-9
+"""A price of 0 is drawn as this one: a logarithmic axis has no 0."""
 
 
 # ---- Positions -------------------------------------------------------------------------------
 
 
 def positions_section(result: Result, label: Label) -> Markup:
-    """Accuracy by where the gold passage stands."""
+    """Accuracy by the slot of the gold passage."""
     references = _references(result.strategies)
     return section(
         "positions",
@@ -62,7 +69,7 @@ def _position_figure(sweep: PositionSweep, references: Sequence[Reference]) -> M
         for slot, summary in zip(sweep.slots, sweep.summaries, strict=True)
     ]
     title = f"Correct by slot of the gold passage, {sweep.passages} passages"
-    told = "; ".join(f"slot {point.x:g}: {percent(point.y.value)}" for point in points_)
+    description = "; ".join(f"slot {p.x:g}: {percent(p.y.value)}" for p in points_)
     ticks = tuple((point.x, f"{point.x:g}") for point in points_)
     axis = Axis(
         title="slot of the gold passage (0 = first)",
@@ -70,13 +77,14 @@ def _position_figure(sweep: PositionSweep, references: Sequence[Reference]) -> M
         high=max(1, sweep.passages - 1),
         ticks=ticks,
     )
-    return tag("figure", tag("figcaption", title), curve(title, told, axis, points_, references))
+    picture = curve(title, description, axis, points_, references)
+    return tag("figure", tag("figcaption", title), picture)
 
 
 def _position(
     result: Result, sweep: PositionSweep, references: Sequence[Reference], label: Label
 ) -> Markup:
-    """The curve, and beside it what it says."""
+    """The curve of one sweep, with its verdict and findings beside it."""
     fill = f"The prompts filled {percent(sweep.window_fill)} of the context window."
     skipped = f" {sweep.skipped:,} questions could not take part." if sweep.skipped else ""
     words = tag(
@@ -97,16 +105,15 @@ def _references(strategies: StrategyComparison | None) -> tuple[Reference, ...]:
         return ()
     return tuple(
         Reference(summary.correct.value, f"{summary.label} {percent(summary.correct.value)}")
-        for summary in strategies.summaries
-        if summary.condition.startswith("control/")
+        for summary in strategies.controls
     )
 
 
 def _reference_words(references: Sequence[Reference]) -> Markup | None:
     if not references:
         return None
-    told = "; ".join(reference.label for reference in references)
-    return tag("p", f"For comparison: {told}.", class_="soft")
+    levels = "; ".join(reference.label for reference in references)
+    return tag("p", f"For comparison: {levels}.", class_="soft")
 
 
 # ---- Placements ------------------------------------------------------------------------------
@@ -115,7 +122,7 @@ def _reference_words(references: Sequence[Reference]) -> Markup | None:
 def placements_section(result: Result, part: StrategyComparison, label: Label) -> Markup:
     """Placements side by side, each against the baseline."""
     recall = ", ".join(f"{percent(share)} of the first {k}" for k, share in part.recall_at_k)
-    found = f"A passage with the answer is among the candidates: {recall}." if recall else ""
+    recall_words = f"A passage with the answer is among the candidates: {recall}."
     return section(
         "strategies",
         "Which placement answers best?",
@@ -128,7 +135,7 @@ def placements_section(result: Result, part: StrategyComparison, label: Label) -
             "line is no evidence of a difference. p is adjusted by Holm.",
             class_="soft",
         ),
-        findings((*findings_of(part, label), *((found,) if found else ()))),
+        findings((*findings_of(part, label), *((recall_words,) if recall else ()))),
         numbers(
             part.omnibus,
             accuracy_table("Placements and controls", part.summaries, result.settings),
@@ -139,12 +146,12 @@ def placements_section(result: Result, part: StrategyComparison, label: Label) -
 
 
 def _forest(part: StrategyComparison, label: Label) -> Markup:
-    """A row per condition: its accuracy, and its difference to the baseline."""
+    """A forest plot: a row per condition, with its accuracy and its difference to the baseline."""
     span = span_of(summary.correct for summary in part.summaries)
     widest = max(
         (max(abs(p.difference.low), abs(p.difference.high)) for p in part.pairs), default=0.1
     )
-    reach = max(0.05, widest)
+    reach = max(_LEAST_REACH, widest)
     pairs = {pair.first: pair for pair in part.pairs}
     columns = (
         ("placement", None, ""),
@@ -163,34 +170,40 @@ def _forest(part: StrategyComparison, label: Label) -> Markup:
             for name, scale, kind in columns
         ),
     )
+    controls = part.controls
     rows = [
-        _forest_row(summary, pairs.get(summary.condition), part.baseline, span, reach)
+        tag(
+            "tr",
+            *_accuracy_cells(summary, span, is_control=summary in controls),
+            *_difference_cells(
+                pairs.get(summary.condition),
+                is_baseline=summary.condition == part.baseline,
+                reach=reach,
+            ),
+            *_price_cells(summary),
+        )
         for summary in part.summaries
     ]
     return tag("table", tag("thead", head), tag("tbody", *rows), class_="forest")
 
 
-def _forest_row(
-    summary: Summary, pair: PairTest | None, baseline: str, span: tuple[float, float], reach: float
-) -> Markup:
-    is_control = summary.condition.startswith("control/")
+def _accuracy_cells(
+    summary: Summary, span: tuple[float, float], *, is_control: bool
+) -> Iterator[Markup]:
+    """Name and accuracy of a condition, and the accuracy as a bar on the axis `span`."""
     kind = "control" if is_control else ""
-    told = f"{summary.label}: {percent(summary.correct.value)} ({share_range(summary.correct)})"
-    return tag(
-        "tr",
-        tag("th", summary.label, scope="row", class_=kind or None),
-        tag(
-            "td",
-            tag("b", percent(summary.correct.value)),
-            " ",
-            tag("small", f"({share_range(summary.correct)})"),
-            class_="number",
-        ),
-        tag("td", interval_bar(summary.correct, span, told, kind=kind), class_="plot"),
-        *_difference_cells(pair, is_baseline=summary.condition == baseline, reach=reach),
-        tag("td", f"{summary.mean_prompt_tokens:,.0f}", class_="number", data_name="tokens"),
-        tag("td", seconds(summary.mean_latency_s), class_="number", data_name="latency"),
-    )
+    correct, interval = percent(summary.correct.value), share_range(summary.correct)
+    description = f"{summary.label}: {correct} ({interval})"
+    yield tag("th", summary.label, scope="row", class_=kind or None)
+    yield tag("td", tag("b", correct), " ", tag("small", f"({interval})"), class_="number")
+    yield tag("td", interval_bar(summary.correct, span, description, kind=kind), class_="plot")
+
+
+def _price_cells(summary: Summary) -> Iterator[Markup]:
+    """Tokens and time of a condition."""
+    tokens = f"{summary.mean_prompt_tokens:,.0f}"
+    yield tag("td", tokens, class_="number", data_name="tokens")
+    yield tag("td", seconds(summary.mean_latency_s), class_="number", data_name="latency")
 
 
 def _difference_cells(
@@ -201,9 +214,9 @@ def _difference_cells(
         yield tag("td", class_="plot")
         yield tag("td", class_="number")
         return
-    told = f"{points(pair.difference.value)} points ({points_range(pair.difference)})"
+    description = f"{points(pair.difference.value)} points ({points_range(pair.difference)})"
     kind = "sure" if pair.significant else ""
-    bar = interval_bar(pair.difference, (-reach, reach), told, kind=kind, zero=0.0)
+    bar = interval_bar(pair.difference, (-reach, reach), description, kind=kind, zero=0.0)
     yield tag(
         "td",
         points(pair.difference.value),
@@ -265,16 +278,18 @@ def _budget_figure(
     part: BudgetSweep, name: str, values: Sequence[float], words: Callable[[float], str]
 ) -> Markup:
     points_ = [
-        Point(max(value, 1e-9), summary.correct, f"{budget:,}")
+        Point(max(value, _LEAST_PRICE), summary.correct, f"{budget:,}")
         for value, summary, budget in zip(values, part.summaries, part.budgets, strict=True)
     ]
     xs = [point.x for point in points_]
     title = f"Correct by {name}"
-    told = "; ".join(f"budget {p.label}: {percent(p.y.value)} for {words(p.x)}" for p in points_)
-    low, high = min(xs) / 1.15, max(xs) * 1.15
+    description = "; ".join(
+        f"budget {p.label}: {percent(p.y.value)} for {words(p.x)}" for p in points_
+    )
+    low, high = min(xs) / _MARGIN, max(xs) * _MARGIN
     middle = (low * high) ** 0.5
     ticks = tuple((x, words(x)) for x in dict.fromkeys((min(xs), middle, max(xs))))
     axis = Axis(
         title=f"{name} (mean, logarithmic)", low=low, high=high, ticks=ticks, logarithmic=True
     )
-    return tag("figure", tag("figcaption", title), frontier(title, told, axis, points_))
+    return tag("figure", tag("figcaption", title), frontier(title, description, axis, points_))

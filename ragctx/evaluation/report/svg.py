@@ -1,4 +1,4 @@
-"""The pictures of a report, as inline SVG: no script, no style of their own, text as text.
+"""The pictures of a report, as inline SVG without scripts or styles of their own.
 
 Colours and sizes come from classes (`report.css`), so that they follow the reader's light or dark
 mode. Every chart has a title and a description; the report gives the same numbers as a table.
@@ -11,16 +11,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
+from ragctx.evaluation.numbers import percent, share_range
 from ragctx.evaluation.report.markup import Markup, decimal, joined, tag
-from ragctx.evaluation.report.wording import percent, share_range
 from ragctx.evaluation.statistics.intervals import Interval
 
 _WIDTH, _HEIGHT = 400.0, 250.0  # of a chart, in its own units: about pixels on a phone
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 14.0, 24.0, 44.0
 _INSET = 10.0  # between the ends of the axis and the first and last point
 _CAP = 4.0  # half the width of an interval's end
-_LONG = 0.5 + 1e-9  # a span of shares with a tick at every fifth instead of every tenth
-_LEAST_LABEL_GAP = 34.0  # between the labels of two points
+_ROUNDING = 1e-9  # more than floating point errs in a share: 0.3 * 10 is not 3
+_LONG = 0.5 + _ROUNDING  # a longer span of shares has a tick at every fifth, not at every tenth
+_LEAST_LABEL_GAP = 34.0  # between the labels of two points; chosen by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Axis:
     logarithmic: bool = False
 
     def at(self, value: float) -> float:
-        """Where a value stands, in the chart's units."""
+        """The x coordinate of a value, in the chart's units."""
         low, high, x = (
             (math.log(v) if self.logarithmic else v) for v in (self.low, self.high, value)
         )
@@ -60,22 +61,25 @@ class Reference:
 
 
 def span_of(intervals: Iterable[Interval], least: float = 0.2) -> tuple[float, float]:
-    """Shares from and to which an axis runs: tenths around all intervals, fifths when it is long.
+    """The first and last share of an axis that shows all intervals.
+
+    They are tenths at least `least` apart, or fifths if that makes the axis long.
 
     >>> span_of([Interval(0.5, 0.47, 0.53)])
     (0.4, 0.6)
     >>> span_of([])
     (0.0, 1.0)
     """
-    all_of = list(intervals)
-    if not all_of:
+    shown = list(intervals)
+    if not shown:
         return 0.0, 1.0
-    low = math.floor(min(i.low for i in all_of) * 10 - 1e-9) / 10
-    high = math.ceil(max(i.high for i in all_of) * 10 + 1e-9) / 10
-    while high - low < least - 1e-9:
+    low = math.floor(min(interval.low for interval in shown) * 10 - _ROUNDING) / 10
+    high = math.ceil(max(interval.high for interval in shown) * 10 + _ROUNDING) / 10
+    while high - low < least - _ROUNDING:
         low, high = low - 0.1, high + 0.1
     if high - low > _LONG:
-        low, high = math.floor(low * 5 + 1e-9) / 5, math.ceil(high * 5 - 1e-9) / 5
+        low = math.floor(low * 5 + _ROUNDING) / 5
+        high = math.ceil(high * 5 - _ROUNDING) / 5
     return max(0.0, round(low, 1)), min(1.0, round(high, 1))
 
 
@@ -125,11 +129,11 @@ def unbeaten(points: Sequence[Point]) -> tuple[Point, ...]:
     >>> [point.x for point in unbeaten([a, b, c])]
     [1, 3]
     """
-    found: list[Point] = []
+    best: list[Point] = []
     for point in sorted(points, key=lambda p: (p.x, -p.y.value)):
-        if not found or point.y.value > found[-1].y.value:
-            found.append(point)
-    return tuple(found)
+        if not best or point.y.value > best[-1].y.value:
+            best.append(point)
+    return tuple(best)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class _Scale:
 
     def ticks(self) -> Iterator[float]:
         step = 0.2 if self.high - self.low > _LONG else 0.1
-        count = round((self.high - self.low) / step + 1e-9)
+        count = round((self.high - self.low) / step + _ROUNDING)
         yield from (self.low + i * step for i in range(count + 1))
 
 
@@ -178,7 +182,7 @@ def _grid(axis: Axis, scale: _Scale) -> Iterator[Markup]:
 
 
 def _reference_lines(references: Sequence[Reference], scale: _Scale) -> Iterator[Markup]:
-    """Dashed lines; a level outside the axis is told in words elsewhere."""
+    """Dashed lines; a level outside the axis has none, it is given in words elsewhere."""
     for reference in references:
         if scale.low <= reference.share <= scale.high:
             y = scale.at(reference.share)
@@ -193,7 +197,7 @@ def _reference_labels(references: Sequence[Reference], scale: _Scale, x: float) 
 
 
 def _widest_gap(places: Sequence[float]) -> float:
-    """The middle between the two neighbours farthest apart: there a label hides no point."""
+    """The middle between the two neighbours farthest apart, where a label hides no point."""
     gaps = [(right - left, (left + right) / 2) for left, right in pairwise(sorted(places))]
     return max(gaps, default=(0.0, _WIDTH / 2))[1]
 
@@ -205,17 +209,17 @@ def _point(axis: Axis, scale: _Scale, point: Point, kind: str = "") -> Markup:
         f"M{decimal(x - _CAP)} {decimal(top)}h{decimal(2 * _CAP)}"
         f"M{decimal(x - _CAP)} {decimal(bottom)}h{decimal(2 * _CAP)}"
     )
-    told = f"{point.label}: {percent(point.y.value)} ({share_range(point.y)})"
+    title = f"{point.label}: {percent(point.y.value)} ({share_range(point.y)})"
     return tag(
         "g",
-        tag("title", told),
+        tag("title", title),
         tag("path", d=bar, class_="whisker"),
         tag("circle", cx=x, cy=scale.at(point.y.value), r=4.5, class_=f"dot {kind}".strip()),
     )
 
 
 def _labels(axis: Axis, scale: _Scale, points: Sequence[Point]) -> Iterator[Markup]:
-    """The points' names above their intervals; one that would stand on another is left out."""
+    """The points' names above their intervals; one that would cover another is left out."""
     last = -math.inf
     for point in sorted(points, key=lambda p: p.x):
         x = axis.at(point.x)
@@ -232,7 +236,7 @@ def _labels(axis: Axis, scale: _Scale, points: Sequence[Point]) -> Iterator[Mark
 def interval_bar(
     interval: Interval,
     span: tuple[float, float],
-    told: str,
+    description: str,
     *,
     kind: str = "",
     zero: float | None = None,
@@ -246,7 +250,7 @@ def interval_bar(
 
     return tag(
         "svg",
-        tag("title", told),
+        tag("title", description),
         None
         if zero is None
         else tag("line", x1=at(zero), x2=at(zero), y1="0", y2="100%", class_="zero"),
@@ -261,12 +265,12 @@ def interval_bar(
         tag("circle", cx=at(interval.value), cy="50%", r=4.5, class_=f"dot {kind}".strip()),
         class_="interval",
         role="img",
-        aria_label=told,
+        aria_label=description,
     )
 
 
 def prompt_picture(
-    tokens: Sequence[int], gold: Sequence[bool], cited: Sequence[bool], told: str
+    tokens: Sequence[int], gold: Sequence[bool], cited: Sequence[bool], description: str
 ) -> Markup:
     """A prompt as a bar of its passages, as long as their tokens; the gold ones stand out.
 
@@ -292,7 +296,7 @@ def prompt_picture(
         preserveAspectRatio="none",
         class_="prompt",
         role="img",
-        aria_label=told,
+        aria_label=description,
     )
 
 
@@ -301,8 +305,8 @@ def _cell(left: float, right: float, top: int, height: int) -> str:
     return f"M{left:.0f} {top}h{width:.0f}v{height}h-{width:.0f}z"
 
 
-def answer_strip(correct: Sequence[bool | None], told: str) -> Markup:
-    """A square per condition: filled where it was right, hollow where wrong, left out for None."""
+def answer_strip(correct: Sequence[bool | None], description: str) -> Markup:
+    """A square per condition: filled where the answer was right, hollow where wrong."""
     right = "".join(f"M{12 * i} 1h9v9h-9z" for i, was in enumerate(correct) if was)
     wrong = "".join(
         f"M{12 * i + 0.5:g} 1.5h8v8h-8z" for i, was in enumerate(correct) if was is False
@@ -317,6 +321,6 @@ def answer_strip(correct: Sequence[bool | None], told: str) -> Markup:
             height=11,
             class_="strip",
             role="img",
-            aria_label=told,
+            aria_label=description,
         )
     )

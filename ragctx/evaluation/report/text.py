@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from io import StringIO
 
 from ragctx.evaluation.report.wording import (
     READING,
-    Table,
+    Label,
+    TextTable,
     accuracy_table,
     behaviour_table,
     findings_of,
@@ -27,7 +28,6 @@ from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.text.display import one_line, printable
 
 Cell = str | int | float | bool | None
-Label = Callable[[str], str]
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -38,7 +38,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def markdown_report(result: Result) -> str:
-    """The verdict, every table, the settings."""
+    """The comparison in Markdown: the verdict, every table, the settings."""
     labels = labels_of(result)
 
     def label(condition: str) -> str:
@@ -56,7 +56,7 @@ def markdown_report(result: Result) -> str:
 
 
 def plain_markdown(text: str) -> str:
-    r"""Text on one line of which Markdown makes nothing.
+    r"""Text on one line, escaped so that Markdown shows it as it is.
 
     >>> plain_markdown("# a|b <script>\n[x](y)")
     '\\# a\\|b \\<script\\> \\[x\\](y)'
@@ -106,7 +106,7 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {plain_markdown(line)}" for line in lines)
 
 
-def _table(table: Table) -> str:
+def _table(table: TextTable) -> str:
     head = _row(table.columns)
     rule = "|" + "|".join(":--" if i == 0 else "--:" for i in range(len(table.columns))) + "|"
     rows = "\n".join(_row(row) for row in table.rows)
@@ -161,7 +161,11 @@ def outcomes_csv(result: Result) -> str:
 
     def cells(outcome: Outcome) -> tuple[Cell, ...]:
         asked = questions[outcome.question]
-        slots = [i for i, place in enumerate(outcome.order, 1) if asked.passages[place].is_gold]
+        slots = [
+            slot
+            for slot, passage in enumerate(outcome.order, start=1)
+            if asked.passages[passage].is_gold
+        ]
         cited = (f"[{c.label}] {c.status}" for c in outcome.citations)
         return (
             outcome.condition,
@@ -225,7 +229,7 @@ def _csv(names: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 
 
 def csv_cell(value: Cell) -> Cell:
-    """A value that no spreadsheet takes for a formula; numbers stay numbers.
+    """A value that no spreadsheet takes for a formula; numbers stay numbers, None is empty.
 
     >>> csv_cell("=1+1"), csv_cell("a=1"), csv_cell(-0.5), csv_cell(True), csv_cell(None)
     ("'=1+1", 'a=1', -0.5, 'true', '')

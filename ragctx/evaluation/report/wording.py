@@ -1,10 +1,23 @@
-"""Numbers of a comparison as words and tables for people; the same ones in every format."""
+"""The sentences and tables of a report, the same ones in every format."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ragctx.evaluation.numbers import (
+    MINUS,
+    bare_percent,
+    money,
+    p_clause,
+    p_words,
+    percent,
+    plain_range,
+    points,
+    points_range,
+    seconds,
+    share_range,
+)
 from ragctx.evaluation.results import (
     BudgetSweep,
     Omnibus,
@@ -17,107 +30,26 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
-from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.evaluation.verdicts import ALPHA
 
-MINUS = "\N{MINUS SIGN}"
-NO_BREAK = "\N{NO-BREAK SPACE}"
-PERCENT = f"{NO_BREAK}%"
+Label = Callable[[str], str]
+"""What to call the condition of a given name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table of words. The columns after the first hold numbers, aligned to the right."""
+class TextTable:
+    """A table of text. The columns after the first hold numbers, aligned to the right."""
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-# ---- Numbers ---------------------------------------------------------------------------------
-
-
-def percent(share: float | None) -> str:
-    r"""A share in percent.
-
-    >>> percent(0.4567), percent(1.0), percent(None)
-    ('45.7\xa0%', '100\xa0%', '–')
-    """
-    if share is None:
-        return "–"
-    return f"{100 * share:.1f}".removesuffix(".0") + PERCENT
-
-
-def points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign.
-
-    >>> points(0.0512), points(-0.02), points(0.0)
-    ('+5.1', '−2.0', '0.0')
-    """
-    text = f"{100 * difference:+.1f}"
-    return text.lstrip("+-") if float(text) == 0 else text.replace("-", MINUS)
-
-
-def p_words(p: float) -> str:
-    """A p-value.
-
-    >>> p_words(0.0321), p_words(0.00001), p_words(1.0)
-    ('0.032', '< 0.001', '1.000')
-    """
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
-
-
-def p_clause(p: float) -> str:
-    r"""The same in a sentence.
-
-    >>> p_clause(0.0321), p_clause(0.00001)
-    ('p\xa0=\xa00.032', 'p\xa0<\xa00.001')
-    """
-    clause = f"p = {p_words(p)}" if p >= 0.001 else f"p {p_words(p)}"
-    return clause.replace(" ", NO_BREAK)
-
-
-def share_range(interval: Interval) -> str:
-    r"""An interval of shares.
-
-    >>> share_range(Interval(0.5, 0.4123, 0.6))
-    '41.2–60\xa0%'
-    """
-    return f"{percent(interval.low).removesuffix(PERCENT)}–{percent(interval.high)}"
-
-
-def points_range(interval: Interval) -> str:
-    """An interval of differences, in points.
-
-    >>> points_range(Interval(0.01, -0.02, 0.04))
-    '−2.0 to +4.0'
-    """
-    return f"{points(interval.low)} to {points(interval.high)}"
-
-
-def seconds(value: float) -> str:
-    """A time.
-
-    >>> seconds(0.0123), seconds(2.5)
-    ('12 ms', '2.50 s')
-    """
-    return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.2f} s"
-
-
-def money(value: float | None) -> str:
-    """A cost per question, in the currency of the prices.
-
-    >>> money(0.00123), money(None)
-    ('0.00123', '–')
-    """
-    return "–" if value is None else f"{value:.3g}"
-
-
 # ---- Sentences -------------------------------------------------------------------------------
 
 
 def headline(result: Result) -> str:
-    """In one sentence: which choices made a measurable difference, and which did not."""
+    """One sentence about which choices made a measurable difference, and which did not."""
     tested = [
         *((_positions_words(same), same[0].omnibus) for same in _by_finding(result.positions)),
         *((("placements", result.strategies.omnibus),) if result.strategies else ()),
@@ -129,9 +61,9 @@ def headline(result: Result) -> str:
         return "Nothing to compare: only one way was asked."
     if not differ:
         return f"No measurable difference {_listed(same, 'or')}."
-    found = f"{_listed(differ, 'and')} differ measurably"
+    finding = f"{_listed(differ, 'and')} differ measurably"
     rest = f"; no measurable difference {_listed(same, 'or')}" if same else ""
-    return f"{found[0].upper()}{found[1:]}{rest}."
+    return f"{finding[0].upper()}{finding[1:]}{rest}."
 
 
 def _differs(omnibus: Omnibus) -> bool:
@@ -139,10 +71,11 @@ def _differs(omnibus: Omnibus) -> bool:
 
 
 def _by_finding(sweeps: Sequence[PositionSweep]) -> list[list[PositionSweep]]:
-    """Sweeps that found a difference together, and those that found none."""
+    """The sweeps that found a difference, and those that found none; no empty list."""
     tested = [(sweep, _differs(sweep.omnibus)) for sweep in sweeps if sweep.omnibus]
-    groups = ([sweep for sweep, differs in tested if differs is found] for found in (True, False))
-    return [group for group in groups if group]
+    different = [sweep for sweep, differs in tested if differs]
+    alike = [sweep for sweep, differs in tested if not differs]
+    return [sweeps for sweeps in (different, alike) if sweeps]
 
 
 def _positions_words(sweeps: Sequence[PositionSweep]) -> str:
@@ -150,35 +83,35 @@ def _positions_words(sweeps: Sequence[PositionSweep]) -> str:
 
 
 def _listed(names: Sequence[str], last: str) -> str:
-    """Names in a row: "a, b or c"."""
+    """Names as an enumeration: "a, b or c"."""
     return f" {last} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def omnibus_words(omnibus: Omnibus) -> str:
-    """What Cochran's Q says."""
+    """The result of Cochran's Q as a sentence."""
     return (
         f"Cochran’s Q({omnibus.degrees_of_freedom}) = {omnibus.statistic:.2f}, "
         f"{p_clause(omnibus.p_value)}, over {omnibus.n:,} questions."
     )
 
 
-def spread_words(spread: Spread, label: Callable[[str], str]) -> str:
-    """Best minus worst, against what chance alone gives."""
+def spread_words(spread: Spread, label: Label) -> str:
+    """Best minus worst against what chance alone gives, as sentences."""
     return (
-        f"Best minus worst: {100 * spread.value:.1f} points ({label(spread.best)} over "
-        f"{label(spread.worst)}; interval {100 * spread.low:.1f} to {100 * spread.high:.1f}). "
-        f"Chance alone would give {100 * spread.expected_by_chance:.1f}; "
+        f"Best minus worst: {bare_percent(spread.value)} points ({label(spread.best)} over "
+        f"{label(spread.worst)}; interval {plain_range(spread.low, spread.high)}). "
+        f"Chance alone would give {bare_percent(spread.expected_by_chance)}; "
         f"{p_clause(spread.p_value)}."
     )
 
 
 def power_words(power: Power) -> str:
-    """What so many questions can show."""
+    """How large a difference this many questions can show, as sentences."""
     if power.detectable_difference is None:
         can = f"{power.n:,} questions are too few to show any difference"
     else:
-        least = 100 * power.detectable_difference
-        can = f"{power.n:,} questions show a difference of {least:.1f} points or more"
+        least = bare_percent(power.detectable_difference)
+        can = f"{power.n:,} questions show a difference of {least} points or more"
     need = ""
     if power.questions_for_5_points is not None:
         need = f"; for 5 points {power.questions_for_5_points:,} would be needed"
@@ -199,17 +132,17 @@ READING = (
     "No significant difference is no proof of equality: look at the interval, and at the "
     "difference that so many questions can show.",
 )
-"""What a reader must know of the numbers."""
+"""How to read the numbers, a line each."""
 
 
 def synthetic_words(result: Result) -> str:
-    """That questions were made, not asked; "" if none was."""
-    made = sum(question.synthetic for question in result.questions)
-    if not made:
+    """A notice that some questions were made, not asked by people; "" if none was."""
+    synthetic = sum(question.synthetic for question in result.questions)
+    if not synthetic:
         return ""
     return (
-        f"{made:,} of {len(result.questions):,} questions are synthetic: made from sentences of "
-        "the documents, not asked by people. They show whether the passage that tells is found "
+        f"{synthetic:,} of {len(result.questions):,} questions are synthetic: made from sentences "
+        "of the documents, not asked by people. They show whether the passage that tells is found "
         "and read; they are no measure of answering real questions."
     )
 
@@ -218,7 +151,7 @@ def synthetic_words(result: Result) -> str:
 
 
 def labels_of(result: Result) -> dict[str, str]:
-    """What to call each condition."""
+    """The label of each condition, by its name."""
     return {summary.condition: summary.label for summary in summaries_of(result)}
 
 
@@ -230,8 +163,8 @@ def summaries_of(result: Result) -> tuple[Summary, ...]:
     return (*strategies, *positions, *budgets)
 
 
-def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Settings) -> Table:
-    """Accuracy, tokens and time of some conditions."""
+def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Settings) -> TextTable:
+    """Accuracy, tokens and time, a row per condition."""
     columns = (
         "condition",
         "questions",
@@ -255,11 +188,11 @@ def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Setti
         )
         for s in summaries
     )
-    return Table(caption, columns, rows)
+    return TextTable(caption, columns, rows)
 
 
-def behaviour_table(summaries: tuple[Summary, ...]) -> Table:
-    """Refusals and citations of some conditions."""
+def behaviour_table(summaries: tuple[Summary, ...]) -> TextTable:
+    """Refusals, citations and cost, a row per condition."""
     columns = (
         "condition",
         "answer in prompt",
@@ -283,11 +216,11 @@ def behaviour_table(summaries: tuple[Summary, ...]) -> Table:
         )
         for s in summaries
     )
-    return Table("Refusals, citations and cost", columns, rows)
+    return TextTable("Refusals, citations and cost", columns, rows)
 
 
-def pairs_table(pairs: tuple[PairTest, ...], label: Callable[[str], str], caption: str) -> Table:
-    """Paired differences with their tests."""
+def pairs_table(pairs: tuple[PairTest, ...], label: Label, caption: str) -> TextTable:
+    """Paired differences with their tests, a row per pair."""
     columns = (
         "pair",
         "difference (points)",
@@ -311,13 +244,17 @@ def pairs_table(pairs: tuple[PairTest, ...], label: Callable[[str], str], captio
         )
         for pair in pairs
     )
-    return Table(caption, columns, rows)
+    return TextTable(caption, columns, rows)
 
 
-def settings_table(settings: Settings) -> Table:
+def settings_table(settings: Settings) -> TextTable:
     """All that is needed to run the comparison again."""
-    budget = "what the window leaves" if settings.budget_tokens is None else None
-    prices = (settings.price_prompt, settings.price_answer)
+    budget = "what the window leaves"
+    if settings.budget_tokens is not None:
+        budget = f"{settings.budget_tokens:,} tokens"
+    prices = "none given"
+    if settings.price_prompt is not None and settings.price_answer is not None:
+        prices = f"{settings.price_prompt:g} prompt, {settings.price_answer:g} answer"
     rows = (
         ("ragctx", settings.ragctx_version),
         ("questions", f"{settings.questions:,} of {settings.questions_file}"),
@@ -327,7 +264,7 @@ def settings_table(settings: Settings) -> Table:
         ("decoding", f"{settings.decoding}, at most {settings.max_new_tokens:,} new tokens"),
         ("prompt template", settings.template),
         ("context window", f"{settings.context_window:,} tokens"),
-        ("budget", budget or f"{settings.budget_tokens:,} tokens"),
+        ("budget", budget),
         (
             "passages",
             f"{settings.k} candidates: {settings.source}; ranked by "
@@ -335,31 +272,25 @@ def settings_table(settings: Settings) -> Table:
         ),
         ("baseline", settings.baseline),
         ("position profile", settings.profile or "none"),
-        (
-            "prices per million tokens",
-            "none given" if None in prices else f"{prices[0]:g} prompt, {prices[1]:g} answer",
-        ),
+        ("prices per million tokens", prices),
         (
             "statistics",
             f"seed {settings.seed}, {settings.resamples:,} resamples, "
             f"{confidence_words(settings)} intervals",
         ),
     )
-    return Table("Settings", ("setting", "value"), rows)
+    return TextTable("Settings", ("setting", "value"), rows)
 
 
 def confidence_words(settings: Settings) -> str:
-    """The confidence of all intervals.
-
-    For example "95 %".
-    """
+    """The confidence of all intervals, e.g. "95 %"."""
     return percent(settings.confidence)
 
 
 def findings_of(
-    part: StrategyComparison | PositionSweep | BudgetSweep, label: Callable[[str], str]
+    part: StrategyComparison | PositionSweep | BudgetSweep, label: Label
 ) -> tuple[str, ...]:
-    """What a part found beyond its verdict, a sentence each."""
+    """What a part of the comparison found beyond its verdict, in sentences."""
     spread = None if isinstance(part, BudgetSweep) else part.spread
     return (
         *((spread_words(spread, label),) if spread else ()),

@@ -1,4 +1,4 @@
-"""A finished comparison as files: one page to look at, text to paste, data to compute with."""
+"""Writes a finished comparison as files: a page to read, text to paste, data to compute with."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ FILES: Mapping[str, Callable[[Result], str]] = MappingProxyType(
         "outcomes.csv": outcomes_csv,
     }
 )
-"""What `write_report` writes; `Result.from_json` reads result.json again."""
+"""What `write_report` writes, by file name; `Result.from_json` reads result.json again."""
 
 
 def write_report(result: Result, folder: str | Path) -> tuple[Path, ...]:
-    """Write all of `FILES` into a folder, which is made if need be; what stands there is replaced.
+    """Write all of `FILES` into a folder and return their paths; files of that name are replaced.
 
-    Each file is whole or not there: it is written beside its place and moved. The page needs no
-    other file.
+    The folder is made if need be. Each file is written whole or not at all: beside its place, then
+    moved. The HTML page needs none of the others.
 
     Raises:
         OSError: the folder cannot be written to.

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+"""The confidence of intervals: the usual convention."""
 RESAMPLES = 2000
+"""Resamples of a bootstrap and permutations of a test; chosen by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ def wilson(right: int, n: int, confidence: float = CONFIDENCE) -> Interval:
 
     Unlike p ± z·√(p(1-p)/n) it does not shrink to a point when all or none were right.
 
-    >>> found = wilson(45, 50)
-    >>> found.value, round(found.low, 3), round(found.high, 3)
+    >>> interval = wilson(45, 50)
+    >>> interval.value, round(interval.low, 3), round(interval.high, 3)
     (0.9, 0.786, 0.957)
     """
     if n == 0:
@@ -45,11 +47,13 @@ def wilson(right: int, n: int, confidence: float = CONFIDENCE) -> Interval:
 def bootstrap_mean(
     values: Values, *, seed: int, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
 ) -> Interval:
-    """The percentile bootstrap interval of a mean over questions (Efron 1979).
+    """The percentile bootstrap interval of a mean over questions (Efron 1979); (0, 1) for none.
+
+    `values` is (questions,).
 
     >>> import numpy as np
-    >>> found = bootstrap_mean(np.array([0.0, 0.5, 1.0] * 30), seed=0)
-    >>> found.value, 0.35 < found.low < found.value < found.high < 0.65
+    >>> interval = bootstrap_mean(np.array([0.0, 0.5, 1.0] * 30), seed=0)
+    >>> interval.value, 0.35 < interval.low < interval.value < interval.high < 0.65
     (0.5, True)
     """
     if not len(values):
@@ -69,14 +73,14 @@ def paired_difference(
 ) -> Interval:
     """The difference of two accuracies on the same questions, with its bootstrap interval.
 
-    Questions are resampled, so the pairing stays. Two made-up questions, one that only the first
-    and one that only the second got right, are added before resampling (the smoothing of Bonett and
-    Price 2012 for paired shares): without them five questions on which both agree would "prove" a
-    difference of exactly 0.
+    `first` and `second` are (questions,): was each question right? Questions are resampled, so the
+    pairing stays. Two made-up questions, one that only the first and one that only the second got
+    right, are added before resampling (the smoothing of Bonett and Price 2012 for paired shares):
+    without them five questions on which both agree would "prove" a difference of exactly 0.
 
     >>> import numpy as np
-    >>> found = paired_difference(np.ones(8, dtype=bool), np.ones(8, dtype=bool), seed=0)
-    >>> found.value, found.low < 0 < found.high
+    >>> interval = paired_difference(np.ones(8, dtype=bool), np.ones(8, dtype=bool), seed=0)
+    >>> interval.value, interval.low < 0 < interval.high
     (0.0, True)
     """
     observed = first.astype(np.float64) - second
@@ -96,19 +100,21 @@ def spread_interval(
 ) -> Interval:
     """Best minus worst accuracy over the columns, with an interval for the true one.
 
+    `outcomes` is (questions, conditions): was question i right under condition j?
+
     Max - min is biased upwards, in the bootstrap once more than in the data, so its percentiles
     would nearly never hold the truth where nothing differs. But whatever the columns' errors are,
     it is off by no more than *their* max - min; so the interval is the observed value ± the
     confidence quantile of the bootstrap errors' own range, within 0 and 1 (Tukey's range procedure,
     with the bootstrap in place of the studentised range). It begins at 0 unless the best and the
-    worst column can be told apart, and covers at least as often as it says. As for
+    worst column can be told apart, and covers at least as often as its confidence. As for
     `paired_difference`, one made-up question for each column, which it alone got right, is added
     before resampling.
 
     >>> import numpy as np
     >>> coin = np.random.default_rng(0).random((100, 5)) < 0.5
-    >>> found = spread_interval(coin, seed=0)
-    >>> round(found.value, 2), found.low
+    >>> interval = spread_interval(coin, seed=0)
+    >>> round(interval.value, 2), interval.low
     (0.16, 0.0)
     """
     accuracies = outcomes.mean(axis=0)
@@ -120,7 +126,7 @@ def spread_interval(
 
 
 def _resampled(n: int, resamples: int, seed: int) -> Values:
-    """(resamples, n): how much each of n questions weighs in each resample; rows sum to 1."""
+    """The weight of each of n questions in each resample, (resamples, n); rows sum to 1."""
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     weights: Values = counts / n
     return weights

@@ -1,4 +1,4 @@
-"""What a number of questions can show: power of the exact McNemar test. Pure.
+"""How large a difference a number of questions can show: power of McNemar's exact test. Pure.
 
 Two conditions disagree on a share `discordant` of the questions, and their accuracies differ by
 `difference`; so a share (discordant + difference) / 2 of the questions favours one of them.
@@ -16,7 +16,8 @@ from ragctx.errors import InputError
 
 TARGET = 0.8
 """The power usually asked for (Cohen 1988)."""
-_MOST_QUESTIONS = 100_000
+_MOST_QUESTIONS = 100_000  # where the search for a number of questions gives up; chosen by hand
+_REACH = 6  # standard deviations of a binomial count, beyond which less than 1e-8 of it is
 
 
 def mcnemar_power(n: int, difference: float, discordant: float, alpha: float = 0.05) -> float:
@@ -34,7 +35,8 @@ def mcnemar_power(n: int, difference: float, discordant: float, alpha: float = 0
     if not discordant:
         return 0.0
     favour = (1 + difference / discordant) / 2
-    reach = 6 * math.sqrt(n * discordant * (1 - discordant)) + 6  # beyond lies less than 1e-8
+    deviation = math.sqrt(n * discordant * (1 - discordant))
+    reach = _REACH * deviation + _REACH  # the constant part is for counts of few questions
     first, last = n * discordant - reach, n * discordant + reach
     shares = _binomial(n, discordant)
     return math.fsum(
@@ -46,14 +48,14 @@ def mcnemar_power(n: int, difference: float, discordant: float, alpha: float = 0
 def detectable_difference(
     n: int, discordant: float, *, alpha: float = 0.05, power: float = TARGET
 ) -> float | None:
-    """The least difference that n questions show with `power`, to a tenth of a point.
+    """The least difference, as a share, that n questions show with `power`, to a tenth of a point.
 
-    None where not even the largest possible one would be.
+    None where n questions do not even show the largest possible one.
 
     >>> round(detectable_difference(300, 0.1), 3)
     0.053
     """
-    low, high = 0, 1000  # thousandths
+    low, high = 0, 1000  # in thousandths: tenths of a percentage point
     if mcnemar_power(n, 1.0, discordant, alpha) < power:
         return None
     while high - low > 1:
@@ -68,7 +70,7 @@ def detectable_difference(
 def questions_needed(
     difference: float, discordant: float, *, alpha: float = 0.05, power: float = TARGET
 ) -> int | None:
-    """The least number of questions that shows `difference` with `power`; None: over 100,000.
+    """The least number of questions that shows `difference` with `power`; None beyond 100,000.
 
     An exact test's power moves in saw teeth: this number reaches it, one more may just miss it.
 
@@ -91,7 +93,7 @@ def questions_needed(
 
 
 def _rejects(m: int, favour: float, alpha: float) -> float:
-    """Probability that m discordant questions give p ≤ alpha when each favours one by `favour`."""
+    """P(p ≤ alpha) for m discordant questions that each favour one condition with `favour`."""
     few = _critical(m, alpha)
     if few < 0:
         return 0.0
@@ -103,7 +105,8 @@ def _rejects(m: int, favour: float, alpha: float) -> float:
 def _critical(m: int, alpha: float) -> int:
     """The largest count b with 2 P(X ≤ b) ≤ alpha, X ~ Binomial(m, 1/2); -1 where there is none."""
     tails = 2 * np.cumsum(_binomial(m, 0.5)[: m // 2 + 1])
-    return int(np.searchsorted(tails, alpha * (1 + 1e-12), side="right")) - 1
+    rounded_up = alpha * (1 + 1e-12)  # so that a tail of exactly alpha counts in floating point
+    return int(np.searchsorted(tails, rounded_up, side="right")) - 1
 
 
 def _binomial(n: int, share: float) -> NDArray[np.float64]:
@@ -117,7 +120,7 @@ def _binomial(n: int, share: float) -> NDArray[np.float64]:
 
 
 def _log_factorials(n: int) -> NDArray[np.float64]:
-    """log k! for k = 0 … n at least; made for powers of two, so that few are kept."""
+    """log k! for k = 0 … n at least: of lengths that are powers of two, so that few are cached."""
     return _log_factorials_below(1 << (n + 1).bit_length())
 
 

@@ -1,4 +1,4 @@
-"""Do conditions differ on the same questions? Paired tests only, exact where that is cheap. Pure.
+"""Do conditions differ on the same questions? Paired tests, exact where that is cheap. Pure.
 
 `outcomes` is always a boolean array (questions, conditions): was condition j right on question i?
 """
@@ -85,18 +85,18 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 class SpreadNull(NamedTuple):
-    """What chance alone gives for best minus worst, and how often it gives as much as was seen."""
+    """Best minus worst as chance alone gives it, and how often that is as much as was observed."""
 
     expected: float
     p_value: float
 
 
 def spread_by_chance(outcomes: Outcomes, *, permutations: int, seed: int) -> SpreadNull:
-    """How large max - min of the accuracies is when no condition matters.
+    """How large best minus worst of the accuracies is when no condition matters.
 
-    Max - min is above zero for any finite number of questions, so zero is no null. Under "the
-    condition does not matter" a question's outcomes are exchangeable: they are permuted within each
-    question. p = (1 + #{permuted ≥ observed}) / (1 + permutations), never 0 (Phipson and Smyth
+    It is above zero for any finite number of questions, so zero is not the null hypothesis. Under
+    "the condition does not matter" a question's outcomes are exchangeable: they are permuted within
+    each question. p = (1 + #{permuted ≥ observed}) / (1 + permutations), never 0 (Phipson and Smyth
     2010, "Permutation p-values should never be zero").
 
     >>> import numpy as np
