@@ -129,7 +129,7 @@ def retrieval_options(*, k: int) -> Decorator:
             default=k,
             show_default=True,
             metavar="N",
-            help="How many passages to look for.",
+            help="Number of passages to retrieve.",
         ),
         click.option(
             "--retriever",
@@ -137,17 +137,20 @@ def retrieval_options(*, k: int) -> Decorator:
             default="hybrid",
             show_default=True,
             metavar="NAME",
-            help=f"How to look for them: {', '.join(RETRIEVERS)}.",
+            help=f"Retrieval method: {', '.join(RETRIEVERS)}.",
         ),
         click.option(
             "--document",
             "documents",
             multiple=True,
             metavar="NAME",
-            help="Only in this document: name, path, id or pattern. May be repeated.",
+            help="Search only this document: name, path, id or pattern. May be repeated.",
         ),
         click.option(
-            "--pages", type=PageRange(), default=(None, None), help="Only on these pages, e.g. 3-7."
+            "--pages",
+            type=PageRange(),
+            default=(None, None),
+            help="Search only these pages, e.g. 3-7.",
         ),
         click.option(
             "--mmr",
@@ -167,13 +170,13 @@ def assembly_options(command: Command) -> Command:
             "--budget-tokens",
             type=tokens,
             metavar="N",
-            help="The whole prompt has at most N tokens.  [default: what the window leaves]",
+            help="Maximum length of the whole prompt.  [default: what the context window leaves]",
         ),
         click.option(
             "--context-window",
             type=tokens,
             metavar="N",
-            help="Tokens the model holds, prompt and answer together.",
+            help="The model's context window: tokens of prompt and answer together.",
         ),
         click.option(
             "--max-new-tokens",
@@ -181,14 +184,14 @@ def assembly_options(command: Command) -> Command:
             default=256,
             show_default=True,
             metavar="N",
-            help="Tokens kept free for the answer.",
+            help="Tokens reserved for the answer.",
         ),
         click.option(
             "--placement",
             type=PlacementName(),
             default="edges",
             show_default=True,
-            help=f"The order of the passages: {', '.join(STRATEGIES)}; or a function of your own.",
+            help=f"Order of the passages: {', '.join(STRATEGIES)}; or your own function.",
         ),
         click.option(
             "--seed",
@@ -196,7 +199,7 @@ def assembly_options(command: Command) -> Command:
             default=0,
             show_default=True,
             metavar="N",
-            help="For --placement random.",
+            help="Random seed for --placement random.",
         ),
         click.option(
             "--select",
@@ -204,26 +207,30 @@ def assembly_options(command: Command) -> Command:
             default="fill",
             show_default=True,
             metavar="NAME",
-            help=f"Which to take when not all fit: {', '.join(SELECTORS)}.",
+            help=f"How to choose passages when not all fit: {', '.join(SELECTORS)}.",
         ),
         click.option(
             "--min-score",
             type=MinScore(),
-            help="Leave out passages whose score is lower; auto: those that are far less "
-            "like the question than the best one.",
+            help="Leave out passages with a lower score; auto: those far less similar to the "
+            "question than the best one.",
         ),
         click.option(
             "--max-chunks",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Choose among the N best passages only.",
+            help="Consider only the N best passages.",
         ),
         click.option(
             "--trim",
             is_flag=True,
-            help="Cut the best passage that does not fit at the end of a sentence.",
+            help="Shorten the best passage that does not fit, at the end of a sentence.",
         ),
-        click.option("--template", metavar="NAME|FILE", help="Prompt template."),
+        click.option(
+            "--template",
+            metavar="NAME|FILE",
+            help="Prompt template: qa, another built-in name, or a file.",
+        ),
         profile_option,
     )
     return gathered("assembly", AssemblyOptions, options)(command)
@@ -236,7 +243,7 @@ def profile_option(command: Command) -> Command:
         "profile_path",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="For the placement calibrated: a profile that `ragctx probe` wrote.  "
+        help="Position profile for --placement calibrated, written by `ragctx probe`.  "
         "[default: the one measured for this model]",
     )
     return option(command)
@@ -250,7 +257,8 @@ def tokenizer_option(command: Command) -> Command:
         default="bundled",
         show_default=True,
         metavar="bundled|DIR|tiktoken:NAME",
-        help="Whose tokens to count: a Hugging Face model's directory, tiktoken:o200k_base.",
+        help="Tokenizer to count with, e.g. tiktoken:o200k_base or the directory of a "
+        "Hugging Face model.",
     )
     return option(command)
 
@@ -264,7 +272,7 @@ def index_option(command: Command) -> Command:
         default=DEFAULT_INDEX,
         show_default=True,
         metavar="FOLDER",
-        help="Where the index lies.",
+        help="Folder of the index.",
     )
     return option(command)
 
@@ -277,7 +285,7 @@ def embedder_option(command: Command) -> Command:
         default="default",
         show_default=True,
         metavar="NAME|DIR",
-        help="The model that made, or makes, the vectors.",
+        help="Model that computes the embeddings.",
     )
     return option(command)
 
@@ -294,7 +302,7 @@ def password_option(command: Command) -> Command:
         envvar="RAGCTX_PASSWORD",
         show_envvar=True,
         metavar="TEXT",
-        help="For encrypted PDFs.",
+        help="Password for encrypted PDFs.",
     )
     return option(command)
 
