@@ -1,9 +1,10 @@
 """The documentation tells the truth: its commands and examples run, what it names exists.
 
 The fenced blocks of README.md and docs/*.md run offline, on the sample PDFs, in a temporary folder.
-Three HTML comments in the line before a block say otherwise:
+An HTML comment in the line before a block makes an exception:
 
 - `<!-- parsed only: REASON -->`: the commands are parsed, Python is compiled, and nothing is run;
+- `<!-- slow: REASON -->`: the same, but the slow tests run it;
 - `<!-- needs: MODULE -->`: the block is left out where MODULE is not installed;
 - `<!-- output -->`: the text block is what the block before it printed.
 """
@@ -13,15 +14,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from pypdf import PdfReader, PdfWriter
 
+import ragctx.embedding
+import ragctx.generator.load
 from docs import build_cli
 from ragctx.cli.help import Command as HelpfulCommand
 from ragctx.cli.help import Group as HelpfulGroup
@@ -43,6 +48,8 @@ SLOW = frozenset({"compare", "probe"})
 
 LONGEST_LINE = 100
 
+Loader = Callable[..., Any]
+
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -61,7 +68,7 @@ class Block:
 
 
 _BLOCK = re.compile(
-    r"(?:^<!-- (?P<order>parsed only|needs|output)(?:: (?P<value>.+?))? -->\n)?"
+    r"(?:^<!-- (?P<order>parsed only|slow|needs|output)(?:: (?P<value>.+?))? -->\n)?"
     r"^```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -195,6 +202,20 @@ def here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return workplace
 
 
+@pytest.fixture(scope="module")
+def loaded() -> tuple[Loader, Loader]:
+    """`load_embedder` and `load_generator`, which load each model once for all commands."""
+    return cache(ragctx.embedding.load_embedder), cache(ragctx.generator.load.load_generator)
+
+
+@pytest.fixture
+def shell(here: Path, loaded: tuple[Loader, Loader], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in which commands run, with an index."""
+    monkeypatch.setattr(ragctx.embedding, "load_embedder", loaded[0])
+    monkeypatch.setattr(ragctx.generator.load, "load_generator", loaded[1])
+    run_command(["ragctx", "ingest", "manuals/"])
+
+
 @each_page
 def test_every_command_parses(page: Path) -> None:
     for block in blocks_of(page.read_text("utf-8")):
@@ -214,6 +235,7 @@ def test_commands_that_cannot_be_run_do_not_parse() -> None:
 
 
 def commands_to_run(page: Path) -> list[list[str]]:
+    """The commands of all blocks but those that are parsed only; slow ones are among them."""
     markdown = TRANSCRIPTS.sub("", page.read_text("utf-8"))
     blocks = (block for block in blocks_of(markdown) if block.order != "parsed only")
     return [words for block in blocks for line in lines_of(block) for words in commands_of(line)]
@@ -227,8 +249,7 @@ def test_the_pages_with_commands_are_run() -> None:
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
-def test_commands_run(page: Path, here: Path) -> None:
-    run_command(["ragctx", "ingest", "manuals/"])
+def test_commands_run(page: Path, shell: None) -> None:
     for words in commands_to_run(page):
         if words[1] not in SLOW:
             run_command(words)
@@ -236,8 +257,7 @@ def test_commands_run(page: Path, here: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
-def test_slow_commands_run(page: Path, here: Path) -> None:
-    run_command(["ragctx", "ingest", "manuals/"])
+def test_slow_commands_run(page: Path, shell: None) -> None:
     for words in commands_to_run(page):
         run_command(words)
 
@@ -257,7 +277,19 @@ def test_the_pages_with_python_are_run() -> None:
 
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
 def test_python_runs(page: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The blocks of a page run one after another and share their names."""
+    run_python(page, capsys, leave_out=("parsed only", "slow"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_slow_python_runs(page: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_python(page, capsys, leave_out=("parsed only",))
+
+
+def run_python(
+    page: Path, capsys: pytest.CaptureFixture[str], *, leave_out: Collection[str]
+) -> None:
+    """Run the blocks of a page one after another; they share their names."""
     names: dict[str, object] = {"__name__": "__docs__"}
     printed = ""
     for block in blocks_of(page.read_text("utf-8")):
@@ -266,7 +298,7 @@ def test_python_runs(page: Path, here: Path, capsys: pytest.CaptureFixture[str])
         if block.language != "python":
             continue
         code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
-        if block.order == "parsed only" or (block.order == "needs" and not find_spec(block.value)):
+        if block.order in leave_out or (block.order == "needs" and not find_spec(block.value)):
             continue
         capsys.readouterr()
         exec(code, names)
