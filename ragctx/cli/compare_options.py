@@ -97,7 +97,7 @@ class Prompting:
         """The same for the pipeline."""
         from ragctx.assembly import Assembly
         from ragctx.prompt.template import load_template
-        from ragctx.selection import selectors
+        from ragctx.selection.selectors import SELECTORS
 
         if self.template is not None:
             load_template(self.template)  # one that cannot be used is an error here, early
@@ -106,7 +106,7 @@ class Prompting:
             context_window=self.context_window,
             max_new_tokens=self.max_new_tokens,
             template=self.template,
-            select=getattr(selectors, self.select),
+            select=SELECTORS[self.select],
             profile=options.read_profile(self.profile_path),
         )
 
@@ -233,11 +233,11 @@ prompting_options = options.gathered(
         ),
         click.option(
             "--select",
-            type=click.Choice(options.SELECTORS),
+            type=click.Choice(options.SELECTOR_NAMES),
             default="fill",
             show_default=True,
             metavar="NAME",
-            help=f"Which to take when not all fit: {', '.join(options.SELECTORS)}.",
+            help=f"Which to take when not all fit: {', '.join(options.SELECTOR_NAMES)}.",
         ),
         click.option("--template", metavar="NAME|FILE", help="Prompt template."),
         options.profile_option,

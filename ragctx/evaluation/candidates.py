@@ -15,7 +15,6 @@ from ragctx.errors import InputError
 from ragctx.evaluation.bm25 import Bm25
 from ragctx.evaluation.datasets import LabelledPassage, LabelledQuestion, QuestionSet
 from ragctx.evaluation.text_match import holds_any
-from ragctx.pipeline import texts_of
 from ragctx.records import Chunk, Document, Hit
 from ragctx.retrieval import Retrieval, retrieve
 
@@ -100,9 +99,6 @@ class Source(Protocol):
     def document(self, document_id: str) -> Document | None:
         """The document of a chunk; None where only passages are known."""
 
-    def text_of(self, document_id: str) -> str:
-        """Its text; "" where only passages are known."""
-
 
 class _WithoutDocuments:
     """Passages of a question file belong to no document that could be opened."""
@@ -112,10 +108,6 @@ class _WithoutDocuments:
     def document(self, document_id: str) -> Document | None:
         """None."""
         return None
-
-    def text_of(self, document_id: str) -> str:
-        """Nothing."""
-        return ""
 
 
 class FilePassages(_WithoutDocuments):
@@ -190,7 +182,6 @@ class IndexPassages:
         self._index, self._embedder, self._retrieval = index, embedder, retrieval
         self.name = str(index.path)
         self.retriever = getattr(retrieval.retriever, "__name__", "custom")
-        self.text_of = texts_of(index)
 
     def candidates(self, question: LabelledQuestion) -> Candidates:
         """The k hits of a search, without the chunks that the question excludes."""

@@ -66,7 +66,7 @@ class Comparison:
         Raises InputError if the plan asks nothing, or what the generator raises.
         """
         self._require()
-        maker = PromptMaker(self.answerer.generator, self.assembly, self.source.text_of)
+        maker = PromptMaker(self.answerer.generator, self.assembly, self.source.document)
         candidates = [self.source.candidates(question) for question in self.questions.questions]
         rows: dict[str, tuple[QuestionRecord, list[Outcome]]] = {}
         for done, one in enumerate(hot_order(candidates)):

@@ -7,7 +7,7 @@ order of the passages, the slot of the gold one, or the budget.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from ragctx.evaluation.candidates import Candidates
 from ragctx.pipeline import fit_generator
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import Template, load_template, parse_template
-from ragctx.records import Hit, Placement, Prompt
+from ragctx.records import GetDocument, Hit, Placement, Prompt
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
@@ -88,13 +88,11 @@ def budgets_up_to(largest: int, least: int = 256) -> tuple[int, ...]:
 class PromptMaker:
     """Makes the prompts for one generator."""
 
-    def __init__(
-        self, generator: Generator, assembly: Assembly, text_of: Callable[[str], str]
-    ) -> None:
+    def __init__(self, generator: Generator, assembly: Assembly, get_document: GetDocument) -> None:
         self.assembly = fit_generator(assembly, generator)
         self.window = self.assembly.context_window or generator.context_window
         self._tokenizer = generator.tokenizer
-        self._text_of = text_of
+        self._get_document = get_document
         self._template = load_template(self.assembly.template or "qa")
         # The bundled reader reads one layout only; it says "not in the documents" without passages.
         own = generator.template == "reader"
@@ -161,7 +159,7 @@ class PromptMaker:
                 self._tokenizer,
                 context_window=self.window,
                 assembly=how,
-                document_text=self._text_of,
+                get_document=self._get_document,
             )
         except BudgetError as error:
             bare = self._built(question, self._closed_book, ())

@@ -290,8 +290,8 @@ def _stale(rows: Iterable[Row], index: Index) -> Iterator[Problem]:
     """Rows whose chunk, or the answer in it, is not in the index as they say."""
     named = [row for row in rows if row.chunk]
     documents = dict.fromkeys(row.chunk.rpartition(":")[0] for row in named)
-    with index.snapshot():
-        chunks = {chunk.id: chunk for document in documents for chunk in index.chunks(document)}
+    with index.snapshot() as snapshot:
+        chunks = {chunk.id: chunk for document in documents for chunk in snapshot.chunks(document)}
         for row in named:
             chunk = chunks.get(row.chunk)
             if chunk is None:

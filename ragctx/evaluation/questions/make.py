@@ -19,7 +19,8 @@ from ragctx.evaluation.questions.statements import Statement, original_span, rea
 from ragctx.evaluation.text_match import holds_any
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
-from ragctx.index.index import Index, Snapshot
+from ragctx.index.index import Index
+from ragctx.index.snapshot import Snapshot
 from ragctx.records import Document, Hit
 
 FOUND_WITHIN = 10
@@ -83,13 +84,11 @@ def make_questions(
     """
     _require(count, kinds, distractors, unanswerable)
     with index.snapshot() as snapshot:
-        corpus = read_corpus(index)
+        corpus = read_corpus(snapshot)
         queues = [
             sorted(KINDS[kind](corpus), key=lambda draft: _lot(seed, draft)) for kind in kinds
         ]
-        maker = _Maker(
-            index=index, snapshot=snapshot, distractors=distractors, unanswerable=unanswerable
-        )
+        maker = _Maker(snapshot=snapshot, distractors=distractors, unanswerable=unanswerable)
         for draft in _in_turn(queues):
             if len(maker.questions) == count:
                 break
@@ -161,7 +160,6 @@ def _in_turn(queues: Sequence[Sequence[Draft]]) -> Iterator[Draft]:
 class _Maker:
     """Takes drafts one by one and keeps those that go together with what was kept before."""
 
-    index: Index
     snapshot: Snapshot
     distractors: int
     unanswerable: float
@@ -231,11 +229,11 @@ class _Maker:
 
     def _holding(self, statement: Statement) -> tuple[str, ...]:
         """The chunks that reach a sentence."""
-        chunks = self.index.chunks(statement.chunk.document_id)
+        chunks = self.snapshot.chunks(statement.chunk.document_id)
         return tuple(c.id for c in chunks if c.start < statement.end and statement.start < c.end)
 
     def _document(self, statement: Statement) -> Document:
-        document = self.index.document(statement.chunk.document_id)
+        document = self.snapshot.document(statement.chunk.document_id)
         assert document is not None  # the snapshot holds it
         return document
 
