@@ -43,7 +43,7 @@ def search_command(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Find the passages nearest to a question, best first."""
+    """Find the passages that match a question best, best first."""
     question = options.read_question(question)
     hits = _search(question, index_path, embedder_spec, retrieval)
     if as_json:
