@@ -217,6 +217,11 @@ class Segment:
     token_start: int = 0  # the same in `token_ids`: headers and markers lie outside
     token_end: int = 0
 
+    @property
+    def own_text(self) -> str:
+        """The passage's own text, without headers and markers."""
+        return self.text[self.text_start : self.text_end]
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentCount:

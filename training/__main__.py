@@ -3,7 +3,7 @@
     python -m training
     python -m training --config training/small.toml    # a trial: half an hour, a bad reader
 
-A stage is done when what it leaves is newer than what the stage before it left. One that was
+A stage is done when the file it writes is newer than that of the stage before it. One that was
 stopped goes on from its checkpoint.
 """
 
@@ -20,7 +20,7 @@ from training.common import Config, configured, is_made, run_folder, stage_parse
 
 
 class Step(NamedTuple):
-    """A stage's name, what it leaves behind, and the stage."""
+    """A stage: its name, the file it writes, and its function."""
 
     name: str
     leaves: Path

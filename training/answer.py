@@ -62,7 +62,7 @@ def main() -> None:
         "--alone",
         type=int,
         default=ALONE,
-        help="layers before the second look (default %(default)s)",
+        help="layers before the second pass (default %(default)s)",
     )
     parser.add_argument("--name", default="answer", help="of the run's files (%(default)s)")
     given = parser.parse_args()

@@ -1,6 +1,6 @@
 """The mean of several runs' weights (model soups; Wortsman et al., ICML 2022, arXiv 2203.05482).
 
-Runs that went on from the same weights lie in one valley: their mean is often better than each.
+Runs that started from the same weights end close together: their mean is often better than each.
 
     python -m training.average A.safetensors B.safetensors --to C.safetensors
 """

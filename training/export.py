@@ -1,9 +1,9 @@
-"""Stage 5: quantise, fit what depends on the weights, write the files that ship.
+"""Stage 5: quantise the weights, fit what depends on them, write the files that ship.
 
     python -m training.export
     python -m training.export --weights training/runs/answer.safetensors --folder /tmp/reader
 
-The files are made in the run's folder and put in their place when all is fitted.
+The files are written to the run's folder and copied into place when everything is fitted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ UNFITTED = {
 
 
 def make(weights: Path, folder: Path, config: Config) -> None:
-    """Write reader.safetensors, tokenizer.json and reader.json; fit what can be fitted."""
+    """Write reader.safetensors, tokenizer.json and reader.json with fitted numbers."""
     folder.mkdir(exist_ok=True, parents=True)
     save_file(quantise(load_network(weights).state_dict()), str(folder / "reader.safetensors"))
     bundled_tokenizer().save(str(folder / "tokenizer.json"), pretty=False)
@@ -64,7 +64,7 @@ def _write(folder: Path, about: dict[str, object]) -> None:
 
 
 def run(config: Config, weights: Path | None = None) -> None:
-    """Ship `weights`, or what the configured stage left."""
+    """Ship `weights`, or those that the configured stage saved."""
     prepare(config)
     stage = run_folder(config) / f"{config.export['stage']}.safetensors"
     made = run_folder(config) / "reader"

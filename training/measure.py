@@ -4,7 +4,7 @@
     python -m training.measure positions   # beside 4, 9 and 19 others, at each of 5 slots
     python -m training.measure refusal     # on rows that the export neither fitted nor reported
 
-Each part is written to measured-PART.json among the logs and printed as it stands in the card.
+Each part is written to measured-PART.json among the logs and printed as the card shows it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SLOTS = 5
 
 
 def by_set(reader: BundledReader, embedder: Embedder, config: Config) -> dict[str, Any]:
-    """Each held-out set, gold passage alone; all of those that the configuration calls whole."""
+    """Each held-out set, gold passage alone; all rows of sets in the configuration's `whole`."""
     found: dict[str, Any] = {}
     for name in SETS:
         limit = None if name in config.measure["whole"] else config.measure["sets"]
@@ -80,7 +80,7 @@ def by_position(reader: BundledReader, embedder: Embedder, config: Config) -> di
 
 
 def by_refusal(reader: BundledReader, embedder: Embedder, config: Config) -> dict[str, Any]:
-    """How well low confidence tells that the passage is gone, on rows beside the fitted ones."""
+    """How well low confidence tells that the passage is missing, on rows nothing was fitted to."""
     part, used = Part([], []), {}
     for name in calibrate.SETS:
         path = config.questions / f"{name}.dev.jsonl.gz"
@@ -120,7 +120,7 @@ def _points(values: Any) -> list[float]:
 
 
 def table_of_sets(found: dict[str, Any]) -> str:
-    """Markdown."""
+    """What `by_set` measured, as a Markdown table."""
     lines = ["| set | F1 (95 %) | EM | n | words |", "|---|--:|--:|--:|--:|"]
     for name, row in found.items():
         low, high = row["f1_interval"]
@@ -132,7 +132,7 @@ def table_of_sets(found: dict[str, Any]) -> str:
 
 
 def table_of_positions(found: dict[str, Any]) -> str:
-    """Markdown."""
+    """What `by_position` measured, as a Markdown table."""
     lines = [
         "| others | F1 by slot of the gold passage | mean (95 %) | spread | by chance | loss |",
         "|--:|---|--:|--:|--:|--:|",
@@ -150,7 +150,7 @@ def table_of_positions(found: dict[str, Any]) -> str:
 
 
 def table_of_refusal(found: dict[str, Any]) -> str:
-    """Markdown."""
+    """What `by_refusal` measured, as a Markdown table."""
     columns = ("precision", "recall", "auroc", "calibration_error", "n")
     cells = (str(found[column]) for column in columns)
     return f"| {' | '.join(columns)} |\n|{'--:|' * len(columns)}\n| {' | '.join(cells)} |"
@@ -164,7 +164,7 @@ PARTS = {
 
 
 def run(part: str, config: Config) -> str:
-    """Measure one part; gives its table."""
+    """Measure one part; return its table."""
     prepare(config)
     measure, table = PARTS[part]
     reader = load_bundled(config.reader)

@@ -1,9 +1,9 @@
 """Stage 2: span pre-training on plain text, without labels. Resumable: run it again.
 
 Recurring span selection (Splinter, Ram et al., ACL 2021, arXiv 2101.00438) in the reader's own
-layout: a sentence whose span stands elsewhere in the passage too is taken out and becomes the
-question, its span replaced by [MASK]; the answer is the span's other place. Labelled questions may
-be asked beside them, so that a reader that answers already does not forget how.
+form: a sentence with a span that occurs elsewhere in the passage too is taken out and becomes the
+question, its span replaced by [MASK]; the answer is the span's other occurrence. Labelled questions
+may be mixed in, so that a reader that can answer already does not forget how.
 
     python -m training.pretrain
     python -m training.pretrain --start runs/other/answer.safetensors --rate 0.4
@@ -35,8 +35,8 @@ from training.data import MASK, Passage, Question, read_rows, token_span
 from training.loop import Stage, train
 
 _WORD = re.compile(r"\w[\w'-]*")
-_MOST_WORDS = 5  # words of a span
-_SHINGLE_WORDS = 12  # a window that shares so many words in a row with a held-out passage is one
+_MOST_WORDS = 5  # longest span in words; chosen by hand
+_SHINGLE_WORDS = 12  # a text counts as a held-out one if it shares this many words in a row with it
 _COMMON = frozenset(
     "a about after all also an and any are as at be been before but by can could did do does for "
     "from had has have he her his how i if in into is it its may more most no not of on one only "
@@ -58,7 +58,7 @@ def windows(path: Path, characters: int = 1100) -> Iterator[str]:
 
 
 def recurring(text: str) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
-    """Spans that stand in two sentences: (span, the sentence to ask with, its place elsewhere).
+    """Spans that occur in two sentences: (span, the sentence to ask with, its place elsewhere).
 
     Each span begins and ends with a word that is not common, and is not part of a longer one.
 
@@ -72,7 +72,7 @@ def recurring(text: str) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
         for i, (first, _) in enumerate(words):
             for _, last in words[i : i + _MOST_WORDS]:
                 span = text[first:last]
-                if _is_telling(span):
+                if _is_specific(span):
                     places.setdefault(span, []).append((number, first, last))
     spans = sentence_spans(text)
     found: list[tuple[str, tuple[int, int], tuple[int, int]]] = []
@@ -88,7 +88,8 @@ def recurring(text: str) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
     return found
 
 
-def _is_telling(span: str) -> bool:
+def _is_specific(span: str) -> bool:
+    """Whether a span begins and ends with uncommon words and is more than a short common noun."""
     words = [word.casefold() for word in _WORD.findall(span)]
     ends = words[0] not in _COMMON and words[-1] not in _COMMON
     return ends and (len(words) > 1 or len(span) > 6 or span[0].isupper() or span.isdigit())
@@ -122,7 +123,7 @@ def passage_of(
 
 
 def shingles(text: str) -> set[int]:
-    """Hashes of every run of twelve words, whatever their case.
+    """Hashes of every run of twelve words, ignoring case.
 
     >>> one, other = "A b c d e f g h i j k l m", "x B c d e f g h i j k l M y"
     >>> len(shingles(one) & shingles(other)), shingles("too short")
@@ -136,8 +137,8 @@ def shingles(text: str) -> set[int]:
 def held_out(questions: Path) -> set[int]:
     """The shingles of every passage that held-out questions are about.
 
-    Rows that bring passages of their own (`ctxs`) count only by what other sets say of them; a
-    passage under twelve words has no shingle.
+    Rows with passages of their own (`ctxs`) count only if other sets have the same passages; a
+    passage of fewer than twelve words has no shingle.
     """
     contexts = {
         row.get("context", "")

@@ -48,7 +48,7 @@ class Answerer:
         key = "cold:" + self._key(prompt)
         known = self.cache.find([key]) if self.cache else {}
         if key not in known:
-            forget(self.generator)
+            self.generator.forget()
             known = {key: replace(self.generator.generate(prompt), spans=())}
             if self.cache:
                 self.cache.keep(known)
@@ -73,16 +73,3 @@ def generate_all(generator: Generator, prompts: Sequence[Prompt]) -> list[Genera
     order = sorted(range(len(prompts)), key=lambda i: prompts[i].token_ids)
     answers = {i: generator.generate(prompts[i]) for i in order}
     return [answers[i] for i in range(len(prompts))]
-
-
-def forget(generator: Generator) -> bool:
-    """Let the next prompt be read as if it were the first: for measuring how long that takes.
-
-    False where the generator keeps nothing here: a server's model.
-    """
-    cache = getattr(generator, "cache", None)
-    found = [getattr(cache, "clear", None), getattr(generator, "forget", None)]
-    for clear in found:
-        if callable(clear):
-            clear()
-    return any(map(callable, found))

@@ -10,7 +10,7 @@ from ragctx import __version__
 from ragctx.assembly import Assembly
 from ragctx.errors import InputError
 from ragctx.evaluation.analysis import Comparer
-from ragctx.evaluation.answering import Answerer, forget
+from ragctx.evaluation.answering import Answerer
 from ragctx.evaluation.candidates import Candidates, Source
 from ragctx.evaluation.conditions import Asked, Plan, PromptMaker
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
@@ -131,7 +131,7 @@ class Comparison:
         In a sweep everything was, so only some questions are measured; the mean stands for all. A
         server's model was asked as any user asks it: there nothing is to be measured again.
         """
-        if not forget(self.answerer.generator):
+        if not self.answerer.generator.caches_prompts:
             return outcomes
         means: dict[str, float] = {}
         some = self.questions.questions[:COLD_QUESTIONS] if self.plan.budgets else ()
@@ -192,7 +192,7 @@ class Comparison:
         ]
         if "document_order" in self.plan.strategies and not self.source.knows_order:
             said.append("document_order is best_first here: passages of a file have no order")
-        if self.plan.budgets and forget(self.answerer.generator):
+        if self.plan.budgets and self.answerer.generator.caches_prompts:
             said.append(
                 "latencies of budgets are those of a first question, nothing read before; all "
                 "others are shares of a sweep that reads each passage once"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
 
 _READ_BYTES = 2**20
-_SETTINGS = ("threshold", "prior", "calibration", "min_similarity")  # the bundled reader's
+_PARTS = 6  # of an identity: shorter ones are filled up, as when the first hashes were stored
 
 
 def model_hash(spec: str, generator: Generator) -> str:
@@ -21,13 +21,13 @@ def model_hash(spec: str, generator: Generator) -> str:
     safetensors files; a server's model only by its address and name, so another model behind the
     same name is not noticed.
     """
-    parts: list[object] = [generator.name, decoding_of(generator)]
-    parts += [repr(getattr(generator, name, None)) for name in _SETTINGS]
+    identity = generator.identity()
+    parts: list[object] = [*identity, *["None"] * (_PARTS - len(identity))]
     directory = Path(spec).expanduser()
     if spec == "bundled":
         from ragctx.generator.reader.checkpoint import reader_files
 
-        parts.append(dict(reader_files().about))
+        parts.append(reader_files().identity)
     elif directory.is_dir():
         files = sorted(p for p in directory.iterdir() if p.suffix in (".json", ".safetensors"))
         parts += [[path.name, _sha256(path)] for path in files]
