@@ -209,7 +209,8 @@ class HuggingFaceGenerator:
             raise ModelError(
                 f"{self.name} is not a causal model that keeps its keys and values in "
                 f"transformers' cache (kept {cached} of {len(token_ids)} tokens; scores of a text "
-                f"read in pieces are off by {difference:.2g} standard deviations): use another model"
+                f"read in pieces are off by {difference:.2g} standard deviations): use another "
+                "model"
             )
 
     @property
