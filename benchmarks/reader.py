@@ -107,7 +107,7 @@ def decoding(reader: BundledReader, repeats: int, bandwidth: float) -> dict[str,
     """Milliseconds a token: grounded, free over the cache, uncached, and under `generate`."""
     prompt = prompt_of(CONTEXTS[0], reader, seed=1)
     runs = [reader.generate(prompt) for _ in range(repeats)]
-    given, chosen_s = runs[0], statistics.median(run.prefill_s for run in runs)
+    grounded, chosen_s = runs[0], statistics.median(run.prefill_s for run in runs)
     grounded_s = statistics.median(run.decode_s for run in runs)
     free_ms = 1e3 * statistics.median(free_s(reader, prompt) for _ in range(repeats)) / NEW_TOKENS
     uncached_s = median_s(lambda: uncached_decoding(reader, prompt, 2), 2)
@@ -118,10 +118,10 @@ def decoding(reader: BundledReader, repeats: int, bandwidth: float) -> dict[str,
     read += 2 * network.shape.width * network.shape.layers * prompt.token_count
     return {
         "context_tokens": prompt.token_count,
-        "grounded_tokens": len(given.token_ids),
+        "grounded_tokens": len(grounded.token_ids),
         "grounded_until_chosen_ms": 1e3 * chosen_s,
         "grounded_after_ms": 1e3 * grounded_s,
-        "grounded_after_ms_per_token": 1e3 * grounded_s / max(1, len(given.token_ids)),
+        "grounded_after_ms_per_token": 1e3 * grounded_s / max(1, len(grounded.token_ids)),
         "free_ms_per_token": free_ms,
         "uncached_ms_per_token": 1e3 * uncached_s / 2,
         "transformers_ms_per_token": theirs_ms,
@@ -137,7 +137,7 @@ def free_s(reader: BundledReader, prompt: Prompt) -> float:
     cached, _ = reader.cache.fetch(passages, reader.encode)
     states, kv_cache = reader.prefill(question, cached)
     context, content = context_of(prompt, cached)
-    ids = torch.tensor([token for chunk in passages for token in chunk])
+    ids = torch.tensor([token for passage in passages for token in passage])
     decoder = reader.decoder
     began = time.perf_counter()
     steps = decoder.steps_after(kv_cache, kv_cache.length, NEW_TOKENS)
@@ -204,14 +204,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     reader = load_bundled()
     reader.threshold = -1.0
-    bandwidth = bandwidth_bytes_per_s(given.repeats)
-    loaded = loading(given.repeats)
-    first = first_answers(reader, given.repeats)
-    decoded = decoding(reader, given.repeats, bandwidth)
+    bandwidth = bandwidth_bytes_per_s(arguments.repeats)
+    loaded = loading(arguments.repeats)
+    first = first_answers(reader, arguments.repeats)
+    decoded = decoding(reader, arguments.repeats, bandwidth)
     rows = [
         (
             tokens,
@@ -226,7 +226,7 @@ def main() -> None:
     result(
         "reader",
         seed=1,
-        **vars(given),
+        **vars(arguments),
         bandwidth_gb_per_s=bandwidth / 1e9,
         loading=loaded,
         first_answer=first,

@@ -56,7 +56,7 @@ def run_all(config: Config, steps: Sequence[Step]) -> None:
 
 
 def main() -> None:
-    """Run as the command line says."""
+    """Run as the command line asks."""
     config = configured(stage_parser(__doc__).parse_args())
     run_all(config, steps(config))
 

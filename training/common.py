@@ -61,11 +61,11 @@ def load_config(path: Path = CONFIG) -> Config:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    given: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    if "based_on" not in given:
-        return given
-    settings = _settings(path.parent / given.pop("based_on"))
-    for name, value in given.items():
+    own: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    if "based_on" not in own:
+        return own
+    settings = _settings(path.parent / own.pop("based_on"))
+    for name, value in own.items():
         settings[name] = {**settings[name], **value} if isinstance(value, dict) else value
     return settings
 
@@ -80,10 +80,10 @@ def stage_parser(about: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def configured(given: argparse.Namespace) -> Config:
-    """The configuration that a stage's command was given."""
-    config = load_config(given.config)
-    return replace(config, threads=given.threads or config.threads)
+def configured(arguments: argparse.Namespace) -> Config:
+    """The configuration that a stage's arguments ask for."""
+    config = load_config(arguments.config)
+    return replace(config, threads=arguments.threads or config.threads)
 
 
 def prepare(config: Config) -> torch.device:

@@ -51,7 +51,7 @@ def student_states(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> list[Te
 
 
 def fresh_network() -> ReaderNetwork:
-    """A reader with MiniLM's weights and new heads: pointers begin as small identities."""
+    """A reader with MiniLM's weights and new heads, whose pointers start close to the identity."""
     teacher = load_encoder(str(minilm_weights()))
     network = ReaderNetwork(Shape())
     weights = {k: v for k, v in teacher.state_dict().items() if "positions" not in k}
@@ -89,12 +89,12 @@ def imitate(
 ) -> tuple[Tensor, float]:
     """Return the squared error summed over all layers, and the mean cosine after the last one."""
     with torch.no_grad(), autocast(ids.device):
-        wanted = teacher.all_states(ids, mask)
+        target = teacher.all_states(ids, mask)
     with autocast(ids.device):
-        given = student_states(network, ids, mask)
-    pairs = zip(given[1:], wanted[1:], strict=True)
+        student = student_states(network, ids, mask)
+    pairs = zip(student[1:], target[1:], strict=True)
     loss = torch.stack([F.mse_loss(g.float()[mask], w.float()[mask]) for g, w in pairs]).sum()
-    cosine = F.cosine_similarity(given[-1].float()[mask], wanted[-1].float()[mask], dim=-1)
+    cosine = F.cosine_similarity(student[-1].float()[mask], target[-1].float()[mask], dim=-1)
     return loss, cosine.mean().item()
 
 
@@ -136,7 +136,7 @@ def run(config: Config) -> None:
 
 
 def main() -> None:
-    """Run or resume the stage as the command line says."""
+    """Run or resume the stage as the command line asks."""
     run(configured(stage_parser(__doc__).parse_args()))
 
 

@@ -67,14 +67,14 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def occurrences(text: str, answer: str) -> list[tuple[int, int]]:
     """Where `answer` occurs in `text` as whole words; if nowhere, where it occurs at all."""
-    found = [(m.start(), m.end()) for m in re.finditer(re.escape(answer), text)]
+    places = [(m.start(), m.end()) for m in re.finditer(re.escape(answer), text)]
     whole = [
         (a, b)
-        for a, b in found
+        for a, b in places
         if not (text[a - 1 : a].isalnum() and answer[0].isalnum())
         and not (text[b : b + 1].isalnum() and answer[-1].isalnum())
     ]
-    return whole or found
+    return whole or places
 
 
 def answer_places(text: str, answers: Sequence[str]) -> list[tuple[int, int]]:
@@ -84,11 +84,11 @@ def answer_places(text: str, answers: Sequence[str]) -> list[tuple[int, int]]:
     >>> [text[a:b] for a, b in answer_places(text, ["1900", "May 1900"])]
     ['1900', 'May 1900']
     """
-    found = [places for answer in answers if (places := occurrences(text, answer))]
+    by_answer = [places for answer in answers if (places := occurrences(text, answer))]
     kept: list[tuple[int, int]] = []
-    for places in found:
+    for places in by_answer:
         touched = [
-            sum(any(a < d and c < b for c, d in other) for other in found) for a, b in places
+            sum(any(a < d and c < b for c, d in other) for other in by_answer) for a, b in places
         ]
         kept += [
             place for place, count in zip(places, touched, strict=True) if count == max(touched)
@@ -153,19 +153,19 @@ def _passage(
     question_tokens: int,
 ) -> Passage:
     encoded = tokenizer.encode(context, add_special_tokens=False)
-    found: list[tuple[list[int], list[tuple[int, int]]]] = []
+    answered: list[tuple[list[int], list[tuple[int, int]]]] = []
     for question, answers in rows:
         places = answer_places(context, answers)
-        near = None if places else nearest_sentences(context, answers[0])
-        places = [near] if near else places
+        similar = None if places else nearest_sentences(context, answers[0])
+        places = [similar] if similar else places
         spans = [token_span(encoded.offsets, a, b) for a, b in places]
         kept = list(dict.fromkeys(span for span in spans if span))
         if kept:
             ids = tokenizer.encode(question, add_special_tokens=False).ids[:question_tokens]
-            found.append((ids, kept))
-    first = _window_start(len(encoded.ids), chunk_tokens, found)
+            answered.append((ids, kept))
+    first = _window_start(len(encoded.ids), chunk_tokens, answered)
     passage = Passage(source, encoded.ids[first : first + chunk_tokens])
-    for ids, kept in found:
+    for ids, kept in answered:
         inside = tuple(
             (a - first, b - first) for a, b in kept if a >= first and b < first + chunk_tokens
         )
@@ -175,11 +175,11 @@ def _passage(
 
 
 def _window_start(
-    length: int, chunk_tokens: int, found: list[tuple[list[int], list[tuple[int, int]]]]
+    length: int, chunk_tokens: int, answered: list[tuple[list[int], list[tuple[int, int]]]]
 ) -> int:
-    if length <= chunk_tokens or not found:
+    if length <= chunk_tokens or not answered:
         return 0
-    centre = random.Random(length).choice(found)[1][0][0]
+    centre = random.Random(length).choice(answered)[1][0][0]
     return max(0, min(length - chunk_tokens, centre - chunk_tokens // 2))
 
 

@@ -73,12 +73,12 @@ def run(config: Config, start: Path | None = None, minutes: float | None = None)
 
 
 def main() -> None:
-    """Run or resume the stage as the command line says."""
+    """Run or resume the stage as the command line asks."""
     parser = stage_parser(__doc__)
     parser.add_argument("--minutes", type=float, help="for each, instead of by steps")
     parser.add_argument("--start", type=Path, help="weights to begin from; default: stage 3's")
-    given = parser.parse_args()
-    run(configured(given), given.start, given.minutes)
+    arguments = parser.parse_args()
+    run(configured(arguments), arguments.start, arguments.minutes)
 
 
 if __name__ == "__main__":

@@ -94,22 +94,22 @@ class Pool:
         self, row: dict[str, Any], question: np.ndarray, count: int, rng: random.Random
     ) -> list[str]:
         """`count` passages without the answer: the row's own, else mined and drawn in turn."""
-        found = list(row.get("distractors") or ())[:count]
+        chosen = list(row.get("distractors") or ())[:count]
         answers = [answer.lower() for answer in row["answers"]]
 
         def fits(text: str) -> bool:
-            known = text == row["context"] or text in found
-            return not known and not any(answer in text.lower() for answer in answers)
+            is_taken = text == row["context"] or text in chosen
+            return not is_taken and not any(answer in text.lower() for answer in answers)
 
         similar = iter(np.argsort(-(self.vectors @ question), kind="stable").tolist())
         drawn = iter(rng.sample(range(len(self.texts)), len(self.texts)))
-        while len(found) < min(count, len(self.texts) - 1):
-            source = similar if len(found) % 2 == 0 else drawn
+        while len(chosen) < min(count, len(self.texts) - 1):
+            source = similar if len(chosen) % 2 == 0 else drawn
             text = next((t for t in map(self.texts.__getitem__, source) if fits(t)), None)
             if text is None:
                 break
-            found.append(text)
-        return found
+            chosen.append(text)
+        return chosen
 
 
 def questions_of(
@@ -150,7 +150,7 @@ def prompt_of(asked: AskedQuestion, reader: BundledReader) -> Prompt:
     return build_prompt(
         load_template("reader"),
         asked.question,
-        place(hits, lambda given: sorted(given, key=lambda hit: order[id(hit)])),
+        place(hits, lambda placed: sorted(placed, key=lambda hit: order[id(hit)])),
         reader.tokenizer,
         context_window=10**6,
         max_new_tokens=96,
@@ -274,34 +274,34 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--reader", type=Path, default=FOLDER, help="folder of another reader")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    reader = load_bundled(given.reader)
+    arguments = parser.parse_args()
+    reader = load_bundled(arguments.reader)
     threshold = reader.threshold
-    rows = rows_of(given.questions, given.limit)
+    rows = rows_of(arguments.questions, arguments.limit)
     questions = questions_of(
         rows,
         load_embedder(),
-        distractors=given.distractors,
-        gold_at=given.gold_at,
-        with_gold=not given.no_gold,
-        seed=given.seed,
+        distractors=arguments.distractors,
+        gold_at=arguments.gold_at,
+        with_gold=not arguments.no_gold,
+        seed=arguments.seed,
     )
-    if given.free:
+    if arguments.free:
         reader.threshold = 0.0  # everything is answered, as spans are
-    scored = score_freely if given.free else score
-    results = scored(reader, blinded(questions) if given.blind else questions)
-    found = {
-        "questions": given.questions.name,
+    scored = score_freely if arguments.free else score
+    results = scored(reader, blinded(questions) if arguments.blind else questions)
+    report = {
+        "questions": arguments.questions.name,
         "model": reader.name,
-        "seed": given.seed,
-        "distractors": given.distractors,
-        **summary(results, given.seed),
+        "seed": arguments.seed,
+        "distractors": arguments.distractors,
+        **summary(results, arguments.seed),
         "answered": round(sum(r.confidence >= threshold for r in results) / len(results), 4),
     }
-    if given.json:
-        sys.stdout.write(json.dumps(found) + "\n")
+    if arguments.json:
+        sys.stdout.write(json.dumps(report) + "\n")
         return
-    for key, value in found.items():
+    for key, value in report.items():
         sys.stdout.write(f"{key}: {value}\n")
 
 

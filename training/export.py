@@ -67,24 +67,27 @@ def run(config: Config, weights: Path | None = None) -> None:
     """Ship `weights`, or those that the configured stage saved."""
     prepare(config)
     stage = run_folder(config) / f"{config.export['stage']}.safetensors"
-    made = run_folder(config) / "reader"
-    make(weights or stage, made, config)
+    folder = run_folder(config) / "reader"
+    make(weights or stage, folder, config)
     config.reader.mkdir(exist_ok=True, parents=True)
     for name in FILES:
-        shutil.copyfile(made / name, config.reader / name)
+        shutil.copyfile(folder / name, config.reader / name)
 
 
 def main() -> None:
-    """Ship as the command line says."""
+    """Ship as the command line asks."""
     parser = stage_parser(__doc__)
     parser.add_argument("--weights", type=Path, help="default: what the configured stage left")
     parser.add_argument("--folder", type=Path, help="instead of the configured one")
     parser.add_argument("--per-set", type=int, help="questions a set, of each parity")
-    given = parser.parse_args()
-    config = configured(given)
-    per_set = given.per_set or config.export["per_set"]
-    folder = given.folder or config.reader
-    run(replace(config, reader=folder, export={**config.export, "per_set": per_set}), given.weights)
+    arguments = parser.parse_args()
+    config = configured(arguments)
+    per_set = arguments.per_set or config.export["per_set"]
+    folder = arguments.folder or config.reader
+    run(
+        replace(config, reader=folder, export={**config.export, "per_set": per_set}),
+        arguments.weights,
+    )
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def draw_conversion(axis: Any, logs: Path) -> None:
 
 
 def draw_losses(axis: Any, logs: Path) -> None:
-    """Losses of question answering, by what stood beside the passage."""
+    """Losses of question answering, for passages alone and beside others."""
     logged = [found for name in RUNS if (found := rows(logs / f"{name}.jsonl"))]
     answered = [row for row in (logged[-1] if logged else []) if "end" in row]
     named = {
@@ -82,14 +82,14 @@ def draw_scores(axis: Any, logs: Path) -> None:
     """F1 and exact match on held-out questions, of this run and of those it went on from."""
     before = 0.0
     for i, (name, label) in enumerate(RUNS.items()):
-        found = rows(logs / f"{name}.jsonl")
-        scored = [row for row in found if "f1" in row]
+        logged = rows(logs / f"{name}.jsonl")
+        scored = [row for row in logged if "f1" in row]
         if not scored:
             continue
         minutes = [before + row["seconds"] / 60 for row in scored]
         axis.plot(minutes, [row["f1"] for row in scored], "o-", color=f"C{i}", label=label)
         axis.plot(minutes, [row["em"] for row in scored], "o--", color=f"C{i}")
-        before += found[-1]["seconds"] / 60
+        before += logged[-1]["seconds"] / 60
     title = "squadshifts_newwiki.dev: F1, EM (dashed)"
     axis.set(title=title, xlabel="minutes", ylim=(0, None))
     if axis.has_data():

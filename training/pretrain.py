@@ -75,17 +75,17 @@ def recurring(text: str) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
                 if _is_specific(span):
                     places.setdefault(span, []).append((number, first, last))
     spans = sentence_spans(text)
-    found: list[tuple[str, tuple[int, int], tuple[int, int]]] = []
+    spans_found: list[tuple[str, tuple[int, int], tuple[int, int]]] = []
     for span in sorted(places, key=len, reverse=True):
         where = places[span]
         if len({number for number, _, _ in where}) < 2 or any(
-            span in longer for longer, *_ in found
+            span in longer for longer, *_ in spans_found
         ):
             continue
         number, _, _ = where[0]
         other = next((first, last) for n, first, last in where if n != number)
-        found.append((span, spans[number], other))
-    return found
+        spans_found.append((span, spans[number], other))
+    return spans_found
 
 
 def _is_specific(span: str) -> bool:
@@ -99,14 +99,14 @@ def passage_of(
     text: str, tokenizer: RustTokenizer, config: Config, rng: random.Random
 ) -> Passage | None:
     """The window without one of its sentences, which asks; None where nothing recurs."""
-    found = recurring(text)
-    if not found:
+    candidates = recurring(text)
+    if not candidates:
         return None
-    _, (start, end), _ = rng.choice(found)
+    _, (start, end), _ = rng.choice(candidates)
     rest = text[:start] + text[end:]
     encoded = tokenizer.encode(rest, add_special_tokens=False)
     passage = Passage("text", encoded.ids[: config.chunk_tokens])
-    for span, asking, (first, last) in found:
+    for span, asking, (first, last) in candidates:
         if asking != (start, end):
             continue
         moved = first - (end - start) if first >= end else first
@@ -159,8 +159,8 @@ def load_texts(config: Config, hidden: Set[int] = frozenset()) -> dict[str, list
         every = windows(config.texts / f"{name}.txt.gz")
         texts = [text for text in every if hidden.isdisjoint(shingles(text))]
         chosen = rng.sample(texts, min(len(texts), config.pretrain["passages"]))
-        made = (passage_of(text, tokenizer, config, rng) for text in chosen)
-        sets[name] = [passage for passage in made if passage]
+        passages = (passage_of(text, tokenizer, config, rng) for text in chosen)
+        sets[name] = [passage for passage in passages if passage]
     return sets
 
 
@@ -192,13 +192,13 @@ def run(
 
 
 def main() -> None:
-    """Run or resume the stage as the command line says."""
+    """Run or resume the stage as the command line asks."""
     parser = stage_parser(__doc__)
     parser.add_argument("--minutes", type=float, help="by the clock instead of by steps")
     parser.add_argument("--start", type=Path, help="weights to begin from; default: stage 1's")
     parser.add_argument("--rate", type=float, default=1.0, help="times the configured rates")
-    given = parser.parse_args()
-    run(configured(given), given.start, given.rate, given.minutes)
+    arguments = parser.parse_args()
+    run(configured(arguments), arguments.start, arguments.rate, arguments.minutes)
 
 
 if __name__ == "__main__":

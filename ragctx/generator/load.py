@@ -66,7 +66,7 @@ def _load_served(spec: str, tokenizer: Tokenizer | None, context_window: int | N
 
     if tokenizer is None:
         raise InputError(
-            "a server does not say how its model counts tokens; name the model's --tokenizer: its "
+            "a server does not tell how its model counts tokens; name the model's --tokenizer: its "
             "directory, or tiktoken:o200k_base"
         )
     return load_openai_api(spec, tokenizer=tokenizer, context_window=context_window)

@@ -21,7 +21,7 @@ tokens = st.integers(FIRST_WORD - 2, FIRST_WORD + 11)
 def slowly(
     question: list[int], passage: list[int], own: list[bool], first: int, last: int
 ) -> float:
-    """The definition: each word's likest and nearest neighbour outside of the span."""
+    """The definition: each word's most alike and closest neighbour outside of the span."""
     counts, found = rarities(question), 0.0
     for word, count in counts.items():
         best = 0.0

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ragctx.errors import InputError, TemplateError
-from ragctx.generator.reader.calibration import evidence_of
-from ragctx.generator.reader.checkpoint import dequantise, quantise
+from ragctx.generator.reader.calibration import Calibration, evidence_of
+from ragctx.generator.reader.checkpoint import dequantise, quantise, reader_files
 from ragctx.generator.reader.kv_cache import KVCache
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS, QuestionStates
 from ragctx.generator.reader.passage_cache import PassageCache
@@ -51,12 +51,12 @@ from tests.support.tiny_reader import (
 @settings(max_examples=40, deadline=None)
 @given(prompt=prompts, first=st.integers(0, 300))
 @torch.inference_mode()
-def test_cached_chunks_give_the_states_of_one_pass(
+def test_cached_passages_give_the_states_of_one_pass(
     prompt: tuple[list[Tokens], Tokens], first: int
 ) -> None:
-    chunks, question = prompt
-    cached = READER.encode(chunks)
-    states = one_pass(chunks, question, first)
+    passages, question = prompt
+    cached = READER.encode(passages)
+    states = one_pass(passages, question, first)
     for kept, layer in (("early", NETWORK.alone), ("states", -2)):
         found = torch.cat([getattr(s, kept) for s in cached])
         whole = states[layer][: -len(question)]
@@ -72,30 +72,30 @@ def test_cached_chunks_give_the_states_of_one_pass(
 def test_shifting_every_position_changes_nothing(
     prompt: tuple[list[Tokens], Tokens], first: int
 ) -> None:
-    chunks, question = prompt
-    cached = READER.encode(chunks)
+    passages, question = prompt
+    cached = READER.encode(passages)
     here, there = (READER.prefill(question, cached, at)[0] for at in (0, first))
     torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
 
 
 @settings(max_examples=25, deadline=None)
-@given(chunks=st.lists(tokens, min_size=2, max_size=6))
+@given(passages=st.lists(tokens, min_size=2, max_size=6))
 @torch.inference_mode()
-def test_a_cached_passage_does_not_depend_on_its_neighbours(chunks: list[Tokens]) -> None:
-    together = READER.encode(chunks)
-    for chunk, segment in zip(chunks, together, strict=True):
-        (alone,) = READER.encode([chunk])
+def test_a_cached_passage_does_not_depend_on_its_neighbours(passages: list[Tokens]) -> None:
+    together = READER.encode(passages)
+    for passage, kept in zip(passages, together, strict=True):
+        (alone,) = READER.encode([passage])
         for field in fields(CachedPassage):
-            assert torch.equal(getattr(alone, field.name), getattr(segment, field.name))
+            assert torch.equal(getattr(alone, field.name), getattr(kept, field.name))
 
 
 @torch.inference_mode()
-def test_any_order_of_cached_chunks_equals_one_pass_in_that_order() -> None:
-    chunks: list[Tokens] = [(5, 6, 7), (8, 9), (10, 11, 12, 13)]
-    cached = READER.encode(chunks)
+def test_any_order_of_cached_passages_equals_one_pass_in_that_order() -> None:
+    passages: list[Tokens] = [(5, 6, 7), (8, 9), (10, 11, 12, 13)]
+    cached = READER.encode(passages)
     for order in itertools.permutations(range(3)):
         asked = READER.read_question((3, 4, 2), [cached[i] for i in order])
-        expected = one_pass([chunks[i] for i in order], (3, 4, 2))[-1][-3:]
+        expected = one_pass([passages[i] for i in order], (3, 4, 2))[-1][-3:]
         torch.testing.assert_close(asked.last, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -116,8 +116,8 @@ def test_reading_an_answer_in_pieces_equals_reading_it_at_once(cut: int) -> None
 
 @torch.inference_mode()
 def test_padding_in_the_past_is_never_seen() -> None:
-    (segment,) = READER.encode([(5, 6, 7)])
-    kv_cache = concatenate(NETWORK, [segment])
+    (cached,) = READER.encode([(5, 6, 7)])
+    kv_cache = concatenate(NETWORK, [cached])
     grown = KVCache(
         tuple(F.pad(k, (0, 0, 0, 2), value=9.0) for k in kv_cache.keys),
         tuple(F.pad(v, (0, 0, 0, 2), value=9.0) for v in kv_cache.values),
@@ -141,27 +141,27 @@ def test_rotation_depends_on_the_difference_of_positions_only() -> None:
 
 @pytest.mark.parametrize("alone", range(TINY.layers))
 @settings(max_examples=25, deadline=None)
-@given(chunks=st.lists(tokens, min_size=1, max_size=4), asked=tokens)
+@given(passages=st.lists(tokens, min_size=1, max_size=4), asked=tokens)
 @torch.inference_mode()
 def test_a_second_pass_is_the_last_layers_over_the_passage_followed_by_the_question(
-    alone: int, chunks: list[Tokens], asked: Tokens
+    alone: int, passages: list[Tokens], asked: Tokens
 ) -> None:
-    """Wherever the chunk stood in the prompt."""
+    """Wherever the passage was in the prompt."""
     network = tiny_network(alone=alone)
     reader = tiny_reader(network=network)
-    cached = reader.encode(chunks)
+    cached = reader.encode(passages)
     question = reader.prefill(asked, cached, first=7)[0]
-    found = network.second_pass([segment.early for segment in cached], question)
+    found = network.second_pass([each.early for each in cached], question)
     layers = [*network.shared()[alone:], network.second]
     assert len(layers) == TINY.layers - alone + 1
-    for i, chunk in enumerate(chunks):
+    for i, passage in enumerate(passages):
         seen = cached[i].early
-        for layer, behind in zip(layers, question.by_layer, strict=True):
-            row = torch.cat((seen, behind))[None]
+        for layer, following in zip(layers, question.by_layer, strict=True):
+            row = torch.cat((seen, following))[None]
             q, k, v = layer.project(row)
             cos, sin = network.rotation(torch.arange(row.shape[1]))
             attended = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
-            seen = layer.finish(row, attended)[0, : len(chunk)]
+            seen = layer.finish(row, attended)[0, : len(passage)]
         torch.testing.assert_close(found[i], seen, atol=1e-4, rtol=1e-4)
 
 
@@ -224,11 +224,11 @@ def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
     torch.testing.assert_close(found.states, plain.states)
 
 
-said = st.lists(st.sampled_from(["red", "the", "Red,", "fox", "1990", "$"]), max_size=6)
+WORDS = st.lists(st.sampled_from(["red", "the", "Red,", "fox", "1990", "$"]), max_size=6)
 
 
 @settings(max_examples=60, deadline=None)
-@given(drawn=st.lists(st.tuples(said.map(" ".join), st.floats(-8, 0)), min_size=1, max_size=8))
+@given(drawn=st.lists(st.tuples(WORDS.map(" ".join), st.floats(-8, 0)), min_size=1, max_size=8))
 def test_the_answer_agreed_on_most_has_the_best_expected_f1(drawn: list[tuple[str, float]]) -> None:
     """Against token F1 between bags of words, weighed by how likely each span is."""
     found = [Span(first=i, last=i, log_probability=likely) for i, (_, likely) in enumerate(drawn)]
@@ -298,7 +298,7 @@ def test_evidence_compares_the_passages_with_each_other() -> None:
     assert alone.lead == 0
 
 
-def passage(n: int) -> CachedPassage:
+def cached_passage(n: int) -> CachedPassage:
     keys, states = torch.zeros(1, 1, n, 2), torch.zeros(n, 2)
     return CachedPassage(keys=keys, values=keys.clone(), early=states, states=states.clone())
 
@@ -313,10 +313,10 @@ def test_the_cache_is_bounded_and_gives_what_encoding_gives(
 ) -> None:
     cache, encoded = PassageCache(bound), 0
 
-    def encode(chunks: list[Tokens]) -> list[CachedPassage]:
+    def encode(passages: list[Tokens]) -> list[CachedPassage]:
         nonlocal encoded
-        encoded += len(chunks)
-        return [passage(len(chunk)) for chunk in chunks]
+        encoded += len(passages)
+        return [cached_passage(len(passage)) for passage in passages]
 
     for request in requests:
         wanted = [(7,) * n for n in request]
@@ -331,9 +331,9 @@ def test_the_cache_is_bounded_and_gives_what_encoding_gives(
 
 def test_a_second_request_reuses_every_token() -> None:
     cache = PassageCache(10**6)
-    chunks: list[Tokens] = [(1, 2, 3), (4, 5)]
-    cache.fetch(chunks, lambda missing: [passage(len(c)) for c in missing])
-    _, reused = cache.fetch(chunks, lambda missing: pytest.fail("encoded again"))
+    passages: list[Tokens] = [(1, 2, 3), (4, 5)]
+    cache.fetch(passages, lambda missing: [cached_passage(len(c)) for c in missing])
+    _, reused = cache.fetch(passages, lambda missing: pytest.fail("encoded again"))
     assert reused == 5
 
 
@@ -361,14 +361,14 @@ def test_half_precision_passages_are_the_same_from_encoding_and_from_the_cache(
     prompt: tuple[list[Tokens], Tokens],
 ) -> None:
     """Kept in half precision from the start, so that an answer never depends on the cache."""
-    chunks, question = prompt
+    passages, question = prompt
     reader = tiny_reader(torch.float16)
-    cold, _ = reader.cache.fetch(chunks, reader.encode)
-    warm, reused = reader.cache.fetch(chunks, lambda _: pytest.fail("encoded again"))
-    assert reused == sum(map(len, chunks))
+    cold, _ = reader.cache.fetch(passages, reader.encode)
+    warm, reused = reader.cache.fetch(passages, lambda _: pytest.fail("encoded again"))
+    assert reused == sum(map(len, passages))
     first, again = (reader.read_question(question, each) for each in (cold, warm))
     assert torch.equal(first.by_layer, again.by_layer)
-    exact = one_pass(chunks, question)[-1][-1]
+    exact = one_pass(passages, question)[-1][-1]
     assert F.cosine_similarity(first.answer, exact, dim=0) > 0.999
 
 
@@ -432,10 +432,42 @@ def test_a_question_about_something_else_is_refused(similarity: float, answers: 
     assert answers or given.confidence == 0.0
 
 
+def test_a_readers_identity_changes_with_every_setting_that_its_answers_depend_on() -> None:
+    reader = load_bundled()
+    identities = {reader.identity()}
+    for name, value in (
+        ("threshold", 0.5),
+        ("prior", Prior(proximity=1.0)),
+        ("calibration", Calibration((0.0,) * 10)),
+        ("min_similarity", 0.5),
+    ):
+        setattr(reader, name, value)
+        identities.add(reader.identity())
+    assert len(identities) == 5
+    assert load_bundled().identity() == load_bundled().identity() in identities
+
+
+def test_a_readers_identity_is_spelt_as_in_the_first_release() -> None:
+    """Else the profiles and answers that were stored under hashes of it would not be found."""
+    reader = load_bundled()
+    assert reader.prior.proximity and "nearness" in reader.identity()[3]
+    assert "proximity" not in repr(reader.identity())
+    assert set(reader_files().identity["prior"]) == {"rank", "similarity", "nearness"}
+
+
+def test_a_reader_that_forgot_reads_every_passage_again() -> None:
+    reader = tiny_reader()
+    reader.cache.fetch([(5, 6), (7, 8)], reader.encode)
+    assert reader.caches_prompts and reader.cache.stats.held == 2
+    reader.forget()
+    _, reused = reader.cache.fetch([(5, 6), (7, 8)], reader.encode)
+    assert reused == 0
+
+
 def test_a_passage_whose_cosine_is_not_known_gets_a_typical_one() -> None:
     """With log-odds of 0, half of the questions over another retriever's hits were refused."""
     prior = Prior(rank=0.5, similarity=8.0)
-    unknown, near, far = (
+    unknown, high, low = (
         replace(Hit.from_text(1, 1.0, "text"), similarity=c) for c in (math.nan, 0.8, 0.1)
     )
-    assert prior.log_odds(far) < prior.log_odds(unknown) < prior.log_odds(near)
+    assert prior.log_odds(low) < prior.log_odds(unknown) < prior.log_odds(high)

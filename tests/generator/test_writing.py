@@ -48,9 +48,9 @@ def token_probabilities(
 def test_cached_decoding_writes_the_ids_of_uncached_decoding(
     prompt: tuple[list[Tokens], Tokens],
 ) -> None:
-    chunks, question = prompt
-    ids = torch.tensor([t for chunk in chunks for t in chunk])
-    cached = READER.encode(chunks)
+    passages, question = prompt
+    ids = torch.tensor([t for passage in passages for t in passage])
+    cached = READER.encode(passages)
     context, content = torch.cat([s.states for s in cached]), torch.ones(len(ids)) > 0
 
     def likeliest(state: Tensor) -> int:
@@ -61,7 +61,7 @@ def test_cached_decoding_writes_the_ids_of_uncached_decoding(
     written = decode_tokens(states.answer, steps, likeliest, stop=0, max_new_tokens=6)
     expected: Tokens = ()
     while len(expected) < 6:
-        token = likeliest(one_pass(chunks, question, answer=expected)[-1][-1])
+        token = likeliest(one_pass(passages, question, answer=expected)[-1][-1])
         if token == 0:
             break
         expected = (*expected, token)

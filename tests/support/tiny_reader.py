@@ -33,7 +33,7 @@ def tiny_reader(
 ) -> BundledReader:
     return BundledReader(
         network,
-        None,  # type: ignore[arg-type]  # these laws need ids only
+        None,  # type: ignore[arg-type]  # these tests need ids only
         name="tiny",
         context_window=512,
         threshold=0.0,
@@ -46,13 +46,13 @@ READER = tiny_reader()
 
 
 def one_pass(
-    chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()
+    passages: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()
 ) -> list[Tensor]:
     """States (N, width) of every token of the prompt, before each layer and after the last one.
 
     Computed in one forward pass over the whole prompt, under the written-out mask.
     """
-    lengths = [len(chunk) for chunk in chunks]
+    lengths = [len(passage) for passage in passages]
     answer_start = sum(lengths) + len(question)
     total = answer_start + len(answer)
     visible = torch.zeros(total, total, dtype=torch.bool)
@@ -64,7 +64,7 @@ def one_pass(
     # [MASK], the question's last token, and the answer are seen from later positions only
     mask_at = answer_start - 1
     visible[at:, mask_at:] = torch.ones(total - at, total - mask_at).tril(at - mask_at) > 0
-    ids = torch.tensor([[t for chunk in chunks for t in chunk] + [*question, *answer]])
+    ids = torch.tensor([[t for passage in passages for t in passage] + [*question, *answer]])
     cos, sin = NETWORK.rotation(first + torch.arange(total))
     states = NETWORK.embeddings(ids)
     before = [states[0]]

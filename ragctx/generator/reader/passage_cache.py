@@ -85,8 +85,8 @@ class PassageCache:
     def _stored(self, wanted: Sequence[Tokens]) -> dict[Tokens, CachedPassage]:
         if self.store is None:
             return {}
-        found = {tokens: self.store.find(tokens) for tokens in wanted}
-        return {tokens: passage for tokens, passage in found.items() if passage is not None}
+        stored = {tokens: self.store.find(tokens) for tokens in wanted}
+        return {tokens: passage for tokens, passage in stored.items() if passage is not None}
 
     def _store(self, encoded: dict[Tokens, CachedPassage]) -> None:
         if self.store is not None:
