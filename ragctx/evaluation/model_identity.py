@@ -27,7 +27,7 @@ def model_hash(spec: str, generator: Generator) -> str:
     if spec == "bundled":
         from ragctx.generator.reader.checkpoint import reader_files
 
-        parts.append(reader_files().identity)
+        parts.append(reader_files().identity())
     elif directory.is_dir():
         files = sorted(p for p in directory.iterdir() if p.suffix in (".json", ".safetensors"))
         parts += [[path.name, _sha256(path)] for path in files]

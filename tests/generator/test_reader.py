@@ -452,7 +452,7 @@ def test_a_readers_identity_is_spelt_as_in_the_first_release() -> None:
     reader = load_bundled()
     assert reader.prior.proximity and "nearness" in reader.identity()[3]
     assert "proximity" not in repr(reader.identity())
-    assert set(reader_files().identity["prior"]) == {"rank", "similarity", "nearness"}
+    assert set(reader_files().identity()["prior"]) == {"rank", "similarity", "nearness"}
 
 
 def test_a_reader_that_forgot_reads_every_passage_again() -> None:

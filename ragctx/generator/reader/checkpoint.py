@@ -75,7 +75,6 @@ class ReaderFiles:
         """The WordPiece vocabulary and rules."""
         return self.folder / "tokenizer.json"
 
-    @property
     def identity(self) -> dict[str, Any]:
         """What answers depend on, as it is hashed: `about` under the names of the first release.
 
