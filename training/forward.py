@@ -78,9 +78,7 @@ class Scores(NamedTuple):
     """The log-probabilities of the second pass; about -1e9 where no answer may be."""
 
     starts: Tensor  # (Q, K * L + 1): of each position of the passages in the second pass, and null
-    ends: (
-        Tensor  # (R, MAX_SPAN_TOKENS): for the R questions that see their passage; given the start
-    )
+    ends: Tensor  # (R, MAX_SPAN_TOKENS): of the R questions that see their passage, by start
 
 
 def pad_rows(rows: list[list[int]], fill: int = PAD) -> Tensor:
