@@ -256,6 +256,11 @@ class Segment:
         """The part of `text` that belongs to the chat message, without the chat template."""
         return self.text if self.framed_text is None else self.framed_text
 
+    @property
+    def own_text(self) -> str:
+        """The passage's own text, without headers and markers."""
+        return self.text[self.text_start : self.text_end]
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentCount:

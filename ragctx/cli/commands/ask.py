@@ -150,7 +150,7 @@ def _answer(question: str, session: Session, shown: Shown) -> int:
 
 
 def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
-    """What each passage was worth; nothing for an abstention."""
+    """How likely the answer is with and without each passage; empty for an abstention."""
     from ragctx.generator.reader.attribution import attribute
     from ragctx.generator.reader.reader import BundledReader
 
@@ -165,13 +165,14 @@ def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
 
 
 def _view(answer: Answer, shown: Shown, session: Session) -> View:
-    from ragctx.generator.reader.passage_cache import SegmentCache
+    from ragctx.generator.reader.reader import BundledReader
 
     view = answer_view(answer)
     if shown.attribution:
         attributions = _attributions(answer, session)
         view["attribution"] = attribution_view(attributions, answer.prompt) if attributions else []
-    if isinstance(cache := getattr(session.generator, "cache", None), SegmentCache):
+    if isinstance(session.generator, BundledReader):
+        cache = session.generator.cache
         view["kv_cache"] = kv_cache_view(cache.stats, cache.store.stats if cache.store else None)
     if shown.prompt:
         view["prompt"] = prompt_view(answer.prompt)
