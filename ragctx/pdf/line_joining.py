@@ -7,11 +7,10 @@ import unicodedata
 from collections.abc import Mapping
 
 from ragctx.pdf.characters import clean_characters
+from ragctx.text.line_shapes import is_spaceless
 
 HYPHEN = "\ufffe"
 """Stands at the end of a line for a hyphen that (says the reader) only divides a word."""
-SPACELESS = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0eff]")
-"""A character of a script that is written without spaces (Chinese, Japanese, Thai)."""
 
 _LOOSE_ACCENT = re.compile("([¨ˇ˘˚¸ˆ˜])([A-Za-zı])|(´)(ı)")
 _COMBINING = dict(zip("¨ˇ˘˚¸ˆ˜´", "\u0308\u030c\u0306\u030a\u0327\u0302\u0303\u0301", strict=True))
@@ -71,7 +70,7 @@ def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
         return _without_hyphen(text, last, following, words)
     if goes_on_as_url(text) or (last in ("–", "—") and text[-2:-1].isalnum()):
         return text + following
-    if SPACELESS.match(last) and SPACELESS.match(following[:1]):
+    if is_spaceless(last) and is_spaceless(following[:1]):
         return text + following
     return f"{text} {following}"
 

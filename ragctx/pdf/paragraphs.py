@@ -13,17 +13,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ragctx.pdf.layout import Row, same_row, usual_pitches
-from ragctx.pdf.line_joining import HYPHEN, SPACELESS, goes_on_as_url, join_broken
-
-NEIGHBOURS = 6
-"""Rows on either side that tell how wide the column of text is."""
-_ITEM = re.compile(
-    r"[•‣◦▪▫■□●○◆◇►▶✓✗\uf0b7·]|[-–—*]\s|\(?(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]|[ivxIVX]{1,5})[.)]\s"
+from ragctx.pdf.line_joining import HYPHEN, goes_on_as_url, join_broken
+from ragctx.text.line_shapes import (
+    NEIGHBOURS,
+    begins_bullet,
+    begins_item,
+    ends_clause,
+    ends_in_amount,
+    is_lone_marker,
+    is_spaceless,
+    is_table_row,
 )
-_MARKER = re.compile(r"(?:[^\w\s]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\Z")
-_LEADER = re.compile(r"(?:[.·…]\s?){4,}\s*\S{1,8}\Z")  # "Contents . . . . . 12"
-_AMOUNT = re.compile(r"\d[.,]\d\d\)?%?\Z")
-_ENDED = re.compile(r"[.!?:;。！？؟…][\"'”’»)\]\d]{0,3}\Z")
 
 
 def running_text(rows: Sequence[Row], words: Mapping[str, int]) -> str:
@@ -100,25 +100,25 @@ def _after_jump(rows: Sequence[Row], i: int) -> str:
     """Row i begins another column, or stands somewhere else altogether."""
     a, b = rows[i - 1], rows[i]
     alike = 0.87 < a.size / b.size < 1.15
-    goes_on = b.text[0].islower() or (SPACELESS.match(b.text) and len(a.text) > 8)
+    goes_on = b.text[0].islower() or (is_spaceless(b.text[0]) and len(a.text) > 8)
     full = a.right >= _right_edge(rows, i - 1, [a]) - 2 * a.size
-    return " " if alike and goes_on and full and not _ENDED.search(a.text) else "\n\n"
+    return " " if alike and goes_on and full and not ends_clause(a.text) else "\n\n"
 
 
 def _ends_here(rows: Sequence[Row], i: int, new: bool) -> bool:
     """Whether the author ended row i - 1, though row i follows at the usual distance."""
     a, b = rows[i - 1], rows[i]
-    if _MARKER.match(a.text):
+    if is_lone_marker(a.text):
         return False
-    if _LEADER.search(a.text[-80:]) or (_numeric_share(a.text) >= 0.4 <= _numeric_share(b.text)):
+    if is_table_row(a.text, b.text):
         return True
     if goes_on_as_url(a.text):
         return False
-    if _is_spread(a) or _is_spread(b) or _AMOUNT.search(a.text[-20:]):
+    if _is_spread(a) or _is_spread(b) or ends_in_amount(a.text):
         return True
     if _has_room(rows, i):
         return not (a.text[-1] in ",-" and b.text[0].islower())
-    if _ITEM.match(b.text) and (_ENDED.search(a.text) or b.text[0] in "•‣◦▪■●○►▶"):
+    if begins_item(b.text) and (ends_clause(a.text) or begins_bullet(b.text)):
         return True
     return _is_indented_anew(rows, i, new)
 
@@ -132,7 +132,7 @@ def _is_spread(row: Row) -> bool:
 def _has_room(rows: Sequence[Row], i: int) -> bool:
     """Whether the first word of row i would have fitted at the end of row i - 1."""
     a, b = rows[i - 1], rows[i]
-    word = b.text[:1] if SPACELESS.match(b.text) else b.text.split(None, 1)[0]
+    word = b.text[:1] if is_spaceless(b.text[0]) else b.text.split(None, 1)[0]
     letter = (b.right - b.left) / max(len(b.text), 1)
     need = (len(word) + 1) * letter + 0.5 * letter
     return _right_edge(rows, i - 1, [a, b]) - a.right > need + 0.04 * (a.right - a.left)
@@ -173,14 +173,9 @@ def _is_indented_anew(rows: Sequence[Row], i: int, new: bool) -> bool:
     if abs(shift) > 5:  # no indent is that deep; but lines set around one middle may be
         return abs(a.left + a.right - b.left - b.right) > 2 * em
     if shift < 0:  # out again: after a first line it goes on, after a hanging one it is new
-        return not new and bool(_ENDED.search(a.text))
-    if _ITEM.match(a.text):  # what hangs from a bullet
+        return not new and ends_clause(a.text)
+    if begins_item(a.text):  # what hangs from a bullet
         return False
     after = rows[i + 1] if i + 1 < len(rows) else None
     back = after is not None and abs(after.left - a.left) < 0.5 * a.size
-    return back and (bool(_ENDED.search(a.text)) or not b.text[0].islower())
-
-
-def _numeric_share(text: str) -> float:
-    words = text.split()
-    return sum(any(map(str.isdigit, word)) for word in words) / len(words)
+    return back and (ends_clause(a.text) or not b.text[0].islower())
