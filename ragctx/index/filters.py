@@ -1,4 +1,4 @@
-"""Which documents and pages a search may look at."""
+"""Filters: which documents and pages to search."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _LAST_PAGE = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Search only here. It works before the best k are taken: k hits come if there are k.
+    """Limits a search to documents and pages.
+
+    It applies before the best k are taken, so k hits come back if there are as many.
 
     Args:
         documents: ids, paths, ends of paths ("manuals/pump.pdf", "pump.pdf") or patterns with
@@ -36,7 +38,7 @@ class Filter:
     last_page: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise InputError for filters that cannot be."""
+        """Raise InputError if `documents` is a string, or the page range is impossible."""
         documents: object = self.documents
         if isinstance(documents, str):
             raise InputError(f"documents is one text. Give a tuple: ({documents!r},)")
@@ -57,7 +59,7 @@ class Filter:
 
     @property
     def everything(self) -> bool:
-        """Whether it lets everything through."""
+        """Whether it excludes nothing."""
         return not self.documents and self.first_page is None and self.last_page is None
 
 

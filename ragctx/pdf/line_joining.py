@@ -10,7 +10,7 @@ from ragctx.pdf.characters import clean_characters
 from ragctx.text.line_shapes import is_spaceless
 
 HYPHEN = "\ufffe"
-"""Stands at the end of a line for a hyphen that (says the reader) only divides a word."""
+"""At the end of a line: a hyphen that, according to the PDF library, only divides a word."""
 
 _LOOSE_ACCENT = re.compile("([¨ˇ˘˚¸ˆ˜])([A-Za-zı])|(´)(ı)")
 _COMBINING = dict(zip("¨ˇ˘˚¸ˆ˜´", "\u0308\u030c\u0306\u030a\u0327\u0302\u0303\u0301", strict=True))
@@ -18,7 +18,7 @@ _LAST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*\Z")
 _FIRST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*")
 _URL = re.compile(r"(?:\bhttps?:|\bwww\.|://|\S@)(?:\S*[/_=&?])?\Z")
 _LONGEST = 200
-"""So much of a line's end is looked at."""
+"""Characters at a line's end, or at the next line's beginning, in which a word is sought."""
 
 
 def clean_piece(text: str) -> str:
@@ -37,14 +37,14 @@ def clean_piece(text: str) -> str:
 
 
 def _composed(match: re.Match[str]) -> str:
-    """TeX sets "ï" as "¨" and "ı": one letter, if there is one."""
+    """One letter for an accent and a letter, if there is one (TeX sets "ï" as "¨" and "ı")."""
     accent, letter = match[1] or match[3], (match[2] or match[4]).replace("ı", "i")
     whole = unicodedata.normalize("NFC", letter + _COMBINING[accent])
     return whole if len(whole) == 1 else match[0]
 
 
 def goes_on_as_url(text: str) -> bool:
-    """Whether the line ends within an address of the web.
+    """Whether the line ends within a web or mail address.
 
     >>> goes_on_as_url("see https://example.org/"), goes_on_as_url("either/")
     (True, False)
@@ -53,7 +53,7 @@ def goes_on_as_url(text: str) -> bool:
 
 
 def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
-    """`text` and the line that follows it as running text; a hyphen that divides a word goes.
+    """`text` and the line that follows it as running text, without a hyphen that divides a word.
 
     Of "reader-" and "friendly", the hyphen stays if the document (`words` counts its words, in
     lower case) writes the word with a hyphen more often than without, or if what follows does not

@@ -19,7 +19,7 @@ SHAPES = (
     line_shapes.ends_sentence,
     line_shapes.ends_clause,
 )
-lines = st.text(min_size=1, max_size=60).map(str.strip).filter(None)
+lines = st.text(min_size=1, max_size=60).map(str.strip).filter(bool)
 
 
 @given(lines)
