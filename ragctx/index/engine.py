@@ -99,7 +99,7 @@ class Engine:
         scores, positions = self.index.search(query, wanted, params=parameters)
         # A float32 inner product of unit vectors is off by less than dim * 2^-24; twice for two.
         least = float(scores[0, k - 1]) - self.index.d * 2.0**-23
-        if positions[0, -1] < 0 or scores[0, -1] < least:  # -1: there were not so many
+        if positions[0, -1] < 0 or scores[0, -1] < least:  # -1: there were fewer
             found = positions[0][(positions[0] >= 0) & (scores[0] >= least)]
         else:
             _, _, found = self.index.range_search(query, least, params=parameters)

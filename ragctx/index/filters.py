@@ -67,7 +67,7 @@ def matching_ids(wanted: Sequence[str], sources: Sequence[SourceInfo]) -> set[st
     """The ids of the documents that `wanted` (`Filter.documents`) names.
 
     Raises:
-        InputError: an entry names no document; the message lists the nearest names.
+        InputError: an entry names no document; the message lists the most similar names.
     """
     found: set[str] = set()
     for entry in wanted:
@@ -88,6 +88,6 @@ def _names(entry: str, source: SourceInfo) -> bool:
 
 def _no_such_document(entry: str, sources: Sequence[SourceInfo]) -> str:
     names = sorted({file_name(source.path) for source in sources})
-    near = get_close_matches(entry, names, n=3, cutoff=0.4) or names[:5]
-    among = f"Nearest of {len(names)}: {', '.join(near)}." if names else "The index is empty."
+    similar = get_close_matches(entry, names, n=3, cutoff=0.4) or names[:5]  # 0.4: by hand
+    among = f"Nearest of {len(names)}: {', '.join(similar)}." if names else "The index is empty."
     return f"No document of the index matches {entry!r}. {among}"

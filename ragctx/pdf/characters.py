@@ -17,7 +17,7 @@ MAX_MARKS = 32
 _HYPHEN = "\u2027"  # "the word goes on in the next line", while a page is cleaned
 _PRESENTATION = re.compile("[\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\uffff"  # controls and what is no character
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\uffff"  # controls and non-characters
     "\u200b\u2060-\u2064\ufeff\U000e0000-\U000e0fff"  # without width: only machines read them
     "\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # turning the direction of writing
 )

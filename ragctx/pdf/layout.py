@@ -95,7 +95,7 @@ def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> li
 
 
 def same_row(a: Row, b: Row) -> bool:
-    """Whether two rows stand beside each other: over half of the lower one's height is shared."""
+    """Whether two rows are beside each other: over half of the less tall one's height is shared."""
     shared = min(a.bottom, b.bottom) - max(a.top, b.top)
     return shared > 0.5 * min(a.height, b.height)
 

@@ -156,7 +156,7 @@ class HeadingMessage(TypedDict):
 
 
 class StructureMessage(TypedDict):
-    """What the file says about itself.
+    """Title, outline and page labels, as the file has them.
 
     Keys:
         title: the title in its metadata; "" if it has none.

@@ -45,7 +45,7 @@ _START = (
     "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; "
     "from ragctx.pdf.worker import main; main()"
 )
-"""Unlike `-m`, this never imports from the working directory, where anybody's files may lie."""
+"""Unlike `-m`, this never imports from the working directory, where anybody may put files."""
 WORKER = (sys.executable, "-c", _START, str(Path(__file__).parents[2]))
 
 
@@ -143,7 +143,7 @@ def _one_process(
 
 
 def _is_possible(event: Event, reading: Reading) -> bool:
-    """Whether the file has the page that an event is about; -1 stands for the structure."""
+    """Whether the file has the page that an event is about; -1 is the structure."""
     if isinstance(event, Begun):
         return -1 <= event.page < reading.count
     return not isinstance(event, PageText | Broken) or 0 <= event.page < reading.count

@@ -2,7 +2,7 @@
 
 A PDF may be truncated, encrypted, enormous, self-referring or made to hang its reader. Whatever it
 does, it does to a process that is watched and, if need be, killed (`ragctx.pdf.process`); the pages
-read before count.
+read before that are kept.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def read_pdf(
 
     Returns:
         A document whose `status` is "ok", "partial" (some pages gave nothing: each page's status
-        says why), or "no_text" (nothing to read: it needs OCR, or is blank). Its `id` depends on
-        the file's bytes alone.
+        gives the reason), or "no_text" (nothing to read: it needs OCR, or is blank). Its `id`
+        depends on the file's bytes alone.
 
     Raises:
-        PdfError: no document comes of it; its `status` says why ("encrypted", "corrupt",
+        PdfError: no document comes of it; its `status` tells why ("encrypted", "corrupt",
             "timeout", "too_large", "unreadable").
         InputError: `reader` is not one of `READERS`.
 
@@ -94,7 +94,7 @@ def _hashed(path: Path) -> str:
 
 
 def _first_bytes(path: Path, limits: Limits) -> bytes:
-    """The file's first 1,024 bytes: where a PDF says that it is one.
+    """The file's first 1,024 bytes: a PDF has "%PDF" among them.
 
     Raises:
         PdfError: it is not a file, too large, empty, or cannot be read.

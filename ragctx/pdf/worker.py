@@ -32,7 +32,7 @@ def main() -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _limit_memory(int(request["memory_bytes"]))
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what C libraries print is no message
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # C libraries may print, too
     send = _sender(stream)
     heard = _Heard()
     logging.getLogger().addHandler(heard)
