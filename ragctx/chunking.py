@@ -1,9 +1,9 @@
 """Document to chunks: exact offsets, exact token counts, breaks where a reader would make them.
 
-The text is encoded once to know where its tokens lie, cut into sentences (and those that are too
+The text is encoded once to know where its tokens are, cut into sentences (and those that are too
 long into pieces), and the pieces are grouped so that the sum of two costs is smallest: chunks that
 are far from full, and breaks at bad places. Every chunk is then counted on its own, because a
-tokenizer may read a text otherwise when its surroundings are gone.
+tokenizer may encode a text differently without its surroundings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from ragctx.tokens.tokenizer import Tokenizer
 
 CHARACTERS_PER_TOKEN = 16
 """No chunk has more than `max_tokens` times this many characters. Some tokenizers make one unknown
-token of a word of 10,000 characters: short for the embedder, ruinous for the prompt."""
+token of a word of 10,000 characters: short for the embedder, ruinous for the prompt. Chosen by
+hand: English has about 4 characters a token, and hardly a word of more than 16."""
 
 _BREAK_COSTS = {
     "heading": 0.0,  # just before a heading
@@ -35,9 +36,11 @@ _BREAK_COSTS = {
     "word": 1.0,
     "character": 2.0,
 }
-"""What a break costs. A chunk that is half full costs 0.25, an almost empty one 1."""
-_ORPHAN_COST = 0.8  # a break between a heading (or "as follows:") and what it announces
-_BLOCK = 20_000  # characters encoded at a time
+"""What a break costs, in the unit of `plan_cuts`: a chunk that is half full costs 0.25, an almost
+empty one 1. Chosen by hand."""
+_ORPHAN_COST = 0.8
+"""What a break between a heading (or "as follows:") and what it announces costs. Chosen by hand."""
+_BLOCK = 20_000  # characters encoded at a time; any size gives almost the same tokens
 
 Span = tuple[int, int]
 
@@ -49,7 +52,7 @@ def chunk_document(
 
     Args:
         document: what `read_pdf` gave; chunks may cross its pages.
-        tokenizer: the embedder's: it says how long a chunk is.
+        tokenizer: the embedder's, whose tokens are counted.
         max_tokens: no chunk has more tokens, special tokens not counted. Keep it at or below the
             embedder's `max_seq_length` minus the special tokens it adds.
         overlap_tokens: repeat up to this many tokens of whole sentences from the chunk before,
@@ -102,7 +105,7 @@ def plan_cuts(
 
     A chunk of units i…j-1 costs `costs[j-1]`, for the break after it, and (1 - fill)², where fill
     is its share of `limit`. Exact dynamic programming, the idea of Knuth and Plass (1981) for
-    breaking paragraphs into lines. A unit above the limit stands alone.
+    breaking paragraphs into lines. A unit above the limit makes a chunk of its own.
 
     Args:
         sizes: per unit the index of its first token, of the token after its last, and the same for
@@ -118,7 +121,7 @@ def plan_cuts(
             token_start, _, start, _ = sizes[i]
             fill = (token_end - token_start) / limit
             if end - start > (token_end - token_start) * CHARACTERS_PER_TOKEN:
-                fill = -(-(end - start) // CHARACTERS_PER_TOKEN) / limit
+                fill = -(-(end - start) // CHARACTERS_PER_TOKEN) / limit  # as _limited_size
             if fill > 1:
                 if i < j - 1:
                     break
@@ -135,8 +138,8 @@ def plan_cuts(
 
 
 def _limited_size(tokens: int, characters: int) -> int:
-    """Tokens, or more where they are unusually long (see CHARACTERS_PER_TOKEN)."""
-    return max(tokens, -(-characters // CHARACTERS_PER_TOKEN))
+    """Tokens, or more where they are unusually long (see `CHARACTERS_PER_TOKEN`)."""
+    return max(tokens, math.ceil(characters / CHARACTERS_PER_TOKEN))
 
 
 def _check_limits(max_tokens: int, overlap_tokens: int) -> None:
@@ -169,8 +172,8 @@ def _chunk(document: Document, span: Span, token_count: int) -> Chunk:
 class _Ruler:
     """Where each token of a text ends, from encoding it once, block by block.
 
-    What it says of a span is exact when the tokenizer treats words alike wherever they stand, and
-    off by a token or so otherwise.
+    Its answer for a span is exact if the tokenizer encodes words alike wherever they are, and off
+    by a token or so otherwise.
     """
 
     def __init__(self, text: str, tokenizer: Tokenizer) -> None:
@@ -185,7 +188,7 @@ class _Ruler:
         return bisect_left(self._lasts, offset)
 
     def size(self, start: int, end: int) -> int:
-        """What `text[start:end]` takes of a chunk's limit."""
+        """How many tokens `text[start:end]` counts towards a chunk's limit."""
         return _limited_size(self.index(end) - self.index(start), end - start)
 
     def furthest(self, start: int, limit: int) -> int:
@@ -202,8 +205,8 @@ def _blocks(text: str) -> Iterator[Span]:
         end = min(start + _BLOCK, len(text))
         if end < len(text):
             half = start + _BLOCK // 2
-            end = max(text.rfind("\n", half, end), text.rfind(" ", end - 200, end), start) or end
-            end = end if end > start else start + _BLOCK
+            break_at = max(text.rfind("\n", half, end), text.rfind(" ", end - 200, end))
+            end = break_at if break_at > start else end
         yield start, end
         start = end
 
@@ -223,6 +226,11 @@ class _Unit:
     begins_sentence: bool
 
 
+TINY = 16
+"""Neighbours that together have at most the limit divided by this many tokens become one unit.
+Chosen by hand: a chunk then has at most some 32 units, which bounds the time of `plan_cuts`."""
+
+
 def _units(text: str, ruler: _Ruler, limit: int) -> list[_Unit]:
     units: list[_Unit] = []
     for sentence in split_sentences(text):
@@ -239,7 +247,7 @@ def _units(text: str, ruler: _Ruler, limit: int) -> list[_Unit]:
                 )
             )
             begins = False
-    return _merge_tiny(units, limit // 16)
+    return _merge_tiny(units, limit // TINY)
 
 
 def _pieces(
@@ -275,7 +283,10 @@ def _last_break(text: str, start: int, furthest: int) -> tuple[int, str]:
 
 
 def _between_characters(text: str, start: int, furthest: int) -> int:
-    """The last offset up to `furthest` that parts no letter from its accents."""
+    """The last offset up to `furthest` that does not part a letter from its accents.
+
+    Up to 32 characters before `furthest` are tried: no letter has more accents in a cleaned text.
+    """
     for cut in range(furthest, max(start, furthest - 32), -1):
         if not (_clings(text[cut]) or text[cut - 1] == "\u200d"):
             return cut
@@ -283,7 +294,7 @@ def _between_characters(text: str, start: int, furthest: int) -> int:
 
 
 def _clings(character: str) -> bool:
-    """Whether it belongs to the character before: marks, joiners, variation selectors."""
+    """Whether a character belongs to the one before: marks, joiners, variation selectors."""
     return character == "\u200d" or unicodedata.category(character) in ("Mn", "Me", "Mc")
 
 
@@ -330,7 +341,10 @@ def _costs(text: str, units: list[_Unit]) -> list[float]:
 
 
 def _is_heading(text: str, unit: _Unit) -> bool:
-    """A short line of its own that begins like a title and has no full stop."""
+    """Whether a unit is a short line of its own that begins like a title, without a full stop.
+
+    Chosen by hand: up to 100 characters, 12 words, and one number among them.
+    """
     line = text[unit.start : unit.end]
     if unit.after not in ("line", "paragraph") or len(line) > 100 or line[-1] in ".!?。,;，、":
         return False

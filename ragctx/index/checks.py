@@ -20,7 +20,11 @@ _NORM_TOLERANCE = 1e-3
 def require_storable(
     path: str, document: Document, chunks: Sequence[Chunk], vectors: Vectors, dim: int
 ) -> None:
-    """Check what is to be stored. Raises InputError naming what does not fit, and how."""
+    """Check that a document, its chunks and vectors can be stored.
+
+    Raises:
+        InputError: something does not fit; the message names it, and how to mend it.
+    """
     if not path or not document.id:
         raise InputError(f"path is {path!r} and document.id {document.id!r}; both must say which.")
     for name, text in (("path", path), *(_texts(document))):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def checksum_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> str:
-    """SHA-256 over all that is stored of a document; its path is not, a file may be moved."""
+    """SHA-256 over everything stored of a document but its path, for a file may be moved."""
     about = [
         document.id,
         document.title,

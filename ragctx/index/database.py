@@ -1,8 +1,8 @@
 """The SQLite file of an index: its tables, how it is opened, and what its errors mean.
 
-Write-ahead logging: a commit is whole or absent after `kill -9` or power loss, and readers see the
-last commit without ever waiting for a writer. Connections are opened for one task and closed, so
-none is shared between threads or survives a fork. (It does not work on network file systems.)
+With write-ahead logging, a commit is whole or absent after `kill -9` or power loss, and readers see
+the last commit without ever waiting for a writer. Connections are opened for one task and closed,
+so none is shared between threads or survives a fork. (It does not work on network file systems.)
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KEPT_STATES = 100
 """How many changes back the vectors of a file may still serve."""
 METRIC = "inner_product"
 _APPLICATION_ID = 0x72616763  # "ragc"
-_TIMEOUT_S = 10.0  # how long to wait for SQLite's own short locks (recovery after a crash)
+_TIMEOUT_S = 10.0  # seconds to wait for SQLite's own short locks (recovery after a crash); by hand
 
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -89,15 +89,15 @@ class Meta:
 
 
 def utc_now() -> str:
-    """The time of day, UTC, to the second: "2024-05-01T12:00:00Z"."""
+    """The date and time, UTC, to the second: "2024-05-01T12:00:00Z"."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-# ---- Making one ------------------------------------------------------------------------------
+# ---- Creating --------------------------------------------------------------------------------
 
 
 def create_database(file: Path, embedder: str, dim: int, *, created: str = "") -> None:
-    """Make the tables, all or none. The caller holds the write lock."""
+    """Create the tables, all or none. The caller holds the write lock."""
     now = utc_now()
     meta = {
         "format_version": FORMAT_VERSION,
@@ -121,7 +121,7 @@ def create_database(file: Path, embedder: str, dim: int, *, created: str = "") -
             connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
 
 
-# ---- Opening one -----------------------------------------------------------------------------
+# ---- Opening ---------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def writing(folder: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of the block, or nothing of it."""
+    """Commit everything that the block changes, or nothing if it raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -162,7 +162,10 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def holds_index(folder: Path) -> bool:
-    """Whether there is an index; one whose making was cut off at once holds nothing yet."""
+    """Whether there is an index in the folder.
+
+    A file without tables, left by a process that was killed while creating it, does not count.
+    """
     file = folder / DATABASE
     if not file.is_file():
         return False
@@ -171,12 +174,12 @@ def holds_index(folder: Path) -> bool:
 
 
 def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
-    """What the index says of itself.
+    """How the index was made.
 
     Raises:
         IndexMissingError: nothing was ever written to it.
-        IndexMismatchError: another format version, or another program's database.
-        IndexDamagedError: entries are missing or make no sense.
+        IndexMismatchError: it has another format version, or is another program's database.
+        IndexDamagedError: entries are missing or have impossible values.
     """
     if not _has_tables(connection):
         raise missing(folder)
@@ -210,10 +213,10 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
 
 
 def require_same_embedder(folder: Path, own: tuple[str, int], other: tuple[str, int]) -> None:
-    """Refuse vectors of an embedder, (id, dim), that is not the index's own.
+    """Refuse vectors of another embedder, (id, dim), than the index's own.
 
     Raises:
-        IndexMismatchError: naming both embedders and both dimensions.
+        IndexMismatchError: they differ; the message names both embedders and dimensions.
     """
     if own != other:
         raise IndexMismatchError(
@@ -244,10 +247,10 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
 
 
 def _connect_reading(folder: Path) -> sqlite3.Connection:
-    """Open for reading; also in a folder that cannot be written.
+    """Open for reading, also in a folder that cannot be written.
 
-    SQLite then opens the file read-only by itself, but wants to make its `-shm` file. Where it
-    cannot, and no `-wal` file says that somebody writes, the file is as good as immutable.
+    SQLite then opens the file read-only by itself, but wants to create its `-shm` file. Where it
+    cannot, and no `-wal` file shows that somebody writes, the file can be opened as immutable.
     """
     file = folder / DATABASE
     connection = _connect(file, "rw")
@@ -270,7 +273,7 @@ def _connect_reading(folder: Path) -> sqlite3.Connection:
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours, with what to do."""
+    """Turn SQLite's errors in the block into `StoreError`s that tell what to do."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -286,19 +289,19 @@ def explained(folder: Path) -> Iterator[None]:
         ) from error
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:
-            raise  # a subclass: not the file is wrong, the statement is
+            raise  # a subclass: the statement is wrong, not the file
         raise damaged(folder, str(error)) from error
 
 
 def missing(folder: Path) -> IndexMissingError:
-    """There is no index here, and how to make one."""
+    """The error for a folder without an index, with the command that creates one."""
     return IndexMissingError(
         f"There is no index in {folder}. Make one: ragctx ingest PATH --index {folder}"
     )
 
 
 def damaged(folder: Path, fact: str) -> IndexDamagedError:
-    """The index is damaged, and how to repair it."""
+    """The error for a damaged index, with the command that repairs it."""
     return IndexDamagedError(
         f"The index {folder} is damaged ({fact}). "
         f"Save what can be saved: ragctx index repair {folder}"

@@ -1,8 +1,8 @@
-"""The vector engine: FAISS inner products over all chunks, made from the store and kept beside it.
+"""The vector engine: FAISS inner products over all chunks, made from the database, kept beside it.
 
 `vectors.faiss` is an ordinary FAISS file (an IndexFlatIP in an IndexIDMap2 whose ids are chunk
 rows) with a stamp after its end: the index it belongs to, the state, a SHA-256. It is only a
-copy. What it lacks, or what is wrong with it, is taken from the store.
+copy. Whatever it lacks, or has wrong, is read from the database.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 VECTORS = "vectors.faiss"
 _MAGIC = b"ragctx01"
-_SMALL = 2048  # so few rows are multiplied directly
-_SPARE = 16  # rows asked for beyond k, to see whether the last ones tie
+_SMALL = 2048
+"""Up to this many rows are multiplied in numpy, without FAISS. Chosen by hand."""
+_SPARE = 16
+"""Rows asked for beyond k, to see whether the last ones tie. Chosen by hand."""
 
 Mask = NDArray[np.bool_]
 T = TypeVar("T")
@@ -38,7 +40,7 @@ Flat = Any  # faiss.IndexFlatIP
 
 
 class VectorFileError(Exception):
-    """`vectors.faiss` is absent or damaged; nothing is lost by it."""
+    """`vectors.faiss` is absent or damaged; the database still has all vectors."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Engine:
         return _view(self.index)
 
     def mask(self, documents: set[int] | None, pages: tuple[int, int]) -> Mask:
-        """Which positions lie in these documents (all, if None) and touch these pages."""
+        """bool (n,): which chunks belong to these documents (None: all) and touch these pages."""
         first, last = pages
         allowed = (self.table.last_pages >= first) & (self.table.first_pages <= last)
         if documents is not None:
@@ -70,9 +72,9 @@ class Engine:
     ) -> list[tuple[int, float]]:
         """The k best (chunk row, inner product) of a unit vector, best first, ties by chunk id.
 
-        FAISS finds the candidates; their products are then taken in float64, one by one, so that
-        equal vectors have equal scores wherever they lie. `mask` (n,) says where to look; up to
-        `small` positions are all taken for candidates without asking FAISS.
+        FAISS finds the candidates; their products are then computed in float64, one by one, so that
+        equal vectors have equal scores wherever they are. Only positions in `mask`, bool (n,), are
+        searched; up to `small` of them are all candidates, without asking FAISS.
         """
         allowed = np.flatnonzero(mask) if mask is not None else np.arange(len(self))
         if len(allowed) <= max(small, 0):
@@ -85,7 +87,7 @@ class Engine:
         return list(zip(rows, scores[order].tolist(), strict=True))
 
     def _candidates(self, vector: Vectors, k: int, mask: Mask | None) -> NDArray[np.int64]:
-        """Positions that hold the k best for certain, and whatever ties with the last of them."""
+        """Positions that certainly include the k best, and whatever ties with the last of them."""
         faiss = _faiss()
 
         parameters = None
@@ -97,7 +99,7 @@ class Engine:
         scores, positions = self.index.search(query, wanted, params=parameters)
         # A float32 inner product of unit vectors is off by less than dim * 2^-24; twice for two.
         least = float(scores[0, k - 1]) - self.index.d * 2.0**-23
-        if positions[0, -1] < 0 or scores[0, -1] < least:  # -1: there were not so many
+        if positions[0, -1] < 0 or scores[0, -1] < least:  # -1: there were fewer
             found = positions[0][(positions[0] >= 0) & (scores[0] >= least)]
         else:
             _, _, found = self.index.range_search(query, least, params=parameters)
@@ -118,16 +120,15 @@ def load_engine(connection: sqlite3.Connection, meta: Meta, known: Engine | None
     if known is not None and known.meta.state in meta.states:
         if np.array_equal(known.table.rows, table.rows):
             return Engine(meta, table, known.index)
-        have, at = known.table.rows, known.vectors
+        known_rows, known_vectors = known.table.rows, known.vectors
     else:
-        have, at = np.empty(0, np.int64), np.empty((0, meta.dim), np.float32)
-    order = np.argsort(have)
-    places = np.searchsorted(have, table.rows, sorter=order)
-    places = order[np.minimum(places, len(have) - 1)] if len(have) else places
-    old = have[places] == table.rows if len(have) else np.zeros(len(table.rows), dtype=bool)
+        known_rows, known_vectors = np.empty(0, np.int64), np.empty((0, meta.dim), np.float32)
+    is_known = np.isin(table.rows, known_rows)
+    order = np.argsort(known_rows)
+    sorted_at = np.searchsorted(known_rows, table.rows[is_known], sorter=order)
     vectors = np.empty((len(table.rows), meta.dim), np.float32)
-    vectors[old] = at[places[old]]
-    vectors[~old] = read_vectors(connection, table.rows[~old].tolist(), meta.dim)
+    vectors[is_known] = known_vectors[order[sorted_at]]
+    vectors[~is_known] = read_vectors(connection, table.rows[~is_known].tolist(), meta.dim)
     index = faiss.IndexFlatIP(meta.dim)
     index.add(vectors)
     return Engine(meta, table, index)
@@ -171,7 +172,7 @@ def read_stamp(folder: Path) -> str | None:
 
 
 def load_file(folder: Path, meta: Meta) -> Engine:
-    """What `vectors.faiss` holds, perhaps of an earlier state; its pages are not known.
+    """The vectors in `vectors.faiss`, perhaps of an earlier state; its pages are not known.
 
     Raises:
         VectorFileError: it is absent, damaged, or belongs to another index.
@@ -206,7 +207,7 @@ def _checked_stamp(stream: BinaryIO) -> tuple[str, str | None]:
 
 
 def _load(stream: BinaryIO, meta: Meta) -> Engine:
-    """Check the file, then let FAISS read the same open file: it cannot be another by now."""
+    """Check the file, then let FAISS read the same open file, so that nobody can replace it."""
     faiss = _faiss()
     store, state = _checked_stamp(stream)
     if store != meta.store:
@@ -237,7 +238,7 @@ def _view(flat: Flat) -> Vectors:
 
 
 def _faiss() -> ModuleType:
-    """FAISS, whose types say less than it can do; importing it takes a while."""
+    """FAISS, imported when needed: that takes a while, and its type hints are incomplete."""
     import faiss
 
     return faiss

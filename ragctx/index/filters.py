@@ -1,4 +1,4 @@
-"""Which documents and pages a search may look at."""
+"""Filters: which documents and pages to search."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _LAST_PAGE = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Search only here. It works before the best k are taken: k hits come if there are k.
+    """Limits a search to documents and pages.
+
+    It applies before the best k are taken, so k hits come back if there are as many.
 
     Args:
         documents: ids, paths, ends of paths ("manuals/pump.pdf", "pump.pdf") or patterns with
@@ -36,7 +38,7 @@ class Filter:
     last_page: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise InputError for filters that cannot be."""
+        """Raise InputError if `documents` is a string, or the page range is impossible."""
         documents: object = self.documents
         if isinstance(documents, str):
             raise InputError(f"documents is one text. Give a tuple: ({documents!r},)")
@@ -57,7 +59,7 @@ class Filter:
 
     @property
     def everything(self) -> bool:
-        """Whether it lets everything through."""
+        """Whether it excludes nothing."""
         return not self.documents and self.first_page is None and self.last_page is None
 
 
@@ -65,7 +67,7 @@ def matching_ids(wanted: Sequence[str], sources: Sequence[SourceInfo]) -> set[st
     """The ids of the documents that `wanted` (`Filter.documents`) names.
 
     Raises:
-        InputError: an entry names no document; the message lists the nearest names.
+        InputError: an entry names no document; the message lists the most similar names.
     """
     found: set[str] = set()
     for entry in wanted:
@@ -86,6 +88,6 @@ def _names(entry: str, source: SourceInfo) -> bool:
 
 def _no_such_document(entry: str, sources: Sequence[SourceInfo]) -> str:
     names = sorted({file_name(source.path) for source in sources})
-    near = get_close_matches(entry, names, n=3, cutoff=0.4) or names[:5]
-    among = f"Nearest of {len(names)}: {', '.join(near)}." if names else "The index is empty."
+    similar = get_close_matches(entry, names, n=3, cutoff=0.4) or names[:5]  # 0.4: by hand
+    among = f"Nearest of {len(names)}: {', '.join(similar)}." if names else "The index is empty."
     return f"No document of the index matches {entry!r}. {among}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ragctx.text.words import STOP_WORDS, UNSPACED, WORD, overlapping_pairs
 
-_MOST_WORDS = 256  # of one question; FTS5 limits the depth of a query
+_MOST_WORDS = 256  # of one question; FTS5 limits the depth of a query. Chosen by hand
 
 
 def match_expression(question: str) -> str:
@@ -19,12 +19,12 @@ def match_expression(question: str) -> str:
     '"東京" OR "犬"*'
     """
     words = dict.fromkeys(word for part in WORD.findall(question.lower()) for word in _parts(part))
-    telling = [word for word in words if word not in STOP_WORDS] or list(words)
-    return " OR ".join(_quoted(word) for word in telling[:_MOST_WORDS])
+    content_words = [word for word in words if word not in STOP_WORDS] or list(words)
+    return " OR ".join(_quoted(word) for word in content_words[:_MOST_WORDS])
 
 
 def _parts(word: str) -> list[str]:
-    """The word itself, or the pairs of its unspaced runs and what stands between them."""
+    """The word itself, or the pairs of its Chinese and Japanese runs and what is between them."""
     parts: list[str] = []
     end = 0
     for run in UNSPACED.finditer(word):
@@ -35,5 +35,5 @@ def _parts(word: str) -> list[str]:
 
 
 def _quoted(word: str) -> str:
-    one_sign = len(word) == 1 and UNSPACED.fullmatch(word)
-    return f'"{word}"*' if one_sign else f'"{word}"'
+    is_lone_character = len(word) == 1 and UNSPACED.fullmatch(word)
+    return f'"{word}"*' if is_lone_character else f'"{word}"'

@@ -1,4 +1,4 @@
-"""The index on disk: one folder, SQLite as the truth, FAISS beside it.
+"""The index on disk: one folder that holds an SQLite database and, made from it, a FAISS file.
 
     index = Index.open_or_create(Path("indexes/default"), embedder=embedder)
     with index.writer() as writer:              # one at a time, by lock
@@ -76,7 +76,11 @@ class Index:
 
     @classmethod
     def create(cls, path: str | Path, *, embedder: Embedder) -> Index:
-        """A new index; the folder is made if need be. Raises StoreError if there is one."""
+        """A new index; the folder is created if need be.
+
+        Raises:
+            StoreError: there is an index already, or the folder cannot be written.
+        """
         folder = Path(path)
         if folder.is_dir() and holds_index(folder):
             raise StoreError(
@@ -86,7 +90,7 @@ class Index:
 
     @classmethod
     def open_or_create(cls, path: str | Path, *, embedder: Embedder) -> Index:
-        """The index in `path`, made if there is none. Raises as `open` does."""
+        """The index in `path`, created if there is none. Raises what `open` and `create` raise."""
         folder = Path(path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +101,7 @@ class Index:
             ) from error
         if not holds_index(folder):
             with write_lock(folder):
-                if not holds_index(folder):  # nobody was faster
+                if not holds_index(folder):  # no other process was faster
                     create_database(folder / DATABASE, embedder.id, embedder.dim)
         return cls.open(folder, embedder=embedder)
 
@@ -176,7 +180,7 @@ class Index:
             self._save_engine()
 
     def _require_same(self, meta: Meta) -> None:
-        """The folder may hold another index by now."""
+        """Raise IndexMismatchError if the folder holds another index by now."""
         require_same_embedder(self.path, (meta.embedder, meta.dim), (self.embedder, self.dim))
 
     def _save_engine(self) -> None:
@@ -217,8 +221,8 @@ class IndexWriter:
         """Store a document under `path`, in place of what `path` held before.
 
         A document (by id) that several paths hold is stored once, as it was put last. `vectors` is
-        float32 (n, dim) with unit rows, row i for `chunks[i]`. `recipe` says how chunks and vectors
-        were made; callers compare it to see whether a source is up to date.
+        float32 (n, dim) with unit rows, row i for `chunks[i]`. `recipe` describes how chunks and
+        vectors were made; callers compare it to see whether a source is up to date.
 
         Raises:
             InputError: chunks, vectors and document do not fit together.
@@ -251,7 +255,10 @@ class IndexWriter:
             return store.read_sources(self._connection, path=path, document_id=document_id)
 
     def alias(self, path: str, document_id: str, *, recipe: str) -> bool:
-        """Let `path` hold a document that is stored already; False if it is not, in this recipe."""
+        """Let `path` hold a document that is stored already.
+
+        Returns False, and changes nothing, if the document is not stored or by another recipe.
+        """
         with self._change() as connection:
             row = store.find_document(connection, document_id, recipe)
             if row is not None:
@@ -259,9 +266,9 @@ class IndexWriter:
         return row is not None
 
     def remove(self, path_or_id: str) -> int:
-        """Forget a path, or a document's id with all its paths; how many paths were forgotten.
+        """Remove a path, or all paths of a document's id; returns how many were removed.
 
-        A document goes when its last path goes.
+        A document is deleted with its last path.
         """
         with self._change() as connection:
             return store.remove_sources(connection, path_or_id)

@@ -1,7 +1,7 @@
-"""One writer at a time: a lock the operating system drops when its holder dies, however it dies.
+"""One writer at a time: a lock that the operating system drops however its holder dies.
 
-The lock lies on an open file, not in the file's existence, so a leftover `ragctx.index.lock` never
-blocks anybody. The file's content, the holder's process id, is only for the error message.
+What counts is a lock on the open file, not that the file exists, so a leftover `ragctx.index.lock`
+never blocks anybody. The file's content, the holder's process id, is only for the error message.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from ragctx.errors import IndexLockedError, StoreError
 
 LOCK = "ragctx.index.lock"
-_BYTE = 1 << 30  # Windows locks bytes against reading, too: take one far behind the process id
+_BYTE = 1 << 30  # Windows locks bytes against reading, too: take one far after the process id
 
 
 @contextmanager
 def write_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of an index folder.
+    """Hold the lock of an index folder for the block.
 
     Raises:
         IndexLockedError: another writer has it; the message names its process.

@@ -1,8 +1,8 @@
-"""Is an index sound, and what can be saved if it is not.
+"""Checks whether an index is sound, and saves what can be saved if it is not.
 
-Everything stored of a document is under a checksum; the words and the vector file can be made
-anew. What fails its checksum is never dropped in silence: it goes to `quarantine/` in the index's
-folder and into the report.
+Everything stored of a document is under a checksum; the words and the vector file can be rebuilt.
+What fails its checksum is never dropped in silence: it goes to `quarantine/` in the index's folder
+and into the report.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """A document taken out of an index because it is not what was stored."""
+    """A document removed from an index because it is no longer what was stored."""
 
     document_id: str
     paths: tuple[str, ...]
@@ -69,7 +69,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair did. Quarantined documents come back when their files are ingested again."""
+    """What a repair did. Ingest the files of quarantined documents again to get them back."""
 
     done: tuple[str, ...]
     quarantined: tuple[Quarantined, ...]
@@ -83,10 +83,11 @@ def verify_index(path: str | Path) -> tuple[Problem, ...]:
 
     Checks the database's structure, every document against the checksum taken when it was put, the
     lexical index against the passages, and `vectors.faiss` against the store. A `vectors.faiss`
-    that is missing or older than the store is no problem: it is caught up when needed.
+    that is missing or older than the database is not a problem: it is rebuilt when needed.
 
     Raises:
-        IndexMissingError, IndexMismatchError: there is nothing of ours to check.
+        IndexMissingError: there is no index.
+        IndexMismatchError: it is of another format version, or another program's database.
     """
     folder = Path(path)
     try:
@@ -115,7 +116,7 @@ def _structure(connection: sqlite3.Connection) -> list[str]:
 
 
 def _bad_documents(connection: sqlite3.Connection, dim: int) -> Iterator[tuple[str, str]]:
-    """(document id, what is wrong) of documents that are not as they were put."""
+    """(document id, what is wrong) of documents that differ from what was stored."""
     rows = connection.execute("SELECT id, checksum, row FROM documents ORDER BY id").fetchall()
     for document_id, checksum, row in rows:
         reason = _flaw(connection, document_id, checksum, dim)
@@ -212,7 +213,7 @@ def repair_index(path: str | Path, *, embedder: str | None = None) -> Repair:
 
 
 def _repair_in_place(folder: Path) -> tuple[Quarantined, ...]:
-    """Quarantine bad documents, make the words anew. Raises IndexDamagedError if that fails."""
+    """Quarantine bad documents, rebuild the words. Raises IndexDamagedError if that fails."""
     with writing(folder) as connection:
         meta = read_meta(connection, folder)
         facts = _structure(connection)

@@ -1,7 +1,7 @@
-"""Rows in and out of an index's database: documents, pages, chunks, vectors, words, sources.
+"""Reads and writes the rows of an index: documents, pages, chunks, vectors, words, sources.
 
-Every function takes an open connection (`ragctx.index.database`) and does one thing; which of them
-form one transaction is decided by `ragctx.index.index`.
+Every function takes an open connection (`ragctx.index.database`) and does one thing;
+`ragctx.index.index` decides which of them form one transaction.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceInfo:
-    """A file the index knows. `recipe` says how its chunks and vectors were made."""
+    """A file the index knows. `recipe` describes how its chunks and vectors were made."""
 
     path: str
     document_id: str
@@ -80,15 +80,15 @@ def put_document(
 
 
 def map_source(connection: sqlite3.Connection, path: str, document: int) -> None:
-    """Let a path stand for a document's row; what it stood for goes if no path is left for it."""
-    found = connection.execute("SELECT document FROM sources WHERE path = ?", (path,)).fetchone()
-    if found != (document,):
+    """Let a path hold a document, by row; the one it held before goes with its last path."""
+    held = connection.execute("SELECT document FROM sources WHERE path = ?", (path,)).fetchone()
+    if held != (document,):
         connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (path, document))
         drop_orphans(connection)
 
 
 def drop_orphans(connection: sqlite3.Connection) -> None:
-    """Delete the documents that no path stands for."""
+    """Delete the documents that no path holds."""
     orphans = connection.execute(
         "SELECT row FROM documents WHERE row NOT IN (SELECT document FROM sources)"
     ).fetchall()
@@ -97,14 +97,14 @@ def drop_orphans(connection: sqlite3.Connection) -> None:
 
 
 def delete_document(connection: sqlite3.Connection, document: int) -> None:
-    """Delete a document's row with all that belongs to it, its sources too."""
+    """Delete a document, by row, with everything that belongs to it, its sources included."""
     _delete_contents(connection, document)
     connection.execute("DELETE FROM sources WHERE document = ?", (document,))
     connection.execute("DELETE FROM documents WHERE row = ?", (document,))
 
 
 def remove_sources(connection: sqlite3.Connection, path_or_id: str) -> int:
-    """Forget a path, or all paths of a document's id; how many paths that were."""
+    """Remove a path, or all paths of a document's id; returns how many were removed."""
     gone = connection.execute("DELETE FROM sources WHERE path = ?", (path_or_id,)).rowcount
     if not gone:
         gone = connection.execute(
@@ -125,7 +125,7 @@ def count_change(connection: sqlite3.Connection) -> None:
 
 
 def rebuild_words(connection: sqlite3.Connection) -> None:
-    """Make the lexical index anew from the passages."""
+    """Rebuild the lexical index from the passages."""
     for row, text, known in connection.execute("SELECT row, text, spaced FROM chunks").fetchall():
         fresh = spaced_or_none(text) if isinstance(text, str) else None
         if fresh != known:
@@ -193,7 +193,7 @@ def _write_contents(
 
 def _delete_contents(connection: sqlite3.Connection, document: int) -> None:
     of_document = "(SELECT row FROM chunks WHERE document = ?)"
-    connection.execute(  # FTS5 must be told what it forgets, while it can still be read
+    connection.execute(  # FTS5 has to be given the texts it forgets, so before they are deleted
         "INSERT INTO words(words, rowid, text) "
         f"SELECT 'delete', row, text FROM passages WHERE row IN {of_document}",
         (document,),
@@ -204,7 +204,7 @@ def _delete_contents(connection: sqlite3.Connection, document: int) -> None:
 
 
 def spaced_or_none(text: str) -> str | None:
-    """What is indexed of a passage where that is not its text; None where it is."""
+    """What is indexed of a passage if that differs from its text; None if it does not."""
     separated = spaced(text)
     return None if separated == text else separated
 
@@ -235,7 +235,11 @@ def read_sources(
 
 
 def read_document(connection: sqlite3.Connection, document_id: str) -> Document | None:
-    """The document as it was put, or None. Its path is the first, by name, that stands for it."""
+    """The document as it was put, or None. Its path is the first, by name, that holds it.
+
+    Raises:
+        sqlite3.DatabaseError: its outline or warnings cannot be decoded.
+    """
     found = connection.execute(
         f"""SELECT row, id, {_FIRST_PATH}, title, outline, status, reader, warnings
         FROM documents d WHERE id = ?""",
@@ -262,7 +266,7 @@ def read_document(connection: sqlite3.Connection, document_id: str) -> Document 
             warnings=tuple(json.loads(warnings)),
         )
     except (TypeError, ValueError) as error:
-        raise sqlite3.DatabaseError(f"document {id_} makes no sense: {error}") from error
+        raise sqlite3.DatabaseError(f"document {id_} cannot be decoded: {error}") from error
 
 
 def find_document(connection: sqlite3.Connection, document_id: str, recipe: str) -> int | None:
@@ -293,7 +297,7 @@ def read_chunks_of(
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
-    """The chunk of a row that `_CHUNK` selects: behind the row's number, its fields in order."""
+    """The chunk of a row that `_CHUNK` selects: its number, then the fields of `Chunk` in order."""
     names = [field.name for field in fields(Chunk)]
     return Chunk(**dict(zip(names, row[1:9], strict=True)))
 
@@ -359,7 +363,7 @@ def search_words(
 ) -> list[tuple[int, float]]:
     """The k best (chunk row, BM25 score) for an FTS5 query; higher is better, ties by chunk id.
 
-    Only chunks that touch `pages`, first to last, and lie in `documents`, where those are given.
+    Only chunks that touch `pages`, first to last, and belong to `documents` (rows; None means all).
     """
     wanted = None if documents is None else json.dumps(list(documents))
     found = connection.execute(

@@ -1,7 +1,7 @@
 """Characters as a person would type them: letters, not ligature glyphs; nothing invisible.
 
-Pure functions on text, in time linear in its length whatever it holds. All of it happens before a
-document's page table is made, so offsets into `Document.text` are exact ever after.
+The functions are pure and take time linear in the length of the text, whatever it holds. They run
+before a document's pages are joined, so that offsets into `Document.text` stay exact.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import unicodedata
 from collections import Counter
 
 MAX_MARKS = 32
-"""No letter bears more accents: NFC sorts them in quadratic time."""
+"""Accents of a letter that are kept: NFC sorts them in quadratic time. No script has as many."""
 
-_HYPHEN = "\u2027"  # stands for "the word goes on in the next line" while a page is cleaned
+_HYPHEN = "\u2027"  # "the word goes on in the next line", while a page is cleaned
 _PRESENTATION = re.compile("[\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\uffff"  # controls and what is no character
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\uffff"  # controls and non-characters
     "\u200b\u2060-\u2064\ufeff\U000e0000-\U000e0fff"  # without width: only machines read them
     "\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # turning the direction of writing
 )
@@ -31,8 +31,8 @@ _CJK = {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "HALFWIDTH", "FUL
 def clean_characters(text: str) -> str:
     """Letters instead of ligatures and presentation forms, composed accents, plain spaces.
 
-    What nobody sees (controls, marks of direction, tags) is taken out: it could carry words to a
-    model that no reader of the page has read.
+    What nobody sees (controls, marks of direction, tags) is removed: it could bring words to a
+    model that no reader of the page can see.
 
     >>> clean_characters("ef\\ufb01cient caf\\u0065\\u0301\\xa0now")
     'efficient café now'
@@ -55,7 +55,7 @@ def clean_line(text: str) -> str:
 
 
 def garbled_share(text: str) -> float:
-    """Share of characters that are no text: private use, unassigned, glyph names.
+    """Share of characters, 0 to 1, that are not text: private use, unassigned, glyph names.
 
     >>> garbled_share("sound text"), garbled_share("\\ue001\\ue002"), garbled_share("/g18/g152/g3")
     (0.0, 1.0, 1.0)
@@ -71,9 +71,9 @@ def garbled_share(text: str) -> float:
 
 
 def mixed_share(text: str) -> float:
-    """Share of neighbouring letters that are of different scripts, in the first 2,000 characters.
+    """Share (0 to 1) of neighbouring letters of different scripts, in the first 2,000 characters.
 
-    In a language hardly any are; where a font does not say what its glyphs mean, most are.
+    In text of any language hardly any are; where a font maps glyphs to the wrong letters, most are.
 
     >>> mixed_share("日本語のテキスト text"), mixed_share("ୈೋ৭߲ͷද")
     (0.0, 1.0)

@@ -1,29 +1,34 @@
-"""From what a reading gave to a Document: rows, running text, labels, statuses, warnings."""
+"""From what was read of a PDF to a Document: rows, running text, labels, statuses, warnings."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
 from ragctx.pdf.layout import Row, in_reading_order, unplaced
 from ragctx.pdf.line_joining import clean_piece
-from ragctx.pdf.messages import MAX_PAGE_CHARACTERS, Message
+from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
 from ragctx.pdf.paragraphs import count_words, running_text
-from ragctx.pdf.process import Reading
+from ragctx.pdf.reading import Line, PageText, Reading
 from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.records import Document, Heading, Page, PageStatus, PdfStatus
 
 GARBLED = 0.3
-"""A page with a larger share of characters that mean nothing is garbled, and gives no text."""
+"""A page with a larger share of meaningless characters is garbled, and gives no text. Chosen by
+hand."""
 SPECKS = 12
-"""A page with a picture and fewer characters than this is a scan with specks, not text."""
+"""A page with a picture and fewer characters than this is a scan with specks. Chosen by hand."""
 PLATES = 0.1
-"""Up to this share of pages may be pictures (a cover, plates) in a document that is else text."""
-MAX_WARNINGS = 50
-MAX_LABEL = 40
+"""The share of pages that may be pictures (a cover, plates) in a document that is otherwise text.
+Chosen by hand."""
+MIN_SIZE = 0.5
+"""Points: the least font size, so that what is measured in font sizes never divides by zero."""
+MAX_WARNINGS, MAX_LABEL, MAX_TITLE = 50, 40, 500
+"""Warnings of a document, characters of a page label, characters of a title or heading: what is
+kept at most. Chosen by hand, above what real files have."""
 
 _XFA = "the form is XFA (made for one vendor's viewer): only its notice page could be read"
 _OCR = "no text layer, OCR needed"
@@ -31,18 +36,17 @@ _GLYPHS = "its fonts do not say which letters their glyphs are, OCR needed"
 
 
 def document_from(reading: Reading, document_id: str, path: str, max_pages: int) -> Document:
-    """The document that `reading` gave."""
+    """The document that a reading gives; of more than `max_pages` pages, the first."""
     count = min(reading.count, max_pages)
-    messages = [reading.pages.get(i) for i in range(count)]
+    read = [reading.pages.get(i) for i in range(count)]
     labels = [_label(reading, i) for i in range(count)]
-    rows = drop_running_lines([_rows(message) for message in messages], labels)
+    rows = drop_running_lines([_rows(page) for page in read], labels)
     words = count_words(rows)
     pages = tuple(
         _page(
             i=i,
             label=labels[i],
-            message=messages[i],
-            rows=rows[i],
+            page=read[i],
             text=running_text(rows[i], words),
             reading=reading,
         )
@@ -53,23 +57,22 @@ def document_from(reading: Reading, document_id: str, path: str, max_pages: int)
         id=document_id,
         path=path,
         pages=pages,
-        title=clean_line(str(reading.structure.get("title") or ""))[:500],
+        title=clean_line(reading.structure.title)[:MAX_TITLE],
         outline=_outline(reading, count),
         status=_status(pages, whole=count == reading.count and _XFA not in notes),
-        reader="+".join(sorted({message["reader"] for message in messages if message})),
+        reader="+".join(sorted({page.reader for page in read if page})),
         warnings=tuple(dict.fromkeys([*notes, *reading.warnings]))[:MAX_WARNINGS],
     )
 
 
-def worth(message: Message) -> float:
-    """How much a page's message is worth beside another of the same page: sound characters."""
-    text = _raw_text(message)
-    sound = max(0.0, 1 - _nonsense(text)) ** 8
-    return len("".join(text.split())) * (0.01 if message["glyphs_only"] else sound)
+def sound_characters(page: PageText) -> float:
+    """How much text a page gave, to compare two readings of it: characters, less if garbled.
 
-
-def _raw_text(message: Message) -> str:
-    return str(message.get("text") or "\n".join(line[0] for line in message.get("lines", ())))
+    The eighth power (chosen by hand) makes a page with a fifth of nonsense count a sixth.
+    """
+    characters = len("".join(page.raw_text.split()))
+    sound = max(0.0, 1 - _nonsense(page.raw_text)) ** 8
+    return characters * (0.01 if page.glyphs_only else sound)
 
 
 def _nonsense(text: str) -> float:
@@ -85,81 +88,71 @@ _BEYOND_LATIN = re.compile("[^\x00-\u024f\u2000-\u206f]")
 # ---- pages -----------------------------------------------------------------------------------
 
 
-def _rows(message: Message | None) -> list[Row]:
-    if message is None or _is_garbled(message):
+def _rows(page: PageText | None) -> list[Row]:
+    """The page's rows in reading order; none if it was not read or is garbled."""
+    if page is None or _is_garbled(page):
         return []
-    if "text" in message:
-        values = "".join(f"\n{value}" for (value,) in message["filled_in"])
-        rows = unplaced(message["text"] + values)
-        return _cleaned(rows)
-    pieces, filled_in = (
-        _cleaned([_row(line) for line in message[key]]) for key in ("lines", "filled_in")
+    if page.text is not None:
+        values = "".join(f"\n{line.text}" for line in page.filled_in)
+        return _cleaned(unplaced(page.text + values))
+    return in_reading_order(
+        _cleaned([_row(line) for line in page.lines]),
+        _cleaned([_row(line) for line in page.filled_in]),
     )
-    return in_reading_order(pieces, filled_in)
 
 
-def _row(line: Sequence[Any]) -> Row:
-    text, turn, left, top, right, bottom, size = line if len(line) == 7 else (line[0], *[0] * 6)
+def _row(line: Line) -> Row:
     return Row(
-        text=text, left=left, top=top, right=right, bottom=bottom, size=max(size, 0.5), turn=turn
+        text=line.text,
+        left=line.left,
+        top=line.top,
+        right=line.right,
+        bottom=line.bottom,
+        size=max(line.size, MIN_SIZE),
+        turn=line.turn,
     )
 
 
 def _cleaned(rows: Sequence[Row]) -> list[Row]:
-    cleaned = ((row, clean_piece(row.text)) for row in rows)
-    return [
-        Row(
-            text=text,
-            left=row.left,
-            top=row.top,
-            right=row.right,
-            bottom=row.bottom,
-            size=row.size,
-            turn=row.turn,
-        )
-        for row, text in cleaned
-        if text
-    ]
+    """The rows with clean text, without those of which nothing is left."""
+    cleaned = (replace(row, text=clean_piece(row.text)) for row in rows)
+    return [row for row in cleaned if row.text]
 
 
-def _is_garbled(message: Message) -> bool:
-    return bool(message["glyphs_only"]) or _nonsense(_raw_text(message)) > GARBLED
+def _is_garbled(page: PageText) -> bool:
+    return page.glyphs_only or _nonsense(page.raw_text) > GARBLED
 
 
-def _page(
-    i: int, label: str, message: Message | None, rows: Sequence[Row], text: str, reading: Reading
-) -> Page:
+def _page(i: int, label: str, page: PageText | None, text: str, reading: Reading) -> Page:
     text = unicodedata.normalize("NFC", text)
-    return Page(
-        number=i + 1, label=label, text=text, status=_page_status(i, message, text, reading)
-    )
+    status = _page_status(page, text) if page else reading.lost.get(i, "corrupt")
+    return Page(number=i + 1, label=label, text=text, status=status)
 
 
-def _page_status(i: int, message: Message | None, text: str, reading: Reading) -> PageStatus:
-    if message is None:
-        return reading.lost.get(i, "corrupt")
-    if message["pictures"] and len(text) < SPECKS:
+def _page_status(page: PageText, text: str) -> PageStatus:
+    if page.pictures and len(text) < SPECKS:
         return "scanned"
     if not text:
-        return "garbled" if _is_garbled(message) else "empty"
+        return "garbled" if _is_garbled(page) else "empty"
     return "ok"
 
 
 def _label(reading: Reading, i: int) -> str:
-    labels = reading.structure.get("labels") or ()
-    given = labels[i] if i < len(labels) else reading.pages.get(i, {}).get("label")
-    return clean_line(str(given or ""))[:MAX_LABEL] or str(i + 1)
+    """What page i calls itself: by the file's list of labels, else by the page, else its number."""
+    labels, page = reading.structure.labels, reading.pages.get(i)
+    label = labels[i] if i < len(labels) else page.label if page else ""
+    return clean_line(label)[:MAX_LABEL] or str(i + 1)
 
 
 # ---- the whole -------------------------------------------------------------------------------
 
 
 def _outline(reading: Reading, count: int) -> tuple[Heading, ...]:
-    entries = reading.structure.get("outline") or ()
+    headings = (replace(h, title=clean_line(h.title)) for h in reading.structure.outline)
     return tuple(
-        Heading(clean_line(title)[:500], page, depth)
-        for title, page, depth in entries
-        if 1 <= page <= count and clean_line(title)
+        replace(heading, title=heading.title[:MAX_TITLE])
+        for heading in headings
+        if 1 <= heading.page <= count and heading.title
     )
 
 
@@ -173,7 +166,7 @@ def _status(pages: Sequence[Page], *, whole: bool) -> PdfStatus:
 
 
 def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
-    """What ragctx itself has to say about the document."""
+    """ragctx's own warnings about the document."""
     notes = []
     statuses = [page.status for page in pages]
     if not any(status in ("ok", "timeout", "corrupt") for status in statuses):
@@ -185,14 +178,14 @@ def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
         )
     if count < reading.count:
         notes.append(f"only the first {count} of {reading.count} pages were read")
-    opening = reading.opening or {}
-    if opening.get("xfa") and any("please wait" in page.text.lower() for page in pages):
+    opening = reading.opening
+    if opening and opening.xfa and any("please wait" in page.text.lower() for page in pages):
         notes.append(_XFA)
-    if opening.get("attachments"):
-        notes.append(f"embedded files left out: {opening['attachments']}")
-    if lossy := [i + 1 for i, message in sorted(reading.pages.items()) if message["lost"]]:
+    if opening and opening.attachments:
+        notes.append(f"embedded files left out: {opening.attachments}")
+    if lossy := [i + 1 for i, page in sorted(reading.pages.items()) if page.lost]:
         some = ", ".join(map(str, lossy[:10])) + (" …" if len(lossy) > 10 else "")
         notes.append(f"lines of which only glyphs are known left out, on pages {some}")
-    if any(message["cut"] for message in reading.pages.values()):
+    if any(page.cut for page in reading.pages.values()):
         notes.append(f"a page has more than {MAX_PAGE_CHARACTERS} characters; the rest is left out")
     return notes

@@ -3,10 +3,11 @@
 A reader gives pieces in the order in which they were drawn, which nearly always is the order of
 reading: it is kept. Four things are put right: pieces of one row that were drawn one after another
 become one row; what was drawn twice at one place (shadows, fake bold) is read once; a table that
-was drawn column by column is read row by row; what was filled in later stands by its label.
+was drawn column by column is read row by row; the values of form fields come after their labels.
 
-Places run right and down along the line of text, in points; without places (`unplaced`), in
-characters and lines, a letter being half as wide as its font is large.
+Coordinates run right and down along the line of text, in points. Without places (`unplaced`) they
+count characters and lines, a letter being half as wide as its font is large. The thresholds were
+chosen by hand on the PDFs of the test collection, in font sizes (em) or row heights.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of text: a line of a paragraph, a heading, a row of a table. `turn`: quarter turns."""
+    """A row of text: a line of a paragraph, a heading, a row of a table.
+
+    `turn` counts quarter turns against the page as shown; `size` is the font size. Coordinates are
+    in points, or in characters and lines (see `unplaced`).
+    """
 
     text: str
     left: float
@@ -33,12 +38,12 @@ class Row:
 
     @property
     def is_placed(self) -> bool:
-        """Whether it is known where on the page the row stands, in points."""
+        """Whether the row's place is in points: rows in lines are one unit high."""
         return self.bottom - self.top > 1
 
     @property
     def height(self) -> float:
-        """How tall the row is; never zero."""
+        """How tall the row is, never zero."""
         return max(self.bottom - self.top, 0.1)
 
 
@@ -66,9 +71,9 @@ def unplaced(text: str) -> list[Row]:
 
 
 def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> list[Row]:
-    """All rows: first those that stand as most of the page does, then what is turned otherwise.
+    """All rows: first those turned as most of the page is, then those turned otherwise.
 
-    `filled_in` are the values of form fields, drawn over the page.
+    `filled_in` are the values of form fields, which were drawn over the page.
 
     >>> tin, point = (
     ...     Row(text="Tin", left=0, top=0, right=9, bottom=9, size=9),
@@ -90,7 +95,7 @@ def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> li
 
 
 def same_row(a: Row, b: Row) -> bool:
-    """Whether two rows stand beside each other: over half of the lower one's height is shared."""
+    """Whether two rows are beside each other: over half of the less tall one's height is shared."""
     shared = min(a.bottom, b.bottom) - max(a.top, b.top)
     return shared > 0.5 * min(a.height, b.height)
 
@@ -98,17 +103,18 @@ def same_row(a: Row, b: Row) -> bool:
 # ---- what was drawn twice --------------------------------------------------------------------
 
 MIN_SHADOW_SIZE = 3.0
-"""Points: of smaller text nothing is taken for a shadow."""
+"""Points: smaller text is never a shadow. Without places, rows have size 2 and all are close."""
 
 
 def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
+    """The pieces without those that repeat one at the same place, to about 1.5 points."""
     kept: list[Row] = []
     seen: set[tuple[str, int, int]] = set()
     for piece in pieces:
         x, y = round(piece.left), round(piece.top)
-        if piece.size > MIN_SHADOW_SIZE:  # not characters and lines, where all is near
-            near = ((piece.text, x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
-            if any(place in seen for place in near):
+        if piece.size > MIN_SHADOW_SIZE:
+            around = ((piece.text, x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
+            if any(place in seen for place in around):
                 continue
             seen.add((piece.text, x, y))
         kept.append(piece)
@@ -128,12 +134,19 @@ def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
     return rows
 
 
+OVERLAP = 0.5
+"""Em: a piece that goes on with a row may begin this far before its end (kerning, italics)."""
+TOUCHING = 0.12
+"""Em: pieces closer than this are parts of one word; the narrowest space is about 0.2 em."""
+
+
 def _goes_on(row: Row, piece: Row) -> bool:
-    return same_row(row, piece) and piece.left >= row.right - 0.5 * max(piece.size, row.size)
+    return same_row(row, piece) and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
 
 
 def _side_by_side(a: Row, b: Row) -> Row:
-    touching = b.left - a.right < 0.12 * max(a.size, b.size)
+    """Two pieces of one row as one; the height and font size are those of the longer text."""
+    touching = b.left - a.right < TOUCHING * max(a.size, b.size)
     text = a.text.rstrip("\ufffe") + ("" if touching else " ") + b.text
     longer = a if len(a.text) >= len(b.text) else b
     return Row(
@@ -149,28 +162,34 @@ def _side_by_side(a: Row, b: Row) -> Row:
 
 
 def _with_values(rows: list[Row], values: Sequence[Row]) -> list[Row]:
-    """The rows with each value after the nearest row beside or above it."""
-    after: dict[int, list[Row]] = {}
+    """The rows with each value after the closest row beside or above it."""
+    after: dict[int, list[Row]] = {}  # by index of the row; -1 for values above all rows
     for value in values[:MAX_ROWS]:
-        distances = [
+        distances = [  # downwards first: a label is mostly in the same row as its value
             (max(0.0, value.top - row.bottom), max(0.0, value.left - row.right), i)
             for i, row in enumerate(rows[:MAX_ROWS])
             if row.turn == value.turn and row.top <= value.top + 0.5 * value.height
         ]
         after.setdefault(min(distances)[2] if distances else -1, []).append(value)
-    found = list(after.get(-1, ()))
+    ordered = list(after.get(-1, ()))
     for i, row in enumerate(rows):
-        found += [row, *after.get(i, ())]
-    return _joined_rows(found)
+        ordered += [row, *after.get(i, ())]
+    return _joined_rows(ordered)
 
 
 # ---- tables drawn column by column -----------------------------------------------------------
 
 MIN_CELLS = 3
+"""A column of a table has at least this many figures one below the other."""
 MAX_FIGURE = 24
 """A number, date or amount has no more characters than this."""
+DIGITS = 0.4
+"""At least this share of a figure's characters are digits: signs, units and months are the rest."""
+MATCHED = 0.7
+"""The share of a column's figures that must have another cell beside them, and of the rows between
+its first and last figure that must not be prose."""
 MAX_ROWS = 3000
-"""On a page with more rows than this no tables are looked for."""
+"""On a page with more rows than this, no tables are sought: it takes time with their square."""
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -201,10 +220,11 @@ def _is_figure(text: str) -> bool:
     if len(text) > MAX_FIGURE:
         return False
     digits = sum(character.isdigit() for character in text)
-    return digits > 0 and digits >= 0.4 * len(text.replace(" ", ""))
+    return digits > 0 and digits >= DIGITS * len(text.replace(" ", ""))
 
 
 def _is_below(a: Row, b: Row) -> bool:
+    """Whether b is the next cell of a's column: aligned left or right, up to 3 rows below."""
     aligned = min(abs(a.left - b.left), abs(a.right - b.right)) < max(a.size, b.size)
     return aligned and -0.2 * a.height <= b.top - a.bottom < 3 * a.height
 
@@ -217,18 +237,20 @@ def _table_around(rows: Sequence[Row], start: int, end: int) -> list[int]:
     inside = [i for i, middle in middles if top <= middle <= bottom and not rows[i].in_table]
     others = [i for i in inside if not start <= i < end and not _is_prose(rows[i].text)]
     matched = sum(any(same_row(figure, rows[i]) for i in others) for figure in figures)
-    if matched < 0.7 * len(figures) or len(others) < 0.7 * (len(inside) - len(figures)):
+    if matched < MATCHED * len(figures) or len(others) < MATCHED * (len(inside) - len(figures)):
         return []
     return sorted([*range(start, end), *others])
 
 
 def _is_prose(text: str) -> bool:
+    """Whether a row is a line of a paragraph: six words or more, half of them in lower case."""
     words = _WORDS.findall(text)
     small = sum(word.islower() for word in words)
     return len(words) >= 6 and small >= 0.5 * len(words) and sum(map(len, words)) > 0.6 * len(text)
 
 
 def _with_table(rows: Sequence[Row], members: Sequence[int]) -> list[Row]:
+    """The rows with the cells at `members` joined row by row, where the first of them is."""
     cells = sorted((rows[i] for i in members), key=lambda row: (row.top + row.bottom) / 2)
     table: list[list[Row]] = []
     for cell in cells:
@@ -261,4 +283,4 @@ def usual_pitches(rows: Sequence[Row]) -> dict[int, float]:
         step = b.bottom - a.bottom
         if round(a.size) == round(b.size) and 0.2 * a.height < step < 4 * a.height:
             steps.setdefault(round(a.size), []).append(step)
-    return {size: statistics.median_low(found) for size, found in steps.items()}
+    return {size: statistics.median_low(steps_of_size) for size, steps_of_size in steps.items()}

@@ -7,11 +7,10 @@ import unicodedata
 from collections.abc import Mapping
 
 from ragctx.pdf.characters import clean_characters
+from ragctx.text.line_shapes import is_spaceless
 
 HYPHEN = "\ufffe"
-"""Stands at the end of a line for a hyphen that (says the reader) only divides a word."""
-SPACELESS = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0eff]")
-"""A character of a script that is written without spaces (Chinese, Japanese, Thai)."""
+"""At the end of a line: a hyphen that, according to the PDF library, only divides a word."""
 
 _LOOSE_ACCENT = re.compile("([¨ˇ˘˚¸ˆ˜])([A-Za-zı])|(´)(ı)")
 _COMBINING = dict(zip("¨ˇ˘˚¸ˆ˜´", "\u0308\u030c\u0306\u030a\u0327\u0302\u0303\u0301", strict=True))
@@ -19,7 +18,7 @@ _LAST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*\Z")
 _FIRST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*")
 _URL = re.compile(r"(?:\bhttps?:|\bwww\.|://|\S@)(?:\S*[/_=&?])?\Z")
 _LONGEST = 200
-"""So much of a line's end is looked at."""
+"""Characters at a line's end, or at the next line's beginning, in which a word is sought."""
 
 
 def clean_piece(text: str) -> str:
@@ -38,14 +37,14 @@ def clean_piece(text: str) -> str:
 
 
 def _composed(match: re.Match[str]) -> str:
-    """TeX sets "ï" as "¨" and "ı": one letter, if there is one."""
+    """One letter for an accent and a letter, if there is one (TeX sets "ï" as "¨" and "ı")."""
     accent, letter = match[1] or match[3], (match[2] or match[4]).replace("ı", "i")
     whole = unicodedata.normalize("NFC", letter + _COMBINING[accent])
     return whole if len(whole) == 1 else match[0]
 
 
 def goes_on_as_url(text: str) -> bool:
-    """Whether the line ends within an address of the web.
+    """Whether the line ends within a web or mail address.
 
     >>> goes_on_as_url("see https://example.org/"), goes_on_as_url("either/")
     (True, False)
@@ -54,7 +53,7 @@ def goes_on_as_url(text: str) -> bool:
 
 
 def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
-    """`text` and the line that follows it as running text; a hyphen that divides a word goes.
+    """`text` and the line that follows it as running text, without a hyphen that divides a word.
 
     Of "reader-" and "friendly", the hyphen stays if the document (`words` counts its words, in
     lower case) writes the word with a hyphen more often than without, or if what follows does not
@@ -71,7 +70,7 @@ def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
         return _without_hyphen(text, last, following, words)
     if goes_on_as_url(text) or (last in ("–", "—") and text[-2:-1].isalnum()):
         return text + following
-    if SPACELESS.match(last) and SPACELESS.match(following[:1]):
+    if is_spaceless(last) and is_spaceless(following[:1]):
         return text + following
     return f"{text} {following}"
 

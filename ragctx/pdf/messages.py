@@ -1,37 +1,237 @@
-"""What the reading process and both readers share: the shape of messages, limits, small words."""
+"""What the reading process and its parent tell each other: one JSON object a line.
+
+The parent sends one `RequestMessage`. The process answers with `started`, `open`, then `begin` and
+`page` (or `broken`) for each page, `begin` and `structure`, `end`; or with `failed`. Both PDF
+libraries fill the same messages; the parent turns them into records (`ragctx.pdf.reading`) as they
+leave the pipe. Only the standard library is imported here: the process starts for every file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypedDict, TypeVar
 
 from ragctx.errors import PdfError
 
-Message: TypeAlias = dict[str, Any]
-"""What goes over the pipe as one line of JSON; `kind` says what it is."""
-
 MAX_PAGE_CHARACTERS = 1_000_000
-"""Of a page with more characters than this, the rest is left out."""
+"""Characters kept of one page; the rest is left out. A dense page has about 10,000."""
 MAX_HEADINGS = 5000
-"""Of an outline with more headings than this, the rest is left out."""
+"""Headings kept of an outline; the rest is left out. Chosen by hand, above any real outline."""
 
-NOTHING: list[Any] = []
-"""What a list is when it cannot be had."""
+
+class RequestMessage(TypedDict):
+    """What a process is to read.
+
+    Keys:
+        path: the file, absolute.
+        password: for encrypted files, or None.
+        reader: the library, "pdfium" or "pypdf".
+        max_pages: how many pages of the file to read at most.
+        memory_bytes: how much address space the process may take.
+        only: read only these pages, counted from 0; None means all.
+        first: leave out the pages before this one.
+        structure: whether to read outline, title and page labels, too.
+    """
+
+    path: str
+    password: str | None
+    reader: str
+    max_pages: int
+    memory_bytes: int
+    only: list[int] | None
+    first: int
+    structure: bool
+
+
+class LineMessage(TypedDict):
+    """A line of text and where it is on the page.
+
+    Coordinates are in points and run right and down as the line is read, whatever way it is turned
+    on the page. Where the place is unknown, all numbers are 0.
+
+    Keys:
+        text: the line's characters; U+FFFE at its end means that it was broken at a hyphen.
+        turn: quarter turns, counter-clockwise, against the page as shown; 0 to 3.
+        left, top, right, bottom: the box around the line.
+        size: the font size.
+    """
+
+    text: str
+    turn: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: float
+
+
+class StartedMessage(TypedDict):
+    """The library is imported. Keys: only `kind`."""
+
+    kind: Literal["started"]
+
+
+class OpenMessage(TypedDict):
+    """The file is open.
+
+    Keys:
+        pages: how many pages it has.
+        attachments: how many files are embedded in it.
+        xfa: whether it holds an XFA form, which no library here can draw.
+    """
+
+    kind: Literal["open"]
+    pages: int
+    attachments: int
+    xfa: bool
+
+
+class BeginMessage(TypedDict):
+    """Work begins on a page, counted from 0, or on the structure.
+
+    Keys:
+        page: the page; -1 for the structure.
+    """
+
+    kind: Literal["begin"]
+    page: int
+
+
+class PageMessage(TypedDict):
+    """A page that was read.
+
+    Keys:
+        page: which one, counted from 0.
+        reader: the library that read it.
+        text: its text, from a library that gives no places; else None.
+        lines: its lines in the order in which they were drawn; empty if there is `text`.
+        filled_in: the values of form fields, as lines.
+        label: what the page calls itself ("xii"); "" if unknown.
+        pictures: whether pictures, or letters drawn as shapes, make up the page.
+        lost: characters left out because their font does not map glyphs to letters.
+        glyphs_only: whether nearly all characters are such glyphs.
+        doubtful: whether the other library may well give more.
+        cut: whether the page has more than `MAX_PAGE_CHARACTERS`.
+    """
+
+    kind: Literal["page"]
+    page: int
+    reader: str
+    text: str | None
+    lines: list[LineMessage]
+    filled_in: list[LineMessage]
+    label: str
+    pictures: bool
+    lost: int
+    glyphs_only: bool
+    doubtful: bool
+    cut: bool
+
+
+class BrokenMessage(TypedDict):
+    """A page that the library could not read.
+
+    Keys:
+        page: which one, counted from 0.
+        message: why, on one line.
+    """
+
+    kind: Literal["broken"]
+    page: int
+    message: str
+
+
+class HeadingMessage(TypedDict):
+    """An entry of the outline.
+
+    Keys:
+        title: its text.
+        page: the page it points to, counted from 1.
+        depth: how deep it is nested, counted from 0.
+    """
+
+    title: str
+    page: int
+    depth: int
+
+
+class StructureMessage(TypedDict):
+    """Title, outline and page labels, as the file has them.
+
+    Keys:
+        title: the title in its metadata; "" if it has none.
+        outline: its headings, in order.
+        labels: the label of each page; empty where `PageMessage.label` has them.
+    """
+
+    kind: Literal["structure"]
+    title: str
+    outline: list[HeadingMessage]
+    labels: list[str]
+
+
+class FailedMessage(TypedDict):
+    """The file could not be read (any further).
+
+    Keys:
+        status: a `records.PdfStatus`.
+        message: why, as the end of a sentence that begins with the file's name.
+    """
+
+    kind: Literal["failed"]
+    status: str
+    message: str
+
+
+class EndMessage(TypedDict):
+    """Everything was sent.
+
+    Keys:
+        warnings: what the library logged, each message once.
+    """
+
+    kind: Literal["end"]
+    warnings: list[str]
+
+
+Message: TypeAlias = (
+    StartedMessage
+    | OpenMessage
+    | BeginMessage
+    | PageMessage
+    | BrokenMessage
+    | StructureMessage
+    | FailedMessage
+    | EndMessage
+)
 
 T = TypeVar("T")
+
+
+def unplaced_line(text: str) -> LineMessage:
+    """A line whose place on the page is unknown."""
+    return {
+        "text": text,
+        "turn": 0,
+        "left": 0.0,
+        "top": 0.0,
+        "right": 0.0,
+        "bottom": 0.0,
+        "size": 0.0,
+    }
 
 
 def no_password(password: str | None) -> PdfError:
     """The error for a file that needs a password, or another one."""
     if password:
-        said = "is encrypted and the password given does not open it; pass the right --password"
+        reason = "is encrypted and the password given does not open it; pass the right --password"
     else:
-        said = "is encrypted; pass its password: --password PASSWORD"
-    return PdfError(said, status="encrypted")
+        reason = "is encrypted; pass its password: --password PASSWORD"
+    return PdfError(reason, status="encrypted")
 
 
 def quietly(call: Callable[[], T], otherwise: T) -> T:
-    """What `call` gives, or `otherwise`: for what a document can do without."""
+    """The result of `call`, or `otherwise` if it raises: for what a document can do without."""
     try:
         return call()
     except Exception:
@@ -39,7 +239,7 @@ def quietly(call: Callable[[], T], otherwise: T) -> T:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on one line of at most 200 characters.
+    """An error's message on one line of at most 200 characters; its type's name if it has none.
 
     >>> one_line(ValueError("bad\\n  stream"))
     'bad stream'

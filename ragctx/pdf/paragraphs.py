@@ -1,9 +1,12 @@
-"""From rows to running text: which line ends are the author's, which the page's.
+"""From rows to running text: which line ends are the author's, and which only the page's.
 
-A line that only ended because the page did goes on after a space; a hyphen there is undone. A line
-that its author ended (a heading, a row of a table, an item of a list, a line of code) keeps its
-line end; between paragraphs stands an empty line. The sign of an author: the first word of the
-next line would have fitted.
+A line that ended because the column did goes on after a space; a hyphen that divides a word there
+is removed. A line that its author ended (a heading, a row of a table, an item of a list, a line of
+code) keeps its line end. Paragraphs are parted by an empty line. What tells that the author ended
+a line: the first word of the next line would have fitted on it.
+
+The thresholds below were chosen by hand on the PDFs of the test collection, and are given in font
+sizes (em) or in line heights, so that they hold for any size of type.
 """
 
 from __future__ import annotations
@@ -13,17 +16,34 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ragctx.pdf.layout import Row, same_row, usual_pitches
-from ragctx.pdf.line_joining import HYPHEN, SPACELESS, goes_on_as_url, join_broken
-
-NEIGHBOURS = 6
-"""Rows on either side that tell how wide the column of text is."""
-_ITEM = re.compile(
-    r"[•‣◦▪▫■□●○◆◇►▶✓✗\uf0b7·]|[-–—*]\s|\(?(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]|[ivxIVX]{1,5})[.)]\s"
+from ragctx.pdf.line_joining import HYPHEN, goes_on_as_url, join_broken
+from ragctx.text.line_shapes import (
+    NEIGHBOURS,
+    begins_bullet,
+    begins_item,
+    ends_clause,
+    ends_in_amount,
+    is_lone_marker,
+    is_spaceless,
+    is_table_row,
 )
-_MARKER = re.compile(r"(?:[^\w\s]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\Z")
-_LEADER = re.compile(r"(?:[.·…]\s?){4,}\s*\S{1,8}\Z")  # "Contents . . . . . 12"
-_AMOUNT = re.compile(r"\d[.,]\d\d\)?%?\Z")
-_ENDED = re.compile(r"[.!?:;。！？؟…][\"'”’»)\]\d]{0,3}\Z")
+
+SAME_SIZE = (0.87, 1.15)
+"""Rows are of one font size if the ratio of their sizes is between these: 10 and 11 points may be
+one paragraph (superscripts change the measured size), 10 and 12 are not."""
+MIN_STEP, MAX_STEP = 0.2, 12.0
+"""A next line is this far below, in line heights. Less is beside or above it, more is elsewhere:
+in both cases another column or block of text begins."""
+PARAGRAPH_STEP = 1.35
+"""A step larger than this many usual steps begins a paragraph."""
+MAX_PITCH = 1.6
+"""The usual step counts as at most this many line heights: double spacing is not a paragraph."""
+FULL_LINE = 2.0
+"""Em: a line that ends this close to the column's edge, or closer, is full."""
+SPREAD = 0.75
+"""Em per character: a wider row has gaps in it, for letters are about half an em wide."""
+MIN_INDENT, MAX_INDENT = 0.7, 5.0
+"""Em: a first line is indented by at least and at most this much."""
 
 
 def running_text(rows: Sequence[Row], words: Mapping[str, int]) -> str:
@@ -41,17 +61,17 @@ def running_text(rows: Sequence[Row], words: Mapping[str, int]) -> str:
     if not rows:
         return ""
     pitches = usual_pitches(rows)
-    parts, new = [rows[0].text], True
+    parts, is_new = [rows[0].text], True
     for i in range(1, len(rows)):
-        mark = _break_between(rows, i, pitches, new)
-        parts[-1] = _ended(parts[-1], mark, rows[i].text, words)
+        mark = _break_between(rows, i, pitches, is_new)
+        parts[-1] = _with_mark(parts[-1], mark, rows[i].text, words)
         parts.append(rows[i].text)
-        new = mark != " "
+        is_new = mark != " "
     return "".join(parts).replace(HYPHEN, "-")
 
 
 def count_words(pages: Sequence[Sequence[Row]]) -> Counter[str]:
-    """How often each word stands in the rows, in lower case; halves at line ends do not count."""
+    """How often each word is in the rows, in lower case; halves at line ends do not count."""
     counts: Counter[str] = Counter()
     for rows in pages:
         broken = False
@@ -67,17 +87,18 @@ _HYPHENS = f"-\u2010{HYPHEN}"
 _WORD = re.compile(r"[^\W\d_]+(?:-\w+)*")
 
 
-def _ended(text: str, mark: str, following: str, words: Mapping[str, int]) -> str:
-    """`text` with what stands between it and the row that follows."""
+def _with_mark(text: str, mark: str, following: str, words: Mapping[str, int]) -> str:
+    """`text` with what parts it from the row that follows."""
     if mark == " ":
-        return join_broken(text, following, words)[: -len(following)]
+        return join_broken(text, following, words).removesuffix(following)
     return text + mark
 
 
-def _break_between(rows: Sequence[Row], i: int, pitches: Mapping[int, float], new: bool) -> str:
-    """What stands before row i: " " (it goes on), a line end, or an empty line.
+def _break_between(rows: Sequence[Row], i: int, pitches: Mapping[int, float], is_new: bool) -> str:
+    """What parts row i from row i - 1: " " (the line goes on), a line end, or an empty line.
 
-    `new`: whether row i - 1 began a paragraph.
+    `pitches` are the usual steps from line to line, by font size (`usual_pitches`); `is_new` is
+    whether row i - 1 began a paragraph or line.
     """
     a, b = rows[i - 1], rows[i]
     if a.turn != b.turn:
@@ -87,65 +108,79 @@ def _break_between(rows: Sequence[Row], i: int, pitches: Mapping[int, float], ne
     if a.in_table or b.in_table:
         return "\n" if a.in_table == b.in_table else "\n\n"
     step = b.bottom - a.bottom
-    if step <= 0.2 * a.height or step > 12 * a.height:
+    if step <= MIN_STEP * a.height or step > MAX_STEP * a.height:
         return _after_jump(rows, i)
-    if not 0.87 < a.size / b.size < 1.15:
+    if not _are_of_one_size(a, b):
         return "\n\n"
-    if step > 1.35 * min(pitches.get(round(a.size), a.height), 1.6 * a.height):
+    usual = min(pitches.get(round(a.size), a.height), MAX_PITCH * a.height)
+    if step > PARAGRAPH_STEP * usual:
         return "\n\n"
-    return "\n" if _ends_here(rows, i, new) else " "
+    return "\n" if _ends_here(rows, i, is_new) else " "
+
+
+def _are_of_one_size(a: Row, b: Row) -> bool:
+    return SAME_SIZE[0] < a.size / b.size < SAME_SIZE[1]
 
 
 def _after_jump(rows: Sequence[Row], i: int) -> str:
-    """Row i begins another column, or stands somewhere else altogether."""
+    """What parts row i from row i - 1 if it begins another column, or is elsewhere altogether.
+
+    A paragraph goes on in the next column if its line was full and the next begins in mid-sentence.
+    """
     a, b = rows[i - 1], rows[i]
-    alike = 0.87 < a.size / b.size < 1.15
-    goes_on = b.text[0].islower() or (SPACELESS.match(b.text) and len(a.text) > 8)
-    full = a.right >= _right_edge(rows, i - 1, [a]) - 2 * a.size
-    return " " if alike and goes_on and full and not _ENDED.search(a.text) else "\n\n"
+    goes_on = b.text[0].islower() or (is_spaceless(b.text[0]) and len(a.text) > 8)
+    is_full = a.right >= _right_edge(rows, i - 1, [a]) - FULL_LINE * a.size
+    if _are_of_one_size(a, b) and goes_on and is_full and not ends_clause(a.text):
+        return " "
+    return "\n\n"
 
 
-def _ends_here(rows: Sequence[Row], i: int, new: bool) -> bool:
+def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
     """Whether the author ended row i - 1, though row i follows at the usual distance."""
     a, b = rows[i - 1], rows[i]
-    if _MARKER.match(a.text):
+    if is_lone_marker(a.text):
         return False
-    if _LEADER.search(a.text[-80:]) or (_numeric_share(a.text) >= 0.4 <= _numeric_share(b.text)):
+    if is_table_row(a.text, b.text):
         return True
     if goes_on_as_url(a.text):
         return False
-    if _is_spread(a) or _is_spread(b) or _AMOUNT.search(a.text[-20:]):
+    if _is_spread(a) or _is_spread(b) or ends_in_amount(a.text):
         return True
-    if _has_room(rows, i):
+    if _would_have_fitted(rows, i):
         return not (a.text[-1] in ",-" and b.text[0].islower())
-    if _ITEM.match(b.text) and (_ENDED.search(a.text) or b.text[0] in "•‣◦▪■●○►▶"):
+    if begins_item(b.text) and (ends_clause(a.text) or begins_bullet(b.text)):
         return True
-    return _is_indented_anew(rows, i, new)
+    return _is_first_line(rows, i, is_new)
 
 
 def _is_spread(row: Row) -> bool:
-    """Whether the row is far wider than its letters: cells with gaps between them."""
+    """Whether the row is far wider than its letters: cells with gaps between them.
+
+    Other scripts have wider letters, and a few capitals may be wide as well: neither counts.
+    """
     width = row.right - row.left
-    return len(row.text) >= 8 and width > 0.75 * row.size * len(row.text) and row.text.isascii()
+    is_wide = width > SPREAD * row.size * len(row.text)
+    return len(row.text) >= 8 and is_wide and row.text.isascii()
 
 
-def _has_room(rows: Sequence[Row], i: int) -> bool:
+def _would_have_fitted(rows: Sequence[Row], i: int) -> bool:
     """Whether the first word of row i would have fitted at the end of row i - 1."""
     a, b = rows[i - 1], rows[i]
-    word = b.text[:1] if SPACELESS.match(b.text) else b.text.split(None, 1)[0]
-    letter = (b.right - b.left) / max(len(b.text), 1)
-    need = (len(word) + 1) * letter + 0.5 * letter
-    return _right_edge(rows, i - 1, [a, b]) - a.right > need + 0.04 * (a.right - a.left)
+    word = b.text[:1] if is_spaceless(b.text[0]) else b.text.split(None, 1)[0]
+    letter = (b.right - b.left) / max(len(b.text), 1)  # points, the mean
+    need = (len(word) + 1.5) * letter  # a space before it, and half a letter because letters differ
+    room = _right_edge(rows, i - 1, [a, b]) - a.right
+    return room > need + 0.04 * (a.right - a.left)  # 4 % of the line, by hand
 
 
 def _right_edge(rows: Sequence[Row], i: int, pair: Sequence[Row]) -> float:
-    """How far to the right the column of `pair` goes, seen from the rows around row i.
+    """The right edge of the column of `pair`, in points, judged by the rows around row i.
 
-    Rows that begin where these do tell best, if two of them end alike: in a column of code or of
-    items, no row need be full.
+    Best are rows that begin where these do, if two of them end within a tenth of the width: in a
+    column of code or of items, no row need be full.
     """
     left, right = min(row.left for row in pair), max(row.right for row in pair)
-    near = [rows[i]] + [
+    around = [rows[i]] + [
         row
         for row in rows[max(0, i - NEIGHBOURS) : i + NEIGHBOURS + 2]
         if row.turn == rows[i].turn
@@ -155,32 +190,29 @@ def _right_edge(rows: Sequence[Row], i: int, pair: Sequence[Row]) -> float:
         and 0.8 < row.size / rows[i].size < 1.25
     ]
     aligned = [
-        row.right for row in near if any(abs(row.left - one.left) < 0.5 * one.size for one in pair)
+        row.right
+        for row in around
+        if any(abs(row.left - member.left) < 0.5 * member.size for member in pair)
     ]
     edge = max(aligned)
     if sum(end > edge - 0.1 * (right - left) for end in aligned) >= 2:
         return edge
-    return max(row.right for row in near)
+    return max(row.right for row in around)
 
 
-def _is_indented_anew(rows: Sequence[Row], i: int, new: bool) -> bool:
-    """Whether row i stands in, or out, as the first line of a paragraph does."""
+def _is_first_line(rows: Sequence[Row], i: int, is_new: bool) -> bool:
+    """Whether row i is indented, or hangs out, as the first line of a paragraph does."""
     a, b = rows[i - 1], rows[i]
     em = max(a.size, b.size)
     shift = (b.left - a.left) / em
-    if abs(shift) < 0.7 or same_row(a, b):
+    if abs(shift) < MIN_INDENT or same_row(a, b):
         return False
-    if abs(shift) > 5:  # no indent is that deep; but lines set around one middle may be
-        return abs(a.left + a.right - b.left - b.right) > 2 * em
-    if shift < 0:  # out again: after a first line it goes on, after a hanging one it is new
-        return not new and bool(_ENDED.search(a.text))
-    if _ITEM.match(a.text):  # what hangs from a bullet
+    if abs(shift) > MAX_INDENT:  # not an indent, but centred lines may differ by as much
+        return abs((a.left + a.right) - (b.left + b.right)) > 2 * em
+    if shift < 0:  # out again: goes on after a first line, is new after a hanging one
+        return not is_new and ends_clause(a.text)
+    if begins_item(a.text):  # row i is the item's second line, set below the first one's text
         return False
     after = rows[i + 1] if i + 1 < len(rows) else None
-    back = after is not None and abs(after.left - a.left) < 0.5 * a.size
-    return back and (bool(_ENDED.search(a.text)) or not b.text[0].islower())
-
-
-def _numeric_share(text: str) -> float:
-    words = text.split()
-    return sum(any(map(str.isdigit, word)) for word in words) / len(words)
+    comes_back = after is not None and abs(after.left - a.left) < 0.5 * a.size
+    return comes_back and (ends_clause(a.text) or not b.text[0].islower())

@@ -1,4 +1,4 @@
-"""What pdfium says of a PDF: lines of text and where they stand on the page, labels, outline.
+"""Reads a PDF with pdfium: lines of text and their places on the page, labels, outline.
 
 Measured over the 84 readable PDFs of the test collection, pdfium and pypdf give the same page
 labels and the same outlines, pdfium 10 to 40 times faster (0.08 s against 1.7 s for 1158 pages).
@@ -24,18 +24,30 @@ from ragctx.errors import PdfError
 from ragctx.pdf.messages import (
     MAX_HEADINGS,
     MAX_PAGE_CHARACTERS,
-    NOTHING,
-    Message,
+    HeadingMessage,
+    LineMessage,
+    OpenMessage,
+    PageMessage,
+    StructureMessage,
     no_password,
     one_line,
     quietly,
+    unplaced_line,
 )
 
 FEW_CHARACTERS = 64
-"""Of a page with less text than this, the objects are looked at: is it blank, a picture, more?"""
+"""On a page with fewer characters than this, the objects are examined: is it blank, a picture, or
+is there text that pdfium does not give? Chosen by hand: about one line."""
 MANY_OBJECTS = 20_000
+"""How many objects of a page are examined at most. Chosen by hand, to bound the time."""
 SAMPLE = 96
-"""So many characters of a page are asked whether their font says what they mean."""
+"""How many characters of a page are checked for a letter in their font's map. Chosen by hand."""
+MAX_UNMAPPED = 0.1
+"""With a larger share of characters that their font does not map to letters, a page is in doubt.
+Chosen by hand."""
+MAX_CONTROL_SHARE = 0.02
+"""With a larger share of control characters, too, unmapped characters are glyph numbers, not
+letters. Chosen by hand."""
 _LINE_END = re.compile("\r\n|\r|\n|\ufffe")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -45,10 +57,10 @@ def open_document(path: str, password: str | None) -> Any:
     try:
         return _opened(path, password)
     except pdfium.PdfiumError as error:
-        said = str(error).lower()
-        if "password" in said:
+        reason = str(error).lower()
+        if "password" in reason:
             raise no_password(password) from error
-        if "security" in said:
+        if "security" in reason:
             raise PdfError(
                 "is encrypted in a way no reader here knows; decrypt it with the program that "
                 "made it",
@@ -75,7 +87,7 @@ def _init_forms(document: Any) -> None:
     logger.disabled = was
 
 
-def opening(document: Any) -> Message:
+def opening(document: Any) -> OpenMessage:
     """What is known before the first page is read."""
     return {
         "kind": "open",
@@ -85,35 +97,29 @@ def opening(document: Any) -> Message:
     }
 
 
-def structure(document: Any) -> Message:
-    """Outline and title."""
+def structure(document: Any) -> StructureMessage:
+    """Title and outline; the labels come with the pages."""
     return {
         "kind": "structure",
-        "title": quietly(lambda: document.get_metadata_value("Title"), ""),
-        "outline": quietly(lambda: _outline(document), NOTHING),
+        "title": quietly(lambda: str(document.get_metadata_value("Title") or ""), ""),
+        "outline": quietly(lambda: _outline(document), []),
+        "labels": [],
     }
 
 
-def _outline(document: Any) -> list[tuple[str, int, int]]:
-    found = []
+def _outline(document: Any) -> list[HeadingMessage]:
+    headings: list[HeadingMessage] = []
     for bookmark in itertools.islice(document.get_toc(), MAX_HEADINGS):
         destination = bookmark.get_dest()
         index = destination.get_index() if destination else None
         if index is not None and index >= 0:
-            found.append((bookmark.get_title(), index + 1, bookmark.level))
-    return found
+            title = str(bookmark.get_title() or "")
+            headings.append({"title": title, "page": index + 1, "depth": bookmark.level})
+    return headings
 
 
-def read_page(document: Any, i: int) -> Message:
-    """Page i, counted from 0: `lines` of [text, turn, left, top, right, bottom, size].
-
-    `filled_in` are lines of the same kind: the values of form fields.
-
-    Coordinates are in points and run right and down as the line is read, whatever way it is turned
-    on the page; `turn` counts quarter turns against the page as shown. `doubtful`: pypdf may well
-    give more. `glyphs_only`: the fonts do not say which letters the glyphs are. A line that ends in
-    U+FFFE was broken at a hyphen.
-    """
+def read_page(document: Any, i: int) -> PageMessage:
+    """Page i, counted from 0, as lines with their places."""
     page, printed = document[i], MAX_PAGE_CHARACTERS
     if raw.FPDFPage_GetAnnotCount(page) > 0 and document.formenv is not None:
         printed = len(_code_units(page.get_textpage()))
@@ -121,31 +127,33 @@ def read_page(document: Any, i: int) -> Message:
     textpage = page.get_textpage()
     units = _code_units(textpage)
     turn = page.get_rotation() // 90
-    filled = len("".join(units[: 8 * FEW_CHARACTERS].split()))
-    seen = _Objects() if filled >= FEW_CHARACTERS else _look_at_objects(page)
+    letters = len("".join(units[: 8 * FEW_CHARACTERS].split()))
+    objects = _Objects() if letters >= FEW_CHARACTERS else _look_at_objects(page)
     lines = _lines(textpage, units, 0, printed, turn)
+    filled_in = _lines(textpage, units, printed, len(units), turn)
     unmapped = _unmapped_share(textpage)
     lost = 0
-    if unmapped > 0.1 and _mute_share(textpage, units) > 0.02:  # glyph numbers stand for letters
-        lost = sum(len(line[0]) for line in lines if line[-1] > 0.5)
-        lines = [line for line in lines if line[-1] <= 0.5]
+    if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:
+        lost = sum(len(line.message["text"]) for line in lines if line.unmapped > 0.5)
+        lines = [line for line in lines if line.unmapped <= 0.5]
     return {
         "kind": "page",
         "page": i,
         "reader": "pdfium",
-        "lines": [line[:-1] for line in lines],
-        "filled_in": [line[:-1] for line in _lines(textpage, units, printed, len(units), turn)],
-        "label": quietly(lambda: document.get_page_label(i), ""),
-        "pictures": seen.make_the_page,
+        "text": None,
+        "lines": [line.message for line in lines],
+        "filled_in": [line.message for line in filled_in],
+        "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
+        "pictures": objects.make_the_page,
         "lost": lost,
-        "glyphs_only": lost > 0.7 * len(units) or seen.texts > 10 * filled + 50,
-        "doubtful": unmapped > 0.1 or seen.texts > 2 * filled + 8,
+        "glyphs_only": lost > 0.7 * len(units) or objects.texts > 10 * letters + 50,
+        "doubtful": unmapped > MAX_UNMAPPED or objects.texts > 2 * letters + 8,
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
     }
 
 
 def _with_fields_drawn(document: Any, page: Any, i: int) -> Any:
-    """The page again, with what stands in its form fields made part of its content."""
+    """The page, opened again, with the values of its form fields drawn as part of its content."""
     raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
     page.close()
     return document[i]
@@ -159,7 +167,15 @@ def _code_units(textpage: Any) -> str:
     return "".join(map(chr, buffer[: max(0, written - 1)]))
 
 
-def _lines(textpage: Any, units: str, start: int, stop: int, page_turn: int) -> list[list[Any]]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line, and the share (0 to 1) of its characters whose font does not map them to letters."""
+
+    message: LineMessage
+    unmapped: float
+
+
+def _lines(textpage: Any, units: str, start: int, stop: int, page_turn: int) -> list[_Line]:
     """The lines of `units[start:stop]`, with their places."""
     lines = []
     for end, mark, after in _line_ends(units, start, min(stop, len(units))):
@@ -167,8 +183,9 @@ def _lines(textpage: Any, units: str, start: int, stop: int, page_turn: int) -> 
         first = start + len(text) - len(text.lstrip())
         last = start + len(text.rstrip()) - 1
         if first <= last:
-            place = _place(textpage, units, first, last, page_turn)
-            lines.append([_joined(text.strip()) + mark, *place])
+            line = _placed(textpage, units, first, last, page_turn)
+            line.message["text"] = _joined(text.strip()) + mark
+            lines.append(line)
         start = after
     return lines
 
@@ -186,8 +203,11 @@ def _joined(units: str) -> str:
     return units
 
 
-def _place(textpage: Any, units: str, first: int, last: int, page_turn: int) -> list[Any]:
-    """Turn, box, font size and unmapped share of the line with the characters `first` to `last`."""
+def _placed(textpage: Any, units: str, first: int, last: int, page_turn: int) -> _Line:
+    """The place of the line with the characters `first` to `last`, still without its text.
+
+    It is measured at the first, middle and last character; pdfium may not know those it made up.
+    """
     box, angle, unmapped, sizes = raw.FS_RECTF(), 0.0, 0, list[float]()
     corners: list[tuple[float, float, float, float]] = []
     for k in (first, (first + last) // 2, last):
@@ -202,14 +222,24 @@ def _place(textpage: Any, units: str, first: int, last: int, page_turn: int) -> 
         if k == first:
             angle = raw.FPDFText_GetCharAngle(textpage, at)
     if not corners:
-        return [0.0]
+        return _Line(unplaced_line(""), 0.0)
     turn = -round(angle / (math.pi / 2)) % 4  # pdfium counts clockwise
     left, top, right, bottom = _upright(corners, turn)
     size = sorted(sizes)[len(sizes) // 2]  # one may be a mark, or a space that pdfium made up
     if not 0.6 <= (bottom - top) / max(size, 0.1) <= 1.8:
         size = (bottom - top) / 1.2  # the size is set by the text matrix, not by the font size
-    numbers = (left, top, right, bottom, size, unmapped / len(corners))
-    return [(turn - page_turn) % 4, *(round(number, 1) for number in numbers)]
+    if not all(map(math.isfinite, (left, top, right, bottom, size))):
+        return _Line(unplaced_line(""), unmapped / len(corners))
+    message: LineMessage = {
+        "text": "",
+        "turn": (turn - page_turn) % 4,
+        "left": round(left, 1),
+        "top": round(top, 1),
+        "right": round(right, 1),
+        "bottom": round(bottom, 1),
+        "size": round(size, 1),
+    }
+    return _Line(message, unmapped / len(corners))
 
 
 def _upright(
@@ -229,34 +259,35 @@ def _upright(
 
 @dataclass(frozen=True, slots=True)
 class _Objects:
-    """What a page is made of, as far as that was looked at."""
+    """What a page is made of, as far as that was examined."""
 
-    texts: int = 0
-    make_the_page: bool = False  # pictures, or letters drawn as shapes, do
+    texts: int = 0  # objects that hold text
+    make_the_page: bool = False  # whether pictures, or letters drawn as shapes, make up the page
 
 
 def _look_at_objects(page: Any) -> _Objects:
     width, height = page.get_size()
     texts = paths = 0
-    pictured = 0.0
+    pictured = 0.0  # area under pictures, square points
     for item in itertools.islice(page.get_objects(max_depth=3), MANY_OBJECTS):
         texts += item.type == raw.FPDF_PAGEOBJ_TEXT
         paths += item.type in (raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_SHADING)
         if item.type == raw.FPDF_PAGEOBJ_IMAGE:
             left, bottom, right, top = quietly(item.get_bounds, (0.0, 0.0, width, height))
             pictured += abs((right - left) * (top - bottom))
+    # A fifth of the page, and 50 paths (rules and boxes are fewer), are chosen by hand.
     return _Objects(texts, pictured >= 0.2 * width * height or (paths > 50 and not texts))
 
 
-def _mute_share(textpage: Any, units: str) -> float:
-    """Share of the characters that are none: control characters."""
+def _control_share(textpage: Any, units: str) -> float:
+    """Share of the page's characters that are control characters, 0 to 1."""
     count = raw.FPDFText_CountChars(textpage)
     shown = len(units) - sum(unit < " " and unit not in "\t\n\r" for unit in units)
     return 1 - shown / count if 0 < count <= MAX_PAGE_CHARACTERS else 0.0
 
 
 def _unmapped_share(textpage: Any) -> float:
-    """Share of the characters whose font does not say which letters they are, by a sample."""
+    """Share of the characters that their font does not map to letters, 0 to 1, by a sample."""
     count = raw.FPDFText_CountChars(textpage)
     sample = range(0, count, max(1, count // SAMPLE))
     unmapped = sum(int(raw.FPDFText_HasUnicodeMapError(textpage, k) == 1) for k in sample)

@@ -1,7 +1,7 @@
-"""Watches the process that reads a PDF: what it says in time counts, and a page may cost one life.
+"""Reads a PDF in another process, which is watched, and killed when it takes too long.
 
-The page at which a process hangs, crashes or runs out of memory is lost; another process goes on
-after it.
+A page at which that process hangs, crashes or runs out of memory is lost; another process goes on
+with the page after it. What was read before is kept.
 """
 
 from __future__ import annotations
@@ -15,40 +15,38 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from ragctx.pdf.messages import Message
-from ragctx.records import PageStatus, PdfStatus
+from ragctx.pdf.messages import RequestMessage
+from ragctx.pdf.reading import (
+    Begun,
+    Broken,
+    Ended,
+    Event,
+    Failure,
+    Opening,
+    PageText,
+    Reading,
+    Structure,
+    event_of,
+)
 
 MAX_RESTARTS = 20
-"""How many pages of one file may kill their reader before the rest is given up."""
+"""After how many lost pages of one file the rest is given up. Chosen by hand."""
 MAX_CHARACTERS = 200_000_000
-"""When a file has given more characters than this, the rest is given up."""
+"""Characters read of one file before the rest is given up; a book has about 1,000,000."""
 START_S = 60.0
-"""How long the reading process may take to start, seconds: a busy machine is not a bad file."""
+"""Seconds the reading process may take to start: a busy machine is not a bad file."""
 MAX_LINE = 2**26
-"""No message has more bytes; what goes on longer without a line end is none."""
+"""Bytes of the longest message (64 MiB); a longer line is not a message."""
 _BACKLOG = 64
-"""So many messages may wait to be taken; then the reading process waits."""
+"""How many messages may wait to be taken before the reading process has to wait."""
 _START = (
     "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; "
     "from ragctx.pdf.worker import main; main()"
 )
-"""Unlike `-m`, this never imports from the working directory, where anybody's files may lie."""
+"""Unlike `-m`, this never imports from the working directory, where anybody may put files."""
 WORKER = (sys.executable, "-c", _START, str(Path(__file__).parents[2]))
-
-
-_SHAPES: dict[str, dict[str, type]] = {
-    "started": {},
-    "open": {"pages": int},
-    "begin": {"page": int},
-    "page": {"page": int, "reader": str, "doubtful": bool, "cut": bool},
-    "broken": {"page": int, "message": str},
-    "structure": {},
-    "failed": {"status": str, "message": str},
-    "end": {"warnings": list},
-}
-"""The kinds of message, and what each must hold: a hostile file may have taken the process over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +62,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be read, by which library ("pdfium" or "pypdf"); `only` these pages, from 0."""
+    """What to read, by which library ("pdfium" or "pypdf"); `only` these pages, counted from 0."""
 
     path: Path
     password: str | None
@@ -74,47 +72,31 @@ class Request:
     only: tuple[int, ...] | None = None
     worker: Sequence[str] = field(default_factory=lambda: WORKER)
 
-    def from_page(self, first: int, *, structure: bool) -> str:
-        """The line that a process is given."""
-        return json.dumps(
-            {
-                "path": str(self.path),
-                "password": self.password,
-                "reader": self.reader,
-                "max_pages": self.limits.max_pages,
-                "memory_bytes": self.limits.memory_bytes,
-                "only": self.only,
-                "first": first,
-                "structure": structure and self.only is None,
-            }
-        )
+    def from_page(self, first: int) -> str:
+        """The line of JSON that tells a process to go on from a page, counted from 0."""
+        message: RequestMessage = {
+            "path": str(self.path),
+            "password": self.password,
+            "reader": self.reader,
+            "max_pages": self.limits.max_pages,
+            "memory_bytes": self.limits.memory_bytes,
+            "only": None if self.only is None else list(self.only),
+            "first": first,
+            "structure": self.only is None,
+        }
+        return json.dumps(message)
 
-
-@dataclass(kw_only=True)
-class Reading:
-    """What came of reading one file with one library. Pages count from 0."""
-
-    opening: Message | None = None
-    pages: dict[int, Message] = field(default_factory=dict)
-    lost: dict[int, PageStatus] = field(default_factory=dict)
-    structure: Message = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    failure: tuple[PdfStatus, str] | None = None
-    characters: int = 0
-
-    @property
-    def count(self) -> int:
-        """Pages in the file; 0 when it could not be opened."""
-        return int(self.opening["pages"]) if self.opening else 0
-
-    def wanted(self, request: Request) -> Sequence[int]:
-        """The pages that should have been read."""
-        everything = range(min(self.count, request.limits.max_pages))
-        return everything if request.only is None else request.only
+    def wanted(self, pages: int) -> Sequence[int]:
+        """Which of a file's pages are to be read."""
+        return range(min(pages, self.limits.max_pages)) if self.only is None else self.only
 
 
 def read(request: Request, on_page: Callable[[int, int], None] | None = None) -> Reading:
-    """Read a file, over as many processes as it takes and the limits allow."""
+    """Read a file with as many processes, one after the other, as it takes and limits allow.
+
+    `on_page` is called with the number of each page read, from 1, and the number of pages. Nothing
+    is raised for a bad file: the reading tells what could not be read and why.
+    """
     reading = Reading()
     for _ in range(MAX_RESTARTS + 1):
         died_at = _one_process(request, reading, on_page)
@@ -126,7 +108,7 @@ def read(request: Request, on_page: Callable[[int, int], None] | None = None) ->
         if time.monotonic() >= request.deadline or reading.characters > MAX_CHARACTERS:
             break
     if reading.opening is not None:
-        for i in reading.wanted(request):
+        for i in request.wanted(reading.count):
             if i not in reading.pages:
                 reading.lost.setdefault(i, "timeout")
     return reading
@@ -137,16 +119,16 @@ def _one_process(
 ) -> int | None:
     """Run one process; the page at which it was lost (-1: the structure), None if it finished."""
     at = max([*reading.pages, *reading.lost], default=-1) + 1
-    with _Worker(request.worker, request.from_page(at, structure=True)) as worker:
-        for message in worker.messages(request):
-            if not _possible(message, reading):
+    with _Worker(request.worker, request.from_page(at)) as worker:
+        for event in worker.events(request):
+            if not _is_possible(event, reading):
                 break
-            if message["kind"] == "begin":
-                at = message["page"]
-            elif message["kind"] == "end":
-                reading.warnings += message["warnings"]
+            if isinstance(event, Begun):
+                at = event.page
+            if isinstance(event, Ended):
+                reading.warnings += event.warnings
                 return None
-            _take(message, reading, on_page)
+            _take(event, reading, on_page)
             if reading.characters > MAX_CHARACTERS:
                 reading.warnings.append(f"more than {MAX_CHARACTERS} characters; the rest is left")
                 return at
@@ -156,36 +138,35 @@ def _one_process(
         return -1
     elif at >= 0:
         reading.lost[at] = "timeout" if worker.late else "corrupt"
-        reading.warnings.append(f"page {at + 1}: {worker.failure(request)[1]}")
+        reading.warnings.append(f"page {at + 1}: {worker.failure(request).message}")
     return at
 
 
-def _possible(message: Message, reading: Reading) -> bool:
-    """Whether the file has the page that is spoken of; -1 stands for the structure."""
-    first = -1 if message["kind"] == "begin" else 0
-    return "page" not in message or first <= message["page"] < reading.count
+def _is_possible(event: Event, reading: Reading) -> bool:
+    """Whether the file has the page that an event is about; -1 is the structure."""
+    if isinstance(event, Begun):
+        return -1 <= event.page < reading.count
+    return not isinstance(event, PageText | Broken) or 0 <= event.page < reading.count
 
 
-def _take(message: Message, reading: Reading, on_page: Callable[[int, int], None] | None) -> None:
-    kind = message["kind"]
-    if kind == "open":
-        reading.opening = message
-    elif kind == "structure":
-        reading.structure = message
-    elif kind == "failed":
-        reading.failure = (message["status"], message["message"])
+def _take(event: Event, reading: Reading, on_page: Callable[[int, int], None] | None) -> None:
+    """Note in the reading what an event tells."""
+    if isinstance(event, Opening):
+        reading.opening = event
+    elif isinstance(event, Structure):
+        reading.structure = event
+    elif isinstance(event, Failure):
+        reading.failure = event
         if reading.opening is not None:
-            reading.warnings.append(message["message"])
-    elif kind == "broken":
-        reading.lost[message["page"]] = "corrupt"
-        reading.warnings.append(f"page {message['page'] + 1}: {message['message']}")
-    elif kind == "page":
-        reading.pages[message["page"]] = message
-        reading.characters += len(message.get("text", "")) + sum(
-            len(line[0]) for line in message.get("lines", ())
-        )
+            reading.warnings.append(event.message)
+    elif isinstance(event, Broken):
+        reading.lost[event.page] = "corrupt"
+        reading.warnings.append(f"page {event.page + 1}: {event.message}")
+    elif isinstance(event, PageText):
+        reading.pages[event.page] = event
+        reading.characters += len(event.raw_text)
         if on_page is not None:
-            on_page(message["page"] + 1, reading.count)
+            on_page(event.page + 1, reading.count)
 
 
 class _Worker:
@@ -202,7 +183,7 @@ class _Worker:
         try:
             self._stdin.write(request.encode() + b"\n")
             self._stdin.flush()  # and left open: when it closes, the process knows we are gone
-        except OSError:  # it is gone already; messages() will find out
+        except OSError:  # it is gone already, which events() will find out
             pass
 
     def __enter__(self) -> _Worker:
@@ -228,8 +209,8 @@ class _Worker:
             self._lines.put(line)
         self._lines.put(None)
 
-    def messages(self, request: Request) -> Iterator[Message]:
-        """What the process says, until it ends, or says nothing for too long."""
+    def events(self, request: Request) -> Iterator[Event]:
+        """What the process reports, until it ends, talks nonsense, or is silent for too long."""
         patience = START_S
         while True:
             wait = min(patience, request.deadline - time.monotonic())
@@ -237,41 +218,30 @@ class _Worker:
                 line = self._lines.get(timeout=max(0.0, wait))
             except queue.Empty:
                 wait = 0.0
-            if wait <= 0:  # even if it never stops talking
+            if wait <= 0:  # the file's time is up, even if messages keep coming
                 self.late = True
                 return
             if line is None:
                 return
-            message = _parsed(line)
-            if message is None:  # it died while it spoke, or speaks nonsense
+            event = event_of(line)
+            if event is None:  # it died in the middle of a message, or sent nonsense
                 return
             patience = request.limits.page_timeout_s
-            yield message
+            yield event
 
-    def failure(self, request: Request) -> tuple[PdfStatus, str]:
-        """Why it was lost, in words."""
+    def failure(self, request: Request) -> Failure:
+        """Why the process was lost."""
         limits = request.limits
         if not self.late:
-            return "corrupt", (
-                f"its reader died, perhaps of the {limits.memory_bytes} bytes of memory allowed"
+            return Failure(
+                "corrupt",
+                f"its reader died, perhaps of the {limits.memory_bytes} bytes of memory allowed",
             )
         if time.monotonic() >= request.deadline:
-            return "timeout", f"took longer than the {limits.file_timeout_s:g} s a file may take"
-        return "timeout", f"took longer than the {limits.page_timeout_s:g} s a page may take"
-
-
-def _parsed(line: bytes) -> Message | None:
-    """The message that a line holds, None if it is none."""
-    try:
-        message: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    kind = message.get("kind") if isinstance(message, dict) else None
-    shape = _SHAPES.get(kind) if isinstance(kind, str) else None
-    if shape is None:
-        return None
-    sound = all(isinstance(message.get(name), type_) for name, type_ in shape.items())
-    return message if sound and message.get("pages", 0) >= 0 else None
+            late = f"took longer than the {limits.file_timeout_s:g} s a file may take"
+        else:
+            late = f"took longer than the {limits.page_timeout_s:g} s a page may take"
+        return Failure("timeout", late)
 
 
 def _drain(lines: queue.Queue[bytes | None]) -> None:

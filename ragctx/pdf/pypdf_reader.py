@@ -1,4 +1,7 @@
-"""What pypdf says of a PDF: the second opinion, where pdfium fails or is in doubt."""
+"""Reads a PDF with pypdf: the second opinion where pdfium fails or is in doubt.
+
+The functions are those of `ragctx.pdf.pdfium_reader`, and so are the messages they return.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,31 @@ from ragctx.errors import PdfError
 from ragctx.pdf.messages import (
     MAX_HEADINGS,
     MAX_PAGE_CHARACTERS,
-    NOTHING,
-    Message,
+    HeadingMessage,
+    OpenMessage,
+    PageMessage,
+    StructureMessage,
     no_password,
     quietly,
+    unplaced_line,
 )
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")  # glyph numbers taken for characters
 
 MAX_DEPTH = 20
-"""Headings nested deeper are left out."""
+"""Headings nested deeper are left out. Chosen by hand: an outline may contain itself."""
+MAX_CONTROL_SHARE = 0.02
+"""With a larger share of control characters, a page's characters are glyph numbers, not text.
+Chosen by hand."""
 
 
 def open_document(path: str, password: str | None) -> Any:
-    """The document, opened. Raises PdfError when it needs a password, and what pypdf raises."""
+    """The document, opened.
+
+    Raises:
+        PdfError: it needs a password, or has no pages.
+        Exception: whatever pypdf raises for a damaged file.
+    """
     document = pypdf.PdfReader(path, strict=False)
     if document.is_encrypted and not document.decrypt(password or ""):
         raise no_password(password)
@@ -35,7 +49,7 @@ def open_document(path: str, password: str | None) -> Any:
     return document
 
 
-def opening(document: Any) -> Message:
+def opening(document: Any) -> OpenMessage:
     """What is known before the first page is read."""
     return {
         "kind": "open",
@@ -45,17 +59,17 @@ def opening(document: Any) -> Message:
     }
 
 
-def structure(document: Any) -> Message:
+def structure(document: Any) -> StructureMessage:
     """Outline, title and page labels."""
     return {
         "kind": "structure",
         "title": quietly(lambda: str((document.metadata or {}).get("/Title") or ""), ""),
-        "outline": quietly(lambda: list(_headings(document, document.outline, 0)), NOTHING),
-        "labels": quietly(lambda: [str(label) for label in document.page_labels], NOTHING),
+        "outline": quietly(lambda: list(_headings(document, document.outline, 0)), []),
+        "labels": quietly(lambda: [str(label) for label in document.page_labels], []),
     }
 
 
-def _headings(document: Any, items: Any, depth: int) -> Iterator[tuple[str, int, int]]:
+def _headings(document: Any, items: Any, depth: int) -> Iterator[HeadingMessage]:
     for item in items[:MAX_HEADINGS]:
         if isinstance(item, list):
             if depth < MAX_DEPTH:
@@ -63,25 +77,26 @@ def _headings(document: Any, items: Any, depth: int) -> Iterator[tuple[str, int,
             continue
         number = quietly(partial(document.get_destination_page_number, item), None)
         if number is not None and number >= 0:
-            yield str(item.title), int(number) + 1, depth
+            yield {"title": str(item.title), "page": int(number) + 1, "depth": depth}
 
 
-def read_page(document: Any, i: int) -> Message:
-    """Page i, counted from 0: its `text`, and `filled_in`, the values of its form fields."""
+def read_page(document: Any, i: int) -> PageMessage:
+    """Page i, counted from 0, as text without places; form fields whose value is not in it."""
     page = document.pages[i]
     text = str(page.extract_text())
     pictures = not text.strip() and bool(quietly(lambda: _has_pictures(page), False))
-    values = quietly(lambda: list(_values(page)), NOTHING)
+    values: list[str] = quietly(lambda: list(_values(page)), [])
     return {
         "kind": "page",
         "page": i,
         "reader": "pypdf",
-        "pictures": pictures,
         "text": text[:MAX_PAGE_CHARACTERS],
-        "label": "",
+        "lines": [],
+        "filled_in": [unplaced_line(value) for value in values if value not in text],
+        "label": "",  # see `StructureMessage.labels`
+        "pictures": pictures,
         "lost": 0,
-        "glyphs_only": len(_CONTROL.findall(text)) > 0.02 * len(text),
-        "filled_in": [[value] for value in values if value not in text],
+        "glyphs_only": len(_CONTROL.findall(text)) > MAX_CONTROL_SHARE * len(text),
         "doubtful": False,
         "cut": len(text) > MAX_PAGE_CHARACTERS,
     }

@@ -2,7 +2,7 @@
 
 A PDF may be truncated, encrypted, enormous, self-referring or made to hang its reader. Whatever it
 does, it does to a process that is watched and, if need be, killed (`ragctx.pdf.process`); the pages
-read before count.
+read before that are kept.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Literal, TypeAlias
 
 from ragctx.errors import InputError, PdfError
 from ragctx.paths import sha256_of
-from ragctx.pdf.document import document_from, worth
-from ragctx.pdf.process import Limits, Reading, Request, read
+from ragctx.pdf.document import document_from, sound_characters
+from ragctx.pdf.process import Limits, Request, read
+from ragctx.pdf.reading import Failure, Reading
 from ragctx.records import Document
 
 PdfReader: TypeAlias = Literal["auto", "pdfium", "pypdf"]
@@ -47,11 +48,11 @@ def read_pdf(
 
     Returns:
         A document whose `status` is "ok", "partial" (some pages gave nothing: each page's status
-        says why), or "no_text" (nothing to read: it needs OCR, or is blank). Its `id` depends on
-        the file's bytes alone.
+        gives the reason), or "no_text" (nothing to read: it needs OCR, or is blank). Its `id`
+        depends on the file's bytes alone.
 
     Raises:
-        PdfError: no document comes of it; its `status` says why ("encrypted", "corrupt",
+        PdfError: no document comes of it; its `status` tells why ("encrypted", "corrupt",
             "timeout", "too_large", "unreadable").
         InputError: `reader` is not one of `READERS`.
 
@@ -93,7 +94,7 @@ def _hashed(path: Path) -> str:
 
 
 def _first_bytes(path: Path, limits: Limits) -> bytes:
-    """The file's first 1,024 bytes: where a PDF says that it is one.
+    """The file's first 1,024 bytes: a PDF has "%PDF" among them.
 
     Raises:
         PdfError: it is not a file, too large, empty, or cannot be read.
@@ -126,40 +127,41 @@ def _unreadable(path: Path, error: OSError) -> PdfError:
 
 
 def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | None) -> Reading:
-    """The reading, bettered by pypdf where pdfium failed or was in doubt."""
+    """The reading, with pypdf's pages where pdfium failed or gave less sound text."""
     if not reading.count:
-        hopeless = reading.failure is not None and reading.failure[0] != "corrupt"
+        hopeless = reading.failure is not None and reading.failure.status != "corrupt"
         second = reading if hopeless else read(replace(request, reader="pypdf"), on_page)
         return second if second.count else reading
-    doubtful = {i for i, page in reading.pages.items() if page["doubtful"]}
+    doubtful = {i for i, page in reading.pages.items() if page.doubtful}
     broken = {i for i, status in reading.lost.items() if status == "corrupt"}
     if doubtful | broken:
         only = tuple(sorted(doubtful | broken))
         second = read(replace(request, reader="pypdf", only=only))
         for i, page in second.pages.items():
-            if i in broken or worth(page) > worth(reading.pages[i]):
+            if i in broken or sound_characters(page) > sound_characters(reading.pages[i]):
                 reading.pages[i] = page
                 reading.lost.pop(i, None)
     return reading
 
 
 def _check(reading: Reading, path: Path, head: bytes) -> None:
-    """Raise what keeps a reading from being a document."""
+    """Raise PdfError if nothing was read, for the reason that helps most."""
     if reading.pages:
         return
-    status, said = reading.failure or ("corrupt", "")
     if reading.count:
         status = "timeout" if "timeout" in reading.lost.values() else "corrupt"
         why = "; ".join(reading.warnings[:1])
         raise PdfError(f"{path.name}: none of its pages could be read ({why})", status=status)
-    if status == "timeout":
-        raise PdfError(f"{path.name} {said}; raise Limits.file_timeout_s", status=status)
-    if status != "corrupt":
-        raise PdfError(f"{path.name} {said}", status=status)
+    failure = reading.failure or Failure("corrupt", "")
+    if failure.status == "timeout":
+        message = f"{path.name} {failure.message}; raise Limits.file_timeout_s"
+        raise PdfError(message, status="timeout")
+    if failure.status != "corrupt":
+        raise PdfError(f"{path.name} {failure.message}", status=failure.status)
     if b"%PDF" not in head:
         begins = head[:12].decode("latin-1")
         raise PdfError(f"{path.name} is not a PDF: it begins with {begins!r}", status="corrupt")
-    why = f" ({said.rstrip('.')})" if said else ": it has no pages"
+    why = f" ({failure.message.rstrip('.')})" if failure.message else ": it has no pages"
     raise PdfError(
         f"{path.name} is damaged{why}; get it again, or repair it: qpdf {path.name} repaired.pdf",
         status="corrupt",

@@ -1,9 +1,11 @@
-"""Running heads, running feet, page and line numbers: found because they repeat, and left out.
+"""Leaves out running heads and feet, page numbers and line numbers, which repeat.
 
-Found in a document of six pages or more: a row at the upper or lower edge that stands, digits
-apart, on a third of the pages; and where most pages have a row at the same height at that edge,
-also a row there that repeats on a few pages (a chapter's head) or bears the page's own number. A
-row without digits is left where it stands first, so that no words are lost to the document.
+In a document of six pages or more, these are left out: a row at the upper or lower edge that is,
+digits apart, on a third of the pages; and where most pages have a row at the same height at that
+edge, also a row there that repeats on a few pages (a chapter's head) or has the page's own number
+in it. A row without digits is kept the first time, so that no words are lost to the document.
+
+The thresholds were chosen by hand on the PDFs of the test collection.
 """
 
 from __future__ import annotations
@@ -17,17 +19,26 @@ from typing import Literal
 from ragctx.pdf.layout import Row
 
 EDGE_ROWS = 3
-"""Running lines are looked for in this many rows at either edge of a page."""
+"""Running lines are sought in this many rows at either edge of a page: a head may have two lines,
+with a number beside them."""
 MIN_PAGES = 6
 """In documents with fewer pages only page numbers are left out."""
 MIN_LINE_NUMBERS = 8
-"""So many rows that hold nothing but numbers counting up by one are the numbers of lines."""
+"""At least this many rows in a run, each a number one above the row before, are line numbers."""
 MAX_LENGTH = 140
-"""A running line has fewer characters."""
+"""A running line has fewer characters than this: a full line of small type has about as many."""
+REPEATS = 1 / 3
+"""The share of pages on which a row repeats to be a running line; left and right pages may differ,
+and chapters begin without one. It is on three pages at least."""
+SLOT, SLOT_PAGES = 0.25, 0.6
+"""A height at which this share of pages (0.25) has its outermost row is a slot for running lines,
+if all slots together serve 0.6 of the pages."""
+MIN_TIMES = 3
+"""How often a row in a slot, or a page number's distance from the page's position, must occur."""
 
 Edge = Literal["top", "bottom", "side"]
 _NUMBER = re.compile(r"\d+|\b[ivxlc]{1,7}\b")
-_SAYS_PAGE = re.compile(r"\bpage\s+(\d{1,5})\b", re.IGNORECASE)
+_PAGE_AND_NUMBER = re.compile(r"\bpage\s+(\d{1,5})\b", re.IGNORECASE)
 _LONE_NUMBER = re.compile(
     r"\W*(?:page\s*)?(\d{1,5}|[ivxlc]{1,7})(?:\s*(?:of|/)\s*\d{1,5})?\W*", re.IGNORECASE
 )
@@ -35,7 +46,7 @@ _LONE_NUMBER = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Edged:
-    """A row at a page's edge. `depth` 0 is the outermost."""
+    """A row at a page's edge; `depth` counts inwards from 0, the outermost."""
 
     page: int
     row: Row
@@ -44,15 +55,21 @@ class _Edged:
 
     @property
     def key(self) -> tuple[Edge, int, str]:
-        """What two running lines have in common: where they stand, and digits apart their text."""
-        place = round(self.row.bottom / 4) if self.row.is_placed else 0
-        return self.edge, place, _NUMBER.sub("#", self.row.text.lower())
+        """What two running lines have in common: their place and, digits apart, their text."""
+        height = round(self.row.bottom / 4) if self.row.is_placed else 0  # to 4 points
+        return self.edge, height, _NUMBER.sub("#", self.row.text.lower())
+
+    @property
+    def slot(self) -> tuple[Edge, int]:
+        """Its edge and height, to 2 points."""
+        return self.edge, round(self.row.bottom / 2)
 
 
 def drop_running_lines(pages: Sequence[Sequence[Row]], labels: Sequence[str]) -> list[list[Row]]:
     """The pages' rows without running heads, feet and page numbers.
 
-    `labels[i]` is what page i calls itself.
+    `labels[i]` is what page i calls itself ("xii"). Rows are told apart by identity, not by what
+    they hold: equal rows on one page need not both be running lines.
     """
     pages = [_without_line_numbers(rows) for rows in pages]
     edged = [item for i, rows in enumerate(pages) for item in _edge_rows(i, rows)]
@@ -64,62 +81,62 @@ def drop_running_lines(pages: Sequence[Sequence[Row]], labels: Sequence[str]) ->
 
 
 def _edge_rows(page: int, rows: Sequence[Row]) -> list[_Edged]:
-    """The rows at both edges of a page, as far as they stand the way most of it does."""
+    """The short rows at the edges of a page; rows turned otherwise than most are at its side."""
     upright = [row for row in rows if row.turn == rows[0].turn and len(row.text) < MAX_LENGTH]
     upright.sort(key=lambda row: row.top)
-    top = [
-        _Edged(page=page, row=row, edge="top", depth=k) for k, row in enumerate(upright[:EDGE_ROWS])
-    ]
-    taken = upright[max(EDGE_ROWS, len(upright) - EDGE_ROWS) :]
-    bottom = [
-        _Edged(page=page, row=row, edge="bottom", depth=k) for k, row in enumerate(reversed(taken))
-    ]
     turned = [row for row in rows if row.turn != rows[0].turn and len(row.text) < MAX_LENGTH]
+    top, below = upright[:EDGE_ROWS], upright[EDGE_ROWS:]
+    bottom = below[-EDGE_ROWS:][::-1]  # the outermost first
     return [
-        *top,
-        *bottom,
+        *(_Edged(page=page, row=row, edge="top", depth=k) for k, row in enumerate(top)),
+        *(_Edged(page=page, row=row, edge="bottom", depth=k) for k, row in enumerate(bottom)),
         *(_Edged(page=page, row=row, edge="side", depth=1) for row in turned[:EDGE_ROWS]),
     ]
 
 
 def _without_line_numbers(rows: Sequence[Row]) -> Sequence[Row]:
-    """The rows without the numbers that count a page's lines in its margin."""
-    numbers = [int(row.text) if _LINE_NUMBER.fullmatch(row.text) else -1 for row in rows]
-    starts = [
-        i
-        for i, number in enumerate(numbers)
-        if number < 0 or i == 0 or number != numbers[i - 1] + 1
-    ]
-    runs = zip(starts, [*starts[1:], len(rows)], strict=bool(starts))
-    return [row for a, b in runs for row in rows[a:b] if numbers[a] < 0 or b - a < MIN_LINE_NUMBERS]
+    """The rows without runs of numbers that count a page's lines in its margin."""
+    kept: list[Row] = []
+    run: list[Row] = []  # rows that are numbers, each one above the row before
+    for row in rows:
+        is_number = _LINE_NUMBER.fullmatch(row.text) is not None
+        if not (run and is_number and int(row.text) == int(run[-1].text) + 1):
+            kept += run if len(run) < MIN_LINE_NUMBERS else []
+            run = []
+        if is_number:
+            run.append(row)
+        else:
+            kept.append(row)
+    return kept + (run if len(run) < MIN_LINE_NUMBERS else [])
 
 
 _LINE_NUMBER = re.compile(r"[0-9]{1,3}")
 
 
 def _repeated(edged: Sequence[_Edged], pages: int) -> set[int]:
+    """Rows that are, digits apart, on many of the pages; as ids of the `Row` objects."""
     pages_of = Counter(key for _, key in {(item.page, item.key) for item in edged})
-    many = {key for key, count in pages_of.items() if count >= max(3, pages / 3)}
+    many = {key for key, count in pages_of.items() if count >= max(3, pages * REPEATS)}
     return _but_the_first([item for item in edged if item.key in many])
 
 
 def _in_slots(
     edged: Sequence[_Edged], pages: int, labels: Sequence[str], offsets: Counter[int]
 ) -> set[int]:
-    """Rows at the height where most pages have their head (or foot) that are heads or feet too."""
+    """Heads and feet at the height where most pages have theirs; as ids of the `Row` objects."""
     outer = [item for item in edged if item.depth == 0]
-    slots = Counter((item.edge, round(item.row.bottom / 2)) for item in outer)
-    usual = {slot for slot, count in slots.items() if count >= 0.25 * pages}
-    inside = [item for item in outer if (item.edge, round(item.row.bottom / 2)) in usual]
-    if len({item.page for item in inside}) < 0.6 * pages:
+    slots = Counter(item.slot for item in outer)
+    usual = {slot for slot, count in slots.items() if count >= SLOT * pages}
+    inside = [item for item in outer if item.slot in usual]
+    if len({item.page for item in inside}) < SLOT_PAGES * pages:
         return set()
     times = Counter(item.key for item in inside)
-    numbered = {id(item.row) for item in inside if _bears_number(item, labels, offsets)}
-    return numbered | _but_the_first([item for item in inside if times[item.key] >= 3])
+    numbered = {id(item.row) for item in inside if _has_page_number(item, labels, offsets)}
+    return numbered | _but_the_first([item for item in inside if times[item.key] >= MIN_TIMES])
 
 
 def _but_the_first(items: Sequence[_Edged]) -> set[int]:
-    """All of these rows, but of each that has no digits the first."""
+    """All of these rows, but for the first of each text without digits; as ids."""
     first: dict[tuple[Edge, int, str], int] = {}
     for item in items:
         if not any(map(str.isdigit, item.row.text)):
@@ -131,17 +148,22 @@ def _but_the_first(items: Sequence[_Edged]) -> set[int]:
 
 
 def _number_offsets(edged: Sequence[_Edged]) -> Counter[int]:
-    """How often the number at an edge is so much larger than the page's place in the file."""
-    found: set[tuple[int, int]] = set()
+    """How often a number at an edge is ahead of its page's position in the file, by how much.
+
+    A file without its cover, or with another numbering for the preface, has one such distance for
+    many pages. A page counts once for each distance.
+    """
+    seen: set[tuple[int, int]] = set()  # (page, distance)
     for item in edged:
         words = item.row.text.split()
         for word in {words[0], words[-1]}:
             if (value := _value(word)) is not None:
-                found.add((item.page, value - item.page))
-    return Counter(offset for _, offset in found)
+                seen.add((item.page, value - item.page))
+    return Counter(offset for _, offset in seen)
 
 
 def _value(word: str) -> int | None:
+    """The number that a word is, in digits or Roman; None if it is neither."""
     word = word.strip("-–—[]()|.·• ").lower()
     if word.isascii() and word.isdigit() and len(word) < 6:
         return int(word)
@@ -149,30 +171,36 @@ def _value(word: str) -> int | None:
 
 
 def _roman(word: str) -> int:
-    worth = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
-    values = [worth[letter] for letter in word]
-    return sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
+    numerals = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
+    values = [numerals[letter] for letter in word]
+    total = 0
+    for i, value in enumerate(values):
+        total += -value if value < max(values[i:]) else value  # "ix": i before x is taken away
+    return total
 
 
 def _is_page_number(item: _Edged, labels: Sequence[str], offsets: Counter[int]) -> bool:
+    """Whether the row is nothing but its page's number."""
     match = _LONE_NUMBER.fullmatch(item.row.text)
     return match is not None and item.depth < 2 and _is_own(match[1], item, labels, offsets)
 
 
-def _bears_number(item: _Edged, labels: Sequence[str], offsets: Counter[int]) -> bool:
+def _has_page_number(item: _Edged, labels: Sequence[str], offsets: Counter[int]) -> bool:
+    """Whether the row begins or ends with its page's number, or has "page 12" in it."""
     words = item.row.text.split()
-    said = [match[1] for match in _SAYS_PAGE.finditer(item.row.text)]
-    return any(_is_own(word, item, labels, offsets) for word in {words[0], words[-1], *said})
+    named = [match[1] for match in _PAGE_AND_NUMBER.finditer(item.row.text)]
+    return any(_is_own(word, item, labels, offsets) for word in {words[0], words[-1], *named})
 
 
 def _is_own(word: str, item: _Edged, labels: Sequence[str], offsets: Counter[int]) -> bool:
+    """Whether a word is the number of the page it is on."""
     value = _value(word)
     if word.lower() == labels[item.page].lower() or value == item.page + 1:
         return True
-    return value is not None and offsets[value - item.page] >= 3
+    return value is not None and offsets[value - item.page] >= MIN_TIMES
 
 
 def _without(rows: Sequence[Row], running: set[int]) -> list[Row]:
     kept = [row for row in rows if id(row) not in running]
-    words = [row for row in rows if not _LONE_NUMBER.fullmatch(row.text)]
-    return kept if kept or not words else list(rows)  # better a head too many than no page
+    has_words = any(not _LONE_NUMBER.fullmatch(row.text) for row in rows)
+    return kept if kept or not has_words else list(rows)  # better a head too many than no page

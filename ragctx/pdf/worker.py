@@ -1,9 +1,8 @@
-"""Reads one PDF in a process of its own, spoken to in JSON lines.
+"""Reads one PDF in a process of its own: a request on standard input, messages on standard output.
 
-On standard input one request; on standard output one message a line: `started`, `open`, then
-`begin` and `page` for each page, `structure`, `end`; or `failed`. The process may hang, crash or
-run out of memory at any point: the parent (`ragctx.pdf.process`) sees to that, and keeps what was
-said before.
+The messages are those of `ragctx.pdf.messages`, one a line. The process may hang, crash or run out
+of memory at any point: its parent (`ragctx.pdf.process`) sees to that, and keeps what was sent
+before.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from types import ModuleType
 from typing import TextIO
 
 from ragctx.errors import PdfError
-from ragctx.pdf.messages import Message, one_line
+from ragctx.pdf.messages import Message, OpenMessage, RequestMessage, one_line
 
 Send = Callable[[Message], None]
 
 MAX_WARNINGS = 20
-"""So many different warnings of a library are kept for a file."""
+"""How many different warnings of a library are kept for a file. Chosen by hand."""
 
 
 def main() -> None:
     """Serve one request."""
-    request = json.loads(sys.stdin.readline())
+    request: RequestMessage = json.loads(sys.stdin.readline())
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _limit_memory(int(request["memory_bytes"]))
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what C libraries print is no message
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # C libraries may print, too
     send = _sender(stream)
     heard = _Heard()
     logging.getLogger().addHandler(heard)
@@ -41,7 +40,7 @@ def main() -> None:
         warnings.simplefilter("always")
         logging.captureWarnings(True)
         _serve(request, send)
-    send({"kind": "end", "warnings": heard.said})
+    send({"kind": "end", "warnings": heard.messages})
     stream.flush()
     os._exit(0)  # taking the libraries down in order can take long, and nobody waits for it
 
@@ -68,27 +67,27 @@ def _limit_memory(memory_bytes: int) -> None:
 
 
 class _Heard(logging.Handler):
-    """Keeps what libraries log and warn, each thing once."""
+    """Keeps what libraries log and warn, each message once."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record's message."""
-        said = " ".join(record.getMessage().split())[:200]
-        if len(self.said) < MAX_WARNINGS and said not in self.said:
-            self.said.append(said)
+        """Keep a record's message, on one line of at most 200 characters."""
+        message = " ".join(record.getMessage().split())[:200]
+        if len(self.messages) < MAX_WARNINGS and message not in self.messages:
+            self.messages.append(message)
 
 
-def _serve(request: Message, send: Send) -> None:
+def _serve(request: RequestMessage, send: Send) -> None:
     try:
         _read(request, send)
     except PdfError as error:
         send({"kind": "failed", "status": error.status, "message": str(error)})
     except MemoryError:
-        said = f"needs more than the {request['memory_bytes']} bytes of memory allowed"
-        send({"kind": "failed", "status": "too_large", "message": said})
+        reason = f"needs more than the {request['memory_bytes']} bytes of memory allowed"
+        send({"kind": "failed", "status": "too_large", "message": reason})
     except Exception as error:
         send({"kind": "failed", "status": "corrupt", "message": one_line(error)})
 
@@ -103,11 +102,11 @@ def _library(reader: str) -> ModuleType:
     return pdfium_reader
 
 
-def _read(request: Message, send: Send) -> None:
+def _read(request: RequestMessage, send: Send) -> None:
     library = _library(request["reader"])
     send({"kind": "started"})
     document = library.open_document(request["path"], request["password"])
-    opening: Message = library.opening(document)
+    opening: OpenMessage = library.opening(document)
     send(opening)
     pages: Iterable[int] = range(min(opening["pages"], request["max_pages"]))
     for i in pages if request["only"] is None else request["only"]:

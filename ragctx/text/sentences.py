@@ -3,6 +3,8 @@
 Two questions are answered in turn. Which line ends are real (a heading, a table row, the end of a
 paragraph), and which only wrapped the line? And within each run of wrapped lines: which full stops
 end a sentence, and which belong to an abbreviation, a number, an initial or an ellipsis?
+
+Thresholds were chosen by hand on the texts of the test collection.
 """
 
 from __future__ import annotations
@@ -15,6 +17,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ragctx.errors import InputError
+from ragctx.text.line_shapes import (
+    CLOSERS,
+    NEIGHBOURS,
+    begins_bullet,
+    begins_item,
+    ends_sentence,
+    is_lone_marker,
+    is_spaceless,
+    is_table_row,
+)
 
 Break = Literal["paragraph", "line", "sentence"]
 """What ends a sentence: a blank line or a full stop at a real line end; a real line end without a
@@ -36,16 +48,16 @@ def split_sentences(text: str) -> list[Sentence]:
     >>> [s.after for s in split_sentences("A Heading\n\nDr. No came. He left.")]
     ['paragraph', 'sentence', 'paragraph']
     """
-    found = []
+    sentences = []
     for start, end, blank_after in _paragraphs(text):
         ends = [*_stops(text, start, end), end]
         for i, stop in enumerate(ends):
             after: Break = "sentence"
             if i == len(ends) - 1:
-                after = "paragraph" if blank_after or _has_ended(text, start, end) else "line"
-            found.append(Sentence(start, stop, after))
+                after = "paragraph" if blank_after or ends_sentence(text, start, end) else "line"
+            sentences.append(Sentence(start, stop, after))
             start = _skip_space(text, stop, end)
-    return found
+    return sentences
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
@@ -64,7 +76,7 @@ def sentence_around(text: str, start: int, end: int) -> tuple[int, int]:
     All of `text` is split for it, so give a page or a passage, not a whole manual.
 
     Raises:
-        InputError: `start` and `end` are no span of `text`.
+        InputError: `start` and `end` are not a span of `text`.
 
     >>> text = "It rained. The dog slept. We left."
     >>> text[slice(*sentence_around(text, 15, 18))]
@@ -72,7 +84,7 @@ def sentence_around(text: str, start: int, end: int) -> tuple[int, int]:
     """
     if not 0 <= start <= end <= len(text):
         raise InputError(
-            f"({start}, {end}) is no span of a text of {len(text)} characters. "
+            f"({start}, {end}) is not a span of a text of {len(text)} characters. "
             "Give 0 <= start <= end <= len(text)."
         )
     spans = sentence_spans(text)
@@ -83,14 +95,16 @@ def sentence_around(text: str, start: int, end: int) -> tuple[int, int]:
 
 # ---- Lines -----------------------------------------------------------------------------------
 
+FULL_PERCENTILE = 0.7
+"""A full line is as long as this share of the lines around it, or longer."""
+ROOM = 0.85
+"""The next word would have fitted if the line were then no longer than this share of a full one:
+letters differ in width, so lines of equal width differ in length."""
+SHORT = 0.4
+"""A line shorter than this share of a full one was ended by its author, whatever follows."""
+
 _LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _LINE_END = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_BULLET = re.compile(r"[•‣◦▪▫■□●○◆◇►▶·✓✗\uf0b7]\s")
-_ITEM = re.compile(r"[-–—*]\s|\(?(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]|[ivxIVX]{1,5})[.)]\s")
-_LONE_MARKER = re.compile(r"(?:[^\w\s]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\Z")
-_LEADER = re.compile(r"(?:[.·…]\s?){4,}\s*\S{1,8}\Z")  # "Contents . . . . . 12"
-_COLUMNS = re.compile(r"\S(?:\t|\s{3,})\S")
-_NEIGHBOURS = 6  # lines on either side that tell how wide the column of text is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,60 +143,44 @@ def _paragraphs(text: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def _width(lengths: list[int], i: int) -> int:
-    """How long a full line is around line i, in characters: the 70th percentile.
+    """How long a full line is around line i, in characters: a high percentile, not the longest.
 
-    Not the longest: where a hyphenated word was joined, two lines have become one.
+    Where a hyphenated word was joined, two lines have become one.
     """
-    near = sorted(lengths[max(0, i - _NEIGHBOURS) : i + _NEIGHBOURS + 1])
-    return near[math.ceil(0.7 * (len(near) - 1))]
+    around = sorted(lengths[max(0, i - NEIGHBOURS) : i + NEIGHBOURS + 1])
+    return around[math.ceil(FULL_PERCENTILE * (len(around) - 1))]
 
 
 def _is_real_end(line: str, following: str, width: int) -> bool:
     """Whether the line was ended by its author, not by the width of the page.
 
-    The sign of an author: the first word of the next line would have fitted on this one.
+    What tells: the first word of the next line would have fitted on this one. `width` is the length
+    of a full line, in characters.
     """
-    if _LONE_MARKER.match(line):
+    if is_lone_marker(line):
         return False
-    if _BULLET.match(following) or line[-1] in "{}" or _is_row(line, following):
+    if begins_bullet(following) or line[-1] in "{}" or is_table_row(line, following):
         return True
-    word = following[0] if _is_spaceless(following[0]) else following.split(None, 1)[0]
-    room = len(line) + 1 + len(word) <= 0.85 * width
-    if _ITEM.match(following) and (room or line[-1] in ".:;!?"):
+    word = following[0] if is_spaceless(following[0]) else following.split(None, 1)[0]
+    fits = len(line) + 1 + len(word) <= ROOM * width
+    # Narrower than `ends_clause`, with which 80 sentences of the test collection would change.
+    if begins_item(following) and (fits or line[-1] in ".:;!?"):
         return True
-    if not room or line[-1] in ",-":
+    if not fits or line[-1] in ",-":
         return False
-    goes_on = following[0].islower() and line[-1] != ":" and not _has_ended(line, 0, len(line))
-    return not (goes_on and len(line) >= 0.4 * width)
-
-
-def _is_row(line: str, following: str) -> bool:
-    """Whether the line looks like a row of a table or of contents."""
-    if _LEADER.search(line) or _COLUMNS.search(line):
-        return True
-    return _numeric_share(line) >= 0.4 and _numeric_share(following) >= 0.4
-
-
-def _numeric_share(line: str) -> float:
-    words = line.split()
-    return sum(any(map(str.isdigit, word)) for word in words) / len(words)
-
-
-def _is_spaceless(character: str) -> bool:
-    """Whether the script is written without spaces (Chinese, Japanese, Thai and neighbours)."""
-    return "\u3040" <= character <= "\u9fff" or "\u0e00" <= character <= "\u0eff"
+    goes_on = following[0].islower() and line[-1] != ":" and not ends_sentence(line)
+    return not (goes_on and len(line) >= SHORT * width)
 
 
 # ---- Full stops ------------------------------------------------------------------------------
 
-_CLOSERS = r"[\"'”’»›)\]}」』）】〉》〕］]*"
+_CLOSERS = rf"[{re.escape(CLOSERS)}]*"
 _NOTES = r"(?:\[\d{1,3}(?:[,–-]\s?\d{1,3})*\])*"  # "word.[12] Next"
 _STOP = re.compile(
     rf"(?<![.!?…])[.!?…]+{_CLOSERS}{_NOTES}(?=\s)"
     rf"|(?<=[a-z)])\.\d{{1,2}}(?=\s+[A-Z])"  # a footnote mark: "word.12 Next"
     rf"|[。！？｡।॥؟۔።]+{_CLOSERS}"  # these need no space after them
 )
-_ENDED = re.compile(rf"[.!?…。！？｡।॥؟۔።]{_CLOSERS}(?:\[\d+\])*\Z")
 _WORD_BEFORE = re.compile(r"\S{0,24}\Z")
 _WORD = re.compile(r"\w+")
 
@@ -213,11 +211,6 @@ _MONTHS = frozenset(
 """German writes "am 3. Mai"."""
 
 
-def _has_ended(text: str, start: int, end: int) -> bool:
-    """Whether `text[start:end]` ends with a full stop, as far as its last few characters tell."""
-    return _ENDED.search(text, max(start, end - 24), end) is not None
-
-
 def _stops(text: str, start: int, end: int) -> Iterator[int]:
     """Offsets just after each sentence of `text[start:end]`, but for the last."""
     for match in _STOP.finditer(text, start, end):
@@ -228,7 +221,7 @@ def _stops(text: str, start: int, end: int) -> Iterator[int]:
 
 
 def _ends_sentence(text: str, start: int, match: re.Match[str], following: int, end: int) -> bool:
-    """Whether this stop, in a sentence that began at `start`, ends it."""
+    """Whether the stop that `match` found ends the sentence that began at `start`."""
     mark, first = match.group(), text[following]
     if mark[0] not in ".!?…":
         return True
@@ -236,7 +229,7 @@ def _ends_sentence(text: str, start: int, match: re.Match[str], following: int, 
         return False
     if mark.count(".") > 3:  # a row of dots leads the eye to a page number
         return False
-    if mark.rstrip("\"'”’»›)]}」』）】〉》〕］") != ".":
+    if mark.rstrip(CLOSERS) != ".":
         return True
     word = _WORD_BEFORE.search(text, max(start, match.start() - 24), match.start())
     before = word.group().lstrip("([{\"'“‘«") if word else ""
@@ -263,7 +256,7 @@ def _ends_after(before: str, after: str, first: str, at_line_start: bool) -> boo
 
 
 def _at_line_start(text: str, start: int, word: re.Match[str] | None) -> bool:
-    """Whether the word stands where a sentence or a line begins."""
+    """Whether the word is at the beginning of a sentence or a line."""
     if word is None:
         return False
     at = word.start()

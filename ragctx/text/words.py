@@ -1,9 +1,8 @@
 """Words: those by which texts are compared, and those of lexical search.
 
-For search, what of a passage is indexed, and which query a question becomes: FTS5's unicode61
-tokenizer takes a run of letters for one word. Chinese and Japanese write without spaces, so a whole
-sentence would be one word; here such runs become overlapping pairs of characters, in passages and
-questions alike.
+FTS5's unicode61 tokenizer, which lexical search uses, takes a run of letters for one word. Chinese
+and Japanese are written without spaces, so a whole sentence would be one word; here such runs
+become overlapping pairs of characters, in passages and questions alike.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ STOP_WORDS = frozenset(
     "this those to us was we were what when where which who whom whose why will with would you "
     "your yours".split()
 )
-"""English words that say nothing about a passage. A question made only of them keeps them."""
+"""English words too common to tell passages apart. A question made only of them keeps them."""
 
 
 def words_of(text: str) -> list[str]:

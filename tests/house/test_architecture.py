@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "text": "",
     "placement": "",
     "tokens": "",
-    "pdf": "",
+    "pdf": "text",
     "chunking": "text tokens",
     "embedding": "tokens transformer",
     "selection": "text",

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from ragctx.pdf.process import WORKER, Limits, Reading, Request, read
+from ragctx.pdf.process import WORKER, Limits, Request, read
 from ragctx.pdf.read import read_pdf
+from ragctx.pdf.reading import Reading
 
 SAY = """
 import json, os, sys, time
 request = json.loads(sys.stdin.readline())
 def say(**message): print(json.dumps(message), flush=True)
 def page(n): say(kind="page", page=n, text=f"text {n}", reader="stand-in", pictures=False, label="",
-                 filled_in=[], glyphs_only=False, doubtful=False, cut=False)
+                 filled_in=[], glyphs_only=False, doubtful=False, cut=False, lost=0)
 def opened(n): say(kind="started"); say(kind="open", pages=n, attachments=0, xfa=False)
 def pages(n, at=lambda i: None):
     opened(n)
@@ -68,7 +69,7 @@ def test_a_file_whose_every_page_kills_ends() -> None:
 
 def test_a_process_that_hangs_at_opening_is_late() -> None:
     reading, took = reading_by("time.sleep(900)", page_timeout_s=2, file_timeout_s=2)
-    assert reading.opening is None and reading.failure and reading.failure[0] == "timeout"
+    assert reading.opening is None and reading.failure and reading.failure.status == "timeout"
     assert took < 60
 
 
@@ -94,7 +95,7 @@ def test_a_file_ends_at_its_limit_and_keeps_the_pages_read_before() -> None:
 def test_a_process_that_talks_nonsense_is_a_corrupt_file(words: str) -> None:
     reading, took = reading_by(words)
     assert reading.count == 0 and not reading.pages
-    assert reading.failure is not None and reading.failure[0] == "corrupt"
+    assert reading.failure is not None and reading.failure.status == "corrupt"
     assert took < 50  # found out at once, not waited for
 
 

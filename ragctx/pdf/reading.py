@@ -1,0 +1,233 @@
+"""What was read of a PDF, as records: here the messages of the reading process end.
+
+A hostile file may have taken the process over, so nothing it sends is believed unseen: a message
+that lacks a key, or holds a value of another type, is not a message.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar, cast, get_args
+
+from ragctx.records import Heading, PageStatus, PdfStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of text and its place; see `messages.LineMessage`. Without a place, all are 0."""
+
+    text: str
+    turn: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageText:
+    """What a library gave of one page; see `messages.PageMessage`."""
+
+    page: int
+    reader: str
+    text: str | None
+    lines: tuple[Line, ...]
+    filled_in: tuple[Line, ...]
+    label: str
+    pictures: bool
+    lost: int
+    glyphs_only: bool
+    doubtful: bool
+    cut: bool
+
+    @property
+    def raw_text(self) -> str:
+        """All characters as they were drawn, without the values of form fields."""
+        return self.text or "\n".join(line.text for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The library is imported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What is known before the first page is read; see `messages.OpenMessage`."""
+
+    pages: int
+    attachments: int
+    xfa: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Work begins on a page, counted from 0; -1 is the structure."""
+
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A page, counted from 0, that the library could not read, and why."""
+
+    page: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """Title, outline and page labels, as the file has them; see `messages.StructureMessage`."""
+
+    title: str = ""
+    outline: tuple[Heading, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a file could not be read (any further); `message` continues the file's name."""
+
+    status: PdfStatus
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Everything was sent; `warnings` is what the library logged."""
+
+    warnings: tuple[str, ...]
+
+
+Event: TypeAlias = Started | Opening | Begun | PageText | Broken | Structure | Failure | Ended
+
+
+@dataclass(kw_only=True)
+class Reading:
+    """What came of reading one file with one library, over all its processes.
+
+    Pages count from 0. `lost` are the pages that could not be read, with the reason.
+    """
+
+    opening: Opening | None = None
+    pages: dict[int, PageText] = field(default_factory=dict)
+    lost: dict[int, PageStatus] = field(default_factory=dict)
+    structure: Structure = Structure()
+    warnings: list[str] = field(default_factory=list)
+    failure: Failure | None = None
+    characters: int = 0
+
+    @property
+    def count(self) -> int:
+        """Pages in the file; 0 if it could not be opened."""
+        return self.opening.pages if self.opening else 0
+
+
+# ---- Decoding --------------------------------------------------------------------------------
+
+
+def event_of(line: bytes) -> Event | None:
+    """The event that a line of the pipe tells; None if the line is not a message.
+
+    >>> event_of(b'{"kind": "begin", "page": 3}'), event_of(b'{"kind": "begin"}'), event_of(b"?")
+    (Begun(page=3), None, None)
+    """
+    try:
+        message = json.loads(line)
+        return _DECODERS[message["kind"]](message)
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return None
+
+
+def _opening(message: Mapping[str, Any]) -> Opening:
+    pages = _value(message, "pages", int)
+    if pages < 0:
+        raise ValueError(f"{pages} pages")
+    return Opening(
+        pages=pages,
+        attachments=_value(message, "attachments", int),
+        xfa=_value(message, "xfa", bool),
+    )
+
+
+def _page(message: Mapping[str, Any]) -> PageText:
+    return PageText(
+        page=_value(message, "page", int),
+        reader=_value(message, "reader", str),
+        text=None if message.get("text") is None else _value(message, "text", str),
+        lines=tuple(map(_line, message.get("lines", ()))),
+        filled_in=tuple(map(_line, message["filled_in"])),
+        label=_value(message, "label", str),
+        pictures=_value(message, "pictures", bool),
+        lost=_value(message, "lost", int),
+        glyphs_only=_value(message, "glyphs_only", bool),
+        doubtful=_value(message, "doubtful", bool),
+        cut=_value(message, "cut", bool),
+    )
+
+
+def _line(message: Mapping[str, Any]) -> Line:
+    return Line(
+        text=_value(message, "text", str),
+        turn=_value(message, "turn", int),
+        left=_number(message, "left"),
+        top=_number(message, "top"),
+        right=_number(message, "right"),
+        bottom=_number(message, "bottom"),
+        size=_number(message, "size"),
+    )
+
+
+def _structure(message: Mapping[str, Any]) -> Structure:
+    outline = tuple(
+        Heading(
+            title=_value(heading, "title", str),
+            page=_value(heading, "page", int),
+            depth=_value(heading, "depth", int),
+        )
+        for heading in message["outline"]
+    )
+    return Structure(_value(message, "title", str), outline, _texts(message, "labels"))
+
+
+def _failure(message: Mapping[str, Any]) -> Failure:
+    status = _value(message, "status", str)
+    if status not in get_args(PdfStatus):
+        raise ValueError(f"unknown status {status!r}")
+    return Failure(cast(PdfStatus, status), _value(message, "message", str))
+
+
+_DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Event]] = {
+    "started": lambda message: Started(),
+    "open": _opening,
+    "begin": lambda message: Begun(_value(message, "page", int)),
+    "page": _page,
+    "broken": lambda message: Broken(_value(message, "page", int), _value(message, "message", str)),
+    "structure": _structure,
+    "failed": _failure,
+    "end": lambda message: Ended(_texts(message, "warnings")),
+}
+
+T = TypeVar("T")
+
+
+def _value(message: Mapping[str, Any], key: str, type_: type[T]) -> T:
+    value = message[key]
+    if not isinstance(value, type_):
+        raise TypeError(f"{key} is {value!r}")
+    return value
+
+
+def _number(message: Mapping[str, Any], key: str) -> float:
+    number = float(message[key])
+    if not math.isfinite(number):
+        raise ValueError(f"{key} is {number}")
+    return number
+
+
+def _texts(message: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return tuple(map(str, _value(message, key, list)))
