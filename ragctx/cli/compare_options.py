@@ -165,24 +165,24 @@ asking_options = options.gathered(
             default=3,
             show_default=True,
             metavar="N",
-            help="How many random orders.",
+            help="Number of random orders.",
         ),
         click.option(
             "--no-controls",
             is_flag=True,
-            help="Without the controls: no passage at all, the gold passage alone.",
+            help="Leave out the controls: no passage at all, and only the gold passage.",
         ),
         click.option(
             "--baseline",
             default="best_first",
             show_default=True,
             metavar="NAME",
-            help="The strategy that the others are tested against.",
+            help="Strategy that the others are tested against.",
         ),
         click.option(
             "--positions",
             metavar="N,N,...",
-            help="Also move the gold passage through this many passages, e.g. 10,20.",
+            help="Also move the gold passage through prompts of N passages, e.g. 10,20.",
         ),
         click.option(
             "--slots",
@@ -190,12 +190,12 @@ asking_options = options.gathered(
             default=5,
             show_default=True,
             metavar="N",
-            help="Number of slots, the first and the last included.",
+            help="Number of positions to test, first and last included.",
         ),
         click.option(
             "--budgets",
             metavar="auto|N,N,...",
-            help="Also ask within budgets of these tokens; auto: 256, doubled up to the window.",
+            help="Also ask within budgets of N tokens; auto: 256, doubled up to the window.",
         ),
         click.option(
             "--placement",
@@ -203,7 +203,7 @@ asking_options = options.gathered(
             default="edges",
             show_default=True,
             metavar="NAME",
-            help="The placement of the budgets' prompts.",
+            help="Placement of the passages in the budget sweep.",
         ),
         click.option(
             "-n",
@@ -211,7 +211,7 @@ asking_options = options.gathered(
             "count",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Ask N of the questions, drawn by --seed.  [default: all]",
+            help="Ask only N of the questions, drawn by --seed.  [default: all]",
         ),
     ),
 )
@@ -223,13 +223,13 @@ prompting_options = options.gathered(
             "--budget-tokens",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Every prompt has at most N tokens.  [default: what the window leaves]",
+            help="Maximum length of every prompt.  [default: what the context window leaves]",
         ),
         click.option(
             "--context-window",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Tokens the model holds, prompt and answer together.",
+            help="The model's context window: tokens of prompt and answer together.",
         ),
         click.option(
             "--max-new-tokens",
@@ -237,7 +237,7 @@ prompting_options = options.gathered(
             default=48,
             show_default=True,
             metavar="N",
-            help="Tokens kept free for the answer.",
+            help="Tokens reserved for the answer.",
         ),
         click.option(
             "--select",
@@ -245,9 +245,13 @@ prompting_options = options.gathered(
             default="fill",
             show_default=True,
             metavar="NAME",
-            help=f"Which to take when not all fit: {', '.join(options.SELECTOR_NAMES)}.",
+            help=f"How to choose passages when not all fit: {', '.join(options.SELECTOR_NAMES)}.",
         ),
-        click.option("--template", metavar="NAME|FILE", help="Prompt template."),
+        click.option(
+            "--template",
+            metavar="NAME|FILE",
+            help="Prompt template: qa, another built-in name, or a file.",
+        ),
         options.profile_option,
     ),
 )
@@ -261,7 +265,7 @@ running_options = options.gathered(
             default=0,
             show_default=True,
             metavar="N",
-            help="For drawing questions and resampling.",
+            help="Random seed for drawing questions and for resampling.",
         ),
         click.option(
             "--resamples",
@@ -269,7 +273,7 @@ running_options = options.gathered(
             default=2000,
             show_default=True,
             metavar="N",
-            help="Of the bootstrap and of permutations.",
+            help="Number of resamples, for bootstrap and permutation tests.",
         ),
         click.option(
             "--workers",
@@ -277,9 +281,11 @@ running_options = options.gathered(
             default=1,
             show_default=True,
             metavar="N",
-            help="Prompts asked at once; for models on servers.",
+            help="Prompts sent at once to a model on a server.",
         ),
-        click.option("--no-cache", is_flag=True, help="Do not keep answers, nor use kept ones."),
+        click.option(
+            "--no-cache", is_flag=True, help="Neither store answers nor reuse stored ones."
+        ),
         click.option(
             "--price-prompt",
             type=click.FloatRange(min=0),
@@ -297,7 +303,7 @@ running_options = options.gathered(
             "--output",
             type=click.Path(path_type=Path, file_okay=False),
             metavar="FOLDER",
-            help="Write the result and a report there.",
+            help="Write the result and a report to this folder.",
         ),
     ),
 )

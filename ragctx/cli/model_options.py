@@ -45,7 +45,7 @@ def model_options(command: Command) -> Command:
             default="bundled",
             show_default=True,
             metavar="bundled|DIR|URL#NAME",
-            help="Who answers: the reader that comes with ragctx, the directory of a "
+            help="Model that answers: the bundled reader, the directory of a "
             "Hugging Face causal language model, or a model on a server that speaks the "
             "OpenAI protocol (its key: RAGCTX_API_KEY).",
         ),
@@ -53,16 +53,16 @@ def model_options(command: Command) -> Command:
             "--tokenizer",
             "tokenizer_spec",
             metavar="DIR|tiktoken:NAME",
-            help="Whose tokens to count, where the model does not bring its own: needed "
-            "for URL#NAME, whose --context-window is 4096 unless given.",
+            help="Tokenizer to count with, for a model without its own: needed for "
+            "URL#NAME, whose --context-window defaults to 4096.",
         ),
         click.option(
             "--kv-cache",
             "kv_cache",
             metavar="DIR",
             type=click.Path(file_okay=False, path_type=Path),
-            help="Keep what the bundled reader read of each passage in this folder (11 kB "
-            "a token, 1 GiB at most), so that it need not be read again.",
+            help="Keep the bundled reader's encoded passages in this folder (11 kB per token, "
+            "1 GiB at most), so that they need not be encoded again.",
         ),
     )
     return gathered("model", Model, options)(command)
