@@ -131,14 +131,14 @@ class Hit:
     """A chunk that a search brought, with the document it came from. Rank counts from 1."""
 
     rank: int
-    score: float
+    score: float | None  # the retriever's own, higher is better; None where it gave none
     chunk: Chunk
     document: str = ""  # the document's name, for people
     path: str = ""
-    similarity: float = field(default=float("nan"), compare=False)  # to the question, a cosine
+    similarity: float | None = field(default=None, compare=False)  # cosine to the question
 
     @classmethod
-    def from_text(cls, rank: int, score: float, text: str, document: str = "") -> Hit:
+    def from_text(cls, rank: int, score: float | None, text: str, document: str = "") -> Hit:
         """A hit from somebody else's retriever: only text is known.
 
         >>> Hit.from_text(1, 0.9, "Paris is in France.", "atlas").chunk.text
@@ -374,7 +374,7 @@ class Generation:
     prefill_s: float
     decode_s: float
     reused_tokens: int  # prompt tokens whose keys and values came from the cache
-    confidence: float = float("nan")  # probability that the answer stands in the passages
+    confidence: float | None = None  # probability that the answer stands in the passages
     spans: tuple[CopiedSpan, ...] = ()
 
 
@@ -424,8 +424,8 @@ class Citation:
     quote: str
     status: CitationStatus
     page_labels: tuple[str, ...] = ()  # what those pages call themselves
-    answer_start: int = -1  # the words that say it, within start…end; -1 when nothing says it
-    answer_end: int = -1
+    answer_start: int | None = None  # the words that say it, within start…end; None if none do
+    answer_end: int | None = None
     statement: str = ""  # the part of the answer that is cited; "" for a copied answer
 
 

@@ -35,20 +35,27 @@ CANDIDATES = 100
 
 @dataclass(frozen=True)
 class Query:
-    """A question with, once needed, its vector: float32 (dim,), a unit vector."""
+    """A question, and its vector once a retriever asks for it."""
 
     text: str
     embedder: Embedder
 
     @cached_property
     def vector(self) -> NDArray[np.float32]:
-        """The question as the embedder reads it. Raises InputError when it is too long for it."""
+        """The embedded question: float32 (dim,), a unit vector, computed at first use.
+
+        Raises InputError when the question is longer than the embedder can read.
+        """
         vectors: NDArray[np.float32] = self.embedder.encode([self.text])
         vector: NDArray[np.float32] = vectors[0]
         return vector
 
 
 Retriever = Callable[[Snapshot, Query, int, Filter], list[Hit]]
+"""(snapshot, query, k, filter) -> at most k hits, ranked from 1.
+
+One that knows the cosine of a passage to the question puts it into `Hit.similarity`.
+"""
 
 
 def search(
@@ -91,20 +98,26 @@ def search(
 
 
 def _with_similarity(hits: list[Hit], snapshot: Snapshot, query: Query) -> list[Hit]:
-    """The hits with their cosines to the question; as they are where nothing embedded it."""
-    if not hits or "vector" not in vars(query):
+    """Give every hit its cosine to the question, if the retriever gave it to some of them.
+
+    If it gave it to none (`lexical`), the question was never embedded, and is not for this.
+    """
+    unknown = [hit for hit in hits if hit.similarity is None]
+    if len(unknown) == len(hits):
         return hits
-    cosines = snapshot.vectors_of([hit.chunk.id for hit in hits]) @ query.vector
-    return [replace(hit, similarity=float(c)) for hit, c in zip(hits, cosines, strict=True)]
+    cosines = snapshot.vectors_of([hit.chunk.id for hit in unknown]) @ query.vector
+    similarity = {hit.chunk.id: float(c) for hit, c in zip(unknown, cosines, strict=True)}
+    return [replace(hit, similarity=similarity.get(hit.chunk.id, hit.similarity)) for hit in hits]
 
 
 def dense(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
     """By inner product of unit vectors (cosine), from -1 to 1."""
-    return snapshot.hits(snapshot.nearest(query.vector, k, filter))
+    hits = snapshot.hits(snapshot.nearest(query.vector, k, filter))
+    return [replace(hit, similarity=hit.score) for hit in hits]
 
 
 def lexical(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
-    """By BM25 (Robertson and Zaragoza 2009) over the question's telling words, any of which counts.
+    """By BM25 (Robertson and Zaragoza 2009) over the question's content words, any of which counts.
 
     Only passages with at least one of them are hits.
     """

@@ -243,13 +243,13 @@ def citation_words(citation: Citation) -> str:
     return f"[{citation.label}] {one_line(citation.document)}, {pages}"
 
 
-def abstention_words(confidence: float) -> str:
+def abstention_words(confidence: float | None) -> str:
     """What to show instead of an answer.
 
     >>> abstention_words(0.124)
     'The documents do not answer this. (Confidence that they do: 12 %.)'
     """
-    if number(confidence) is None:
+    if confidence is None:
         return ABSTENTION
     return f"{ABSTENTION} (Confidence that they do: {100 * confidence:.0f} %.)"
 

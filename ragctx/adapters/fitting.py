@@ -106,4 +106,4 @@ def _hit(rank: int, passage: Passage) -> Hit:
         text=passage.text,
         token_count=0,
     )
-    return Hit(rank=rank, score=passage.score, chunk=chunk, document=document)  # type: ignore[arg-type]  # None is a score too
+    return Hit(rank=rank, score=passage.score, chunk=chunk, document=document)

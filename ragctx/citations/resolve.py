@@ -195,7 +195,7 @@ def _unsupported(
         start=start,
         end=end,
     )
-    return replace(citation, status="unverified", answer_start=-1, answer_end=-1)
+    return replace(citation, status="unverified", answer_start=None, answer_end=None)
 
 
 def _at(

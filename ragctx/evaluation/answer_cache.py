@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import sqlite3
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from ragctx.errors import StoreError
@@ -18,7 +16,6 @@ from ragctx.records import Generation, Prompt
 
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
 _TIMEOUT_S = 30.0  # for another run to finish writing; its writes take milliseconds
-_UNKNOWN = -1.0  # written for a confidence of NaN, for which JSON has no number
 
 
 def answer_key(model_hash: str, decoding: str, prompt: Prompt) -> str:
@@ -56,12 +53,12 @@ class AnswerCache:
                 database.execute("SELECT key, answer FROM answers WHERE key = ?", (key,)).fetchone()
                 for key in keys
             )
-            return {row[0]: _read(row[1]) for row in rows if row is not None}
+            return {row[0]: record_from_json(Generation, row[1]) for row in rows if row is not None}
 
     def keep(self, answers: Mapping[str, Generation]) -> None:
         """Store answers, all or none. A key that is stored already keeps its answer."""
         with self._opened() as database:
-            rows = [(key, _written(answer)) for key, answer in answers.items()]
+            rows = [(key, record_to_json(answer)) for key, answer in answers.items()]
             database.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", rows)
 
     def _opened(self) -> _Connection:
@@ -96,13 +93,3 @@ class _Connection:
             f"the answers in {str(self._path)!r} cannot be used ({error}); delete that file, or "
             "run with --no-cache"
         )
-
-
-def _written(answer: Generation) -> str:
-    unknown = math.isnan(answer.confidence)
-    return record_to_json(replace(answer, confidence=_UNKNOWN) if unknown else answer)
-
-
-def _read(text: str) -> Generation:
-    answer = record_from_json(Generation, text)
-    return replace(answer, confidence=math.nan) if answer.confidence == _UNKNOWN else answer

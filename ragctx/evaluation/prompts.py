@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -170,4 +169,4 @@ def _unranked(hit: Hit) -> Hit:
 
     A reader may trust rank 1 more (the bundled one does): a sweep must not tell it where gold is.
     """
-    return replace(hit, rank=1, score=0.0, similarity=math.nan)
+    return replace(hit, rank=1, score=0.0, similarity=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -60,7 +59,7 @@ class Scorer:
             token_f1=f1,
             gold_in_prompt=bool(gold),
             citations=tuple(self._citation(citation, prompt.passages) for citation in cited),
-            confidence=None if math.isnan(generation.confidence) else generation.confidence,
+            confidence=generation.confidence,
             prompt_tokens=prompt.token_count,
             answer_tokens=len(generation.token_ids),
             reused_tokens=generation.reused_tokens,

@@ -99,7 +99,7 @@ def _sample(rank: int, score: float | None) -> Hit:
         text=text,
         token_count=3,
     )
-    return Hit(rank=rank, score=score, chunk=chunk, document=document)  # type: ignore[arg-type]  # others' hits lack scores
+    return Hit(rank=rank, score=score, chunk=chunk, document=document)
 
 
 def _described(hits: Sequence[Hit]) -> str:

@@ -426,7 +426,7 @@ def test_an_unverified_citation_shows_the_closest_sentence() -> None:
     assert found.quote.startswith("Tin melts at 232")
     assert (found.status, found.answer_start, found.statement) == (
         "unverified",
-        -1,
+        None,
         "Tin melts at 300 degrees Celsius",
     )
 

@@ -390,7 +390,7 @@ def test_an_answer_is_kept_by_all_that_decides_it() -> None:
     assert len(others | {key}) == 7
 
 
-@pytest.mark.parametrize("confidence", [0.25, math.nan])
+@pytest.mark.parametrize("confidence", [0.25, None])
 def test_answers_come_back_as_they_were(tmp_path: Path, confidence: float) -> None:
     cache = AnswerCache(tmp_path / "answers.sqlite3")
     answer = Generation(

@@ -413,7 +413,7 @@ def test_the_shipped_reader_copies_its_answer_and_says_where_from() -> None:
     assert reader.generate(prompt).finish_reason == "abstain"
 
 
-@pytest.mark.parametrize(("similarity", "answers"), [(0.1, False), (0.6, True), (math.nan, True)])
+@pytest.mark.parametrize(("similarity", "answers"), [(0.1, False), (0.6, True), (None, True)])
 def test_a_question_about_something_else_is_refused(similarity: float, answers: bool) -> None:
     """Asked who is king of Spain, the reader named a librarian with a confidence of 0.81."""
     reader = load_bundled()
@@ -468,6 +468,6 @@ def test_a_passage_whose_cosine_is_not_known_gets_a_typical_one() -> None:
     """With log-odds of 0, half of the questions over another retriever's hits were refused."""
     prior = Prior(rank=0.5, similarity=8.0)
     unknown, high, low = (
-        replace(Hit.from_text(1, 1.0, "text"), similarity=c) for c in (math.nan, 0.8, 0.1)
+        replace(Hit.from_text(1, 1.0, "text"), similarity=c) for c in (None, 0.8, 0.1)
     )
     assert prior.log_odds(low) < prior.log_odds(unknown) < prior.log_odds(high)

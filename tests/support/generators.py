@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 
@@ -54,7 +53,7 @@ class ScriptedGenerator:
             prefill_s=0.1,
             decode_s=0.2,
             reused_tokens=7,
-            confidence=math.nan,
+            confidence=None,
         )
 
 

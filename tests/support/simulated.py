@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
@@ -112,7 +111,7 @@ class PositionalGenerator:
             prefill_s=0.01,
             decode_s=0.02,
             reused_tokens=0,
-            confidence=math.nan,
+            confidence=None,
             spans=(span,),
         )
 

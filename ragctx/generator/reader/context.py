@@ -68,8 +68,8 @@ def context_of(prompt: Prompt, passages: Sequence[CachedPassage]) -> tuple[Tenso
     return states, torch.cat(content_masks(prompt))
 
 
-def similarities_of(prompt: Prompt) -> list[float]:
-    """Each passage's cosine to the question, as its search computed it; NaN where unknown."""
+def similarities_of(prompt: Prompt) -> list[float | None]:
+    """Each passage's cosine to the question, as its search computed it; None where unknown."""
     return [passage.hit.similarity for passage in prompt.passages if passage.hit]
 
 

@@ -51,7 +51,7 @@ class Prior:
         """Log-odds of a hit; 0 for a passage that no search found."""
         if hit is None:
             return 0.0
-        cosine = TYPICAL_COSINE if math.isnan(hit.similarity) else hit.similarity
+        cosine = TYPICAL_COSINE if hit.similarity is None else hit.similarity
         return self.similarity * cosine - self.rank * math.log(max(1, hit.rank))
 
     def token_log_odds(self, prompt: Prompt, proximity: TermProximity) -> Tensor:

@@ -8,7 +8,6 @@ is an outcome with a probability of its own (`calibration`).
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -271,7 +270,7 @@ class BundledReader:
 
     def _is_off_topic(self, prompt: Prompt) -> bool:
         """Whether the search knows cosines and none of them reaches `min_similarity`."""
-        known = [cosine for cosine in similarities_of(prompt) if not math.isnan(cosine)]
+        known = [cosine for cosine in similarities_of(prompt) if cosine is not None]
         return bool(known) and max(known) < self.min_similarity
 
     @cached_property
