@@ -154,8 +154,8 @@ def main() -> None:
     embedder = load_embedder()
     with tempfile.TemporaryDirectory() as folder:
         index = build(Path(folder) / "index", texts, embedder)
-        with index.snapshot():
-            cases = [Case(q, search(index, embedder, q.text, CANDIDATES)) for q in questions]
+        with index.snapshot() as snapshot:
+            cases = [Case(q, search(snapshot, embedder, q.text, CANDIDATES)) for q in questions]
         answers = answers_of(options.data)
         asked = [(q, answers[q.set, q.text]) for q in questions if (q.set, q.text) in answers]
         step = max(1, len(asked) // max(1, options.reader))

@@ -18,6 +18,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -33,7 +34,7 @@ from ragctx.index import fts_query
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
 from ragctx.records import Chunk, Document, Hit, Page
-from ragctx.retrieval import CANDIDATES, Query, dense, fused, lexical
+from ragctx.retrieval import CANDIDATES, Query, Retriever, dense, fused, lexical
 
 SETS = (
     "medquad_passage.all", "squadshifts_newwiki.dev", "openstax_review.dev", "openstax_term.dev",
@@ -133,10 +134,14 @@ def rankings(
         ranked[name] = [retrieve(query) for query in queries]
         spent[name] = perf_counter() - began
 
-    run("dense", lambda query: dense(index, query, CANDIDATES, Filter()))
-    run("lexical", lambda query: lexical(index, query, CANDIDATES, Filter()))
+    def searched(retriever: Retriever, query: Query) -> list[Hit]:
+        with index.snapshot() as snapshot:
+            return retriever(snapshot, query, CANDIDATES, Filter())
+
+    run("dense", partial(searched, dense))
+    run("lexical", partial(searched, lexical))
     with mock.patch.object(fts_query, "STOP_WORDS", frozenset()):
-        run("lexical, stop words kept", lambda query: lexical(index, query, CANDIDATES, Filter()))
+        run("lexical, stop words kept", partial(searched, lexical))
     run(
         "lexical, porter",
         lambda query: [
@@ -160,8 +165,9 @@ def rankings(
 
 
 def _all_chunks(index: Index) -> list[tuple[Chunk, str]]:
-    with index.snapshot():
-        return [(c, s.path) for s in index.sources() for c in index.chunks(s.document_id)]
+    with index.snapshot() as snapshot:
+        sources = snapshot.sources()
+        return [(c, s.path) for s in sources for c in snapshot.chunks(s.document_id)]
 
 
 def ranks(ranked: Sequence[Sequence[Hit]], questions: Sequence[Question]) -> Floats:

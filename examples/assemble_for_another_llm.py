@@ -14,7 +14,6 @@ from pathlib import Path
 from ragctx.assembly import Assembly, assemble
 from ragctx.embedding import load_embedder
 from ragctx.ingestion import open_cached
-from ragctx.pipeline import texts_of
 from ragctx.prompt.build import check_text_count
 from ragctx.retrieval import Retrieval, retrieve
 from ragctx.tokens.load import load_tokenizer
@@ -33,7 +32,7 @@ def main(spec: str = "bundled") -> None:
         tokenizer,
         context_window=2048,
         assembly=Assembly(budget_tokens=1000, max_new_tokens=300, placement="edges"),
-        document_text=texts_of(index),
+        get_document=index.document,
     )
     print(prompt.text)
     print()

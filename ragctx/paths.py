@@ -1,12 +1,18 @@
-"""Where ragctx keeps what it can make again."""
+"""Where ragctx keeps files it can make again; how a file is hashed, named, and written whole."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 DEFAULT_INDEX = Path("indexes/default")
-"""Where an index lies unless another place is named, seen from the working directory."""
+"""The index used unless another is named, relative to the working directory."""
+_BLOCK_BYTES = 2**20  # read at a time; any size gives the same hash
 
 
 def cache_dir() -> Path:
@@ -22,3 +28,60 @@ def cache_dir() -> Path:
     if not shared.is_absolute():
         shared = Path("~/.cache")
     return shared.expanduser() / "ragctx"
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, 64 hexadecimal digits. Raises OSError if it cannot be read."""
+    with path.open("rb") as stream:
+        return sha256_of_stream(stream)
+
+
+def sha256_of_stream(stream: BinaryIO, size: int | None = None) -> str:
+    """The SHA-256 of a stream's next `size` bytes, or of all that is left; 64 hexadecimal digits.
+
+    A stream that ends early is hashed as far as it goes.
+    """
+    digest = hashlib.sha256()
+    left = size
+    while left is None or left > 0:
+        block = stream.read(_BLOCK_BYTES if left is None else min(left, _BLOCK_BYTES))
+        if not block:
+            break
+        digest.update(block)
+        if left is not None:
+            left -= len(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file whole or not at all: the block writes to the path it gets, beside `path`.
+
+    When the block ends well, that file takes the place of `path` in one step; when it raises, the
+    file is removed. Threads and processes may do so at the same time; the last one wins. A process
+    that is killed leaves the file `unfinished_files` finds.
+    """
+    name = f".{path.name}.{os.getpid()}-{threading.get_ident()}.part"
+    unfinished = path.with_name(name)
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def unfinished_files(path: Path) -> list[Path]:
+    """What `replacing(path)` left behind in processes that were killed, or is writing now."""
+    return sorted(path.parent.glob(f".{path.name}.*.part"))
+
+
+def write_whole(path: Path, content: bytes | str) -> Path:
+    """Write bytes, or text as UTF-8 with "\\n" line ends, whole or not at all; returns `path`.
+
+    Raises:
+        OSError: the folder is missing or cannot be written to.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(data)
+    return path

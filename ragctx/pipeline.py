@@ -1,4 +1,4 @@
-"""The walk from a question to a checked answer. Stop at any step and take the result elsewhere.
+"""From a question to a checked answer. Stop at any step and take the result elsewhere.
 
 - `retrieve(question, index, embedder) -> list[Hit]`
 - `assemble(question, hits, tokenizer, …) -> Prompt`
@@ -10,27 +10,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
-from ragctx.assembly import Assembly as Assembly
-from ragctx.assembly import assemble as assemble
-from ragctx.assembly import texts_from
-from ragctx.assembly import trace as trace
+from ragctx.assembly import Assembly, assemble
 from ragctx.citations.abstention import is_abstention
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
-from ragctx.records import Answer, Document, Prompt
+from ragctx.records import Answer, GetDocument, Prompt
 from ragctx.retrieval import Retrieval, retrieve
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
+    from ragctx.index.snapshot import Snapshot
 
 
 def ask(
     question: str,
-    index: Index,
+    index: Index | Snapshot,
     embedder: Embedder,
     generator: Generator,
     *,
@@ -40,44 +39,39 @@ def ask(
 ) -> Answer:
     """Answer `question` from the documents of `index`, with sources that were checked.
 
-    `on_text` gets the answer as it is written. An answer the documents do not hold comes back with
-    `abstained=True` and no citations. Raises what `retrieve` and `assemble` raise.
+    Search, prompt and citations all see the index as it is now, whatever is ingested meanwhile.
+
+    Args:
+        question: what is asked; not blank.
+        index: where to search.
+        embedder: the one the index was made with.
+        generator: what answers.
+        retrieval: how passages are found.
+        assembly: how the prompt is made; template and window are the generator's unless given.
+        on_text: called with each piece of the answer as it is written.
+
+    Returns:
+        The answer. If the documents do not contain one it has `abstained=True` and no citations.
+
+    Raises:
+        InputError, IndexMismatchError, BudgetError: as `retrieve` and `assemble` do.
     """
-    with index.snapshot():  # what is cited is what was found, whatever is ingested meanwhile
-        return _ask(
-            question=question,
-            index=index,
-            embedder=embedder,
-            generator=generator,
-            retrieval=retrieval,
-            assembly=assembly,
-            on_text=on_text,
-        )
-
-
-def _ask(
-    question: str,
-    index: Index,
-    embedder: Embedder,
-    generator: Generator,
-    retrieval: Retrieval | None,
-    assembly: Assembly | None,
-    on_text: Callable[[str], None] | None,
-) -> Answer:
     began = time.perf_counter()
-    how = fit_generator(assembly or Assembly(), generator)
-    hits = retrieve(question, index, embedder, retrieval)
-    retrieved = time.perf_counter()
-    prompt = assemble(
-        question,
-        hits,
-        generator.tokenizer,
-        context_window=generator.context_window,
-        assembly=how,
-        get_document=index.document,
-    )
-    assembled = time.perf_counter()
-    answer = answer_prompt(prompt, generator, index.document, on_text=on_text)
+    fitted = fit_generator(assembly or Assembly(), generator)
+    with index.snapshot() as snapshot:
+        get_document = cache(snapshot.document)
+        hits = retrieve(question, snapshot, embedder, retrieval)
+        retrieved = time.perf_counter()
+        prompt = assemble(
+            question,
+            hits,
+            generator.tokenizer,
+            context_window=generator.context_window,
+            assembly=fitted,
+            get_document=get_document,
+        )
+        assembled = time.perf_counter()
+        answer = answer_prompt(prompt, generator, get_document, on_text=on_text)
     timing = (
         ("retrieve_s", retrieved - began),
         ("assemble_s", assembled - retrieved),
@@ -87,15 +81,10 @@ def _ask(
     return replace(answer, timing=timing)
 
 
-def texts_of(index: Index) -> Callable[[str], str]:
-    """A document's whole text by its id; "" where there is none. For `assemble`."""
-    return texts_from(index.document)
-
-
 def answer_prompt(
     prompt: Prompt,
     generator: Generator,
-    get_document: Callable[[str], Document | None],
+    get_document: GetDocument,
     *,
     on_text: Callable[[str], None] | None = None,
 ) -> Answer:

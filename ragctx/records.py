@@ -1,4 +1,4 @@
-"""The frozen records that walk from room to room. Nothing here does any work.
+"""The frozen records that one step of ragctx hands to the next. Nothing here does any work.
 
 Offsets are characters into `Document.text`, half open. Page numbers count from 1. Ranks count
 from 1. Scores: higher is better. Times are in seconds (`_s`).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -95,7 +95,20 @@ class Document:
     @property
     def name(self) -> str:
         """The file's name, for people."""
-        return self.path.replace("\\", "/").rsplit("/", 1)[-1]
+        return file_name(self.path)
+
+
+def file_name(path: str) -> str:
+    """The last part of a path, as it is shown to people; the path may be of another system.
+
+    >>> file_name("manuals/pump.pdf"), file_name(r"C:\\manuals\\pump.pdf")
+    ('pump.pdf', 'pump.pdf')
+    """
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+GetDocument = Callable[[str], Document | None]
+"""A document by its id; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +215,9 @@ class Placement:
 
 SegmentKind = Literal["instruction", "passage", "question", "answer"]
 
+Role = Literal["system", "user"]
+"""Whose turn of a chat a segment belongs to."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
@@ -216,6 +232,13 @@ class Segment:
     text_end: int = 0  # … and ends
     token_start: int = 0  # the same in `token_ids`: headers and markers lie outside
     token_end: int = 0
+    role: Role = "user"
+    framed_text: str | None = None  # what of `text` is the message, if the rest is a chat template
+
+    @property
+    def message_text(self) -> str:
+        """The part of `text` that belongs to the chat message, without the chat template."""
+        return self.text if self.framed_text is None else self.framed_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,31 @@
 """From a question to ranked hits: dense, lexical, or both fused; optionally diversified.
 
-A retriever is a function `(index, query, k, filter) -> list[Hit]`; hits are ranked from 1, their
-scores are the retriever's own (higher is better), ties go by chunk id.
+A retriever is a function `(snapshot, query, k, filter) -> list[Hit]`, where the snapshot is one
+state of the index (`Index.snapshot`); hits are ranked from 1, their scores are the retriever's own
+(higher is better), ties go by chunk id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.assembly import Assembly as Assembly
-from ragctx.assembly import assemble as assemble
-from ragctx.assembly import trace as trace
 from ragctx.errors import InputError
 from ragctx.index.database import require_same_embedder
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
-from ragctx.index.index import Index
+from ragctx.index.snapshot import Snapshot
 from ragctx.records import Hit
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.index.index import Index
-
-if TYPE_CHECKING:
-    from ragctx.embedding import Embedder
 
 RRF_K = 60
 """How little the first ranks of reciprocal rank fusion stand out; 60 in the paper."""
@@ -52,11 +48,11 @@ class Query:
         return vector
 
 
-Retriever = Callable[[Index, Query, int, Filter], list[Hit]]
+Retriever = Callable[[Snapshot, Query, int, Filter], list[Hit]]
 
 
 def search(
-    index: Index,
+    index: Index | Snapshot,
     embedder: Embedder,
     question: str,
     k: int = 20,
@@ -68,7 +64,7 @@ def search(
     """The k best passages of the index for a question; fewer if it does not hold so many.
 
     Args:
-        index: where to look.
+        index: where to look: an index, or a snapshot of one that the caller holds.
         embedder: the one the index was made with.
         question: anything but blank.
         k: how many hits, at least 1.
@@ -86,48 +82,51 @@ def search(
     require_same_embedder(index.path, (index.embedder, index.dim), (embedder.id, embedder.dim))
     retriever, filter = retriever or hybrid, filter or Filter()
     query = Query(question, embedder)
-    with index.snapshot():
+    with index.snapshot() as snapshot:
         if mmr_lambda is None:
-            return _with_similarity(retriever(index, query, k, filter), index, query)
-        pool = retriever(index, query, max(CANDIDATES, k), filter)
-        vectors = index.vectors_of([hit.chunk.id for hit in pool])
-        return _with_similarity(diversified(pool, vectors, k, mmr_lambda), index, query)
+            return _with_similarity(retriever(snapshot, query, k, filter), snapshot, query)
+        pool = retriever(snapshot, query, max(CANDIDATES, k), filter)
+        vectors = snapshot.vectors_of([hit.chunk.id for hit in pool])
+        return _with_similarity(diversified(pool, vectors, k, mmr_lambda), snapshot, query)
 
 
-def _with_similarity(hits: list[Hit], index: Index, query: Query) -> list[Hit]:
+def _with_similarity(hits: list[Hit], snapshot: Snapshot, query: Query) -> list[Hit]:
     """The hits with their cosines to the question; as they are where nothing embedded it."""
     if not hits or "vector" not in vars(query):
         return hits
-    cosines = index.vectors_of([hit.chunk.id for hit in hits]) @ query.vector
+    cosines = snapshot.vectors_of([hit.chunk.id for hit in hits]) @ query.vector
     return [replace(hit, similarity=float(c)) for hit, c in zip(hits, cosines, strict=True)]
 
 
-def dense(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
+def dense(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
     """By inner product of unit vectors (cosine), from -1 to 1."""
-    with index.snapshot() as snapshot:
-        return snapshot.hits(snapshot.nearest(query.vector, k, filter))
+    return snapshot.hits(snapshot.nearest(query.vector, k, filter))
 
 
-def lexical(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
+def lexical(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
     """By BM25 (Robertson and Zaragoza 2009) over the question's telling words, any of which counts.
 
     Only passages with at least one of them are hits.
     """
-    with index.snapshot() as snapshot:
-        expression = match_expression(query.text)
-        return snapshot.hits(snapshot.matching(expression, k, filter) if expression else [])
+    expression = match_expression(query.text)
+    return snapshot.hits(snapshot.matching(expression, k, filter) if expression else [])
 
 
-def hybrid(index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
+def hybrid(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
     """Dense and lexical fused by their ranks (`fused`), both counting the same.
 
     The default: of the retrievers measured by `benchmarks.retrieval` it misses the fewest passages
     within 20 hits (recall@20 0.926; dense 0.903, lexical 0.914; 1,478 questions of nine sets).
     """
-    with index.snapshot():
-        depth = max(CANDIDATES, k)
-        found = [retrieve(index, query, depth, filter) for retrieve in (dense, lexical)]
-        return fused(found, k)
+    depth = max(CANDIDATES, k)
+    rankings = [retriever(snapshot, query, depth, filter) for retriever in (dense, lexical)]
+    return fused(rankings, k)
+
+
+RETRIEVERS: Mapping[str, Retriever] = MappingProxyType(
+    {"hybrid": hybrid, "dense": dense, "lexical": lexical}
+)
+"""The retrievers by name."""
 
 
 def fused(
@@ -214,9 +213,12 @@ class Retrieval:
 
 
 def retrieve(
-    question: str, index: Index, embedder: Embedder, retrieval: Retrieval | None = None
+    question: str,
+    index: Index | Snapshot,
+    embedder: Embedder,
+    retrieval: Retrieval | None = None,
 ) -> list[Hit]:
-    """The passages of `index` nearest to `question`, best first."""
+    """The passages of `index`, or of a snapshot of it, nearest to `question`, best first."""
     how = retrieval or Retrieval()
     return search(
         index,

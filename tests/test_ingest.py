@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 from ragctx import ingestion
 from ragctx.errors import InputError
 from ragctx.index.index import Index
-from ragctx.ingestion import IngestSettings, Progress, file_id, find_pdfs, ingest
+from ragctx.ingestion import IngestSettings, Progress, find_pdfs, ingest, open_cached
+from ragctx.pdf.read import file_id, read_pdf
 from ragctx.records import IngestRow
+from tests.support import pdf_files
 from tests.support.fakes import HashEmbedder
 from tests.support.text_pdfs import TextReader, write
 
@@ -251,6 +254,51 @@ def test_progress_tells_of_every_file_page_and_row(index: Index, folder: Path) -
     rows = ingest([folder], index, HashEmbedder(), progress=progress)
     iron, tin = rows
     assert seen == [2, "iron.pdf", (1, 2), (2, 2), iron, "tin.pdf", (1, 1), tin]
+
+
+def test_a_new_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Twice by `ingest` and three times by `ask "…" a.pdf` it was: by whoever needed its id.
+    file = tmp_path / "a.pdf"
+    pdf_files.write(file, [pdf_files.lines("Tin melts at 232 degrees.")])
+    hashed = counted_hashes(monkeypatch)
+    index = Index.create(tmp_path / "index", embedder=HashEmbedder())
+    assert [row.outcome for row in ingest([file], index, HashEmbedder())] == ["added"]
+    assert hashed(file) == 1
+    open_cached([file], HashEmbedder(), folder=tmp_path / "cache")
+    assert hashed(file) == 2
+    read_pdf(file)
+    assert hashed(file) == 3
+
+
+def counted_hashes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], int]:
+    """How often a file's bytes were hashed from now on."""
+    digests = []
+    sha256 = hashlib.sha256
+
+    def remembering(data: bytes = b"") -> hashlib._Hash:
+        digests.append(sha256(data))
+        return digests[-1]
+
+    monkeypatch.setattr(hashlib, "sha256", remembering)
+    return lambda path: [digest.hexdigest() for digest in digests].count(
+        sha256(path.read_bytes()).hexdigest()
+    )
+
+
+def test_files_are_looked_up_once(
+    tmp_path: Path, reader: TextReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "pdfs" / "tin.pdf", TIN)
+    looked_up = []
+    find = ingestion.find_pdfs
+
+    def remembering(paths: Iterable[str | Path]) -> list[Path]:
+        looked_up.append(list(paths))
+        return find(looked_up[-1])
+
+    monkeypatch.setattr(ingestion, "find_pdfs", remembering)
+    open_cached([tmp_path / "pdfs"], HashEmbedder(), folder=tmp_path / "cache")
+    assert looked_up == [[tmp_path / "pdfs"]]
 
 
 def test_an_id_is_the_head_of_the_sha256(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ragctx.assembly import Assembly, assemble, trace
 from ragctx.cli.output import json_text
 from ragctx.errors import BudgetError, InputError
 from ragctx.index.index import Index
-from ragctx.pipeline import answer_prompt, ask, fit_generator, texts_of
+from ragctx.pipeline import answer_prompt, ask, fit_generator
 from ragctx.placement.strategies import STRATEGIES
 from ragctx.prompt.build import passage_costs
 from ragctx.prompt.template import load_template
@@ -109,7 +109,7 @@ def test_no_hits_make_a_prompt_without_passages() -> None:
 
 def test_passages_that_touch_are_merged_and_the_ledger_says_so(index: Index) -> None:
     hits = retrieve(QUESTION, index, HashEmbedder())
-    prompt = assemble(QUESTION, hits, TOKENIZER, context_window=512, document_text=texts_of(index))
+    prompt = assemble(QUESTION, hits, TOKENIZER, context_window=512, get_document=index.document)
     texts = [p.text[p.text_start : p.text_end] for p in prompt.passages]
     assert "Tin melts at 232 degrees.\nTin is used for cans." in texts
     assert [row.outcome for row in prompt.ledger].count("merged") == 2
@@ -123,7 +123,7 @@ def test_merged_passages_stay_below_their_bound(index: Index) -> None:
         TOKENIZER,
         context_window=512,
         assembly=Assembly(merged_tokens=8),
-        document_text=texts_of(index),
+        get_document=index.document,
     )
     assert len(prompt.passages) == 4
 
@@ -317,7 +317,7 @@ def test_a_trace_holds_what_the_prompt_was_chosen_from(index: Index) -> None:
         passage_costs(load_template("qa"), made.candidates, TOKENIZER, room_tokens=made.room_tokens)
     )
     assert made.selection == fill(made.candidates, made.costs, made.room_tokens)
-    again = assemble(QUESTION, hits, TOKENIZER, context_window=512, document_text=texts_of(index))
+    again = assemble(QUESTION, hits, TOKENIZER, context_window=512, get_document=index.document)
     assert again == made.prompt
 
 

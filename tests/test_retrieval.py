@@ -57,6 +57,11 @@ questions = st.lists(st.sampled_from([*WORDS, "unheard", "the"]), min_size=1, ma
 )
 
 
+def by(retriever: Retriever, index: Index, query: Query, k: int, filter: Filter) -> list[Hit]:
+    with index.snapshot() as snapshot:
+        return retriever(snapshot, query, k, filter)
+
+
 def passes(hit: Hit, filter: Filter) -> bool:
     from fnmatch import fnmatch
 
@@ -78,9 +83,9 @@ def test_a_filter_works_before_the_best_k_are_taken(
     index: Index, retriever: Retriever, question: str, k: int, filter: Filter
 ) -> None:
     query = Query(question, HashEmbedder())
-    everything = retriever(index, query, 1000, Filter())
+    everything = by(retriever, index, query, 1000, Filter())
     expected = [hit for hit in everything if passes(hit, filter)][:k]
-    found = retriever(index, query, k, filter)
+    found = by(retriever, index, query, k, filter)
     assert same(found, expected)
     assert [hit.rank for hit in found] == list(range(1, len(found) + 1))
 
@@ -104,7 +109,7 @@ def test_a_larger_k_only_appends_and_scores_never_rise(
 
 def test_dense_scores_are_cosines(index: Index) -> None:
     query = Query("tin melts", HashEmbedder())
-    hits = dense(index, query, 200, Filter())
+    hits = by(dense, index, query, 200, Filter())
     assert len(hits) == 120
     vectors = HashEmbedder().encode([hit.chunk.text for hit in hits])
     assert [hit.score for hit in hits] == pytest.approx((vectors @ query.vector).tolist(), abs=1e-6)
@@ -114,8 +119,10 @@ def test_dense_scores_are_cosines(index: Index) -> None:
 def test_lexical_scores_are_bm25(index: Index) -> None:
     """The formula of Robertson and Zaragoza 2009 with k1 = 1.2, b = 0.75, as FTS5 has it."""
     question = "iron water unheard"
-    hits = lexical(index, Query(question, HashEmbedder()), 1000, Filter())
-    texts = [h.chunk.text.split() for h in dense(index, Query("x", HashEmbedder()), 1000, Filter())]
+    hits = by(lexical, index, Query(question, HashEmbedder()), 1000, Filter())
+    texts = [
+        h.chunk.text.split() for h in by(dense, index, Query("x", HashEmbedder()), 1000, Filter())
+    ]
     average = sum(map(len, texts)) / len(texts)
 
     def score(words: list[str]) -> float:
@@ -144,7 +151,9 @@ def test_words_match_whatever_their_case_accents_or_script(tmp_path: Path) -> No
         "犬": pages[3],
         "Naive?": pages[4],
     }.items():
-        assert lexical(index, Query(question, HashEmbedder()), 1, Filter())[0].chunk.text == text
+        assert (
+            by(lexical, index, Query(question, HashEmbedder()), 1, Filter())[0].chunk.text == text
+        )
 
 
 @pytest.mark.parametrize(
@@ -164,9 +173,9 @@ def test_words_match_whatever_their_case_accents_or_script(tmp_path: Path) -> No
 def test_no_question_breaks_a_search(index: Index, question: str) -> None:
     for retriever in RETRIEVERS:
         search(index, HashEmbedder(), question, 5, retriever=retriever)
-    plain = lexical(index, Query("tin", HashEmbedder()), 120, Filter())
+    plain = by(lexical, index, Query("tin", HashEmbedder()), 120, Filter())
     if question == "text:tin":  # a column filter, if it were syntax
-        found = lexical(index, Query(question, HashEmbedder()), 120, Filter())
+        found = by(lexical, index, Query(question, HashEmbedder()), 120, Filter())
         assert same(found, plain)
 
 
@@ -205,9 +214,9 @@ def test_a_weight_of_nothing_leaves_the_other_ranking() -> None:
 
 def test_hybrid_finds_what_either_finds(index: Index) -> None:
     query = Query("iron rusts", HashEmbedder())
-    found = {hit.chunk.id for hit in hybrid(index, query, 1000, Filter())}
+    found = {hit.chunk.id for hit in by(hybrid, index, query, 1000, Filter())}
     for retriever in (dense, lexical):
-        assert {hit.chunk.id for hit in retriever(index, query, 1000, Filter())} <= found
+        assert {hit.chunk.id for hit in by(retriever, index, query, 1000, Filter())} <= found
 
 
 # ---- Diversity -------------------------------------------------------------------------------

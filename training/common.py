@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as RustTokenizer
 
 from ragctx.generator.reader.network import ALONE, ReaderNetwork
+from ragctx.paths import replacing
 from ragctx.transformer import Shape
 
 if sys.version_info >= (3, 11):
@@ -150,9 +151,8 @@ class Log:
 
 def save_network(network: ReaderNetwork, path: Path) -> None:
     """Write the weights, whole or not at all."""
-    part = path.with_suffix(".part")
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, str(part))
-    part.replace(path)
+    with replacing(path) as part:
+        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, str(part))
 
 
 def load_network(path: Path, alone: int = ALONE) -> ReaderNetwork:
@@ -181,9 +181,8 @@ def autocast(device: torch.device) -> torch.autocast:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write what an unfinished run needs to go on, whole or not at all."""
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+    with replacing(path) as part:
+        torch.save(state, part)
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:

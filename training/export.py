@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 
 from ragctx.embedding import load_embedder
 from ragctx.generator.reader.calibration import Evidence
-from ragctx.generator.reader.checkpoint import quantise, sha256
+from ragctx.generator.reader.checkpoint import quantise
 from ragctx.generator.reader.passes import Prior
 from ragctx.generator.reader.reader import load_bundled
+from ragctx.paths import sha256_of
 from training.calibrate import fit
 from training.common import (
     Config,
@@ -45,13 +46,13 @@ def make(weights: Path, folder: Path, config: Config) -> None:
     folder.mkdir(exist_ok=True, parents=True)
     save_file(quantise(load_network(weights).state_dict()), str(folder / "reader.safetensors"))
     bundled_tokenizer().save(str(folder / "tokenizer.json"), pretty=False)
-    digest = sha256(folder / "reader.safetensors")
+    digest = sha256_of(folder / "reader.safetensors")
     about = {
         "name": f"ragctx-reader-22m@{digest[:8]}",
         "context_window": config.context_window,
         **UNFITTED,
         "weights_sha256": digest,
-        "tokenizer_sha256": sha256(folder / "tokenizer.json"),
+        "tokenizer_sha256": sha256_of(folder / "tokenizer.json"),
     }
     _write(folder, about)
     per_set = config.export["per_set"]

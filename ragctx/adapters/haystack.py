@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
-from ragctx.errors import InputError, MissingExtraError
+from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
 from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer
 
-try:
+with require_extra("ragctx.adapters.haystack", "haystack-ai", "'ragctx[haystack]'"):
     from haystack import Document, component, default_from_dict, default_to_dict
-except ImportError as error:
-    raise MissingExtraError(
-        "ragctx.adapters.haystack needs haystack-ai. Install it: pip install 'ragctx[haystack]'"
-    ) from error
 
 
 @component

@@ -6,18 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
-from ragctx.errors import InputError, MissingExtraError
+from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
 from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer
 
-try:
+with require_extra("ragctx.adapters.langchain", "langchain-core", "'ragctx[langchain]'"):
     from langchain_core.documents import BaseDocumentTransformer, Document
-except ImportError as error:
-    raise MissingExtraError(
-        "ragctx.adapters.langchain needs langchain-core. Install it: "
-        "pip install 'ragctx[langchain]'"
-    ) from error
 
 
 def page_content(document: Document) -> str:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
-from ragctx.errors import MissingExtraError
+from ragctx.errors import require_extra
 from ragctx.placement.laws import Strategy
 from ragctx.selection.selectors import Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer
 
-try:
+with require_extra("ragctx.adapters.llama_index", "llama-index-core", "'ragctx[llama-index]'"):
     from llama_index.core.bridge.pydantic import PrivateAttr
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
     from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
-except ImportError as error:
-    raise MissingExtraError(
-        "ragctx.adapters.llama_index needs llama-index-core. Install it: "
-        "pip install 'ragctx[llama-index]'"
-    ) from error
 
 
 class BudgetPostprocessor(BaseNodePostprocessor):

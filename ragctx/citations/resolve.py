@@ -22,13 +22,11 @@ from ragctx.citations.support import (
     nearest_sentence,
     says_something,
 )
-from ragctx.records import Citation, CopiedSpan, Document, Generation, Hit, Prompt
+from ragctx.records import Citation, CopiedSpan, Document, Generation, GetDocument, Hit, Prompt
 from ragctx.text.sentences import sentence_around, sentence_spans
 
 QUOTE_CHARACTERS = 400
 """A quote is the sentences around what is cited, cut to about this many characters."""
-
-GetDocument = Callable[[str], Document | None]
 
 
 def cite(generation: Generation, prompt: Prompt, get_document: GetDocument) -> tuple[Citation, ...]:

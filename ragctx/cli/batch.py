@@ -1,4 +1,4 @@
-"""Many questions, one a line; one JSON object a line comes out, in the same order."""
+"""Answer a file of questions, one a line, as one JSON object a line in the same order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ragctx.views import View, counted
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a batch; `id` is what the line's JSON object calls itself, if anything."""
+    """One line of a batch. `id` is the "id" of a line that is a JSON object, if it has one."""
 
     number: int
     question: str
@@ -27,9 +27,9 @@ class Line:
 
 
 def run_batch(file: str, session: Session, view: Callable[[Answer], View]) -> int:
-    """Answer every line of `file` ("-": standard input). A bad line costs its own row.
+    """Answer every line of `file` ("-": standard input). A bad line becomes a row with an error.
 
-    Gives exit code 1 only if there were lines and none could be answered.
+    Returns exit code 1 only if no line could be answered, though there were some.
     """
     counts: Counter[str] = Counter()
     try:
@@ -70,7 +70,10 @@ def parse_line(number: int, raw: bytes) -> Line:
 
 
 def _lines(file: str) -> Iterator[tuple[int, bytes]]:
-    """Every line that is not blank, with its number. Bytes: one bad line must not hide the rest."""
+    """Every line that is not blank, with its number.
+
+    As bytes, so that a line that is not UTF-8 does not end the batch.
+    """
     with click.open_file(file, "rb") as stream:
         for number, raw in enumerate(stream, start=1):
             if raw.strip():
@@ -85,5 +88,5 @@ def _row(number: int, raw: bytes, session: Session, view: Callable[[Answer], Vie
         return {**place, **view(session.ask(line.question))}
     except RagctxError as error:
         return {**place, "error": str(error)}
-    except Exception as error:  # whatever one question does to a model, the others get their turn
+    except Exception as error:  # one question that makes a model fail must not stop the others
         return {**place, "error": f"unexpected {type(error).__name__}: {error}"}

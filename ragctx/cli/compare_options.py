@@ -241,11 +241,11 @@ prompting_options = options.gathered(
         ),
         click.option(
             "--select",
-            type=click.Choice(options.SELECTORS),
+            type=click.Choice(options.SELECTOR_NAMES),
             default="fill",
             show_default=True,
             metavar="NAME",
-            help=f"Which to take when not all fit: {', '.join(options.SELECTORS)}.",
+            help=f"Which to take when not all fit: {', '.join(options.SELECTOR_NAMES)}.",
         ),
         click.option("--template", metavar="NAME|FILE", help="Prompt template."),
         options.profile_option,

@@ -20,7 +20,7 @@ class Interrupted(Exception):
 
 
 def exit_code_of(error: BaseException) -> int:
-    """The exit code for an exception that reached the top; says what it was on standard error."""
+    """Report an exception on standard error, in one line, and return its exit code."""
     if os.environ.get("RAGCTX_DEBUG"):
         traceback.print_exception(error)
     if isinstance(error, BrokenPipeError):
@@ -34,7 +34,7 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def say(line: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     print(" ".join(line.split()), file=sys.stderr, flush=True)
 
 
@@ -46,7 +46,7 @@ def prepare_streams() -> None:
 
 
 def _hush() -> None:
-    """Send what is still unwritten nowhere: the reader of our output has gone."""
+    """Discard what is still to be written: whoever read our output is gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Who answers: the options that say so, and the position profile that belongs to the model."""
+"""The options that choose a model, and the position profile that belongs to it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Who is to answer, and in whose tokens to count if not in its own."""
+    """The model that answers, and whose tokenizer counts if not its own."""
 
     spec: str
     tokenizer_spec: str | None
     kv_cache: Path | None = None
 
     def load(self, context_window: int | None) -> Generator:
-        """Load both; `context_window` is for models that do not say theirs."""
+        """Load both. `context_window` is for served models, which do not report theirs."""
         from ragctx.generator.load import load_generator
         from ragctx.tokens.load import load_tokenizer
 
@@ -69,7 +69,7 @@ def model_options(command: Command) -> Command:
 
 
 def own_profile(model: Model, generator: Generator) -> StoredProfile | None:
-    """The profile that `ragctx probe` stored for this very model."""
+    """The profile that `ragctx probe` stored for this model."""
     from ragctx.evaluation.model_identity import model_hash
     from ragctx.evaluation.profiles import find_profile
 
@@ -77,9 +77,9 @@ def own_profile(model: Model, generator: Generator) -> StoredProfile | None:
 
 
 def with_profile(assembly: Assembly, model: Model, generator: Generator) -> Assembly:
-    """The assembly with the model's own profile, where `calibrated` is asked for and none named.
+    """The assembly with the model's own profile, if the placement is "calibrated" and has none.
 
-    Says so on standard error when there is none that counts: then `edges` steps in.
+    Without a significant profile the placement is "edges"; a line on standard error tells why.
     """
     if assembly.placement != "calibrated":
         return assembly

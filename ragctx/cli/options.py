@@ -24,18 +24,13 @@ if TYPE_CHECKING:
     from ragctx.retrieval import Retrieval
     from ragctx.selection.floors import Floor
 
-    Pages = click.ParamType[tuple[int | None, int | None]]
-    Scores = click.ParamType[float | Literal["auto"]]
-else:
-    Pages = Scores = click.ParamType  # generic in newer versions of click only
-
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalOptions:
-    """What the user said about finding passages."""
+    """The options for finding passages, as they were given."""
 
     k: int
     retriever: str
@@ -44,15 +39,13 @@ class RetrievalOptions:
     mmr: float | None
 
     def resolve(self) -> Retrieval:
-        """The same for the pipeline."""
-        from ragctx import retrieval
+        """The settings that they stand for."""
         from ragctx.index.filters import Filter
-        from ragctx.retrieval import Retrieval
+        from ragctx.retrieval import RETRIEVERS, Retrieval
 
-        retriever = getattr(retrieval, self.retriever)
         return Retrieval(
             k=self.k,
-            retriever=retriever,
+            retriever=RETRIEVERS[self.retriever],
             filter=Filter(self.documents, *self.pages),
             mmr_lambda=self.mmr,
         )
@@ -60,7 +53,7 @@ class RetrievalOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssemblyOptions:
-    """What the user said about the prompt."""
+    """The options for the prompt, as they were given."""
 
     budget_tokens: int | None
     context_window: int | None
@@ -75,10 +68,10 @@ class AssemblyOptions:
     trim: bool = False
 
     def resolve(self) -> Assembly:
-        """The same for the pipeline. A template that cannot be used is an error here, early."""
+        """The settings that they stand for. A template that cannot be used is an error here."""
         from ragctx.assembly import Assembly
         from ragctx.prompt.template import load_template
-        from ragctx.selection import selectors
+        from ragctx.selection.selectors import SELECTORS
 
         if self.template is not None:
             load_template(self.template)
@@ -88,7 +81,7 @@ class AssemblyOptions:
             max_new_tokens=self.max_new_tokens,
             placement=self.placement,
             template=self.template,
-            select=getattr(selectors, self.select),
+            select=SELECTORS[self.select],
             seed=self.seed,
             profile=read_profile(self.profile_path),
             floor=self._floor(),
@@ -113,10 +106,10 @@ def read_profile(path: Path | None) -> PositionProfile | None:
     return load_profile(path).for_placement()
 
 
-# Names of functions in `ragctx.retrieval` and `ragctx.selection.selectors`, which load numpy: a
-# help screen that asked there would be slow.
-RETRIEVERS = ("hybrid", "dense", "lexical")
-SELECTORS = ("fill", "prefix", "knapsack")
+# The keys of `ragctx.retrieval.RETRIEVERS` and `ragctx.selection.selectors.SELECTORS`, which a test
+# compares. Those modules load numpy: importing them here would make every --help slow.
+RETRIEVER_NAMES = ("hybrid", "dense", "lexical")
+SELECTOR_NAMES = ("fill", "prefix", "knapsack")
 
 
 def retrieval_options(*, k: int) -> Decorator:
@@ -133,11 +126,11 @@ def retrieval_options(*, k: int) -> Decorator:
         ),
         click.option(
             "--retriever",
-            type=click.Choice(RETRIEVERS),
+            type=click.Choice(RETRIEVER_NAMES),
             default="hybrid",
             show_default=True,
             metavar="NAME",
-            help=f"How to look for them: {', '.join(RETRIEVERS)}.",
+            help=f"How to look for them: {', '.join(RETRIEVER_NAMES)}.",
         ),
         click.option(
             "--document",
@@ -200,11 +193,11 @@ def assembly_options(command: Command) -> Command:
         ),
         click.option(
             "--select",
-            type=click.Choice(SELECTORS),
+            type=click.Choice(SELECTOR_NAMES),
             default="fill",
             show_default=True,
             metavar="NAME",
-            help=f"Which to take when not all fit: {', '.join(SELECTORS)}.",
+            help=f"Which to take when not all fit: {', '.join(SELECTOR_NAMES)}.",
         ),
         click.option(
             "--min-score",

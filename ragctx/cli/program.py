@@ -25,6 +25,7 @@ from ragctx.cli.commands.prompt import prompt_command
 from ragctx.cli.commands.questions import questions_group
 from ragctx.cli.commands.search import search_command
 from ragctx.cli.help import Group, examples
+from ragctx.threads import wait_passively
 
 
 @examples(
@@ -88,6 +89,7 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """The program `ragctx`."""
+    wait_passively()
     exit_codes.prepare_streams()
     if "_RAGCTX_COMPLETE" in os.environ:  # a shell asks for completions
         command_line.main(prog_name="ragctx")

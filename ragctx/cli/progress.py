@@ -1,4 +1,4 @@
-"""Progress bars on standard error; nothing at all where it is no terminal."""
+"""Progress bars on standard error, if it is a terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAME = 24  # characters of a file's name shown
 
 @contextmanager
 def ingest_progress() -> Iterator[Progress]:
-    """Callbacks for `ragctx.ingestion.ingest` that move two bars: all files, the one at work."""
+    """Callbacks for `ragctx.ingestion.ingest` that move a bar of all files and one of this file."""
     import rich.progress as rich
 
     from ragctx.ingestion import Progress
@@ -43,7 +43,7 @@ def ingest_progress() -> Iterator[Progress]:
 
 @contextmanager
 def question_progress() -> Iterator[Callable[[int, int], None]]:
-    """A callback `(questions done, in all)` that moves a bar and says how long is left."""
+    """A callback `(questions done, questions in all)` that moves a bar with the time left."""
     import rich.progress as rich
 
     screen = console(stderr=True)
@@ -64,7 +64,7 @@ def question_progress() -> Iterator[Callable[[int, int], None]]:
 
 
 class _IngestBars:
-    """The bar of all files says how fast pages are read; the other, what is being done to one."""
+    """One bar of all files with the pages read a second, one of the file that is being read."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars

@@ -1,4 +1,4 @@
-"""Everything loaded once: index, embedder and model, to answer one question or a thousand."""
+"""Index, embedder and model, loaded once to answer one question or a thousand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where answers are to come from: PDFs if any are named, else an index."""
+    """The documents to ask: the PDFs that were named, or else an index."""
 
     pdfs: tuple[str, ...]
     index_path: Path
@@ -37,7 +37,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What `ask` needs, ready."""
+    """All that `ask` needs."""
 
     index: Index
     embedder: Embedder
@@ -64,32 +64,31 @@ class Session:
 def open_session(
     sources: Sources, model: Model, retrieval: RetrievalOptions, assembly: AssemblyOptions
 ) -> Session:
-    """Load everything. What can be wrong cheaply is looked at first."""
+    """Load everything, what is quick to check first."""
     from ragctx.embedding import load_embedder
 
     began = time.perf_counter()
-    how, what = assembly.resolve(), retrieval.resolve()
+    assembly_settings, retrieval_settings = assembly.resolve(), retrieval.resolve()
     embedder = load_embedder(sources.embedder_spec)
     index = open_index(sources, embedder)
-    generator = model.load(how.context_window)
-    how = with_profile(how, model, generator)
+    generator = model.load(assembly_settings.context_window)
     return Session(
         index=index,
         embedder=embedder,
         generator=generator,
-        retrieval=what,
-        assembly=how,
+        retrieval=retrieval_settings,
+        assembly=with_profile(assembly_settings, model, generator),
         load_s=time.perf_counter() - began,
     )
 
 
 def with_load_time(answer: Answer, session: Session) -> Answer:
-    """The answer, saying also how long loading took."""
+    """The answer with the seconds that loading took among its timings."""
     return replace(answer, timing=(("load_s", session.load_s), *answer.timing))
 
 
 def open_index(sources: Sources, embedder: Embedder) -> Index:
-    """The PDFs that were named, read, or the index."""
+    """Read the PDFs that were named, or open the index."""
     from ragctx.index.index import Index
 
     if not sources.pdfs:

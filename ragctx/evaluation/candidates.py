@@ -15,7 +15,6 @@ from ragctx.errors import InputError
 from ragctx.evaluation.bm25 import Bm25
 from ragctx.evaluation.datasets import LabelledPassage, LabelledQuestion, QuestionSet
 from ragctx.evaluation.text_match import holds_any
-from ragctx.pipeline import texts_of
 from ragctx.records import Chunk, Document, Hit
 from ragctx.retrieval import Retrieval, retrieve
 
@@ -100,9 +99,6 @@ class Source(Protocol):
     def document(self, document_id: str) -> Document | None:
         """The document of a chunk; None where only passages are known."""
 
-    def text_of(self, document_id: str) -> str:
-        """The text of a chunk's document; "" where only passages are known."""
-
 
 class _WithoutDocuments:
     """A source whose passages come from a question file: their documents are not at hand."""
@@ -112,10 +108,6 @@ class _WithoutDocuments:
     def document(self, document_id: str) -> Document | None:
         """None: the document of a passage is not known."""
         return None
-
-    def text_of(self, document_id: str) -> str:
-        """An empty text: the document of a passage is not known."""
-        return ""
 
 
 class FilePassages(_WithoutDocuments):
@@ -192,7 +184,6 @@ class IndexPassages:
         self._index, self._embedder, self._retrieval = index, embedder, retrieval
         self.name = str(index.path)
         self.retriever = getattr(retrieval.retriever, "__name__", "custom")
-        self.text_of = texts_of(index)
 
     def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The k hits of a search, without the chunks that the question excludes."""

@@ -80,7 +80,7 @@ class Comparison:
         Raises InputError if the plan asks nothing, and whatever the generator raises.
         """
         self._require()
-        maker = PromptMaker(self.answerer.generator, self.assembly, self.source.text_of)
+        maker = PromptMaker(self.answerer.generator, self.assembly, self.source.document)
         candidates = [self.source.candidates(question) for question in self.questions.questions]
         answered: dict[str, _AnsweredQuestion] = {}
         for done, one in enumerate(hot_order(candidates)):

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragctx.paths import sha256_of
+
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
 
-_READ_BYTES = 2**20
 _SETTINGS = ("threshold", "prior", "calibration", "min_similarity")  # the bundled reader's
 
 
@@ -30,7 +31,7 @@ def model_hash(spec: str, generator: Generator) -> str:
         parts.append(dict(reader_files().about))
     elif directory.is_dir():
         files = sorted(p for p in directory.iterdir() if p.suffix in (".json", ".safetensors"))
-        parts += [[path.name, _sha256(path)] for path in files]
+        parts += [[path.name, sha256_of(path)] for path in files]
     else:
         parts.append(spec)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -41,11 +42,3 @@ def decoding_of(generator: Generator) -> str:
     decoding = getattr(generator, "decoding", None)
     is_greedy = decoding is None or getattr(decoding, "temperature", None) == 0
     return "greedy" if is_greedy else str(decoding)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

@@ -15,7 +15,7 @@ from ragctx.evaluation.json_records import record_from_json, record_to_json
 from ragctx.evaluation.results import Result
 from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.evaluation.verdicts import ALPHA
-from ragctx.paths import cache_dir
+from ragctx.paths import cache_dir, write_whole
 from ragctx.placement.orders import PositionProfile
 
 PROFILE_FORMAT = 1
@@ -85,10 +85,7 @@ def save_profile(profile: StoredProfile, path: Path | None = None) -> Path:
     """Write a profile, whole or not at all, and return its path."""
     path = path or profile_path(profile.model_hash)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(record_to_json(profile) + "\n", "utf-8")
-    unfinished.replace(path)
-    return path
+    return write_whole(path, record_to_json(profile) + "\n")
 
 
 def load_profile(path: Path) -> StoredProfile:

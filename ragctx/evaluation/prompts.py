@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from ragctx.evaluation.conditions import (
 from ragctx.pipeline import fit_generator
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import Template, load_template, parse_template
-from ragctx.records import Hit, Placement, Prompt
+from ragctx.records import GetDocument, Hit, Placement, Prompt
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
@@ -55,13 +55,11 @@ class ConditionPrompt:
 class PromptMaker:
     """Makes the prompts for one generator."""
 
-    def __init__(
-        self, generator: Generator, assembly: Assembly, text_of: Callable[[str], str]
-    ) -> None:
+    def __init__(self, generator: Generator, assembly: Assembly, get_document: GetDocument) -> None:
         self.assembly = fit_generator(assembly, generator)
         self.window = self.assembly.context_window or generator.context_window
         self._tokenizer = generator.tokenizer
-        self._text_of = text_of
+        self._get_document = get_document
         self._template = load_template(self.assembly.template or "qa")
         # The bundled reader reads one layout only; without passages it answers "not in the
         # documents", whatever the words around the question are.
@@ -133,7 +131,7 @@ class PromptMaker:
                 self._tokenizer,
                 context_window=self.window,
                 assembly=assembly,
-                document_text=self._text_of,
+                get_document=self._get_document,
             )
         except BudgetError as error:
             return ConditionPrompt(

@@ -1,23 +1,23 @@
-"""What may be stored, and how it is recognised afterwards: checks at the door, and checksums."""
+"""What an index accepts: a document, its chunks and vectors must fit together."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document
 
-Vectors = NDArray[np.float32]
+if TYPE_CHECKING:
+    from ragctx.embedding import Vectors
+
 _NORM_TOLERANCE = 1e-3
+"""How far a vector's norm may be from 1: float32 rounding gives 1e-6; chosen by hand above it."""
 
 
-def require_sound(
+def require_storable(
     path: str, document: Document, chunks: Sequence[Chunk], vectors: Vectors, dim: int
 ) -> None:
     """Check what is to be stored. Raises InputError naming what does not fit, and how."""
@@ -31,30 +31,6 @@ def require_sound(
             )
     _require_chunks(document, chunks)
     _require_vectors(chunks, vectors, dim)
-
-
-def checksum_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> str:
-    """SHA-256 over all that is stored of a document; its path is not, a file may be moved."""
-    about = [
-        document.id,
-        document.title,
-        [astuple(h) for h in document.outline],
-        document.status,
-        document.reader,
-        document.warnings,
-        [astuple(p) for p in document.pages],
-        [astuple(chunk) for chunk in sorted(chunks, key=lambda chunk: (chunk.start, chunk.end))],
-    ]
-    digest = hashlib.sha256(json.dumps(about).encode())
-    order = sorted(range(len(chunks)), key=lambda i: (chunks[i].start, chunks[i].end))
-    for i in order:
-        digest.update(to_blob(vectors[i]))
-    return digest.hexdigest()
-
-
-def to_blob(vector: Vectors) -> bytes:
-    """A vector as it is stored: float32, little endian."""
-    return np.ascontiguousarray(vector, dtype="<f4").tobytes()
 
 
 def _texts(document: Document) -> Iterator[tuple[str, str]]:

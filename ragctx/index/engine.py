@@ -15,14 +15,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.index.checks import Vectors
 from ragctx.index.database import Meta
 from ragctx.index.store import ChunkTable, read_chunk_table, read_vectors
+from ragctx.paths import replacing, sha256_of_stream, unfinished_files
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Vectors
 
 VECTORS = "vectors.faiss"
 _MAGIC = b"ragctx01"
@@ -140,8 +143,9 @@ def save_engine(engine: Engine, folder: Path) -> None:
     stamp = json.dumps(
         {"store": engine.meta.store, "generation": engine.meta.generation, "rows": len(engine)}
     ).encode()
-    temporary = folder / f"{VECTORS}.tmp"
-    with temporary.open("wb") as stream:
+    for leftover in unfinished_files(folder / VECTORS):  # of a writer that was killed
+        leftover.unlink(missing_ok=True)
+    with replacing(folder / VECTORS) as unfinished, unfinished.open("wb") as stream:
         digest = hashlib.sha256()
 
         def write(block: bytes) -> int:
@@ -153,7 +157,6 @@ def save_engine(engine: Engine, folder: Path) -> None:
         stream.write(digest.digest() + len(stamp).to_bytes(4, "big") + _MAGIC)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(temporary, folder / VECTORS)
 
 
 def read_stamp(folder: Path) -> tuple[str, int]:
@@ -192,12 +195,7 @@ def _checked_stamp(stream: BinaryIO) -> tuple[str, int]:
         raise ValueError("cut off, or not made by ragctx")
     length = int.from_bytes(end[32:36], "big")
     stream.seek(0)
-    digest, left = hashlib.sha256(), size - tail
-    block = b""
-    while left and (block := stream.read(min(left, 1 << 20))):
-        digest.update(block)
-        left -= len(block)
-    if digest.digest() != end[:32]:
+    if sha256_of_stream(stream, size - tail) != end[:32].hex():
         raise ValueError("its SHA-256 is wrong")
     stream.seek(size - tail - length)
     stamp = json.loads(stream.read(length))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ragctx.errors import InputError
+from ragctx.records import file_name
 
 if TYPE_CHECKING:
     from ragctx.index.store import SourceInfo
@@ -81,11 +81,11 @@ def _names(entry: str, source: SourceInfo) -> bool:
     plain = entry.replace("\\", "/").removeprefix("./")
     if entry == source.document_id or path == plain or path.endswith(f"/{plain}"):
         return True
-    return fnmatchcase(path, plain) or fnmatchcase(path.rsplit("/", 1)[-1], plain)
+    return fnmatchcase(path, plain) or fnmatchcase(file_name(path), plain)
 
 
 def _no_such_document(entry: str, sources: Sequence[SourceInfo]) -> str:
-    names = sorted({PurePath(source.path).name for source in sources})
+    names = sorted({file_name(source.path) for source in sources})
     near = get_close_matches(entry, names, n=3, cutoff=0.4) or names[:5]
     among = f"Nearest of {len(names)}: {', '.join(near)}." if names else "The index is empty."
     return f"No document of the index matches {entry!r}. {among}"

@@ -4,9 +4,11 @@
     with index.writer() as writer:              # one at a time, by lock
         writer.put(path, document, chunks, vectors, recipe="…")   # one transaction
     index.document(document_id)                 # readers never wait
+    with index.snapshot() as snapshot:          # several reads of one and the same state
+        snapshot.hits(snapshot.nearest(vector, k=5, filter=Filter()))
 
 An `Index` may be used by several threads: every call opens a connection of its own and closes it.
-A writer belongs to the thread that opened it.
+A snapshot and a writer belong to the thread that opened them.
 """
 
 from __future__ import annotations
@@ -15,14 +17,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.errors import InputError, StoreError
 from ragctx.index import store
-from ragctx.index.checks import Vectors, require_sound
+from ragctx.index.checks import require_storable
 from ragctx.index.database import (
     DATABASE,
     Meta,
@@ -36,37 +36,14 @@ from ragctx.index.database import (
     transaction,
     writing,
 )
-from ragctx.index.filters import Filter, matching_ids
 from ragctx.index.lock import write_lock
+from ragctx.index.snapshot import IndexInfo, Snapshot
 from ragctx.index.store import SourceInfo
-from ragctx.records import Chunk, Document, Hit
+from ragctx.records import Chunk, Document
 
 if TYPE_CHECKING:
-    from ragctx.embedding import Embedder
+    from ragctx.embedding import Embedder, Vectors
     from ragctx.index.engine import Engine
-    from ragctx.index.repair import Problem, Repair
-
-Scored = list[tuple[int, float]]
-"""(chunk row, score), best first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexInfo:
-    """An index in numbers. Times are UTC, ISO 8601."""
-
-    path: str
-    documents: int
-    sources: int
-    pages: int
-    chunks: int
-    bytes: int  # of all its files
-    embedder: str
-    dim: int
-    metric: str
-    format_version: int
-    ragctx_version: str  # that made it
-    created: str
-    updated: str
 
 
 class Index:
@@ -78,7 +55,6 @@ class Index:
         self.dim = meta.dim
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
-        self._local = threading.local()
 
     # ---- Opening -----------------------------------------------------------------------------
 
@@ -129,93 +105,56 @@ class Index:
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """What the index holds now: whatever a writer does meanwhile, the block sees one state.
+        """What the index holds now; whatever a writer does meanwhile, the block sees one state.
 
-        Within the block, every call on this index by this thread sees the same snapshot.
+        Raises:
+            IndexMismatchError: the folder holds another index by now.
+            IndexMissingError, IndexDamagedError: as for `open`.
         """
-        current: Snapshot | None = getattr(self._local, "snapshot", None)
-        if current is not None:
-            yield current
-            return
         with reading(self.path) as connection:
             meta = read_meta(connection, self.path)
             self._require_same(meta)
-            self._local.snapshot = Snapshot(self, connection, meta)
-            try:
-                yield self._local.snapshot
-            finally:
-                del self._local.snapshot
+            yield Snapshot(
+                path=self.path, meta=meta, connection=connection, load_engine=self._load_engine
+            )
 
     def sources(self) -> tuple[SourceInfo, ...]:
-        """Every file the index knows, by path."""
+        """`Snapshot.sources` of a snapshot of its own."""
         with self.snapshot() as snapshot:
-            return store.read_sources(snapshot.connection)
+            return snapshot.sources()
 
     def document(self, document_id: str) -> Document | None:
-        """The document with its pages, or None. Its path is the first one, by name, it has."""
+        """`Snapshot.document` of a snapshot of its own."""
         with self.snapshot() as snapshot:
-            return store.read_document(snapshot.connection, document_id)
+            return snapshot.document(document_id)
 
     def chunks(self, document_id: str) -> tuple[Chunk, ...]:
-        """A document's chunks, in document order; none if it is not there."""
+        """`Snapshot.chunks` of a snapshot of its own."""
         with self.snapshot() as snapshot:
-            return tuple(store.read_chunks_of(snapshot.connection, document_id, self.dim)[0])
+            return snapshot.chunks(document_id)
 
     def vectors_of(self, chunk_ids: Sequence[str]) -> Vectors:
-        """Vectors of chunks, float32 (n, dim), in that order. Raises InputError for unknown ids."""
+        """`Snapshot.vectors_of` of a snapshot of its own."""
         with self.snapshot() as snapshot:
-            rows = store.read_chunk_rows(snapshot.connection, chunk_ids)
-            unknown = [chunk_id for chunk_id in chunk_ids if chunk_id not in rows]
-            if unknown:
-                raise InputError(f"The index {self.path} has no chunk {unknown[0]!r}.")
-            wanted = [rows[chunk_id] for chunk_id in chunk_ids]
-            return store.read_vectors(snapshot.connection, wanted, self.dim)
+            return snapshot.vectors_of(chunk_ids)
 
     def info(self) -> IndexInfo:
-        """The index in numbers."""
+        """`Snapshot.info` of a snapshot of its own."""
         with self.snapshot() as snapshot:
-            meta = snapshot.meta
-            counts = {
-                table: snapshot.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-                for table in ("documents", "sources", "pages", "chunks")
-            }
-        return IndexInfo(
-            path=str(self.path),
-            **counts,
-            bytes=_bytes_in(self.path),
-            embedder=meta.embedder,
-            dim=meta.dim,
-            metric=meta.metric,
-            format_version=meta.format_version,
-            ragctx_version=meta.ragctx_version,
-            created=meta.created,
-            updated=meta.updated,
-        )
+            return snapshot.info()
 
-    def verify(self) -> tuple[Problem, ...]:
-        """What is wrong with the index; see `ragctx.index.repair.verify_index`."""
-        from ragctx.index.repair import verify_index
-
-        return verify_index(self.path)
-
-    def repair(self) -> Repair:
-        """Repair what can be; see `ragctx.index.repair.repair_index`."""
-        from ragctx.index.repair import repair_index
-
-        return repair_index(self.path)
-
-    def load_engine(self, snapshot: Snapshot) -> Engine:
-        """The vectors as `snapshot` sees them; kept for the next time."""
+    def _load_engine(self, connection: sqlite3.Connection, meta: Meta) -> Engine:
+        """The vectors of the generation that `connection` sees; kept for the next snapshot."""
         from ragctx.index.engine import VectorFileError, load_engine, load_file
 
         with self._engine_lock:
             known = self._engine
-            if known is not None and known.meta == snapshot.meta:
+            if known is not None and known.meta == meta:
                 return known
             if known is None:
-                with suppress(VectorFileError):  # it is only a copy
-                    known = load_file(self.path, snapshot.meta)
-            self._engine = engine = load_engine(snapshot.connection, snapshot.meta, known)
+                with suppress(VectorFileError):  # the store holds the vectors as well
+                    known = load_file(self.path, meta)
+            self._engine = engine = load_engine(connection, meta, known)
             return engine
 
     # ---- Writing -----------------------------------------------------------------------------
@@ -258,53 +197,6 @@ class Index:
                 ) from error
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """One state of an index, while `Index.snapshot()` holds it."""
-
-    index: Index
-    connection: sqlite3.Connection
-    meta: Meta
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The vectors; FAISS is imported here and not before."""
-        return self.index.load_engine(self)
-
-    def nearest(self, vector: Vectors, k: int, filter: Filter) -> Scored:
-        """The k best chunks for a unit vector (dim,), by inner product; ties by chunk id."""
-        mask = None
-        if not filter.everything:
-            mask = self.engine.mask(self._documents(filter), filter.pages)
-        return self.engine.nearest(vector, k, mask)
-
-    def matching(self, expression: str, k: int, filter: Filter) -> Scored:
-        """The k best chunks for an FTS5 query (`words.match_expression`), by BM25."""
-        documents = self._documents(filter)
-        return store.search_words(self.connection, expression, k, documents, filter.pages)
-
-    def hits(self, scored: Scored) -> list[Hit]:
-        """Hits with their chunks and documents, ranked from 1 in the order given."""
-        found = store.read_chunks(self.connection, [row for row, _ in scored])
-        return [
-            Hit(
-                rank=rank,
-                score=score,
-                chunk=found[row][0],
-                document=_name_of(found[row][1]),
-                path=found[row][1],
-            )
-            for rank, (row, score) in enumerate(scored, 1)
-        ]
-
-    def _documents(self, filter: Filter) -> set[int] | None:
-        """Rows of the documents the filter names; None for all."""
-        if not filter.documents:
-            return None
-        ids = matching_ids(filter.documents, store.read_sources(self.connection))
-        return store.read_document_rows(self.connection, ids)
-
-
 class IndexWriter:
     """Writes to an index, one transaction per call. Made by `Index.writer()`."""
 
@@ -331,7 +223,7 @@ class IndexWriter:
         Raises:
             InputError: chunks, vectors and document do not fit together.
         """
-        require_sound(path, document, chunks, vectors, self._dim)
+        require_storable(path, document, chunks, vectors, self._dim)
         try:
             with self._change() as connection:
                 store.put_document(
@@ -347,6 +239,16 @@ class IndexWriter:
                 f"{path!r} cannot be stored ({error}): one of its chunk ids belongs to another "
                 "document. Make ids of the document's id and offsets, as chunk_document does."
             ) from error
+
+    def sources(
+        self, *, path: str | None = None, document_id: str | None = None
+    ) -> tuple[SourceInfo, ...]:
+        """The files the index knows, this writer's changes included, sorted by path.
+
+        Only those of one path, or of one document, where that is named.
+        """
+        with explained(self._folder):
+            return store.read_sources(self._connection, path=path, document_id=document_id)
 
     def alias(self, path: str, document_id: str, *, recipe: str) -> bool:
         """Let `path` hold a document that is stored already; False if it is not, in this recipe."""
@@ -371,11 +273,3 @@ class IndexWriter:
             yield self._connection
             if self._connection.total_changes != before:
                 store.count_change(self._connection)
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def _name_of(path: str) -> str:
-    return path.replace("\\", "/").rsplit("/", 1)[-1]

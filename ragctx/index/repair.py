@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ragctx.errors import IndexDamagedError, StoreError
+from ragctx.errors import IndexDamagedError, IndexMissingError
 from ragctx.index import store
-from ragctx.index.checks import checksum_of
+from ragctx.index.checksums import checksum_of
 from ragctx.index.database import (
     DATABASE,
     Meta,
@@ -42,9 +42,11 @@ from ragctx.index.engine import (
     save_engine,
 )
 from ragctx.index.lock import write_lock
+from ragctx.index.salvage import UNREADABLE, read_remains, save_documents
 
 QUARANTINE = "quarantine"
 _SALVAGE = "repair.sqlite3"
+_HALF = ".part"  # the end of a copy's name until it is complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +129,16 @@ def _flaw(connection: sqlite3.Connection, document_id: str, checksum: str, dim: 
     try:
         document = store.read_document(connection, document_id)
         chunks, vectors = store.read_chunks_of(connection, document_id, dim)
-    except (sqlite3.Error, TypeError, ValueError) as error:
+        sound = document is not None and checksum_of(document, chunks, vectors) == checksum
+    except UNREADABLE as error:
         return f"cannot be read ({error})"
-    if document is None or checksum_of(document, chunks, vectors) != checksum:
-        return "its checksum is wrong"
-    return ""
+    return "" if sound else "its checksum is wrong"
 
 
 def _words(connection: sqlite3.Connection) -> list[str]:
     """Compare the words with the passages, in a copy: FTS5 checks only what it may write."""
     stale = sum(
-        store.spaced_or_none(text) != known
+        not isinstance(text, str) or store.spaced_or_none(text) != known
         for text, known in connection.execute("SELECT text, spaced FROM chunks")
     )
     facts = [f"{stale} passages are cut into other words than they should be"] if stale else []
@@ -174,25 +175,35 @@ def _equal(one: Engine, other: Engine) -> bool:
 # ---- Repair ----------------------------------------------------------------------------------
 
 
-def repair_index(path: str | Path) -> Repair:
+def repair_index(path: str | Path, *, embedder: str | None = None) -> Repair:
     """Repair the index in `path`: make anew what can be made, put aside what is damaged.
 
-    A database whose structure is damaged is copied to `quarantine/`, and what can be read of it and
-    passes its checksum goes into a new one.
+    Of a database whose structure is damaged, a copy is kept in `quarantine/`, and every document
+    whose own rows can still be read goes into a new database.
+
+    Args:
+        path: the index's folder.
+        embedder: the id of the embedder it was made with, for the case that the index itself can
+            no longer tell.
+
+    Returns:
+        What was done, and the documents that could not be saved.
 
     Raises:
         IndexMissingError, IndexMismatchError, IndexLockedError: as for writing.
-        IndexDamagedError: nothing could be read; the message says where the remains are.
+        IndexDamagedError: not one document could be saved; the index is left as it was, and the
+            message names the copy.
     """
     folder = Path(path)
     if not (folder / DATABASE).is_file():
         raise missing(folder)
     done: list[str] = []
     with write_lock(folder):
+        _remove_half_copies(folder)
         try:
             quarantined = _repair_in_place(folder)
-        except IndexDamagedError:
-            quarantined = _salvage(folder, done)
+        except (IndexDamagedError, IndexMissingError):
+            quarantined = _salvage(folder, embedder, done)
         done.append("made the lexical index anew")
         with reading(folder) as connection:
             save_engine(load_engine(connection, read_meta(connection, folder), None), folder)
@@ -227,101 +238,87 @@ def _quarantine(
     """Write down what can still be read of a document."""
     remains: dict[str, object] = {"document_id": document_id, "reason": reason}
     paths: list[str] = []
-    with suppress(sqlite3.Error, TypeError, ValueError):
+    with suppress(*UNREADABLE):
         found = connection.execute(
             """SELECT s.path FROM sources s JOIN documents d ON d.row = s.document
             WHERE d.id = ? ORDER BY s.path""",
             (document_id,),
         )
         paths += [path for (path,) in found]
-    with suppress(sqlite3.Error, TypeError, ValueError):
+    with suppress(*UNREADABLE):
         document = store.read_document(connection, document_id)
         remains["document"] = document and asdict(document)
     target = _free_name(folder / QUARANTINE, f"document-{_plain(document_id)}", ".json")
     remains["paths"] = paths
-    target.write_text(json.dumps(remains, indent=1), encoding="utf-8")
+    target.write_text(json.dumps(remains, indent=1, default=repr), encoding="utf-8")
     return Quarantined(document_id=document_id, paths=tuple(paths), reason=reason, file=str(target))
 
 
-def _salvage(folder: Path, done: list[str]) -> tuple[Quarantined, ...]:
-    """Copy what is sound into a new database, and let it take the old one's place."""
-    kept = _free_name(folder / QUARANTINE, "ragctx", ".sqlite3")
-    for suffix in ("", "-wal"):
-        if (folder / f"{DATABASE}{suffix}").exists():
-            shutil.copy2(folder / f"{DATABASE}{suffix}", f"{kept}{suffix}")
-    done.append(f"copied the damaged database to {kept}")
+def _salvage(folder: Path, embedder: str | None, done: list[str]) -> tuple[Quarantined, ...]:
+    """Save what can be read into a new database, and let it take the old one's place."""
+    copy = _keep_copy(folder)
+    remains = read_remains(folder / DATABASE)
+    if not remains.numbers():
+        raise IndexDamagedError(
+            f"No document can be read from {folder / DATABASE}; a copy is {copy}. Remove "
+            f"{folder / DATABASE}, then: ragctx ingest PATH --index {folder}"
+        )
+    embedder = remains.meta.get("embedder") or embedder
+    if not embedder:
+        raise IndexDamagedError(
+            f"{folder / DATABASE} no longer tells which embedder made its vectors. Name it: "
+            f"ragctx index repair {folder} --embedder default (a copy of the database is {copy})"
+        )
     fresh = folder / _SALVAGE
-    for suffix in ("", "-wal", "-shm"):
-        (folder / f"{_SALVAGE}{suffix}").unlink(missing_ok=True)
-    with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as old:
-        meta = _meta_or_give_up(old, folder, kept)
-        create_database(fresh, meta.embedder, meta.dim, created=meta.created)
-        with explained(folder), closing(sqlite3.connect(fresh, isolation_level=None)) as new:
-            with transaction(new):
-                saved, quarantined = _copy_sound(old, new, meta.dim, folder)
-    done.append(f"saved {saved} sound documents into a new database")
+    _remove_database(fresh)
+    created = remains.meta.get("created", "")
+    create_database(fresh, embedder, remains.dim, created=created)
+    with explained(folder), closing(sqlite3.connect(fresh, isolation_level=None)) as new:
+        with transaction(new):
+            salvaged = save_documents(remains, new, remains.dim)
+    if not salvaged.saved:
+        _remove_database(fresh)
+        raise IndexDamagedError(
+            f"Not one of the {len(salvaged.lost)} documents found in {folder / DATABASE} could be "
+            f"saved; a copy is {copy}. Remove {folder / DATABASE}, then: "
+            f"ragctx ingest PATH --index {folder}"
+        )
+    known = salvaged.saved + len(salvaged.lost)
+    done.append(f"copied the damaged database to {copy}")
+    done.append(f"saved {salvaged.saved} of {known} documents into a new database")
     for suffix in ("-wal", "-shm"):
         (folder / f"{DATABASE}{suffix}").unlink(missing_ok=True)
     os.replace(fresh, folder / DATABASE)
-    return quarantined
-
-
-def _meta_or_give_up(old: sqlite3.Connection, folder: Path, kept: Path) -> Meta:
-    try:
-        with explained(folder):
-            return read_meta(old, folder)
-    except StoreError as error:
-        raise IndexDamagedError(
-            f"Nothing can be read from {folder / DATABASE} ({error.__cause__ or error}); a copy is "
-            f"{kept}. Remove {folder / DATABASE}, then: ragctx ingest PATH --index {folder}"
-        ) from error
-
-
-def _copy_sound(
-    old: sqlite3.Connection, new: sqlite3.Connection, dim: int, folder: Path
-) -> tuple[int, tuple[Quarantined, ...]]:
-    """How many documents were saved, and those that were not."""
-    saved: set[str] = set()
-    for document_id, recipe, checksum in _read_while_sound(
-        old, "SELECT id, recipe, checksum FROM documents NOT INDEXED"
-    ):
-        if document_id in saved or _flaw(old, document_id, checksum, dim):
-            continue
-        document = store.read_document(old, document_id)
-        chunks, vectors = store.read_chunks_of(old, document_id, dim)
-        assert document is not None  # _flaw has read it
-        path = document.path or f"unknown path of {document_id}"
-        store.put_document(
-            new, path=path, document=document, chunks=chunks, vectors=vectors, recipe=recipe
+    return tuple(
+        Quarantined(
+            document_id=lost.document_id, paths=lost.paths, reason=lost.reason, file=str(copy)
         )
-        saved.add(document_id)
-    lost: list[Quarantined] = []
-    for path, document_id in _read_while_sound(
-        old,
-        "SELECT s.path, d.id FROM sources s LEFT JOIN documents d ON d.row = s.document",
-    ):
-        if document_id in saved:
-            store.map_source(new, path, store.read_document_rows(new, [document_id]).pop())
-        else:
-            lost.append(_lost(folder, path, document_id))
-    return len(saved), tuple(lost)
-
-
-def _lost(folder: Path, path: str, document_id: str | None) -> Quarantined:
-    return Quarantined(
-        document_id=document_id or "",
-        paths=(path,),
-        reason="cannot be read back",
-        file=str(folder / QUARANTINE),
+        for lost in salvaged.lost
     )
 
 
-def _read_while_sound(connection: sqlite3.Connection, statement: str) -> list[tuple[str, ...]]:
-    """The rows up to the first that cannot be read."""
-    rows: list[tuple[str, ...]] = []
-    with suppress(sqlite3.Error):
-        rows.extend(iter(connection.execute(statement)))
-    return rows
+def _keep_copy(folder: Path) -> Path:
+    """Copy the database and its log to `quarantine/`, whole or not at all."""
+    copy = _free_name(folder / QUARANTINE, "ragctx", ".sqlite3")
+    for suffix in ("-wal", ""):  # the database last: with its name the copy is complete
+        source = folder / f"{DATABASE}{suffix}"
+        if source.exists():
+            half = Path(f"{copy}{suffix}{_HALF}")
+            shutil.copy2(source, half)
+            os.replace(half, f"{copy}{suffix}")
+    return copy
+
+
+def _remove_half_copies(folder: Path) -> None:
+    """Remove what a repair that was killed left behind."""
+    for half in (folder / QUARANTINE).glob(f"*{_HALF}"):
+        half.unlink(missing_ok=True)
+    _remove_database(folder / _SALVAGE)
+
+
+def _remove_database(file: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
 
 
 def _free_name(folder: Path, stem: str, suffix: str) -> Path:

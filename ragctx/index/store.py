@@ -10,15 +10,18 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.index.checks import Vectors, checksum_of, to_blob
+from ragctx.index.checksums import checksum_of, to_blob
 from ragctx.index.database import utc_now
 from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
 from ragctx.text.words import spaced
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +123,7 @@ def count_change(connection: sqlite3.Connection) -> None:
 def rebuild_words(connection: sqlite3.Connection) -> None:
     """Make the lexical index anew from the passages."""
     for row, text, known in connection.execute("SELECT row, text, spaced FROM chunks").fetchall():
-        fresh = spaced_or_none(text)
+        fresh = spaced_or_none(text) if isinstance(text, str) else None
         if fresh != known:
             connection.execute("UPDATE chunks SET spaced = ? WHERE row = ?", (fresh, row))
     connection.execute("INSERT INTO words(words) VALUES ('rebuild')")
@@ -205,17 +208,24 @@ def spaced_or_none(text: str) -> str | None:
 # ---- Reading ---------------------------------------------------------------------------------
 
 
-def read_sources(connection: sqlite3.Connection) -> tuple[SourceInfo, ...]:
-    """All sources, by path."""
+def read_sources(
+    connection: sqlite3.Connection, *, path: str | None = None, document_id: str | None = None
+) -> tuple[SourceInfo, ...]:
+    """All sources sorted by path, or only those of one path or one document."""
     columns = ("path", "document_id", "recipe", "pages", "chunks", "status", "title", "stored")
+    wanted = {"s.path = ?": path, "d.id = ?": document_id}
+    conditions = [condition for condition, value in wanted.items() if value is not None]
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     return tuple(
         SourceInfo(**dict(zip(columns, row, strict=True)))
         for row in connection.execute(
-            """SELECT s.path, d.id, d.recipe,
+            f"""SELECT s.path, d.id, d.recipe,
                 (SELECT count(*) FROM pages p WHERE p.document = d.row),
                 (SELECT count(*) FROM chunks c WHERE c.document = d.row),
                 d.status, d.title, d.stored
-            FROM sources s JOIN documents d ON d.row = s.document ORDER BY s.path"""
+            FROM sources s JOIN documents d ON d.row = s.document
+            {where} ORDER BY s.path""",
+            [value for value in wanted.values() if value is not None],
         )
     )
 

@@ -7,7 +7,6 @@ read before count.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ragctx.errors import InputError, PdfError
+from ragctx.paths import sha256_of
 from ragctx.pdf.document import document_from, worth
 from ragctx.pdf.process import Limits, Reading, Request, read
 from ragctx.records import Document
@@ -29,6 +29,7 @@ OnPage: TypeAlias = Callable[[int, int], None]
 def read_pdf(
     path: Path,
     *,
+    document_id: str | None = None,
     password: str | None = None,
     reader: PdfReader = "auto",
     limits: Limits | None = None,
@@ -38,6 +39,7 @@ def read_pdf(
 
     Args:
         path: the file.
+        document_id: its `file_id`, if it was hashed already; else it is hashed here.
         password: for encrypted files; those with an empty user password need none.
         reader: which library gives the text.
         limits: time, memory and size one file may cost.
@@ -60,7 +62,8 @@ def read_pdf(
     limits = limits or Limits()
     if reader not in READERS:
         raise InputError(f"reader is {reader!r}; valid: {', '.join(READERS)}")
-    document_id, head = _fingerprint(path, limits)
+    head = _first_bytes(path, limits)
+    document_id = document_id or _hashed(path)
     library = "pypdf" if reader == "pypdf" else "pdfium"
     deadline = time.monotonic() + limits.file_timeout_s
     request = Request(
@@ -73,12 +76,31 @@ def read_pdf(
     return document_from(reading, document_id, str(path), limits.max_pages)
 
 
-def _fingerprint(path: Path, limits: Limits) -> tuple[str, bytes]:
-    """The file's id and first bytes; PdfError when it is none of a reader's business."""
-    digest, head = hashlib.sha256(), b""
+def file_id(path: Path) -> str:
+    """A document's id: the first 16 hex digits of the SHA-256 of the file's bytes.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return sha256_of(path)[:16]
+
+
+def _hashed(path: Path) -> str:
+    try:
+        return file_id(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _first_bytes(path: Path, limits: Limits) -> bytes:
+    """The file's first 1,024 bytes: where a PDF says that it is one.
+
+    Raises:
+        PdfError: it is not a file, too large, empty, or cannot be read.
+    """
     try:
         if path.exists() and not path.is_file():
-            raise PdfError(f"{path.name} is no file; name a PDF", status="unreadable")
+            raise PdfError(f"{path.name} is not a file; name a PDF", status="unreadable")
         size = path.stat().st_size
         if size > limits.max_file_bytes:
             raise PdfError(
@@ -87,18 +109,20 @@ def _fingerprint(path: Path, limits: Limits) -> tuple[str, bytes]:
                 status="too_large",
             )
         with path.open("rb") as stream:
-            while block := stream.read(2**20):
-                head = head or block[:1024]
-                digest.update(block)
+            head = stream.read(1024)
     except OSError as error:
-        raise PdfError(
-            f"{path.name} cannot be read ({error.strerror or error}); check the path and its "
-            "permissions",
-            status="unreadable",
-        ) from error
+        raise _unreadable(path, error) from error
     if not head:
         raise PdfError(f"{path.name} is empty (0 bytes); get it again", status="corrupt")
-    return digest.hexdigest()[:16], head
+    return head
+
+
+def _unreadable(path: Path, error: OSError) -> PdfError:
+    return PdfError(
+        f"{path.name} cannot be read ({error.strerror or error}); check the path and its "
+        "permissions",
+        status="unreadable",
+    )
 
 
 def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | None) -> Reading:

@@ -22,11 +22,10 @@ from itertools import accumulate
 from operator import add
 
 from ragctx.errors import BudgetError
-from ragctx.prompt.frame import _frame, _room, _tokens
+from ragctx.prompt.frame import Frame, build_frame, count_tokens
 from ragctx.prompt.template import Part, Template
 from ragctx.prompt.window import share_window
 from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment
-from ragctx.tokens.tiktoken import is_reached_by_text
 from ragctx.tokens.tokenizer import Tokenizer
 
 
@@ -131,26 +130,43 @@ def build_prompt(
     32
     """
     window = share_window(context_window, max_new_tokens, budget_tokens)
-    before, after = _frame(template, question, tokenizer)
-    room = _room(template, window, [*before, *after])
-    passages = _passages(template, placement.hits, tokenizer)
-    over = _tokens(*passages) - room
+    frame = build_frame(template, question, tokenizer, window)
+    return fill_frame(frame, placement, tokenizer, ledger=ledger)
+
+
+def fill_frame(
+    frame: Frame,
+    placement: Placement,
+    tokenizer: Tokenizer,
+    *,
+    ledger: Iterable[LedgerRow] = (),
+    saved_tokens: int = 0,
+) -> Prompt:
+    """The prompt of a placement, in a frame that was tokenised before; see `build_prompt`.
+
+    Raises:
+        BudgetError: the passages do not fit; the message says by how many tokens.
+    """
+    passages = _passages(frame.template, placement.hits, tokenizer)
+    room = frame.room_tokens
+    over = count_tokens(passages) - room
     if over > 0:
         raise BudgetError(
             f"{len(passages)} passages are {over} tokens over: they take {room + over}, and {room} "
             "are left beside template and question. Select with passage_costs first, or "
-            f"{window.remedies(over)}."
+            f"{frame.window.remedies(over)}."
         )
     prompt = Prompt(
-        segments=(*before, *passages, *after),
-        question=question,
+        segments=(*frame.before, *passages, *frame.after),
+        question=frame.question,
         placement=placement.strategy,
-        context_window=window.context_window,
-        max_new_tokens=window.max_new_tokens,
-        budget_tokens=window.budget_tokens,
+        context_window=frame.window.context_window,
+        max_new_tokens=frame.window.max_new_tokens,
+        budget_tokens=frame.window.budget_tokens,
         ledger=tuple(ledger),
+        saved_tokens=saved_tokens,
     )
-    if is_reached_by_text(tokenizer):
+    if tokenizer.retokenised:
         return replace(prompt, text_tokens=check_text_count(prompt, tokenizer))
     return prompt
 

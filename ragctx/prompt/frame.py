@@ -1,26 +1,75 @@
-"""What surrounds the passages: template and chat frame, counted before passages are chosen."""
+"""The frame of a prompt: everything but its passages, tokenised once before they are chosen.
+
+The template's instructions, the question, and the model's chat template around them all take
+tokens; what they leave of the budget is the room for passages.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ragctx.errors import InputError
 from ragctx.prompt.template import Part, Template
 from ragctx.prompt.window import Window, share_window
-from ragctx.records import Segment, SegmentKind
+from ragctx.records import Role, Segment
 from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """The segments before the passages and after them, and the window they share.
+
+    `build_frame` makes one; `ragctx.prompt.build.fill_frame` puts passages into it.
+    """
+
+    template: Template
+    question: str
+    window: Window
+    before: tuple[Segment, ...]
+    after: tuple[Segment, ...]
+
+    @property
+    def token_count(self) -> int:
+        """Tokens of the frame: of all segments that are not passages."""
+        return count_tokens((*self.before, *self.after))
+
+    @property
+    def room_tokens(self) -> int:
+        """Tokens left for passages."""
+        return self.window.budget_tokens - self.token_count
+
+
+def build_frame(template: Template, question: str, tokenizer: Tokenizer, window: Window) -> Frame:
+    """Tokenise everything but the passages.
+
+    Args:
+        template: its instructions go before and after the passages.
+        question: stands where the template has {question}.
+        tokenizer: the generator's; its chat template, if any, goes around the whole prompt.
+        window: how the context window is shared, see `share_window`.
+
+    Raises:
+        InputError: the question is blank, or the template and the question alone take more than
+            the budget.
+    """
+    before, after = _segments_around(template, question, tokenizer)
+    frame = Frame(template=template, question=question, window=window, before=before, after=after)
+    if frame.room_tokens < 0:
+        raise InputError(_too_large(frame))
+    return frame
+
+
 def frame_tokens(template: Template, question: str, tokenizer: Tokenizer) -> int:
-    """Tokens of all that is not a passage: instructions, the question, the chat template's frame.
+    """Tokens of everything but the passages: instructions, question, chat template.
 
     >>> from ragctx.prompt.template import load_template
     >>> from ragctx.tokens.load import load_tokenizer
     >>> frame_tokens(load_template("reader"), "When does tin melt?", load_tokenizer("bundled"))
     7
     """
-    before, after = _frame(template, question, tokenizer)
-    return _tokens(*before, *after)
+    before, after = _segments_around(template, question, tokenizer)
+    return count_tokens((*before, *after))
 
 
 def room_for_passages(
@@ -32,7 +81,7 @@ def room_for_passages(
     max_new_tokens: int,
     budget_tokens: int | None = None,
 ) -> int:
-    """Tokens left for passages: what to give to `budget.fill`.
+    """Tokens left for passages: the room to give to `ragctx.selection.fill`.
 
     Args:
         template: its instructions are subtracted.
@@ -43,59 +92,85 @@ def room_for_passages(
         budget_tokens: bound of the whole prompt; default all that the answer leaves.
 
     Raises:
-        InputError: the question is empty, a number is not positive, budget and answer do not fit in
+        InputError: the question is blank, a number is not positive, budget and answer do not fit in
             the window together, or the template and question alone are more than the budget.
     """
     window = share_window(context_window, max_new_tokens, budget_tokens)
-    before, after = _frame(template, question, tokenizer)
-    return _room(template, window, [*before, *after])
+    return build_frame(template, question, tokenizer, window).room_tokens
 
 
-def _tokens(*segments: Segment) -> int:
+def count_tokens(segments: Iterable[Segment]) -> int:
+    """Tokens of some segments."""
     return sum(len(segment.token_ids) for segment in segments)
 
 
-def _room(template: Template, window: Window, frame: Sequence[Segment]) -> int:
-    """What the frame leaves for passages."""
-    tokens = _tokens(*frame)
-    over = tokens - window.budget_tokens
-    if over <= 0:
-        return -over
-    asked = _tokens(*(segment for segment in frame if segment.kind == "question"))
-    instead = "ask a shorter question" if asked > tokens - asked else "use a shorter --template"
-    raise InputError(
-        f"The template {template.name} and the question alone take {tokens} tokens, {over} more "
-        f"than the budget of {window.budget_tokens}: the question {asked}, the template "
-        f"{tokens - asked}. To make them fit, {window.remedies(over)}, or {instead}; passages need "
-        "room beside them."
-    )
-
-
-def _frame(
+def _segments_around(
     template: Template, question: str, tokenizer: Tokenizer
-) -> tuple[list[Segment], list[Segment]]:
-    """The segments before the passages and after them."""
+) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """The segments before the passages and those after them."""
     if not question.strip():
         raise InputError(f"The question is empty: {question!r}. Ask something.")
-
-    def segment(part: Part) -> Segment:
-        text, encode = part.text, tokenizer.encode_markup
-        kind: SegmentKind = "instruction"
-        if part.slot:
-            text, encode, kind = question, tokenizer.encode, "question"
-        return Segment(kind=kind, label="", text=text, token_ids=tuple(encode(text)))
-
-    opening, closing = _chat_frame(template.system, tokenizer)
-    before = [*([Part(opening)] if opening else []), *template.before]
-    after = [*template.after, *([Part(closing)] if closing else [])]
-    return [segment(part) for part in before], [segment(part) for part in after]
+    opening, closing = _chat_segments(template.system, tokenizer)
+    before = (_segment(part, question, tokenizer) for part in template.before)
+    after = (_segment(part, question, tokenizer) for part in template.after)
+    return (*opening, *before), (*after, *closing)
 
 
-def _chat_frame(system: str, tokenizer: Tokenizer) -> tuple[str, str]:
-    """What stands around the user's message, with the system's words where the model wants them."""
+def _segment(part: Part, question: str, tokenizer: Tokenizer) -> Segment:
+    """A part of the template, or the question in its place."""
+    if part.slot:
+        return Segment(
+            kind="question", label="", text=question, token_ids=tuple(tokenizer.encode(question))
+        )
+    token_ids = tuple(tokenizer.encode_markup(part.text))
+    return Segment(kind="instruction", label="", text=part.text, token_ids=token_ids)
+
+
+def _chat_segments(
+    system: str, tokenizer: Tokenizer
+) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """What the model's chat template puts before and after the user's message, none if it has none.
+
+    The template's system prompt goes to the system's turn. A model without such a turn gets it at
+    the beginning of the user's.
+    """
+    system = system.strip()
     if system and tokenizer.chat_frame and isinstance(tokenizer, KnowsSystemRole):
         frame = tokenizer.system_frame
         if frame is not None:
-            return frame[0] + system.strip() + frame[1], frame[2]
-    opening, closing = tokenizer.chat_frame or ("", "")
-    return opening + (f"{system.strip()}\n\n" if system.strip() else ""), closing
+            opening = _chat_segment(tokenizer, frame[0] + system + frame[1], "system", system)
+            return opening, _chat_segment(tokenizer, frame[2], "user", "")
+    before, after = tokenizer.chat_frame or ("", "")
+    lead = f"{system}\n\n" if system else ""
+    opening = _chat_segment(tokenizer, before + lead, "user", lead)
+    return opening, _chat_segment(tokenizer, after, "user", "")
+
+
+def _chat_segment(
+    tokenizer: Tokenizer, text: str, role: Role, message_text: str
+) -> tuple[Segment, ...]:
+    """A segment whose text is the chat template's but for `message_text`; none for no text."""
+    if not text:
+        return ()
+    segment = Segment(
+        kind="instruction",
+        label="",
+        text=text,
+        token_ids=tuple(tokenizer.encode_markup(text)),
+        role=role,
+        framed_text=message_text,
+    )
+    return (segment,)
+
+
+def _too_large(frame: Frame) -> str:
+    """The message of a frame that takes more than the budget, with what would make it fit."""
+    tokens, over = frame.token_count, -frame.room_tokens
+    asked = count_tokens(s for s in (*frame.before, *frame.after) if s.kind == "question")
+    instead = "ask a shorter question" if asked > tokens - asked else "use a shorter --template"
+    return (
+        f"The template {frame.template.name} and the question alone take {tokens} tokens, {over} "
+        f"more than the budget of {frame.window.budget_tokens}: the question {asked}, the template "
+        f"{tokens - asked}. To make them fit, {frame.window.remedies(over)}, or {instead}; "
+        "passages need room beside them."
+    )

@@ -1,4 +1,4 @@
-"""A model directory's chat template: what stands around one message of the user, and of the system.
+"""A model directory's chat template: the text around the user's message, and the system's.
 
 A chat template is a program that came with somebody's model: it is rendered in jinja2's immutable
 sandbox, with the globals that transformers offers and nothing else.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragctx.errors import MissingExtraError, TokenizerError
+from ragctx.errors import TokenizerError, require_extra
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -158,19 +158,15 @@ def _read_json(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise TokenizerError(f"{file} is not JSON ({error}). Restore the file.") from error
     if not isinstance(value, dict):
-        raise TokenizerError(f"{file} holds no JSON object. Restore the file.")
+        raise TokenizerError(f"{file} does not hold a JSON object. Restore the file.")
     return value
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
     """The sandbox in which transformers renders chat templates, without its training marks."""
-    try:
+    with require_extra("Reading a chat template", "jinja2", "'jinja2>=3.1.6'"):
         from jinja2.ext import loopcontrols
         from jinja2.sandbox import ImmutableSandboxedEnvironment
-    except ImportError as error:
-        raise MissingExtraError(
-            "jinja2 is needed to read a chat template. Install it: pip install 'jinja2>=3.1.6'"
-        ) from error
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _generation_tag()]
     )

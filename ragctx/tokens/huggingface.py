@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragctx.errors import MissingExtraError, TokenizerError
+from ragctx.errors import TokenizerError, require_extra
 from ragctx.tokens.chat_template import ChatTemplate
 from ragctx.tokens.memo import RememberingEncoder
 from ragctx.tokens.tokenizer import Encoding, encodable
@@ -47,18 +47,17 @@ class HuggingFaceTokenizer:
         self._text = RememberingEncoder(self._encode)
         self._own_text = RememberingEncoder(self._encode_markup)
 
+    retokenised = False
+
     @cached_property
     def chat_frame(self) -> tuple[str, str] | None:
-        """See `Tokenizer.chat_frame`."""
         return self._chat.frame() if self._chat else None
 
     @cached_property
     def system_frame(self) -> tuple[str, str, str] | None:
-        """See `KnowsSystemRole.system_frame`."""
         return self._chat.system_frame() if self._chat else None
 
     def encode(self, text: str) -> list[int]:
-        """See `Tokenizer.encode`."""
         return self._text.encode(text)
 
     def _encode(self, text: str) -> list[int]:
@@ -68,7 +67,6 @@ class HuggingFaceTokenizer:
         return list(self.encode_with_offsets(text).token_ids)
 
     def encode_markup(self, text: str) -> list[int]:
-        """See `Tokenizer.encode_markup`."""
         return self._own_text.encode(text)
 
     def _encode_markup(self, text: str) -> list[int]:
@@ -76,7 +74,6 @@ class HuggingFaceTokenizer:
         return token_ids
 
     def encode_with_offsets(self, text: str) -> Encoding:
-        """See `Tokenizer.encode_with_offsets`."""
         found = self._plain.encode(encodable(text), add_special_tokens=False)
         if self._special_ids.isdisjoint(found.ids):
             return Encoding(tuple(found.ids), tuple(found.offsets))
@@ -102,22 +99,16 @@ class HuggingFaceTokenizer:
         return Encoding(tuple(token_ids), tuple(offsets))
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """See `Tokenizer.decode`."""
         text: str = self._markup.decode(list(token_ids), skip_special_tokens=False)
         return text
 
     def count(self, text: str) -> int:
-        """See `Tokenizer.count`."""
         return self._text.count(text)
 
 
 def _build(definition: dict[str, Any]) -> tokenizers.Tokenizer:
-    try:
+    with require_extra("Counting a model's tokens", "tokenizers"):
         import tokenizers
-    except ImportError as error:
-        raise MissingExtraError(
-            "The package tokenizers is missing. Install it: pip install tokenizers"
-        ) from error
     return tokenizers.Tokenizer.from_str(json.dumps(definition))
 
 
@@ -134,7 +125,8 @@ def _unknown_id(definition: dict[str, Any], tokenizer: tokenizers.Tokenizer) -> 
     return found
 
 
-def _read_definition(file: Path) -> str:
+def read_definition(file: Path) -> str:
+    """The content of a tokenizer.json. Raises TokenizerError where it cannot be read."""
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,20 +1,15 @@
-"""Loading a tokenizer by name, directory or file."""
+"""Load a tokenizer by name, directory or file."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ragctx.errors import InputError, MissingExtraError, TokenizerError
+from ragctx.errors import InputError, TokenizerError, require_extra
 from ragctx.tokens.chat_template import read_chat_template
-from ragctx.tokens.huggingface import HuggingFaceTokenizer, _read_definition
-from ragctx.tokens.tiktoken import _load_tiktoken
+from ragctx.tokens.huggingface import HuggingFaceTokenizer, read_definition
+from ragctx.tokens.tiktoken import load_tiktoken
 from ragctx.tokens.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    pass
-
 
 BUNDLED_TOKENIZER = (
     Path(__file__).parents[1] / "generator" / "reader" / "weights" / "tokenizer.json"
@@ -40,15 +35,15 @@ def load_tokenizer(spec: str = "bundled") -> Tokenizer:
     [7592, 102]
     """
     if spec == "bundled":
-        return HuggingFaceTokenizer("bundled", _read_definition(BUNDLED_TOKENIZER))
+        return HuggingFaceTokenizer("bundled", read_definition(BUNDLED_TOKENIZER))
     if spec.startswith("tiktoken:"):
-        return _load_tiktoken(spec.removeprefix("tiktoken:"))
+        return load_tiktoken(spec.removeprefix("tiktoken:"))
     path = Path(spec).expanduser()
     if path.is_dir():
         return _load_directory(path)
     if path.is_file():
         parent = path.resolve().parent
-        return HuggingFaceTokenizer(parent.name, _read_definition(path), read_chat_template(parent))
+        return HuggingFaceTokenizer(parent.name, read_definition(path), read_chat_template(parent))
     raise InputError(
         f"There is no tokenizer {spec!r}. Valid: bundled; a Hugging Face model directory or "
         "tokenizer.json file that exists here; tiktoken:ENCODING (tiktoken:o200k_base) or "
@@ -70,7 +65,7 @@ _OTHER_VOCABULARIES = (
 def _load_directory(directory: Path) -> Tokenizer:
     file = directory / "tokenizer.json"
     if file.is_file():
-        definition = _read_definition(file)
+        definition = read_definition(file)
     elif any((directory / name).is_file() for name in _OTHER_VOCABULARIES):
         definition = _convert(directory)
     else:
@@ -84,13 +79,12 @@ def _load_directory(directory: Path) -> Tokenizer:
 
 def _convert(directory: Path) -> str:
     """The definition that transformers makes of an older vocabulary file."""
-    try:
+    with require_extra(
+        f"{directory} has no tokenizer.json, and reading its older vocabulary",
+        "transformers",
+        "transformers sentencepiece",
+    ):
         from transformers import AutoTokenizer
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{directory} has no tokenizer.json, and reading its older vocabulary needs "
-            "transformers. Install it: pip install transformers sentencepiece"
-        ) from error
     remedy = "Save a tokenizer.json beside it (save_pretrained of a fast tokenizer writes one)."
     try:
         with warnings.catch_warnings():

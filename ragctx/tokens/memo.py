@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import lru_cache
 
 REMEMBERED_TEXTS = 4096
-"""How many texts' ids are kept, those used last: at most 40 MB when each is 256 tokens."""
+"""How many texts' ids are kept, the most recently used: 40 MB at most if each has 256 tokens."""
 
 LONGEST_CHARACTERS = 10_000
-"""A longer text is no passage, and not kept."""
+"""A longer text is not a passage, and its ids are not kept."""
 
 
 class RememberingEncoder:

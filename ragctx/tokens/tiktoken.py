@@ -1,4 +1,4 @@
-"""tiktoken's encodings, from files at hand."""
+"""tiktoken's encodings, read from files that are on this machine already: nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -9,28 +9,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx.errors import InputError, MissingExtraError, TokenizerError
+from ragctx.errors import InputError, TokenizerError, require_extra
+from ragctx.paths import sha256_of
 from ragctx.tokens.memo import RememberingEncoder
-from ragctx.tokens.tokenizer import Encoding, Tokenizer, encodable
+from ragctx.tokens.tokenizer import Encoding, encodable
 
 if TYPE_CHECKING:
     import tiktoken
-
-
-def is_reached_by_text(tokenizer: Tokenizer) -> bool:
-    """Whether the model lies behind an API, which tokenises a prompt's text again.
-
-    >>> from ragctx.tokens.load import load_tokenizer
-    >>> is_reached_by_text(load_tokenizer("bundled"))
-    False
-    """
-    return isinstance(tokenizer, TiktokenTokenizer)
 
 
 class TiktokenTokenizer:
     """A tiktoken encoding. It has no chat template: OpenAI's servers keep theirs."""
 
     chat_frame: tuple[str, str] | None = None
+    retokenised = True
 
     def __init__(self, encoding: tiktoken.Encoding) -> None:
         self.name = f"tiktoken:{encoding.name}"
@@ -38,15 +30,13 @@ class TiktokenTokenizer:
         self._text = RememberingEncoder(lambda text: encoding.encode_ordinary(encodable(text)))
 
     def encode(self, text: str) -> list[int]:
-        """See `Tokenizer.encode`."""
         return self._text.encode(text)
 
     def encode_markup(self, text: str) -> list[int]:
-        """See `Tokenizer.encode_markup`."""
         return self._encoding.encode(encodable(text), allowed_special="all")
 
     def encode_with_offsets(self, text: str) -> Encoding:
-        """See `Tokenizer.encode_with_offsets`. Tokens that share a character both cover it."""
+        """The ids with their spans; tokens that share a character both cover it."""
         token_ids = self.encode(text)
         offsets, characters = [], 0
         for piece in self._encoding.decode_tokens_bytes(token_ids):
@@ -57,21 +47,22 @@ class TiktokenTokenizer:
         return Encoding(tuple(token_ids), tuple(offsets))
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """See `Tokenizer.decode`."""
         return self._encoding.decode(list(token_ids))
 
     def count(self, text: str) -> int:
-        """See `Tokenizer.count`."""
         return self._text.count(text)
 
 
-def _load_tiktoken(name: str) -> TiktokenTokenizer:
-    try:
+def load_tiktoken(name: str) -> TiktokenTokenizer:
+    """The tokenizer of an encoding ("o200k_base") or a model ("gpt-4o"), from files at hand.
+
+    Raises:
+        InputError: tiktoken knows no such encoding or model.
+        TokenizerError: the encoding's file is not on this machine, or damaged.
+        MissingExtraError: tiktoken is not installed.
+    """
+    with require_extra(f"tiktoken:{name}", "tiktoken"):
         import tiktoken
-    except ImportError as error:
-        raise MissingExtraError(
-            f"tiktoken:{name} needs the package tiktoken. Install it: pip install tiktoken"
-        ) from error
     if name not in TIKTOKEN_ENCODINGS:
         try:
             name = tiktoken.encoding_name_for_model(name)
@@ -138,7 +129,7 @@ def _require_file(encoding: str, url: str, digest: str, folder: Path) -> None:
             f"download. {advice} ; or set TIKTOKEN_CACHE_DIR to a folder that holds "
             f"{target.name}."
         )
-    found = hashlib.sha256(target.read_bytes()).hexdigest()
+    found = sha256_of(target)
     if found != digest:
         raise TokenizerError(
             f"{target} is damaged: its SHA-256 is {found}. tiktoken:{encoding} cannot use it. "

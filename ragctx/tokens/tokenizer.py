@@ -1,6 +1,6 @@
-"""Tokenizers behind one protocol: bundled or Hugging Face files, model directories, tiktoken.
+"""What a tokenizer is to ragctx: text to token ids and back.
 
-The rule of this room: `encode` is for text that somebody else wrote (documents, questions) and
+`encode` is for text that somebody else wrote (documents, questions) and
 never yields a special token, whatever the text says; `encode_markup` is for text we wrote
 (templates, chat frames) and does. Nothing here touches the network.
 """
@@ -10,12 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from ragctx.errors import TokenizerError
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Encoding:
 
 
 class Tokenizer(Protocol):
-    """What every room that counts tokens needs. Adapters are deterministic and hold no state."""
+    """Implementations are deterministic: the same text always has the same ids."""
 
     @property
     def name(self) -> str:
@@ -44,6 +41,11 @@ class Tokenizer(Protocol):
 
         Both are for `encode_markup`. Raises TokenizerError where the template is broken.
         """
+        ...
+
+    @property
+    def retokenised(self) -> bool:
+        """Whether the model is reached by text, which its server tokenises again."""
         ...
 
     def encode(self, text: str) -> list[int]:

@@ -258,7 +258,7 @@ def test_prompts_read_together_are_answered_as_if_read_alone() -> None:
         position_passages=(4,),
         budgets=(128, 256),
     )
-    asked = PromptMaker(reader, Assembly(max_new_tokens=32), source.text_of).all_of(
+    asked = PromptMaker(reader, Assembly(max_new_tokens=32), source.document).all_of(
         source.candidates(question), plan
     )
     prompts = [one.prompt for one in asked]
@@ -491,7 +491,7 @@ def test_the_tiny_llama_is_made_and_can_be_asked(tmp_path: Path) -> None:
     maker = PromptMaker(
         generator,
         Assembly(max_new_tokens=1, template=str(tmp_path / "pairs.prompt")),
-        source.text_of,
+        source.document,
     )
     prompts = maker.positions(source.candidates(asked.questions[0]), 20, 5)
     assert [one.prompt.token_count for one in prompts] == [61] * 5

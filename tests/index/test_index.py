@@ -19,6 +19,7 @@ from ragctx.index.database import DATABASE, Meta
 from ragctx.index.engine import VECTORS, Engine, load_engine
 from ragctx.index.filters import Filter, matching_ids
 from ragctx.index.index import Index
+from ragctx.index.repair import verify_index
 from ragctx.index.store import ChunkTable
 from ragctx.records import Document
 from ragctx.retrieval import search
@@ -90,7 +91,7 @@ def _require_same(index: Index, model: dict[str, str]) -> None:
     for id in CONTENTS:
         path = min((p for p, document in model.items() if document == id), default="")
         assert index.document(id) == (document_of(id, *CONTENTS[id], path=path) if path else None)
-    assert index.verify() == ()
+    assert verify_index(index.path) == ()
 
 
 def test_the_order_in_which_documents_came_does_not_matter(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_an_error_within_a_change_undoes_it_and_the_writer_goes_on(tmp_path: Pat
             writer.put("b.pdf", document, stolen, vectors, recipe="r")
         assert [source.path for source in index.sources()] == ["a.pdf"]
         writer.put("b.pdf", document, chunks, vectors, recipe="r")
-    assert index.verify() == ()
+    assert verify_index(index.path) == ()
 
 
 def test_an_index_serves_many_threads(tmp_path: Path) -> None:
@@ -184,11 +185,12 @@ def test_opening_and_lexical_search_load_no_faiss(tmp_path: Path) -> None:
     index_with(tmp_path, {"a": ["some text"]})
     code = (
         "import sys; "
-        "from ragctx.index.index import Index; from ragctx.index.filters import Filter; "
-        "from ragctx.retrieval import Query, lexical; "
+        "from ragctx.index.index import Index; "
+        "from ragctx.retrieval import lexical, search; "
         "from tests.support.fakes import HashEmbedder; "
         "index = Index.open(sys.argv[1]); "
-        "assert lexical(index, Query('text', HashEmbedder()), 3, Filter()); "
+        "found = search(index, HashEmbedder(), 'text', 3, retriever=lexical); "
+        "assert found; "
         "assert 'faiss' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)

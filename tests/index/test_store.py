@@ -79,17 +79,17 @@ def test_any_text_comes_back_and_leaves_the_index_sound(
     folder = tmp_path_factory.mktemp("index")
     index = index_with(folder, {"d": texts, "e": ["other"]})
     assert index.document("d") == document_of("d", *texts)
-    assert index.verify() == ()
+    assert verify_index(index.path) == ()
     with index.writer() as writer:
         writer.remove("d")
-    assert index.verify() == ()
+    assert verify_index(index.path) == ()
 
 
 def test_a_document_without_text_is_remembered(tmp_path: Path) -> None:
     index = index_with(tmp_path, {"scan": ["", ""]})
     (source,) = index.sources()
     assert (source.pages, source.chunks) == (2, 0)
-    assert index.verify() == ()
+    assert verify_index(index.path) == ()
     assert search(index, HashEmbedder(), "anything") == []
 
 
@@ -139,7 +139,7 @@ def test_a_missing_index_says_how_to_make_one(tmp_path: Path) -> None:
     (tmp_path / DATABASE).touch()  # cut off while it was made
     with pytest.raises(IndexMissingError, match="ragctx ingest PATH"):
         Index.open(tmp_path)
-    assert index_with(tmp_path, TWO).verify() == ()
+    assert verify_index(index_with(tmp_path, TWO).path) == ()
 
 
 def test_another_embedder_or_dimension_is_refused_naming_both(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_an_index_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:
         with as_nobody():
             index = Index.open(folder, embedder=HashEmbedder())
             assert search(index, HashEmbedder(), "cats", 1)[0].document == "a.pdf"
-            assert index.verify() == ()
+            assert verify_index(index.path) == ()
             with pytest.raises(StoreError, match="cannot be written"), index.writer():
                 pass
     finally:
@@ -243,13 +243,15 @@ def test_two_writers_in_one_process_exclude_each_other(tmp_path: Path) -> None:
 def test_a_reader_sees_one_state_while_a_writer_works(tmp_path: Path) -> None:
     index = index_with(tmp_path, TWO)
     with index.writer() as writer:
-        with index.snapshot():
-            before = search(index, HashEmbedder(), "cats", 9)
+        with index.snapshot() as snapshot:
+            before = search(snapshot, HashEmbedder(), "cats", 9)
             writer.remove("a")
             put(writer, "c", "cats cats cats")
-            assert search(index, HashEmbedder(), "cats", 9) == before
-            assert index.document("a") is not None
-            assert len(index.sources()) == 2
+            assert search(snapshot, HashEmbedder(), "cats", 9) == before
+            assert snapshot.document("a") is not None
+            assert len(snapshot.sources()) == 2
+            assert snapshot.info().documents == 2
+            assert index.document("a") is None  # the index itself has moved on
         assert {h.document for h in search(index, HashEmbedder(), "cats", 9)} == {"b.pdf", "c.pdf"}
 
 
@@ -298,7 +300,7 @@ def test_after_a_kill_at_any_instant_every_committed_document_is_there(tmp_path:
         index = Index.open(tmp_path, embedder=HashEmbedder())
         survived = [s for s in index.sources() if s.document_id.startswith(f"n{round}-")]
         assert promised <= len(survived) <= promised + 1
-        assert index.verify() == ()
+        assert verify_index(index.path) == ()
         assert all(s.chunks == s.pages and s.chunks > 0 for s in survived)
         assert len(search(index, HashEmbedder(), "same", 10**6)) == index.info().chunks
 
@@ -318,11 +320,11 @@ def test_a_damaged_vector_file_is_noticed_and_made_anew(tmp_path: Path, share: f
     expected = search(index, HashEmbedder(), "cats", 9)
     file = tmp_path / VECTORS
     flip(file, int(share * file.stat().st_size))
-    assert [problem.part for problem in index.verify()] == ["vectors"]
+    assert [problem.part for problem in verify_index(index.path)] == ["vectors"]
     fresh = Index.open(tmp_path)
     assert search(fresh, HashEmbedder(), "cats", 9) == expected
-    fresh.repair()
-    assert index.verify() == ()
+    repair_index(fresh.path)
+    assert verify_index(index.path) == ()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"ragctx01", b"x" * 60])
@@ -336,7 +338,7 @@ def test_a_missing_or_cut_vector_file_costs_nothing(tmp_path: Path, content: byt
     with index.writer():
         pass  # a writer brings the file up to date
     assert (tmp_path / VECTORS).stat().st_size > 60
-    assert index.verify() == ()
+    assert verify_index(index.path) == ()
 
 
 def test_the_vector_file_of_another_index_is_not_believed(tmp_path: Path) -> None:
@@ -364,17 +366,17 @@ def test_a_changed_document_is_noticed_and_put_aside_not_lost(
 ) -> None:
     index = index_with(tmp_path, TWO)
     change(tmp_path, statement)
-    assert "document" in {problem.part for problem in index.verify()}
-    repair = index.repair()
+    assert "document" in {problem.part for problem in verify_index(index.path)}
+    repair = repair_index(index.path)
     (lost,) = repair.quarantined
     assert (lost.document_id, lost.paths) == ("b", ("b.pdf",))
     assert "b.pdf" in json.loads(Path(lost.file).read_text("utf-8"))["paths"]
-    assert index.verify() == ()
+    assert verify_index(index.path) == ()
     assert [source.path for source in index.sources()] == ["a.pdf"]
     assert [hit.document for hit in search(index, HashEmbedder(), "rain", 9)] == ["a.pdf"] * 2
     with index.writer() as writer:
         put(writer, "b", *TWO["b"])
-    assert index.verify() == ()
+    assert verify_index(index.path) == ()
 
 
 def test_words_that_do_not_agree_with_the_passages_are_noticed_and_made_anew(
@@ -382,23 +384,23 @@ def test_words_that_do_not_agree_with_the_passages_are_noticed_and_made_anew(
 ) -> None:
     index = index_with(tmp_path, TWO)
     change(tmp_path, "INSERT INTO words(words) VALUES ('delete-all')")
-    assert [problem.part for problem in index.verify()] == ["words"]
-    assert index.repair().quarantined == ()
-    assert index.verify() == ()
+    assert [problem.part for problem in verify_index(index.path)] == ["words"]
+    assert repair_index(index.path).quarantined == ()
+    assert verify_index(index.path) == ()
     change(tmp_path, "UPDATE chunks SET spaced = 'forged words'")
-    assert "words" in {problem.part for problem in index.verify()}
-    index.repair()
-    assert index.verify() == ()
+    assert "words" in {problem.part for problem in verify_index(index.path)}
+    repair_index(index.path)
+    assert verify_index(index.path) == ()
 
 
 def test_rows_that_point_to_nothing_are_noticed_and_the_rest_is_saved(tmp_path: Path) -> None:
     index = index_with(tmp_path, TWO)
     change(tmp_path, "DELETE FROM documents WHERE id = 'b'")
-    assert {problem.part for problem in index.verify()} == {"database"}
-    repair = index.repair()
+    assert {problem.part for problem in verify_index(index.path)} == {"database"}
+    repair = repair_index(index.path)
     assert [lost.paths for lost in repair.quarantined] == [("b.pdf",)]
     assert (tmp_path / QUARANTINE / "ragctx-1.sqlite3").exists()
-    assert index.verify() == ()
+    assert verify_index(index.path) == ()
     assert index.document("a") == document_of("a", *TWO["a"])
 
 
@@ -411,16 +413,16 @@ def test_a_writer_cut_off_while_it_writes_the_vector_file_loses_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(StoreError, match="Everything is stored"):
-        patch.setattr("ragctx.index.engine.os.replace", full)
+        patch.setattr("ragctx.paths.os.replace", full)
         with index.writer() as writer:
             put(writer, "c", "more text")
-    assert (tmp_path / f"{VECTORS}.tmp").exists()
+    (left_by_a_kill := tmp_path / f".{VECTORS}.1-1.part").write_bytes(b"half of it")
     fresh = Index.open(tmp_path)
     assert len(search(fresh, HashEmbedder(), "text", 9)) == 5
-    assert fresh.verify() == ()
+    assert verify_index(fresh.path) == ()
     with fresh.writer():
         pass
-    assert not (tmp_path / f"{VECTORS}.tmp").exists()
+    assert not left_by_a_kill.exists()
 
 
 def test_a_file_that_is_no_database_is_called_damaged_with_the_remedy(tmp_path: Path) -> None:

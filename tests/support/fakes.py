@@ -20,6 +20,8 @@ class ByteTokenizer:
 
     name = "bytes"
 
+    retokenised = False
+
     def __init__(self, chat_frame: tuple[str, str] | None = None) -> None:
         self.chat_frame = chat_frame
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ragctx.errors import PdfError
-from ragctx.ingestion import file_id
 from ragctx.records import Document, Page
 
 
@@ -27,6 +26,7 @@ class TextReader:
         self,
         path: Path,
         *,
+        document_id: str,
         password: str | None = None,
         reader: str = "auto",
         limits: object = None,
@@ -48,5 +48,5 @@ class TextReader:
         good = sum(bool(page.text) for page in pages)
         status = "ok" if good == len(pages) else "partial" if good else "no_text"
         return Document(
-            id=file_id(path), path=str(path), pages=tuple(pages), status=status, reader="text"
+            id=document_id, path=str(path), pages=tuple(pages), status=status, reader="text"
         )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ragctx.errors import InputError, TokenizerError
 from ragctx.tokens.chat_template import ChatTemplate, read_chat_template
 from ragctx.tokens.load import BUNDLED_TOKENIZER, load_tokenizer
-from ragctx.tokens.tiktoken import TIKTOKEN_ENCODINGS, is_reached_by_text, tiktoken_files
+from ragctx.tokens.tiktoken import TIKTOKEN_ENCODINGS, tiktoken_files
 from ragctx.tokens.tokenizer import require_round_trip
 from tests.support.paths import ROOT
 from tests.support.small_tokenizers import (
@@ -109,10 +109,10 @@ def test_a_text_is_encoded_once_and_its_ids_cannot_be_spoilt() -> None:
     assert tokenizer.encode("cats sleep") == first[:-1]
 
 
-def test_only_a_model_behind_an_api_is_reached_by_text() -> None:
-    assert is_reached_by_text(tiny_tiktoken())
-    assert not is_reached_by_text(load_tokenizer())
-    assert not is_reached_by_text(chat_model())
+def test_only_a_prompt_for_a_model_behind_an_api_is_tokenised_again() -> None:
+    assert tiny_tiktoken().retokenised
+    assert not load_tokenizer().retokenised
+    assert not chat_model().retokenised
 
 
 # ---- Loading ---------------------------------------------------------------------------------

@@ -97,15 +97,15 @@ def _explain(
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
     embedder = load_embedder(sources.embedder_spec)
     index = open_index(sources, embedder)
-    with index.snapshot():
-        hits = retrieve(question, index, embedder, retrieval.resolve())
+    with index.snapshot() as snapshot:
+        hits = retrieve(question, snapshot, embedder, retrieval.resolve())
         made = trace(
             question,
             hits,
             tokenizer,
             context_window=CONTEXT_WINDOW,
             assembly=how,
-            get_document=index.document,
+            get_document=snapshot.document,
         )
     return explain(made, hits, how.select)
 

@@ -96,12 +96,28 @@ def verify_command(folder: Path | None, index_path: Path, as_json: bool) -> int:
 
 
 @index_group.command("repair")
+@click.option(
+    "--embedder",
+    "embedder_spec",
+    metavar="NAME|DIR",
+    help="The model that made the vectors, if the index can no longer tell.",
+)
 @_folder
-def repair_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
-    """Make again what can be derived; put aside what is damaged beyond that."""
+def repair_command(
+    folder: Path | None, index_path: Path, as_json: bool, embedder_spec: str | None
+) -> None:
+    """Save every document that can be read, make again what can be derived.
+
+    A copy of a damaged database is kept in the index's folder, under quarantine/.
+    """
     from ragctx.index.repair import repair_index
 
-    repair = repair_index(folder or index_path)
+    embedder = None
+    if embedder_spec is not None:
+        from ragctx.embedding import load_embedder
+
+        embedder = load_embedder(embedder_spec).id
+    repair = repair_index(folder or index_path, embedder=embedder)
     if as_json:
         write_json(asdict(repair))
         return

@@ -109,7 +109,7 @@ def _ingest(
 ) -> tuple[IngestRow, ...]:
     from ragctx.embedding import load_embedder
     from ragctx.index.index import Index
-    from ragctx.ingestion import find_pdfs, ingest
+    from ragctx.ingestion import find_pdfs, ingest_files
 
     files = find_pdfs(paths)  # before a model is loaded and a folder made for nothing
     embedder = load_embedder(embedder_spec)
@@ -117,7 +117,7 @@ def _ingest(
     try:
         index = Index.open_or_create(index_path, embedder=embedder)
         with ingest_progress() as progress:
-            return ingest(
+            return ingest_files(
                 files,
                 index,
                 embedder,

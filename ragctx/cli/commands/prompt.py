@@ -88,15 +88,15 @@ def _assemble(
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
     embedder = load_embedder(embedder_spec)
     index = Index.open(index_path, embedder=embedder)
-    with index.snapshot():
-        hits = retrieve(question, index, embedder, retrieval.resolve())
+    with index.snapshot() as snapshot:
+        hits = retrieve(question, snapshot, embedder, retrieval.resolve())
         return assemble(
             question,
             hits,
             tokenizer,
             context_window=CONTEXT_WINDOW,
             assembly=how,
-            get_document=index.document,
+            get_document=snapshot.document,
         )
 
 

@@ -18,6 +18,7 @@ from ragctx.errors import InputError
 from ragctx.evaluation.questions.phrasing import GAP
 from ragctx.evaluation.text_match import alike_pairs, copied_words, holds_any, plain
 from ragctx.index.index import Index
+from ragctx.index.snapshot import Snapshot
 from ragctx.records import Chunk
 
 NEARLY = 0.8
@@ -298,8 +299,8 @@ def _leaked(rows: Iterable[QuestionRow], path: str | Path) -> Iterator[QuestionP
 def _stale(rows: Iterable[QuestionRow], index: Index) -> Iterator[QuestionProblem]:
     """Rows whose chunk, or the answer in it, is not in the index as the row describes it."""
     named = [row for row in rows if row.chunk]
-    with index.snapshot():
-        chunks = _chunks_named(named, index)
+    with index.snapshot() as snapshot:
+        chunks = _chunks_named(named, snapshot)
     for row in named:
         chunk = chunks.get(row.chunk)
         if chunk is None:
@@ -310,17 +311,17 @@ def _stale(rows: Iterable[QuestionRow], index: Index) -> Iterator[QuestionProble
             yield _problem(row, "stale", f"the answer is not at {row.place[0]}–{row.place[1]}")
 
 
-def _chunks_named(rows: Sequence[QuestionRow], index: Index) -> dict[str, Chunk]:
+def _chunks_named(rows: Sequence[QuestionRow], snapshot: Snapshot) -> dict[str, Chunk]:
     """The chunks that rows name, by id; where a row names no document, all are searched."""
     wanted = {row.chunk for row in rows}
     if all(row.document_id for row in rows):
         documents = dict.fromkeys(row.document_id for row in rows)
     else:
-        documents = dict.fromkeys(source.document_id for source in index.sources())
+        documents = dict.fromkeys(source.document_id for source in snapshot.sources())
     return {
         chunk.id: chunk
         for document_id in documents
-        for chunk in index.chunks(document_id)
+        for chunk in snapshot.chunks(document_id)
         if chunk.id in wanted
     }
 

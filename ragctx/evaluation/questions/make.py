@@ -20,7 +20,8 @@ from ragctx.evaluation.questions.statements import Statement, original_span, rea
 from ragctx.evaluation.text_match import holds_any
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
-from ragctx.index.index import Index, Snapshot
+from ragctx.index.index import Index
+from ragctx.index.snapshot import Snapshot
 from ragctx.records import Document, Hit
 
 FOUND_WITHIN = 10
@@ -86,13 +87,11 @@ def make_questions(
     """
     _require(count, kinds, distractors, unanswerable)
     with index.snapshot() as snapshot:
-        corpus = read_corpus(index)
+        corpus = read_corpus(snapshot)
         queues = [
             sorted(DRAFTS[kind](corpus), key=lambda draft: _hash_of(seed, draft)) for kind in kinds
         ]
-        maker = _Maker(
-            index=index, snapshot=snapshot, distractors=distractors, unanswerable=unanswerable
-        )
+        maker = _Maker(snapshot=snapshot, distractors=distractors, unanswerable=unanswerable)
         for draft in _in_turn(queues):
             if len(maker.questions) == count:
                 break
@@ -165,7 +164,6 @@ def _in_turn(queues: Sequence[Sequence[Draft]]) -> Iterator[Draft]:
 class _Maker:
     """Takes drafts one by one and keeps those that do not repeat what was kept before."""
 
-    index: Index
     snapshot: Snapshot
     distractors: int
     unanswerable: float
@@ -237,11 +235,11 @@ class _Maker:
 
     def _holding(self, statement: Statement) -> tuple[str, ...]:
         """The ids of the chunks that overlap a sentence."""
-        chunks = self.index.chunks(statement.chunk.document_id)
+        chunks = self.snapshot.chunks(statement.chunk.document_id)
         return tuple(c.id for c in chunks if c.start < statement.end and statement.start < c.end)
 
     def _document(self, statement: Statement) -> Document:
-        document = self.index.document(statement.chunk.document_id)
+        document = self.snapshot.document(statement.chunk.document_id)
         assert document is not None  # the snapshot holds it
         return document
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ragctx.evaluation.questions.answer_spans import CLOSED_CLASS, AnswerSpan, answer_spans
 from ragctx.evaluation.questions.do_support import Verbs, learned_verbs
 from ragctx.index.index import Index
+from ragctx.index.snapshot import Snapshot
 from ragctx.records import Chunk, Document
 from ragctx.text.sentences import split_sentences
 
@@ -70,15 +71,15 @@ class Corpus:
         return self.chunk_counts[word] <= max(_ALWAYS_RARE, _RARE_SHARE * self.chunks)
 
 
-def read_corpus(index: Index) -> Corpus:
+def read_corpus(index: Index | Snapshot) -> Corpus:
     """The statements of an index, in the order of paths. A repeated sentence is left out."""
     statements: list[Statement] = []
     counts: Counter[str] = Counter()
     texts: list[str] = []  # of all chunks
-    with index.snapshot():
-        for document_id in dict.fromkeys(source.document_id for source in index.sources()):
-            document = index.document(document_id)
-            chunks = index.chunks(document_id)
+    with index.snapshot() as snapshot:
+        for document_id in dict.fromkeys(source.document_id for source in snapshot.sources()):
+            document = snapshot.document(document_id)
+            chunks = snapshot.chunks(document_id)
             if document is None or not chunks:
                 continue
             statements += statements_of(document, chunks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from ragctx.evaluation.report.page import html_report
 from ragctx.evaluation.report.text import markdown_report, outcomes_csv, summaries_csv
 from ragctx.evaluation.results import Result
+from ragctx.paths import write_whole
 
 
 def _json(result: Result) -> str:
@@ -39,14 +39,4 @@ def write_report(result: Result, folder: str | Path) -> tuple[Path, ...]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(_write(folder / name, text_of(result)) for name, text_of in FILES.items())
-
-
-def _write(path: Path, text: str) -> Path:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
+    return tuple(write_whole(folder / name, text_of(result)) for name, text_of in FILES.items())

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
-from ragctx.errors import MissingExtraError, ModelError
+from ragctx.errors import ModelError, require_extra
 
 
 class CausalModel(Protocol):
@@ -105,13 +105,9 @@ def quiet_transformers() -> Iterator[None]:
     """Import and load without progress bars, warnings and reports; all settings come back."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
+        with require_extra("A Hugging Face model", "transformers", "'ragctx[hf]'"):
             import huggingface_hub.utils
             import transformers.utils.logging
-        except ImportError as error:
-            raise MissingExtraError(
-                "Hugging Face models need transformers: pip install 'ragctx[hf]'"
-            ) from error
         hub: Any = huggingface_hub.utils
         chatter: Any = transformers.utils.logging
         verbosity, bars = chatter.get_verbosity(), chatter.is_progress_bar_enabled()

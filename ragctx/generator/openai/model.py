@@ -20,7 +20,7 @@ from typing import Any
 from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.openai.http import KEY_VARIABLE, Server
 from ragctx.prompt.build import check_text_count
-from ragctx.records import FinishReason, Generation, Prompt, Segment
+from ragctx.records import FinishReason, Generation, Prompt, Role, Segment
 from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
 
 DEFAULT_CONTEXT_WINDOW = 4096
@@ -128,14 +128,10 @@ class OpenAIGenerator:
         """What to send, once it was found to fit: the frame's texts are the server's business."""
         safe = replace(prompt, segments=tuple(self._harmless(prompt.segments)))
         self._check_fits(safe)
-        (before, after), frame = self.tokenizer.chat_frame, self.tokenizer.system_frame
-        opening, text = safe.segments[0].text, safe.text
-        if frame is None or opening == before or not opening.startswith(frame[0]):
-            return [_message("user", text.removeprefix(before).removesuffix(after))]
-        return [
-            _message("system", opening.removeprefix(frame[0]).removesuffix(frame[1])),
-            _message("user", text.removeprefix(opening).removesuffix(frame[2])),
-        ]
+        texts: dict[Role, list[str]] = {"system": [], "user": []}
+        for segment in safe.segments:
+            texts[segment.role].append(segment.message_text)
+        return [_message(role, "".join(pieces)) for role, pieces in texts.items() if pieces]
 
     def _check_fits(self, prompt: Prompt) -> None:
         tokens = check_text_count(prompt, self.tokenizer)
@@ -236,6 +232,7 @@ class _Framed:
     def __init__(self, tokenizer: Tokenizer) -> None:
         own = tokenizer.chat_frame
         self.name = tokenizer.name
+        self.retokenised = False  # counted when it is sent, by `OpenAIGenerator._check_fits`
         self.chat_frame: tuple[str, str] = own or _STAND_IN_FRAME
         self.system_frame: tuple[str, str, str] | None = None if own else _STAND_IN_SYSTEM_FRAME
         if own and isinstance(tokenizer, KnowsSystemRole):

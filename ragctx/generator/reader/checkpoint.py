@@ -6,7 +6,6 @@ A weight matrix W becomes round(W / s) with s = max|row| / 127: 23 MB instead of
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,8 +104,3 @@ def load_weights(files: ReaderFiles) -> dict[str, Tensor]:
             f"{files.weights} is damaged ({error}); reinstall it: "
             "pip install --force-reinstall ragctx"
         ) from error
-
-
-def sha256(path: Path) -> str:
-    """The file's checksum, as `reader.json` states it."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -13,10 +13,10 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from ragctx.errors import InputError, ModelError
 from ragctx.generator.reader.passages import Segment, Tokens
+from ragctx.paths import write_whole
 
 SUFFIX = ".segment"
 _DIGEST_BYTES = 32
@@ -82,9 +82,7 @@ class SegmentStore:
         if len(content) > self.max_bytes:
             return
         with suppress(OSError):
-            with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
-                part.write(content)
-            Path(part.name).replace(self._path(tokens))
+            write_whole(self._path(tokens), content)
         self._shrink()
 
     @property

@@ -1,0 +1,40 @@
+"""The checksum under which a document is stored, and by which it is recognised afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ragctx.records import Chunk, Document
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Vectors
+
+
+def checksum_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> str:
+    """SHA-256 over all that is stored of a document; its path is not, a file may be moved."""
+    about = [
+        document.id,
+        document.title,
+        [astuple(h) for h in document.outline],
+        document.status,
+        document.reader,
+        document.warnings,
+        [astuple(p) for p in document.pages],
+        [astuple(chunk) for chunk in sorted(chunks, key=lambda chunk: (chunk.start, chunk.end))],
+    ]
+    digest = hashlib.sha256(json.dumps(about).encode())
+    order = sorted(range(len(chunks)), key=lambda i: (chunks[i].start, chunks[i].end))
+    for i in order:
+        digest.update(to_blob(vectors[i]))
+    return digest.hexdigest()
+
+
+def to_blob(vector: Vectors) -> bytes:
+    """A vector as it is stored: float32, little endian."""
+    return np.ascontiguousarray(vector, dtype="<f4").tobytes()

@@ -1,0 +1,226 @@
+"""Save what can be saved of a damaged index: every document whose own rows can be read.
+
+The rows are taken from the pages one by one (`raw_pages`), so that nothing depends on an index, a
+page above, or anything else that could be made again. A document is saved if its rows give the
+checksum that was taken when it was stored; what is known of the others is counted and named.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+
+from ragctx.embedding import Vectors
+from ragctx.index import store
+from ragctx.index.checksums import checksum_of
+from ragctx.index.raw_pages import PageFile, RawRow, Value
+from ragctx.records import Chunk, Document, Heading, Page
+
+UNREADABLE = (
+    sqlite3.Error,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading rows of a damaged database may raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A document that could not be saved."""
+
+    document_id: str  # "" where not even that can be read
+    paths: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Salvaged:
+    """What became of the documents of a damaged index."""
+
+    saved: int
+    lost: tuple[Lost, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """The rows of a damaged database, by what they are. Keys are numbers of rows."""
+
+    meta: dict[str, str] = field(default_factory=dict)
+    documents: dict[int, list[tuple[Value, ...]]] = field(default_factory=lambda: defaultdict(list))
+    pages: dict[int, dict[int, tuple[Value, ...]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )  # of each document by position
+    chunks: dict[int, dict[int, tuple[Value, ...]]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    vectors: dict[int, bytes] = field(default_factory=dict)
+    paths: dict[int, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+
+    @property
+    def dim(self) -> int:
+        """Length of the vectors: as meta tells, else that of most of them."""
+        told = self.meta.get("dim", "")
+        if told.isdigit():
+            return int(told)
+        lengths = [len(blob) // 4 for blob in self.vectors.values()]
+        return max(set(lengths), key=lengths.count) if lengths else 0
+
+    def numbers(self) -> list[int]:
+        """The rows of all documents that any row tells of."""
+        return sorted({*self.documents, *self.pages, *self.chunks, *self.paths})
+
+
+def read_remains(file: Path) -> Remains:
+    """All rows of a damaged database that can be read. Changes nothing."""
+    remains = Remains()
+    entries: list[tuple[str, int]] = []
+    for row in PageFile(file).rows():
+        if row.rowid is None:
+            _sort_entry(row.values, remains, entries)
+        else:
+            _sort_row(row.rowid, row, remains)
+    # The unique indexes have entries (id, row) that look like sources' (path, document).
+    ids = {
+        (str(values[1]), number) for number, all_ in remains.documents.items() for values in all_
+    }
+    chunk_ids = {str(values[1]) for chunks in remains.chunks.values() for values in chunks.values()}
+    # "version" is also a setting of the lexical index; a path is there twice, in both its b-trees.
+    times = Counter(entries)
+    for path, number in times:
+        is_setting = path == "version" and times[path, number] == 1
+        if (path, number) not in ids and path not in chunk_ids and not is_setting:
+            remains.paths[number][path] = None
+    return remains
+
+
+def save_documents(remains: Remains, new: sqlite3.Connection, dim: int) -> Salvaged:
+    """Put every document that gives its checksum into a new database. In one transaction."""
+    saved = 0
+    lost: list[Lost] = []
+    for number in remains.numbers():
+        paths = sorted(remains.paths.get(number, ()))
+        try:
+            document, chunks, vectors, recipe = _document(remains, number, dim)
+        except UNREADABLE as error:
+            lost.append(
+                Lost(document_id=_id_of(remains, number), paths=tuple(paths), reason=str(error))
+            )
+            continue
+        for path in paths or [f"unknown path of {document.id}"]:
+            store.put_document(
+                new,
+                path=path,
+                document=document,
+                chunks=chunks,
+                vectors=vectors,
+                recipe=recipe,
+            )
+        saved += 1
+    return Salvaged(saved=saved, lost=tuple(lost))
+
+
+# ---- Which row is what -----------------------------------------------------------------------
+
+
+def _sort_row(rowid: int, row: RawRow, remains: Remains) -> None:
+    """A row of a table with row ids, told by the number and the types of its columns."""
+    values = row.values
+    match len(values):
+        case 10 if isinstance(values[2], int) and isinstance(values[3], int):
+            remains.chunks[values[2]].setdefault(rowid, values)
+        case 10 if isinstance(values[1], str | bytes):
+            remains.documents[rowid].append(values)
+        case 6 if isinstance(values[0], int) and isinstance(values[1], int):
+            remains.pages[values[0]].setdefault(values[1], values[2:])
+        case 2 if values[0] is None and isinstance(values[1], bytes):
+            if values[1] and len(values[1]) % 4 == 0:
+                remains.vectors.setdefault(rowid, values[1])
+
+
+def _sort_entry(
+    values: tuple[Value, ...], remains: Remains, entries: list[tuple[str, int]]
+) -> None:
+    """A row of a table without row ids (meta, sources), or an entry of an index."""
+    match values:
+        case (str(key), str(value)):
+            remains.meta.setdefault(key, value)
+        case (str(path), int(number)) | (int(number), str(path)):  # the other: sources_of_document
+            entries.append((path, number))
+
+
+# ---- A document of its rows ------------------------------------------------------------------
+
+
+def _document(
+    remains: Remains, number: int, dim: int
+) -> tuple[Document, list[Chunk], Vectors, str]:
+    """The document with its chunks, vectors and recipe. Raises ValueError where it is not sound."""
+    candidates = remains.documents.get(number, [])
+    if not candidates:
+        raise ValueError("its own row cannot be read")
+    for values in candidates:
+        _, id_, title, outline, status, reader, warnings, recipe, checksum, _ = map(_text, values)
+        document = Document(
+            id=id_,
+            path="",
+            pages=tuple(_pages(remains, number)),
+            title=title,
+            outline=tuple(Heading(*heading) for heading in json.loads(outline)),
+            status=status,  # type: ignore[arg-type]
+            reader=reader,
+            warnings=tuple(json.loads(warnings)),
+        )
+        chunks, vectors = _chunks(remains, number, id_, dim)
+        if checksum_of(document, chunks, vectors) == checksum:
+            return document, chunks, vectors, recipe
+    raise ValueError("pages, chunks or vectors of it are missing or damaged")
+
+
+def _pages(remains: Remains, number: int) -> Iterator[Page]:
+    for _, (page, label, status, text) in sorted(remains.pages.get(number, {}).items()):
+        yield Page(
+            number=page,  # type: ignore[arg-type]
+            label=_text(label),
+            text=_text(text),
+            status=_text(status),  # type: ignore[arg-type]
+        )
+
+
+def _chunks(
+    remains: Remains, number: int, document_id: str, dim: int
+) -> tuple[list[Chunk], Vectors]:
+    rows = remains.chunks.get(number, {})
+    chunks, vectors = [], np.empty((len(rows), dim), np.float32)
+    for i, (row, values) in enumerate(sorted(rows.items())):
+        _, id_, _, start, end, first_page, last_page, token_count, text, _ = values
+        known = (id_, document_id, start, end, first_page, last_page, _text(text), token_count)
+        names = (column.name for column in fields(Chunk))
+        chunk = Chunk(**dict(zip(names, known, strict=True)))  # type: ignore[arg-type]
+        chunks.append(chunk)
+        if row not in remains.vectors:
+            raise ValueError(f"the vector of chunk {id_!r} cannot be read")
+        vectors[i] = np.frombuffer(remains.vectors[row], dtype="<f4")
+    return chunks, vectors
+
+
+def _id_of(remains: Remains, number: int) -> str:
+    """The id of a document that cannot be saved, if a row tells it."""
+    for values in remains.documents.get(number, []):
+        id_ = values[1]
+        return id_.decode(errors="replace") if isinstance(id_, bytes) else str(id_)
+    return ""
+
+
+def _text(value: Value) -> str:
+    """Text, also where its type was damaged and says it is bytes."""
+    return value.decode() if isinstance(value, bytes) else str(value)

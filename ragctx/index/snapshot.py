@@ -1,0 +1,154 @@
+"""One state of an index, for reading: whatever a writer does meanwhile, it does not change."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragctx.errors import InputError
+from ragctx.index import store
+from ragctx.index.database import Meta
+from ragctx.index.filters import Filter, matching_ids
+from ragctx.index.store import SourceInfo
+from ragctx.records import Chunk, Document, Hit, file_name
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Vectors
+    from ragctx.index.engine import Engine
+
+Scored = list[tuple[int, float]]
+"""(chunk row, score), best first. A row names a chunk within one snapshot only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexInfo:
+    """An index in numbers. Times are UTC, ISO 8601."""
+
+    path: str
+    documents: int
+    sources: int
+    pages: int
+    chunks: int
+    bytes: int  # of all its files
+    embedder: str
+    dim: int
+    metric: str
+    format_version: int
+    ragctx_version: str  # of the ragctx that created it
+    created: str
+    updated: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What an index holds at one moment; made by `Index.snapshot()`, and good for its block.
+
+    It belongs to the thread that opened it: SQLite connections are not shared between threads.
+    """
+
+    path: Path  # the index's folder
+    meta: Meta
+    connection: sqlite3.Connection
+    load_engine: Callable[[sqlite3.Connection, Meta], Engine]
+
+    @property
+    def embedder(self) -> str:
+        """The id of the embedder that made the vectors."""
+        return self.meta.embedder
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return self.meta.dim
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """This snapshot: what takes an `Index` takes a snapshot of it as well."""
+        yield self
+
+    # ---- Documents ---------------------------------------------------------------------------
+
+    def sources(self) -> tuple[SourceInfo, ...]:
+        """Every file the index knows, sorted by path."""
+        return store.read_sources(self.connection)
+
+    def document(self, document_id: str) -> Document | None:
+        """The document with its pages, or None. Of several paths, `path` is the first by name."""
+        return store.read_document(self.connection, document_id)
+
+    def chunks(self, document_id: str) -> tuple[Chunk, ...]:
+        """A document's chunks in document order; empty if the document is not in the index."""
+        return tuple(store.read_chunks_of(self.connection, document_id, self.dim)[0])
+
+    def vectors_of(self, chunk_ids: Sequence[str]) -> Vectors:
+        """The vectors of chunks, float32 (n, dim), row i for `chunk_ids[i]`.
+
+        Raises:
+            InputError: the index has no chunk of one of these ids.
+        """
+        rows = store.read_chunk_rows(self.connection, chunk_ids)
+        unknown = [chunk_id for chunk_id in chunk_ids if chunk_id not in rows]
+        if unknown:
+            raise InputError(f"The index {self.path} has no chunk {unknown[0]!r}.")
+        return store.read_vectors(self.connection, [rows[id_] for id_ in chunk_ids], self.dim)
+
+    def info(self) -> IndexInfo:
+        """The index in numbers."""
+        counts = {
+            table: self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("documents", "sources", "pages", "chunks")
+        }
+        return IndexInfo(
+            path=str(self.path),
+            **counts,
+            bytes=sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file()),
+            embedder=self.meta.embedder,
+            dim=self.meta.dim,
+            metric=self.meta.metric,
+            format_version=self.meta.format_version,
+            ragctx_version=self.meta.ragctx_version,
+            created=self.meta.created,
+            updated=self.meta.updated,
+        )
+
+    # ---- Searching ---------------------------------------------------------------------------
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The vectors, ready to be searched. FAISS is imported here and not before."""
+        return self.load_engine(self.connection, self.meta)
+
+    def nearest(self, vector: Vectors, k: int, filter: Filter) -> Scored:
+        """The k best chunks for a unit vector (dim,), by inner product; ties by chunk id."""
+        mask = None
+        if not filter.everything:
+            mask = self.engine.mask(self._documents(filter), filter.pages)
+        return self.engine.nearest(vector, k, mask)
+
+    def matching(self, expression: str, k: int, filter: Filter) -> Scored:
+        """The k best chunks for an FTS5 query (`fts_query.match_expression`), by BM25."""
+        documents = self._documents(filter)
+        return store.search_words(self.connection, expression, k, documents, filter.pages)
+
+    def hits(self, scored: Scored) -> list[Hit]:
+        """The chunks and documents of scored rows, ranked from 1 in the order given."""
+        chunks = store.read_chunks(self.connection, [row for row, _ in scored])
+        hits = []
+        for rank, (row, score) in enumerate(scored, 1):
+            chunk, path = chunks[row]
+            hits.append(
+                Hit(rank=rank, score=score, chunk=chunk, document=file_name(path), path=path)
+            )
+        return hits
+
+    def _documents(self, filter: Filter) -> set[int] | None:
+        """Rows of the documents the filter names; None if it names none, which means all."""
+        if not filter.documents:
+            return None
+        ids = matching_ids(filter.documents, self.sources())
+        return store.read_document_rows(self.connection, ids)

@@ -1,0 +1,42 @@
+"""How the threads of torch and FAISS wait for each other.
+
+Both compute with OpenMP, whose threads spin while they wait at a barrier: they keep a core busy, so
+that they can go on at once. On a machine that has other work to do, they keep each other from
+running. On two busy cores a question took three to seven times as long with threads that spin as
+with threads that sleep; on a quiet machine there was no difference (tests/test_threads.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import MutableMapping
+
+PASSIVE = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # every OpenMP
+    "GOMP_SPINCOUNT": "0",  # GNU's, which comes with torch and FAISS: turns of the waiting loop
+    "KMP_BLOCKTIME": "0",  # Intel's and LLVM's: milliseconds to wait before sleeping
+}
+"""The environment variables that OpenMP reads when it is loaded."""
+
+
+def wait_passively(environment: MutableMapping[str, str] | None = None) -> bool:
+    """Let OpenMP's threads sleep while they wait. Call it before torch or FAISS is imported.
+
+    The command line does so. A variable of `PASSIVE` that is set already keeps its value.
+
+    Args:
+        environment: where to set the variables; default `os.environ`.
+
+    Returns:
+        Whether this was in time: False if torch or FAISS had been imported before.
+
+    >>> environment = {"GOMP_SPINCOUNT": "1000"}
+    >>> _ = wait_passively(environment)
+    >>> environment["OMP_WAIT_POLICY"], environment["GOMP_SPINCOUNT"]
+    ('PASSIVE', '1000')
+    """
+    environment = os.environ if environment is None else environment
+    for name, value in PASSIVE.items():
+        environment.setdefault(name, value)
+    return not {"torch", "faiss"} & sys.modules.keys()
