@@ -9,7 +9,7 @@ DEMO_INDEX := indexes/demo
 DEMO_QUESTION ?= For how many years should the station's battery last?
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow check format train bench wheel clean
+.PHONY: help env demo test test-slow check format docs train bench wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ check: env  ## Check style, formatting and types
 format: env  ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: env  ## Write docs/cli.md from the commands' help
+	$(BIN)/python -m docs.build_cli
 
 CONFIG ?= training/config.toml
 

@@ -1,12 +1,12 @@
-"""From candidates to a prompt: cost, select, place, build. How long does each step take?
+"""Time each step from candidates to a prompt: cost, select, place, build.
 
     python -m benchmarks.assemble                     # 1,000 candidates of 256 tokens, 32k budget
 
 Candidates are made of the tokenizer's own words, the common ones most often; one in ten repeats
 two thirds of another. Tokenising them is not counted: a text's ids are known after the first use.
-One thread does it all, so CPU time is measured: other work on the machine does not count. The
-limits are those the project set itself for the first line: fill 5 ms, knapsack 50 ms.
-`benchmarks.assemble_peers` measures other packages on the same candidates.
+One thread does all the work, so CPU time is measured: other work on the machine does not count. The
+project's own limits for the run above are 5 ms with `fill` and 50 ms with `knapsack`.
+`benchmarks.peers.assemble` measures other packages on the same candidates.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from ragctx.tokens.tokenizer import Tokenizer
 
 QUESTION = "Which of the readings was taken last, and by whom?"
 MAX_NEW_TOKENS = 256
-REPEATING = 0.1  # the share of candidates that say mostly what another says
+REPEATING = 0.1  # the share of candidates that repeat most of another
 SIZES = (250, 500, 1000, 2000, 4000)  # candidates, to see how the cost grows
 
 
 def make_hits(n: int, tokens: int, seed: int) -> list[Hit]:
-    """Hits of seven eighths of `tokens` up to all of it, with scores that fall, unevenly."""
+    """`n` hits of 7/8 to all of `tokens` tokens each, with scores that fall unevenly with rank."""
     rng = random.Random(seed)
     vocabulary = json.loads(BUNDLED_TOKENIZER.read_text("utf-8"))["model"]["vocab"]
     words = [word for word in vocabulary if word.isalpha() and word.isascii()]
@@ -76,19 +76,19 @@ def make_hits(n: int, tokens: int, seed: int) -> list[Hit]:
 
 
 def measure(step: Callable[[], Any], repeats: int) -> tuple[Any, dict[str, float]]:
-    """What the step gives, and its CPU time in milliseconds."""
-    given, times = step(), []
+    """The step's result, and the spread of its CPU time in milliseconds over `repeats` runs."""
+    outcome, times = step(), []  # the first run, which warms caches, is not measured
     for _ in range(repeats):
         began = process_time()
-        given = step()
+        outcome = step()
         times.append(1000 * (process_time() - began))
-    return given, spread(times)
+    return outcome, spread(times)
 
 
 def steps_of(
     select: Selector, hits: list[Hit], budget: int, tokenizer: Tokenizer, repeats: int
 ) -> dict[str, Any]:
-    """Milliseconds of each step and of `assemble`, which also merges; and what came of it."""
+    """Milliseconds of each step and of `assemble`, which also merges; and facts of the prompt."""
     template = load_template("qa")
     limits: dict[str, Any] = {
         "context_window": budget + MAX_NEW_TOKENS,
@@ -101,9 +101,13 @@ def steps_of(
     placement, place_ms = measure(partial(place, selection), repeats)
     build = partial(build_prompt, template, QUESTION, placement, tokenizer, **limits)
     prompt, build_ms = measure(build, repeats)
-    how = Assembly(select=select, max_new_tokens=MAX_NEW_TOKENS)
     whole = partial(
-        assemble, QUESTION, hits, tokenizer, context_window=limits["context_window"], assembly=how
+        assemble,
+        QUESTION,
+        hits,
+        tokenizer,
+        context_window=limits["context_window"],
+        assembly=Assembly(select=select, max_new_tokens=MAX_NEW_TOKENS),
     )
     return {
         "costs_ms": costs_ms,
@@ -127,14 +131,13 @@ def growth(
         hits = make_hits(size, tokens, seed)
         row: dict[str, Any] = {"candidates": size}
         for name, select in SELECTORS.items():
-            how = Assembly(select=select, max_new_tokens=MAX_NEW_TOKENS)
             whole = partial(
                 assemble,
                 QUESTION,
                 hits,
                 tokenizer,
                 context_window=budget + MAX_NEW_TOKENS,
-                assembly=how,
+                assembly=Assembly(select=select, max_new_tokens=MAX_NEW_TOKENS),
             )
             row[f"{name}_ms"] = measure(whole, repeats)[1]
         rows.append(row)
@@ -142,7 +145,7 @@ def growth(
 
 
 def show(rows: list[dict[str, Any]], first: str) -> None:
-    """Print rows; times by their medians."""
+    """Print rows as a table, times as their medians, with the column `first` in front."""
     columns = [name for name in rows[0] if name != first]
     cells = [
         [row[first], *(f"{row[c]['median'] if c.endswith('_ms') else row[c]:.2f}" for c in columns)]
@@ -159,21 +162,24 @@ def main() -> None:
     parser.add_argument("--budget-tokens", type=int, default=32_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=15)
-    given = parser.parse_args()
+    args = parser.parse_args()
     tokenizer = load_tokenizer("bundled")
-    hits = make_hits(given.candidates, given.tokens, given.seed)
+    hits = make_hits(args.candidates, args.tokens, args.seed)
     rows = [
-        {"select": name, **steps_of(select, hits, given.budget_tokens, tokenizer, given.repeats)}
+        {
+            "select": name,
+            **steps_of(select, hits, args.budget_tokens, tokenizer, args.repeats),
+        }
         for name, select in SELECTORS.items()
     ]
     show(rows, "select")
     print()
-    grown = growth(given.tokens, given.budget_tokens, tokenizer, given.seed, given.repeats)
-    show(grown, "candidates")
+    growth_rows = growth(args.tokens, args.budget_tokens, tokenizer, args.seed, args.repeats)
+    show(growth_rows, "candidates")
     costs = passage_costs(load_template("qa"), hits, tokenizer)
-    _, all_budgets = measure(partial(frontier, hits, costs, given.budget_tokens), 3)
-    print(f"\nfrontier, every budget up to {given.budget_tokens:,}: {all_budgets['median']:.0f} ms")
-    result("assemble", **vars(given), results=rows, growth=grown, frontier_ms=all_budgets)
+    _, all_budgets = measure(partial(frontier, hits, costs, args.budget_tokens), 3)
+    print(f"\nfrontier, every budget up to {args.budget_tokens:,}: {all_budgets['median']:.0f} ms")
+    result("assemble", **vars(args), results=rows, growth=growth_rows, frontier_ms=all_budgets)
 
 
 if __name__ == "__main__":

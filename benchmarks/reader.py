@@ -1,4 +1,4 @@
-"""What reuse is worth to the bundled reader: first answer, decoding, loading; side by side.
+"""What reuse saves the bundled reader: first answer, decoding and loading, side by side.
 
 One run, one thread unless `--threads` says otherwise: the reader with its passages cached, the
 same weights without any cache, and a transformers model of the same shape (Llama, random weights)
@@ -24,8 +24,8 @@ from torch import Tensor
 from benchmarks.common import result, table, times_s
 from ragctx.generator.reader.checkpoint import load_weights, reader_files
 from ragctx.generator.reader.context import context_of
-from ragctx.generator.reader.decode import Likeliest, write
-from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.decode import LikeliestToken, decode_tokens
+from ragctx.generator.reader.kv_cache import KVCache
 from ragctx.generator.reader.network import ReaderNetwork
 from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.placement.strategies import place
@@ -69,12 +69,12 @@ def prompt_of(tokens: int, reader: BundledReader, seed: int) -> Prompt:
 def full_prefill(network: ReaderNetwork, ids: Tensor) -> Tensor:
     """Every token attends to every token, nothing kept from before: what a cache saves."""
     positions = torch.arange(ids.shape[1])[None]
-    return network.read(ids, positions, Past((), ()))[0].last
+    return network.read(ids, positions, KVCache((), ()))[0].last
 
 
 @torch.inference_mode()
 def uncached_decoding(reader: BundledReader, prompt: Prompt, tokens: int) -> None:
-    """Write `tokens` tokens, reading everything anew for each."""
+    """Write `tokens` tokens, reading everything again for each."""
     ids = torch.tensor([prompt.token_ids])
     for _ in range(tokens):
         states = full_prefill(reader.network, ids)
@@ -83,13 +83,13 @@ def uncached_decoding(reader: BundledReader, prompt: Prompt, tokens: int) -> Non
 
 
 def first_answers(reader: BundledReader, repeats: int) -> dict[str, Any]:
-    """Seconds to the answer at each context length, both looks included; and of a full prefill."""
+    """Seconds to the answer at each context length, both passes included; and of a full prefill."""
     prompts = {tokens: prompt_of(tokens, reader, seed=1) for tokens in CONTEXTS}
     ids = torch.tensor([prompts[CONTEXTS[-1]].token_ids])
     full_s = median_s(lambda: full_prefill(reader.network, ids), max(2, repeats // 3))
     rows: dict[str, Any] = {}
     for tokens, prompt in prompts.items():
-        reader.cache.clear()
+        reader.forget()
         began = time.perf_counter()
         reader.generate(prompt)
         cold_s = time.perf_counter() - began
@@ -107,7 +107,7 @@ def decoding(reader: BundledReader, repeats: int, bandwidth: float) -> dict[str,
     """Milliseconds a token: grounded, free over the cache, uncached, and under `generate`."""
     prompt = prompt_of(CONTEXTS[0], reader, seed=1)
     runs = [reader.generate(prompt) for _ in range(repeats)]
-    given, looked_s = runs[0], statistics.median(run.prefill_s for run in runs)
+    grounded, chosen_s = runs[0], statistics.median(run.prefill_s for run in runs)
     grounded_s = statistics.median(run.decode_s for run in runs)
     free_ms = 1e3 * statistics.median(free_s(reader, prompt) for _ in range(repeats)) / NEW_TOKENS
     uncached_s = median_s(lambda: uncached_decoding(reader, prompt, 2), 2)
@@ -118,10 +118,10 @@ def decoding(reader: BundledReader, repeats: int, bandwidth: float) -> dict[str,
     read += 2 * network.shape.width * network.shape.layers * prompt.token_count
     return {
         "context_tokens": prompt.token_count,
-        "grounded_tokens": len(given.token_ids),
-        "grounded_until_chosen_ms": 1e3 * looked_s,
+        "grounded_tokens": len(grounded.token_ids),
+        "grounded_until_chosen_ms": 1e3 * chosen_s,
         "grounded_after_ms": 1e3 * grounded_s,
-        "grounded_after_ms_per_token": 1e3 * grounded_s / max(1, len(given.token_ids)),
+        "grounded_after_ms_per_token": 1e3 * grounded_s / max(1, len(grounded.token_ids)),
         "free_ms_per_token": free_ms,
         "uncached_ms_per_token": 1e3 * uncached_s / 2,
         "transformers_ms_per_token": theirs_ms,
@@ -134,15 +134,15 @@ def decoding(reader: BundledReader, repeats: int, bandwidth: float) -> dict[str,
 def free_s(reader: BundledReader, prompt: Prompt) -> float:
     """Seconds to write `NEW_TOKENS` tokens over the cached passages, prefill not counted."""
     passages, question = reader.parts(prompt)
-    segments, _ = reader.cache.fetch(passages, reader.encode)
-    asked, past = reader.prefill(question, segments)
-    context, content = context_of(prompt, segments)
-    ids = torch.tensor([token for chunk in passages for token in chunk])
-    stepper = reader.stepper
+    cached, _ = reader.cache.fetch(passages, reader.encode)
+    states, kv_cache = reader.prefill(question, cached)
+    context, content = context_of(prompt, cached)
+    ids = torch.tensor([token for passage in passages for token in passage])
+    decoder = reader.decoder
     began = time.perf_counter()
-    steps = stepper.over(past, past.length, NEW_TOKENS)
-    likeliest = Likeliest(stepper, context, content, ids)
-    write(asked.answer, steps, likeliest, stop=-1, max_new_tokens=NEW_TOKENS)
+    steps = decoder.steps_after(kv_cache, kv_cache.length, NEW_TOKENS)
+    likeliest = LikeliestToken(decoder, context, content, ids)
+    decode_tokens(states.answer, steps, likeliest, stop=-1, max_new_tokens=NEW_TOKENS)
     return time.perf_counter() - began
 
 
@@ -204,14 +204,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     reader = load_bundled()
     reader.threshold = -1.0
-    bandwidth = bandwidth_bytes_per_s(given.repeats)
-    loaded = loading(given.repeats)
-    first = first_answers(reader, given.repeats)
-    decoded = decoding(reader, given.repeats, bandwidth)
+    bandwidth = bandwidth_bytes_per_s(arguments.repeats)
+    loaded = loading(arguments.repeats)
+    first = first_answers(reader, arguments.repeats)
+    decoded = decoding(reader, arguments.repeats, bandwidth)
     rows = [
         (
             tokens,
@@ -226,7 +226,7 @@ def main() -> None:
     result(
         "reader",
         seed=1,
-        **vars(given),
+        **vars(arguments),
         bandwidth_gb_per_s=bandwidth / 1e9,
         loading=loaded,
         first_answer=first,

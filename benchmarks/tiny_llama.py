@@ -1,4 +1,4 @@
-"""A tiny Llama of one's own for position sweeps: trained from scratch on key-value retrieval.
+"""A tiny Llama for position sweeps, trained from scratch on key-value retrieval.
 
     python -m benchmarks.tiny_llama --out FOLDER            # a few minutes on two cores
 
@@ -27,18 +27,18 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-TRAINED_PAIRS = 12
-ASKED_PAIRS = 20
-QUESTIONS = 400
-QUERIES = 12  # questions behind each training prompt: more to learn from than one
-KEYS, VALUES = 32, 32
+TRAINED_PAIRS = 12  # most pairs of a training prompt
+ASKED_PAIRS = 20  # pairs of each question's prompt
+QUESTIONS = 400  # in each file that is written
+QUERIES = 12  # questions after each training prompt: more to learn from than one
+KEYS, VALUES = 32, 32  # different words of each kind
 TEMPLATE = "{passages}{text} ; {/passages}{question} "
 
 WORDS = ["<pad>", "<unk>", "<end>", ";"]
 
 
 def value_word(number: int) -> str:
-    """Of equal length: v1 would stand inside v12, and count as right."""
+    """A word for a value, all of equal length: "v1" would be part of "v12" and count as right."""
     return f"v{number:02d}"
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ragctx.embedding import load_embedder
-from ragctx.generator.load import load_generator
+from ragctx import ask, load_embedder, load_generator
 from ragctx.ingestion import open_cached
-from ragctx.pipeline import ask
 from ragctx.views import citation_words, status_words
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -23,7 +21,7 @@ def main(question: str = QUESTION, *pdfs: str) -> None:
     index, _ = open_cached(pdfs or [SAMPLES / "field-station-manual.pdf"], embedder)
     answer = ask(question, index, embedder, reader)
     print(question)
-    print("The documents do not answer this." if answer.abstained else answer.text)
+    print("The documents do not contain the answer." if answer.abstained else answer.text)
     for citation in answer.citations:
         print(citation_words(citation), status_words(citation))
         print(f"    “{citation.quote}”")

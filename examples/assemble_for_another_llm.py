@@ -11,12 +11,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ragctx.assembly import Assembly, assemble
-from ragctx.embedding import load_embedder
+from ragctx import Assembly, assemble, load_embedder, load_tokenizer, search
 from ragctx.ingestion import open_cached
-from ragctx.prompt.build import check_text_count
-from ragctx.retrieval import Retrieval, retrieve
-from ragctx.tokens.load import load_tokenizer
+from ragctx.prompt import check_text_count
 
 SAMPLES = Path(__file__).parent / "samples"
 QUESTION = "How many people does it take to put up the mast, and where may it not stand?"
@@ -25,7 +22,7 @@ QUESTION = "How many people does it take to put up the mast, and where may it no
 def main(spec: str = "bundled") -> None:
     embedder, tokenizer = load_embedder(), load_tokenizer(spec)
     index, _ = open_cached([SAMPLES / "field-station-manual.pdf"], embedder)
-    hits = retrieve(QUESTION, index, embedder, Retrieval(k=30))
+    hits = search(index, embedder, QUESTION, k=30)
     prompt = assemble(
         QUESTION,
         hits,
@@ -39,7 +36,7 @@ def main(spec: str = "bundled") -> None:
     for row in prompt.ledger[:8]:
         print(f"{row.rank:>3} {row.tokens:>4} tokens  {row.outcome:<8} {row.reason}")
     print(f"{prompt.token_count} of {prompt.budget_tokens} tokens of {tokenizer.name}")
-    # A server that tokenises the text again may count a little differently: look before sending.
+    # A server that tokenises the text again may count a few tokens more or fewer: check first.
     print(f"{check_text_count(prompt, tokenizer)} when the whole text is tokenised at once")
     assert prompt.token_count <= prompt.budget_tokens
 

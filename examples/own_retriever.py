@@ -1,4 +1,4 @@
-"""Use ragctx behind your own retriever: budget, placement, prompt and citations need only text.
+"""Use ragctx with your own retriever: budget, placement, prompt and citations need only text.
 
 python examples/own_retriever.py
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ragctx.assembly import Assembly, assemble
-from ragctx.citations.resolve import cite
-from ragctx.pdf.read import read_pdf
-from ragctx.records import Generation, Hit
-from ragctx.tokens.load import load_tokenizer
+from ragctx import Assembly, Hit, assemble, load_tokenizer
+from ragctx.citations import cite
+from ragctx.pdf import read_pdf
+from ragctx.records import Generation
 
 PDF = Path(__file__).parent / "samples" / "city-library-report.pdf"
 QUESTION = "How much money had late fines brought in each year?"
@@ -45,13 +44,13 @@ def main() -> None:
     print(prompt.text)
     print(f"{prompt.token_count} tokens, {len(prompt.passages)} of {len(hits)} pages fit")
 
-    # Whatever model answers, its labels can be checked. Here two are put into its mouth.
+    # The labels in any model's answer can be checked. These two answers are made up.
     label = next(passage.label for passage in prompt.passages if ANSWER in passage.text)
     for amount in (ANSWER, "85,000 pounds"):
-        said = f"Fines had brought in {amount} annually [{label}]."
+        text = f"Fines had brought in {amount} annually [{label}]."
         for citation in cite(
             Generation(
-                text=said,
+                text=text,
                 token_ids=(),
                 finish_reason="stop",
                 prefill_s=0,
@@ -61,7 +60,7 @@ def main() -> None:
             prompt,
             lambda _: None,
         ):
-            print(f"{said}\n    {citation.status}: {' '.join(citation.quote.split())}")
+            print(f"{text}\n    {citation.status}: {' '.join(citation.quote.split())}")
 
 
 if __name__ == "__main__":

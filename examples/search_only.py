@@ -1,4 +1,4 @@
-"""Find passages, with the pages they stand on, and go no further.
+"""Find passages and their pages, without a prompt or an answer.
 
 python examples/search_only.py ["A question"]
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ragctx.embedding import load_embedder
-from ragctx.index.filters import Filter
+from ragctx import load_embedder, search
+from ragctx.index import Filter
 from ragctx.ingestion import open_cached
-from ragctx.retrieval import dense, hybrid, lexical, search
+from ragctx.retrieval import dense, hybrid, lexical
 
 SAMPLES = Path(__file__).parent / "samples"
 QUESTION = "How far from a power line must the mast be kept?"

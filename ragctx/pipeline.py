@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ragctx.assembly import Assembly, assemble
-from ragctx.citations.abstention import is_abstention
+from ragctx.citations.abstention import abstained
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
 from ragctx.records import Answer, GetDocument, Prompt
@@ -93,13 +93,13 @@ def answer_prompt(
     `get_document` gives a document by its id, or None where there is none.
     """
     generation = generator.generate(prompt, on_text=on_text)
-    abstained = generation.finish_reason == "abstain" or is_abstention(generation.text)
-    citations = () if abstained else cite(generation, prompt, get_document)
+    is_refused = abstained(generation)
+    citations = () if is_refused else cite(generation, prompt, get_document)
     timing = (("prefill_s", generation.prefill_s), ("decode_s", generation.decode_s))
     return Answer(
         question=prompt.question,
         text=generation.text,
-        abstained=abstained,
+        abstained=is_refused,
         citations=citations,
         generation=generation,
         prompt=prompt,

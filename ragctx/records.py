@@ -7,6 +7,7 @@ from 1. Scores: higher is better. Times are in seconds (`_s`).
 from __future__ import annotations
 
 import math
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -165,25 +166,32 @@ class LedgerRow(NamedTuple):
     A tuple, because there may be thousands, and dataclasses that are frozen are slow to make.
     """
 
-    chunk: str
+    chunk: str  # the candidate's chunk id
     document: str
     rank: int
     score: float | None
     tokens: int
     outcome: LedgerOutcome
     reason: str
+    start: int = 0  # the candidate's characters in its document's text, half open
+    end: int = 0
+    into: str | None = None  # of a merged candidate: the chunk id of the span that holds it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The hits that fit, in rank order, and the ledger of all candidates, in rank order."""
+    """The hits that fit, in rank order, and the ledger of all candidates, in rank order.
+
+    `room_tokens` is what the prompt leaves for passages, headers included: the prompt's own budget
+    less its template and question.
+    """
 
     selected: tuple[Hit, ...]
     tokens: tuple[int, ...]  # cost of selected[i] in the prompt
     ledger: tuple[LedgerRow, ...]
     used_tokens: int
-    budget_tokens: int
-    upper_bound: float  # no selection under this budget has a larger summed relevance
+    room_tokens: int
+    upper_bound: float  # no selection that fits in the room has a larger summed relevance
     relevance: float  # the summed relevance of this one
 
     @property
@@ -195,13 +203,21 @@ class Selection:
         ...     tokens=(),
         ...     ledger=(),
         ...     used_tokens=0,
-        ...     budget_tokens=100,
+        ...     room_tokens=100,
         ...     upper_bound=4.0,
         ...     relevance=3.0,
         ... ).gap
         0.25
         """
         return 1 - self.relevance / self.upper_bound if self.upper_bound else 0.0
+
+    @property
+    def budget_tokens(self) -> int:
+        """The former name of `room_tokens`. Using it gives a DeprecationWarning."""
+        warnings.warn(
+            "Selection.budget_tokens is now Selection.room_tokens", DeprecationWarning, stacklevel=2
+        )
+        return self.room_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +255,11 @@ class Segment:
     def message_text(self) -> str:
         """The part of `text` that belongs to the chat message, without the chat template."""
         return self.text if self.framed_text is None else self.framed_text
+
+    @property
+    def own_text(self) -> str:
+        """The passage's own text, without headers and markers."""
+        return self.text[self.text_start : self.text_end]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The transformer layers that the default embedder and the bundled reader share, in plain torch.
 
-BERT's post-layer-norm block (Devlin et al. 2019, arXiv 1810.04805), cut into the two halves that
-stand before and after attention, because the two models differ only in what happens between them:
-the embedder attends within one text, the reader rotates keys and attends over cached chunks too.
+BERT's post-layer-norm block (Devlin et al. 2019, arXiv 1810.04805), split into what comes before
+and after attention, because the two models differ only in what happens in between: the embedder
+attends within one text, the reader rotates keys and attends over cached passages too.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Shape:
 
 
 class Layer(nn.Module):
-    """One block: `project` gives queries, keys and values; `finish` takes what was attended to.
+    """One block: `project` computes queries, keys and values, `finish` the rest after attention.
 
-    `dropout` is the share of what a block adds to its states that training leaves out.
+    `dropout` is the share of what a block adds to its states that is left out in training.
     """
 
     dropout = 0.0
@@ -60,11 +60,11 @@ class Layer(nn.Module):
         return self._split(self.query(states)), *self.keys_values(states)
 
     def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, width) -> keys and values alone: what others need to read these states."""
+        """(B, T, width) -> keys and values alone, each (B, heads, T, head_width)."""
         return self._split(self.key(states)), self._split(self.value(states))
 
     def finish(self, states: Tensor, attended: Tensor) -> Tensor:
-        """`attended` is (B, heads, T, head_width); gives the next states, (B, T, width)."""
+        """Compute the next states (B, T, width) from `attended` (B, heads, T, head_width)."""
         merged = attended.transpose(1, 2).flatten(2)
         states = self.output_norm(states + self._dropped(self.output(merged)))
         added = self._dropped(self.down(F.gelu(self.up(states))))
@@ -81,7 +81,7 @@ class Layer(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor | None) -> Tensor:
     """Scaled dot-product attention; `visible` broadcasts to (B, heads, T, N), True where seen.
 
-    Written out where gradients are wanted, and for a single row: on CPUs the fused kernel's
+    Written out when gradients are needed, and for a single row: on CPUs the fused kernel's
     backward pass takes more than twice as long as the plain one's, and its forward pass for one
     row nearly twice (measured at these sizes, torch 2.13).
     """
@@ -114,7 +114,7 @@ class Embeddings(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A bidirectional encoder with absolute positions: what all-MiniLM-L6-v2 is."""
+    """A bidirectional encoder with absolute positions, as all-MiniLM-L6-v2 is one."""
 
     def __init__(self, shape: Shape, positions: int = 512) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class Encoder(nn.Module):
         return self.all_states(token_ids, mask)[-1]
 
     def all_states(self, token_ids: Tensor, mask: Tensor) -> list[Tensor]:
-        """States after the embeddings and after every layer: layers + 1 of (B, T, width)."""
+        """The layers + 1 states (B, T, width): after the embeddings and after every layer."""
         states = [self.embeddings(token_ids)]
         visible = mask[:, None, None, :]
         for layer in self.layers:
@@ -138,7 +138,7 @@ class Encoder(nn.Module):
 
 
 class _NoFilling(TorchFunctionMode):
-    """Leaves new parameters unfilled."""
+    """Skips the functions that initialise parameters."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(func, "__module__", "") == "torch.nn.init":
@@ -148,10 +148,10 @@ class _NoFilling(TorchFunctionMode):
 
 @contextmanager
 def unfilled() -> Iterator[None]:
-    """Modules made inside have parameters without values, to be assigned from a file.
+    """Create modules whose parameters have no values yet, to be assigned from a file.
 
-    Filling parameters on the meta device does nothing, and yet costs a second: it imports half of
-    torch's compiler.
+    Initialising parameters on the meta device does nothing, and yet costs a second: it imports half
+    of torch's compiler.
     """
     with torch.device("meta"), _NoFilling():
         yield
@@ -172,7 +172,7 @@ _BERT_NAMES = {
 def from_bert(weights: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
     """A state dict for `Encoder` from BERT's parameter names.
 
-    The embedding of token type 0, which stands in every sum, is folded into the token embeddings.
+    The embedding of token type 0, which every text has, is added to the token embeddings.
     """
     tokens = weights["embeddings.word_embeddings.weight"]
     renamed = {
@@ -190,7 +190,7 @@ def from_bert(weights: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
 
 
 def load_encoder(path: str, shape: Shape | None = None) -> Encoder:
-    """The encoder whose weights lie in the safetensors file at `path`, ready for inference."""
+    """The encoder whose weights are in the safetensors file at `path`, ready for inference."""
     from safetensors.torch import load_file
 
     shape = shape or Shape()

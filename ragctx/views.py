@@ -1,15 +1,14 @@
-"""Records as JSON objects with documented names, and as words for people. Pure.
+"""Records as JSON objects, and as words for people. Pure.
 
-The names in these objects are an interface: they are added to, never changed.
+The names in the JSON objects are an interface: names may be added, none is ever changed.
 """
 
 from __future__ import annotations
 
 import math
-import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from ragctx.records import (
     Answer,
@@ -18,20 +17,31 @@ from ragctx.records import (
     Chunk,
     Citation,
     Hit,
+    IngestOutcome,
     IngestRow,
     LedgerRow,
     Prompt,
     SegmentKind,
 )
-
-if TYPE_CHECKING:
-    pass
+from ragctx.text.display import one_line
 
 View = dict[str, object]
 
 ABSTENTION = "The documents do not answer this."
 
-_MADE = ("added", "replaced")
+_READ = ("added", "replaced")
+"""Outcomes of files that were read in this run."""
+
+_OUTCOMES: tuple[IngestOutcome, ...] = (
+    "added",
+    "replaced",
+    "unchanged",
+    "duplicate",
+    "removed",
+    "failed",
+)
+"""All outcomes, in the order in which they are reported."""
+
 _STATUS_WORDS = {
     "verified": "✓ verified",
     "unverified": "✗ not verified",
@@ -67,23 +77,36 @@ def hit_view(hit: Hit) -> View:
 
 
 def search_view(question: str, hits: Iterable[Hit]) -> View:
-    """What `ragctx search --json` gives."""
+    """The JSON object of `ragctx search --json`."""
     return {"question": question, "hits": [hit_view(hit) for hit in hits]}
 
 
+def ledger_row_view(row: LedgerRow) -> View:
+    """What became of one candidate."""
+    return {
+        "chunk": row.chunk,
+        "document": row.document,
+        "rank": row.rank,
+        "score": number(row.score),
+        "tokens": row.tokens,
+        "outcome": row.outcome,
+        "reason": row.reason,
+    }
+
+
 def ledger_view(ledger: Iterable[LedgerRow]) -> list[View]:
-    """The fate of every candidate."""
-    return [{**row._asdict(), "score": number(row.score)} for row in ledger]
+    """What became of every candidate."""
+    return [ledger_row_view(row) for row in ledger]
 
 
-def certificate_view(made: Certificate) -> View:
+def certificate_view(sums: Certificate) -> View:
     """How a prompt's tokens add up: prompt, answer and slack are the window."""
-    segments = [asdict(segment) for segment in made.segments]
-    return {**asdict(made), "slack_tokens": made.slack_tokens, "segments": segments}
+    segments = [asdict(segment) for segment in sums.segments]
+    return {**asdict(sums), "slack_tokens": sums.slack_tokens, "segments": segments}
 
 
 def prompt_view(prompt: Prompt) -> View:
-    """What `ragctx prompt --json` gives."""
+    """The JSON object of `ragctx prompt --json`."""
     return {
         "question": prompt.question,
         "text": prompt.text,
@@ -106,7 +129,7 @@ def citation_view(citation: Citation) -> View:
 
 
 def answer_view(answer: Answer) -> View:
-    """What `ragctx ask --json` gives. An abstention has the empty answer."""
+    """The JSON object of `ragctx ask --json`. Of an abstention the answer is ""."""
     prompt, generation = answer.prompt, answer.generation
     return {
         "question": answer.question,
@@ -131,7 +154,10 @@ def answer_view(answer: Answer) -> View:
 
 
 def attribution_view(attributions: Sequence[Attribution], prompt: Prompt) -> list[View]:
-    """One row a passage, in prompt order; null without it: the answer stands in no other."""
+    """One row for each passage, in prompt order.
+
+    `log_probability_without` is null where no other passage contains the answer.
+    """
     return [
         {
             "label": attribution.label,
@@ -145,20 +171,20 @@ def attribution_view(attributions: Sequence[Attribution], prompt: Prompt) -> lis
 
 
 def ingest_row_view(row: IngestRow) -> View:
-    """One file's row."""
+    """One file's row in the ingest ledger."""
     problems = [{"page": page, "status": status} for page, status in row.page_problems]
     return {**asdict(row), "page_problems": problems, "warnings": list(row.warnings)}
 
 
 def ingest_view(rows: Sequence[IngestRow], seconds: float) -> View:
-    """What `ragctx ingest --json` gives. Pages and chunks are those read in this run.
+    """The JSON object of `ragctx ingest --json`. Pages and chunks are those read in this run.
 
     >>> rows = [IngestRow(path="a.pdf", outcome="added", status="ok", pages=8, chunks=20)]
     >>> ingest_view(rows, 2.0)["pages_per_s"]
     4.0
     """
-    pages = sum(row.pages for row in rows if row.outcome in _MADE)
-    chunks = sum(row.chunks for row in rows if row.outcome in _MADE)
+    pages = sum(row.pages for row in rows if row.outcome in _READ)
+    chunks = sum(row.chunks for row in rows if row.outcome in _READ)
     return {
         "rows": [ingest_row_view(row) for row in rows],
         "files": len(rows),
@@ -172,29 +198,6 @@ def ingest_view(rows: Sequence[IngestRow], seconds: float) -> View:
 
 # ---- Words for people ------------------------------------------------------------------------
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    r"""Document text made safe for a terminal: no control character but newline and tab is left.
-
-    Escape sequences and bidirectional overrides in a PDF could otherwise rewrite what is shown.
-
-    >>> printable("\x1b[31mred\nline")
-    '\ufffd[31mred\nline'
-    """
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def one_line(text: str, width: int = 0) -> str:
-    r"""`text` on one line, safe for a terminal, cut to `width` characters (0: not cut).
-
-    >>> one_line("a  b\nc"), one_line("to be or not", 8)
-    ('a b c', 'to be o…')
-    """
-    line = " ".join(printable(text).split())
-    return line if not width or len(line) <= width else line[: width - 1].rstrip() + "…"
-
 
 def counted(count: int, one: str, many: str = "") -> str:
     """A number with its noun.
@@ -206,7 +209,7 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 
 def pages_words(first: int, last: int, labels: Sequence[str] = ()) -> str:
-    """Which pages, and what they call themselves where that is something else.
+    """Page numbers, with the pages' own labels where those differ.
 
     >>> pages_words(3, 3), pages_words(3, 4), pages_words(3, 3, ("3",)), pages_words(12, 12, ("x",))
     ('page 3', 'pages 3–4', 'page 3', 'page 12 (“x”)')
@@ -215,17 +218,20 @@ def pages_words(first: int, last: int, labels: Sequence[str] = ()) -> str:
     numbers = tuple(str(page) for page in range(first, last + 1))
     if not labels or tuple(labels) == numbers:
         return words
-    shown = labels[0] if len(labels) == 1 else f"{labels[0]}–{labels[-1]}"
-    return f"{words} (“{one_line(shown, 40)}”)"
+    label = labels[0] if len(labels) == 1 else f"{labels[0]}–{labels[-1]}"
+    return f"{words} (“{one_line(label, _LABEL_WIDTH)}”)"
+
+
+_LABEL_WIDTH = 40  # characters of page labels that are shown: more than real ones have
 
 
 def place_words(document: str, chunk: Chunk) -> str:
-    """Where a chunk stands."""
+    """Where a chunk is from: document and pages."""
     return f"{one_line(document)}, {pages_words(chunk.first_page, chunk.last_page)}"
 
 
 def status_words(citation: Citation) -> str:
-    """Whether the quote was found on the cited page."""
+    """Whether the quote was found on the cited pages, in words."""
     return _STATUS_WORDS[citation.status]
 
 
@@ -238,7 +244,7 @@ def citation_words(citation: Citation) -> str:
 
 
 def abstention_words(confidence: float) -> str:
-    """What to say instead of an answer.
+    """What to show instead of an answer.
 
     >>> abstention_words(0.124)
     'The documents do not answer this. (Confidence that they do: 12 %.)'
@@ -250,23 +256,23 @@ def abstention_words(confidence: float) -> str:
 
 def certificate(prompt: Prompt) -> str:
     """One line that adds up: tokens of each kind, those kept for the answer, the window."""
-    made = prompt.certificate
+    sums = prompt.certificate
     kinds: tuple[SegmentKind, ...] = ("instruction", "passage", "question", "answer")
-    tokens = {kind: made.tokens_of(kind) for kind in kinds}
+    tokens = {kind: sums.tokens_of(kind) for kind in kinds}
     parts = " + ".join(f"{kind} {count}" for kind, count in tokens.items() if count)
-    as_text = "" if made.text_tokens is None else f"; as text {made.text_tokens}"
+    as_text = "" if sums.text_tokens is None else f"; as text {sums.text_tokens}"
     saved = f"; merging saved {prompt.saved_tokens}" if prompt.saved_tokens else ""
     return (
-        f"{counted(made.prompt_tokens, 'token')} = {parts} "
+        f"{counted(sums.prompt_tokens, 'token')} = {parts} "
         f"({counted(len(prompt.passages), 'passage')}, {prompt.placement}){as_text}; "
-        f"+ {made.max_new_tokens} for the answer <= window {made.context_window}; "
-        f"slack {made.slack_tokens}; budget {made.budget_tokens}{saved}"
+        f"+ {sums.max_new_tokens} for the answer <= window {sums.context_window}; "
+        f"slack {sums.slack_tokens}; budget {sums.budget_tokens}{saved}"
     )
 
 
 def is_plain(row: IngestRow) -> bool:
-    """Whether a file is in the index, whole, and nothing need be said about it."""
-    return row.outcome not in ("failed", "removed") and row.status == "ok"
+    """Whether the whole file is in the index, so that there is nothing to tell about it."""
+    return is_in_index(row) and row.status == "ok"
 
 
 def is_in_index(row: IngestRow) -> bool:
@@ -283,11 +289,10 @@ def ingest_words(rows: Sequence[IngestRow], seconds: float) -> str:
     '1 file: 1 added; 8 pages, 20 chunks in 2.0 s (4 pages/s, 10 chunks/s)'
     """
     totals = ingest_view(rows, seconds)
-    order = ("added", "replaced", "unchanged", "duplicate", "removed", "failed")
-    outcomes = [row.outcome for row in rows]
-    fates = ", ".join(f"{outcomes.count(o):,} {o}" for o in order if o in outcomes)
+    counts = Counter(row.outcome for row in rows)
+    outcomes = ", ".join(f"{counts[name]:,} {name}" for name in _OUTCOMES if counts[name])
     return (
-        f"{counted(len(rows), 'file')}: {fates}; {totals['pages']:,} pages, "
+        f"{counted(len(rows), 'file')}: {outcomes}; {totals['pages']:,} pages, "
         f"{totals['chunks']:,} chunks in {seconds:.1f} s "
         f"({totals['pages_per_s']:.3g} pages/s, {totals['chunks_per_s']:.3g} chunks/s)"
     )

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ragctx.threads import wait_passively
 from tests.support.paths import ROOT, SAMPLES, SHARED
 
 OFFLINE = ROOT / "tests" / "support" / "offline"
 
 collect_ignore = [str(OFFLINE)]
+
+wait_passively()  # before anything imports torch: a busy machine must not make tests time out
 
 # Set on import: modules collected for their doctests read these before the first fixture runs.
 _CACHE = tempfile.TemporaryDirectory(prefix="ragctx-tests-")

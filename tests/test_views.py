@@ -176,19 +176,3 @@ def test_json_is_one_line_that_reads_back(text: str) -> None:
     assert json.loads(line) == {"text": text}
     assert len(line.splitlines()) == 1
     line.encode("utf-8")
-
-
-@given(st.text())
-def test_shown_text_holds_no_control_characters(text: str) -> None:
-    # A PDF can hold an escape sequence; printed as it is, it would command the terminal.
-    shown = views.printable(text)
-    assert len(shown) == len(text)
-    assert not any((ord(c) < 32 and c not in "\t\n") or 127 <= ord(c) < 160 for c in shown)
-    shown.encode("utf-8")
-
-
-@given(st.text(), st.integers(2, 40))
-def test_one_line_is_one_line(text: str, width: int) -> None:
-    line = views.one_line(text, width)
-    assert len(line) <= width
-    assert len(line.splitlines()) <= 1

@@ -3,7 +3,7 @@
     python -m training
     python -m training --config training/small.toml    # a trial: half an hour, a bad reader
 
-A stage is done when what it leaves is newer than what the stage before it left. One that was
+A stage is done when the file it writes is newer than that of the stage before it. One that was
 stopped goes on from its checkpoint.
 """
 
@@ -20,7 +20,7 @@ from training.common import Config, configured, is_made, run_folder, stage_parse
 
 
 class Step(NamedTuple):
-    """A stage's name, what it leaves behind, and the stage."""
+    """A stage: its name, the file it writes, and its function."""
 
     name: str
     leaves: Path
@@ -56,7 +56,7 @@ def run_all(config: Config, steps: Sequence[Step]) -> None:
 
 
 def main() -> None:
-    """Run as the command line says."""
+    """Run as the command line asks."""
     config = configured(stage_parser(__doc__).parse_args())
     run_all(config, steps(config))
 

@@ -54,7 +54,7 @@ def run(
 
 
 def main() -> None:
-    """Run or resume the stage as the command line says."""
+    """Run or resume the stage as the command line asks."""
     parser = stage_parser(__doc__)
     parser.add_argument("--minutes", type=float, help="by the clock instead of by steps")
     parser.add_argument("--start", type=Path, help="weights to begin from; default: stage 2's")
@@ -62,11 +62,11 @@ def main() -> None:
         "--alone",
         type=int,
         default=ALONE,
-        help="layers before the second look (default %(default)s)",
+        help="layers before the second pass (default %(default)s)",
     )
     parser.add_argument("--name", default="answer", help="of the run's files (%(default)s)")
-    given = parser.parse_args()
-    run(configured(given), given.start, given.minutes, given.alone, given.name)
+    arguments = parser.parse_args()
+    run(configured(arguments), arguments.start, arguments.minutes, arguments.alone, arguments.name)
 
 
 def load_sets(config: Config, names: Iterable[str]) -> dict[str, list[Passage]]:

@@ -1,6 +1,6 @@
 """The mean of several runs' weights (model soups; Wortsman et al., ICML 2022, arXiv 2203.05482).
 
-Runs that went on from the same weights lie in one valley: their mean is often better than each.
+Runs that started from the same weights end close together: their mean is often better than each.
 
     python -m training.average A.safetensors B.safetensors --to C.safetensors
 """
@@ -27,16 +27,16 @@ def mean(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def main() -> None:
-    """Average the files given."""
+    """Average the named files."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("weights", type=Path, nargs="+")
     parser.add_argument("--to", type=Path, required=True)
-    given = parser.parse_args()
-    networks = [load_network(path) for path in given.weights]
+    arguments = parser.parse_args()
+    networks = [load_network(path) for path in arguments.weights]
     networks[0].load_state_dict(mean([network.state_dict() for network in networks]))
-    save_network(networks[0], given.to)
+    save_network(networks[0], arguments.to)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Batches for question answering: which passages a question sees, and where everything stands."""
+"""Batches for question answering: which passages a question sees, and where everything goes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ from training.data import MASK, PAD, SEP, Passage, Question, thinned
 from training.forward import Batch, pad_rows, passages_tensor
 
 Visit = tuple[Passage, list[Question]]
+
+QUESTION_SPACE = 80
+"""Tokens of the window that are left to a question and its answer. Chosen by hand."""
+
+SHIFTED_SHARE = 0.5
+"""Share of groups whose passages do not begin at position 0. Chosen by hand."""
+
+GAP_SHARE = 0.3
+"""Share of groups with a gap between passages and questions. Chosen by hand."""
 
 
 def batches(visits: list[Visit], context_tokens: int, questions: int) -> Iterator[list[Visit]]:
@@ -52,12 +61,12 @@ def make_batch(
     question_dropout: float = 0.0,
     sentence_dropout: float = 0.0,
 ) -> Batch:
-    """Put each passage's questions behind a layout: their own passage and up to so many others.
+    """Put each passage's questions after it and up to `max_distractors` other passages.
 
-    `null_share` of the questions, where others stand beside it, do not see their own passage. The
-    layout begins at a random position and may have a gap behind it, so that every position of the
-    window is seen. Each question loses about `question_dropout` of its tokens, each passage
-    `sentence_dropout` of the sentences without an answer.
+    `null_share` of the questions that have other passages do not see their own. The passages begin
+    at a random position and may have a gap after them, so that every position of the window occurs.
+    Each question loses about `question_dropout` of its tokens, each passage `sentence_dropout` of
+    the sentences without an answer.
     """
     if sentence_dropout:
         step = [thinned(passage, asked, sentence_dropout, rng) for passage, asked in step]
@@ -89,7 +98,7 @@ def make_batch(
 
 
 def _tokens(groups: list[_Group], rows: list[list[_Row]]) -> dict[str, torch.Tensor]:
-    """What stands in each group's row of tokens, (G, M)."""
+    """The tokens of each group's row and what belongs to each of them, (G, M)."""
 
     def each(value: Callable[[_Group, int, _Row, int], int], fill: int = PAD) -> torch.Tensor:
         """`value` of a group, a question's number, the question and each of its tokens' number."""
@@ -112,7 +121,7 @@ def _tokens(groups: list[_Group], rows: list[list[_Row]]) -> dict[str, torch.Ten
 
 
 def _targets(rows: list[_Row], width: int, answer_tokens: int) -> dict[str, torch.Tensor]:
-    """Where each question stands and what answers it, (Q,)."""
+    """Where each question is and what answers it, (Q,)."""
     starts = torch.zeros(len(rows), width, dtype=torch.bool)
     for i, row in enumerate(rows):
         starts[i, [1 + first for first, _ in row.question.spans]] = True  # 1: after [CLS]
@@ -141,7 +150,7 @@ class _Row(NamedTuple):
     group: int
     question: Question
     span: tuple[int, int]  # the answer that is asked for this time
-    asked: int  # how many of its tokens are there
+    asked: int  # number of its tokens that were not dropped
     begins: int  # its first token, in the group's row
     null: bool
     answer: list[int]
@@ -154,9 +163,9 @@ def _group(
     others = [i for i in range(len(passages)) if i != own]
     slots = rng.sample([own, *rng.sample(others, distractors)], distractors + 1)
     lengths = [len(passages[i].token_ids) + 2 for i in slots]
-    spare = window - 80 - sum(lengths)
-    shift = rng.randrange(max(1, spare)) if rng.random() < 0.5 else 0
-    gap = rng.randrange(max(1, spare - shift)) if rng.random() < 0.3 else 0
+    spare = window - QUESTION_SPACE - sum(lengths)
+    shift = rng.randrange(max(1, spare)) if rng.random() < SHIFTED_SHARE else 0
+    gap = rng.randrange(max(1, spare - shift)) if rng.random() < GAP_SHARE else 0
     places = [shift + sum(lengths[:i]) for i in range(len(slots))]
     return _Group(own=own, slots=slots, places=places, begin=shift + sum(lengths) + gap)
 
@@ -202,7 +211,7 @@ def _rows(
 
 
 def _written(answers: list[list[int]], answer_tokens: int) -> torch.Tensor:
-    """Targets of the writing head; nothing where no answer is to be written."""
+    """Targets of the writing head; -100 where no answer is to be written."""
     if not answer_tokens:
         return torch.full((len(answers), 1), -100)
     rows = [[*a, SEP] if a and len(a) < answer_tokens else list(a) or [-100] for a in answers]

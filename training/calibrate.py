@@ -1,4 +1,4 @@
-"""Fit what a reader takes from the search and how sure it is: prior, calibration, threshold.
+"""Fit a reader's prior, its calibration, and the threshold below which it abstains.
 
 Everything is fitted on the even rows of `SETS`' dev parts and reported on the odd ones.
 """
@@ -32,22 +32,25 @@ SETS = (
 does not make them unanswerable."""
 
 DISTRACTORS = (0, 4, 9)
-"""How many passages stand beside a question's own."""
+"""How many other passages are read beside a question's own."""
 
 PRECISION = 0.85
-"""Precision of refusing that the threshold aims at."""
+"""Precision of abstaining that the threshold aims at. Chosen by hand."""
 
 TRIED = (
-    ("nearness", (0.0, 7.0, 10.0, 14.0, 18.0, 22.0)),
+    ("proximity", (0.0, 7.0, 10.0, 14.0, 18.0, 22.0)),
     ("similarity", (0.0, 4.0, 8.0, 12.0, 16.0)),
-    ("nearness", (10.0, 14.0, 18.0, 22.0)),
+    ("proximity", (10.0, 14.0, 18.0, 22.0)),
 )
-"""What is tried for the parts of a prior, one after the other."""
+"""The values that are tried for each field of a prior, one after the other."""
+
+LEAST_GAIN = 0.002
+"""F1, 0 to 1, by which a value must be better than the best one before it. Chosen by hand."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Questions with their passage among distractors, and others without it; all read."""
+    """Questions that were read with their passage among distractors, and others without it."""
 
     there: list[Read]
     absent: list[Read]
@@ -88,18 +91,18 @@ def add_read(
 
 
 def beside_others(*parts: Sequence[Scored]) -> list[list[Scored]]:
-    """Those with more than one passage: what is aimed at and reported; one alone is easier."""
+    """Those with several passages, which are fitted to and reported; a single one is easier."""
     return [[each for each in part if not each.evidence.alone] for part in parts]
 
 
 def scores(reader: BundledReader, questions: Sequence[Read]) -> list[Scored]:
-    """What the reader, as it is set now, answers."""
+    """What the reader answers with its present settings."""
     with torch.inference_mode():
         return [answer(reader, each) for each in questions]
 
 
 def fit_prior(reader: BundledReader, questions: Sequence[Read]) -> Prior:
-    """The prior with the best F1, part by part as `TRIED` says; of near-equals the first tried."""
+    """The prior with the best F1, found field by field as in `TRIED`; the first one of equals."""
 
     @cache
     def f1(prior: Prior) -> float:
@@ -110,7 +113,7 @@ def fit_prior(reader: BundledReader, questions: Sequence[Read]) -> Prior:
     for part, values in TRIED:
         for value in values:
             tried = replace(best, **{part: value})
-            if f1(tried) > f1(best) + 0.002:
+            if f1(tried) > f1(best) + LEAST_GAIN:
                 best = tried
     reader.prior = best
     return best

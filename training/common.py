@@ -1,4 +1,4 @@
-"""What every stage needs: configuration, places, the log, saving and loading."""
+"""What every stage needs: configuration, paths, the log, saving and loading."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Config:
 def load_config(path: Path = CONFIG) -> Config:
     """Read a configuration; paths in it are relative to the project's root.
 
-    One that is `based_on` another, which lies beside it, says what differs: its tables add to the
-    other's or replace single settings of theirs.
+    One that is `based_on` another in the same folder contains only what differs: its tables add to
+    the other's or replace single settings of them.
     """
     settings = _settings(path)
     for name in ("questions", "texts", "runs", "logs", "reader"):
@@ -62,17 +62,17 @@ def load_config(path: Path = CONFIG) -> Config:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    given: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    if "based_on" not in given:
-        return given
-    settings = _settings(path.parent / given.pop("based_on"))
-    for name, value in given.items():
+    own: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    if "based_on" not in own:
+        return own
+    settings = _settings(path.parent / own.pop("based_on"))
+    for name, value in own.items():
         settings[name] = {**settings[name], **value} if isinstance(value, dict) else value
     return settings
 
 
 def stage_parser(about: str | None) -> argparse.ArgumentParser:
-    """What every stage's command takes: a configuration, and threads in the place of its own."""
+    """The options of every stage's command: a configuration, and another number of threads."""
     parser = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -81,14 +81,14 @@ def stage_parser(about: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def configured(given: argparse.Namespace) -> Config:
-    """The configuration that a stage's command was given."""
-    config = load_config(given.config)
-    return replace(config, threads=given.threads or config.threads)
+def configured(arguments: argparse.Namespace) -> Config:
+    """The configuration that a stage's arguments ask for."""
+    config = load_config(arguments.config)
+    return replace(config, threads=arguments.threads or config.threads)
 
 
 def prepare(config: Config) -> torch.device:
-    """Set threads and seed; gives the device to train on."""
+    """Set threads and seed; return the device to train on."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     quickest = "cuda" if torch.cuda.is_available() else "cpu"
@@ -96,7 +96,7 @@ def prepare(config: Config) -> torch.device:
 
 
 def run_folder(config: Config) -> Path:
-    """Where this run's checkpoints and logs lie."""
+    """The folder of this run's checkpoints and logs, created if missing."""
     config.runs.mkdir(parents=True, exist_ok=True)
     return config.runs
 
@@ -121,17 +121,17 @@ def bundled_tokenizer() -> RustTokenizer:
 
 
 def is_made(product: Path, *sources: Path) -> bool:
-    """Whether a file is there and as new as all that it is made from."""
+    """Whether a file exists and is at least as new as everything it is made from."""
     if not product.exists():
         return False
-    made = product.stat().st_mtime
-    return all(made >= source.stat().st_mtime for source in sources)
+    modified = product.stat().st_mtime
+    return all(modified >= source.stat().st_mtime for source in sources)
 
 
 class Log:
-    """A JSONL log that is also shown on standard error. Rows behind step `upto` are taken off.
+    """A JSONL log that is also shown on standard error.
 
-    A run that goes on from a checkpoint repeats them.
+    Rows after step `upto` are removed, since a run that goes on from a checkpoint repeats them.
     """
 
     def __init__(self, path: Path, upto: int = 0) -> None:
@@ -156,25 +156,25 @@ def save_network(network: ReaderNetwork, path: Path) -> None:
 
 
 def load_network(path: Path, alone: int = ALONE) -> ReaderNetwork:
-    """A network with the weights at `path`, whose second look begins after `alone` layers."""
+    """A network with the weights at `path` whose second pass begins after `alone` layers."""
     network = ReaderNetwork(Shape(), alone)
     network.load_state_dict(load_file(str(path)))
     return network
 
 
 def freeze_embeddings(network: ReaderNetwork) -> None:
-    """Keep the token embeddings as MiniLM has them: less to learn, less to forget."""
+    """Keep the token embeddings as they are in MiniLM: less to learn, less to forget."""
     network.embeddings.tokens.weight.requires_grad_(False)
 
 
 def set_dropout(network: ReaderNetwork, share: float) -> None:
-    """Leave out this share of what each layer adds, while training."""
+    """Set the share of what each layer adds that is left out in training."""
     for layer in (*network.shared(), network.second):
         layer.dropout = share
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where the processor multiplies it; elsewhere torch emulates it, 35 times slower."""
+    """Compute in bfloat16 where the processor can; elsewhere torch emulates it, 35 times slower."""
     quick = device.type != "cpu" or "AVX512" in torch.backends.cpu.get_cpu_capability()
     return torch.autocast(device.type, torch.bfloat16, enabled=quick)
 
@@ -186,7 +186,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
-    """What `save_checkpoint` wrote, None where there is nothing. No code in it is run."""
+    """What `save_checkpoint` wrote; None if there is no file. No code in it is run."""
     if not path.exists():
         return None
     state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)

@@ -51,7 +51,7 @@ def student_states(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> list[Te
 
 
 def fresh_network() -> ReaderNetwork:
-    """A reader with MiniLM's weights and new heads: pointers begin as small identities."""
+    """A reader with MiniLM's weights and new heads, whose pointers start close to the identity."""
     teacher = load_encoder(str(minilm_weights()))
     network = ReaderNetwork(Shape())
     weights = {k: v for k, v in teacher.state_dict().items() if "positions" not in k}
@@ -75,25 +75,26 @@ def text_passages(config: Config) -> list[Passage]:
     return passages
 
 
-def drawn(passages: Sequence[Passage], tokens: int, rng: random.Random) -> list[Passage]:
-    """About `tokens` tokens of passages that are not too unlike in length."""
+def sample_passages(passages: Sequence[Passage], tokens: int, rng: random.Random) -> list[Passage]:
+    """Draw passages of similar length, about `tokens` tokens in all."""
+    # 140 neighbours among 200 sorted by length; 160 tokens is about their mean: chosen by hand
     some = sorted(rng.sample(passages, min(200, len(passages))), key=lambda p: len(p.token_ids))
     begin = rng.randrange(60)
-    near = some[begin : begin + 140] or some
-    return rng.sample(near, min(len(near), max(4, tokens // 160)))
+    similar = some[begin : begin + 140] or some
+    return rng.sample(similar, min(len(similar), max(4, tokens // 160)))
 
 
 def imitate(
     network: ReaderNetwork, teacher: Encoder, ids: Tensor, mask: Tensor
 ) -> tuple[Tensor, float]:
-    """The squared distance over all layers, and the cosine after the last one."""
+    """Return the squared error summed over all layers, and the mean cosine after the last one."""
     with torch.no_grad(), autocast(ids.device):
-        wanted = teacher.all_states(ids, mask)
+        target = teacher.all_states(ids, mask)
     with autocast(ids.device):
-        given = student_states(network, ids, mask)
-    pairs = zip(given[1:], wanted[1:], strict=True)
+        student = student_states(network, ids, mask)
+    pairs = zip(student[1:], target[1:], strict=True)
     loss = torch.stack([F.mse_loss(g.float()[mask], w.float()[mask]) for g, w in pairs]).sum()
-    cosine = F.cosine_similarity(given[-1].float()[mask], wanted[-1].float()[mask], dim=-1)
+    cosine = F.cosine_similarity(student[-1].float()[mask], target[-1].float()[mask], dim=-1)
     return loss, cosine.mean().item()
 
 
@@ -115,7 +116,7 @@ def run(config: Config) -> None:
     log, began = Log(folder / "convert.jsonl", done), time.perf_counter() - spent_s
     for step in range(done, steps):
         rng = random.Random(f"{config.seed}:{step}")
-        ids, mask, _ = passages_tensor(drawn(passages, settings["tokens_per_step"], rng))
+        ids, mask, _ = passages_tensor(sample_passages(passages, settings["tokens_per_step"], rng))
         factor = min(1.0, (step + 1) / 20) * max(0.02, 1 - step / steps)
         optimizer.param_groups[0]["lr"] = settings["learning_rate"] * factor
         loss, cosine = imitate(network, teacher, ids.to(device), mask.to(device))
@@ -135,7 +136,7 @@ def run(config: Config) -> None:
 
 
 def main() -> None:
-    """Run or resume the stage as the command line says."""
+    """Run or resume the stage as the command line asks."""
     run(configured(stage_parser(__doc__).parse_args()))
 
 

@@ -1,7 +1,7 @@
-"""Question sets as token ids: passages with the questions that stand in them.
+"""Question sets as token ids: passages with the questions that they answer.
 
-An answer that does not stand in its passage word for word (a definition, a rephrased one) becomes
-the sentence or two that come nearest to it, where they come near at all.
+An answer that is not in its passage word for word (a definition, a rephrased one) becomes the
+sentence or two that are most like it, if any are enough like it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ragctx.text.sentences import sentence_spans
 CLS, SEP, MASK, PAD = 101, 102, 103, 0
 SENTENCE_ENDS = frozenset((1012, 1029, 999))  # . ? !
 RUN = 6
-"""How many neighbours of a set stay together in a round."""
+"""Passages of a set that stay next to each other in a round. Chosen by hand."""
 
-NEAR_F1 = 0.35
-"""Least token F1 between an answer and the sentences that may stand for it."""
+LIKE_F1 = 0.35
+"""Least token F1, 0 to 1, between an answer and the sentences that replace it. Chosen by hand."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Passage:
     questions: list[Question] = field(default_factory=list)
 
     def holds(self, answer: Sequence[int]) -> bool:
-        """True if these tokens stand in the passage."""
+        """True if the passage contains these tokens in a row."""
         wanted = " " + " ".join(map(str, answer)) + " "
         return wanted in " " + " ".join(map(str, self.token_ids)) + " "
 
@@ -66,29 +66,29 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def occurrences(text: str, answer: str) -> list[tuple[int, int]]:
-    """Where `answer` stands in `text` as whole words; anywhere, where it stands as none."""
-    found = [(m.start(), m.end()) for m in re.finditer(re.escape(answer), text)]
+    """Where `answer` occurs in `text` as whole words; if nowhere, where it occurs at all."""
+    places = [(m.start(), m.end()) for m in re.finditer(re.escape(answer), text)]
     whole = [
         (a, b)
-        for a, b in found
+        for a, b in places
         if not (text[a - 1 : a].isalnum() and answer[0].isalnum())
         and not (text[b : b + 1].isalnum() and answer[-1].isalnum())
     ]
-    return whole or found
+    return whole or places
 
 
 def answer_places(text: str, answers: Sequence[str]) -> list[tuple[int, int]]:
-    """Where the answers of several people stand; of one's many places those that most others touch.
+    """Where the answers of several people are; of one's many places those that most others touch.
 
     >>> text = "In 1900, four of the 1900 tins were lost, in May 1900 alone."
     >>> [text[a:b] for a, b in answer_places(text, ["1900", "May 1900"])]
     ['1900', 'May 1900']
     """
-    found = [places for answer in answers if (places := occurrences(text, answer))]
+    by_answer = [places for answer in answers if (places := occurrences(text, answer))]
     kept: list[tuple[int, int]] = []
-    for places in found:
+    for places in by_answer:
         touched = [
-            sum(any(a < d and c < b for c, d in other) for other in found) for a, b in places
+            sum(any(a < d and c < b for c, d in other) for other in by_answer) for a, b in places
         ]
         kept += [
             place for place, count in zip(places, touched, strict=True) if count == max(touched)
@@ -97,7 +97,7 @@ def answer_places(text: str, answers: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def nearest_sentences(text: str, answer: str) -> tuple[int, int] | None:
-    """The sentence, or two in a row, that come nearest to `answer` by token F1; None if none does.
+    """The sentence, or two in a row, most like `answer` by token F1; None below `LIKE_F1`.
 
     >>> text = "It rained. Tin is a soft metal. It melts easily."
     >>> text[slice(*nearest_sentences(text, "a metal that is soft"))]
@@ -107,7 +107,7 @@ def nearest_sentences(text: str, answer: str) -> tuple[int, int] | None:
     runs = spans + [(a, b) for (a, _), (_, b) in pairwise(spans)]
     scored = [(token_f1(text[a:b], [answer]), a, b) for a, b in runs]
     best = max(scored, default=(0.0, 0, 0))
-    return best[1:] if best[0] >= NEAR_F1 else None
+    return best[1:] if best[0] >= LIKE_F1 else None
 
 
 def token_span(offsets: list[tuple[int, int]], start: int, end: int) -> tuple[int, int] | None:
@@ -153,19 +153,19 @@ def _passage(
     question_tokens: int,
 ) -> Passage:
     encoded = tokenizer.encode(context, add_special_tokens=False)
-    found: list[tuple[list[int], list[tuple[int, int]]]] = []
+    answered: list[tuple[list[int], list[tuple[int, int]]]] = []
     for question, answers in rows:
         places = answer_places(context, answers)
-        near = None if places else nearest_sentences(context, answers[0])
-        places = [near] if near else places
+        similar = None if places else nearest_sentences(context, answers[0])
+        places = [similar] if similar else places
         spans = [token_span(encoded.offsets, a, b) for a, b in places]
         kept = list(dict.fromkeys(span for span in spans if span))
         if kept:
             ids = tokenizer.encode(question, add_special_tokens=False).ids[:question_tokens]
-            found.append((ids, kept))
-    first = _window_start(len(encoded.ids), chunk_tokens, found)
+            answered.append((ids, kept))
+    first = _window_start(len(encoded.ids), chunk_tokens, answered)
     passage = Passage(source, encoded.ids[first : first + chunk_tokens])
-    for ids, kept in found:
+    for ids, kept in answered:
         inside = tuple(
             (a - first, b - first) for a, b in kept if a >= first and b < first + chunk_tokens
         )
@@ -175,18 +175,18 @@ def _passage(
 
 
 def _window_start(
-    length: int, chunk_tokens: int, found: list[tuple[list[int], list[tuple[int, int]]]]
+    length: int, chunk_tokens: int, answered: list[tuple[list[int], list[tuple[int, int]]]]
 ) -> int:
-    if length <= chunk_tokens or not found:
+    if length <= chunk_tokens or not answered:
         return 0
-    centre = random.Random(length).choice(found)[1][0][0]
+    centre = random.Random(length).choice(answered)[1][0][0]
     return max(0, min(length - chunk_tokens, centre - chunk_tokens // 2))
 
 
 def thinned(
     passage: Passage, questions: list[Question], share: float, rng: random.Random
 ) -> tuple[Passage, list[Question]]:
-    """The passage without about `share` of the sentences in which none of the answers stands.
+    """The passage without about `share` of the sentences that contain none of the answers.
 
     A passage that is never the same twice is harder to learn by heart.
     """
@@ -199,11 +199,12 @@ def thinned(
 
     kept = [i for start, end in pairwise(bounds) if stays(start, end) for i in range(start, end)]
     moved = {old: new for new, old in enumerate(kept)}
-    again = [
+    moved_questions = [
         replace(question, spans=tuple((moved[a], moved[b]) for a, b in question.spans))
         for question in questions
     ]
-    return Passage(passage.source, [passage.token_ids[i] for i in kept], again), again
+    token_ids = [passage.token_ids[i] for i in kept]
+    return Passage(passage.source, token_ids, moved_questions), moved_questions
 
 
 def visits(
@@ -226,7 +227,7 @@ def visits(
             chosen += [passage] * (int(times) + (rng.random() < times % 1))
         rng.shuffle(chosen)
         cut = int(len(chosen) * near_share)
-        runs += _near_runs(chosen[:cut], rng) + _cut(chosen[cut:])
+        runs += _similar_runs(chosen[:cut], rng) + _cut(chosen[cut:])
     rng.shuffle(runs)
     return [
         (passage, rng.sample(passage.questions, min(len(passage.questions), questions_per_context)))
@@ -239,8 +240,8 @@ def _cut(passages: list[Passage]) -> list[list[Passage]]:
     return [passages[i : i + RUN] for i in range(0, len(passages), RUN)]
 
 
-def _near_runs(passages: list[Passage], rng: random.Random) -> list[list[Passage]]:
-    """Runs of passages that share rare words: each begins anywhere and takes its nearest left."""
+def _similar_runs(passages: list[Passage], rng: random.Random) -> list[list[Passage]]:
+    """Runs of passages that share rare words: each a random one and the most similar ones left."""
     if not passages:
         return []
     vectors = word_vectors(passages)
@@ -251,10 +252,10 @@ def _near_runs(passages: list[Passage], rng: random.Random) -> list[list[Passage
             continue
         left[first] = False
         likeness = np.where(left, vectors @ vectors[first], -1.0)
-        near = np.argsort(-likeness, kind="stable")[: RUN - 1]
-        near = near[left[near]]
-        left[near] = False
-        runs.append([passages[first], *(passages[i] for i in near)])
+        similar = np.argsort(-likeness, kind="stable")[: RUN - 1]
+        similar = similar[left[similar]]
+        left[similar] = False
+        runs.append([passages[first], *(passages[i] for i in similar)])
     return runs
 
 

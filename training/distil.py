@@ -1,9 +1,9 @@
 """Stage 4: the reader imitates itself with full attention. Resumable: run it again.
 
-The teacher is the same network, but its second look begins at the first layer: full attention over
+The teacher is the same network, but its second pass begins at the first layer: full attention over
 passage and question. It goes on from stage 3's weights for some steps; then the student does, and
-its second look is drawn towards the teacher's (Hinton et al. 2015, arXiv 1503.02531). What the
-teacher's score has over the student's is what reading passages alone costs.
+its second pass is drawn towards the teacher's (Hinton et al. 2015, arXiv 1503.02531). The teacher's
+score minus the student's is what it costs to encode passages alone.
 
     python -m training.distil
     python -m training.distil --start runs/other/answer.safetensors --minutes 30
@@ -28,7 +28,7 @@ from training.loop import Stage, train
 
 
 def run(config: Config, start: Path | None = None, minutes: float | None = None) -> None:
-    """Run or resume teacher and student, each so many minutes, from `start` or stage 3's weights.
+    """Run or resume teacher and student, each for `minutes`, from `start` or stage 3's weights.
 
     A teacher that is newer than these weights is kept.
     """
@@ -73,12 +73,12 @@ def run(config: Config, start: Path | None = None, minutes: float | None = None)
 
 
 def main() -> None:
-    """Run or resume the stage as the command line says."""
+    """Run or resume the stage as the command line asks."""
     parser = stage_parser(__doc__)
     parser.add_argument("--minutes", type=float, help="for each, instead of by steps")
     parser.add_argument("--start", type=Path, help="weights to begin from; default: stage 3's")
-    given = parser.parse_args()
-    run(configured(given), given.start, given.minutes)
+    arguments = parser.parse_args()
+    run(configured(arguments), arguments.start, arguments.minutes)
 
 
 if __name__ == "__main__":

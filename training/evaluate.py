@@ -29,10 +29,11 @@ import torch
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
 from ragctx.evaluation.statistics.intervals import bootstrap_mean
-from ragctx.generator.reader import network as nets
 from ragctx.generator.reader.calibration import Evidence
 from ragctx.generator.reader.checkpoint import FOLDER
-from ragctx.generator.reader.passages import Segment
+from ragctx.generator.reader.context import locate
+from ragctx.generator.reader.network import QuestionStates
+from ragctx.generator.reader.passages import CachedPassage
 from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.placement.strategies import place
 from ragctx.prompt.build import build_prompt
@@ -42,8 +43,8 @@ from training.data import read_rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A question with its passages in prompt order; `gold` is the slot of its own (-1: none)."""
+class AskedQuestion:
+    """A question with its passages in prompt order; `gold` is its own passage's slot (-1: none)."""
 
     question: str
     answers: list[str]
@@ -93,22 +94,22 @@ class Pool:
         self, row: dict[str, Any], question: np.ndarray, count: int, rng: random.Random
     ) -> list[str]:
         """`count` passages without the answer: the row's own, else mined and drawn in turn."""
-        found = list(row.get("distractors") or ())[:count]
+        chosen = list(row.get("distractors") or ())[:count]
         answers = [answer.lower() for answer in row["answers"]]
 
         def fits(text: str) -> bool:
-            known = text == row["context"] or text in found
-            return not known and not any(answer in text.lower() for answer in answers)
+            is_taken = text == row["context"] or text in chosen
+            return not is_taken and not any(answer in text.lower() for answer in answers)
 
-        near = iter(np.argsort(-(self.vectors @ question), kind="stable").tolist())
-        far = iter(rng.sample(range(len(self.texts)), len(self.texts)))
-        while len(found) < min(count, len(self.texts) - 1):
-            source = near if len(found) % 2 == 0 else far
+        similar = iter(np.argsort(-(self.vectors @ question), kind="stable").tolist())
+        drawn = iter(rng.sample(range(len(self.texts)), len(self.texts)))
+        while len(chosen) < min(count, len(self.texts) - 1):
+            source = similar if len(chosen) % 2 == 0 else drawn
             text = next((t for t in map(self.texts.__getitem__, source) if fits(t)), None)
             if text is None:
                 break
-            found.append(text)
-        return found
+            chosen.append(text)
+        return chosen
 
 
 def questions_of(
@@ -120,7 +121,7 @@ def questions_of(
     with_gold: bool = True,
     seed: int = 1,
     pool: Pool | None = None,
-) -> Iterator[Asked]:
+) -> Iterator[AskedQuestion]:
     """Each row with its passages; the gold one at a slot drawn at random unless `gold_at` says."""
     rng, pool = random.Random(seed), pool or Pool(rows, embedder)
     vectors = embedder.encode([pool.readable(row["question"]) for row in rows])
@@ -129,7 +130,7 @@ def questions_of(
         rng.shuffle(others)
         slot = rng.randint(0, len(others)) if gold_at is None else min(gold_at, len(others))
         passages = [*others[:slot], row["context"], *others[slot:]] if with_gold else others
-        yield Asked(
+        yield AskedQuestion(
             question=row["question"],
             answers=row["answers"],
             passages=tuple(passages),
@@ -138,7 +139,7 @@ def questions_of(
         )
 
 
-def prompt_of(asked: Asked, reader: BundledReader) -> Prompt:
+def prompt_of(asked: AskedQuestion, reader: BundledReader) -> Prompt:
     """The reader's prompt for the passages in the order given, ranked by their cosines."""
     ranks = np.argsort(np.argsort([-c for c in asked.cosines], kind="stable"), kind="stable") + 1
     hits = [
@@ -149,7 +150,7 @@ def prompt_of(asked: Asked, reader: BundledReader) -> Prompt:
     return build_prompt(
         load_template("reader"),
         asked.question,
-        place(hits, lambda given: sorted(given, key=lambda hit: order[id(hit)])),
+        place(hits, lambda placed: sorted(placed, key=lambda hit: order[id(hit)])),
         reader.tokenizer,
         context_window=10**6,
         max_new_tokens=96,
@@ -157,55 +158,56 @@ def prompt_of(asked: Asked, reader: BundledReader) -> Prompt:
 
 
 class Read(NamedTuple):
-    """A question that was read, up to where prior and calibration begin to count."""
+    """A question that was read, before prior and calibration come in."""
 
-    asked: Asked
+    asked: AskedQuestion
     prompt: Prompt
-    segments: list[Segment]  # their keys and values are gone: both looks need states only
-    seen: nets.Asked
+    passages: list[CachedPassage]  # without keys and values: both passes need states only
+    states: QuestionStates
 
 
-def read(reader: BundledReader, asked: Asked) -> Read:
+def read(reader: BundledReader, asked: AskedQuestion) -> Read:
     """Read a question over its passages."""
     prompt = prompt_of(asked, reader)
     passages, question = reader.parts(prompt)
-    segments, _ = reader.cache.fetch(passages, reader.encode)
-    seen = reader.read_question(question, segments)
+    cached, _ = reader.cache.fetch(passages, reader.encode)
+    states = reader.read_question(question, cached)
     nothing = torch.empty(0)
     return Read(
         asked=asked,
         prompt=prompt,
-        segments=[
-            Segment(keys=nothing, values=nothing, early=s.early, states=s.states) for s in segments
+        passages=[
+            CachedPassage(keys=nothing, values=nothing, early=each.early, states=each.states)
+            for each in cached
         ],
-        seen=seen,
+        states=states,
     )
 
 
-def answer(reader: BundledReader, found: Read) -> Scored:
+def answer(reader: BundledReader, question: Read) -> Scored:
     """The reader's best answer, whatever its threshold."""
-    asked, prompt, segments, seen = found
-    reading = reader.look(prompt, segments, seen)
-    text = "".join(text for _, text in reader.locate(prompt, reading.spans[:1]))
+    asked, prompt, passages, states = question
+    result = reader.read_twice(prompt, passages, states)
+    text = "".join(text for _, text in locate(prompt, result.spans[:1], reader.tokenizer))
     return Scored(
         position=asked.gold,
         text=text,
-        confidence=reader.confidence(prompt, reading),
+        confidence=reader.confidence(prompt, result),
         f1=token_f1(text, asked.answers),
         em=exact_match(text, asked.answers),
         subspan=best_subspan_em(text, asked.answers),
-        evidence=reader.evidence(prompt, reading),
+        evidence=reader.evidence(prompt, result),
     )
 
 
-def score(reader: BundledReader, questions: Iterable[Asked]) -> list[Scored]:
+def score(reader: BundledReader, questions: Iterable[AskedQuestion]) -> list[Scored]:
     """Every question's result."""
     with torch.inference_mode():
         return [answer(reader, read(reader, asked)) for asked in questions]
 
 
-def score_freely(reader: BundledReader, questions: Iterable[Asked]) -> list[Scored]:
-    """As `score`, but of what the reader writes token by token (`BundledReader.write`)."""
+def score_freely(reader: BundledReader, questions: Iterable[AskedQuestion]) -> list[Scored]:
+    """`score` for what the reader writes token by token (`BundledReader.write`)."""
     results = []
     for asked in questions:
         text = reader.write(prompt_of(asked, reader)).text
@@ -221,8 +223,8 @@ def score_freely(reader: BundledReader, questions: Iterable[Asked]) -> list[Scor
     return results
 
 
-def blinded(questions: Iterator[Asked]) -> Iterator[Asked]:
-    """The same questions, the cosines hidden; ranks follow the order in the prompt no more."""
+def blinded(questions: Iterator[AskedQuestion]) -> Iterator[AskedQuestion]:
+    """The same questions with their cosines hidden, so that ranks follow the prompt's order."""
     for asked in questions:
         yield replace(asked, cosines=tuple(math.nan for _ in asked.passages))
 
@@ -251,7 +253,7 @@ def rows_of(path: Path, limit: int | None) -> list[dict[str, Any]]:
 
 
 def spread(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
-    """`limit` of the rows, as evenly as may be."""
+    """`limit` of the rows, spread as evenly as possible."""
     if limit and limit < len(rows):
         return [rows[i * len(rows) // limit] for i in range(limit)]
     return rows
@@ -272,34 +274,34 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--reader", type=Path, default=FOLDER, help="folder of another reader")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    reader = load_bundled(given.reader)
+    arguments = parser.parse_args()
+    reader = load_bundled(arguments.reader)
     threshold = reader.threshold
-    rows = rows_of(given.questions, given.limit)
+    rows = rows_of(arguments.questions, arguments.limit)
     questions = questions_of(
         rows,
         load_embedder(),
-        distractors=given.distractors,
-        gold_at=given.gold_at,
-        with_gold=not given.no_gold,
-        seed=given.seed,
+        distractors=arguments.distractors,
+        gold_at=arguments.gold_at,
+        with_gold=not arguments.no_gold,
+        seed=arguments.seed,
     )
-    if given.free:
+    if arguments.free:
         reader.threshold = 0.0  # everything is answered, as spans are
-    scored = score_freely if given.free else score
-    results = scored(reader, blinded(questions) if given.blind else questions)
-    found = {
-        "questions": given.questions.name,
+    scored = score_freely if arguments.free else score
+    results = scored(reader, blinded(questions) if arguments.blind else questions)
+    report = {
+        "questions": arguments.questions.name,
         "model": reader.name,
-        "seed": given.seed,
-        "distractors": given.distractors,
-        **summary(results, given.seed),
+        "seed": arguments.seed,
+        "distractors": arguments.distractors,
+        **summary(results, arguments.seed),
         "answered": round(sum(r.confidence >= threshold for r in results) / len(results), 4),
     }
-    if given.json:
-        sys.stdout.write(json.dumps(found) + "\n")
+    if arguments.json:
+        sys.stdout.write(json.dumps(report) + "\n")
         return
-    for key, value in found.items():
+    for key, value in report.items():
         sys.stdout.write(f"{key}: {value}\n")
 
 

@@ -1,9 +1,9 @@
-"""Stage 5: quantise, fit what depends on the weights, write the files that ship.
+"""Stage 5: quantise the weights, fit what depends on them, write the files that ship.
 
     python -m training.export
     python -m training.export --weights training/runs/answer.safetensors --folder /tmp/reader
 
-The files are made in the run's folder and put in their place when all is fitted.
+The files are written to the run's folder and copied into place when everything is fitted.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ UNFITTED = {
 
 
 def make(weights: Path, folder: Path, config: Config) -> None:
-    """Write reader.safetensors, tokenizer.json and reader.json; fit what can be fitted."""
+    """Write reader.safetensors, tokenizer.json and reader.json with fitted numbers."""
     folder.mkdir(exist_ok=True, parents=True)
     save_file(quantise(load_network(weights).state_dict()), str(folder / "reader.safetensors"))
     bundled_tokenizer().save(str(folder / "tokenizer.json"), pretty=False)
@@ -65,27 +65,30 @@ def _write(folder: Path, about: dict[str, object]) -> None:
 
 
 def run(config: Config, weights: Path | None = None) -> None:
-    """Ship `weights`, or what the configured stage left."""
+    """Ship `weights`, or those that the configured stage saved."""
     prepare(config)
     stage = run_folder(config) / f"{config.export['stage']}.safetensors"
-    made = run_folder(config) / "reader"
-    make(weights or stage, made, config)
+    folder = run_folder(config) / "reader"
+    make(weights or stage, folder, config)
     config.reader.mkdir(exist_ok=True, parents=True)
     for name in FILES:
-        shutil.copyfile(made / name, config.reader / name)
+        shutil.copyfile(folder / name, config.reader / name)
 
 
 def main() -> None:
-    """Ship as the command line says."""
+    """Ship as the command line asks."""
     parser = stage_parser(__doc__)
     parser.add_argument("--weights", type=Path, help="default: what the configured stage left")
     parser.add_argument("--folder", type=Path, help="instead of the configured one")
     parser.add_argument("--per-set", type=int, help="questions a set, of each parity")
-    given = parser.parse_args()
-    config = configured(given)
-    per_set = given.per_set or config.export["per_set"]
-    folder = given.folder or config.reader
-    run(replace(config, reader=folder, export={**config.export, "per_set": per_set}), given.weights)
+    arguments = parser.parse_args()
+    config = configured(arguments)
+    per_set = arguments.per_set or config.export["per_set"]
+    folder = arguments.folder or config.reader
+    run(
+        replace(config, reader=folder, export={**config.export, "per_set": per_set}),
+        arguments.weights,
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The training forward pass: the inference graph, batched. Each passage is encoded once a step.
 
-The questions of one passage form a group: they stand behind the same layout of passages, in one row
-of tokens, each seeing itself and the passages. A question whose own passage was left out does not
+The questions about one passage form a group. They follow the same sequence of passages, in one row
+of tokens, and each sees itself and the passages. A question whose own passage was left out does not
 see it, which leaves a gap in its positions, as a longer prompt would.
 """
 
@@ -14,20 +14,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ragctx.generator.reader.network import MAX_SPAN_TOKENS, Asked, Encoded, ReaderNetwork
+from ragctx.generator.reader.network import (
+    MAX_SPAN_TOKENS,
+    EncodedBatch,
+    QuestionStates,
+    ReaderNetwork,
+)
 from ragctx.generator.reader.rope import rotate
 from ragctx.transformer import attend
 from training.data import CLS, PAD, SEP, Passage
 
-LOOKED = 2
-"""Passages that each question looks at a second time in training."""
+SECOND_PASS_PASSAGES = 2
+"""Passages that take the second pass with each question in training: one fewer than in use, to
+save time; chosen by hand."""
 
 
 @dataclass(kw_only=True)
 class Batch:
-    """G passages of at most L tokens. Group g asks Q questions in all about passage g.
+    """G passages of at most L tokens, and Q questions; those of group g are about passage g.
 
-    A group reads C slots; its questions stand in one row of at most M tokens.
+    A group reads C slots; its questions form one row of at most M tokens.
     """
 
     passages: Tensor  # (G, L) ids with [CLS] and [SEP]
@@ -41,8 +47,8 @@ class Batch:
     asking: Tensor  # (G, M): True at question tokens, which do not see [MASK] and what follows
     blind: Tensor  # (G, M): True at tokens of questions whose own passage was left out
     group: Tensor  # (Q,): each question's group, which is its own passage too
-    begins: Tensor  # (Q,): where its first token stands in the group's row
-    mask_at: Tensor  # (Q,): where its [MASK] stands
+    begins: Tensor  # (Q,): where its first token is in the group's row
+    mask_at: Tensor  # (Q,): where its [MASK] is
     null: Tensor  # (Q,): True where its own passage was left out
     starts: Tensor  # (Q, L): True at the answer's possible first tokens in its own passage
     first: Tensor  # (Q,): one of them
@@ -56,25 +62,23 @@ class Batch:
 
 @dataclass(kw_only=True)
 class Losses:
-    """Mean losses of a batch: the first look's start, the second's start and end, the writing.
+    """Mean losses of a batch: the first pass's start, the second's start and end, the writing.
 
-    `imitation` is how far the second look is from a teacher's, 0 without one.
+    `imitation` is how far the second pass is from a teacher's, 0 without one.
     """
 
     start: Tensor
-    start_again: Tensor
+    second_start: Tensor
     end: Tensor
     writing: Tensor
     imitation: Tensor
 
 
 class Scores(NamedTuple):
-    """What the second look says, as log-probabilities; -1e9 or so where nothing may stand."""
+    """The log-probabilities of the second pass; about -1e9 where no answer may be."""
 
-    starts: Tensor  # (Q, K * L + 1): of each position of the passages looked at, and of null
-    ends: (
-        Tensor  # (R, MAX_SPAN_TOKENS): for the R questions that see their passage, given the start
-    )
+    starts: Tensor  # (Q, K * L + 1): of each position of the passages in the second pass, and null
+    ends: Tensor  # (R, MAX_SPAN_TOKENS): of the R questions that see their passage, by start
 
 
 def pad_rows(rows: list[list[int]], fill: int = PAD) -> Tensor:
@@ -93,7 +97,7 @@ def passages_tensor(passages: list[Passage]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def in_full(batch: Batch) -> torch.autocast:
-    """Inside, nothing is rounded to 16 bits."""
+    """A context in which nothing is rounded to 16 bits."""
     return torch.autocast(batch.passages.device.type, enabled=False)
 
 
@@ -126,7 +130,7 @@ class Packing:
         return self.pack(padded.transpose(1, 2)).transpose(1, 2)
 
 
-def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> Encoded:
+def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> EncodedBatch:
     """What `network.encode` gives, computed without padding outside of attention."""
     packing = Packing(mask)
     states = network.embeddings(packing.pack(ids))
@@ -142,7 +146,7 @@ def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> Encoded:
         before.append(states)
     k, v = map(packing.pad_heads, last.keys_values(states))
     early, states = packing.pad(before[network.alone]), packing.pad(states)
-    return Encoded(keys=(*keys, k), values=(*values, v), early=early, states=states)
+    return EncodedBatch(keys=(*keys, k), values=(*values, v), early=early, states=states)
 
 
 def rows_of(x: Tensor, at: Tensor) -> Tensor:
@@ -152,20 +156,21 @@ def rows_of(x: Tensor, at: Tensor) -> Tensor:
 
 def read_mask(batch: Batch) -> Tensor:
     """(G, M, C * L + M): which passage tokens and which of the row's own tokens each token sees."""
-    own = batch.slots == torch.arange(len(batch.slots), device=batch.slots.device)[:, None]
-    seen = ~(own[:, None] & batch.blind[:, :, None])  # (G, M, C)
-    far = seen[..., None] & batch.passage_mask[batch.slots][:, None]
-    same = batch.owner[:, :, None] == batch.owner[:, None]
-    causal = torch.ones_like(same).tril()
-    return torch.cat((far.flatten(2), same & (batch.asking[:, None] | causal)), 2)
+    is_own = batch.slots == torch.arange(len(batch.slots), device=batch.slots.device)[:, None]
+    seen_slots = ~(is_own[:, None] & batch.blind[:, :, None])  # (G, M, C)
+    passages = seen_slots[..., None] & batch.passage_mask[batch.slots][:, None]
+    same_question = batch.owner[:, :, None] == batch.owner[:, None]
+    causal = torch.ones_like(same_question).tril()
+    row = same_question & (batch.asking[:, None] | causal)
+    return torch.cat((passages.flatten(2), row), 2)
 
 
-def read(network: ReaderNetwork, encoded: Encoded, batch: Batch) -> Asked:
+def read(network: ReaderNetwork, encoded: EncodedBatch, batch: Batch) -> QuestionStates:
     """The states (G, M, width) of the questions' tokens over the passages they see."""
     within = torch.arange(batch.passages.shape[1], device=batch.places.device)
     places = batch.places[:, :, None] + within
-    far = network.rotation(places.flatten(1)[:, None])
-    near = network.rotation(batch.positions[:, None])
+    passage_rotation = network.rotation(places.flatten(1)[:, None])
+    own_rotation = network.rotation(batch.positions[:, None])
     mask = read_mask(batch)[:, None]
 
     def pick(x: Tensor) -> Tensor:  # (G, heads, L, d) -> (G, heads, C * L, d)
@@ -175,12 +180,12 @@ def read(network: ReaderNetwork, encoded: Encoded, batch: Batch) -> Asked:
     before = [states]
     for i, layer in enumerate(network.shared()):
         q, k, v = layer.project(states)
-        keys = rotate(pick(encoded.keys[i]), *far), rotate(k, *near)
+        keys = rotate(pick(encoded.keys[i]), *passage_rotation), rotate(k, *own_rotation)
         values = torch.cat((pick(encoded.values[i]), v), 2)
-        attended = attend(rotate(q, *near), torch.cat(keys, 2), values, mask)
+        attended = attend(rotate(q, *own_rotation), torch.cat(keys, 2), values, mask)
         states = layer.finish(states, attended)
         before.append(states)
-    return network.asked(before)
+    return network.question_states(before)
 
 
 def seen_slots(batch: Batch) -> Tensor:
@@ -189,16 +194,17 @@ def seen_slots(batch: Batch) -> Tensor:
     return ~(own & batch.null[:, None])
 
 
-def choose_looked(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The slots (Q, K) each question looks at again, and which of them are real.
+def choose_passages(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The slots (Q, K) that take the second pass with each question, and which of them are real.
 
-    The likeliest of those it sees by the first look's `scores` (Q, C, L); its own is always one.
+    They are the likeliest of those it sees by the first pass's `scores` (Q, C, L); its own passage
+    is always one of them.
     """
     best = scores.detach().amax(2)
     own = batch.slots[batch.group] == batch.group[:, None]
     best = best.masked_fill(own & ~batch.null[:, None], 1e30)
-    looked = best.topk(min(LOOKED, best.shape[1]), dim=1).indices
-    return looked, seen_slots(batch).gather(1, looked)
+    chosen = best.topk(min(SECOND_PASS_PASSAGES, best.shape[1]), dim=1).indices
+    return chosen, seen_slots(batch).gather(1, chosen)
 
 
 def question_rows(states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -213,33 +219,38 @@ def question_rows(states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 def losses(
     network: ReaderNetwork, batch: Batch, writing: bool, teacher: ReaderNetwork | None = None
 ) -> Losses:
-    """Start over positions and null at both looks, end given the start, and the written answer.
+    """Start over positions and null in both passes, end given the start, and the written answer.
 
-    A `teacher` looks at the same passages; its second look is to be imitated.
+    A `teacher` runs its second pass over the same passages; the network is to imitate it.
     """
     encoded = encode(network, batch.passages, batch.passage_mask)
-    asked = read(network, encoded, batch)
-    answer = asked.last[batch.group, batch.mask_at]
+    question = read(network, encoded, batch)
+    answer = question.last[batch.group, batch.mask_at]
     with in_full(batch):
         first = _first_scores(network, batch, answer.float(), encoded.states.float())
         first_starts = torch.cat((first.flatten(1), network.null_score(answer.float())), 1)
         start = _start_loss(first_starts, _targets(batch, batch.slots))
-    looked, real = choose_looked(first, batch)
-    passages = batch.slots[batch.group].gather(1, looked)  # (Q, K)
-    again = second_look(
-        network=network, batch=batch, encoded=encoded, asked=asked, passages=passages, real=real
+    chosen, real = choose_passages(first, batch)
+    passages = batch.slots[batch.group].gather(1, chosen)  # (Q, K)
+    second = second_pass_scores(
+        network=network,
+        batch=batch,
+        encoded=encoded,
+        question=question,
+        passages=passages,
+        real=real,
     )
     right = (_right(batch, passages) & real[:, :, None]).flatten(1)
     written = imitation = start.new_zeros(())
     if writing:
         with in_full(batch):
-            written = _writing_loss(network, batch, asked.last.float(), encoded.states.float())
+            written = _writing_loss(network, batch, question.last.float(), encoded.states.float())
     if teacher is not None:
-        imitation = distance(again, taught(teacher, batch, passages, real))
+        imitation = distance(second, taught(teacher, batch, passages, real))
     return Losses(
         start=start,
-        start_again=_start_loss(again.starts, right),
-        end=_end_loss(batch, again.ends),
+        second_start=_start_loss(second.starts, right),
+        end=_end_loss(batch, second.ends),
         writing=written,
         imitation=imitation,
     )
@@ -247,13 +258,13 @@ def losses(
 
 @torch.no_grad()
 def taught(teacher: ReaderNetwork, batch: Batch, passages: Tensor, real: Tensor) -> Scores:
-    """A teacher's second look at the same passages."""
+    """A teacher's second pass over the same passages."""
     encoded = encode(teacher, batch.passages, batch.passage_mask)
-    return second_look(
+    return second_pass_scores(
         network=teacher,
         batch=batch,
         encoded=encoded,
-        asked=read(teacher, encoded, batch),
+        question=read(teacher, encoded, batch),
         passages=passages,
         real=real,
     )
@@ -262,65 +273,75 @@ def taught(teacher: ReaderNetwork, batch: Batch, passages: Tensor, real: Tensor)
 def distance(student: Scores, teacher: Scores) -> Tensor:
     """Kullback-Leibler divergence from the teacher's starts and ends (Hinton et al. 2015)."""
     starts, ends = (
-        F.kl_div(own, theirs, reduction="batchmean", log_target=True) if len(own) else own.sum()
-        for own, theirs in zip(student, teacher, strict=True)
+        F.kl_div(given, target, reduction="batchmean", log_target=True)
+        if len(given)
+        else given.sum()
+        for given, target in zip(student, teacher, strict=True)
     )
     return starts + ends
 
 
-def second_look(
+def second_pass_scores(
     network: ReaderNetwork,
     batch: Batch,
-    encoded: Encoded,
-    asked: Asked,
+    encoded: EncodedBatch,
+    question: QuestionStates,
     passages: Tensor,
     real: Tensor,
 ) -> Scores:
     """Where each question's answer starts, in the `passages` (Q, K) that are `real`, and ends."""
-    again = look_again(network, batch, encoded, asked, passages)
+    states = second_pass(network, batch, encoded, question, passages)
     with in_full(batch):
-        answer, again = asked.last[batch.group, batch.mask_at].float(), again.float()
+        answer, states = question.last[batch.group, batch.mask_at].float(), states.float()
         content = batch.content_mask[passages] & real[:, :, None]
-        starts = _again_scores(network, answer, again, content)
-        ends = _end_scores(network, batch, answer, again, passages)
+        starts = _second_start_scores(network, answer, states, content)
+        ends = _end_scores(network, batch, answer, states, passages)
         return Scores(starts.log_softmax(1), ends.log_softmax(1))
 
 
-def look_again(
-    network: ReaderNetwork, batch: Batch, encoded: Encoded, asked: Asked, passages: Tensor
+def second_pass(
+    network: ReaderNetwork,
+    batch: Batch,
+    encoded: EncodedBatch,
+    question: QuestionStates,
+    passages: Tensor,
 ) -> Tensor:
-    """(Q, K, L, width): the looked-at passages after they have seen the question.
+    """(Q, K, L, width): the states of `passages` (Q, K) after they have seen the question.
 
-    What `network.look_again` gives, computed without padding outside of attention.
+    The same as `network.second_pass`, computed without padding outside of attention.
     """
     flat = passages.flatten()
     mask = batch.passage_mask[flat]
     packing = Packing(mask)
     states = packing.pack(encoded.early.index_select(0, flat))
-    for layer, question in zip(network.live(), asked.seen.unbind(-3), strict=True):
-        rows, rows_mask = question_rows(question, batch)
-        times = passages.shape[1]
-        asked_k, asked_v = (part.repeat_interleave(times, 0) for part in layer.keys_values(rows))
-        near, after = rotations_again(network, mask, rows.shape[1])
+    times = passages.shape[1]  # each question is repeated for each of its passages
+    by_layer = question.by_layer.unbind(-3)
+    for layer, question_in in zip(network.second_pass_layers(), by_layer, strict=True):
+        rows, rows_mask = question_rows(question_in, batch)
+        question_k, question_v = (
+            part.repeat_interleave(times, 0) for part in layer.keys_values(rows)
+        )
+        own, following = second_pass_rotations(network, mask, rows.shape[1])
         q, k, v = map(packing.pad_heads, layer.project(states))
-        keys = torch.cat((rotate(k, *near), rotate(asked_k, *after)), 2)
+        keys = torch.cat((rotate(k, *own), rotate(question_k, *following)), 2)
         visible = torch.cat((mask, rows_mask.repeat_interleave(times, 0)), 1)[:, None, None]
-        attended = attend(rotate(q, *near), keys, torch.cat((v, asked_v), 2), visible)
+        attended = attend(rotate(q, *own), keys, torch.cat((v, question_v), 2), visible)
         states = layer.finish(states, packing.pack_heads(attended))
-    again = packing.pad(states)
-    return again.view(*passages.shape, *again.shape[1:])
+    padded = packing.pad(states)
+    return padded.view(*passages.shape, *padded.shape[1:])
 
 
-def rotations_again(
+def second_pass_rotations(
     network: ReaderNetwork, mask: Tensor, question_tokens: int
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Rotations of the second look: of chunks (B, T), and of a question right behind each."""
-    near = network.rotation(torch.arange(mask.shape[1], device=mask.device))
-    follow = torch.arange(question_tokens, device=mask.device)
-    return near, network.rotation((mask.sum(1, keepdim=True) + follow)[:, None])
+    """Rotations of the second pass: for passages (B, T), and for a question right after each."""
+    own = network.rotation(torch.arange(mask.shape[1], device=mask.device))
+    following = torch.arange(question_tokens, device=mask.device)
+    return own, network.rotation((mask.sum(1, keepdim=True) + following)[:, None])
 
 
 def _first_scores(network: ReaderNetwork, batch: Batch, answer: Tensor, states: Tensor) -> Tensor:
+    """(Q, C, L): scores of the starts in the slots that each question reads, by the first pass."""
     slots = batch.slots[batch.group]
     scores = torch.einsum("qw,glw->qgl", network.start_query(answer), states)
     scores = scores.gather(1, slots[:, :, None].expand(-1, -1, scores.shape[2]))
@@ -339,24 +360,26 @@ def _targets(batch: Batch, slots: Tensor) -> Tensor:
 
 
 def _start_loss(scores: Tensor, right: Tensor) -> Tensor:
-    """Of any right start, or of null (the last score) where there is none."""
+    """Loss for any right start, or for null (the last score) where there is none."""
     right = torch.cat((right, ~right.any(1, keepdim=True)), dim=1)
     return (scores.logsumexp(1) - scores.masked_fill(~right, -1e9).logsumexp(1)).mean()
 
 
-def _again_scores(network: ReaderNetwork, answer: Tensor, again: Tensor, content: Tensor) -> Tensor:
-    scores = network.start_scores(answer[:, None], again.flatten(1, 2))[:, 0]
-    worth = network.relevance_scores(again[:, :, 0]).repeat_interleave(again.shape[2], 1)
-    scores = (scores + worth).masked_fill(~content.flatten(1), -1e9)
-    return torch.cat((scores, network.null_again_score(answer)), 1)
+def _second_start_scores(
+    network: ReaderNetwork, answer: Tensor, states: Tensor, content: Tensor
+) -> Tensor:
+    scores = network.start_scores(answer[:, None], states.flatten(1, 2))[:, 0]
+    relevance = network.relevance_scores(states[:, :, 0]).repeat_interleave(states.shape[2], 1)
+    scores = (scores + relevance).masked_fill(~content.flatten(1), -1e9)
+    return torch.cat((scores, network.second_null_score(answer)), 1)
 
 
 def _end_scores(
-    network: ReaderNetwork, batch: Batch, answer: Tensor, again: Tensor, passages: Tensor
+    network: ReaderNetwork, batch: Batch, answer: Tensor, states: Tensor, passages: Tensor
 ) -> Tensor:
     own = (passages == batch.group[:, None]) & ~batch.null[:, None]
     rows, slots = own.nonzero(as_tuple=True)
-    context, content = again[rows, slots], batch.content_mask[batch.group[rows]]
+    context, content = states[rows, slots], batch.content_mask[batch.group[rows]]
     reach = batch.first[rows, None] + torch.arange(MAX_SPAN_TOKENS, device=rows.device)
     inside = reach < context.shape[1]
     reach = reach.clamp(max=context.shape[1] - 1)
@@ -373,7 +396,7 @@ def _end_loss(batch: Batch, ends: Tensor) -> Tensor:
 
 
 def _writing_loss(network: ReaderNetwork, batch: Batch, states: Tensor, passages: Tensor) -> Tensor:
-    """Written or copied, one softmax over the vocabulary and the question's own passage."""
+    """Loss of the answer as written or copied: one softmax over vocabulary and own passage."""
     rows, steps = (batch.answers != -100).nonzero(as_tuple=True)
     if not len(rows):
         return states.sum() * 0

@@ -1,8 +1,8 @@
 """The training loop that span pre-training and question answering share. Resumable.
 
 Each step encodes its passages once and lets all their questions read them: some steps alone, some
-beside up to all the other passages of the step, at random places, with some questions that find
-their passage missing. The moving average of the weights is what a stage leaves behind.
+beside up to all the other passages of the step, at random places, with some questions whose passage
+is missing. What a stage saves is the moving average of its weights.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def _is_body(name: str) -> bool:
 
 @dataclass(kw_only=True)
 class Run:
-    """Where a run stands: everything that a resumed one needs beside weights and optimizer."""
+    """A run's progress: everything that a resumed one needs beside weights and optimizer."""
 
     step: int = 0
     spent_s: float = 0.0
     round: int = 0
     done: int = 0  # steps of that round that are over
-    asked: int = 0
+    asked: int = 0  # questions so far
 
     def progress(self, steps: int, minutes: float | None) -> float:
         """Share of the run that is over, by steps or by the clock."""
@@ -87,13 +87,13 @@ def train_step(
     writing: bool,
     teacher: ReaderNetwork | None = None,
 ) -> Losses:
-    """One step of the optimizer; the rates are the configured ones times `factor`."""
+    """Make one step of the optimizer at the configured learning rates times `factor`."""
     rates = (settings["learning_rate"], settings["head_learning_rate"])
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor
     with autocast(batch.passages.device):
         parts = losses(network, batch, writing, teacher)
-    total = parts.start + parts.start_again + parts.end
+    total = parts.start + parts.second_start + parts.end
     total = total + settings["writing_weight"] * parts.writing
     total = total + settings["imitation_weight"] * parts.imitation
     optimizer.zero_grad(set_to_none=True)
@@ -128,7 +128,7 @@ class Average:
 def rounds(
     sets: Sets, settings: Settings, seed: int, run: Run
 ) -> Iterator[tuple[list[Visit], random.Random]]:
-    """The run's steps from where it stands, without end, each with its own source of chance."""
+    """The run's remaining steps, without end, each with its own random source."""
     while True:
         rng = random.Random(seed * 1000 + run.round)
         round_ = visits(
@@ -146,7 +146,7 @@ def rounds(
 def next_batch(
     step: list[Visit], rng: random.Random, settings: Settings, context_window: int, writing: bool
 ) -> Batch:
-    """Alone, or beside the other passages of the step."""
+    """Make a batch whose questions read their passage alone or beside others of the step."""
     alone = rng.random() < settings["alone_share"]
     return make_batch(
         step,
@@ -183,7 +183,7 @@ class Means:
 class Stage:
     """A stage's name (of its files in `folder`), settings and data; `minutes` overrides steps.
 
-    The second look of a `teacher` is imitated, as much as the settings say.
+    The second pass of a `teacher` is imitated, weighted by `imitation_weight` of the settings.
     """
 
     name: str
@@ -227,7 +227,7 @@ class State:
 def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
     """Train until the steps or the minutes are over; leave NAME.safetensors and NAME.jsonl.
 
-    A run that was stopped goes on from NAME.pt, which is gone when the run is over.
+    A run that was stopped goes on from NAME.pt, which is deleted when the run is over.
     """
     device = prepare(config)
     network = network.to(device)
@@ -276,7 +276,8 @@ def _steps(state: State, stage: Stage, config: Config, log: Log) -> None:
         run.step, run.asked = run.step + 1, run.asked + len(batch.group)
         run.spent_s = time.perf_counter() - began
         kind = "alone" if batch.slots.shape[1] == 1 else "beside"
-        means.add(**{f"{kind}_start": parts.start, f"{kind}_start_again": parts.start_again})
+        # "again": the second pass, as in the logs that are kept
+        means.add(**{f"{kind}_start": parts.start, f"{kind}_start_again": parts.second_start})
         means.add(end=parts.end, writing=parts.writing, imitation=parts.imitation)
         where = {"step": run.step, "seconds": run.spent_s, "questions": run.asked}
         if run.step % 50 == 0:

@@ -4,7 +4,7 @@
     python -m training.measure positions   # beside 4, 9 and 19 others, at each of 5 slots
     python -m training.measure refusal     # on rows that the export neither fitted nor reported
 
-Each part is written to measured-PART.json among the logs and printed as it stands in the card.
+Each part is written to measured-PART.json among the logs and printed as the card shows it.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ SLOTS = 5
 
 
 def by_set(reader: BundledReader, embedder: Embedder, config: Config) -> dict[str, Any]:
-    """Each held-out set, gold passage alone; all of those that the configuration calls whole."""
-    found: dict[str, Any] = {}
+    """Each held-out set, gold passage alone; all rows of sets in the configuration's `whole`."""
+    sets: dict[str, Any] = {}
     for name in SETS:
         limit = None if name in config.measure["whole"] else config.measure["sets"]
         rows = rows_of(config.questions / f"{name}.dev.jsonl.gz", limit)
         results = score(reader, questions_of(rows, embedder))
-        found[name] = {**summary(results), "by_position": None}
-        found[name]["words"] = round(float(np.mean([len(r.text.split()) for r in results])), 1)
-        sys.stderr.write(f"{name} {found[name]['f1']}\n")
-    return found
+        sets[name] = {**summary(results), "by_position": None}
+        sets[name]["words"] = round(float(np.mean([len(r.text.split()) for r in results])), 1)
+        sys.stderr.write(f"{name} {sets[name]['f1']}\n")
+    return sets
 
 
 def by_position(reader: BundledReader, embedder: Embedder, config: Config) -> dict[str, Any]:
@@ -55,11 +55,11 @@ def by_position(reader: BundledReader, embedder: Embedder, config: Config) -> di
     path = config.questions / f"{POSITIONS_ON}.dev.jsonl.gz"
     everything = rows_of(path, None)
     fitted = [row["id"] for row in rows_of(path, known_rows(config))[0::2]]
-    left = [row for row in everything if row["id"] not in fitted]
-    rows = spread(left, config.measure["positions"])
+    unfitted = [row for row in everything if row["id"] not in fitted]
+    rows = spread(unfitted, config.measure["positions"])
     pool = Pool(everything, embedder)
     alone = [r.f1 for r in score(reader, questions_of(rows, embedder, pool=pool))]
-    found: dict[str, Any] = {"n": len(rows), "alone": _points(alone)}
+    measured: dict[str, Any] = {"n": len(rows), "alone": _points(alone)}
     for distractors in DISTRACTORS:
         slots = [round(i * distractors / (SLOTS - 1)) for i in range(SLOTS)]
         curves = []
@@ -68,7 +68,7 @@ def by_position(reader: BundledReader, embedder: Embedder, config: Config) -> di
             curves.append([r.f1 for r in score(reader, asked)])
             sys.stderr.write(f"{distractors} {slot} {100 * np.mean(curves[-1]):.1f}\n")
         means = np.array(curves).mean(1)
-        found[str(distractors)] = {
+        measured[str(distractors)] = {
             "slots": slots,
             "f1": [_points(curve) for curve in curves],
             "mean": _points(np.array(curves).mean(0)),
@@ -76,11 +76,11 @@ def by_position(reader: BundledReader, embedder: Embedder, config: Config) -> di
             "spread_if_none": round(100 * _null_spread(np.array(curves)), 2),
             "loss": round(100 * float(np.mean(alone) - means.mean()), 2),
         }
-    return found
+    return measured
 
 
 def by_refusal(reader: BundledReader, embedder: Embedder, config: Config) -> dict[str, Any]:
-    """How well low confidence tells that the passage is gone, on rows beside the fitted ones."""
+    """How well low confidence tells that the passage is missing, on rows nothing was fitted to."""
     part, used = Part([], []), {}
     for name in calibrate.SETS:
         path = config.questions / f"{name}.dev.jsonl.gz"
@@ -115,14 +115,14 @@ def _null_spread(curves: np.ndarray, resamples: int = 2000) -> float:
 
 def _points(values: Any) -> list[float]:
     """Mean and 95 % interval, in percent."""
-    found = bootstrap_mean(np.asarray(values, dtype=np.float64), seed=1)
-    return [round(100 * value, 1) for value in (found.value, found.low, found.high)]
+    mean = bootstrap_mean(np.asarray(values, dtype=np.float64), seed=1)
+    return [round(100 * value, 1) for value in (mean.value, mean.low, mean.high)]
 
 
-def table_of_sets(found: dict[str, Any]) -> str:
-    """Markdown."""
+def table_of_sets(measured: dict[str, Any]) -> str:
+    """What `by_set` measured, as a Markdown table."""
     lines = ["| set | F1 (95 %) | EM | n | words |", "|---|--:|--:|--:|--:|"]
-    for name, row in found.items():
+    for name, row in measured.items():
         low, high = row["f1_interval"]
         lines.append(
             f"| {name} | {row['f1']:.1f} ({low:.1f}–{high:.1f}) | {row['em']:.1f} | {row['n']} "
@@ -131,13 +131,13 @@ def table_of_sets(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def table_of_positions(found: dict[str, Any]) -> str:
-    """Markdown."""
+def table_of_positions(measured: dict[str, Any]) -> str:
+    """What `by_position` measured, as a Markdown table."""
     lines = [
         "| others | F1 by slot of the gold passage | mean (95 %) | spread | by chance | loss |",
         "|--:|---|--:|--:|--:|--:|",
     ]
-    for key, row in found.items():
+    for key, row in measured.items():
         if not key.isdigit():
             continue
         curve = ", ".join(f"{s}: {f[0]:.1f}" for s, f in zip(row["slots"], row["f1"], strict=True))
@@ -149,10 +149,10 @@ def table_of_positions(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def table_of_refusal(found: dict[str, Any]) -> str:
-    """Markdown."""
+def table_of_refusal(measured: dict[str, Any]) -> str:
+    """What `by_refusal` measured, as a Markdown table."""
     columns = ("precision", "recall", "auroc", "calibration_error", "n")
-    cells = (str(found[column]) for column in columns)
+    cells = (str(measured[column]) for column in columns)
     return f"| {' | '.join(columns)} |\n|{'--:|' * len(columns)}\n| {' | '.join(cells)} |"
 
 
@@ -164,27 +164,27 @@ PARTS = {
 
 
 def run(part: str, config: Config) -> str:
-    """Measure one part; gives its table."""
+    """Measure one part; return its table."""
     prepare(config)
     measure, table = PARTS[part]
     reader = load_bundled(config.reader)
-    found = measure(reader, load_embedder(), config)
+    measured = measure(reader, load_embedder(), config)
     config.logs.mkdir(parents=True, exist_ok=True)
     path = config.logs / f"measured-{part}.json"
-    path.write_text(json.dumps({"model": reader.name, **found}, indent=1) + "\n", "utf-8")
-    return table(found)
+    path.write_text(json.dumps({"model": reader.name, **measured}, indent=1) + "\n", "utf-8")
+    return table(measured)
 
 
 def main() -> None:
-    """Measure one part as the command line says."""
+    """Measure one part as the command line asks."""
     parser = stage_parser(__doc__)
     parser.add_argument("part", choices=tuple(PARTS))
     parser.add_argument("--limit", type=int, help="questions instead of as many as configured")
-    given = parser.parse_args()
-    config = configured(given)
-    if given.limit:
-        config = replace(config, measure={**config.measure, given.part: given.limit})
-    sys.stdout.write(run(given.part, config) + "\n")
+    arguments = parser.parse_args()
+    config = configured(arguments)
+    if arguments.limit:
+        config = replace(config, measure={**config.measure, arguments.part: arguments.limit})
+    sys.stdout.write(run(arguments.part, config) + "\n")
 
 
 if __name__ == "__main__":

@@ -31,12 +31,12 @@ NOT_SHIPPED = {
     "full-attention": "after the fourth: full attention",
     "pretrain-first": "after the fourth: recurring spans",
     "answer-renamed": "after the fifth: other names",
-    "answer-matched": "after the sixth: told what is near*",
+    "answer-matched": "after the sixth: told the proximity*",
     "answer-clozes": "after the sixth: clozes*",
     "teacher-sixth": "after the sixth: full attention",
     "distil-sixth": "after the sixth: its student",
 }
-"""Runs whose weights were not taken; * scored with nearness, which the other curves lack."""
+"""Runs whose weights were not taken; * scored with term proximity, which the other curves lack."""
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -63,9 +63,9 @@ def draw_conversion(axis: Any, logs: Path) -> None:
 
 
 def draw_losses(axis: Any, logs: Path) -> None:
-    """Losses of question answering, by what stood beside the passage."""
-    last = next((found for name in reversed(RUNS) if (found := rows(logs / f"{name}.jsonl"))), [])
-    answered = [row for row in last if "end" in row]
+    """Losses of question answering, for passages alone and beside others."""
+    logged = [found for name in RUNS if (found := rows(logs / f"{name}.jsonl"))]
+    answered = [row for row in (logged[-1] if logged else []) if "end" in row]
     named = {
         "alone_start_again": "start, passage alone",
         "beside_start_again": "start, beside others or missing",
@@ -74,7 +74,7 @@ def draw_losses(axis: Any, logs: Path) -> None:
     for part, label in named.items():
         shown = [row for row in answered if part in row]
         axis.plot([r["questions"] / 1000 for r in shown], [r[part] for r in shown], label=label)
-    axis.set(title="Question answering: loss at the second look", xlabel="thousand questions")
+    axis.set(title="Question answering: loss of the second pass", xlabel="thousand questions")
     axis.legend()
 
 
@@ -82,14 +82,14 @@ def draw_scores(axis: Any, logs: Path) -> None:
     """F1 and exact match on held-out questions, of this run and of those it went on from."""
     before = 0.0
     for i, (name, label) in enumerate(RUNS.items()):
-        found = rows(logs / f"{name}.jsonl")
-        scored = [row for row in found if "f1" in row]
+        logged = rows(logs / f"{name}.jsonl")
+        scored = [row for row in logged if "f1" in row]
         if not scored:
             continue
         minutes = [before + row["seconds"] / 60 for row in scored]
         axis.plot(minutes, [row["f1"] for row in scored], "o-", color=f"C{i}", label=label)
         axis.plot(minutes, [row["em"] for row in scored], "o--", color=f"C{i}")
-        before += found[-1]["seconds"] / 60
+        before += logged[-1]["seconds"] / 60
     title = "squadshifts_newwiki.dev: F1, EM (dashed)"
     axis.set(title=title, xlabel="minutes", ylim=(0, None))
     if axis.has_data():
@@ -103,7 +103,7 @@ def draw_not_shipped(axis: Any, logs: Path) -> None:
         if scored:
             minutes = [row["seconds"] / 60 for row in scored]
             axis.plot(minutes, [row["f1"] for row in scored], "o-", color=f"C{i}", label=label)
-    title = "Not shipped: F1 (160 rows, 791 at the end; * with nearness)"
+    title = "Not shipped: F1 (160 rows, 791 at the end; * with term proximity)"
     axis.set(title=title, xlabel="minutes of the run")
     if axis.has_data():
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize="small", ncols=2)

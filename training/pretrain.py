@@ -1,9 +1,9 @@
 """Stage 2: span pre-training on plain text, without labels. Resumable: run it again.
 
 Recurring span selection (Splinter, Ram et al., ACL 2021, arXiv 2101.00438) in the reader's own
-layout: a sentence whose span stands elsewhere in the passage too is taken out and becomes the
-question, its span replaced by [MASK]; the answer is the span's other place. Labelled questions may
-be asked beside them, so that a reader that answers already does not forget how.
+form: a sentence with a span that occurs elsewhere in the passage too is taken out and becomes the
+question, its span replaced by [MASK]; the answer is the span's other occurrence. Labelled questions
+may be mixed in, so that a reader that can answer already does not forget how.
 
     python -m training.pretrain
     python -m training.pretrain --start runs/other/answer.safetensors --rate 0.4
@@ -35,8 +35,8 @@ from training.data import MASK, Passage, Question, read_rows, token_span
 from training.loop import Stage, train
 
 _WORD = re.compile(r"\w[\w'-]*")
-_MOST_WORDS = 5  # words of a span
-_SHINGLE_WORDS = 12  # a window that shares so many words in a row with a held-out passage is one
+_MOST_WORDS = 5  # longest span in words; chosen by hand
+_SHINGLE_WORDS = 12  # a text counts as a held-out one if it shares this many words in a row with it
 _COMMON = frozenset(
     "a about after all also an and any are as at be been before but by can could did do does for "
     "from had has have he her his how i if in into is it its may more most no not of on one only "
@@ -58,7 +58,7 @@ def windows(path: Path, characters: int = 1100) -> Iterator[str]:
 
 
 def recurring(text: str) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
-    """Spans that stand in two sentences: (span, the sentence to ask with, its place elsewhere).
+    """Spans that occur in two sentences: (span, the sentence to ask with, its place elsewhere).
 
     Each span begins and ends with a word that is not common, and is not part of a longer one.
 
@@ -72,23 +72,24 @@ def recurring(text: str) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
         for i, (first, _) in enumerate(words):
             for _, last in words[i : i + _MOST_WORDS]:
                 span = text[first:last]
-                if _is_telling(span):
+                if _is_specific(span):
                     places.setdefault(span, []).append((number, first, last))
     spans = sentence_spans(text)
-    found: list[tuple[str, tuple[int, int], tuple[int, int]]] = []
+    spans_found: list[tuple[str, tuple[int, int], tuple[int, int]]] = []
     for span in sorted(places, key=len, reverse=True):
         where = places[span]
         if len({number for number, _, _ in where}) < 2 or any(
-            span in longer for longer, *_ in found
+            span in longer for longer, *_ in spans_found
         ):
             continue
         number, _, _ = where[0]
         other = next((first, last) for n, first, last in where if n != number)
-        found.append((span, spans[number], other))
-    return found
+        spans_found.append((span, spans[number], other))
+    return spans_found
 
 
-def _is_telling(span: str) -> bool:
+def _is_specific(span: str) -> bool:
+    """Whether a span begins and ends with uncommon words and is more than a short common noun."""
     words = [word.casefold() for word in _WORD.findall(span)]
     ends = words[0] not in _COMMON and words[-1] not in _COMMON
     return ends and (len(words) > 1 or len(span) > 6 or span[0].isupper() or span.isdigit())
@@ -98,14 +99,14 @@ def passage_of(
     text: str, tokenizer: RustTokenizer, config: Config, rng: random.Random
 ) -> Passage | None:
     """The window without one of its sentences, which asks; None where nothing recurs."""
-    found = recurring(text)
-    if not found:
+    candidates = recurring(text)
+    if not candidates:
         return None
-    _, (start, end), _ = rng.choice(found)
+    _, (start, end), _ = rng.choice(candidates)
     rest = text[:start] + text[end:]
     encoded = tokenizer.encode(rest, add_special_tokens=False)
     passage = Passage("text", encoded.ids[: config.chunk_tokens])
-    for span, asking, (first, last) in found:
+    for span, asking, (first, last) in candidates:
         if asking != (start, end):
             continue
         moved = first - (end - start) if first >= end else first
@@ -122,7 +123,7 @@ def passage_of(
 
 
 def shingles(text: str) -> set[int]:
-    """Hashes of every run of twelve words, whatever their case.
+    """Hashes of every run of twelve words, ignoring case.
 
     >>> one, other = "A b c d e f g h i j k l m", "x B c d e f g h i j k l M y"
     >>> len(shingles(one) & shingles(other)), shingles("too short")
@@ -136,8 +137,8 @@ def shingles(text: str) -> set[int]:
 def held_out(questions: Path) -> set[int]:
     """The shingles of every passage that held-out questions are about.
 
-    Rows that bring passages of their own (`ctxs`) count only by what other sets say of them; a
-    passage under twelve words has no shingle.
+    Rows with passages of their own (`ctxs`) count only if other sets have the same passages; a
+    passage of fewer than twelve words has no shingle.
     """
     contexts = {
         row.get("context", "")
@@ -158,8 +159,8 @@ def load_texts(config: Config, hidden: Set[int] = frozenset()) -> dict[str, list
         every = windows(config.texts / f"{name}.txt.gz")
         texts = [text for text in every if hidden.isdisjoint(shingles(text))]
         chosen = rng.sample(texts, min(len(texts), config.pretrain["passages"]))
-        made = (passage_of(text, tokenizer, config, rng) for text in chosen)
-        sets[name] = [passage for passage in made if passage]
+        passages = (passage_of(text, tokenizer, config, rng) for text in chosen)
+        sets[name] = [passage for passage in passages if passage]
     return sets
 
 
@@ -191,13 +192,13 @@ def run(
 
 
 def main() -> None:
-    """Run or resume the stage as the command line says."""
+    """Run or resume the stage as the command line asks."""
     parser = stage_parser(__doc__)
     parser.add_argument("--minutes", type=float, help="by the clock instead of by steps")
     parser.add_argument("--start", type=Path, help="weights to begin from; default: stage 1's")
     parser.add_argument("--rate", type=float, default=1.0, help="times the configured rates")
-    given = parser.parse_args()
-    run(configured(given), given.start, given.rate, given.minutes)
+    arguments = parser.parse_args()
+    run(configured(arguments), arguments.start, arguments.rate, arguments.minutes)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer as RustTokenizer
 
 from ragctx.evaluation.metrics import exact_match, token_f1
-from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.kv_cache import KVCache
 from ragctx.generator.reader.network import ReaderNetwork
 from ragctx.generator.reader.prefill import question_mask
 from ragctx.generator.reader.rope import rotate
@@ -32,20 +32,21 @@ def score_questions(network: ReaderNetwork, path: Path, limit: int | None) -> di
 
 
 def answer(network: ReaderNetwork, tokenizer: RustTokenizer, context: str, question: str) -> str:
-    """The best span of one passage."""
+    """The text of the best span of one passage."""
     encoded = tokenizer.encode(context, add_special_tokens=False)
     ids = torch.tensor([[CLS, *encoded.ids[:500], SEP]])
     asked = tokenizer.encode(question, add_special_tokens=False).ids[:60]
     tokens = torch.tensor([[*asked, SEP, MASK]])
     passage = network.encode(ids, torch.ones_like(ids) > 0)
     cos, sin = network.rotation(torch.arange(ids.shape[1]))
-    past = Past(tuple(rotate(k, cos, sin) for k in passage.keys), passage.values)
+    kv_cache = KVCache(tuple(rotate(k, cos, sin) for k in passage.keys), passage.values)
     positions = ids.shape[1] + torch.arange(tokens.shape[1])[None]
-    read, _ = network.read(tokens, positions, past, question_mask(tokens.shape[1]))
-    again = network.look_again(passage.early.unbind(), read.row(0))[0]
+    states, _ = network.read(tokens, positions, kv_cache, question_mask(tokens.shape[1]))
+    question_states = states.row(0)
+    seen = network.second_pass(passage.early.unbind(), question_states)[0]
     content = torch.ones(ids.shape[1]) > 0
     content[0] = content[-1] = False
-    spans, _ = best_spans(network, read.last[0, -1], again, content, network.null_again_score)
+    spans, _ = best_spans(network, question_states.answer, seen, content, network.second_null_score)
     offsets = [(0, 0), *encoded.offsets]  # of [CLS], then of the passage
     texts = {span: context[offsets[span.first][0] : offsets[span.last][1]] for span in spans}
     return texts[by_agreement(spans, list(texts.values()), question)[0]]

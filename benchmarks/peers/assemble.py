@@ -1,14 +1,14 @@
-"""From 1,000 candidates to one prompt within 32k tokens: ragctx and what comes nearest elsewhere.
+"""Time ragctx and the closest code of other packages: 1,000 candidates to a prompt of 32k tokens.
 
-    python -m benchmarks.assemble_peers
+    python -m benchmarks.peers.assemble
 
-Needs the packages; one that is not installed is skipped and says so. LangChain's budget lives in
-langchain-classic and its reordering in langchain-community, so give them an environment of their
-own, with ragctx beside them:
+Needs the packages; one that is not installed is skipped, which the table shows. LangChain's budget
+is in langchain-classic and its reordering in langchain-community, so give them an environment of
+their own, with ragctx beside them:
 
     python -m venv peers
     peers/bin/pip install . langchain-classic langchain-community llama-index-core haystack-ai
-    peers/bin/python -m benchmarks.assemble_peers
+    peers/bin/python -m benchmarks.peers.assemble
 
 Who does what, in one run and with one tokenizer:
 
@@ -17,16 +17,16 @@ Who does what, in one run and with one tokenizer:
   once more, and most of its time is that.
 - LangChain: `reduce_k_below_max_tokens` of RetrievalQAWithSourcesChain counts the texts alone and
   drops from the end; LongContextReorder; its stuff prompt with "Content: … Source: …".
-- LlamaIndex: LongContextReorder; PromptHelper.repack joins all texts and cuts them anew, as its
-  default synthesizer "compact" does; the first of the prompts that makes (`prompts` says of how
-  many).
+- LlamaIndex: LongContextReorder; PromptHelper.repack joins all texts and splits them again, as its
+  default synthesizer "compact" does; the first of the prompts that this makes (`prompts` is how
+  many there are).
 - Haystack: LostInTheMiddleRanker with its threshold in words, since it has none in tokens; the
   words here are one token each, which suits it; PromptBuilder.
 
-Tokenising a candidate costs nobody anything: its ids are given. What a package makes of several
-texts it must tokenise itself. One thread does it all, so CPU time is measured. "over" is how many
-tokens more than the budget the finished prompt takes, counted in its text; "best" is where the best
-candidate stands in it (1 is first).
+Tokenising a candidate costs no package anything: its ids are known. What a package makes of several
+texts it must tokenise itself. One thread does all the work, so CPU time is measured. "over" is how
+many tokens more than the budget the finished prompt takes, counted in its text; "best" is the place
+of the best candidate in it (1 is first).
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ from ragctx.selection.selectors import Selector, fill, knapsack
 from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
-FRAME_TOKENS = 64  # taken off the budget for whoever does not count question and instructions
+FRAME_TOKENS = 64  # taken off the budget of packages that do not count question and instructions
 
 
 class KnowingTokenizer:
-    """The bundled tokenizer, given the ids of the candidates' texts beforehand."""
+    """The bundled tokenizer with the ids of the candidates' texts worked out in advance."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._own: Any = load_tokenizer("bundled")
@@ -71,13 +71,13 @@ class KnowingTokenizer:
         return self._own.encode(text) if known is None else known  # type: ignore[no-any-return]
 
     def count(self, text: str) -> int:
-        """How many there are."""
+        """How many ids a text has."""
         return len(self.encode(text))
 
 
 @dataclass(frozen=True)
 class Task:
-    """What everybody is given."""
+    """What every package is given."""
 
     hits: list[Hit]
     tokenizer: Any  # a Tokenizer, which every package may also use in its own way
@@ -85,48 +85,50 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Made:
-    """A finished prompt, and of how many it is the first."""
+class FinishedPrompt:
+    """A prompt's text; `prompts` is how many the package made, of which this is the first."""
 
     text: str
     prompts: int = 1
 
 
-def ragctx_with(select: Selector) -> Callable[[Task], Callable[[], Made]]:
+def ragctx_with(select: Selector) -> Callable[[Task], Callable[[], FinishedPrompt]]:
     """Costs, selection, placement, segments."""
 
-    def prepare(task: Task) -> Callable[[], Made]:
+    def prepare(task: Task) -> Callable[[], FinishedPrompt]:
         template, tokenizer = load_template("qa"), task.tokenizer
         limits: dict[str, int] = {
             "context_window": task.budget_tokens + MAX_NEW_TOKENS,
             "max_new_tokens": MAX_NEW_TOKENS,
         }
 
-        def run() -> Made:
+        def run() -> FinishedPrompt:
             room = room_for_passages(template, QUESTION, tokenizer, **limits)
             costs = passage_costs(template, task.hits, tokenizer)
             placement = place(select(task.hits, costs, room))
-            return Made(build_prompt(template, QUESTION, placement, tokenizer, **limits).text)
+            return FinishedPrompt(
+                build_prompt(template, QUESTION, placement, tokenizer, **limits).text
+            )
 
         return run
 
     return prepare
 
 
-def ragctx_adapter(task: Task) -> Callable[[], Made]:
+def ragctx_adapter(task: Task) -> Callable[[], FinishedPrompt]:
     """Selection and placement of plain texts, the joined text counted."""
     fitting = Fitting(tokenizer=task.tokenizer, budget_tokens=task.budget_tokens - FRAME_TOKENS)
     passages = [Passage(text=hit.chunk.text, score=hit.score) for hit in task.hits]
 
-    def run() -> Made:
+    def run() -> FinishedPrompt:
         order = fitting.order(passages)
         context = "\n\n".join(passages[i].text for i in order)
-        return Made(f"{context}\n\nQuestion: {QUESTION}\nAnswer:")
+        return FinishedPrompt(f"{context}\n\nQuestion: {QUESTION}\nAnswer:")
 
     return run
 
 
-def langchain(task: Task) -> Callable[[], Made]:
+def langchain(task: Task) -> Callable[[], FinishedPrompt]:
     """Its only token budget for documents, its reordering, its prompt."""
     from langchain_classic.chains import RetrievalQAWithSourcesChain
     from langchain_community.document_transformers import LongContextReorder
@@ -150,16 +152,16 @@ def langchain(task: Task) -> Callable[[], Made]:
     documents = [Document(hit.chunk.text, metadata={"source": hit.document}) for hit in task.hits]
     reorder = LongContextReorder()
 
-    def run() -> Made:
+    def run() -> FinishedPrompt:
         kept = reorder.transform_documents(chain._reduce_tokens_below_limit(documents))
         inputs = stuff._get_inputs(list(kept), question=QUESTION)
         prompts, _ = stuff.llm_chain.prep_prompts([inputs])
-        return Made(prompts[0].to_string())
+        return FinishedPrompt(prompts[0].to_string())
 
     return run
 
 
-def llama_index(task: Task) -> Callable[[], Made]:
+def llama_index(task: Task) -> Callable[[], FinishedPrompt]:
     """Its reordering, and the packing of its default synthesizer."""
     from llama_index.core.indices.prompt_helper import PromptHelper
     from llama_index.core.postprocessor import LongContextReorder
@@ -175,18 +177,18 @@ def llama_index(task: Task) -> Callable[[], Made]:
     prompt = DEFAULT_TEXT_QA_PROMPT.partial_format(query_str=QUESTION)
     reorder = LongContextReorder()
 
-    def run() -> Made:
+    def run() -> FinishedPrompt:
         texts = [
             node.node.get_content(metadata_mode=MetadataMode.LLM)
             for node in reorder.postprocess_nodes(nodes)
         ]
         packed = helper.repack(prompt, texts)
-        return Made(prompt.format(context_str=packed[0]), len(packed))
+        return FinishedPrompt(prompt.format(context_str=packed[0]), len(packed))
 
     return run
 
 
-def haystack(task: Task) -> Callable[[], Made]:
+def haystack(task: Task) -> Callable[[], FinishedPrompt]:
     """Its reordering with a threshold in words, and a prompt template."""
     from haystack import Document
     from haystack.components.builders import PromptBuilder
@@ -202,14 +204,14 @@ def haystack(task: Task) -> Callable[[], Made]:
     )
     builder = PromptBuilder(template, required_variables=["documents", "question"])
 
-    def run() -> Made:
+    def run() -> FinishedPrompt:
         placed = ranker.run(documents=documents)["documents"]
-        return Made(builder.run(documents=placed, question=QUESTION)["prompt"])
+        return FinishedPrompt(builder.run(documents=placed, question=QUESTION)["prompt"])
 
     return run
 
 
-PEERS: dict[str, tuple[tuple[str, ...], Callable[[Task], Callable[[], Made]]]] = {
+PEERS: dict[str, tuple[tuple[str, ...], Callable[[Task], Callable[[], FinishedPrompt]]]] = {
     "ragctx fill": ((), ragctx_with(fill)),
     "ragctx knapsack": ((), ragctx_with(knapsack)),
     "ragctx adapter": ((), ragctx_adapter),
@@ -219,22 +221,22 @@ PEERS: dict[str, tuple[tuple[str, ...], Callable[[Task], Callable[[], Made]]]] =
 }
 
 
-def outcome(made: Made, task: Task, counter: Tokenizer) -> dict[str, Any]:
+def outcome(prompt: FinishedPrompt, task: Task, counter: Tokenizer) -> dict[str, Any]:
     """What is in the prompt. A passage counts if its whole text is there."""
-    found = {hit.rank: made.text.find(hit.chunk.text) for hit in task.hits}
-    order = sorted((rank for rank, at in found.items() if at >= 0), key=found.__getitem__)
-    tokens = counter.count(made.text)
+    offsets = {hit.rank: prompt.text.find(hit.chunk.text) for hit in task.hits}
+    order = sorted((rank for rank, at in offsets.items() if at >= 0), key=offsets.__getitem__)
+    tokens = counter.count(prompt.text)
     return {
         "passages": len(order),
         "best": order.index(1) + 1 if 1 in order else None,
         "tokens": tokens,
         "over": max(0, tokens - task.budget_tokens),
-        "prompts": made.prompts,
+        "prompts": prompt.prompts,
     }
 
 
 def installed(packages: Sequence[str]) -> dict[str, str]:
-    """Their versions, of those that are there."""
+    """The versions of those packages that are installed."""
     versions = {}
     for package in packages:
         try:
@@ -252,12 +254,12 @@ def main() -> None:
     parser.add_argument("--budget-tokens", type=int, default=32_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=7)
-    given = parser.parse_args()
+    args = parser.parse_args()
     os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
     warnings.simplefilter("ignore")
-    hits = make_hits(given.candidates, given.tokens, given.seed)
+    hits = make_hits(args.candidates, args.tokens, args.seed)
     tokenizer = KnowingTokenizer([hit.chunk.text for hit in hits])
-    task = Task(hits, tokenizer, given.budget_tokens)
+    task = Task(hits, tokenizer, args.budget_tokens)
     rows, results = [], {}
     for name, (packages, prepare) in PEERS.items():
         try:
@@ -266,12 +268,12 @@ def main() -> None:
             rows.append([name, "skipped", f"no {error.name}", *[""] * 4])
             results[name] = {"skipped": str(error)}
             continue
-        made, cpu_ms = measure(run, given.repeats)
-        told = outcome(made, task, load_tokenizer("bundled"))
-        rows.append([name, f"{cpu_ms['median']:.1f}", *told.values()])
-        results[name] = {"versions": installed(packages), "cpu_ms": cpu_ms, **told}
+        prompt, cpu_ms = measure(run, args.repeats)
+        facts = outcome(prompt, task, load_tokenizer("bundled"))
+        rows.append([name, f"{cpu_ms['median']:.1f}", *facts.values()])
+        results[name] = {"versions": installed(packages), "cpu_ms": cpu_ms, **facts}
     table(["", "CPU ms", "passages", "best", "tokens", "over", "prompts"], rows)
-    result("assemble_peers", ragctx=__version__, **vars(given), results=results)
+    result("assemble_peers", ragctx=__version__, **vars(args), results=results)
 
 
 if __name__ == "__main__":

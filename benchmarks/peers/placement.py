@@ -1,15 +1,15 @@
-"""Are the orders named after other packages those of the packages? The packages themselves answer.
+"""Compare the placements named after other packages with what those packages really do.
 
-    python -m benchmarks.placement_peers
+    python -m benchmarks.peers.placement
 
-Needs the packages; one that is not installed is skipped and says so. They are many and large, so
-give them an environment of their own, in which only ragctx's placements are imported:
+Needs the packages; one that is not installed is skipped, which the table shows. They are many and
+large, so give them an environment of their own, in which only ragctx's placements are imported:
 
     python -m venv peers
     peers/bin/pip install langchain-community llama-index-core haystack-ai llmlingua AutoRAG
-    peers/bin/python -m benchmarks.placement_peers
+    peers/bin/python -m benchmarks.peers.placement
 
-Every count from 1 to 40 is tried, with scores that fall; LlamaIndex, which looks at scores, is also
+Every count from 1 to 40 is tried, with falling scores; LlamaIndex, which sorts by score, is also
 given random ones with ties and None. The exit code is 1 if an order differs.
 """
 
@@ -100,7 +100,7 @@ def llmlingua() -> Peer:
 
 
 def autorag() -> Peer:
-    """AutoRAG's long_context_reorder, less the passage it repeats at the end."""
+    """AutoRAG's long_context_reorder, without the passage that it repeats at the end."""
     from autorag.nodes.promptmaker.long_context_reorder import LongContextReorder
 
     def order(scores: Scores) -> Order:
@@ -130,30 +130,30 @@ def cases(name: str, seed: int) -> list[Scores]:
         return falling
     rng = random.Random(seed)
     values = [-9.0, -0.5, 0.0, 0.25, 0.5, None]
-    drawn = [[rng.choice(values) for _ in range(rng.randint(1, 20))] for _ in range(RANDOM_CASES)]
-    return falling + drawn
+    mixed = [[rng.choice(values) for _ in range(rng.randint(1, 20))] for _ in range(RANDOM_CASES)]
+    return falling + mixed
 
 
 def differences(name: str, peer: Peer, seed: int) -> tuple[int, list[tuple[Order, Order]]]:
     """How many cases were tried, and (theirs, ours) of those that differ."""
-    tried = cases(name, seed)
-    found = []
-    for scores in tried:
+    every_case = cases(name, seed)
+    different = []
+    for scores in every_case:
         hits = [
             Hit.from_text(rank, score, "text")  # type: ignore[arg-type]
             for rank, score in enumerate(scores, start=1)
         ]
         ours, theirs = [hit.rank for hit in place(hits, name).hits], peer(scores)
         if ours != theirs:
-            found.append((theirs, ours))
-    return len(tried), found
+            different.append((theirs, ours))
+    return len(every_case), different
 
 
 def main() -> None:
     """Compare and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    args = parser.parse_args()
     os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)  # AutoRAG reports each prompt maker it puts away
@@ -165,17 +165,20 @@ def main() -> None:
             rows.append([name, package, "skipped", "", f"not installed: {error.name}"])
             results[name] = {"package": package, "skipped": str(error)}
             continue
-        n, found = differences(name, peer, given.seed)
-        said = f"for example {found[0][0]}, ours {found[0][1]}" if found else "equal"
-        rows.append([name, package, version(package), n, said])
+        n, different = differences(name, peer, args.seed)
+        outcome = "equal"
+        if different:
+            theirs, ours = different[0]
+            outcome = f"for example {theirs}, ours {ours}"
+        rows.append([name, package, version(package), n, outcome])
         results[name] = {
             "package": package,
             "version": version(package),
             "n": n,
-            "different": len(found),
+            "different": len(different),
         }
     table(["placement", "package", "version", "cases", "outcome"], rows)
-    result("placement_peers", ragctx=__version__, seed=given.seed, results=results)
+    result("placement_peers", ragctx=__version__, seed=args.seed, results=results)
     sys.exit(any(row.get("different") for row in results.values()))
 
 

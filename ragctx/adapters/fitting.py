@@ -1,4 +1,4 @@
-"""What all adapters do: choose passages that fit, as one text, and put them in prompt order."""
+"""What all adapters share: choose passages that fit as one text, and put them in prompt order."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ from ragctx.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A framework's document: its text as it will stand in the prompt, and what else is known."""
+    """A framework's document, as far as selection and placement need it."""
 
-    text: str
+    text: str  # as it will be in the prompt
     score: float | None = None
-    document: str = ""  # which document it is a part of; "" if nobody said
-    start: int = 0  # where in that document
+    document: str = ""  # the document that it is a part of; "" if that is unknown
+    start: int = 0  # its first character in that document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitting:
-    """How passages are made to fit.
+    """The settings by which passages are made to fit.
 
-    Law: the chosen passages' texts, in prompt order and joined by `separator`, take at most
-    `budget_tokens` tokens of `tokenizer`. It is that joined text that is counted, since it may
-    take more tokens than its pieces.
+    The texts of the chosen passages, in prompt order and joined by `separator`, always take at most
+    `budget_tokens` tokens of `tokenizer`. That joined text is what is counted, since it may take
+    more tokens than its pieces.
+
+    Raises:
+        InputError: `budget_tokens` is below 1, or there is no placement of that name.
     """
 
     tokenizer: Tokenizer
@@ -42,13 +45,16 @@ class Fitting:
     def __post_init__(self) -> None:
         if self.budget_tokens < 1:
             raise InputError(f"budget_tokens is {self.budget_tokens}. Give 1 or more.")
-        place((), self.placement)  # an unknown name is an error here, early
+        place((), self.placement)  # raises for an unknown name, early
 
     def order(self, passages: Sequence[Passage]) -> list[int]:
         """Indices of the passages that fit, in prompt order.
 
-        `passages` are in order of relevance: where a passage stands is its rank. Scores may be
-        missing. Raises BudgetError if there are passages and none fits.
+        Args:
+            passages: in order of relevance, the best first; their scores may be missing.
+
+        Raises:
+            BudgetError: there are passages, and none fits.
 
         >>> fitting = Fitting(tokenizer=load_tokenizer("bundled"), budget_tokens=8)
         >>> fitting.order(
@@ -63,7 +69,7 @@ class Fitting:
         room, step = self.budget_tokens + separator, 1  # the last passage has none after it
         order = self._choose(hits, costs, room)
         while count(self._joined(passages, order)) > self.budget_tokens and room:
-            # Joining made tokens. Take a little less, then much less: few rounds, small loss.
+            # Joining made tokens. Give a little less room, then much less: few rounds, small loss.
             room, step = max(0, sum(costs[i] for i in order) - step), 2 * step
             order = self._choose(hits, costs, room)
         if passages and not (order and room):
@@ -83,7 +89,7 @@ class Fitting:
 
 
 def as_tokenizer(tokenizer: str | Tokenizer) -> Tokenizer:
-    """The tokenizer, loaded if only its name was given."""
+    """`tokenizer`, loaded if it is a name."""
     return load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
 
 

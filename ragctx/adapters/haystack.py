@@ -16,25 +16,25 @@ with require_extra("ragctx.adapters.haystack", "haystack-ai", "'ragctx[haystack]
 
 @component
 class BudgetRanker:
-    """Documents in order of relevance -> those that fit, in prompt order, the same objects.
+    """A ranker: of documents in order of relevance it returns those that fit, in prompt order.
 
     Args:
         tokenizer: the model's: "tiktoken:gpt-4o", a model's directory, or a `Tokenizer`.
-        budget_tokens: for the documents' contents, joined: at most so many, counted exactly.
+        budget_tokens: the most tokens that the contents, joined, may take; counted exactly.
         placement: a name in `ragctx.placement.strategies.STRATEGIES`, or a function of your own.
             "document_order" reads the meta `source_id` and `split_idx_start`.
         select: which to take when not all fit: a function in `ragctx.selection.selectors`.
         separator: what your prompt template puts between two documents' contents.
 
-    A pipeline can be written to YAML if tokenizer and placement are given by name and `select` is
-    left as it is. Haystack 3 reads it with `allowed_modules=["ragctx.adapters.haystack"]`.
+    A pipeline can be written to YAML if `tokenizer` and `placement` are names and `select` is the
+    default. Haystack 3 reads it with `allowed_modules=["ragctx.adapters.haystack"]`.
 
-    Raises InputError for settings that cannot be; BudgetError, when running, if none fits.
+    Raises InputError for invalid settings; `run` raises BudgetError if no document fits.
 
     >>> ranker = BudgetRanker(tokenizer="bundled", budget_tokens=8)
     >>> texts = ("Tin melts.", "Iron does.", "Lead too.")
-    >>> given = [Document(content=text) for text in texts]
-    >>> [document.content for document in ranker.run(documents=given)["documents"]]
+    >>> documents = [Document(content=text) for text in texts]
+    >>> [document.content for document in ranker.run(documents=documents)["documents"]]
     ['Tin melts.', 'Iron does.']
     """
 
@@ -53,40 +53,46 @@ class BudgetRanker:
             select=select,
             separator=separator,
         )
-        self.tokenizer = tokenizer  # as it was given: a name can be written down
+        self.tokenizer = tokenizer  # kept as it was passed: a name can be serialised
 
     @component.output_types(documents=list[Document])
     def run(self, documents: list[Document]) -> dict[str, list[Document]]:
-        """Those of `documents` that fit, in prompt order, as {"documents": [...]}.
+        """The same objects, those that fit, in prompt order: {"documents": [...]}.
 
-        Raises InputError for a document without text.
+        Raises:
+            InputError: a document has no text.
+            BudgetError: there are documents, and none fits.
         """
-        order = self.fitting.order([*map(_passage, documents)])
+        order = self.fitting.order([_passage(document) for document in documents])
         return {"documents": [documents[i] for i in order]}
 
     def to_dict(self) -> dict[str, Any]:
-        """For Haystack's serialisation."""
-        how = self.fitting
-        named = isinstance(self.tokenizer, str) and isinstance(how.placement, str)
-        if not named or how.select is not fill:
+        """The settings as Haystack serialises them.
+
+        Raises:
+            InputError: tokenizer or placement is not a name, or `select` is not the default.
+        """
+        fitting = self.fitting
+        named = isinstance(self.tokenizer, str) and isinstance(fitting.placement, str)
+        if not named or fitting.select is not fill:
             raise InputError(
                 "this BudgetRanker holds a function or an object, which cannot be written: give "
                 "tokenizer and placement by name, and leave select out"
             )
-        written: dict[str, Any] = default_to_dict(
+        settings: dict[str, Any] = default_to_dict(
             self,
             tokenizer=self.tokenizer,
-            budget_tokens=how.budget_tokens,
-            placement=how.placement,
-            separator=how.separator,
+            budget_tokens=fitting.budget_tokens,
+            placement=fitting.placement,
+            separator=fitting.separator,
         )
-        return written
+        return settings
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> BudgetRanker:
-        """From what `to_dict` gave."""
-        made: BudgetRanker = default_from_dict(cls, data)
-        return made
+        """A ranker with the settings that `to_dict` gave."""
+        ranker: BudgetRanker = default_from_dict(cls, data)
+        return ranker
 
 
 def _passage(document: Document) -> Passage:

@@ -16,24 +16,24 @@ with require_extra("ragctx.adapters.langchain", "langchain-core", "'ragctx[langc
 
 
 def page_content(document: Document) -> str:
-    """The document's text alone, as LangChain's default document prompt renders it."""
+    """The document's text without its metadata, as LangChain's default prompt renders it."""
     text: str = document.page_content
     return text
 
 
 class BudgetTransformer(BaseDocumentTransformer):
-    """Documents in order of relevance -> those that fit, in prompt order, the same objects.
+    """Of documents in order of relevance, returns those that fit, in prompt order.
 
     Args:
         tokenizer: the model's: "tiktoken:gpt-4o", a model's directory, or a `Tokenizer`.
-        budget_tokens: for the documents, rendered and joined: at most so many, counted exactly.
+        budget_tokens: the most tokens of the documents, rendered and joined; counted exactly.
         placement: a name in `ragctx.placement.strategies.STRATEGIES`, or a function of your own.
             "document_order" reads the metadata `source` and `start_index`.
         select: which to take when not all fit: a function in `ragctx.selection.selectors`.
         separator: what your chain puts between two documents.
         render: how your chain renders a document, e.g. with `format_document`.
 
-    Raises InputError for settings that cannot be; BudgetError, when transforming, if none fits.
+    Raises InputError for invalid settings; `transform_documents` raises BudgetError if none fits.
 
     >>> transformer = BudgetTransformer(tokenizer="bundled", budget_tokens=8)
     >>> documents = [Document("Tin melts."), Document("Iron does."), Document("Lead too.")]
@@ -63,10 +63,16 @@ class BudgetTransformer(BaseDocumentTransformer):
     def transform_documents(
         self, documents: Sequence[Document], **kwargs: Any
     ) -> Sequence[Document]:
-        """Those of `documents` that fit, in prompt order. Takes no further arguments."""
+        """The same objects, those that fit, in prompt order.
+
+        Raises:
+            InputError: there are further keyword arguments; none is known.
+            BudgetError: there are documents, and none fits.
+        """
         if kwargs:
             raise InputError(f"transform_documents knows no {', '.join(kwargs)}; leave it out")
-        return [documents[i] for i in self.fitting.order([*map(self._passage, documents)])]
+        order = self.fitting.order([self._passage(document) for document in documents])
+        return [documents[i] for i in order]
 
     def _passage(self, document: Document) -> Passage:
         source, start = document.metadata.get("source"), document.metadata.get("start_index")

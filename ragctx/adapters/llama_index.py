@@ -15,20 +15,20 @@ with require_extra("ragctx.adapters.llama_index", "llama-index-core", "'ragctx[l
 
 
 class BudgetPostprocessor(BaseNodePostprocessor):
-    """Nodes in order of relevance -> those that fit, in prompt order, the same objects.
+    """Of nodes in order of relevance, returns those that fit, the same objects, in prompt order.
 
-    A node is counted as LlamaIndex shows it to a model, metadata included. Its order among the
-    others counts, not its score, which may be None.
+    A node is counted as LlamaIndex shows it to a model, metadata included. Its place in the list is
+    its rank; its score may be None.
 
     Args:
         tokenizer: the model's: "tiktoken:gpt-4o", a model's directory, or a `Tokenizer`.
-        budget_tokens: for the nodes' texts, joined: at most so many, counted exactly.
+        budget_tokens: the most tokens that the nodes' texts, joined, may take; counted exactly.
         placement: a name in `ragctx.placement.strategies.STRATEGIES`, or a function of your own.
             "document_order" reads each node's source document and `start_char_idx`.
         select: which to take when not all fit: a function in `ragctx.selection.selectors`.
         separator: what your response synthesizer puts between two nodes.
 
-    Raises InputError for settings that cannot be; BudgetError, when processing, if none fits.
+    Raises InputError for invalid settings; `postprocess_nodes` raises BudgetError if none fits.
 
     >>> from llama_index.core.schema import TextNode
     >>> postprocessor = BudgetPostprocessor(tokenizer="bundled", budget_tokens=8)
@@ -60,20 +60,21 @@ class BudgetPostprocessor(BaseNodePostprocessor):
 
     @classmethod
     def class_name(cls) -> str:
-        """What LlamaIndex calls it."""
+        """The name by which LlamaIndex serialises this class."""
         return "RagctxBudgetPostprocessor"
 
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
-        return [nodes[i] for i in self._fitting.order([*map(_passage, nodes)])]
+        order = self._fitting.order([_passage(node) for node in nodes])
+        return [nodes[i] for i in order]
 
 
-def _passage(found: NodeWithScore) -> Passage:
-    node = found.node
+def _passage(node_with_score: NodeWithScore) -> Passage:
+    node = node_with_score.node
     return Passage(
         text=node.get_content(metadata_mode=MetadataMode.LLM),
-        score=found.score,
+        score=node_with_score.score,
         document=node.ref_doc_id or "",
         start=getattr(node, "start_char_idx", None) or 0,
     )

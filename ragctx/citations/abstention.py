@@ -1,13 +1,16 @@
-"""When a text says that the documents do not hold the answer, and nothing else."""
+"""Whether an answer is an abstention: it tells that the documents do not hold it, and no more."""
 
 from __future__ import annotations
 
 import re
 
 from ragctx.citations.labels import without_labels
+from ragctx.records import Generation
 from ragctx.text.sentences import sentence_spans
 
-_LONGEST = 3  # sentences; longer texts say more than that they do not know
+_LONGEST = 3
+"""Sentences. A longer text contains more than that the answer is not known. Chosen by hand."""
+
 _SOURCES = (
     r"(?:the |these |this |those |any of the |my |your )?(?:\w{1,20} ){0,2}?"
     r"(?:documents?|passages?|texts?|context|sources?|excerpts?|materials?)\b"
@@ -52,11 +55,16 @@ _ABSTENTIONS = tuple(
 _TAKEN_BACK = re.compile(r"\b(?:but|however|although|though|nevertheless|instead)\b")
 
 
-def is_abstention(text: str) -> bool:
-    """True if a text says that the documents do not hold the answer, and nothing else.
+def abstained(generation: Generation) -> bool:
+    """Whether the generator abstained: by its `finish_reason`, or in the words of its answer."""
+    return generation.finish_reason == "abstain" or is_abstention(generation.text)
 
-    It must begin so, be short, cite nothing afterwards and not take it back ("… but"). A text
-    without a single word is an abstention too.
+
+def is_abstention(text: str) -> bool:
+    """Whether a text only tells that the documents do not hold the answer.
+
+    It must begin with that, be short, cite nothing afterwards and not take it back ("… but"). A
+    text without a single word is an abstention too.
 
     >>> is_abstention("Not in the documents."), is_abstention("The passages do not say this.")
     (True, True)

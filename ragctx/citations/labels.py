@@ -1,4 +1,4 @@
-"""Labels such as [1] or [2-4] in an answer, and the statement each of them stands for."""
+"""Find labels such as [1] or [2-4] in an answer, and the statement that each is cited for."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _PART = re.compile(r"(?P<range>[-–—]|to)?[^\d–—-]*?(?P<number>\d+)", re.IGNORECASE)
-_WIDEST_RANGE = 50  # labels; [1-999] is no citation of 999 passages
+_WIDEST_RANGE = 50
+"""Labels. A wider range, such as [1-999], is taken for its two ends: nobody cites that many
+passages at once. Chosen by hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class CitedStatement:
-    """Labels that stand together in an answer, and what they are cited for.
+    """Labels that are written together in an answer, and what they are cited for.
 
-    `statements` holds one text, or several where the labels stand apart ("Sources: [1]"): then
-    each label is right if one of them comes from its passage.
+    `statements` holds one text, or several if the labels are not part of a statement
+    ("Sources: [1]"): then a label is right if any of them comes from its passage.
     """
 
     labels: tuple[str, ...]
@@ -36,6 +38,8 @@ class CitedStatement:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
+    """Labels that are written together: `answer[start:end]`."""
+
     start: int
     end: int
     labels: tuple[str, ...]
@@ -44,13 +48,13 @@ class _Group:
 def cited_statements(answer: str, says_something: Callable[[str], bool]) -> list[CitedStatement]:
     """What each group of labels is cited for, in the order of the answer.
 
-    A label stands for the sentence before it or around it; of several in one sentence each stands
-    for the words since the one before, and the last also for what follows it. Labels that open a
-    sentence or a clause stand for what follows. `says_something` tells whether a text has any
+    A label belongs to the sentence before it or around it. If a sentence has several, each belongs
+    to the words since the label before, and the last also to the words after it. Labels that open a
+    sentence or a clause belong to what follows. `says_something` tells whether a text has any
     content to check ("According to" has none).
 
-    >>> found = cited_statements("It is tin [1], melting at 232 °C [2, 3].", lambda text: True)
-    >>> [(c.labels, c.statements) for c in found]
+    >>> cited = cited_statements("It is tin [1], melting at 232 °C [2, 3].", lambda text: True)
+    >>> [(group.labels, group.statements) for group in cited]
     [(('1',), ('It is tin',)), (('2', '3'), ('melting at 232 °C',))]
     """
     groups = _groups(answer)
@@ -59,20 +63,20 @@ def cited_statements(answer: str, says_something: Callable[[str], bool]) -> list
     by_sentence: dict[tuple[int, int], list[_Group]] = {}
     for group in groups:
         by_sentence.setdefault(_sentence_of(group, bare, sentences), []).append(group)
-    texts = {span: _tidy(bare[span[0] : span[1]]) for span in sentences}
-    telling = {span: text for span, text in texts.items() if says_something(text)}
-    uncited = tuple(text for span, text in telling.items() if span not in by_sentence)
-    elsewhere = uncited or tuple(telling.values())
-    found = []
+    texts = {(start, end): _tidy(bare[start:end]) for start, end in sentences}
+    with_content = {span: text for span, text in texts.items() if says_something(text)}
+    uncited = tuple(text for span, text in with_content.items() if span not in by_sentence)
+    elsewhere = uncited or tuple(with_content.values())
+    cited = []
     for span, together in by_sentence.items():
         for group, text in _share(bare, span, together, says_something):
             statements = (text,) if says_something(text) or not elsewhere else elsewhere
-            found.append(CitedStatement(group.labels, statements))
-    return found
+            cited.append(CitedStatement(group.labels, statements))
+    return cited
 
 
 def without_labels(answer: str) -> str:
-    """The answer with its labels, and what joins them, as spaces: no other character moves.
+    """The answer with spaces for its labels and what joins them, so that offsets stay the same.
 
     >>> without_labels("Tin [1].")
     'Tin    .'
@@ -99,7 +103,7 @@ def _groups(answer: str) -> list[_Group]:
 
 
 def _numbers(listing: str) -> tuple[str, ...]:
-    """The labels a listing names, ranges written out.
+    """The labels in a listing, ranges written out.
 
     >>> _numbers("1, 3–5 and Passage 7")
     ('1', '3', '4', '5', '7')
@@ -114,7 +118,7 @@ def _numbers(listing: str) -> tuple[str, ...]:
 
 
 def _sentence_of(group: _Group, bare: str, sentences: list[tuple[int, int]]) -> tuple[int, int]:
-    """The sentence a group belongs to; (0, 0) if the answer is nothing but labels."""
+    """The sentence that a group belongs to; (0, 0) if the answer is nothing but labels."""
     line_start = bare.rfind("\n", 0, group.start) + 1
     line_end = bare.find("\n", group.end)
     following = bare[group.end : line_end if line_end >= 0 else len(bare)]
@@ -129,7 +133,7 @@ def _sentence_of(group: _Group, bare: str, sentences: list[tuple[int, int]]) -> 
 
 
 def _is_wordless(text: str) -> bool:
-    """True if there is nothing but punctuation or a list marker such as "2."."""
+    """Whether a text is nothing but punctuation or a list marker such as "2."."""
     words = re.sub(r"[\W_]+", "", text)
     return not words or (words.isdecimal() and re.search(r"\d[.)]", text) is not None)
 
@@ -146,7 +150,7 @@ def _share(
     before = [start, *(group.end for group in groups[:-1])]
     if len(groups) == 1:
         return [(groups[0], _tidy(bare[start:end]))]
-    if not says_something(bare[start : groups[0].start]):  # labels stand before what they are for
+    if not says_something(bare[start : groups[0].start]):  # labels precede what they are cited for
         pieces = [(group.end, stop) for group, stop in zip(groups, after, strict=True)]
     else:
         pieces = [(begin, group.start) for begin, group in zip(before, groups, strict=True)]
@@ -155,5 +159,5 @@ def _share(
 
 
 def _tidy(text: str) -> str:
-    """One line, no punctuation or space left over at its ends."""
+    """`text` on one line, without punctuation and space at its ends."""
     return re.sub(r"\s+", " ", text).strip(" ,;:.")

@@ -1,8 +1,8 @@
-"""Where an answer comes from: labels and copied spans resolved, every quote checked.
+"""Where an answer comes from: resolve its labels and copied spans, and check every quote.
 
-A citation is `verified` only if its quote is, character for character, what the document's text
-holds on the cited pages, and says what the answer states (see `citation_support` for that rule).
-Page numbers come from the document's page table, for the quote itself, not for the whole passage.
+A citation is `verified` only if its quote is, character for character, in the document's text on
+the cited pages, and supports what the answer states (the rule is in `citations.support`). Page
+numbers come from the document's page table, for the quote itself, not for the whole passage.
 """
 
 from __future__ import annotations
@@ -11,47 +11,57 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeGuard
 
-from ragctx.citations.abstention import is_abstention  # callers of cite ask both
+from ragctx.citations.abstention import abstained
 from ragctx.citations.labels import CitedStatement, cited_statements
 from ragctx.citations.support import (
     ReadText,
     Support,
+    closest_sentence,
     find_support,
     find_verbatim,
-    nearest_sentence,
     says_something,
 )
-from ragctx.records import Citation, CopiedSpan, Document, Generation, GetDocument, Hit, Prompt
+from ragctx.records import (
+    Chunk,
+    Citation,
+    CopiedSpan,
+    Document,
+    Generation,
+    GetDocument,
+    Hit,
+    Prompt,
+)
 from ragctx.text.sentences import sentence_around, sentence_spans
 
 QUOTE_CHARACTERS = 400
-"""A quote is the sentences around what is cited, cut to about this many characters."""
+"""A quote is the sentences around what is cited, cut to at most this many characters unless what is
+cited is longer: some three lines, so that a person takes it in at a glance. Chosen by hand."""
 
 
 def cite(generation: Generation, prompt: Prompt, get_document: GetDocument) -> tuple[Citation, ...]:
-    """Say where the answer comes from, in the order of the answer; nothing for an abstention.
+    """Cite where the answer comes from, in the order of the answer; nothing for an abstention.
 
-    Three cases. A generator that copied says where from: the spans are cited. Otherwise the labels
-    in the text ([1], [2-4], [Passage 2], 【1】) are resolved, and what each stands for is looked up
-    in its passage. A text without any label is cited where its sentences stand word for word in
-    a passage, and else not at all.
+    Three cases. If the generator copied, its spans are cited. Otherwise the labels in the text
+    ([1], [2-4], [Passage 2], 【1】) are resolved, and the statement that each belongs to is sought
+    in its passage. A text without any label is cited where its sentences occur word for word in a
+    passage, and otherwise not at all.
 
-    `get_document` gives the document of an id, or None where there is none (hits from somebody
-    else's retriever; see `CitationStatus` for what is then promised).
+    `get_document` gives the document with an id, or None if there is none (for hits of another
+    retriever; `CitationStatus` tells what is promised then).
     """
-    if generation.finish_reason == "abstain":
-        return ()
     sources = _Sources(prompt, cache(get_document), cache(ReadText))
-    if generation.spans:  # "unknown" may be what the document says
-        found = [sources.cite_copy(span) for span in generation.spans]
-    elif is_abstention(generation.text):
-        return ()
+    # A copied "unknown" is not an abstention: it may be what the document contains.
+    if generation.spans and generation.finish_reason != "abstain":
+        citations = [sources.cite_copy(span) for span in generation.spans]
+    elif abstained(generation):
+        citations = []
     elif cited := cited_statements(generation.text, says_something):
-        found = [citation for group in cited for citation in sources.cite_labels(group)]
+        citations = [citation for group in cited for citation in sources.cite_labels(group)]
     else:
-        found = list(sources.cite_unlabelled(generation.text))
-    return tuple(dict.fromkeys(found))
+        citations = list(sources.cite_unlabelled(generation.text))
+    return tuple(dict.fromkeys(citations))
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ class _Sources:
         return self._supported(segment.label, hit, span.start, span.end)
 
     def cite_labels(self, cited: CitedStatement) -> Iterator[Citation]:
-        """Cite each label's passage for the statement it stands for."""
+        """Cite each label's passage for the statement that it belongs to."""
         by_label = {segment.label: segment for segment in self.prompt.passages}
         for label in cited.labels:
             if label not in by_label:
@@ -83,7 +93,7 @@ class _Sources:
             yield self._cite_statement(label, hit, cited.statements)
 
     def cite_unlabelled(self, answer: str) -> Iterator[Citation]:
-        """Cite each sentence of the answer where it stands word for word, if it does."""
+        """Cite each sentence of the answer where it occurs word for word, if it does."""
         question = self.read(self.prompt.question)
         passages = [(s.label, _hit_of(s.hit)) for s in self.prompt.passages]
         texts = [self.read(hit.chunk.text) for _, hit in passages]
@@ -93,8 +103,8 @@ class _Sources:
             best = _most_shared(places)
             if best is not None:
                 label, hit = passages[best[0]]
-                found = self._supported(label, hit, best[1].start, best[1].end)
-                yield replace(found, statement=statement.text)
+                citation = self._supported(label, hit, best[1].start, best[1].end)
+                yield replace(citation, statement=statement.text)
 
     def _cite_statement(self, label: str, hit: Hit, statements: tuple[str, ...]) -> Citation:
         """Cite a passage for the first of `statements` that it supports."""
@@ -102,63 +112,61 @@ class _Sources:
         for statement in statements:
             support = find_support(statement, passage, question)
             if support:
-                found = self._supported(label, hit, support.start, support.end)
-                return replace(found, statement=statement)
+                citation = self._supported(label, hit, support.start, support.end)
+                return replace(citation, statement=statement)
         document = self.get_document(hit.chunk.document_id)
-        near = nearest_sentence(statements[0], passage)
-        found = _unsupported(label, hit, document, near)
-        return replace(found, statement=statements[0])
+        closest = closest_sentence(statements[0], passage)
+        citation = _unsupported(label, hit, document, closest)
+        return replace(citation, statement=statements[0])
 
     def _supported(self, label: str, hit: Hit, start: int, end: int) -> Citation:
         """Cite characters `start` to `end` of a passage, with the sentences around them."""
         chunk = hit.chunk
         document = self.get_document(chunk.document_id)
-        if document is not None and document.text[chunk.start : chunk.end] != chunk.text:
-            found = _at(
-                label=label,
-                hit=hit,
-                document=None,
-                text=chunk.text,
-                origin=chunk.start,
-                start=start,
-                end=end,
-            )
-            return replace(found, status="unverified")
-        if document is None:
+        if _holds(document, chunk):
             return _at(
                 label=label,
                 hit=hit,
-                document=None,
-                text=chunk.text,
-                origin=chunk.start,
-                start=start,
-                end=end,
+                document=document,
+                text=document.text,
+                origin=0,
+                start=chunk.start + start,
+                end=chunk.start + end,
             )
-        return _at(
+        citation = _at(
             label=label,
             hit=hit,
-            document=document,
-            text=document.text,
-            origin=0,
-            start=chunk.start + start,
-            end=chunk.start + end,
+            document=None,
+            text=chunk.text,
+            origin=chunk.start,
+            start=start,
+            end=end,
         )
+        # Without a document, the passage is all there is to check against.
+        return citation if document is None else replace(citation, status="unverified")
+
+
+def _holds(document: Document | None, chunk: Chunk) -> TypeGuard[Document]:
+    """Whether there is a document, and the chunk is still its text."""
+    return document is not None and document.text[chunk.start : chunk.end] == chunk.text
 
 
 def _hit_of(hit: Hit | None) -> Hit:
+    """The hit of a passage segment; an empty one for a segment that was made without a hit."""
     return hit or Hit.from_text(0, 0.0, "")
 
 
 def _most_shared(places: list[Support | None]) -> tuple[int, Support] | None:
     """The place whose sentence shares most with the question, and its index; first of equals."""
-    found = [(i, place) for i, place in enumerate(places) if place is not None]
-    return max(found, key=lambda item: item[1].shared, default=None)
+    known = [(i, place) for i, place in enumerate(places) if place is not None]
+    return max(known, key=lambda item: item[1].shared, default=None)
 
 
 # ---- citations of each status --------------------------------------------------------------------
 
 
 def _unknown(label: str) -> Citation:
+    """The citation of a label that no passage has."""
     return Citation(
         label=label,
         document="",
@@ -173,23 +181,21 @@ def _unknown(label: str) -> Citation:
 
 
 def _unsupported(
-    label: str, hit: Hit, document: Document | None, near: tuple[int, int] | None = None
+    label: str, hit: Hit, document: Document | None, closest: tuple[int, int] | None = None
 ) -> Citation:
-    """An unverified citation, with the nearest sentence of the passage if there is one."""
+    """An unverified citation; `closest` is the passage's sentence to quote, if there is one."""
     chunk = hit.chunk
-    if document is not None and document.text[chunk.start : chunk.end] != chunk.text:
-        document = None
-    start, end = near or (0, 0)
-    found = _at(
+    start, end = closest or (0, 0)
+    citation = _at(
         label=label,
         hit=hit,
-        document=document,
+        document=document if _holds(document, chunk) else None,
         text=chunk.text,
         origin=chunk.start,
         start=start,
         end=end,
     )
-    return replace(found, status="unverified", answer_start=-1, answer_end=-1)
+    return replace(citation, status="unverified", answer_start=-1, answer_end=-1)
 
 
 def _at(
@@ -201,12 +207,12 @@ def _at(
     start: int,
     end: int,
 ) -> Citation:
-    """Cite `text[start:end]` and what is around it, `text` beginning at `origin` in the document.
+    """Cite `text[start:end]` and the sentences around it; `text[0]` is `origin` in the document.
 
-    Without a document the pages stay what the hit says.
+    Without a document the pages are the hit's.
     """
     begin, stop = quote_span(text, start, end) if start < end else (start, end)
-    found = Citation(
+    citation = Citation(
         label=label,
         document=hit.document,
         path=hit.path,
@@ -219,11 +225,11 @@ def _at(
         answer_start=origin + start,
         answer_end=origin + end,
     )
-    return _with_pages(found, document) if document is not None else found
+    return _with_pages(citation, document) if document is not None else citation
 
 
 def _with_pages(citation: Citation, document: Document) -> Citation:
-    """The pages that the quote touches, and what they call themselves."""
+    """The citation with the pages that its quote touches, and their labels."""
     first = document.page_of(citation.start).number
     last = document.page_of(max(citation.start, citation.end - 1)).number
     labels = tuple(page.label for page in document.pages if first <= page.number <= last)
@@ -233,7 +239,7 @@ def _with_pages(citation: Citation, document: Document) -> Citation:
 def quote_span(text: str, start: int, end: int, limit: int = QUOTE_CHARACTERS) -> tuple[int, int]:
     """The sentences around `text[start:end]`, at most `limit` characters, always with all of it.
 
-    Where the sentences are longer, words are kept whole on both sides of the span.
+    Sentences that are longer are cut between words on both sides of the span.
 
     >>> text = "It rained. The dog slept all day. We left."
     >>> text[slice(*quote_span(text, 15, 18))], text[slice(*quote_span(text, 15, 18, limit=14))]
@@ -243,7 +249,7 @@ def quote_span(text: str, start: int, end: int, limit: int = QUOTE_CHARACTERS) -
         start += 1
     while end > start + 1 and text[end - 1].isspace():
         end -= 1
-    # Only the neighbourhood is split into sentences: the text may be a whole manual.
+    # Only the surroundings are split into sentences: the text may be a whole manual.
     low, high = max(0, start - limit), min(len(text), end + limit)
     begin, stop = sentence_around(text[low:high], start - low, end - low)
     begin, stop = min(low + begin, start), max(low + stop, end)

@@ -1,20 +1,20 @@
-"""Whether a passage says what an answer states: a check of words, sound rather than generous.
+"""Whether a passage supports what an answer states: a check of words, strict rather than generous.
 
 The rule. A statement is *supported* by a passage if either
 
-1. its words stand in the passage one after another (case, punctuation and white space apart), or
+1. its words occur in the passage one after another (case, punctuation and white space apart), or
 2. within one sentence of the passage there is a stretch, at most half as long again as the
-   statement, that holds all its content words in the same order, each number with the unit that
-   follows it (word endings and function words apart; "In 1998, …" may stand at either end, and
+   statement, that has all its content words in the same order, each number with the unit that
+   follows it (word endings and function words apart; "In 1998, …" may be at either end, and
    "According to the manual, …" is left out);
 
 and, in both cases, the stretch denies something ("not", "never", …) exactly if the statement does,
-and whatever the statement puts in quotation marks stands in the passage word for word.
+and whatever the statement puts in quotation marks occurs in the passage word for word.
 
-So a statement may leave out what the passage says; but one that adds a word or puts one for
-another, is put together from two sentences, swaps who did what, or drops a "not", is not supported.
-What the rule cannot see is meaning: a paraphrase in other words is not supported either, and a true
-quotation can be cited out of context.
+So a statement may leave out part of the passage; but one that adds a word or replaces one, is put
+together from two sentences, swaps who did what, or drops a "not", is not supported. What the rule
+cannot see is meaning: a paraphrase in other words is not supported either, and a true quotation can
+be cited out of context.
 """
 
 from __future__ import annotations
@@ -30,8 +30,13 @@ from itertools import zip_longest
 
 from ragctx.text.sentences import sentence_spans
 
-STRETCH = 1.5  # content words of the stretch for each of the statement, and one more
-_DENIAL_REACH = 3  # words before the stretch in which a denial still bears on it
+STRETCH = 1.5
+"""Content words of a stretch, at most, for each content word of the statement; one more is allowed.
+Enough to leave out an adjective or a short clause, too few to join two facts. Chosen by hand."""
+
+_DENIAL_REACH = 3
+"""Words before a stretch among which a denial still bears on it ("is not at all likely to …").
+Chosen by hand."""
 
 _LETTER = r"(?:[^\W\d_]|[\u0300-\u036f\u00ad])"
 _IDEOGRAPH = r"[\u3040-\u30ff\u3400-\u9fff]"  # written without spaces: each counts as a word
@@ -91,28 +96,28 @@ _EMPTY_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """A word of a text: where it stands, how it is compared, and whether it is content."""
+    """A word of a text, `text[start:end]`, how it is compared, and whether it is content."""
 
     start: int
     end: int
     text: str  # normalised
-    key: str  # without its ending; numbers in digits ("one" is no number: "no one", "one of")
+    key: str  # without its ending; numbers in digits (but "one" is a word: "no one", "one of")
     is_number: bool
     unit: str = ""  # the key of what follows a number directly
 
     @property
     def denies(self) -> bool:
-        """True for "not", "never" and the like."""
+        """Whether it is "not", "never" or the like."""
         return self.text in _DENIALS or self.text.endswith("n't")
 
     @property
     def is_content(self) -> bool:
-        """True unless it is a function word; numbers are counted apart."""
+        """Whether it is neither a function word, nor a denial, nor a number."""
         return not (self.is_number or self.text in _EMPTY_WORDS or self.denies)
 
 
 class ReadText:
-    """A text with its sentences and words, read once and asked often."""
+    """A text with its sentences and words, each found when first needed and then kept."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -124,7 +129,7 @@ class ReadText:
 
     @cached_property
     def plain(self) -> tuple[str, ...]:
-        """The words as compared verbatim."""
+        """The words as they are compared verbatim: normalised, with their endings."""
         return tuple(word.text for word in self.words)
 
     @cached_property
@@ -153,7 +158,7 @@ class ReadText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Support:
-    """A stretch of a passage that says what a statement says: `passage.text[start:end]`."""
+    """A stretch of a passage that supports a statement: `passage.text[start:end]`."""
 
     start: int
     end: int
@@ -162,7 +167,7 @@ class Support:
 
 
 def says_something(text: str) -> bool:
-    """True if a text has any word or number that can be checked.
+    """Whether a text has any word or number that can be checked.
 
     >>> says_something("According to the passage, it is"), says_something("It is 5.")
     (False, True)
@@ -178,39 +183,43 @@ def find_support(statement: str, passage: ReadText, question: ReadText) -> Suppo
 
     >>> passage = ReadText("The lamp uses 5 W. It must not get wet. Ann sold it to Bob.")
     >>> question = ReadText("")
-    >>> found = find_support("The lamp uses 5 W", passage, question)
-    >>> passage.text[found.start : found.end]
+    >>> support = find_support("The lamp uses 5 W", passage, question)
+    >>> passage.text[support.start : support.end]
     'The lamp uses 5 W'
     >>> [
-    ...     find_support(s, passage, question)
-    ...     for s in ("It uses 6 W", "It must get wet", "Bob sold it to Ann")
+    ...     find_support(statement, passage, question)
+    ...     for statement in ("It uses 6 W", "It must get wet", "Bob sold it to Ann")
     ... ]
     [None, None, None]
     """
-    if not _quotations_stand(statement, passage):
+    if not _holds_quotations(statement, passage):
         return None
     for text in _phrasings(statement):
-        read = ReadText(text)
-        if not read.content:
+        phrasing = ReadText(text)
+        if not phrasing.content:
             continue
-        found = find_verbatim(read, passage, question)
-        found = found or _best(_stretches(read, passage), passage, question, verbatim=False)
-        if found:
-            return found
+        support = find_verbatim(phrasing, passage, question)
+        if support is None:
+            support = _best(_stretches(phrasing, passage), passage, question, verbatim=False)
+        if support is not None:
+            return support
     return None
 
 
 def find_verbatim(statement: ReadText, passage: ReadText, question: ReadText) -> Support | None:
-    """Where the statement's words stand one after another (rule 1); None without such a place."""
+    """Where the statement's words occur one after another (rule 1); None if they do not."""
     if not statement.content:
         return None
-    runs = _runs(statement.plain, passage.plain)
     denies = any(word.denies for word in statement.words)
-    fit = [run for run in runs if _denies(passage, *run) == denies]
-    return _best(fit, passage, question, verbatim=True)
+    runs = [
+        (first, last)
+        for first, last in _runs(statement.plain, passage.plain)
+        if _denies(passage, first, last) == denies
+    ]
+    return _best(runs, passage, question, verbatim=True)
 
 
-def nearest_sentence(statement: str, passage: ReadText) -> tuple[int, int] | None:
+def closest_sentence(statement: str, passage: ReadText) -> tuple[int, int] | None:
     """The span of the sentence that shares most words with the statement; None if none shares."""
     keys = ReadText(statement).keys
     best: tuple[int, tuple[int, int]] | None = None
@@ -228,9 +237,9 @@ def _phrasings(statement: str) -> tuple[str, ...]:
     >>> _phrasings("In 1998, Ann hired Bob")
     ('In 1998, Ann hired Bob', 'Ann hired Bob In 1998')
     """
-    said = _ATTRIBUTION.sub("", statement, count=1)
-    moved = _FRONTED.sub(r"\2 \1", said), _FINAL.sub(r"\2, \1", said)
-    return tuple(dict.fromkeys((statement, said, *moved)))
+    bare = _ATTRIBUTION.sub("", statement, count=1)
+    time_last, time_first = _FRONTED.sub(r"\2 \1", bare), _FINAL.sub(r"\2, \1", bare)
+    return tuple(dict.fromkeys((statement, bare, time_last, time_first)))
 
 
 # ---- the two rules -------------------------------------------------------------------------------
@@ -244,7 +253,7 @@ def _runs(wanted: Sequence[str], words: Sequence[str]) -> Iterator[tuple[int, in
 
 
 def _stretches(statement: ReadText, passage: ReadText) -> Iterator[tuple[int, int]]:
-    """Ranges of the passage's words that support the statement by rule 2, one a sentence."""
+    """Ranges of the passage's words that support the statement by rule 2, one for a sentence."""
     denies = any(word.denies for word in statement.words)
     longest = math.ceil(STRETCH * len(statement.content)) + 1
     for first, last in passage.sentences:
@@ -266,26 +275,30 @@ def _stretches(statement: ReadText, passage: ReadText) -> Iterator[tuple[int, in
 
 
 def _length_in_order(wanted: Sequence[Word], words: Sequence[Word]) -> int:
-    """How many of `words`, from the first, it takes to find all `wanted` in order; 0 if too few."""
-    found = 0
+    """How many of the first `words` it takes to find all `wanted` in order; 0 if not all are there.
+
+    `wanted` is not empty.
+    """
     if len(words) < len(wanted):
         return 0
+    matched = 0  # of wanted
     for length, word in enumerate(words, start=1):
-        want = wanted[found]
-        found += word.key == want.key and want.unit in ("", word.unit)
-        if found == len(wanted):
+        want = wanted[matched]
+        if word.key == want.key and want.unit in ("", word.unit):
+            matched += 1
+        if matched == len(wanted):
             return length
     return 0
 
 
 def _denies(passage: ReadText, first: int, last: int) -> bool:
-    """True if a denial stands in words `first` to `last`, or shortly before in that sentence."""
+    """Whether a denial is among words `first` to `last`, or shortly before in that sentence."""
     begin = max(first - _DENIAL_REACH, passage.sentence_of(first)[0])
     return any(word.denies for word in passage.words[begin:last])
 
 
-def _quotations_stand(statement: str, passage: ReadText) -> bool:
-    """True if everything in quotation marks stands in the passage word for word."""
+def _holds_quotations(statement: str, passage: ReadText) -> bool:
+    """Whether everything in quotation marks occurs in the passage word for word."""
     for match in _QUOTATION.finditer(statement):
         quoted = tuple(word.text for word in _words(match[1]))
         if len(quoted) > 1 and next(_runs(quoted, passage.plain), None) is None:
@@ -300,7 +313,7 @@ def _best(
     *,
     verbatim: bool,
 ) -> Support | None:
-    """The range whose sentence shares most with the question; the first of equals."""
+    """The range whose sentence shares most words with the question; the first of equals."""
     best: Support | None = None
     for first, last in ranges:
         begin, end = passage.sentence_of(first)
@@ -318,15 +331,19 @@ def _words(text: str) -> Iterator[Word]:
     matches = list(_WORD.finditer(text))
     for match, following in zip_longest(matches, matches[1:]):
         normal = _normal(match.group())
-        if not normal:  # soft hyphens alone
+        if not normal:  # nothing but soft hyphens
             continue
-        number = _is_number(normal)
+        is_number = _is_number(normal)
         unit = ""
-        if number and following:
+        if is_number and following:
             unit = _unit(text[match.end() : following.start()], _normal(following.group()))
-        key = _NUMBER_WORDS.get(normal, normal) if number else _stem(normal)
         yield Word(
-            start=match.start(), end=match.end(), text=normal, key=key, is_number=number, unit=unit
+            start=match.start(),
+            end=match.end(),
+            text=normal,
+            key=_NUMBER_WORDS.get(normal, normal) if is_number else _stem(normal),
+            is_number=is_number,
+            unit=unit,
         )
 
 
@@ -335,14 +352,14 @@ def _is_number(normal: str) -> bool:
 
 
 def _unit(gap: str, word: str) -> str:
-    """The key of the word after a number, if nothing but a space or a hyphen parts them."""
+    """The key of the word after a number, if only space or a hyphen is between them; else ""."""
     if gap.strip(" \u00a0\n-") or _is_number(word) or word in _EMPTY_WORDS:
         return ""
     return _stem(word)
 
 
 def _normal(word: str) -> str:
-    """How a word is compared: case, width, soft hyphens and thousands separators apart."""
+    """A word without differences of case, width, soft hyphens and thousands separators."""
     word = unicodedata.normalize("NFKC", word.replace("\u00ad", "")).casefold()
     word = word.replace("\u2019", "'").replace("\u2212", "-")
     return word.replace(",", "") if _GROUPED.match(word) else word

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ragctx.cli.output import console, table
 from ragctx.evaluation.numbers import UNKNOWN, bare_percent, terse_range
-from ragctx.views import one_line
+from ragctx.text.display import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,10 +9,10 @@ import click
 
 EXIT_CODES = (
     ("0", "done"),
-    ("1", "failed: one line on standard error says what, and what to do"),
-    ("2", "misused: an option, a name or a number that cannot be"),
-    ("3", "the documents do not answer the question (ask)"),
-    ("130", "interrupted (Ctrl-C): what was finished is kept"),
+    ("1", "failed: one line on standard error names the cause and the remedy"),
+    ("2", "wrong usage: an option, a name or a number that is not possible"),
+    ("3", "the documents do not contain the answer (ask)"),
+    ("130", "interrupted (Ctrl-C): finished work is kept"),
 )
 
 
@@ -22,7 +22,7 @@ class _WithExamples(click.Command):
     examples: tuple[str, ...] = ()
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The text, then the examples."""
+        """Write the description, then the examples."""
         super().format_help_text(ctx, formatter)
         if self.examples:
             with formatter.section("Examples"):
@@ -40,7 +40,7 @@ class Group(_WithExamples, click.Group):
     command_class = Command
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The exit codes, at the end of the first screen only."""
+        """Write the exit codes at the end of the outermost help screen."""
         if ctx.parent is None:
             with formatter.section("Exit codes"):
                 formatter.write_dl(EXIT_CODES)

@@ -122,7 +122,7 @@ def retrieval_options(*, k: int) -> Decorator:
             default=k,
             show_default=True,
             metavar="N",
-            help="How many passages to look for.",
+            help="Number of passages to retrieve.",
         ),
         click.option(
             "--retriever",
@@ -130,17 +130,20 @@ def retrieval_options(*, k: int) -> Decorator:
             default="hybrid",
             show_default=True,
             metavar="NAME",
-            help=f"How to look for them: {', '.join(RETRIEVER_NAMES)}.",
+            help=f"Retrieval method: {', '.join(RETRIEVER_NAMES)}.",
         ),
         click.option(
             "--document",
             "documents",
             multiple=True,
             metavar="NAME",
-            help="Only in this document: name, path, id or pattern. May be repeated.",
+            help="Search only this document: name, path, id or pattern. May be repeated.",
         ),
         click.option(
-            "--pages", type=PageRange(), default=(None, None), help="Only on these pages, e.g. 3-7."
+            "--pages",
+            type=PageRange(),
+            default=(None, None),
+            help="Search only these pages, e.g. 3-7.",
         ),
         click.option(
             "--mmr",
@@ -160,13 +163,13 @@ def assembly_options(command: Command) -> Command:
             "--budget-tokens",
             type=tokens,
             metavar="N",
-            help="The whole prompt has at most N tokens.  [default: what the window leaves]",
+            help="Maximum length of the whole prompt.  [default: what the context window leaves]",
         ),
         click.option(
             "--context-window",
             type=tokens,
             metavar="N",
-            help="Tokens the model holds, prompt and answer together.",
+            help="The model's context window: tokens of prompt and answer together.",
         ),
         click.option(
             "--max-new-tokens",
@@ -174,14 +177,14 @@ def assembly_options(command: Command) -> Command:
             default=256,
             show_default=True,
             metavar="N",
-            help="Tokens kept free for the answer.",
+            help="Tokens reserved for the answer.",
         ),
         click.option(
             "--placement",
             type=PlacementName(),
             default="edges",
             show_default=True,
-            help=f"The order of the passages: {', '.join(STRATEGIES)}; or a function of your own.",
+            help=f"Order of the passages: {', '.join(STRATEGIES)}; or your own function.",
         ),
         click.option(
             "--seed",
@@ -189,7 +192,7 @@ def assembly_options(command: Command) -> Command:
             default=0,
             show_default=True,
             metavar="N",
-            help="For --placement random.",
+            help="Random seed for --placement random.",
         ),
         click.option(
             "--select",
@@ -197,26 +200,30 @@ def assembly_options(command: Command) -> Command:
             default="fill",
             show_default=True,
             metavar="NAME",
-            help=f"Which to take when not all fit: {', '.join(SELECTOR_NAMES)}.",
+            help=f"How to choose passages when not all fit: {', '.join(SELECTOR_NAMES)}.",
         ),
         click.option(
             "--min-score",
             type=MinScore(),
-            help="Leave out passages whose score is lower; auto: those that are far less "
-            "like the question than the best one.",
+            help="Leave out passages with a lower score; auto: those far less similar to the "
+            "question than the best one.",
         ),
         click.option(
             "--max-chunks",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Choose among the N best passages only.",
+            help="Consider only the N best passages.",
         ),
         click.option(
             "--trim",
             is_flag=True,
-            help="Cut the best passage that does not fit at the end of a sentence.",
+            help="Shorten the best passage that does not fit, at the end of a sentence.",
         ),
-        click.option("--template", metavar="NAME|FILE", help="Prompt template."),
+        click.option(
+            "--template",
+            metavar="NAME|FILE",
+            help="Prompt template: qa, another built-in name, or a file.",
+        ),
         profile_option,
     )
     return gathered("assembly", AssemblyOptions, options)(command)
@@ -229,7 +236,7 @@ def profile_option(command: Command) -> Command:
         "profile_path",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="For the placement calibrated: a profile that `ragctx probe` wrote.  "
+        help="Position profile for --placement calibrated, written by `ragctx probe`.  "
         "[default: the one measured for this model]",
     )
     return option(command)
@@ -243,7 +250,8 @@ def tokenizer_option(command: Command) -> Command:
         default="bundled",
         show_default=True,
         metavar="bundled|DIR|tiktoken:NAME",
-        help="Whose tokens to count: a Hugging Face model's directory, tiktoken:o200k_base.",
+        help="Tokenizer to count with, e.g. tiktoken:o200k_base or the directory of a "
+        "Hugging Face model.",
     )
     return option(command)
 
@@ -257,7 +265,7 @@ def index_option(command: Command) -> Command:
         default=DEFAULT_INDEX,
         show_default=True,
         metavar="FOLDER",
-        help="Where the index lies.",
+        help="Folder of the index.",
     )
     return option(command)
 
@@ -270,7 +278,7 @@ def embedder_option(command: Command) -> Command:
         default="default",
         show_default=True,
         metavar="NAME|DIR",
-        help="The model that made, or makes, the vectors.",
+        help="Model that computes the embeddings.",
     )
     return option(command)
 
@@ -287,7 +295,7 @@ def password_option(command: Command) -> Command:
         envvar="RAGCTX_PASSWORD",
         show_envvar=True,
         metavar="TEXT",
-        help="For encrypted PDFs.",
+        help="Password for encrypted PDFs.",
     )
     return option(command)
 

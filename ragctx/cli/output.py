@@ -1,10 +1,9 @@
-"""What the command line writes: results on standard output, everything else on standard error."""
+"""What the command line writes: JSON, tables, and the prompt as a bar."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ragctx.explanation.bar import stretches, widths
 from ragctx.explanation.view import entry_words
-from ragctx.views import is_plain, number, one_line, place_words
+from ragctx.text.display import escape_unsafe, one_line
+from ragctx.views import is_plain, number, place_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ragctx.explanation.fates import Fate
     from ragctx.records import Answer, Attribution, IngestRow, LedgerRow, Prompt
 
-_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_PIPED_WIDTH = 10_000  # characters: a pipe has no width, and a path must not be broken
+_PIPED_WIDTH = 10_000
+"""Characters: a pipe has no width, and a path in it must not be broken. Wider than any path."""
 
 
 def json_text(value: object) -> str:
@@ -33,15 +33,14 @@ def json_text(value: object) -> str:
     >>> json_text({"answer": "é", "quote": "\x9b"})
     '{"answer": "é", "quote": "\\u009b"}'
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return escape_unsafe(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def write_json(value: object) -> None:
-    """The result, as one JSON object on a line of its own."""
+    """Write the result to standard output, as one JSON object on a line of its own."""
     text = json_text(value)
     if "utf" not in (sys.stdout.encoding or "").lower():
-        text = json.dumps(json.loads(text))  # pure ASCII for a terminal that knows no better
+        text = json.dumps(json.loads(text))  # ASCII, for a terminal without Unicode
     print(text, flush=True)
 
 
@@ -49,16 +48,14 @@ def console(*, stderr: bool = False) -> Console:
     """A console that colours only a terminal, and never breaks lines for a pipe."""
     from rich.console import Console
 
-    found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not found.is_terminal:
-        found = Console(
-            stderr=stderr, highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH
-        )
-    return found
+    screen = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if screen.is_terminal:
+        return screen
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
 
 
 def shown_path(path: str) -> str:
-    """A path as people here call it: seen from the working directory, if it lies below."""
+    """A path to show: relative to the working directory if it is inside."""
     with suppress(ValueError, OSError):
         return one_line(str(Path(path).relative_to(Path.cwd())))
     return one_line(path)
@@ -79,13 +76,13 @@ def table(*headers: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def ingest_table(rows: Iterable[IngestRow]) -> Table:
-    """The files of which something must be said."""
-    made = table("file", "status", "pages", "chunks", "what", numbers=("pages", "chunks"))
+    """The files that are not in the index, or not whole."""
+    grid = table("file", "status", "pages", "chunks", "what", numbers=("pages", "chunks"))
     for row in rows:
         if is_plain(row):
             continue
         status = "removed" if row.outcome == "removed" else row.status
-        made.add_row(
+        grid.add_row(
             shown_path(row.path),
             status,
             str(row.pages),
@@ -93,12 +90,12 @@ def ingest_table(rows: Iterable[IngestRow]) -> Table:
             one_line(row.message),
             style="red" if row.outcome == "failed" else "",
         )
-    return made
+    return grid
 
 
 def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
-    """The fate of every candidate of a prompt."""
-    made = table(
+    """What became of every candidate of a prompt."""
+    grid = table(
         "rank",
         "score",
         "tokens",
@@ -109,22 +106,22 @@ def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
         numbers=("rank", "score", "tokens"),
     )
     for row in ledger:
-        made.add_row(
+        grid.add_row(
             str(row.rank),
             _score(row.score),
             str(row.tokens),
             row.outcome,
             one_line(row.document),
-            one_line(row.chunk.rpartition(":")[2]),
+            f"{row.start}-{row.end}",
             one_line(row.reason),
             style="" if row.outcome == "selected" else "dim",
         )
-    return made
+    return grid
 
 
 def attribution_table(attributions: Iterable[Attribution], answer: Answer) -> Table:
     """How probable the answer is with each passage left out."""
-    made = table(
+    grid = table(
         "source",
         "document",
         "with",
@@ -135,7 +132,7 @@ def attribution_table(attributions: Iterable[Attribution], answer: Answer) -> Ta
     )
     cited = {citation.label for citation in answer.citations}
     for attribution, segment in zip(attributions, answer.prompt.passages, strict=True):
-        made.add_row(
+        grid.add_row(
             f"[{attribution.label}]",
             one_line(segment.hit.document if segment.hit else ""),
             f"{math.exp(attribution.log_probability):.3f}",
@@ -144,7 +141,7 @@ def attribution_table(attributions: Iterable[Attribution], answer: Answer) -> Ta
             "no other passage says it" if math.isinf(attribution.without) else "",
             style="" if attribution.label in cited else "dim",
         )
-    return made
+    return grid
 
 
 def _score(score: float | None) -> str:
@@ -152,8 +149,8 @@ def _score(score: float | None) -> str:
 
 
 def fates_table(fates: Iterable[Fate]) -> Table:
-    """What became of every candidate, where it stands in the prompt, and what would let it in."""
-    made = table(
+    """What became of every candidate, its label in the prompt, and what would let it in."""
+    grid = table(
         "rank",
         "score",
         "tokens",
@@ -165,7 +162,7 @@ def fates_table(fates: Iterable[Fate]) -> Table:
     )
     for fate in fates:
         row = fate.row
-        made.add_row(
+        grid.add_row(
             str(row.rank),
             _score(row.score),
             str(row.tokens),
@@ -175,7 +172,7 @@ def fates_table(fates: Iterable[Fate]) -> Table:
             one_line("; ".join(filter(None, (row.reason, entry_words(fate))))),
             style="" if row.outcome in ("selected", "trimmed") else "dim",
         )
-    return made
+    return grid
 
 
 _BAR_STYLES = {"instruction": "on grey30", "question": "black on yellow", "answer": "on grey30"}
@@ -183,18 +180,21 @@ _BAR_NAMES = {"instruction": "text", "question": "question", "answer": "answer"}
 
 
 def explanation_bar(prompt: Prompt, width: int) -> Text:
-    """The prompt's parts side by side, as long as their tokens; the better a rank, the brighter."""
+    """The prompt's parts side by side in `width` characters, each as long as its tokens.
+
+    The better a passage's rank, the brighter it is.
+    """
     from rich.text import Text
 
     parts = stretches(prompt)
     cells = widths([part.tokens for part in parts], width - len(parts) - 1)
     bar = Text("|", no_wrap=True, overflow="crop")
-    for part, room in zip(parts, cells, strict=True):
+    for part, length in zip(parts, cells, strict=True):
         name = part.label or _BAR_NAMES[part.kind]
-        name = name if len(name) <= room else ""
+        name = name if len(name) <= length else ""
         shade = f"on rgb(0,{round(60 + 60 * part.strength)},{round(90 + 120 * part.strength)})"
         style = f"white {shade}" if part.kind == "passage" else _BAR_STYLES[part.kind]
-        bar.append(name.center(room, _BAR_FILL[part.kind]), style).append("|")
+        bar.append(name.center(length, _BAR_FILL[part.kind]), style).append("|")
     return bar
 
 

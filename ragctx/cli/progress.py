@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ragctx.cli.output import console
-from ragctx.views import one_line
+from ragctx.text.display import one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -48,7 +48,7 @@ class Answerer:
         key = "cold:" + self._key(prompt)
         known = self.cache.find([key]) if self.cache else {}
         if key not in known:
-            forget(self.generator)
+            self.generator.forget()
             known = {key: replace(self.generator.generate(prompt), spans=())}
             if self.cache:
                 self.cache.keep(known)
@@ -73,16 +73,3 @@ def generate_all(generator: Generator, prompts: Sequence[Prompt]) -> list[Genera
     order = sorted(range(len(prompts)), key=lambda i: prompts[i].token_ids)
     answers = {i: generator.generate(prompts[i]) for i in order}
     return [answers[i] for i in range(len(prompts))]
-
-
-def forget(generator: Generator) -> bool:
-    """Make the generator forget what it has read, so that the next prompt is read in full.
-
-    False where there is nothing to forget on this machine, as with a server's model.
-    """
-    cache = getattr(generator, "cache", None)
-    forgetters = [getattr(cache, "clear", None), getattr(generator, "forget", None)]
-    for forgetter in forgetters:
-        if callable(forgetter):
-            forgetter()
-    return any(map(callable, forgetters))

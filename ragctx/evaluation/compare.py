@@ -11,7 +11,7 @@ from ragctx import __version__
 from ragctx.assembly import Assembly
 from ragctx.errors import InputError
 from ragctx.evaluation.analysis import Analysis
-from ragctx.evaluation.answering import Answerer, forget
+from ragctx.evaluation.answering import Answerer
 from ragctx.evaluation.candidates import QuestionCandidates, Source
 from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
@@ -142,7 +142,7 @@ class Comparison:
         again on some questions, and their mean is recorded for all. A server's model was asked as
         any user asks it: there nothing is measured again.
         """
-        if not forget(self.answerer.generator):
+        if not self.answerer.generator.caches_prompts:
             return outcomes
         some = self.questions.questions[:COLD_QUESTIONS] if self.plan.budgets else ()
         latencies: dict[str, list[float]] = {}
@@ -204,7 +204,7 @@ class Comparison:
         ]
         if "document_order" in self.plan.strategies and not self.source.knows_order:
             notes.append("document_order is best_first here: passages of a file have no order")
-        if self.plan.budgets and forget(self.answerer.generator):
+        if self.plan.budgets and self.answerer.generator.caches_prompts:
             notes.append(
                 "latencies of budgets are those of a first question, nothing read before; all "
                 "others are shares of a sweep that reads each passage once"

@@ -12,7 +12,7 @@ from ragctx.paths import sha256_of
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
 
-_SETTINGS = ("threshold", "prior", "calibration", "min_similarity")  # the bundled reader's
+_PARTS = 6  # of an identity: shorter ones are filled up, as when the first hashes were stored
 
 
 def model_hash(spec: str, generator: Generator) -> str:
@@ -22,13 +22,13 @@ def model_hash(spec: str, generator: Generator) -> str:
     safetensors files. A server's model is identified by address and name only: if the server
     replaces the model under that name, the hash stays the same.
     """
-    parts: list[object] = [generator.name, decoding_of(generator)]
-    parts += [repr(getattr(generator, name, None)) for name in _SETTINGS]
+    identity = generator.identity()
+    parts: list[object] = [*identity, *["None"] * (_PARTS - len(identity))]
     directory = Path(spec).expanduser()
     if spec == "bundled":
         from ragctx.generator.reader.checkpoint import reader_files
 
-        parts.append(dict(reader_files().about))
+        parts.append(reader_files().identity())
     elif directory.is_dir():
         files = sorted(p for p in directory.iterdir() if p.suffix in (".json", ".safetensors"))
         parts += [[path.name, sha256_of(path)] for path in files]

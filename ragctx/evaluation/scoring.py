@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ragctx.citations.abstention import is_abstention
+from ragctx.citations.abstention import abstained
 from ragctx.citations.labels import without_labels
 from ragctx.citations.resolve import cite
 from ragctx.evaluation.candidates import QuestionCandidates
@@ -39,21 +39,21 @@ class Scorer:
     def outcome(self, asked: ConditionPrompt, generation: Generation) -> Outcome:
         """The row of one answer in the results."""
         question, prompt = self.candidates.question, asked.prompt
-        abstained = generation.finish_reason == "abstain" or is_abstention(generation.text)
-        prediction = "" if abstained else prediction_of(generation.text)
+        is_refused = abstained(generation)
+        prediction = "" if is_refused else prediction_of(generation.text)
         subspan, exact, f1 = (
-            score(prediction, question.answers) if question.answerable else float(abstained)
+            score(prediction, question.answers) if question.answerable else float(is_refused)
             for score in (best_subspan_em, exact_match, token_f1)
         )
-        cited = () if abstained else cite(generation, prompt, self.get_document)
+        cited = () if is_refused else cite(generation, prompt, self.get_document)
         gold = [hit for segment in prompt.passages if (hit := segment.hit) and self._is_gold(hit)]
         return Outcome(
             condition=asked.condition.name,
             question=question.id,
             order=tuple(self._number(segment) for segment in prompt.passages),
             passage_tokens=tuple(len(segment.token_ids) for segment in prompt.passages),
-            answer="" if abstained else generation.text,
-            abstained=abstained,
+            answer="" if is_refused else generation.text,
+            abstained=is_refused,
             correct=subspan == 1.0,
             best_subspan_em=subspan,
             exact_match=exact,

@@ -1,4 +1,4 @@
-"""Explanation: why a prompt holds what it holds, in words, as a bar and as a page."""
+"""Explanation: why a prompt has the passages it has, in words, as a bar and as an HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prompt as a bar: which part stands where and how long it is. Pure, for any screen."""
+"""A prompt as a bar: its parts in order, each as long as its tokens. Pure, for any screen."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ragctx.records import Prompt, SegmentKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """Neighbouring segments of one kind, or one passage: `strength` is 1 for the best rank."""
+    """A part of the bar: neighbouring segments of one kind, or one passage."""
 
     kind: SegmentKind
     label: str
     tokens: int
-    strength: float = 0.0  # of passages, 0 to 1 by rank: the shade to draw it in
-    title: str = ""  # of passages: where they come from
+    strength: float = 0.0  # of passages: by rank, from 1 for the best down to 0; the shade to use
+    title: str = ""  # of passages: rank and document
 
 
 def stretches(prompt: Prompt) -> list[Stretch]:
-    """The prompt's parts in their order; parts without tokens are left out.
+    """The prompt's parts in prompt order; parts without tokens are left out.
 
     >>> from ragctx.records import Segment
     >>> parts = [
@@ -42,22 +42,30 @@ def stretches(prompt: Prompt) -> list[Stretch]:
     """
     ranks = sorted(p.hit.rank for p in prompt.passages if p.hit is not None)
     strength = {rank: 1 - place / max(1, len(ranks)) for place, rank in enumerate(ranks)}
-    found = []
+    parts = []
     for (kind, label), group in groupby(prompt.segments, key=lambda s: (s.kind, s.label)):
-        parts = list(group)
-        hit = parts[0].hit
-        tokens = sum(len(part.token_ids) for part in parts)
-        shade = strength.get(hit.rank, 0.0) if hit else 0.0
-        title = f"rank {hit.rank}: {hit.document}" if hit else ""
-        if tokens:
-            found.append(
-                Stretch(kind=kind, label=label, tokens=tokens, strength=shade, title=title)
+        segments = list(group)
+        tokens = sum(len(segment.token_ids) for segment in segments)
+        if not tokens:
+            continue
+        hit = segments[0].hit
+        parts.append(
+            Stretch(
+                kind=kind,
+                label=label,
+                tokens=tokens,
+                strength=strength.get(hit.rank, 0.0) if hit else 0.0,
+                title=f"rank {hit.rank}: {hit.document}" if hit else "",
             )
-    return found
+        )
+    return parts
 
 
 def widths(lengths: Sequence[int], total: int) -> list[int]:
-    """Whole cells for each length, in proportion, at least one each; `total` in all if possible.
+    """How many cells to draw for each length: in proportion, at least one each.
+
+    Together they are `total` if that is possible. Cells left over after rounding down go to the
+    largest remainders.
 
     >>> widths([1, 300, 100], 20), widths([5, 5, 5], 2)
     ([1, 14, 5], [1, 1, 1])
@@ -66,7 +74,7 @@ def widths(lengths: Sequence[int], total: int) -> list[int]:
     whole = sum(lengths) or 1
     shares = [spare * length / whole for length in lengths]
     cells = [1 + int(share) for share in shares]
-    rest = sorted(range(len(lengths)), key=lambda i: int(shares[i]) - shares[i])
-    for i in rest[: max(0, total - sum(cells))]:
+    by_remainder = sorted(range(len(lengths)), key=lambda i: int(shares[i]) - shares[i])
+    for i in by_remainder[: max(0, total - sum(cells))]:
         cells[i] += 1
     return cells

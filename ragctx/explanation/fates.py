@@ -1,4 +1,4 @@
-"""Why a prompt holds what it holds: every candidate's fate, and what a larger budget would do."""
+"""Why a prompt has the passages it has: what became of each candidate, and what more room buys."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from ragctx.selection.frontier import frontier
 from ragctx.selection.selectors import Selector
 
 MOST_ENTRIES = 30
-"""For how many candidates it is worked out what would let them in; the best ranked come first."""
+"""Candidates for which the tokens they lack are worked out, the best ranks first. Each takes some
+ten selections. Chosen by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
     """What became of one candidate.
 
-    `label` is that of the passage it stands in, or "". With `tokens_to_enter` more tokens of budget
-    it would be chosen whole, with one fewer it would not; None where that was not worked out, or no
-    budget would do.
+    `label` is that of the passage that contains it, or "". With `tokens_to_enter` more tokens of
+    room it would be chosen whole, with one fewer it would not; None if it is chosen, if that was
+    not worked out, or if no room would do.
     """
 
     row: LedgerRow
@@ -33,13 +34,13 @@ class Fate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A prompt and the fate of every candidate, in rank order."""
+    """A prompt and what became of every candidate, in rank order."""
 
     prompt: Prompt
     fates: tuple[Fate, ...]
     room_tokens: int  # for passages
-    used_tokens: int
-    relevance: float
+    used_tokens: int  # by passages
+    relevance: float  # these three: see `Selection`
     upper_bound: float
     gap: float
     imitations: tuple[ImitatedLabel, ...]
@@ -47,7 +48,7 @@ class Explanation:
 
     @property
     def next_to_enter(self) -> Fate | None:
-        """The candidate that the fewest tokens more would let in."""
+        """The candidate that lacks the fewest tokens."""
         waiting = [fate for fate in self.fates if fate.tokens_to_enter is not None]
         return min(waiting, key=lambda fate: fate.tokens_to_enter or 0, default=None)
 
@@ -59,9 +60,10 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
     >>> from ragctx.selection.selectors import fill
     >>> from ragctx.tokens.load import load_tokenizer
     >>> hits = [Hit.from_text(rank, 1 / rank, "Tin melts. " * 9) for rank in (1, 2)]
-    >>> how = Assembly(budget_tokens=40, template="plain")
-    >>> made = trace("Why?", hits, load_tokenizer("bundled"), context_window=512, assembly=how)
-    >>> [(fate.label, fate.tokens_to_enter) for fate in explain(made, hits, fill).fates]
+    >>> assembly = Assembly(budget_tokens=40, template="plain")
+    >>> tokenizer = load_tokenizer("bundled")
+    >>> traced = trace("Why?", hits, tokenizer, context_window=512, assembly=assembly)
+    >>> [(fate.label, fate.tokens_to_enter) for fate in explain(traced, hits, fill).fates]
     [('1', None), ('', 34)]
     """
     selection, prompt = trace.selection, trace.prompt
@@ -71,15 +73,12 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
     known = {(hit.rank, hit.chunk.id): hit for hit in (*trace.candidates, *hits)}
 
     def fate(row: LedgerRow) -> Fate:
-        into = row.reason.removeprefix("merged into ") if row.outcome == "merged" else row.chunk
-        rank = spans.get(into, row.rank) if row.outcome == "merged" else row.rank
-        gone = row.outcome == "dropped"
-        entry = entries.get((row.rank, row.chunk))
+        rank = row.rank if row.into is None else spans.get(row.into, row.rank)
         return Fate(
             row=row,
             hit=known[row.rank, row.chunk],
-            label="" if gone else labels.get(rank, ""),
-            tokens_to_enter=entry,
+            label="" if row.outcome == "dropped" else labels.get(rank, ""),
+            tokens_to_enter=entries.get((row.rank, row.chunk)),
         )
 
     return Explanation(
@@ -96,22 +95,22 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
 
 
 def _frontier(trace: Trace) -> tuple[tuple[int, float], ...]:
-    """What less and more room would buy, up to where everything fits, but not far beyond the room.
-
-    The last point of each sixtieth is kept: enough for a picture.
-    """
-    limit = min(sum(trace.costs), 3 * trace.room_tokens)
+    """What fewer and more tokens buy: up to all candidates, or to `_WIDEST` times the room."""
+    limit = min(sum(trace.costs), _WIDEST * trace.room_tokens)
     return tuple(frontier(trace.candidates, trace.costs, limit).sampled(_POINTS))
 
 
+_WIDEST = 3
 _POINTS = 60
+"""Enough for a picture in which the prompt's own room is still a third. Chosen by hand."""
 
 
 def tokens_to_enter(trace: Trace, select: Selector) -> Mapping[tuple[int, str], int]:
-    """How many tokens more would let each candidate in, by rank and chunk id.
+    """How many more tokens of room would let each candidate in, by (rank, chunk id).
 
     Every number was tried: with that many more tokens the selector takes the candidate whole, with
-    one fewer it does not. (It need not be the fewest: a selector may give a chunk up again.)
+    one fewer it does not. It need not be the smallest such number, since a selector may take a
+    candidate with some room and not with more.
     """
 
     @cache
@@ -120,32 +119,34 @@ def tokens_to_enter(trace: Trace, select: Selector) -> Mapping[tuple[int, str], 
         return frozenset(hit.chunk.id for hit in selection.selected)
 
     def enough_for(hit: Hit, cost: int) -> int | None:
-        left = trace.room_tokens - trace.selection.used_tokens
-        tries = max(1, cost - left), sum(trace.costs)  # beside the chosen; beside all
-        tried = (more for more in tries if hit.chunk.id in chosen(more))
-        return next(tried, None)
+        free = trace.room_tokens - trace.selection.used_tokens
+        beside_chosen, beside_all = max(1, cost - free), sum(trace.costs)
+        for more in (beside_chosen, beside_all):
+            if hit.chunk.id in chosen(more):
+                return more
+        return None
 
-    out = [
+    left_out = [
         (hit, cost)
         for hit, cost in zip(trace.candidates, trace.costs, strict=True)
         if hit.chunk.id not in chosen(0) and cost
     ]
-    out.sort(key=lambda pair: pair[0].rank)
+    left_out.sort(key=lambda pair: pair[0].rank)
     entries = {}
-    for hit, cost in out[:MOST_ENTRIES]:
+    for hit, cost in left_out[:MOST_ENTRIES]:
         enough = enough_for(hit, cost)
         if enough is not None:
-            entries[hit.rank, hit.chunk.id] = _first_in(hit.chunk.id, chosen, enough)
+            entries[hit.rank, hit.chunk.id] = _entry(hit.chunk.id, chosen, enough)
     return entries
 
 
-def _first_in(chunk: str, chosen: Callable[[int], frozenset[str]], enough: int) -> int:
-    """Between 0, where it is out, and `enough`, where it is in: a number at which it comes in."""
-    out = 0
-    while enough - out > 1:
-        middle = (out + enough) // 2
+def _entry(chunk: str, chosen: Callable[[int], frozenset[str]], enough: int) -> int:
+    """Bisect between 0 more tokens, too few, and `enough` for a number from which it is chosen."""
+    too_few = 0
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
         if chunk in chosen(middle):
             enough = middle
         else:
-            out = middle
+            too_few = middle
     return enough

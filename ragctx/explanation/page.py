@@ -1,4 +1,4 @@
-"""An explanation as one HTML page: no script, nothing fetched, document text only ever as text."""
+"""An explanation as one HTML page without scripts or anything fetched; document text is escaped."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from ragctx.explanation.bar import Stretch, stretches
 from ragctx.explanation.fates import Explanation, Fate
 from ragctx.explanation.view import entry_words, imitation_words, selection_words
 from ragctx.records import Segment
-from ragctx.views import certificate, number, one_line, pages_words, printable
+from ragctx.text.display import one_line, printable
+from ragctx.views import certificate, number, pages_words
 
 
 def explanation_page(explained: Explanation) -> str:
-    """The page, complete."""
+    """The whole HTML page, its style included."""
     prompt = explained.prompt
     notes = "".join(f"<p class=note>{_text(line)}</p>" for line in imitation_words(explained))
     return "\n".join(
@@ -73,7 +74,7 @@ def _sign(part: Stretch) -> str:
 def _shade(part: Stretch) -> str:
     if part.kind != "passage":
         return ""
-    share = 25 + 75 * part.strength
+    share = 25 + 75 * part.strength  # percent of the strong colour: the weakest is still visible
     return f"background:color-mix(in oklab, var(--strong) {share:.0f}%, var(--weak))"
 
 
@@ -100,17 +101,21 @@ def _row(fate: Fate) -> str:
 
 
 def _frontier(explained: Explanation) -> str:
-    """What other budgets would buy, as a line that rises by steps; the present one is marked."""
+    """What other budgets would buy, as a line that rises in steps; the present one is marked."""
     points = explained.frontier
     width, height = 600, 120
     tokens = max((x for x, _ in points), default=0) or 1
     most = max((y for _, y in points), default=0.0) or 1.0
 
     def at(x: float, y: float) -> tuple[str, str]:
+        """Coordinates of a point on the drawing."""
         return f"{width * x / tokens:.1f}", f"{height - height * y / most:.1f}"
 
-    steps = "".join("H{}V{}".format(*at(x, y)) for x, y in points)
-    here = at(min(explained.room_tokens, tokens), min(explained.relevance, most))
+    steps = ""
+    for point in points:
+        x, y = at(*point)
+        steps += f"H{x}V{y}"
+    here_x, here_y = at(min(explained.room_tokens, tokens), min(explained.relevance, most))
     label = (
         f"The most summed relevance that up to {tokens:,} tokens of passages can buy. The mark is "
         f"this prompt: {explained.relevance:.2f} within {explained.room_tokens:,} tokens."
@@ -118,7 +123,7 @@ def _frontier(explained: Explanation) -> str:
     return (
         f'<h2>Other budgets</h2><svg viewBox="-6 -6 {width + 12} {height + 12}" role="img" '
         f'aria-label="{_text(label)}"><path class="steps" d="M0 {height}{steps}H{width}"/>'
-        f'<circle class="here" cx="{here[0]}" cy="{here[1]}" r="5"/></svg>'
+        f'<circle class="here" cx="{here_x}" cy="{here_y}" r="5"/></svg>'
         f'<p class="legend">{_text(label)}</p>'
     )
 

@@ -1,22 +1,21 @@
-"""An explanation as a JSON object with documented names, and in words for people."""
+"""An explanation as a JSON object whose names are an interface, and in words for people."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ragctx.views import View, certificate_view, counted, number
+from ragctx.views import View, certificate_view, counted, ledger_row_view
 
 if TYPE_CHECKING:
     from ragctx.explanation.fates import Explanation, Fate
 
 
 def fate_view(fate: Fate) -> View:
-    """What became of one candidate."""
+    """The JSON object of one candidate: its ledger row, and where it is from."""
     chunk = fate.hit.chunk
     return {
-        **fate.row._asdict(),
-        "score": number(fate.row.score),
+        **ledger_row_view(fate.row),
         "label": fate.label,
         "tokens_to_enter": fate.tokens_to_enter,
         "path": fate.hit.path,
@@ -28,7 +27,7 @@ def fate_view(fate: Fate) -> View:
 
 
 def explanation_view(explained: Explanation) -> View:
-    """What `ragctx explain --json` gives."""
+    """The JSON object of `ragctx explain --json`."""
     prompt = explained.prompt
     return {
         "question": prompt.question,
@@ -44,12 +43,12 @@ def explanation_view(explained: Explanation) -> View:
         "frontier": [
             {"tokens": tokens, "relevance": relevance} for tokens, relevance in explained.frontier
         ],
-        "imitated_labels": [asdict(one) for one in explained.imitations],
+        "imitated_labels": [asdict(imitation) for imitation in explained.imitations],
     }
 
 
 def entry_words(fate: Fate) -> str:
-    """What would let a candidate in; "" where that is not known or it is in.
+    """How many more tokens would let a candidate in; "" if it is in, or if that is not known.
 
     >>> from ragctx.explanation.fates import Fate
     >>> from ragctx.records import Hit, LedgerRow
@@ -64,22 +63,24 @@ def entry_words(fate: Fate) -> str:
 
 
 def imitation_words(explained: Explanation) -> list[str]:
-    """A line for each passage that says labels of other passages."""
-    said: dict[str, dict[str, None]] = {}
-    for one in explained.imitations:
-        if not one.own:
-            said.setdefault(one.passage, {})[f"[{one.label}]"] = None
+    """A line for each passage whose own text contains labels of other passages."""
+    imitated: dict[str, dict[str, None]] = {}  # passage -> its labels, each once, in order
+    for imitation in explained.imitations:
+        if not imitation.own:
+            imitated.setdefault(imitation.passage, {})[f"[{imitation.label}]"] = None
     return [
         f"passage [{passage}] itself says {', '.join(labels)}: a reader may take that for a source"
-        for passage, labels in said.items()
+        for passage, labels in imitated.items()
     ]
 
 
 def selection_words(explained: Explanation) -> str:
-    """How much of the room is used, and how near the best the selection is."""
-    gap = 100 * explained.gap
-    near = "the most that fits" if gap < 0.05 else f"at most {gap:.1f} % below the best that fits"
+    """How much of the room is used, and how close to the best the selection is."""
+    percent = 100 * explained.gap
+    gap = f"at most {percent:.1f} % below the best that fits"
+    if percent < 0.05:  # it would be shown as 0.0
+        gap = "the most that fits"
     return (
         f"{explained.used_tokens:,} of {explained.room_tokens:,} tokens for passages are used; "
-        f"summed relevance {explained.relevance:.2f}, {near}"
+        f"summed relevance {explained.relevance:.2f}, {gap}"
     )

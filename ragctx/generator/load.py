@@ -1,4 +1,4 @@
-"""Loading a generator by its name: the bundled reader, a directory, a server's model."""
+"""Load a generator by its name: the bundled reader, a model directory, or a server's model."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ def load_generator(
     """Load a generator: the reader that ships with ragctx, a model directory, or a server's model.
 
     Args:
-        spec: "bundled"; a directory, read as a local Hugging Face causal language model (its other
-            options are those of `ragctx.generator.huggingface.model.load_huggingface`); or an
-            address of the OpenAI protocol with the model's name, "http://127.0.0.1:8000/v1#my-model"
-            (see `ragctx.generator.openai.model.load_openai_api`). No server is asked unless it is
-            named.
-        tokenizer: the model's, where budgets are to be counted with another than the directory's;
-            a server's model needs one, since the protocol does not give it away.
-        context_window: tokens that a server's model holds; 4096 unless given. Others say it.
+        spec: "bundled"; a directory, loaded as a local Hugging Face causal language model (for more
+            options see `ragctx.generator.huggingface.model.load_huggingface`); or the address of a
+            server that speaks the OpenAI protocol, with the model's name:
+            "http://127.0.0.1:8000/v1#my-model" (see
+            `ragctx.generator.openai.model.load_openai_api`). Only a server named here is contacted.
+        tokenizer: counts budgets instead of the one in the model's directory; required for a
+            server's model, because the protocol does not tell which one the model uses.
+        context_window: tokens that a server's model holds, 4096 by default. Other models' files
+            tell it.
         kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
             for the next process (`ragctx.generator.reader.passage_store`).
 
-    Raises `ModelError` if there is no such model or its files are damaged, `MissingExtraError`
-    if a directory is given and transformers is not installed, `InputError` for a server's model
-    without a tokenizer, the bundled reader with one, or another model with `kv_cache`.
+    Raises:
+        ModelError: there is no such model, or its files are damaged.
+        MissingExtraError: a directory is given and transformers is not installed.
+        InputError: a server's model without a tokenizer, the bundled reader with one, or another
+            model with `kv_cache`.
     """
     if kv_cache is not None and spec != "bundled":
         raise InputError(f"only the bundled reader keeps a --kv-cache; {spec} does not")
@@ -63,7 +66,7 @@ def _load_served(spec: str, tokenizer: Tokenizer | None, context_window: int | N
 
     if tokenizer is None:
         raise InputError(
-            "a server does not say how its model counts tokens; name the model's --tokenizer: its "
+            "a server does not tell how its model counts tokens; name the model's --tokenizer: its "
             "directory, or tiktoken:o200k_base"
         )
     return load_openai_api(spec, tokenizer=tokenizer, context_window=context_window)

@@ -1,4 +1,4 @@
-"""What every generator is to the rest of the house: token ids in, token ids and text out."""
+"""What ragctx needs of a generator: token ids in, token ids and text out."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from ragctx.tokens.tokenizer import Tokenizer
 
 @runtime_checkable
 class Generator(Protocol):
-    """A model that answers a prompt: the bundled reader, or a local Hugging Face model."""
+    """A model that answers a prompt: the bundled reader, a local model, or one on a server."""
 
     @property
     def name(self) -> str:
-        """What the model is called in answers and reports."""
+        """The model's name in answers and reports."""
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer whose ids `generate` reads: budgets are counted with this one."""
+        """The tokenizer whose ids `generate` reads, and with which budgets are counted."""
 
     @property
     def context_window(self) -> int:
-        """Tokens the model can hold at once, prompt and answer together."""
+        """Tokens that the model can hold at once, prompt and answer together."""
 
     @property
     def template(self) -> str:
-        """Name of the prompt template this model is used with unless another is asked for."""
+        """Name of the prompt template to use with this model unless another is asked for."""
+
+    @property
+    def caches_prompts(self) -> bool:
+        """Whether what it has read of one prompt can make the next one quicker: see `forget`."""
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
@@ -36,4 +40,17 @@ class Generator(Protocol):
 
         `on_text` gets the answer piece by piece as it comes; the pieces, joined, are exactly
         `Generation.text`.
+        """
+
+    def identity(self) -> tuple[str, ...]:
+        """What its answers depend on beside the files it was loaded from: name, decoding, settings.
+
+        Two generators with the same files and the same identity give the same answers, so what one
+        answered may be stored and used for the other.
+        """
+
+    def forget(self) -> None:
+        """Drop what is cached of earlier prompts, so that the next is read as if it were the first.
+
+        Answers do not change, only the time they take. Does nothing if nothing is cached.
         """

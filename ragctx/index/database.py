@@ -7,6 +7,7 @@ none is shared between threads or survives a fork. (It does not work on network 
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from ragctx.errors import (
 
 DATABASE = "ragctx.sqlite3"
 FORMAT_VERSION = 1
+KEPT_STATES = 100
+"""How many changes back the vectors of a file may still serve."""
 METRIC = "inner_product"
 _APPLICATION_ID = 0x72616763  # "ragc"
 _TIMEOUT_S = 10.0  # how long to wait for SQLite's own short locks (recovery after a crash)
@@ -62,7 +65,11 @@ TABLES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
-    """What an index says of itself. `generation` counts its changes; `store` is its own name."""
+    """What an index records of itself.
+
+    `store` is its own random name. `generation` counts its changes; `states` names each of the last
+    of them by chance, so that two copies of an index that went different ways are told apart.
+    """
 
     format_version: int
     ragctx_version: str
@@ -73,6 +80,12 @@ class Meta:
     updated: str
     store: str
     generation: int
+    states: tuple[str, ...] = ()  # the present one last; none in an index of ragctx 0.1
+
+    @property
+    def state(self) -> str | None:
+        """The name of the present state, that no other state of any index has."""
+        return self.states[-1] if self.states else None
 
 
 def utc_now() -> str:
@@ -96,6 +109,7 @@ def create_database(file: Path, embedder: str, dim: int, *, created: str = "") -
         "updated": now,
         "store": secrets.token_hex(8),
         "generation": 0,
+        "states": json.dumps([secrets.token_hex(8)]),
     }
     with explained(file.parent), closing(_connect(file, "rwc")) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -189,8 +203,9 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
             updated=values["updated"],
             store=values["store"],
             generation=int(values["generation"]),
+            states=tuple(map(str, json.loads(values.get("states", "[]")))),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise damaged(folder, f"its table meta is wrong at {error}") from error
 
 

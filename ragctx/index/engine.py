@@ -1,7 +1,7 @@
 """The vector engine: FAISS inner products over all chunks, made from the store and kept beside it.
 
 `vectors.faiss` is an ordinary FAISS file (an IndexFlatIP in an IndexIDMap2 whose ids are chunk
-rows) with a stamp after its end: the index it belongs to, the generation, a SHA-256. It is only a
+rows) with a stamp after its end: the index it belongs to, the state, a SHA-256. It is only a
 copy. What it lacks, or what is wrong with it, is taken from the store.
 """
 
@@ -43,7 +43,7 @@ class VectorFileError(Exception):
 
 @dataclass(frozen=True)
 class Engine:
-    """The vectors of one generation of an index; `index` holds row i of `table` at position i."""
+    """The vectors of one state of an index; `index` holds row i of `table` at position i."""
 
     meta: Meta
     table: ChunkTable  # in the order of chunk ids, so that ties go by position
@@ -105,15 +105,17 @@ class Engine:
 
 
 def load_engine(connection: sqlite3.Connection, meta: Meta, known: Engine | None) -> Engine:
-    """The engine for the generation that `connection` sees.
+    """The engine for the state of the index that `connection` sees.
 
-    Vectors that `known` has (an older generation, or what the file held) are not read again: a
-    chunk row's vector never changes.
+    Vectors that `known` has (of an earlier state of this very index) are not read again: as long as
+    an index only goes forward, a chunk row's vector never changes. A database that was put back
+    from an older copy numbers its next rows like those that were lost, but then `known` is of a
+    state that it never had.
     """
     faiss = _faiss()
 
     table = read_chunk_table(connection)
-    if known is not None and known.meta.store == meta.store:
+    if known is not None and known.meta.state in meta.states:
         if np.array_equal(known.table.rows, table.rows):
             return Engine(meta, table, known.index)
         have, at = known.table.rows, known.vectors
@@ -141,7 +143,7 @@ def save_engine(engine: Engine, folder: Path) -> None:
     mapped = faiss.IndexIDMap2(faiss.IndexFlatIP(engine.meta.dim))
     mapped.add_with_ids(engine.vectors, engine.table.rows)
     stamp = json.dumps(
-        {"store": engine.meta.store, "generation": engine.meta.generation, "rows": len(engine)}
+        {"store": engine.meta.store, "state": engine.meta.state, "rows": len(engine)}
     ).encode()
     for leftover in unfinished_files(folder / VECTORS):  # of a writer that was killed
         leftover.unlink(missing_ok=True)
@@ -159,17 +161,17 @@ def save_engine(engine: Engine, folder: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def read_stamp(folder: Path) -> tuple[str, int]:
-    """(index it belongs to, generation) of a sound `vectors.faiss`.
+def read_stamp(folder: Path) -> str | None:
+    """The state of the index that a sound `vectors.faiss` was made of.
 
     Raises:
         VectorFileError: it is absent or damaged.
     """
-    return _with_file(folder, _checked_stamp)
+    return _with_file(folder, lambda stream: _checked_stamp(stream)[1])
 
 
 def load_file(folder: Path, meta: Meta) -> Engine:
-    """What `vectors.faiss` holds, perhaps of an older generation; its pages are not known.
+    """What `vectors.faiss` holds, perhaps of an earlier state; its pages are not known.
 
     Raises:
         VectorFileError: it is absent, damaged, or belongs to another index.
@@ -185,7 +187,7 @@ def _with_file(folder: Path, work: Callable[[BinaryIO], T]) -> T:
         raise VectorFileError(f"{VECTORS}: {error}") from error
 
 
-def _checked_stamp(stream: BinaryIO) -> tuple[str, int]:
+def _checked_stamp(stream: BinaryIO) -> tuple[str, str | None]:
     """Read the whole file once, and leave it at its beginning. Raises ValueError."""
     tail = 32 + 4 + len(_MAGIC)
     size = stream.seek(0, os.SEEK_END)
@@ -200,13 +202,13 @@ def _checked_stamp(stream: BinaryIO) -> tuple[str, int]:
     stream.seek(size - tail - length)
     stamp = json.loads(stream.read(length))
     stream.seek(0)
-    return stamp["store"], stamp["generation"]
+    return stamp["store"], stamp.get("state")
 
 
 def _load(stream: BinaryIO, meta: Meta) -> Engine:
     """Check the file, then let FAISS read the same open file: it cannot be another by now."""
     faiss = _faiss()
-    store, generation = _checked_stamp(stream)
+    store, state = _checked_stamp(stream)
     if store != meta.store:
         raise ValueError("it belongs to another index")
     mapped = faiss.read_index(faiss.PyCallbackIOReader(stream.read))
@@ -219,7 +221,7 @@ def _load(stream: BinaryIO, meta: Meta) -> Engine:
     flat.referenced_objects = [mapped]  # whose memory it is
     none = np.zeros_like(rows)
     return Engine(
-        replace(meta, generation=generation),
+        replace(meta, states=() if state is None else (state,)),
         ChunkTable(rows=rows, documents=none, first_pages=none, last_pages=none),
         flat,
     )

@@ -144,7 +144,7 @@ class Index:
             return snapshot.info()
 
     def _load_engine(self, connection: sqlite3.Connection, meta: Meta) -> Engine:
-        """The vectors of the generation that `connection` sees; kept for the next snapshot."""
+        """The vectors of the state that `connection` sees; kept for the next snapshot."""
         from ragctx.index.engine import VectorFileError, load_engine, load_file
 
         with self._engine_lock:
@@ -185,7 +185,7 @@ class Index:
 
         with self.snapshot() as snapshot:
             with suppress(VectorFileError):
-                if read_stamp(self.path) == (snapshot.meta.store, snapshot.meta.generation):
+                if read_stamp(self.path) == snapshot.meta.state is not None:
                     return
             try:
                 save_engine(snapshot.engine, self.path)

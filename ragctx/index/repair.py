@@ -155,7 +155,7 @@ def _vectors(connection: sqlite3.Connection, folder: Path, meta: Meta) -> list[s
     if not (folder / VECTORS).exists():
         return []
     try:
-        if read_stamp(folder) != (meta.store, meta.generation):
+        if read_stamp(folder) != meta.state or meta.state is None:
             return []
         held = load_file(folder, meta)
     except VectorFileError as error:

@@ -7,6 +7,7 @@ form one transaction is decided by `ragctx.index.index`.
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragctx.index.checksums import checksum_of, to_blob
-from ragctx.index.database import utc_now
+from ragctx.index.database import KEPT_STATES, utc_now
 from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
 from ragctx.text.words import spaced
 
@@ -115,7 +116,10 @@ def remove_sources(connection: sqlite3.Connection, path_or_id: str) -> int:
 
 
 def count_change(connection: sqlite3.Connection) -> None:
-    """Note in meta that the index is another now."""
+    """Record in meta that the index has changed, with a new state of its own name."""
+    known = connection.execute("SELECT value FROM meta WHERE key = 'states'").fetchone()
+    states = [*json.loads(known[0] if known else "[]"), secrets.token_hex(8)][-KEPT_STATES:]
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('states', ?)", (json.dumps(states),))
     connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
     connection.execute("UPDATE meta SET value = ? WHERE key = 'updated'", (utc_now(),))
 

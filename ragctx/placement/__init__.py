@@ -1,4 +1,4 @@
-"""Placement: the order in which the chosen passages stand in the prompt."""
+"""Placement: the order of the chosen passages in the prompt."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The orders in which other packages put passages, as those packages really do it.
 
-For comparing with what you run today, not for choosing: two of them have the best passage first or
-last depending on whether the count is odd. Checked against langchain-community 0.4.2,
-llama-index-core 0.14.25, haystack-ai 3.4.1, llmlingua 0.2.2 and AutoRAG 0.3.27.
+They are for comparing with what you run today, not for choosing: two of them put the best passage
+first or last depending on whether the count is odd. Checked by `benchmarks.peers.placement` against
+langchain-community 0.4.2, llama-index-core 0.14.25, haystack-ai 3.4.1, llmlingua 0.2.2 and AutoRAG
+0.3.27.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def langchain(hits: Sequence[T]) -> tuple[T, ...]:
 def llama_index(hits: Sequence[Hit]) -> tuple[Hit, ...]:
     """`LongContextReorder` of LlamaIndex: LangChain's order, of the hits sorted by score.
 
-    A missing score (None) counts as 0 there, and so as the best where scores are negative, as those
-    of cross-encoders are. Of equal scores the later hit counts as the better.
+    A missing score (None) counts as 0 there, which makes it the best where scores are negative,
+    like those of cross-encoders. Of equal scores the later hit counts as the better.
 
     >>> scores = (-0.5, -3.0, None)
     >>> hits = [Hit.from_text(rank, score, "text") for rank, score in enumerate(scores, start=1)]
@@ -37,27 +38,27 @@ def llama_index(hits: Sequence[Hit]) -> tuple[Hit, ...]:
     [3, 2, 1]
     """
 
-    def score(hit: Hit) -> float:
-        known: float | None = hit.score
-        return 0 if known is None else known
+    def score_there(hit: Hit) -> float:
+        score: float | None = hit.score
+        return 0 if score is None else score
 
-    return langchain(sorted(hits, key=score)[::-1])
+    return langchain(sorted(hits, key=score_there)[::-1])
 
 
 def haystack(hits: Sequence[T]) -> tuple[T, ...]:
-    """`LostInTheMiddleRanker` of Haystack, without its word threshold: 1 3 5 6 4 2, as `edges`."""
+    """`LostInTheMiddleRanker` of Haystack, without its threshold in words: `edges`, 1 3 5 6 4 2."""
     return edges(hits)
 
 
 def llmlingua(hits: Sequence[T]) -> tuple[T, ...]:
-    """`reorder_context="two_stage"` of LLMLingua: 1 3 5 6 4 2, as `edges`."""
+    """`reorder_context="two_stage"` of LLMLingua: `edges`, 1 3 5 6 4 2."""
     return edges(hits)
 
 
 def autorag(hits: Sequence[T]) -> tuple[T, ...]:
-    """`long_context_reorder` of AutoRAG, less the copy it appends: 1 2 3 4 5 6, as `best_first`.
+    """`long_context_reorder` of AutoRAG, without the copy it appends: `best_first`, 1 2 3 4 5 6.
 
-    AutoRAG reorders nothing. It repeats the best-scored passage at the end (1 2 3 4 5 6 1), which
-    costs that passage's tokens twice and is no permutation; `place` says so in its note.
+    AutoRAG does not reorder. It repeats the best-scored passage at the end (1 2 3 4 5 6 1), which
+    costs that passage's tokens twice and is not a permutation; the note of `place` tells so.
     """
     return tuple(hits)

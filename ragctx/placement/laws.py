@@ -1,4 +1,4 @@
-"""What every placement must hold to, tried out on a function before it is trusted."""
+"""Check a placement function before it is used: it must permute its hits, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def check_laws(name: str, strategy: Strategy) -> None:
     """Try `strategy` on no hit, one, two, odd and even counts, ties, negative and missing scores.
 
     Raises:
-        InputError: it fails, is no permutation, changes what it is given, or is not the same twice.
-            The message names the law and the hits that showed it.
+        InputError: it fails, does not give a permutation, changes its argument, or gives different
+            results for the same hits. The message names the rule and the hits that broke it.
 
     >>> check_laws("backwards", lambda hits: hits[::-1])
     >>> check_laws("only_best", lambda hits: hits[:1])  # doctest: +ELLIPSIS
@@ -30,7 +30,7 @@ def check_laws(name: str, strategy: Strategy) -> None:
         for other in others:
             if other != first:
                 raise InputError(
-                    f"The strategy {name} is not deterministic: for {_said(hits)} it gave "
+                    f"The strategy {name} is not deterministic: for {_described(hits)} it gave "
                     f"{_ranks(first)}, then {_ranks(other)}. Keep chance, time and state out of it."
                 )
     for hits in samples:  # `place` hands over a tuple
@@ -41,33 +41,36 @@ def check_permutation(name: str, hits: Sequence[Hit], placed: Sequence[Hit]) -> 
     """Raise InputError unless `placed` are the very hits of `hits`, each once, in any order."""
     if sorted(map(id, placed)) != sorted(map(id, hits)):
         raise InputError(
-            f"The strategy {name} is no permutation: for {_said(hits)} it gave "
+            f"The strategy {name} is no permutation: for {_described(hits)} it gave "
             f"{_ranks(placed) or 'none'}. Return the very hits it is given, each once."
         )
 
 
 def _try(
-    name: str, strategy: Strategy, hits: tuple[Hit, ...], given: Sequence[Hit]
+    name: str, strategy: Strategy, hits: tuple[Hit, ...], argument: Sequence[Hit]
 ) -> tuple[Hit, ...]:
-    """What the strategy gives for `given`: a list, which it might change, or a tuple."""
+    """Call the strategy with `argument`, the same hits as a list, which it might change, or tuple.
+
+    Raises InputError if the strategy fails, changes its argument, or does not give a permutation.
+    """
     try:
-        placed = tuple(strategy(given))
+        placed = tuple(strategy(argument))
     except Exception as error:
         raise InputError(
-            f"The strategy {name} fails for {_said(hits)}, given as a {type(given).__name__}: "
-            f"{type(error).__name__}: {error}. It must take any sequence of hits, none and one "
-            "included, and scores that are None."
+            f"The strategy {name} fails for {_described(hits)}, "
+            f"given as a {type(argument).__name__}: {type(error).__name__}: {error}. "
+            "It must take any sequence of hits, none and one included, and scores that are None."
         ) from error
-    if list(map(id, given)) != list(map(id, hits)):
+    if list(map(id, argument)) != list(map(id, hits)):
         raise InputError(
-            f"The strategy {name} changes the list it is given: {_said(hits)} became "
-            f"{_ranks(given) or 'none'}. Work on a copy: sorted(hits), not hits.sort()."
+            f"The strategy {name} changes the list it is given: {_described(hits)} became "
+            f"{_ranks(argument) or 'none'}. Work on a copy: sorted(hits), not hits.sort()."
         )
     check_permutation(name, hits, placed)
     return placed
 
 
-_SHOWN = 20  # ranks in a message
+_MOST_RANKS = 20  # in a message
 
 _SCORES: tuple[tuple[float | None, ...], ...] = (
     *(tuple(1 / rank for rank in range(1, n + 1)) for n in (0, 1, 2, 3, 4, 7, 10)),
@@ -78,7 +81,7 @@ _SCORES: tuple[tuple[float | None, ...], ...] = (
 
 
 def _samples() -> Iterator[tuple[Hit, ...]]:
-    """Hits of three documents, whose passages were found in another order than they stand in."""
+    """Hits of three documents, ranked in another order than that of their texts."""
     for scores in _SCORES:
         yield tuple(_sample(rank, score) for rank, score in enumerate(scores, start=1))
 
@@ -99,10 +102,10 @@ def _sample(rank: int, score: float | None) -> Hit:
     return Hit(rank=rank, score=score, chunk=chunk, document=document)  # type: ignore[arg-type]  # others' hits lack scores
 
 
-def _said(hits: Sequence[Hit]) -> str:
+def _described(hits: Sequence[Hit]) -> str:
     return f"ranks {_ranks(hits)}" if hits else "no hits"
 
 
 def _ranks(hits: Sequence[Hit]) -> str:
-    ranks = [str(getattr(hit, "rank", repr(hit))) for hit in hits[:_SHOWN]]
-    return " ".join([*ranks, "…"] if len(hits) > _SHOWN else ranks)
+    ranks = [str(getattr(hit, "rank", repr(hit))) for hit in hits[:_MOST_RANKS]]
+    return " ".join([*ranks, "…"] if len(hits) > _MOST_RANKS else ranks)

@@ -1,4 +1,4 @@
-"""A user's own placement by its name: code is imported only where a name asks for it."""
+"""Load a user's own placement function by its name; nothing is imported before one is named."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from ragctx.placement.laws import Strategy, check_laws
 
 
 def load_strategy(spec: str) -> Strategy:
-    """The function that `spec` names, once its laws are checked.
+    """Load the function that `spec` names, and check it (`check_laws`).
 
     Args:
-        spec: "my_module:my_order", a module that is installed or lies in the current folder; or
+        spec: "my_module:my_order", a module that is installed or in the current folder; or
             "path/to/orders.py:my_order", a file.
 
     Raises:
         InputError: there is no such module, file or function, the module fails, or the function
-            breaks a law of placement.
+            breaks a rule of placement.
 
     >>> load_strategy("ragctx.placement.orders:middle").__name__
     'middle'
@@ -56,7 +56,7 @@ def _from_name(name: str) -> ModuleType:
 
 def _from_file(file: Path) -> ModuleType:
     spec = spec_from_file_location(file.stem, file)
-    assert spec is not None and spec.loader is not None  # so it is for every name in .py
+    assert spec is not None and spec.loader is not None  # as for every name that ends in .py
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -64,7 +64,7 @@ def _from_file(file: Path) -> ModuleType:
 
 @contextmanager
 def _current_folder_importable() -> Iterator[None]:
-    """Searched last, so that no file lying about takes the place of an installed module."""
+    """Add the current folder to the import path: last, so that it never hides installed modules."""
     folder = str(Path.cwd())
     sys.path.append(folder)
     try:

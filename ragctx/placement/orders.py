@@ -1,8 +1,8 @@
-"""The orders themselves, each defined by what it gives for ranks 1…6. Pure functions.
+"""The orders themselves, each with its result for the ranks 1…6. Pure functions.
 
-They see hits in rank order and never their scores, so ties, negative and missing scores change
-nothing. Why order matters: models read the two ends of a long prompt better than its middle (Liu
-et al. 2023, "Lost in the Middle", arXiv 2307.03172).
+They are given hits in rank order and do not use scores, so ties, negative and missing scores change
+nothing. Why order matters: models use the two ends of a long prompt better than its middle (Liu et
+al. 2023, "Lost in the Middle", arXiv 2307.03172).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def best_first(hits: Sequence[T]) -> tuple[T, ...]:
 
 
 def best_last(hits: Sequence[T]) -> tuple[T, ...]:
-    """The best next to what follows the passages: 6 5 4 3 2 1."""
+    """The best last, next to what follows the passages: 6 5 4 3 2 1."""
     return tuple(reversed(hits))
 
 
@@ -39,14 +39,14 @@ def edges(hits: Sequence[T]) -> tuple[T, ...]:
 
 
 def edges_end(hits: Sequence[T]) -> tuple[T, ...]:
-    """Best at the very end, second best at the start: `edges` in a mirror: 2 4 6 5 3 1."""
+    """Best at the very end, second best at the start, `edges` reversed: 2 4 6 5 3 1."""
     return tuple(reversed(edges(hits)))
 
 
 def middle(hits: Sequence[T]) -> tuple[T, ...]:
-    """The control that should lose: weakest at the start, second weakest at the end.
+    """The control that should do worst: weakest at the start, second weakest at the end.
 
-    The best stands in slot n // 2, counted from 0: the exact middle of an odd count.
+    The best is in slot n // 2, counted from 0: the exact middle of an odd count.
 
     >>> middle([1, 2, 3, 4, 5, 6]), middle([1, 2, 3, 4, 5])
     ((6, 4, 2, 1, 3, 5), (5, 3, 1, 2, 4))
@@ -55,25 +55,25 @@ def middle(hits: Sequence[T]) -> tuple[T, ...]:
 
 
 def document_order(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """Each document's passages together, as they follow one another in its text.
+    """Each document's passages together, in the order of its text.
 
-    The documents come in the order of their best ranks. The order-preserving baseline: Yu et al.
-    2024 (OP-RAG, arXiv 2409.01666).
+    The documents are in the order of their best ranks. This is the order-preserving baseline of Yu
+    et al. 2024 (OP-RAG, arXiv 2409.01666).
     """
-    first: dict[str, int] = {}
-    for place_in_ranking, hit in enumerate(hits):
-        first.setdefault(hit.chunk.document_id, place_in_ranking)
+    best: dict[str, int] = {}  # document id -> index of its best hit
+    for index, hit in enumerate(hits):
+        best.setdefault(hit.chunk.document_id, index)
 
-    def where(hit: Hit) -> tuple[int, int, int]:
-        return first[hit.chunk.document_id], hit.chunk.start, hit.chunk.end
+    def position(hit: Hit) -> tuple[int, int, int]:
+        return best[hit.chunk.document_id], hit.chunk.start, hit.chunk.end
 
-    return tuple(sorted(hits, key=where))
+    return tuple(sorted(hits, key=position))
 
 
 def shuffled(hits: Sequence[T], seed: int = 0) -> tuple[T, ...]:
-    """The other control: an order that depends on the count and the seed alone.
+    """The other control: an order that depends only on the count and the seed.
 
-    Sorted by SHA-256, since `random.shuffle` may differ between versions of Python.
+    Slots are sorted by a SHA-256, since `random.shuffle` may differ between versions of Python.
 
     >>> shuffled([1, 2, 3, 4, 5, 6], seed=0)
     (5, 4, 3, 1, 6, 2)
@@ -84,15 +84,11 @@ def shuffled(hits: Sequence[T], seed: int = 0) -> tuple[T, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PositionProfile:
-    """How well one model reads each part of the prompt, as measured.
-
-    `accuracy[i]` is for a passage in the i-th of equally spaced slots, first to last.
-    `significant`: the slots differ by more than chance.
-    """
+    """How well one model uses a passage in each part of the prompt, as measured."""
 
     model: str
-    accuracy: tuple[float, ...]
-    significant: bool
+    accuracy: tuple[float, ...]  # of answers, by the slot of the right passage, equally spaced
+    significant: bool  # whether the slots differ by more than chance
 
     def __post_init__(self) -> None:
         if not self.accuracy or not all(map(math.isfinite, self.accuracy)):
@@ -102,20 +98,20 @@ class PositionProfile:
             )
 
     def at(self, share: float) -> float:
-        """Accuracy at a share of the way through the passages, 0 to 1, between slots linearly.
+        """Accuracy at a share of the way through the passages, 0 to 1; linear between two slots.
 
         >>> PositionProfile("m", (0.8, 0.4, 0.6), significant=True).at(0.25)
         0.6000000000000001
         """
-        place_in_profile = share * (len(self.accuracy) - 1)
-        left = min(int(place_in_profile), max(0, len(self.accuracy) - 2))
+        slot = share * (len(self.accuracy) - 1)
+        left = min(int(slot), max(0, len(self.accuracy) - 2))
         right = min(left + 1, len(self.accuracy) - 1)
-        weight = place_in_profile - left
+        weight = slot - left
         return (1 - weight) * self.accuracy[left] + weight * self.accuracy[right]
 
 
 def calibrated(hits: Sequence[T], profile: PositionProfile) -> tuple[T, ...]:
-    """The best hit in the slot the model reads best, and so on; of equal slots the earlier.
+    """The best hit in the slot that the model uses best, and so on; of equal slots the earlier.
 
     >>> calibrated([1, 2, 3, 4], PositionProfile("m", (0.8, 0.4, 0.6), significant=True))
     (1, 3, 4, 2)

@@ -1,8 +1,8 @@
-"""In which order the selected hits stand in the prompt. Pure: a permutation, nothing else.
+"""Put the selected hits in prompt order, by name or by a function. Pure: a permutation, no more.
 
-The names are in `STRATEGIES`; what each gives is said, and done, in `placement_orders` and, for the
-orders of other packages, `placement_compat`. A strategy of your own is a function from hits in rank
-order to the same hits in prompt order: hand it to `place` as it is, or give it a name.
+`STRATEGIES` has the names; the functions are in `placement.orders` and, for the orders of other
+packages, in `placement.compat`. A strategy of your own is a function from hits in rank order to the
+same hits in prompt order: pass it to `place` as it is, or `register` it under a name.
 
 >>> def worst_last_but_one(hits):
 ...     return (*hits[:-2], *reversed(hits[-2:]))
@@ -42,8 +42,8 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "edges_end": edges_end,
         "middle": middle,
         "document_order": document_order,
-        "random": shuffled,  # `place` binds the seed
-        "calibrated": edges,  # `place` binds the profile; this is what it is without one
+        "random": shuffled,  # with seed 0; `place` passes its own
+        "calibrated": edges,  # as without a profile; `place` uses `calibrated` if it has one
         "langchain": langchain,
         "llama_index": llama_index,
         "haystack": haystack,
@@ -51,7 +51,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
         "autorag": autorag,
     }
 )
-"""Name -> strategy. It never changes; `register` gives another one with more in it."""
+"""The strategies by name. It never changes; `register` gives a copy with one more."""
 
 
 def place(
@@ -68,8 +68,8 @@ def place(
         hits: a selection or its hits, in any order: their ranks decide.
         strategy: a name in `strategies`, or a function of your own.
         seed: for "random"; the same seed gives the same order on every machine.
-        profile: for "calibrated"; without a significant one it is "edges", and `note` says so.
-        strategies: the names there are, from `register`.
+        profile: for "calibrated"; without a significant one it is "edges", and `note` tells so.
+        strategies: the names to choose from, e.g. from `register`.
 
     Raises:
         InputError: the name is unknown, or the function's result is not a permutation.
@@ -94,13 +94,13 @@ def register(
     """`strategies` and one more, as a new mapping for `place`. Nothing global changes.
 
     Args:
-        name: letters, digits and underscores; not one that is taken.
+        name: letters, digits and underscores, not beginning with a digit; not taken yet.
         strategy: hits in rank order -> the same hits in prompt order. It is tried out here.
-        strategies: those there are already.
+        strategies: the mapping to add to.
 
     Raises:
-        InputError: the name cannot be used, or the function breaks a law (`check_laws`): the
-            message says which, and for which hits.
+        InputError: the name is invalid or taken, or the function breaks a rule (`check_laws`); the
+            message tells which rule, and for which hits.
     """
     if not name.isidentifier():
         raise InputError(f"{name!r} cannot name a strategy. Use letters, digits and underscores.")
@@ -116,7 +116,7 @@ def _resolve(
     profile: PositionProfile | None,
     strategies: Mapping[str, Strategy],
 ) -> tuple[str, Strategy, str]:
-    """The name, the function, and a note where it is not quite what the name promises."""
+    """The name and the function to use, and a note if that is not quite what was asked for."""
     if not isinstance(strategy, str):
         return getattr(strategy, "__name__", type(strategy).__name__), strategy, ""
     if strategy not in strategies:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ragctx.records import Prompt, Segment
+from ragctx.records import Prompt
 
 _BRACKETS = re.compile(r"[\[【]\s*(\d{1,4}(?:\s*[,;–-]\s*\d{1,4})*)\s*[\]】]")
 
@@ -38,7 +38,7 @@ def imitated_labels(prompt: Prompt) -> tuple[ImitatedLabel, ...]:
 
     Numbers in square brackets or 【】 count, also within a list ("[2, 5]").
 
-    >>> from ragctx.records import Hit
+    >>> from ragctx.records import Hit, Segment
     >>> hit = Hit.from_text(1, 0.9, "As shown before [1], tin melts.")
     >>> segment = Segment(
     ...     kind="passage",
@@ -66,11 +66,7 @@ def imitated_labels(prompt: Prompt) -> tuple[ImitatedLabel, ...]:
     return tuple(
         ImitatedLabel(passage=segment.label, label=label, start=group.start(), end=group.end())
         for segment in prompt.passages
-        for group in _BRACKETS.finditer(_own_text(segment))
+        for group in _BRACKETS.finditer(segment.own_text)
         for label in re.findall(r"\d+", group[1])
         if label in labels
     )
-
-
-def _own_text(segment: Segment) -> str:
-    return segment.text[segment.text_start : segment.text_end]

@@ -1,24 +1,28 @@
-"""Chunks that overlap or touch become one span, before the budget is spent on them. Pure."""
+"""Join chunks that overlap or touch into spans, before any tokens are spent on them. Pure."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, groupby
+from itertools import chain, groupby, pairwise
 from operator import attrgetter
 
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Hit, LedgerRow
+from ragctx.selection.candidates import ledger_row
+from ragctx.selection.relevance import is_real
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Hits after merging, in rank order, and a ledger row for each hit that went into another."""
+    """Hits after merging, in rank order, and a ledger row for each hit that a span took in.
+
+    Unlike a `Step` it has no costs: what a span costs in the prompt is known only once it is made.
+    """
 
     hits: tuple[Hit, ...]
     ledger: tuple[LedgerRow, ...]
-    saved_tokens: int  # of text; each passage less also saves its header
+    saved_tokens: int  # of the passages' texts; each passage fewer also saves its header
 
 
 def merge_hits(
@@ -28,17 +32,17 @@ def merge_hits(
     max_tokens: int | None = None,
     document_text: Callable[[str], str] | None = None,
 ) -> Merge:
-    """Join chunks of one document that overlap or touch into one span, so nothing is paid twice.
+    """Join chunks of one document that overlap or touch into one span, so that no text costs twice.
 
-    A span's text is the document's own, always. Overlapping chunks are joined if they agree where
+    A span's text is always the document's own. Overlapping chunks are joined if they agree where
     they overlap; chunks with a gap between them only if `document_text` shows that the gap is
     whitespace. The span has the best rank and score of its parts and an id of its own.
 
     Args:
         hits: candidates, in any order.
         count: tokens of a text, e.g. `tokenizer.count`.
-        max_tokens: no span grows beyond this (a reader of chunks of 256 tokens wants 256 less its
-            markers); None: no bound. Hits already longer stay as they are.
+        max_tokens: no span grows beyond this many tokens of text; None: no bound. Hits that are
+            already longer stay as they are.
         document_text: a document's whole text by its id, e.g. `lambda id: index.document(id).text`.
 
     Raises:
@@ -73,7 +77,7 @@ def merge_hits(
     saved = 0
     for document_id, group in groupby(ordered, key=lambda hit: hit.chunk.document_id):
         parts = list(group)
-        if not any(map(_are_near, parts, parts[1:])):
+        if not any(_are_close(hit, following) for hit, following in pairwise(parts)):
             merged += parts
             continue
         text = document_text(document_id) if document_text else None
@@ -91,12 +95,13 @@ def join_ledgers(*ledgers: Iterable[LedgerRow]) -> tuple[LedgerRow, ...]:
     return tuple(sorted(chain.from_iterable(ledgers), key=attrgetter("rank")))
 
 
-_NEAR_CHARACTERS = 200
-"""A wider gap between two chunks is not looked into: it never is only whitespace."""
+_WIDEST_GAP = 200
+"""Characters. A wider gap between two chunks is not examined: it is never only whitespace, as what
+the chunker leaves out between chunks is a few line ends. Chosen by hand."""
 
 
-def _are_near(hit: Hit, following: Hit) -> bool:
-    return following.chunk.start <= hit.chunk.end + _NEAR_CHARACTERS
+def _are_close(hit: Hit, following: Hit) -> bool:
+    return following.chunk.start <= hit.chunk.end + _WIDEST_GAP
 
 
 def _spans(
@@ -107,7 +112,7 @@ def _spans(
     def is_too_long(joined: Chunk, a: Chunk, b: Chunk) -> bool:
         if max_tokens is None or joined is a:
             return False
-        # Parts were counted before and the whole was not: ask them first.
+        # The parts' counts are likely remembered, the whole's is not: count the parts first.
         return any(count(text) > max_tokens for text in (a.text, b.text, joined.text))
 
     span, members = hits[0].chunk, [hits[0]]
@@ -122,9 +127,12 @@ def _spans(
 
 
 def _join(a: Chunk, b: Chunk, text: str | None) -> Chunk | None:
-    """`a` and `b`, which begins no earlier, as one chunk; None where their text is not certain."""
+    """Chunks `a` and `b` as one; None where the text between their ends is not certain.
+
+    `b` begins where `a` does or after it.
+    """
     if not a.document_id or len(a.text) != a.end - a.start or len(b.text) != b.end - b.start:
-        return None  # somebody else's hits, whose offsets mean nothing
+        return None  # hits of another retriever, whose offsets mean nothing
     shared = max(0, min(a.end, b.end) - b.start)
     if a.text[b.start - a.start :][:shared] != b.text[:shared]:
         return None
@@ -151,32 +159,21 @@ def _join(a: Chunk, b: Chunk, text: str | None) -> Chunk | None:
 def _merged(
     span: Chunk, members: Sequence[Hit], count: Callable[[str], int]
 ) -> tuple[Hit, list[LedgerRow]]:
-    """The hit of a span, and a row for each member but the one, if any, that is the span."""
+    """The hit of a span, and a row for each member, except for one that itself is the span."""
     if len(members) == 1:
         return members[0], []
     best = min(members, key=lambda hit: hit.rank)
-    score = max((hit.score for hit in members), key=_goodness)
+    score = max((hit.score for hit in members), key=_real_before_missing)
     chunk = span if span.token_count else replace(span, token_count=count(span.text))
     itself = next((hit for hit in members if hit.chunk.id == chunk.id), None)
-    rows = [_row(hit, chunk.id, count) for hit in members if hit is not itself]
+    rows = [
+        ledger_row(hit, count(hit.chunk.text), "merged", f"merged into {chunk.id}", into=chunk.id)
+        for hit in members
+        if hit is not itself
+    ]
     return replace(best, score=score, chunk=chunk), rows
 
 
-def _row(hit: Hit, into: str, count: Callable[[str], int]) -> LedgerRow:
-    chunk = hit.chunk
-    tokens = count(chunk.text)
-    return LedgerRow(
-        chunk=chunk.id,
-        document=hit.document,
-        rank=hit.rank,
-        score=hit.score,
-        tokens=tokens,
-        outcome="merged",
-        reason=f"merged into {into}",
-    )
-
-
-def _goodness(score: float | None) -> tuple[bool, float]:
-    """Sorts scores; a missing one is below every real one."""
-    real = score is not None and not math.isnan(score)
-    return real, score if score is not None and real else 0.0
+def _real_before_missing(score: float | None) -> tuple[bool, float]:
+    """A key that sorts scores; a missing one is below every real one."""
+    return (True, score) if is_real(score) else (False, 0.0)

@@ -1,7 +1,7 @@
-"""Runs of words that texts share: every shingle (Broder 1997), no sample of them. Pure.
+"""Runs of words that texts share: all shingles (Broder 1997), not a sample of them. Pure.
 
 Words are compared by their first and last eight bytes and their length, runs by 64-bit hashes of
-their words: fast enough to compare a thousand passages in some 20 ms.
+their words: fast enough to compare a thousand passages in about 20 ms.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RUN_WORDS = 5
-"""Words of a run. Shorter ones are shared by chance, longer ones miss copies that were edited."""
+"""Words of a run. Shorter runs are shared by chance, longer ones miss copies that were edited.
+Chosen by hand, within what is usual for finding near-duplicates."""
 
 Hashes = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
@@ -20,10 +21,14 @@ Flags = NDArray[np.bool_]
 
 
 def shared_runs(texts: Sequence[str]) -> tuple[Numbers, Numbers, Numbers]:
-    """Every run that stands in two texts or more: (whose, which run), and how many runs each has.
+    """The runs that two texts or more share.
 
-    The first two are equally long, in the order of the texts; runs are numbered from 0; a run that
-    stands twice in one text counts once. A text of fewer than five words is one run.
+    Returns:
+        owners: (m,) the index of a text, one entry for each shared run of each text, ascending.
+        runs: (m,) the number of that run, counted from 0 over all shared runs.
+        totals: (n,) how many different runs each text has, shared or not.
+
+    A run that comes twice in one text counts once. A text of fewer than five words is one run.
 
     >>> [numbers.tolist() for numbers in shared_runs(["a b c", "x y", "a  b\\nc"])]
     [[0, 2], [0, 0], [1, 1, 1]]
@@ -36,10 +41,10 @@ def shared_runs(texts: Sequence[str]) -> tuple[Numbers, Numbers, Numbers]:
     new_run = _changes(hashes)
     first = new_run | _changes(owners)
     totals -= np.bincount(owners[~first], minlength=len(texts))
-    found, owners = np.cumsum(new_run[first], dtype=np.int64), owners[first]
-    shared = np.bincount(found, minlength=1)[found] > 1
-    found, owners = found[shared], owners[shared]
-    runs = np.cumsum(_changes(found)) - 1
+    numbers, owners = np.cumsum(new_run[first], dtype=np.int64), owners[first]
+    shared = np.bincount(numbers, minlength=1)[numbers] > 1
+    numbers, owners = numbers[shared], owners[shared]
+    runs = np.cumsum(_changes(numbers)) - 1
     order = np.argsort(owners, kind="stable")
     return owners[order], runs[order], totals
 
@@ -52,20 +57,20 @@ def _changes(values: Hashes | Numbers) -> Flags:
 
 
 def _may_repeat(hashes: Hashes) -> Flags:
-    """Which hashes may come twice: those that share a bucket. Spares sorting all the others."""
-    bits = len(hashes).bit_length() + 2  # four to eight buckets for each
+    """Which hashes may come twice: those that share a bucket. The others need not be sorted."""
+    bits = len(hashes).bit_length() + 2  # four to eight buckets for each hash: few share by chance
     buckets = (hashes >> np.uint64(64 - bits)).astype(np.int64)
     crowded: Flags = (np.bincount(buckets, minlength=1) > 1)[buckets]
     return crowded
 
 
 def _runs(texts: Sequence[str]) -> tuple[Hashes, Numbers, Numbers]:
-    """Hash and owner of every run of every text, in order, and how many each text has."""
+    """Hash (m,) and owner (m,) of each run of each text, in order; number of runs of each (n,)."""
     words, counts = _words(texts)
     ends = np.cumsum(counts)
     owners = np.repeat(np.arange(len(texts)), counts)
     place = np.arange(len(words))
-    gap = RUN_WORDS - 1  # words of nothing after each text, so that no run reaches into the next
+    gap = RUN_WORDS - 1  # empty words after each text, so that no run reaches into the next
     padded = np.zeros(len(words) + gap * (len(texts) + 1), dtype=np.uint64)
     spread = place + gap * owners
     padded[spread] = words
@@ -82,18 +87,19 @@ _FACTORS = (
     0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93,
     0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3,
 )  # fmt: skip
-"""Odd numbers without a pattern (those of splitmix64 and wyhash)."""
+"""Odd 64-bit constants without a pattern, to multiply by: those of splitmix64 and wyhash."""
 
 
 def _words(texts: Sequence[str]) -> tuple[Hashes, Numbers]:
-    """A hash of every word of all texts, one text after another, and how many words each has.
+    """A hash of every word of all texts, one text after another, and how many words each text has.
 
-    A word is a run of bytes without whitespace; Chinese and Japanese signs are a word each.
+    A word is a run of bytes without whitespace; each Chinese or Japanese character is a word. These
+    begin with the UTF-8 bytes E3 to E9 (U+3000 to U+9FFF), which no other byte of UTF-8 equals.
     """
     pieces = [text.encode("utf-8", "surrogatepass") for text in texts]
     joined = b" " * 8 + b" ".join(pieces) + b" " * 8
     data = np.frombuffer(joined, dtype=np.uint8)
-    blank = (data <= 32) | ((data >= 0xE3) & (data <= 0xE9))  # whitespace, or a sign of its own
+    blank = (data <= 32) | ((data >= 0xE3) & (data <= 0xE9))  # whitespace, or a word of its own
     edge = np.flatnonzero(blank)
     bounds = np.append(edge, len(data))
     starts = np.where(data[edge] <= 32, edge + 1, edge)
@@ -107,7 +113,10 @@ def _words(texts: Sequence[str]) -> tuple[Hashes, Numbers]:
 
 
 def _hash_words(data: bytes, starts: Numbers, stops: Numbers) -> Hashes:
-    """From the first and last eight bytes of each word, and its length."""
+    """A hash of each word `data[start:stop]`: of its first and last eight bytes, and its length.
+
+    `data` has eight bytes of padding at both ends.
+    """
     eights: Hashes = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
     lengths = np.minimum(stops - starts, 8).astype(np.uint64)
     beside = np.uint64(64) - np.uint64(8) * lengths  # bits that belong to neighbours

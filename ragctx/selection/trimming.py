@@ -1,4 +1,4 @@
-"""The best passage that did not fit, cut at a sentence's end so that it does. Pure."""
+"""Cut the best passage that did not fit at the end of a sentence, so that it fits. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from ragctx.records import Chunk, Hit, LedgerRow, Selection
 from ragctx.selection.packing import relax
-from ragctx.selection.relevance import GRAINS, score_grains
+from ragctx.selection.relevance import RELEVANCE_UNIT, fixed_point_relevances
 from ragctx.text.sentences import sentence_spans
 
 LEAST_TOKENS = 32
-"""A shorter piece is hardly more than a heading, and not worth its label."""
+"""Tokens of text. A shorter piece is hardly more than a heading, and its label would cost as much.
+Chosen by hand."""
 
 PageOf = Callable[[str, int], int]
 """(document id, offset) -> number of the page that holds the character."""
@@ -27,19 +28,20 @@ def trim_to_fit(
     page_of: PageOf | None = None,
     least_tokens: int = LEAST_TOKENS,
 ) -> Selection:
-    """Add the first sentences of the best ranked candidate that did not fit, as many as now do.
+    """Add as many first sentences as fit of the best ranked candidate that did not fit whole.
 
-    What is kept is the document's own text, from and to where the new chunk says; the candidate's
-    ledger row says "trimmed". It counts by the share of its tokens that is kept. The selection
-    comes back as it is when nothing was too long, or nothing worth keeping fits.
+    What is kept is the document's own text between the offsets of the new chunk; the outcome in the
+    candidate's ledger row is "trimmed". Of its relevance the share of its tokens that is kept
+    counts. The selection comes back unchanged if nothing was too long, or if what would fit is
+    shorter than `least_tokens`.
 
     Args:
-        selection: what a selector gave.
-        hits: what the selector was given.
-        costs: the same.
-        count: tokens of a text, the generator's.
-        page_of: to say exactly on which pages the piece stands; else its last page is the chunk's.
-        least_tokens: text shorter than this is not kept.
+        selection: what a selector gave for `hits` and `costs`.
+        hits: the candidates that the selector was given.
+        costs: tokens that each costs in the prompt.
+        count: tokens of a text, e.g. `tokenizer.count`, in the same tokens as the costs.
+        page_of: for the exact pages of the piece; without it they are those of the whole chunk.
+        least_tokens: a piece with fewer tokens of text is not added.
 
     >>> from ragctx.selection.selectors import fill
     >>> hits = [Hit.from_text(1, 0.9, "Tin melts early. It is soft. It is white.", "metals.pdf")]
@@ -47,21 +49,21 @@ def trim_to_fit(
     >>> selection.selected[0].chunk.text, selection.ledger[0].reason
     ('Tin melts early. It is soft.', 'cut to its first 2 of 3 sentences: 28 of 41 tokens')
     """
-    left = selection.budget_tokens - selection.used_tokens
-    worths = score_grains([hit.score for hit in hits])
-    at = _best_too_long(selection, hits, costs, left)
-    if at is None:
+    left = selection.room_tokens - selection.used_tokens
+    values = fixed_point_relevances([hit.score for hit in hits])
+    too_long = _best_too_long(selection, hits, costs, left)
+    if too_long is None:
         return selection
-    hit, cost = hits[at], costs[at]
-    around = cost - count(hit.chunk.text)
-    piece = _longest_piece(hit.chunk, left - around, count, max(1, least_tokens))
+    hit, cost = hits[too_long], costs[too_long]
+    header = cost - count(hit.chunk.text)
+    piece = _longest_piece(hit.chunk, left - header, count, max(1, least_tokens))
     if piece is None:
         return selection
-    tokens = piece.tokens + around
+    tokens = piece.tokens + header
     reason = f"cut to its first {piece.kept} of {piece.of} sentences: {tokens} of {cost} tokens"
     chunk = _cut_chunk(hit.chunk, piece, page_of)
-    relevance = selection.relevance + worths[at] * tokens / cost / GRAINS
-    bound = relax(costs, worths, selection.budget_tokens).bound / GRAINS
+    relevance = selection.relevance + values[too_long] * tokens / cost / RELEVANCE_UNIT
+    bound = relax(costs, values, selection.room_tokens).bound / RELEVANCE_UNIT
     return replace(
         _with_hit(selection, replace(hit, chunk=chunk), tokens),
         ledger=tuple(_trimmed(row, hit, tokens, reason) for row in selection.ledger),
@@ -71,17 +73,19 @@ def trim_to_fit(
 
 
 class _Piece(NamedTuple):
-    start: int  # in the chunk's text
+    """The first sentences of a chunk: `chunk.text[start:end]`."""
+
+    start: int
     end: int
     tokens: int
-    kept: int  # sentences
-    of: int
+    kept: int  # how many sentences …
+    of: int  # … of how many
 
 
 def _best_too_long(
     selection: Selection, hits: Sequence[Hit], costs: Sequence[int], left: int
 ) -> int | None:
-    """Where among the hits the best ranked one stands that was dropped for its length."""
+    """The index of the best ranked hit that was dropped for its length; None without one."""
     dropped = {row.rank for row in selection.ledger if row.outcome == "dropped"}
     chosen = {hit.chunk.id for hit in selection.selected}
     return min(
@@ -96,34 +100,34 @@ def _best_too_long(
 
 
 def _longest_piece(
-    chunk: Chunk, room: int, count: Callable[[str], int], least: int
+    chunk: Chunk, left: int, count: Callable[[str], int], least: int
 ) -> _Piece | None:
+    """The most sentences of at least `least` and at most `left` tokens; None if there are none."""
     spans = sentence_spans(chunk.text)
     for kept in range(len(spans) - 1, 0, -1):
         start, end = spans[0][0], spans[kept - 1][1]
         tokens = count(chunk.text[start:end])
         if tokens < least:
             return None
-        if tokens <= room:
+        if tokens <= left:
             return _Piece(start=start, end=end, tokens=tokens, kept=kept, of=len(spans))
     return None
 
 
 def _cut_chunk(chunk: Chunk, piece: _Piece, page_of: PageOf | None) -> Chunk:
     start, end = chunk.start + piece.start, chunk.start + piece.end
-    first, last = chunk.first_page, chunk.last_page
+    first_page, last_page = chunk.first_page, chunk.last_page
     if page_of is not None:
-        first, last = (page_of(chunk.document_id, offset) for offset in (start, end - 1))
-    name = f"{chunk.document_id}:{start}-{end}"
-    text = chunk.text[piece.start : piece.end]
+        first_page = page_of(chunk.document_id, start)
+        last_page = page_of(chunk.document_id, end - 1)
     return Chunk(
-        id=name,
+        id=f"{chunk.document_id}:{start}-{end}",
         document_id=chunk.document_id,
         start=start,
         end=end,
-        first_page=first,
-        last_page=last,
-        text=text,
+        first_page=first_page,
+        last_page=last_page,
+        text=chunk.text[piece.start : piece.end],
         token_count=piece.tokens,
     )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.citations.abstention import is_abstention
+from ragctx.citations.abstention import abstained, is_abstention
 from ragctx.citations.labels import cited_statements, without_labels
 from ragctx.citations.resolve import QUOTE_CHARACTERS, cite, quote_span
 from ragctx.citations.support import ReadText, find_support
@@ -219,15 +220,8 @@ def test_abstentions_and_nothing_are_not_cited() -> None:
     prompt = prompt_with(Hit.from_text(1, 0.9, "The cause is unknown. It is not in the documents."))
     for text in ("", "Not in the documents.", "Unknown"):
         assert cite(generation(text), prompt, lambda _: None) == ()
-    abstained = Generation(
-        text="tin",
-        token_ids=(),
-        finish_reason="abstain",
-        prefill_s=0.0,
-        decode_s=0.0,
-        reused_tokens=0,
-    )
-    assert cite(abstained, prompt, lambda _: None) == ()
+    refused = replace(generation("tin"), finish_reason="abstain")
+    assert cite(refused, prompt, lambda _: None) == ()
     # but a reader that copies may copy just such words
     (copied,) = cite(generation("unknown", CopiedSpan(0, 13, 20)), prompt, lambda _: None)
     assert copied.status == "verified"
@@ -427,7 +421,7 @@ def test_a_statement_cited_to_the_wrong_passage_is_not_verified() -> None:
     ]
 
 
-def test_an_unverified_citation_shows_the_nearest_sentence() -> None:
+def test_an_unverified_citation_shows_the_closest_sentence() -> None:
     (found,) = cite_text("Tin melts at 300 degrees Celsius [1].", TIN)
     assert found.quote.startswith("Tin melts at 232")
     assert (found.status, found.answer_start, found.statement) == (
@@ -563,7 +557,17 @@ def test_answers_are_not_taken_for_abstentions(text: str) -> None:
 
 def test_the_prompt_asks_for_words_that_are_recognised(request: pytest.FixtureRequest) -> None:
     folder = request.config.rootpath / "prompts"
-    for path in sorted(folder.glob("qa*.prompt")):
-        said = path.read_text(encoding="utf-8").split('say only: "')
-        if len(said) == 2:
-            assert is_abstention(said[1].split('"')[0]), path.name
+    asked_for = [
+        text.split('say only: "')[1].split('"')[0]
+        for path in sorted(folder.glob("qa*.prompt"))
+        if 'say only: "' in (text := path.read_text(encoding="utf-8"))
+    ]
+    assert asked_for
+    assert all(map(is_abstention, asked_for)), asked_for
+
+
+def test_a_generator_abstains_by_its_finish_reason_or_in_words() -> None:
+    answer = generation("tin")
+    assert not abstained(answer)
+    assert abstained(replace(answer, finish_reason="abstain"))
+    assert abstained(replace(answer, text="Not in the documents."))

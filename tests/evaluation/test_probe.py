@@ -108,7 +108,7 @@ def test_calibrated_puts_the_best_where_the_profile_is_highest() -> None:
 def test_another_threshold_is_another_model() -> None:
     one, other = PositionalGenerator(level), PositionalGenerator(level, name="other")
     strict = PositionalGenerator(level)
-    strict.threshold = 0.5  # type: ignore[attr-defined]
+    strict.threshold = 0.5
     assert len({model_hash("http://x/v1#m", g) for g in (one, other, strict)}) == 3
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ragctx.evaluation.numbers import percent
 from ragctx.evaluation.report import questions
-from ragctx.evaluation.report.markup import Markup, clean, joined, tag
+from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.page import _style, html_report
 from ragctx.evaluation.report.svg import Axis, Point, curve, prompt_picture, span_of, unbeaten
 from ragctx.evaluation.report.text import csv_cell, markdown_report, outcomes_csv, summaries_csv
@@ -26,6 +26,7 @@ from ragctx.evaluation.report.wording import headline
 from ragctx.evaluation.report.write import FILES, write_report
 from ragctx.evaluation.results import Result
 from ragctx.evaluation.statistics.intervals import Interval
+from ragctx.text.display import one_line, printable
 from tests.support.comparison_results import Fabrication
 
 PAYLOADS = (
@@ -135,7 +136,7 @@ def test_hostile_text_stays_text_wherever_it_stands(
     assert hostile.open == []
     assert shapes(hostile) <= shapes(page)
     shown = " ".join(" ".join(hostile.texts).split())
-    assert " ".join(clean(payload).split()) in shown
+    assert one_line(payload) in shown
 
 
 def test_no_control_character_reaches_any_file(result: Result) -> None:
@@ -404,8 +405,8 @@ def test_a_place_that_is_no_folder_is_an_error(tmp_path: Path, result: Result) -
 def test_whatever_is_put_in_comes_out_as_text(text: str, attribute: str) -> None:
     page = Page(tag("p", text, title=attribute))
     [(name, attributes)] = page.elements
-    assert (name, attributes) == ("p", {"title": clean(attribute)})
-    assert "".join(page.texts) == clean(text)
+    assert (name, attributes) == ("p", {"title": printable(attribute)})
+    assert "".join(page.texts) == printable(text)
 
 
 def test_markup_is_not_escaped_twice() -> None:

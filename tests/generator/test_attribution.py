@@ -88,9 +88,9 @@ def test_the_answers_own_span_is_part_of_its_probability(reader: BundledReader) 
     given = reader.generate(prompt)
     passages, question = reader.parts(prompt)
     with torch.inference_mode():
-        segments, _ = reader.cache.fetch(passages, reader.encode)
-        asked = reader.read_question(question, segments)
-        best = reader.look(prompt, segments, asked).spans[0]
+        cached, _ = reader.cache.fetch(passages, reader.encode)
+        states = reader.read_question(question, cached)
+        best = reader.read_twice(prompt, cached, states).spans[0]
     assert attribute(reader, prompt, given)[0].log_probability >= best.log_probability - 1e-4
 
 

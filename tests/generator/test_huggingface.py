@@ -645,7 +645,7 @@ def test_an_adapter_is_refused(directory_of: Callable[[str], Path], tmp_path: Pa
 def test_a_model_that_is_not_causal_is_refused(tmp_path: Path) -> None:
     """BERT loads as a "causal" model, sees both ways and would answer nonsense."""
     make_directory(tmp_path, "bert")
-    with pytest.raises(ModelError, match="no causal model"):
+    with pytest.raises(ModelError, match="not a causal model"):
         load_huggingface(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Laws of the bundled reader: cached equals uncached, chunks can stand anywhere.
+"""Laws of the bundled reader: cached equals uncached, passages may come in any order.
 
 The reference is a plain one-pass forward over the whole prompt with the whole mask written out:
 slow, and obviously right.
@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ragctx.errors import InputError, TemplateError
-from ragctx.generator.reader.calibration import evidence_of
-from ragctx.generator.reader.checkpoint import dequantise, quantise
-from ragctx.generator.reader.kv_cache import Past
-from ragctx.generator.reader.network import MAX_SPAN_TOKENS, Asked
-from ragctx.generator.reader.passage_cache import SegmentCache
-from ragctx.generator.reader.passages import Segment
-from ragctx.generator.reader.passes import Prior, Reading, first_look, look_again
-from ragctx.generator.reader.prefill import lay_out, question_mask
+from ragctx.generator.reader.calibration import Calibration, evidence_of
+from ragctx.generator.reader.checkpoint import dequantise, quantise, reader_files
+from ragctx.generator.reader.kv_cache import KVCache
+from ragctx.generator.reader.network import MAX_SPAN_TOKENS, QuestionStates
+from ragctx.generator.reader.passage_cache import PassageCache
+from ragctx.generator.reader.passages import CachedPassage
+from ragctx.generator.reader.passes import PassResult, Prior, first_pass, second_pass
+from ragctx.generator.reader.prefill import concatenate, question_mask
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.generator.reader.rope import angles, rotate
 from ragctx.generator.reader.spans import ECHO, Span, best_spans, by_agreement, is_echo
@@ -51,18 +51,18 @@ from tests.support.tiny_reader import (
 @settings(max_examples=40, deadline=None)
 @given(prompt=prompts, first=st.integers(0, 300))
 @torch.inference_mode()
-def test_cached_chunks_give_the_states_of_one_pass(
+def test_cached_passages_give_the_states_of_one_pass(
     prompt: tuple[list[Tokens], Tokens], first: int
 ) -> None:
-    chunks, question = prompt
-    segments = READER.encode(chunks)
-    states = one_pass(chunks, question, first)
+    passages, question = prompt
+    cached = READER.encode(passages)
+    states = one_pass(passages, question, first)
     for kept, layer in (("early", NETWORK.alone), ("states", -2)):
-        found = torch.cat([getattr(s, kept) for s in segments])
+        found = torch.cat([getattr(s, kept) for s in cached])
         whole = states[layer][: -len(question)]
         torch.testing.assert_close(found, whole, atol=1e-4, rtol=1e-4)
-    expected = Asked(torch.stack([s[-len(question) :] for s in states[NETWORK.alone :]]))
-    for asked in (READER.read_question(question, segments), READER.prefill(question, segments)[0]):
+    expected = QuestionStates(torch.stack([s[-len(question) :] for s in states[NETWORK.alone :]]))
+    for asked in (READER.read_question(question, cached), READER.prefill(question, cached)[0]):
         torch.testing.assert_close(asked, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -72,42 +72,42 @@ def test_cached_chunks_give_the_states_of_one_pass(
 def test_shifting_every_position_changes_nothing(
     prompt: tuple[list[Tokens], Tokens], first: int
 ) -> None:
-    chunks, question = prompt
-    segments = READER.encode(chunks)
-    here, there = (READER.prefill(question, segments, at)[0] for at in (0, first))
+    passages, question = prompt
+    cached = READER.encode(passages)
+    here, there = (READER.prefill(question, cached, at)[0] for at in (0, first))
     torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
 
 
 @settings(max_examples=25, deadline=None)
-@given(chunks=st.lists(tokens, min_size=2, max_size=6))
+@given(passages=st.lists(tokens, min_size=2, max_size=6))
 @torch.inference_mode()
-def test_a_segment_does_not_depend_on_its_neighbours(chunks: list[Tokens]) -> None:
-    together = READER.encode(chunks)
-    for chunk, segment in zip(chunks, together, strict=True):
-        (alone,) = READER.encode([chunk])
-        for field in fields(Segment):
-            assert torch.equal(getattr(alone, field.name), getattr(segment, field.name))
+def test_a_cached_passage_does_not_depend_on_its_neighbours(passages: list[Tokens]) -> None:
+    together = READER.encode(passages)
+    for passage, kept in zip(passages, together, strict=True):
+        (alone,) = READER.encode([passage])
+        for field in fields(CachedPassage):
+            assert torch.equal(getattr(alone, field.name), getattr(kept, field.name))
 
 
 @torch.inference_mode()
-def test_any_order_of_cached_chunks_equals_one_pass_in_that_order() -> None:
-    chunks: list[Tokens] = [(5, 6, 7), (8, 9), (10, 11, 12, 13)]
-    segments = READER.encode(chunks)
+def test_any_order_of_cached_passages_equals_one_pass_in_that_order() -> None:
+    passages: list[Tokens] = [(5, 6, 7), (8, 9), (10, 11, 12, 13)]
+    cached = READER.encode(passages)
     for order in itertools.permutations(range(3)):
-        asked = READER.read_question((3, 4, 2), [segments[i] for i in order])
-        expected = one_pass([chunks[i] for i in order], (3, 4, 2))[-1][-3:]
+        asked = READER.read_question((3, 4, 2), [cached[i] for i in order])
+        expected = one_pass([passages[i] for i in order], (3, 4, 2))[-1][-3:]
         torch.testing.assert_close(asked.last, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 4])
 @torch.inference_mode()
 def test_reading_an_answer_in_pieces_equals_reading_it_at_once(cut: int) -> None:
-    segments = READER.encode([(5, 6, 7), (8, 9)])
-    past = lay_out(NETWORK, segments)
+    cached = READER.encode([(5, 6, 7), (8, 9)])
+    kv_cache = concatenate(NETWORK, cached)
     ids, positions = torch.tensor([[2, 20, 21, 22, 23]]), torch.arange(5, 10)[None]
     causal = torch.ones(5, 5, dtype=torch.bool).tril()
-    at_once, _ = NETWORK.read(ids, positions, past, causal)
-    head, longer = NETWORK.read(ids[:, :cut], positions[:, :cut], past, causal[:cut, :cut])
+    at_once, _ = NETWORK.read(ids, positions, kv_cache, causal)
+    head, longer = NETWORK.read(ids[:, :cut], positions[:, :cut], kv_cache, causal[:cut, :cut])
     rest = 5 - cut
     tail, _ = NETWORK.read(ids[:, cut:], positions[:, cut:], longer, causal[:rest, :rest])
     in_pieces = torch.cat((head.last, tail.last), 1)
@@ -116,15 +116,15 @@ def test_reading_an_answer_in_pieces_equals_reading_it_at_once(cut: int) -> None
 
 @torch.inference_mode()
 def test_padding_in_the_past_is_never_seen() -> None:
-    (segment,) = READER.encode([(5, 6, 7)])
-    past = lay_out(NETWORK, [segment])
-    grown = Past(
-        tuple(F.pad(k, (0, 0, 0, 2), value=9.0) for k in past.keys),
-        tuple(F.pad(v, (0, 0, 0, 2), value=9.0) for v in past.values),
+    (cached,) = READER.encode([(5, 6, 7)])
+    kv_cache = concatenate(NETWORK, [cached])
+    grown = KVCache(
+        tuple(F.pad(k, (0, 0, 0, 2), value=9.0) for k in kv_cache.keys),
+        tuple(F.pad(v, (0, 0, 0, 2), value=9.0) for v in kv_cache.values),
         torch.tensor([[True, True, True, False, False]]),
     )
     ids, positions = torch.tensor([[3, 2]]), torch.tensor([[3, 4]])
-    plain, _ = NETWORK.read(ids, positions, past, question_mask(2))
+    plain, _ = NETWORK.read(ids, positions, kv_cache, question_mask(2))
     masked, _ = NETWORK.read(ids, positions, grown, question_mask(2))
     torch.testing.assert_close(plain.last, masked.last, atol=1e-5, rtol=1e-5)
 
@@ -141,27 +141,27 @@ def test_rotation_depends_on_the_difference_of_positions_only() -> None:
 
 @pytest.mark.parametrize("alone", range(TINY.layers))
 @settings(max_examples=25, deadline=None)
-@given(chunks=st.lists(tokens, min_size=1, max_size=4), asked=tokens)
+@given(passages=st.lists(tokens, min_size=1, max_size=4), asked=tokens)
 @torch.inference_mode()
-def test_a_second_look_is_the_last_layers_over_the_chunk_with_the_question_behind_it(
-    alone: int, chunks: list[Tokens], asked: Tokens
+def test_a_second_pass_is_the_last_layers_over_the_passage_followed_by_the_question(
+    alone: int, passages: list[Tokens], asked: Tokens
 ) -> None:
-    """Wherever the chunk stood in the prompt."""
+    """Wherever the passage was in the prompt."""
     network = tiny_network(alone=alone)
     reader = tiny_reader(network=network)
-    segments = reader.encode(chunks)
-    question = reader.prefill(asked, segments, first=7)[0]
-    found = network.look_again([segment.early for segment in segments], question)
+    cached = reader.encode(passages)
+    question = reader.prefill(asked, cached, first=7)[0]
+    found = network.second_pass([each.early for each in cached], question)
     layers = [*network.shared()[alone:], network.second]
     assert len(layers) == TINY.layers - alone + 1
-    for i, chunk in enumerate(chunks):
-        seen = segments[i].early
-        for layer, behind in zip(layers, question.seen, strict=True):
-            row = torch.cat((seen, behind))[None]
+    for i, passage in enumerate(passages):
+        seen = cached[i].early
+        for layer, following in zip(layers, question.by_layer, strict=True):
+            row = torch.cat((seen, following))[None]
             q, k, v = layer.project(row)
             cos, sin = network.rotation(torch.arange(row.shape[1]))
             attended = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
-            seen = layer.finish(row, attended)[0, : len(chunk)]
+            seen = layer.finish(row, attended)[0, : len(passage)]
         torch.testing.assert_close(found[i], seen, atol=1e-4, rtol=1e-4)
 
 
@@ -173,7 +173,7 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
     answer, context = torch.randn(TINY.width), torch.randn(length, TINY.width)
     content = torch.rand(length) > 0.2
     content[0] = True
-    null_score = NETWORK.null_again_score
+    null_score = NETWORK.second_null_score
     spans, null = best_spans(
         NETWORK, answer, context, content, null_score, beam=length, max_tokens=limit
     )
@@ -197,28 +197,38 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
 
 @torch.inference_mode()
 def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
-    segments = READER.encode([(5, 6, 7), (8, 9, 10, 11)])
-    asked, known = READER.read_question((3, 4, 2), segments), torch.zeros(7)
+    cached = READER.encode([(5, 6, 7), (8, 9, 10, 11)])
+    asked, known = READER.read_question((3, 4, 2), cached), torch.zeros(7)
     content = [torch.tensor([False, True, True]), torch.tensor([False, True, True, True])]
-    first = first_look(NETWORK, segments, content, asked.answer, known)
-    plain = look_again(
-        network=NETWORK, segments=segments, content=content, asked=asked, first=first, known=known
+    first = first_pass(NETWORK, cached, content, asked.answer, known)
+    plain = second_pass(
+        network=NETWORK,
+        passages=cached,
+        content=content,
+        question=asked,
+        first=first,
+        log_odds=known,
     )
     lifted = tiny_network(alone=NETWORK.alone)
     lifted.relevance.bias.add_(2.0)
-    found = look_again(
-        network=lifted, segments=segments, content=content, asked=asked, first=first, known=known
+    found = second_pass(
+        network=lifted,
+        passages=cached,
+        content=content,
+        question=asked,
+        first=first,
+        log_odds=known,
     )
-    assert plain.worth.unique().numel() == 2  # one for each passage
-    torch.testing.assert_close(found.worth, plain.worth + 2.0)
+    assert plain.log_odds.unique().numel() == 2  # one for each passage
+    torch.testing.assert_close(found.log_odds, plain.log_odds + 2.0)
     torch.testing.assert_close(found.states, plain.states)
 
 
-said = st.lists(st.sampled_from(["red", "the", "Red,", "fox", "1990", "$"]), max_size=6)
+WORDS = st.lists(st.sampled_from(["red", "the", "Red,", "fox", "1990", "$"]), max_size=6)
 
 
 @settings(max_examples=60, deadline=None)
-@given(drawn=st.lists(st.tuples(said.map(" ".join), st.floats(-8, 0)), min_size=1, max_size=8))
+@given(drawn=st.lists(st.tuples(WORDS.map(" ".join), st.floats(-8, 0)), min_size=1, max_size=8))
 def test_the_answer_agreed_on_most_has_the_best_expected_f1(drawn: list[tuple[str, float]]) -> None:
     """Against token F1 between bags of words, weighed by how likely each span is."""
     found = [Span(first=i, last=i, log_probability=likely) for i, (_, likely) in enumerate(drawn)]
@@ -263,32 +273,34 @@ def test_the_question_is_no_answer_to_itself() -> None:
 
 
 def test_evidence_compares_the_passages_with_each_other() -> None:
-    reading = Reading(
-        spans=(Span(first=0, last=1, log_probability=-0.5, near=0.6),),
+    result = PassResult(
+        spans=(Span(first=0, last=1, log_probability=-0.5, proximity=0.6),),
         first_null=math.log(0.8),
-        null=math.log(0.2),
+        second_null=math.log(0.2),
         passages=(-3, -1e9, -1),
-        nearest=0.7,
+        best_proximity=0.7,
     )
     question = [5000, 6000]
-    found = evidence_of(reading, [{5000}, set(), {5000, 6000}], 0, question)
-    assert found.again == pytest.approx(math.log(4)) and found.first == pytest.approx(-math.log(4))
-    assert found.likely == -0.5 and found.lead == 2
+    found = evidence_of(result, [{5000}, set(), {5000, 6000}], 0, question)
+    assert found.second_pass == pytest.approx(math.log(4)) and found.first_pass == pytest.approx(
+        -math.log(4)
+    )
+    assert found.span == -0.5 and found.lead == 2
     (hidden,) = {
-        evidence_of(replace(reading, passages=p), [{1}, {2}], 0, question).lead
+        evidence_of(replace(result, passages=p), [{1}, {2}], 0, question).lead
         for p in ((-1.0, -1e9), (-1e9, -1.0))
     }
     assert hidden == 20
-    assert (found.near, found.nearest) == (0.6, 0.7) and 0 < found.covered < 1
+    assert (found.proximity, found.best_proximity) == (0.6, 0.7) and 0 < found.covered < 1
     assert found.others == pytest.approx(found.covered / 2) and not found.alone
-    alone = evidence_of(replace(reading, passages=(-1.0,)), [{5000}], 0, question)
+    alone = evidence_of(replace(result, passages=(-1.0,)), [{5000}], 0, question)
     assert alone.covered == found.covered and alone.others == 0 and alone.alone
     assert alone.lead == 0
 
 
-def segment(n: int) -> Segment:
+def cached_passage(n: int) -> CachedPassage:
     keys, states = torch.zeros(1, 1, n, 2), torch.zeros(n, 2)
-    return Segment(keys=keys, values=keys.clone(), early=states, states=states.clone())
+    return CachedPassage(keys=keys, values=keys.clone(), early=states, states=states.clone())
 
 
 @settings(max_examples=60, deadline=None)
@@ -299,12 +311,12 @@ def segment(n: int) -> Segment:
 def test_the_cache_is_bounded_and_gives_what_encoding_gives(
     requests: list[list[int]], bound: int
 ) -> None:
-    cache, encoded = SegmentCache(bound), 0
+    cache, encoded = PassageCache(bound), 0
 
-    def encode(chunks: list[Tokens]) -> list[Segment]:
+    def encode(passages: list[Tokens]) -> list[CachedPassage]:
         nonlocal encoded
-        encoded += len(chunks)
-        return [segment(len(chunk)) for chunk in chunks]
+        encoded += len(passages)
+        return [cached_passage(len(passage)) for passage in passages]
 
     for request in requests:
         wanted = [(7,) * n for n in request]
@@ -318,16 +330,16 @@ def test_the_cache_is_bounded_and_gives_what_encoding_gives(
 
 
 def test_a_second_request_reuses_every_token() -> None:
-    cache = SegmentCache(10**6)
-    chunks: list[Tokens] = [(1, 2, 3), (4, 5)]
-    cache.fetch(chunks, lambda missing: [segment(len(c)) for c in missing])
-    _, reused = cache.fetch(chunks, lambda missing: pytest.fail("encoded again"))
+    cache = PassageCache(10**6)
+    passages: list[Tokens] = [(1, 2, 3), (4, 5)]
+    cache.fetch(passages, lambda missing: [cached_passage(len(c)) for c in missing])
+    _, reused = cache.fetch(passages, lambda missing: pytest.fail("encoded again"))
     assert reused == 5
 
 
 def test_a_negative_bound_is_refused() -> None:
     with pytest.raises(InputError, match="-1"):
-        SegmentCache(-1)
+        PassageCache(-1)
 
 
 def test_quantised_weights_come_back_within_half_a_step() -> None:
@@ -345,18 +357,18 @@ def test_quantised_weights_come_back_within_half_a_step() -> None:
 @settings(max_examples=20, deadline=None)
 @given(prompt=prompts)
 @torch.inference_mode()
-def test_half_precision_segments_are_the_same_from_encoding_and_from_the_cache(
+def test_half_precision_passages_are_the_same_from_encoding_and_from_the_cache(
     prompt: tuple[list[Tokens], Tokens],
 ) -> None:
     """Kept in half precision from the start, so that an answer never depends on the cache."""
-    chunks, question = prompt
+    passages, question = prompt
     reader = tiny_reader(torch.float16)
-    cold, _ = reader.cache.fetch(chunks, reader.encode)
-    warm, reused = reader.cache.fetch(chunks, lambda _: pytest.fail("encoded again"))
-    assert reused == sum(map(len, chunks))
+    cold, _ = reader.cache.fetch(passages, reader.encode)
+    warm, reused = reader.cache.fetch(passages, lambda _: pytest.fail("encoded again"))
+    assert reused == sum(map(len, passages))
     first, again = (reader.read_question(question, each) for each in (cold, warm))
-    assert torch.equal(first.seen, again.seen)
-    exact = one_pass(chunks, question)[-1][-1]
+    assert torch.equal(first.by_layer, again.by_layer)
+    exact = one_pass(passages, question)[-1][-1]
     assert F.cosine_similarity(first.answer, exact, dim=0) > 0.999
 
 
@@ -393,7 +405,7 @@ def test_the_shipped_reader_copies_its_answer_and_says_where_from() -> None:
     first = reader.generate(prompt)
     (span,) = first.spans
     own = prompt.passages[span.passage]
-    assert own.text[own.text_start : own.text_end][span.start : span.end] == first.text
+    assert own.own_text[span.start : span.end] == first.text
     again = reader.generate(prompt)
     assert again.text == first.text and first.reused_tokens == 0
     assert again.reused_tokens == sum(len(p.token_ids) for p in prompt.passages)
@@ -420,10 +432,42 @@ def test_a_question_about_something_else_is_refused(similarity: float, answers: 
     assert answers or given.confidence == 0.0
 
 
-def test_a_passage_whose_cosine_is_not_known_is_worth_a_typical_one() -> None:
-    """At worth nothing, half of the questions over another retriever's hits were refused."""
+def test_a_readers_identity_changes_with_every_setting_that_its_answers_depend_on() -> None:
+    reader = load_bundled()
+    identities = {reader.identity()}
+    for name, value in (
+        ("threshold", 0.5),
+        ("prior", Prior(proximity=1.0)),
+        ("calibration", Calibration((0.0,) * 10)),
+        ("min_similarity", 0.5),
+    ):
+        setattr(reader, name, value)
+        identities.add(reader.identity())
+    assert len(identities) == 5
+    assert load_bundled().identity() == load_bundled().identity() in identities
+
+
+def test_a_readers_identity_is_spelt_as_in_the_first_release() -> None:
+    """Else the profiles and answers that were stored under hashes of it would not be found."""
+    reader = load_bundled()
+    assert reader.prior.proximity and "nearness" in reader.identity()[3]
+    assert "proximity" not in repr(reader.identity())
+    assert set(reader_files().identity()["prior"]) == {"rank", "similarity", "nearness"}
+
+
+def test_a_reader_that_forgot_reads_every_passage_again() -> None:
+    reader = tiny_reader()
+    reader.cache.fetch([(5, 6), (7, 8)], reader.encode)
+    assert reader.caches_prompts and reader.cache.stats.held == 2
+    reader.forget()
+    _, reused = reader.cache.fetch([(5, 6), (7, 8)], reader.encode)
+    assert reused == 0
+
+
+def test_a_passage_whose_cosine_is_not_known_gets_a_typical_one() -> None:
+    """With log-odds of 0, half of the questions over another retriever's hits were refused."""
     prior = Prior(rank=0.5, similarity=8.0)
-    unknown, near, far = (
+    unknown, high, low = (
         replace(Hit.from_text(1, 1.0, "text"), similarity=c) for c in (math.nan, 0.8, 0.1)
     )
-    assert prior.of(far) < prior.of(unknown) < prior.of(near)
+    assert prior.log_odds(low) < prior.log_odds(unknown) < prior.log_odds(high)

@@ -1,6 +1,6 @@
 """The orders of other packages are what those packages do, told here step by step as they do it.
 
-`python -m benchmarks.placement_peers` compares with the packages themselves.
+`python -m benchmarks.peers.placement` compares with the packages themselves.
 """
 
 from __future__ import annotations

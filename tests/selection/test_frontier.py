@@ -54,7 +54,7 @@ def test_a_budget_above_its_limit_is_refused_with_what_to_do() -> None:
     hits = [Hit.from_text(1, 0.9, "text")]
     with pytest.raises(InputError, match=r"11, above the frontier's limit of 10.*costs, 11\)"):
         frontier(hits, [5], 10).select(11)
-    with pytest.raises(InputError, match="budget_tokens is -1"):
+    with pytest.raises(InputError, match="room_tokens is -1"):
         frontier(hits, [5], -1)
     with pytest.raises(InputError, match="1 hits but 2 costs"):
         frontier(hits, [5, 6], 10)

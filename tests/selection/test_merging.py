@@ -70,7 +70,8 @@ def test_a_span_is_the_document_s_own_text_and_covers_what_went_into_it(
     ends = {hit.chunk.id: hit.chunk for hit in merge.hits}
     for row in merge.ledger:
         inner = next(hit.chunk for hit in hits if hit.chunk.id == row.chunk)
-        outer = ends[row.reason.removeprefix("merged into ")]
+        assert row.into is not None and row.reason == f"merged into {row.into}"
+        outer = ends[row.into]
         assert outer.start <= inner.start <= inner.end <= outer.end
         assert outer.first_page <= inner.first_page <= inner.last_page <= outer.last_page
 

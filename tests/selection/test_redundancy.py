@@ -26,12 +26,12 @@ def runs_of(text: str) -> set[tuple[str, ...]]:
     return {tuple(found[i : i + RUN_WORDS]) for i in range(max(1, len(found) - RUN_WORDS + 1))}
 
 
-def slow_worth(texts: list[str], worths: list[int], chosen: tuple[int, ...]) -> float:
+def slow_value(texts: list[str], values: list[int], chosen: tuple[int, ...]) -> float:
     most: dict[tuple[str, ...], float] = {}
     for i in chosen:
         for run in runs_of(texts[i]):
-            most[run] = max(most.get(run, 0.0), worths[i] / len(runs_of(texts[i])))
-    return sum(most.values()) + sum(worths[i] for i in chosen if not runs_of(texts[i]))
+            most[run] = max(most.get(run, 0.0), values[i] / len(runs_of(texts[i])))
+    return sum(most.values()) + sum(values[i] for i in chosen if not runs_of(texts[i]))
 
 
 def subsets(n: int) -> list[tuple[int, ...]]:
@@ -75,18 +75,18 @@ def test_texts_without_words_share_nothing(texts: list[str]) -> None:
 
 @given(some_texts, st.randoms())
 def test_a_set_is_worth_what_the_definition_says(texts: list[str], rng: Random) -> None:
-    worths = [rng.randint(1, 1000) for _ in texts]
-    coverage = Coverage(texts, worths)
+    values = [rng.randint(1, 1000) for _ in texts]
+    coverage = Coverage(texts, values)
     for chosen in subsets(len(texts)):
-        assert coverage.worth(chosen) == pytest.approx(slow_worth(texts, worths, chosen))
+        assert coverage.value(chosen) == pytest.approx(slow_value(texts, values, chosen))
 
 
 @given(some_texts, st.randoms())
 def test_more_is_never_worth_less_and_adds_less_the_more_there_is(
     texts: list[str], rng: Random
 ) -> None:
-    worths = [rng.randint(1, 1000) for _ in texts]
-    coverage = Coverage(texts, worths)
+    values = [rng.randint(1, 1000) for _ in texts]
+    coverage = Coverage(texts, values)
     order = rng.sample(range(len(texts)), len(texts))
     for place, i in enumerate(order):
         before, fewer = set(order[:place]), set(order[: place // 2])
@@ -97,17 +97,17 @@ def test_more_is_never_worth_less_and_adds_less_the_more_there_is(
 def test_a_selection_is_near_the_best_of_all_subsets_and_the_bound_above_it(
     texts: list[str], rng: Random, budget: int
 ) -> None:
-    worths = [rng.randint(1, 1000) for _ in texts]
+    values = [rng.randint(1, 1000) for _ in texts]
     costs = [rng.randint(0, 12) for _ in texts]
     fitting = [s for s in subsets(len(texts)) if sum(costs[i] for i in s) <= budget]
-    best = max(slow_worth(texts, worths, chosen) for chosen in fitting)
-    found = best_distinct_subset(texts, costs, worths, budget)
+    best = max(slow_value(texts, values, chosen) for chosen in fitting)
+    found = best_distinct_subset(texts, costs, values, budget)
     assert sum(costs[i] for i in found.chosen) <= budget
-    assert found.worth == pytest.approx(slow_worth(texts, worths, tuple(found.chosen)))
-    assert found.worth <= best + 1e-6 <= found.bound + 1e-3
-    assert found.worth >= best / 2
-    if not any(share > 0 for share in Coverage(texts, worths).gains_beside(set())):
-        assert found.worth == best
+    assert found.value == pytest.approx(slow_value(texts, values, tuple(found.chosen)))
+    assert found.value <= best + 1e-6 <= found.bound + 1e-3
+    assert found.value >= best / 2
+    if not any(share > 0 for share in Coverage(texts, values).gains_beside(set())):
+        assert found.value == best
 
 
 def test_on_average_a_selection_is_within_one_percent_of_the_best() -> None:
@@ -119,12 +119,12 @@ def test_on_average_a_selection_is_within_one_percent_of_the_best() -> None:
             " ".join(rng.choice(sources).split()[rng.randrange(10) : rng.randint(12, 30)])
             for _ in range(8)
         ]
-        worths = sorted((rng.randint(100, 1000) for _ in texts), reverse=True)
+        values = sorted((rng.randint(100, 1000) for _ in texts), reverse=True)
         costs = [len(text.split()) + 5 for text in texts]
         budget = sum(costs) // 2
         fitting = [s for s in subsets(len(texts)) if sum(costs[i] for i in s) <= budget]
-        best = max(slow_worth(texts, worths, chosen) for chosen in fitting)
-        shares.append(best_distinct_subset(texts, costs, worths, budget).worth / best)
+        best = max(slow_value(texts, values, chosen) for chosen in fitting)
+        shares.append(best_distinct_subset(texts, costs, values, budget).value / best)
     assert min(shares) > 0.9
     assert sum(shares) / len(shares) > 0.99
 

@@ -48,7 +48,7 @@ def bits_of(selection: Selection, hits: list[Hit]) -> tuple[int, ...]:
     return tuple(int(hit.rank in chosen) for hit in hits)
 
 
-def worth(bits: tuple[int, ...], hits: list[Hit]) -> float:
+def value_of(bits: tuple[int, ...], hits: list[Hit]) -> float:
     return sum(bit * relevance for bit, relevance in zip(bits, relevances(hits), strict=True))
 
 
@@ -60,10 +60,10 @@ def test_knapsack_has_the_largest_relevance_of_all_subsets_and_of_those_the_best
     given_candidates: tuple[list[Hit], list[int]], budget: int
 ) -> None:
     hits, costs = given_candidates
-    best = max(feasible(costs, budget), key=lambda bits: (worth(bits, hits), bits))
+    best = max(feasible(costs, budget), key=lambda bits: (value_of(bits, hits), bits))
     selection = knapsack(hits, costs, budget)
     assert bits_of(selection, hits) == best
-    assert selection.relevance == worth(best, hits) == selection.upper_bound
+    assert selection.relevance == value_of(best, hits) == selection.upper_bound
 
 
 @given(candidates(), st.integers(0, 40))
@@ -99,7 +99,7 @@ def test_knapsack_is_exact_where_every_chunk_is_worth_the_same_per_token() -> No
     costs = [37, 41, 53, 59, 61, 67, 71, 73, 79, 83]
     hits = make_hits([float(cost) for cost in costs])
     for budget in (100, 200, 333):
-        best = max(worth(bits, hits) for bits in feasible(costs, budget))
+        best = max(value_of(bits, hits) for bits in feasible(costs, budget))
         assert knapsack(hits, costs, budget).relevance == best
 
 
@@ -113,9 +113,9 @@ def test_a_selection_fits_is_in_rank_order_and_below_its_bound(
 ) -> None:
     hits, costs = given_candidates
     selection = select(hits, costs, budget)
-    assert selection.used_tokens == sum(selection.tokens) <= budget == selection.budget_tokens
+    assert selection.used_tokens == sum(selection.tokens) <= budget == selection.room_tokens
     assert ranks(selection) == sorted(ranks(selection))
-    best = max(worth(bits, hits) for bits in feasible(costs, budget))
+    best = max(value_of(bits, hits) for bits in feasible(costs, budget))
     assert selection.relevance <= best <= selection.upper_bound
 
 
@@ -155,7 +155,7 @@ def test_no_candidates_give_an_empty_selection(select: Selector) -> None:
         tokens=(),
         ledger=(),
         used_tokens=0,
-        budget_tokens=100,
+        room_tokens=100,
         upper_bound=0.0,
         relevance=0.0,
     )
@@ -197,7 +197,7 @@ def test_bad_arguments_are_refused_naming_the_numbers(select: Selector) -> None:
     hits = make_hits([0.9, 0.8])
     with pytest.raises(InputError, match="2 hits but 1 costs"):
         select(hits, [1], 10)
-    with pytest.raises(InputError, match="budget_tokens is -1"):
+    with pytest.raises(InputError, match="room_tokens is -1"):
         select(hits, [1, 1], -1)
     with pytest.raises(InputError, match="cost is -3"):
         select(hits, [1, -3], 10)
@@ -275,23 +275,23 @@ def test_the_sum_of_fill_may_fall_when_a_better_rank_at_last_fits() -> None:
 def test_relevance_keeps_the_order_of_scores_and_is_above_0_and_at_most_1(
     scores: list[float | None],
 ) -> None:
-    worths = relevances(make_hits(scores))
-    assert all(0 < worth <= 1 for worth in worths)
+    values = relevances(make_hits(scores))
+    assert all(0 < value <= 1 for value in values)
     real = [
-        (score, worth)
-        for score, worth in zip(scores, worths, strict=True)
+        (score, value)
+        for score, value in zip(scores, values, strict=True)
         if score is not None and not math.isnan(score)
     ]
     missing = [
-        worth
-        for score, worth in zip(scores, worths, strict=True)
+        value
+        for score, value in zip(scores, values, strict=True)
         if score is None or math.isnan(score)
     ]
-    for score, worth in real:
-        assert all(worth <= other for other_score, other in real if score <= other_score)
-        assert all(nothing < worth for nothing in missing)
+    for score, value in real:
+        assert all(value <= other for other_score, other in real if score <= other_score)
+        assert all(nothing < value for nothing in missing)
     if any(math.isfinite(score) for score, _ in real):
-        assert max(worths) == 1
+        assert max(values) == 1
 
 
 def test_a_missing_score_is_never_worth_more_than_a_negative_one() -> None:
@@ -327,3 +327,9 @@ def test_of_a_thousand_candidates_knapsack_has_at_least_what_fill_has(costs: str
     }[costs]
     best, filled = (select(make_hits([*scores]), tokens, 32_000) for select in (knapsack, fill))
     assert filled.relevance <= best.relevance <= filled.upper_bound
+
+
+def test_the_former_name_of_the_room_warns() -> None:
+    selection = fill([], [], 100)
+    with pytest.warns(DeprecationWarning, match="now Selection.room_tokens"):
+        assert selection.budget_tokens == 100

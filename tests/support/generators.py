@@ -15,12 +15,19 @@ class ScriptedGenerator:
 
     name = "scripted"
     template = "qa"
+    caches_prompts = False
 
     def __init__(self, answer: str = "", *, context_window: int = 4096) -> None:
         self.answer = answer
         self.context_window = context_window
         self.tokenizer = WordTokenizer()
         self.prompts: list[Prompt] = []
+
+    def identity(self) -> tuple[str, ...]:
+        return self.name, "greedy", self.answer
+
+    def forget(self) -> None:
+        """It caches nothing."""
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
@@ -62,7 +69,7 @@ class CopyingGenerator(ScriptedGenerator):
     ) -> Generation:
         self.prompts.append(prompt)
         for number, passage in enumerate(prompt.passages):
-            start = passage.text[passage.text_start : passage.text_end].find(self.answer)
+            start = passage.own_text.find(self.answer)
             if self.answer and start >= 0:
                 if on_text:
                     on_text(self.answer)

@@ -62,6 +62,8 @@ class PositionalGenerator:
     """
 
     template = "plain"
+    caches_prompts = False
+    threshold = 0.0  # a setting that its answers could depend on
 
     def __init__(
         self,
@@ -75,6 +77,12 @@ class PositionalGenerator:
         self.context_window = context_window
         self.tokenizer = QuickTokenizer()
         self.asked = 0
+
+    def identity(self) -> tuple[str, ...]:
+        return self.name, "greedy", repr(self.threshold)
+
+    def forget(self) -> None:
+        """It caches nothing."""
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None

@@ -1,4 +1,4 @@
-"""A reader small enough to check by hand, and the one pass that its pieces must add up to."""
+"""A reader small enough to check by hand, and the slow reference for what it computes."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ NETWORK = tiny_network()
 
 
 def tiny_reader(
-    kept_as: torch.dtype = torch.float32, network: ReaderNetwork = NETWORK
+    cache_dtype: torch.dtype = torch.float32, network: ReaderNetwork = NETWORK
 ) -> BundledReader:
     return BundledReader(
         network,
-        None,  # type: ignore[arg-type]  # these laws need ids only
+        None,  # type: ignore[arg-type]  # these tests need ids only
         name="tiny",
         context_window=512,
         threshold=0.0,
         calibration=Calibration((0.0, 1.0, *[0.0] * 8)),
-        kept_as=kept_as,
+        cache_dtype=cache_dtype,
     )
 
 
@@ -46,23 +46,25 @@ READER = tiny_reader()
 
 
 def one_pass(
-    chunks: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()
+    passages: list[Tokens], question: Tokens, first: int = 0, answer: Tokens = ()
 ) -> list[Tensor]:
     """States (N, width) of every token of the prompt, before each layer and after the last one.
 
-    Computed at once, under the written-out mask.
+    Computed in one forward pass over the whole prompt, under the written-out mask.
     """
-    lengths = [len(chunk) for chunk in chunks]
-    asked = sum(lengths) + len(question)
-    total = asked + len(answer)
+    lengths = [len(passage) for passage in passages]
+    answer_start = sum(lengths) + len(question)
+    total = answer_start + len(answer)
     visible = torch.zeros(total, total, dtype=torch.bool)
     at = 0
     for length in lengths:
         visible[at : at + length, at : at + length] = True
         at += length
     visible[at:, :] = True
-    visible[at:, asked - 1 :] = torch.ones(total - at, total - asked + 1).tril(at - asked + 1) > 0
-    ids = torch.tensor([[t for chunk in chunks for t in chunk] + [*question, *answer]])
+    # [MASK], the question's last token, and the answer are seen from later positions only
+    mask_at = answer_start - 1
+    visible[at:, mask_at:] = torch.ones(total - at, total - mask_at).tril(at - mask_at) > 0
+    ids = torch.tensor([[t for passage in passages for t in passage] + [*question, *answer]])
     cos, sin = NETWORK.rotation(first + torch.arange(total))
     states = NETWORK.embeddings(ids)
     before = [states[0]]

@@ -23,6 +23,7 @@ from ragctx.records import (
     Attribution,
     Citation,
 )
+from ragctx.text.display import one_line, printable
 from ragctx.views import (
     View,
     abstention_words,
@@ -30,8 +31,6 @@ from ragctx.views import (
     attribution_view,
     citation_words,
     ledger_view,
-    one_line,
-    printable,
     prompt_view,
     status_words,
 )
@@ -61,9 +60,9 @@ class Shown:
     'ragctx ask "What is the notice period?" contract.pdf annex.pdf',
     'echo "What is the notice period?" | ragctx ask - contract.pdf',
     "ragctx ask --batch questions.txt manuals/*.pdf > answers.jsonl",
-    'ragctx ask "..." --model ~/models/qwen --explain',
+    'ragctx ask "What is the notice period?" --model ~/models/qwen --explain',
     'ragctx ask "How often must the filter be cleaned?" --attribute',
-    'ragctx ask "..." --model http://127.0.0.1:8000/v1#qwen --tokenizer ~/models/qwen',
+    'ragctx ask "How long?" --model http://127.0.0.1:8000/v1#qwen --tokenizer ~/models/qwen',
 )
 @click.command("ask", cls=Command)
 @click.argument("question", required=False)
@@ -78,12 +77,12 @@ class Shown:
     "--batch",
     type=click.Path(allow_dash=True, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Answer many questions, one a line: text, or JSON with a "
+    help="Answer many questions, one per line: text, or JSON with a "
     '"question". One JSON answer a line comes out.',
 )
-@click.option("--show-prompt", is_flag=True, help="Show the prompt, on standard error.")
+@click.option("--show-prompt", is_flag=True, help="Print the prompt to standard error.")
 @click.option(
-    "--explain", is_flag=True, help="Show what became of every passage found, on standard error."
+    "--explain", is_flag=True, help="Print to standard error what became of every passage found."
 )
 @click.option(
     "--attribute",
@@ -108,12 +107,12 @@ def ask_command(
     attribute: bool,
     as_json: bool,
 ) -> int:
-    """Answer a question, with sources that were checked.
+    """Answer a question and cite checked sources.
 
-    PDFs named here are read once and remembered by their content, so that asking again takes no
-    time; without any, the index is asked. The exit code is 3 when the documents do not hold the
-    answer. With --batch every argument is a PDF, and a line that cannot be answered gives a row
-    with an "error"; the exit code is 1 only if no line could be.
+    PDFs named on the command line are read once and remembered by their content, so that asking
+    again is quick; without any, the index is searched. The exit code is 3 when the documents do
+    not contain the answer. With --batch every argument is a PDF, and a question that cannot be
+    processed gives a row with an "error"; the exit code is 1 only if none could be processed.
     """
     if batch is not None:
         pdfs = (*([question] if question else []), *pdfs)
@@ -151,7 +150,7 @@ def _answer(question: str, session: Session, shown: Shown) -> int:
 
 
 def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
-    """What each passage was worth; nothing for an abstention."""
+    """How likely the answer is with and without each passage; empty for an abstention."""
     from ragctx.generator.reader.attribution import attribute
     from ragctx.generator.reader.reader import BundledReader
 
@@ -166,13 +165,14 @@ def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
 
 
 def _view(answer: Answer, shown: Shown, session: Session) -> View:
-    from ragctx.generator.reader.passage_cache import SegmentCache
+    from ragctx.generator.reader.reader import BundledReader
 
     view = answer_view(answer)
     if shown.attribution:
         attributions = _attributions(answer, session)
         view["attribution"] = attribution_view(attributions, answer.prompt) if attributions else []
-    if isinstance(cache := getattr(session.generator, "cache", None), SegmentCache):
+    if isinstance(session.generator, BundledReader):
+        cache = session.generator.cache
         view["kv_cache"] = kv_cache_view(cache.stats, cache.store.stats if cache.store else None)
     if shown.prompt:
         view["prompt"] = prompt_view(answer.prompt)

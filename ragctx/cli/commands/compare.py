@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     "ragctx compare questions.jsonl --index indexes/work --budgets auto -o report/",
     "ragctx compare nq-open-20.jsonl.gz --positions 10,20 --model ~/models/qwen",
     "ragctx compare dev-v2.0.json -n 200 --strategies best_first,edges,random",
-    "ragctx compare q.jsonl --model http://127.0.0.1:8000/v1#qwen --tokenizer qwen/",
+    "ragctx compare q.jsonl --model http://127.0.0.1:8000/v1#qwen --tokenizer ~/models/qwen",
 )
 @click.command("compare", cls=Command)
 @click.argument(
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     "index_path",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Ask with what a search of this index brings, instead of the questions' own passages.",
+    help="Search this index for passages, instead of using the questions' own.",
 )
 @options.embedder_option
 @model_options
@@ -74,12 +74,12 @@ def compare_command(
     running: Running,
     as_json: bool,
 ) -> None:
-    """Compare ways to place passages in the prompt, honestly.
+    """Compare ways to place passages in the prompt, with paired tests.
 
-    Every question is asked in every way, and every difference is tested: the last line says what
-    was found, or how large a difference would have been. QUESTIONS is a JSONL file of ragctx's own,
-    of Lost in the Middle, or of key-value retrieval (each also as .gz), or a SQuAD file.
-    Interrupted, a run goes on where it was when started again.
+    Every question is asked under every condition, and every difference is tested: the last line
+    reports what was found, or how large a difference the run could have detected. QUESTIONS is a
+    SQuAD file, or a JSONL file in the layout of ragctx, Lost in the Middle, or key-value retrieval;
+    any of them may be gzipped. An interrupted run continues where it stopped.
     """
     from ragctx.evaluation.datasets import read_questions
 

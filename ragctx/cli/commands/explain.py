@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @examples(
     'ragctx explain "How often must the filter be cleaned?"',
     'ragctx explain "What is the notice period?" contract.pdf --budget-tokens 1500',
-    'ragctx explain "..." --min-score auto --select knapsack --trim',
-    'ragctx explain "..." --html why.html',
+    'ragctx explain "What is the notice period?" --min-score auto --select knapsack --trim',
+    'ragctx explain "What is the notice period?" --html why.html',
 )
 @click.command("explain", cls=Command)
 @click.argument("question", required=False)
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "html_path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a page to look at, with all texts.",
+    help="Write the explanation as an HTML page, with the full texts.",
 )
 @options.json_option
 @click.pass_context
@@ -55,11 +55,11 @@ def explain_command(
     html_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Say why the prompt holds what it holds.
+    """Explain why each passage is in the prompt or not.
 
-    Every passage found, with what became of it and why, where it stands in the prompt, and how many
-    more tokens would let it in. The prompt is the one that `ragctx prompt` makes with the same
-    options; nothing is asked of a model.
+    Lists every passage found: what became of it and why, its position in the prompt, and how many
+    more tokens would let it in. The prompt is the one that `ragctx prompt` builds with the same
+    options; no model is run on it.
     """
     if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("name PDFs or --index, not both.", ctx)
@@ -112,7 +112,8 @@ def _explain(
 
 def _print(explained: Explanation) -> None:
     from ragctx.explanation.view import entry_words, imitation_words, selection_words
-    from ragctx.views import certificate, one_line
+    from ragctx.text.display import one_line
+    from ragctx.views import certificate
 
     screen = console()
     screen.print(certificate(explained.prompt), soft_wrap=True)

@@ -13,7 +13,8 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import FAILED, OK, say
 from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, shown_path, table, write_json
-from ragctx.views import counted, one_line
+from ragctx.text.display import one_line
+from ragctx.views import counted
 
 if TYPE_CHECKING:
     from ragctx.index.index import Index
@@ -37,13 +38,13 @@ def _folder(command: options.Command) -> options.Command:
 )
 @click.group("index", cls=Group)
 def index_group() -> None:
-    """Look at an index, check it, repair it, remove documents from it."""
+    """Inspect an index, check it, repair it, or remove documents from it."""
 
 
 @index_group.command("info")
 @_folder
 def info_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
-    """What an index holds, who made it and when."""
+    """Show what an index contains, what made it, and when."""
     info = asdict(_open(folder or index_path).info())
     if as_json:
         write_json(info)
@@ -57,7 +58,7 @@ def info_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
 @index_group.command("list")
 @_folder
 def list_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
-    """The documents of an index."""
+    """List the documents of an index."""
     sources = _open(folder or index_path).sources()
     if as_json:
         write_json({"sources": [asdict(source) for source in sources]})
@@ -79,7 +80,7 @@ def list_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
 @index_group.command("verify")
 @_folder
 def verify_command(folder: Path | None, index_path: Path, as_json: bool) -> int:
-    """Check every checksum of an index. The exit code is 1 if anything is wrong."""
+    """Verify every checksum of an index. The exit code is 1 if anything is wrong."""
     from ragctx.index.repair import verify_index
 
     problems = verify_index(folder or index_path)
@@ -100,13 +101,13 @@ def verify_command(folder: Path | None, index_path: Path, as_json: bool) -> int:
     "--embedder",
     "embedder_spec",
     metavar="NAME|DIR",
-    help="The model that made the vectors, if the index can no longer tell.",
+    help="Model that computed the vectors, if the index no longer records it.",
 )
 @_folder
 def repair_command(
     folder: Path | None, index_path: Path, as_json: bool, embedder_spec: str | None
 ) -> None:
-    """Save every document that can be read, make again what can be derived.
+    """Save every document that can still be read and rebuild what can be derived.
 
     A copy of a damaged database is kept in the index's folder, under quarantine/.
     """
@@ -134,7 +135,7 @@ def repair_command(
 @options.index_option
 @options.json_option
 def remove_command(documents: Sequence[str], index_path: Path, as_json: bool) -> None:
-    """Remove documents: by name, path, id or pattern. The files themselves stay."""
+    """Remove documents by name, path, id or pattern. The PDF files themselves are kept."""
     from ragctx.index.filters import matching_ids
 
     index = _open(index_path)

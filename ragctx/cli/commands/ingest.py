@@ -38,14 +38,14 @@ READERS = ("auto", "pdfium", "pypdf")
     type=click.Choice(READERS),
     default="auto",
     show_default=True,
-    help="Who reads the PDFs; auto asks pdfium first and pypdf where it gives less.",
+    help="Library that reads the PDFs; auto tries pdfium first, then pypdf where it may do better.",
 )
 @options.password_option
 @click.option(
     "--chunk-tokens",
     type=int,
     metavar="N",
-    help="Longest passage, in the embedder's tokens.  [default: 180]",
+    help="Maximum length of a passage, in the embedder's tokens.  [default: 180]",
 )
 @click.option(
     "--overlap-tokens",
@@ -53,7 +53,7 @@ READERS = ("auto", "pdfium", "pypdf")
     default=0,
     show_default=True,
     metavar="N",
-    help="How much of a passage the next one repeats.",
+    help="Tokens at the end of a passage that the next one repeats.",
 )
 @click.option("--prune", is_flag=True, help="Also remove documents whose files are gone.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if any file could not be read.")
@@ -72,9 +72,9 @@ def ingest_command(
 ) -> int:
     """Read PDFs into an index: files, folders, patterns.
 
-    Doing it again reads only what is new or changed; a run cut off goes on where it stopped. A
-    file that cannot be read never stops the others: it is listed, with the reason. The exit code
-    is 1 if no file could be brought in, or with --strict if any could not.
+    Running it again reads only what is new or changed; an interrupted run continues where it
+    stopped. A file that cannot be read does not stop the others: it is listed with the reason. The
+    exit code is 1 if no file could be added, or with --strict if any file could not be added.
     """
     settings = _settings(reader, password, chunk_tokens, overlap_tokens)
     began = time.perf_counter()

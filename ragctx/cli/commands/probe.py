@@ -15,7 +15,7 @@ from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import console, shown_path, table, write_json
 from ragctx.evaluation.numbers import bare_percent, terse_range
-from ragctx.views import one_line
+from ragctx.text.display import one_line
 
 if TYPE_CHECKING:
     from ragctx.evaluation.datasets import QuestionSet
@@ -31,7 +31,7 @@ _NEARLY_FULL = 0.8
     "ragctx probe",
     "ragctx probe --model ~/models/qwen --passages 30 -n 300",
     "ragctx probe --questions nq-open-20.jsonl.gz --out qwen.json --model ~/models/qwen",
-    'ragctx ask "..." --placement calibrated --model ~/models/qwen',
+    'ragctx ask "How long is it?" --placement calibrated --model ~/models/qwen',
 )
 @click.command("probe", cls=Command)
 @model_options
@@ -40,8 +40,8 @@ _NEARLY_FULL = 0.8
     "questions_path",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Labelled questions with passages, in any layout of `ragctx compare`, instead "
-    "of synthetic ones.",
+    help="Labelled questions with passages, in any layout that `ragctx compare` reads, "
+    "instead of synthetic ones.",
 )
 @click.option(
     "--passages",
@@ -49,7 +49,7 @@ _NEARLY_FULL = 0.8
     default=20,
     show_default=True,
     metavar="N",
-    help="Number of passages in a prompt, the gold one included.",
+    help="Passages per prompt, the gold one included.",
 )
 @click.option(
     "--slots",
@@ -57,7 +57,7 @@ _NEARLY_FULL = 0.8
     default=5,
     show_default=True,
     metavar="N",
-    help="Number of slots, the first and the last included.",
+    help="Number of positions to test, first and last included.",
 )
 @click.option(
     "-n",
@@ -66,7 +66,7 @@ _NEARLY_FULL = 0.8
     default=200,
     show_default=True,
     metavar="N",
-    help="How many questions, each asked in every slot.",
+    help="Number of questions; each is asked in every slot.",
 )
 @click.option(
     "--max-new-tokens",
@@ -74,13 +74,13 @@ _NEARLY_FULL = 0.8
     default=48,
     show_default=True,
     metavar="N",
-    help="Tokens kept free for the answer.",
+    help="Tokens reserved for the answer.",
 )
 @click.option(
     "--context-window",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Tokens the model holds, prompt and answer together.",
+    help="The model's context window: tokens of prompt and answer together.",
 )
 @click.option("--template", metavar="NAME|FILE", help="Prompt template.")
 @click.option(
@@ -89,14 +89,14 @@ _NEARLY_FULL = 0.8
     default=0,
     show_default=True,
     metavar="N",
-    help="Another seed makes, or draws, other questions.",
+    help="Random seed: another seed makes or draws other questions.",
 )
-@click.option("--no-cache", is_flag=True, help="Do not keep answers, nor use kept ones.")
+@click.option("--no-cache", is_flag=True, help="Neither store answers nor reuse stored ones.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write the profile there.  [default: where `calibrated` looks for this model's]",
+    help="Write the profile to this file.  [default: where `calibrated` looks for it]",
 )
 @options.json_option
 def probe_command(
@@ -115,10 +115,10 @@ def probe_command(
 ) -> None:
     """Measure how well a model reads each part of the prompt.
 
-    The passage with the answer is moved through the slots of a prompt, the rest stays. The profile
-    is stored with the model's hash, the number of questions and intervals; `--placement calibrated`
-    puts the best passages where this model reads best, and the default order in its place where
-    the slots do not differ measurably.
+    The passage with the answer is moved through the slots of a prompt while the others stay. The
+    profile is stored with the model's hash, the number of questions and the intervals. With it,
+    `--placement calibrated` puts the best passages where this model reads best; where the slots do
+    not differ measurably, it uses the default order.
     """
     from ragctx.assembly import Assembly
     from ragctx.evaluation.candidates import source_of

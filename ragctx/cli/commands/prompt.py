@@ -22,9 +22,9 @@ CONTEXT_WINDOW = 4096
 
 @examples(
     'ragctx prompt "When is the filter cleaned?" --budget-tokens 3000',
-    'ragctx prompt "..." --tokenizer tiktoken:o200k_base --context-window 128000 -k 50',
-    'ragctx prompt "..." --tokenizer ~/models/qwen --placement best_last --out prompt.txt',
-    'ragctx prompt "..." --template my.prompt --json | jq .token_count',
+    'ragctx prompt "notice period?" --tokenizer tiktoken:o200k_base --context-window 128000',
+    'ragctx prompt "notice period?" --tokenizer ~/models/qwen --placement best_last',
+    'ragctx prompt "notice period?" --template my.prompt --json | jq .token_count',
 )
 @click.command("prompt", cls=Command)
 @click.argument("question", required=False)
@@ -37,7 +37,7 @@ CONTEXT_WINDOW = 4096
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write there instead of to standard output.",
+    help="Write the prompt to this file instead of standard output.",
 )
 @options.json_option
 def prompt_command(
@@ -52,9 +52,9 @@ def prompt_command(
 ) -> None:
     """Assemble a prompt that fits, for any model.
 
-    The prompt holds the best passages that fit into an exact number of the model's own tokens. It
-    is printed exactly as counted; a line on standard error says how the tokens add up.
-    --context-window is 4096 and --template qa unless given.
+    The prompt contains the best passages that fit into an exact number of the model's own tokens.
+    It is printed exactly as counted; a line on standard error shows how the tokens add up.
+    --context-window defaults to 4096 and --template to qa.
     """
     question = options.read_question(question)
     prompt = _assemble(

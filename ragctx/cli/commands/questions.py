@@ -15,7 +15,8 @@ from ragctx.cli.exit_codes import FAILED, OK, say
 from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, json_text, table, write_json
 from ragctx.evaluation.questions.kinds import KINDS
-from ragctx.views import counted, one_line
+from ragctx.text.display import one_line
+from ragctx.views import counted
 
 if TYPE_CHECKING:
     from ragctx.evaluation.questions.check import Checked, QuestionProblem
@@ -56,7 +57,7 @@ def questions_group() -> None:
     default=100,
     show_default=True,
     metavar="N",
-    help="How many questions, at most.",
+    help="Maximum number of questions.",
 )
 @click.option(
     "--seed",
@@ -64,7 +65,7 @@ def questions_group() -> None:
     default=0,
     show_default=True,
     metavar="N",
-    help="Another seed draws other questions.",
+    help="Random seed: another seed draws other questions.",
 )
 @click.option(
     "--kind",
@@ -80,7 +81,7 @@ def questions_group() -> None:
     default=0,
     show_default=True,
     metavar="N",
-    help="Add this many similar passages without the answer to each.",
+    help="Add N similar passages without the answer to each question.",
 )
 @click.option(
     "--unanswerable",
@@ -88,7 +89,7 @@ def questions_group() -> None:
     default=0.0,
     show_default=True,
     metavar="SHARE",
-    help="Ask this share of a passage that lacks the answer.",
+    help="Share of the questions to pair with a passage that lacks the answer.",
 )
 def make_command(
     index_path: Path,
@@ -101,7 +102,7 @@ def make_command(
 ) -> int:
     """Make questions with known answers from an index, as JSON lines.
 
-    The same index and seed give the same questions. Every row says "synthetic": true.
+    The same index and seed give the same questions. Every row is marked "synthetic": true.
     """
     from ragctx.evaluation.questions.make import make_questions, question_row
     from ragctx.index.index import Index
@@ -158,20 +159,20 @@ def _report_questions(
     "index_path",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Check that the questions still fit the index they were made from.",
+    help="The index that the questions were made from, to find rows that no longer match it.",
 )
 @click.option(
     "--apart-from",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     multiple=True,
     metavar="FILE",
-    help="Training or choosing questions that must share nothing with these.",
+    help="Questions used for training or tuning, which must share nothing with these.",
 )
 @options.json_option
 def check_command(
     file: Path, index_path: Path | None, apart_from: Sequence[Path], as_json: bool
 ) -> int:
-    """Find duplicates, unanswerable, leaked and malformed rows of a question file.
+    """Find duplicate, unanswerable, leaked and malformed rows in a question file.
 
     The exit code is 1 if anything is wrong.
     """

@@ -13,7 +13,8 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, write_json
-from ragctx.views import one_line, place_words, printable, search_view
+from ragctx.text.display import one_line, printable
+from ragctx.views import place_words, search_view
 
 if TYPE_CHECKING:
     from ragctx.records import Hit
@@ -42,7 +43,7 @@ def search_command(
     full: bool,
     as_json: bool,
 ) -> None:
-    """Find the passages nearest to a question, best first."""
+    """Find the passages that match a question best, best first."""
     question = options.read_question(question)
     hits = _search(question, index_path, embedder_spec, retrieval)
     if as_json:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 
-_UNSAFE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
-"""Control characters, overrides of the writing direction, and what is not a character."""
+from ragctx.text.display import printable
 
 
 class Markup(str):
@@ -40,25 +36,6 @@ def joined(*children: str | None) -> Markup:
     return Markup("".join(_child(child) for child in children if child is not None))
 
 
-def clean(text: str) -> str:
-    r"""Text with U+FFFD in place of characters that could change how other text is shown.
-
-    >>> clean("a\x1b[31m\u202eb")
-    'a\ufffd[31m\ufffdb'
-    """
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def shortened(text: str, characters: int) -> str:
-    """Text on one line, cut to at most `characters`.
-
-    >>> shortened("to be\\n or not", 8)
-    'to be o…'
-    """
-    line = " ".join(clean(text).split())
-    return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
-
-
 def decimal(value: float) -> str:
     """A coordinate with one decimal: a screen shows no more.
 
@@ -69,8 +46,8 @@ def decimal(value: float) -> str:
 
 
 def _child(child: str) -> str:
-    return child if isinstance(child, Markup) else escape(clean(child))
+    return child if isinstance(child, Markup) else escape(printable(child))
 
 
 def _attribute(value: str | float) -> str:
-    return escape(clean(value)) if isinstance(value, str) else decimal(value)
+    return escape(printable(value)) if isinstance(value, str) else decimal(value)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ragctx.evaluation.report.markup import Markup, clean, joined, shortened, tag
+from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.svg import answer_strip, prompt_picture
 from ragctx.evaluation.report.wording import Label
 from ragctx.evaluation.results import (
@@ -16,6 +16,7 @@ from ragctx.evaluation.results import (
     QuestionRecord,
     Result,
 )
+from ragctx.text.display import one_line
 
 MOST_QUESTIONS, MOST_ROWS = 500, 6000
 """How many questions, and answers to them, are shown at most, so that the page stays of a size that
@@ -111,7 +112,7 @@ def _question(
         tag("span", "synthetic", class_="badge") if question.synthetic else None,
         None if question.answerable else tag("span", "no answer", class_="badge"),
     ]
-    asked = tag("span", shortened(question.question, _QUESTION), " ", *badges, class_="asked")
+    asked = tag("span", one_line(question.question, _QUESTION), " ", *badges, class_="asked")
     rows = [_answer_row(question, outcomes[name], label(name)) for name in compared]
     head = tag(
         "thead",
@@ -141,7 +142,7 @@ def _wanted(question: QuestionRecord) -> list[Markup]:
     """The accepted answers, and the passage that holds them."""
     if not question.answerable:
         return [tag("p", "No passage answers this: it should be refused.")]
-    accepted = [f"“{shortened(answer, _ANSWER)}”" for answer in question.answers[:_MOST_ANSWERS]]
+    accepted = [f"“{one_line(answer, _ANSWER)}”" for answer in question.answers[:_MOST_ANSWERS]]
     parts = [tag("p", "Accepted: ", " or ".join(accepted))]
     gold = next((passage for passage in question.passages if passage.is_gold), None)
     if gold is None:
@@ -162,7 +163,7 @@ def _wanted(question: QuestionRecord) -> list[Markup]:
 
 def _around_answer(text: str, answers: Sequence[str]) -> list[str]:
     """The passage, cut around an answer, which is marked."""
-    line = " ".join(clean(text).split())
+    line = one_line(text)
     places = [(line.lower().find(a.lower()), len(a)) for a in map(_tidy, answers) if a]
     start, length = next((place for place in places if place[0] >= 0), (0, 0))
     first = max(0, start - _PASSAGE // 2) if start + length > _PASSAGE else 0
@@ -182,7 +183,7 @@ def _tidy(answer: str) -> str:
 
 def _where(passage: PassageRecord) -> str:
     first, last = passage.first_page, passage.last_page
-    name = shortened(passage.document, _NAME) or "passage"
+    name = one_line(passage.document, _NAME) or "passage"
     return f"{name}, page {first}" if first == last else f"{name}, pages {first}–{last}"
 
 
@@ -195,7 +196,7 @@ def _answer_row(question: QuestionRecord, outcome: Outcome, name: str) -> Markup
         "✓ right" if outcome.correct else "✗ wrong",
         class_="yes" if outcome.correct else "no",
     )
-    answer = "refused" if outcome.abstained else f"“{shortened(outcome.answer, _ANSWER)}”"
+    answer = "refused" if outcome.abstained else f"“{one_line(outcome.answer, _ANSWER)}”"
     note = tag("div", outcome.note, class_="soft") if outcome.note else None
     return tag(
         "tr",
@@ -241,7 +242,7 @@ def _source(question: QuestionRecord, outcome: Outcome, citation: CitationRecord
     place = "" if number is None else f" {_where(question.passages[outcome.order[number]])}"
     gold = ", holds the answer" if citation.is_gold else ""
     status = citation.status.replace("_", " ")
-    return f"[{shortened(citation.label, 6)}]{place}: {status}{gold}"
+    return f"[{one_line(citation.label, 6)}]{place}: {status}{gold}"
 
 
 # ---- Sweeps ----------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from io import StringIO
 
-from ragctx.evaluation.report.markup import clean
 from ragctx.evaluation.report.wording import (
     READING,
     Label,
@@ -26,6 +25,7 @@ from ragctx.evaluation.report.wording import (
 )
 from ragctx.evaluation.results import Omnibus, Outcome, Result, Summary
 from ragctx.evaluation.statistics.intervals import Interval
+from ragctx.text.display import one_line, printable
 
 Cell = str | int | float | bool | None
 
@@ -61,7 +61,7 @@ def plain_markdown(text: str) -> str:
     >>> plain_markdown("# a|b <script>\n[x](y)")
     '\\# a\\|b \\<script\\> \\[x\\](y)'
     """
-    return _MARKDOWN.sub(r"\\\1", " ".join(clean(text).split()))
+    return _MARKDOWN.sub(r"\\\1", one_line(text))
 
 
 def _positions(result: Result, label: Label) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def _code(text: str) -> str:
     """A code block; indented, so that no fence in the text can end it."""
-    return "\n".join(f"    {line}" for line in clean(text).splitlines())
+    return "\n".join(f"    {line}" for line in printable(text).splitlines())
 
 
 # ---- CSV -------------------------------------------------------------------------------------
@@ -238,5 +238,5 @@ def csv_cell(value: Cell) -> Cell:
         return str(value).lower()
     if not isinstance(value, str):
         return "" if value is None else value
-    text = clean(value)
+    text = printable(value)
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

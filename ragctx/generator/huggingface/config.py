@@ -1,4 +1,4 @@
-"""What a Hugging Face model directory says about itself, read with suspicion.
+"""What the files of a Hugging Face model state about it, read with suspicion.
 
 Nothing here imports transformers: the functions read files or a loaded config's attributes.
 """
@@ -20,11 +20,13 @@ _LENGTH_DEPENDENT_ROPE = frozenset({"dynamic", "longrope"})
 
 
 def window_of(config: object, override: int | None = None) -> int:
-    """Tokens the model can hold, from its config, unless `override` says it.
+    """Tokens the model can hold: `override` if given, else what its config states.
 
-    The stated length counts, except that YaRN configs often state the length before scaling:
-    there it is at least the original length times the factor. Other kinds of scaling are already
-    in the stated length (llama3, longrope) or cannot be told (linear, dynamic): then override it.
+    YaRN configs often state the length before scaling: there it is at least the original length
+    times the factor. Other kinds of scaling are already in the stated length (llama3, longrope) or
+    cannot be known from the config (linear, dynamic): give `override` for those.
+
+    Raises ModelError if the config states no length or `override` is below 2.
 
     >>> from types import SimpleNamespace
     >>> yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
@@ -35,10 +37,10 @@ def window_of(config: object, override: int | None = None) -> int:
         if override < 2:
             raise ModelError(f"context_window is {override}; it must be at least 2 tokens")
         return override
-    stated = next((n for name in _LENGTH_NAMES if (n := getattr(config, name, None))), None)
-    if not isinstance(stated, int):
+    lengths = [length for name in _LENGTH_NAMES if (length := getattr(config, name, None))]
+    if not lengths or not isinstance(lengths[0], int):
         raise ModelError("the model's config.json states no length: pass context_window=TOKENS")
-    scaled = [stated]
+    scaled = [lengths[0]]
     for rope in _rope_tables(config):
         original, factor = rope.get("original_max_position_embeddings"), rope.get("factor")
         if _rope_type(rope) == "yarn" and original and factor:
@@ -65,20 +67,21 @@ def _rope_type(rope: Mapping[str, Any]) -> object:
 
 
 def end_ids(configs: Iterable[object], directory: Path, tokenizer: Tokenizer) -> frozenset[int]:
-    """Ids that end an answer: those the model's configs name and the tokenizer's own end token."""
-    found: set[object] = set()
+    """Ids that end an answer: those in the model's configs and the tokenizer's own end token."""
+    candidates: set[object] = set()
     for config in configs:
-        named = getattr(config, "eos_token_id", None)
-        found.update(named if isinstance(named, (list, tuple)) else [named])
+        configured = getattr(config, "eos_token_id", None)
+        candidates.update(configured if isinstance(configured, (list, tuple)) else [configured])
     end_token = _end_token(directory / "tokenizer_config.json")
     if end_token:
         ids = tokenizer.encode_markup(end_token)
-        found.update(ids if len(ids) == 1 else ())
-    return frozenset(token for token in found if isinstance(token, int) and token >= 0)
+        if len(ids) == 1:
+            candidates.update(ids)
+    return frozenset(token for token in candidates if isinstance(token, int) and token >= 0)
 
 
 def _end_token(path: Path) -> str | None:
-    """The tokenizer's end token, as text."""
+    """The tokenizer's end token as text; None if it has none."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

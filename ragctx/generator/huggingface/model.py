@@ -1,11 +1,12 @@
 """Any local Hugging Face causal language model as a generator: ids in, ids out.
 
-The decode loop is our own. `transformers.generate` is not used, because with a filled cache it is
-silently wrong in several cases (a cache that covers the whole prompt, another prefix of the same
-length, prompt lookup) and leaves the cache dirty when a callback raises; the tests compare with it.
+This module has a decode loop of its own. `transformers.generate` is not used, because with a filled
+cache it is silently wrong in several cases (a cache that covers the whole prompt, another prefix of
+the same length, prompt lookup) and leaves the cache dirty when a callback raises; the tests compare
+with it.
 
-Law: cached equals uncached. For any split of the prompt and any reuse the greedy ids are the same
-and the scores agree to 1e-3 in float32. (In bfloat16 and float16 the order of additions shows.)
+Cached equals uncached: for any split of the prompt and any reuse the greedy ids are the same and
+the scores agree to 1e-3 in float32. (In bfloat16 and float16 the order of additions shows.)
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from transformers import DynamicCache
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_PREFILL_TOKENS = 1024  # per forward pass; bounds the memory of a long prompt's prefill
+_PREFILL_TOKENS = 1024  # per forward pass: bounds the memory of a long prompt's prefill; by hand
 
 
 def load_huggingface(
@@ -58,7 +59,7 @@ def load_huggingface(
         directory: holds config.json, *.safetensors and the tokenizer's files.
         dtype: "float32", "bfloat16" or "float16".
         device: where torch runs it, e.g. "cpu" or "cuda".
-        context_window: tokens the model holds; by default what its config says.
+        context_window: tokens the model holds; by default what its config states.
         decoding: greedy by default.
         tokenizer: by default the one in the directory.
 
@@ -102,7 +103,7 @@ class HuggingFaceGenerator:
     """A loaded causal model. Keeps the last run's cache and reuses the longest common prefix.
 
     Make one with `load_huggingface`. Safe to call from several threads: a call that finds the kept
-    cache taken starts cold.
+    cache in use starts cold.
     """
 
     template = "qa"
@@ -172,15 +173,24 @@ class HuggingFaceGenerator:
         self._keep(run)
         return logits
 
+    @property
+    def caches_prompts(self) -> bool:
+        """True if a prompt's cache is kept for the next one: see `reuses_prefix`."""
+        return self.reuses_prefix
+
+    def identity(self) -> tuple[str, ...]:
+        """Name and decoding; the rest is in the model's directory."""
+        return self.name, "greedy" if self.decoding.greedy else str(self.decoding)
+
     def forget(self) -> None:
         """Free the kept cache; the next call starts cold."""
         self._take()
 
     def self_test(self) -> None:
-        """Raise `ModelError` unless reading a few ids in two pieces equals reading them at once.
+        """Raise `ModelError` unless reading a few ids in pieces equals reading them at once.
 
         Finds models that ignore the cache, are not causal, or keep their state elsewhere: all of
-        those would otherwise answer nonsense without a word.
+        those would otherwise silently answer nonsense.
         """
         token_ids = [1 + i % (self.vocabulary_size - 1) for i in range(6)]
         try:
@@ -192,13 +202,15 @@ class HuggingFaceGenerator:
         except Exception as error:
             raise ModelError(f"{self.name} cannot be run: {first_line(error)}") from error
         cached = run.cache.get_seq_length() if self.reuses_prefix else len(token_ids)
+        # in standard deviations of the scores, chosen by hand: 16-bit types differ by more
         tolerance = 0.05 if self._model.dtype == torch.float32 else 1.0
         difference = float((whole - pieces).abs().max() / whole.std().clamp(min=1e-3))
         if cached != len(token_ids) or not difference < tolerance:  # not <: NaN too
             raise ModelError(
-                f"{self.name} is no causal model that keeps its keys and values in transformers' "
-                f"cache (kept {cached} of {len(token_ids)} tokens; scores of a text read in pieces "
-                f"are off by {difference:.2g} standard deviations): use another model"
+                f"{self.name} is not a causal model that keeps its keys and values in "
+                f"transformers' cache (kept {cached} of {len(token_ids)} tokens; scores of a text "
+                f"read in pieces are off by {difference:.2g} standard deviations): use another "
+                "model"
             )
 
     @property
@@ -239,7 +251,7 @@ class HuggingFaceGenerator:
     # ---- prefill, decode ---------------------------------------------------------------------
 
     def _prefill(self, token_ids: Sequence[int]) -> tuple[_Run, Tensor, int]:
-        """Read the prompt: (run, scores of the next token, tokens that were already in the run)."""
+        """Read the prompt; return the run, the next token's scores and the tokens reused."""
         run = self._rewound(token_ids)
         reused = len(run.token_ids)
         # A layer that forgets (sliding, recurrent) may read a text in pieces by another route.
@@ -255,7 +267,7 @@ class HuggingFaceGenerator:
         max_new_tokens: int,
         on_text: Callable[[str], None] | None,
     ) -> tuple[list[int], str, FinishReason]:
-        """One token a step until an end token or the limit: (ids, text, why it ended)."""
+        """Decode token by token until an end token or the limit; return ids, text and reason."""
         stream = TextStream(self.tokenizer.decode)
         random_source = self.decoding.random_source()
         token_ids: list[int] = []
@@ -282,7 +294,7 @@ class HuggingFaceGenerator:
 
     @torch.inference_mode()
     def _forward(self, run: _Run, token_ids: Sequence[int]) -> Tensor:
-        """Append `token_ids` to the run; scores of the token after them, (vocabulary,) float32."""
+        """Append `token_ids` to the run; return the next token's scores, (vocabulary,) float32."""
         device = self._model.device
         total = len(run.token_ids) + len(token_ids)
         arguments: dict[str, Any] = {self._cache_name: run.cache}
@@ -309,7 +321,7 @@ class HuggingFaceGenerator:
         return _Run(DynamicCache(config=self._model.config), [])
 
     def _take(self) -> _Run | None:
-        """The kept run, which is kept no more: if this call fails, nothing dirty stays behind."""
+        """Take the kept run away, so that nothing dirty is left in its place if this call fails."""
         with self._lock:
             run, self._kept = self._kept, None
         return run
@@ -338,16 +350,18 @@ class HuggingFaceGenerator:
 
 
 def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many ids the two begin with in common."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(second)))
+    """The number of ids that both begin with."""
+    for i, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return i
+    return min(len(first), len(second))
 
 
 def _is_plain(cache: DynamicCache) -> bool:
     """True if every layer keeps every token's keys and values, so that it can be cut back."""
     from transformers.cache_utils import DynamicLayer
 
-    # subtle: sliding and mixed layers are subclasses of DynamicLayer and cannot always be cut
+    # subtle: sliding and mixed layers are subclasses of DynamicLayer and cannot always be cut back
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 

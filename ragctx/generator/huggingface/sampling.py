@@ -1,4 +1,4 @@
-"""How the next token is chosen from the scores: greedy unless a temperature is given."""
+"""Choose the next token from its scores: greedily unless a temperature is given."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ragctx.errors import InputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
-    """Settings of the choice. `temperature` 0 is greedy, and the other three then do nothing.
+    """How tokens are chosen. `temperature` 0 is greedy, and the other three then do nothing.
 
-    `top_k` 0 and `top_p` 1 switch those cuts off. The same `seed` gives the same answer to the
+    `top_k` 0 and `top_p` 1 turn these limits off. The same `seed` gives the same answer to the
     same prompt on the same machine.
 
     >>> Decoding(temperature=0.7, top_p=0.9).greedy
@@ -22,7 +22,7 @@ class Decoding:
     >>> Decoding(top_p=0.0)
     Traceback (most recent call last):
         ...
-    ragctx.errors.InputError: top_p is 0.0; it must lie above 0 and not above 1
+    ragctx.errors.InputError: top_p is 0.0; it must be above 0 and at most 1
     """
 
     temperature: float = 0.0
@@ -36,9 +36,9 @@ class Decoding:
         if self.top_k < 0:
             raise InputError(f"top_k is {self.top_k}; it must be 0 (off) or more")
         if not 0.0 < self.top_p <= 1.0:
-            raise InputError(f"top_p is {self.top_p}; it must lie above 0 and not above 1")
+            raise InputError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
         if not 0 <= self.seed < 2**63:
-            raise InputError(f"seed is {self.seed}; it must lie between 0 and 2**63 - 1")
+            raise InputError(f"seed is {self.seed}; it must be between 0 and 2**63 - 1")
 
     @property
     def greedy(self) -> bool:
@@ -54,12 +54,12 @@ def choose_token(logits: Tensor, decoding: Decoding, random_source: torch.Genera
     """The next token's id. `logits` has shape (vocabulary,); of equal scores the lower id wins."""
     if decoding.greedy:
         return int(logits.argmax())
-    probabilities, token_ids = _kept(logits.double().cpu(), decoding)
+    probabilities, token_ids = _most_probable(logits.double().cpu(), decoding)
     return int(token_ids[torch.multinomial(probabilities, 1, generator=random_source)])
 
 
-def _kept(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:
-    """Probabilities of the tokens that survive top_k, then top_p, most probable first; their ids.
+def _most_probable(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:
+    """Probabilities and ids of the tokens that top_k, then top_p leave, most probable first.
 
     Top-p keeps the smallest set whose probability reaches p (Holtzman et al., ICLR 2020).
     """
@@ -69,5 +69,5 @@ def _kept(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:
     # subtle: the largest score is taken off first, since a tiny temperature would overflow it
     probabilities = ((ordered - ordered[0]) / decoding.temperature).softmax(0)
     before = probabilities.cumsum(0) - probabilities
-    kept = before < decoding.top_p
-    return probabilities[kept], token_ids[kept]
+    remaining = before < decoding.top_p
+    return probabilities[remaining], token_ids[remaining]

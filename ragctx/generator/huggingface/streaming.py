@@ -1,11 +1,11 @@
-"""Token ids to text, piece by piece, never cutting a character and never decoding twice over."""
+"""Token ids to text, piece by piece, without cutting characters or decoding it all each time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what decoders put for a character that is not whole yet
-_PATIENCE = 8  # tokens; no character is spread over more
+_PATIENCE = 8  # tokens without a whole character before waits double; no character takes more
 
 
 class TextStream:

@@ -1,7 +1,7 @@
-"""A Hugging Face model's weights, loaded from a local directory with suspicion and in silence.
+"""Load a Hugging Face model's weights from a local directory, safely and without chatter.
 
-Only safetensors are read (pickled weights can run code), no code comes from the directory, nothing
-from the network, and a model whose weights are not all there is refused.
+Only safetensors are read (pickled weights can run code), no code in the directory is run, nothing
+is fetched from the network, and a model of which weights are missing is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ragctx.errors import ModelError, require_extra
 
 
 class CausalModel(Protocol):
-    """The little of a transformers model that is used here."""
+    """The part of a transformers model that is used here."""
 
     config: Any
     device: torch.device
@@ -57,7 +57,7 @@ def check_directory(directory: Path) -> None:
 
 
 def load_model(directory: Path, dtype: torch.dtype, device: torch.device) -> CausalModel:
-    """Load a checked directory's weights onto `device`; raises what `load_huggingface` says."""
+    """Load the weights of a checked directory onto `device`. Raises as `load_huggingface` does."""
     with quiet_transformers():
         import transformers
 
@@ -95,14 +95,14 @@ def _mismatched(report: dict[str, Any]) -> set[str]:
 
 
 def first_line(error: Exception) -> str:
-    """An exception of somebody else's as one line: its kind and what it says first."""
+    """Another library's exception as one line: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0].rstrip('. ') if lines else 'no message'}"
 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Import and load without progress bars, warnings and reports; all settings come back."""
+    """Silence progress bars, warnings and reports of transformers; restore its settings after."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with require_extra("A Hugging Face model", "transformers", "'ragctx[hf]'"):

@@ -1,7 +1,7 @@
-"""One POST to a server that speaks the OpenAI protocol, and what it sends back, event by event.
+"""A POST to a server that speaks the OpenAI protocol, and its answer, event by event.
 
-Plain `http.client`: it follows no redirect, so the key goes where it was meant to go and nowhere
-else; it asks no proxy; and nothing is sent before somebody names a server.
+Plain `http.client`: it follows no redirect, so the key goes to the named server and nowhere else;
+it uses no proxy; and nothing is sent before somebody names a server.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from urllib.parse import urlsplit
 from ragctx.errors import BudgetError, InputError, ModelError, RagctxError
 
 KEY_VARIABLE = "RAGCTX_API_KEY"
-_CONNECT_S = 10.0
-_MAX_BYTES = 16 * 2**20  # of one answer; a longer one is no answer
-_SHOWN = 300  # characters of what a server says
+_CONNECT_S = 10.0  # seconds to wait for a connection; chosen by hand
+_MAX_BYTES = 16 * 2**20  # of one answer: far more than any text answer needs; chosen by hand
+_SHOWN = 300  # characters of a server's own words that are shown; chosen by hand
 _CONTEXT = re.compile(r"context.?(length|size|window)|maximum context|too long", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the model is served. `key` is shown nowhere."""
+    """The server of a model. `key` never appears in messages."""
 
     url: str  # without a slash at its end, e.g. http://127.0.0.1:8000/v1
     key: str | None = field(default=None, repr=False)
@@ -43,10 +43,10 @@ class Server:
             )
 
     def post(self, path: str, body: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
-        """The events of a stream, or the one object of an answer that is none.
+        """The events of a streamed answer, or the single object of one that is not streamed.
 
-        Close the iterator to hang up. Raises ModelError for whatever goes wrong on the way, and
-        BudgetError where the server says that the prompt is too long for it.
+        Close the iterator to close the connection. Raises ModelError for whatever goes wrong on the
+        way, and BudgetError if the server reports that the prompt is too long for it.
         """
         try:
             with closing(self._connect()) as connection:
@@ -87,7 +87,7 @@ class Server:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
         return headers | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
 
-    # ---- what comes back -------------------------------------------------------------------------
+    # ---- the answer ------------------------------------------------------------------------------
 
     def _events(self, response: HTTPResponse) -> Iterator[dict[str, Any]]:
         if "text/event-stream" not in response.headers.get("Content-Type", ""):
@@ -117,10 +117,10 @@ class Server:
         """The error for a status that is not 200."""
         status, body = response.status, response.read(_MAX_BYTES)
         try:
-            said = json.loads(body)
+            report = json.loads(body)
         except (ValueError, RecursionError):
-            said = None
-        words = self._words(said) if isinstance(said, dict) else self.shown(body)
+            report = None
+        words = self._words(report) if isinstance(report, dict) else self.shown(body)
         if status in (401, 403):  # not in the server's words: they may quote the key
             asks = "refuses the key" if self.key else "asks for a key"
             return ModelError(f"{self.url} {asks} ({status}); set {KEY_VARIABLE}")
@@ -131,7 +131,7 @@ class Server:
         if 300 <= status < 400:
             there = self.shown(response.headers.get("Location", ""))
             return ModelError(f"{self.url} has moved to {there!r}; name that one if you trust it")
-        if status in (400, 413, 422) and _CONTEXT.search(f"{words} {_code(said)}"):
+        if status in (400, 413, 422) and _CONTEXT.search(f"{words} {_code(report)}"):
             return BudgetError(
                 f"the prompt is too long for {self.url}: {words!r}; lower --context-window, and "
                 "count with the model's own --tokenizer"
@@ -143,28 +143,28 @@ class Server:
         }.get(status, "")
         return ModelError(f"{self.url} answers {status} {response.reason}: {words!r}{remedy}")
 
-    def _words(self, said: dict[str, Any]) -> str:
+    def _words(self, report: dict[str, Any]) -> str:
         """The message in an error object: OpenAI's, vLLM's, FastAPI's, llama.cpp's."""
-        error = said.get("error")
+        error = report.get("error")
         message = error.get("message") if isinstance(error, dict) else error
-        message = message or said.get("message") or said.get("detail") or json.dumps(said)
+        message = message or report.get("message") or report.get("detail") or json.dumps(report)
         return self.shown(str(message))
 
-    def shown(self, said: bytes | str) -> str:
-        """What a server said as one short line: no control characters, and never the key."""
-        text = said if isinstance(said, str) else said.decode("utf-8", "replace")
+    def shown(self, words: bytes | str) -> str:
+        """A server's words as one short line, without control characters and without the key."""
+        text = words if isinstance(words, str) else words.decode("utf-8", "replace")
         text = text.replace(self.key, "***") if self.key else text
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
 def _stream_data(response: HTTPResponse) -> Iterator[bytes]:
-    """The data of each server-sent event (WHATWG HTML, 9.2): lines up to an empty one."""
+    """The data of each server-sent event (WHATWG HTML, 9.2): its lines up to an empty one."""
     data: list[bytes] = []
-    left = _MAX_BYTES
-    while line := response.readline(left + 1):
-        left -= len(line)
-        if left < 0:
+    remaining = _MAX_BYTES
+    while line := response.readline(remaining + 1):
+        remaining -= len(line)
+        if remaining < 0:
             raise HTTPException(f"more than {_MAX_BYTES} bytes")
         line = line.rstrip(b"\r\n")
         if line.startswith(b"data:"):
@@ -179,16 +179,17 @@ def _stream_data(response: HTTPResponse) -> Iterator[bytes]:
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        known = parts.port is None or parts.port > 0  # a port that is none raises ValueError
+        has_port = parts.port is None or parts.port > 0  # raises ValueError if not a number
     except ValueError:
         return False
-    written = url.isascii() and url.isprintable() and " " not in url
-    scheme = parts.scheme in ("http", "https")
-    return known and written and scheme and bool(parts.hostname) and not parts.query
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    is_http = parts.scheme in ("http", "https")
+    return has_port and is_plain and is_http and bool(parts.hostname) and not parts.query
 
 
-def _code(said: object) -> str:
-    error = said.get("error") if isinstance(said, dict) else None
+def _code(report: object) -> str:
+    """The code and type of a server's error object; "" if it has none."""
+    error = report.get("error") if isinstance(report, dict) else None
     return f"{error.get('code')} {error.get('type')}" if isinstance(error, dict) else ""
 
 

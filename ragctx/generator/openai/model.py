@@ -24,6 +24,8 @@ from ragctx.records import FinishReason, Generation, Prompt, Role, Segment
 from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
 
 DEFAULT_CONTEXT_WINDOW = 4096
+"""Tokens that a model is taken to hold unless told otherwise: what small local servers allow."""
+
 _USER, _ANSWER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
 _STAND_IN_FRAME = (_USER, _ANSWER)
 _STAND_IN_SYSTEM_FRAME = ("<|im_start|>system\n", f"<|im_end|>\n{_USER}", _ANSWER)
@@ -38,18 +40,18 @@ def load_openai_api(
     temperature: float = 0.0,
     timeout_s: float = 300.0,
 ) -> OpenAIGenerator:
-    """A model on a server. Nothing is sent before the first question.
+    """Describe a model on a server. Nothing is sent before the first question.
 
     Args:
         spec: the address, "#" and the model's name: "http://127.0.0.1:8000/v1#my-model".
         tokenizer: the model's; budgets are counted with it.
-        context_window: tokens the model holds, prompt and answer together; 4096 unless given,
-            since the protocol has no way to ask.
+        context_window: tokens the model holds, prompt and answer together; 4096 by default, since
+            the protocol has no way to ask.
         api_key: by default the environment variable RAGCTX_API_KEY, if set.
         temperature: 0 for the likeliest answer.
-        timeout_s: seconds without a byte after which the server is given up.
+        timeout_s: seconds without a byte from the server before giving up.
 
-    Raises InputError if the address has no model, is none, or holds a password.
+    Raises InputError if `spec` names no model, is not an address, or holds a password.
 
     >>> from ragctx.tokens.load import load_tokenizer
     >>> model = "http://127.0.0.1:8000/v1#my-model"
@@ -60,15 +62,16 @@ def load_openai_api(
     key = os.environ.get(KEY_VARIABLE) or None if api_key is None else api_key
     server = Server(url.rstrip("/"), key, timeout_s)
     if not model:
-        raise InputError(f"{url} names no model; write it behind the address: {url}#MODEL")
+        raise InputError(f"{url} names no model; write it after the address: {url}#MODEL")
     window = DEFAULT_CONTEXT_WINDOW if context_window is None else context_window
     return OpenAIGenerator(server, model, tokenizer, window, temperature)
 
 
 class OpenAIGenerator:
-    """See `load_openai_api`. Keeps no state and may be used by several threads."""
+    """A model on a server; see `load_openai_api`. Stateless: several threads may use it."""
 
     template = "qa"
+    caches_prompts = False  # the server may; it cannot be told to forget
 
     def __init__(
         self,
@@ -90,17 +93,20 @@ class OpenAIGenerator:
     ) -> Generation:
         """Answer `prompt` with at most `prompt.max_new_tokens` of the server's tokens.
 
-        The server gives text only: `token_ids` are that text's in `tokenizer`. `prefill_s` is the
-        time to the first piece, waiting for the server included. Whatever `on_text` raises passes
-        through, and the server is hung up on.
+        The server sends text only: `token_ids` are those of `tokenizer` for that text. `prefill_s`
+        is the time to the first piece, waiting for the server included. Whatever `on_text` raises
+        passes through, and the connection is closed.
 
         Raises:
             BudgetError: the text takes more tokens than the prompt's budget or than the model
-                holds, or the server says so. In the first two cases nothing was sent.
-            ModelError: the server cannot be reached, refuses, or sends what is no answer.
+                holds, or the server reports that it is too long. In the first two cases nothing was
+                sent.
+            ModelError: the server cannot be reached, refuses, or sends something else than an
+                answer.
         """
         messages = self._messages(prompt)
-        began = first = time.perf_counter()
+        began = time.perf_counter()
+        first: float | None = None  # when the first piece of text came
         pieces: list[str] = []
         finish: str | None = None
         events = self._server.post("/chat/completions", self._body(prompt, messages))
@@ -109,7 +115,8 @@ class OpenAIGenerator:
                 finish = reason or finish
                 if not piece:
                     continue
-                first = first if pieces else time.perf_counter()
+                if first is None:
+                    first = time.perf_counter()
                 pieces.append(piece)
                 if on_text:
                     on_text(piece)
@@ -119,13 +126,20 @@ class OpenAIGenerator:
             text=text,
             token_ids=tuple(self.tokenizer.encode(text)),
             finish_reason=self._finish_reason(finish, text),
-            prefill_s=first - began if pieces else ended - began,
-            decode_s=ended - first if pieces else 0.0,
+            prefill_s=(ended if first is None else first) - began,
+            decode_s=0.0 if first is None else ended - first,
             reused_tokens=0,
         )
 
+    def identity(self) -> tuple[str, ...]:
+        """Name and decoding; which model is behind the name only its server knows."""
+        return self.name, self.decoding
+
+    def forget(self) -> None:
+        """Do nothing: what the server caches is out of reach."""
+
     def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
-        """What to send, once it was found to fit: the frame's texts are the server's business."""
+        """The messages to send, checked to fit; without the frame, which the server adds itself."""
         safe = replace(prompt, segments=tuple(self._harmless(prompt.segments)))
         self._check_fits(safe)
         texts: dict[Role, list[str]] = {"system": [], "user": []}
@@ -144,7 +158,7 @@ class OpenAIGenerator:
             )
 
     def _harmless(self, segments: Sequence[Segment]) -> Iterator[Segment]:
-        """The segments, with the question and the passages made plain text for the server."""
+        """The segments, with the special tokens in question and passages made plain text."""
         for segment in segments:
             if segment.kind in ("passage", "question"):
                 text = plain_text(segment.text, self.tokenizer)
@@ -166,13 +180,13 @@ class OpenAIGenerator:
             if not event["choices"]:  # the last event may only count tokens
                 return "", None
             choice = event["choices"][0]
-            said = choice.get("delta") or choice.get("message") or {}
-            text, reason = said.get("content") or "", choice.get("finish_reason")
+            message = choice.get("delta") or choice.get("message") or {}
+            text, reason = message.get("content") or "", choice.get("finish_reason")
         except (KeyError, IndexError, TypeError, AttributeError):
             text = reason = None
         if not isinstance(text, str) or not isinstance(reason, str | None):
-            said = self._server.shown(repr(event))
-            raise ModelError(f"{self._server.url} sent what is no chat completion: {said}")
+            shown = self._server.shown(repr(event))
+            raise ModelError(f"{self._server.url} sent what is no chat completion: {shown}")
         return text, reason
 
     def _finish_reason(self, finish: str | None, text: str) -> FinishReason:
@@ -184,7 +198,7 @@ class OpenAIGenerator:
 
 
 def _message(role: str, text: str) -> dict[str, str]:
-    """A message. Each lone surrogate (broken PDFs have them) is U+FFFD in it: JSON has none."""
+    """A message. Lone surrogates, which broken PDFs have and JSON cannot hold, become U+FFFD."""
     content = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return {"role": role, "content": content}
 
@@ -194,10 +208,10 @@ _MARK = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")  # as the others do
 
 
 def plain_text(text: str, tokenizer: Tokenizer) -> str:
-    """`text` with a blank in each special token, so that no server can take it for one.
+    """Put a blank into each special token of `text`, so that no server takes it for one.
 
-    A server reads special tokens in a message, whoever wrote it. So what looks like a chat
-    template's, and whatever else `tokenizer` knows as special, is broken open.
+    A server reads special tokens in a message, whoever wrote it. So everything that looks like a
+    chat template's, and whatever else `tokenizer` knows as special, is taken apart.
 
     Raises InputError if a special token of another form remains.
 
@@ -230,12 +244,12 @@ class _Framed:
     """A tokenizer that always has a chat frame: the server puts one around every message."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        own = tokenizer.chat_frame
+        frame = tokenizer.chat_frame
         self.name = tokenizer.name
         self.retokenised = False  # counted when it is sent, by `OpenAIGenerator._check_fits`
-        self.chat_frame: tuple[str, str] = own or _STAND_IN_FRAME
-        self.system_frame: tuple[str, str, str] | None = None if own else _STAND_IN_SYSTEM_FRAME
-        if own and isinstance(tokenizer, KnowsSystemRole):
+        self.chat_frame: tuple[str, str] = frame or _STAND_IN_FRAME
+        self.system_frame: tuple[str, str, str] | None = None if frame else _STAND_IN_SYSTEM_FRAME
+        if frame and isinstance(tokenizer, KnowsSystemRole):
             self.system_frame = tokenizer.system_frame
         self.encode = tokenizer.encode
         self.encode_markup = tokenizer.encode_markup

@@ -1,4 +1,4 @@
-"""Which passage made this answer: how likely it is with each of them left out.
+"""Which passage made this answer: how likely the answer is with each passage left out.
 
 Cheap, because no passage is read again: only the question is, once for each passage left out.
 Leave-one-out, as in ContextCite's baseline (Cohen-Wang et al., NeurIPS 2024, arXiv 2409.00729).
@@ -7,7 +7,7 @@ Leave-one-out, as in ContextCite's baseline (Cohen-Wang et al., NeurIPS 2024, ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from ragctx.errors import InputError
-from ragctx.generator.reader.context import contents
-from ragctx.generator.reader.passes import Again, first_look, look_again, nearness_of
+from ragctx.generator.reader.context import content_masks
+from ragctx.generator.reader.passes import SecondPass, first_pass, proximity_of, second_pass
 from ragctx.generator.reader.spans import start_log_probabilities
-from ragctx.records import Attribution, Generation, Prompt, Segment
+from ragctx.records import Attribution, Generation, Prompt
 
 if TYPE_CHECKING:
-    from ragctx.generator.reader.network import Asked
-    from ragctx.generator.reader.passages import Segment as Kept
+    from ragctx.generator.reader.network import QuestionStates
+    from ragctx.generator.reader.passages import CachedPassage
     from ragctx.generator.reader.reader import BundledReader
 
 
@@ -32,84 +32,100 @@ def attribute(
 ) -> tuple[Attribution, ...]:
     """For each passage, in prompt order, the answer's log-probability with and without it.
 
-    Counts every place where the answer's tokens stand among the passages that are looked at again;
-    -inf where they stand in none. Passages left out take their ranks and cosines with them.
+    Every place where the answer's tokens occur in the passages of the second pass counts; the
+    log-probability is -inf if they occur in none. A passage that is left out takes its rank and
+    cosine with it.
 
     Raises InputError for an abstention: there is nothing to attribute.
     """
     if not generation.token_ids:
         raise InputError("there is no answer to attribute: the reader abstained")
-    passages, question = reader.parts(prompt)
-    segments, _ = reader.cache.fetch(passages, reader.encode)
+    passage_ids, question_ids = reader.parts(prompt)
+    cached, _ = reader.cache.fetch(passage_ids, reader.encode)
 
-    def likely(kept: Sequence[int]) -> float:
-        read = [segments[i] for i in kept]
-        asked = reader.read_question(question, read)
-        part = replace(prompt, segments=tuple(_only(prompt, kept)))
-        return answer_log_probability(reader, part, read, asked, generation.token_ids)
+    def log_probability(numbers: Sequence[int]) -> float:
+        """Of the answer, from the passages of these numbers alone."""
+        passages = [cached[i] for i in numbers]
+        question = reader.read_question(question_ids, passages)
+        shorter = _with_passages(prompt, numbers)
+        return answer_log_probability(reader, shorter, passages, question, generation.token_ids)
 
-    everything = range(len(passages))
-    whole = likely(everything)
-    rests = [[i for i in everything if i != j] for j in everything]
-    without = [likely(rest) if rest else -math.inf for rest in rests]
-    return tuple(
-        Attribution(segment.label, whole, left)
-        for segment, left in zip(prompt.passages, without, strict=True)
-    )
+    everything = range(len(cached))
+    with_all = log_probability(everything)
+    attributions = []
+    for left_out, segment in enumerate(prompt.passages):
+        rest = [i for i in everything if i != left_out]
+        without = log_probability(rest) if rest else -math.inf
+        attributions.append(Attribution(segment.label, with_all, without))
+    return tuple(attributions)
 
 
 def answer_log_probability(
     reader: BundledReader,
     prompt: Prompt,
-    segments: Sequence[Kept],
-    asked: Asked,
+    passages: Sequence[CachedPassage],
+    question: QuestionStates,
     answer: Sequence[int],
 ) -> float:
-    """Log-probability that the reader copies `answer`, wherever it stands in these passages."""
-    network, content = reader.packed, contents(prompt)
-    known = reader.prior.of_tokens(prompt, nearness_of(network, prompt, content))
-    first = first_look(network, segments, content, asked.answer, known)
-    again = look_again(
-        network=network, segments=segments, content=content, asked=asked, first=first, known=known
+    """Log-probability that the reader copies the ids `answer`, from wherever they occur."""
+    network, content = reader.second_pass_network, content_masks(prompt)
+    log_odds = reader.prior.token_log_odds(prompt, proximity_of(network, prompt, content))
+    first = first_pass(network, passages, content, question.answer, log_odds)
+    second = second_pass(
+        network=network,
+        passages=passages,
+        content=content,
+        question=question,
+        first=first,
+        log_odds=log_odds,
     )
-    ids = [token for i in again.chosen for token in prompt.passages[i].token_ids]
-    scores = start_log_probabilities(
-        network.start_scores(asked.answer, again.states),
-        again.content,
-        network.null_again_score(asked.answer),
-        again.worth,
+    ids = [token for i in second.chosen for token in prompt.passages[i].token_ids]
+    starts = start_log_probabilities(
+        network.start_scores(question.answer, second.states),
+        second.content,
+        network.second_null_score(question.answer),
+        second.log_odds,
     )
-    found = [
-        float(scores[at]) + _end_log_probability(reader, again, asked.answer, at, len(answer))
-        for at in _places(ids, again.content.tolist(), answer)
+    places = [
+        float(starts[start])
+        + _end_log_probability(reader, second, question.answer, start, len(answer))
+        for start in _occurrences(ids, second.content.tolist(), answer)
     ]
-    return float(torch.tensor(found).logsumexp(0)) if found else -math.inf
+    return float(torch.tensor(places).logsumexp(0)) if places else -math.inf
 
 
 def _end_log_probability(
-    reader: BundledReader, again: Again, answer: Tensor, first: int, length: int
+    reader: BundledReader, second: SecondPass, answer: Tensor, first: int, length: int
 ) -> float:
-    reach = reader.packed.length_bias.shape[0]
-    own = again.content[first : first + reach]
-    stop = first + int(own.int().cummin(0).values.sum())
-    ends = reader.packed.end_scores(answer, again.states[first], again.states[first:stop])
+    """Log-probability that a span from position `first` has `length` tokens."""
+    network = reader.second_pass_network
+    reach = network.length_bias.shape[0]
+    content = second.content[first : first + reach]
+    stop = first + int(content.int().cummin(0).values.sum())
+    ends = network.end_scores(answer, second.states[first], second.states[first:stop])
     return float(ends.log_softmax(0)[length - 1])
 
 
-def _places(ids: Sequence[int], content: Sequence[bool], answer: Sequence[int]) -> Iterator[int]:
+def _occurrences(
+    ids: Sequence[int], content: Sequence[bool], answer: Sequence[int]
+) -> Iterator[int]:
+    """The positions at which `answer` begins within the passages' own text."""
     wanted = list(answer)
-    for at in range(len(ids) - len(wanted) + 1):
-        if list(ids[at : at + len(wanted)]) == wanted and all(content[at : at + len(wanted)]):
-            yield at
+    for start in range(len(ids) - len(wanted) + 1):
+        stop = start + len(wanted)
+        if list(ids[start:stop]) == wanted and all(content[start:stop]):
+            yield start
 
 
-def _only(prompt: Prompt, kept: Sequence[int]) -> Iterator[Segment]:
-    """The prompt's segments without the passages that are not in `kept`."""
-    number = 0
+def _with_passages(prompt: Prompt, numbers: Collection[int]) -> Prompt:
+    """The prompt with only the passages of these numbers."""
+    passages = 0
+    segments = []
     for segment in prompt.segments:
         if segment.kind != "passage":
-            yield segment
+            segments.append(segment)
             continue
-        if number in kept:
-            yield segment
-        number += 1
+        if passages in numbers:
+            segments.append(segment)
+        passages += 1
+    return replace(prompt, segments=tuple(segments))

@@ -1,4 +1,7 @@
-"""How sure an answer is: a probability fitted on questions whose passage was there, or was not."""
+"""How sure the reader is that the passages answer: a probability fitted on held-out questions.
+
+In half of these questions the answering passage was among those read, in the others it was not.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,37 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ragctx.generator.reader.passes import Reading
+from ragctx.generator.reader.passes import PassResult
 from ragctx.generator.reader.proximity import rarities
 
 
 class Evidence(NamedTuple):
-    """What speaks for the answer standing in the passages."""
+    """The inputs of the calibration: what speaks for an answer being in the passages.
 
-    again: float  # log-odds against null at the second look, and
-    first: float  # at the first
-    lead: float  # of the likeliest passage over the next at the first, as log-odds, up to 20
-    likely: float  # log-probability of the answer's span
-    covered: float  # share of the question's words in the passage that the answer is taken from,
-    others: float  # and on average in all but the one that holds most, 0 where there are none
-    near: float  # how near they stand to the answer,
-    nearest: float  # and to the place that they are nearest to
+    Log-odds are natural logarithms, limited to ±`MAX_LOG_ODDS`.
+    """
+
+    second_pass: float  # log-odds of an answer against none, by the second pass
+    first_pass: float  # the same by the first pass
+    lead: float  # first pass: log-odds of the likeliest passage over the next; 0 if there is none
+    span: float  # log-probability of the answer's span
+    covered: float  # share of the question's words that are in the answer's passage, 0 to 1
+    others: float  # its mean over the passages but the one that covers most; 0 if there are none
+    proximity: float  # term proximity of the answer's span, 0 to 1
+    best_proximity: float  # term proximity of the token for which it is highest
     alone: float  # 1 for a single passage, else 0
+
+
+MAX_LOG_ODDS = 20.0
+"""Limit of every log-odds that counts as evidence: beyond e^20 they tell nothing more. Chosen by
+hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Logistic regression from `Evidence` to P(the answer stands there).
+    """Logistic regression from `Evidence` to the probability that the passages hold the answer.
 
-    `weights` are those of 1 and the pieces of evidence in their order.
+    `weights` are the intercept and then one weight for each piece of evidence, in its order.
 
     >>> calibration = Calibration((0.0, 1.0, *[0.0] * 8))
     >>> evidence = Evidence(math.log(4), 0.0, 1.5, -0.1, 0.5, 0.2, 0.3, 0.5, 0.0)
@@ -40,35 +51,39 @@ class Calibration:
     weights: tuple[float, ...]
 
     def confidence(self, evidence: Evidence) -> float:
-        """Probability that the answer stands in the passages."""
+        """Probability that the passages hold the answer."""
         pieces = (1.0, *evidence)
         return _sigmoid(sum(w * piece for w, piece in zip(self.weights, pieces, strict=True)))
 
 
 def evidence_of(
-    reading: Reading,
+    result: PassResult,
     passages: Sequence[Collection[int]],
     answered_by: int,
     question: Collection[int],
 ) -> Evidence:
-    """The evidence of a reading of `passages` (their tokens), one of which gave its best span."""
+    """Collect the evidence of a result that has spans.
+
+    `passages` are the token ids of each passage, `answered_by` is the number of the one that holds
+    the best span.
+    """
     shares = [covered(question, passage) for passage in passages]
     others = len(shares) - 1
     return Evidence(
-        again=_log_odds(reading.null),
-        first=_log_odds(reading.first_null),
-        lead=_lead(reading.passages),
-        likely=reading.spans[0].log_probability,
+        second_pass=_log_odds(result.second_null),
+        first_pass=_log_odds(result.first_null),
+        lead=_lead(result.passages),
+        span=result.spans[0].log_probability,
         covered=shares[answered_by],
         others=(sum(shares) - max(shares)) / others if others else 0.0,
-        near=reading.spans[0].near,
-        nearest=reading.nearest,
+        proximity=result.spans[0].proximity,
+        best_proximity=result.best_proximity,
         alone=float(not others),
     )
 
 
 def covered(question: Collection[int], passage: Collection[int]) -> float:
-    """Share of the question's words that stand in the passage, rare ones counting more: 0 to 1.
+    """Share of the question's words that the passage contains, rare ones counting more: 0 to 1.
 
     >>> covered([2054, 8271], [8271]) > covered([2054, 8271], [2054])
     True
@@ -78,22 +93,24 @@ def covered(question: Collection[int], passage: Collection[int]) -> float:
     return sum(counts[token] for token in counts if token in passage) / total if total else 0.0
 
 
-def _lead(likely: Sequence[float]) -> float:
-    """Of the first of several over the second; 0 where there is one."""
-    first, second = (*sorted(likely, reverse=True), -math.inf)[:2]
-    return min(20.0, first - second) if len(likely) > 1 else 0.0
+def _lead(log_probabilities: Sequence[float]) -> float:
+    """How far the largest is above the second largest; 0 if there is only one."""
+    if len(log_probabilities) < 2:
+        return 0.0
+    first, second = sorted(log_probabilities, reverse=True)[:2]
+    return min(MAX_LOG_ODDS, first - second)
 
 
 def calibration_of(about: Mapping[str, Sequence[float]]) -> Calibration:
-    """From `reader.json`."""
+    """Read a calibration from its entry in `reader.json`."""
     return Calibration(tuple(map(float, about["weights"])))
 
 
 def _log_odds(null: float) -> float:
-    """Of the answer being there, from the log-probability that it is not; within ±20."""
-    if null >= -1e-9:
-        return -20.0
-    return max(-20.0, min(20.0, math.log(-math.expm1(null)) - null))
+    """Log-odds that there is an answer, given the log-probability that there is none."""
+    if null >= -1e-9:  # a probability of 1 but for rounding, whose log-odds would be infinite
+        return -MAX_LOG_ODDS
+    return max(-MAX_LOG_ODDS, min(MAX_LOG_ODDS, math.log(-math.expm1(null)) - null))
 
 
 def _sigmoid(x: float) -> float:

@@ -1,7 +1,7 @@
-"""The reader's weights on disk: 8-bit integers with one scale per output row, in safetensors.
+"""The reader's files: weights as 8-bit integers in safetensors, and its description as JSON.
 
-A weight matrix W becomes round(W / s) with s = max|row| / 127: 23 MB instead of 91. Vectors
-(biases, norms) stay in float32.
+A weight matrix W becomes round(W / s) with s = max|row| / 127 for each output row: 23 MB instead of
+91. Vectors (biases, norms) stay in float32.
 """
 
 from __future__ import annotations
@@ -19,46 +19,47 @@ from ragctx.errors import ModelError
 
 FOLDER = Path(__file__).parent / "weights"
 SCALE = ".scale"
+"""Ending of the name under which a matrix's scales are stored."""
 
 
 def quantise(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices as int8 with a float32 scale per row beside them; everything else as it is."""
-    packed: dict[str, Tensor] = {}
+    """Matrices as int8 with a float32 scale per row beside them; everything else as float32."""
+    stored: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if weight.ndim != 2:
-            packed[name] = weight.float().contiguous()
+            stored[name] = weight.float().contiguous()
             continue
-        packed[name], packed[name + SCALE] = rounded(weight)
-    return packed
+        stored[name], stored[name + SCALE] = rounded(weight)
+    return stored
 
 
 def rounded(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix as int8 (rows, columns), and the float32 scale of each row."""
-    scale = matrix.abs().amax(dim=1).clamp(min=1e-12) / 127
-    whole = (matrix / scale[:, None]).round().to(torch.int8)
-    return whole.contiguous(), scale.float().contiguous()
+    """A matrix as int8 (rows, columns), and the float32 scale (rows,) of each row."""
+    scale = matrix.abs().amax(dim=1).clamp(min=1e-12) / 127  # clamped: a row may be all zeros
+    integers = (matrix / scale[:, None]).round().to(torch.int8)
+    return integers.contiguous(), scale.float().contiguous()
 
 
-def dequantise(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The float32 weights that `quantise` packed, to within half a scale step.
+def dequantise(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The float32 weights that `quantise` stored, to within half a scale step.
 
     >>> back = dequantise(quantise({"w": torch.tensor([[1.0, -0.5], [0.0, 0.25]])}))["w"]
     >>> float((back - torch.tensor([[1.0, -0.5], [0.0, 0.25]])).abs().max()) < 0.005
     True
     """
     weights = {}
-    for name, value in packed.items():
+    for name, value in stored.items():
         if name.endswith(SCALE):
             continue
-        scale = packed.get(name + SCALE)
-        # one pass: as floats first, the matrices would be written twice
+        scale = stored.get(name + SCALE)
+        # one operation: converting to float first would write every matrix twice
         weights[name] = torch.mul(value, scale[:, None]) if scale is not None else value
     return weights
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderFiles:
-    """The reader as shipped: its description (`reader.json`) and where its files lie."""
+    """A reader's folder and what its `reader.json` holds."""
 
     folder: Path
     about: Mapping[str, Any]
@@ -73,9 +74,19 @@ class ReaderFiles:
         """The WordPiece vocabulary and rules."""
         return self.folder / "tokenizer.json"
 
+    def identity(self) -> dict[str, Any]:
+        """What answers depend on, as it is hashed: `about` under the names of the first release.
+
+        The key "proximity" was called "nearness" when the first hashes were stored; with another
+        name the profiles and answers stored under them would not be found.
+        """
+        prior = dict(self.about["prior"])
+        prior["nearness"] = prior.pop("proximity")
+        return {**self.about, "prior": prior}
+
 
 def reader_files(folder: Path = FOLDER) -> ReaderFiles:
-    """Find the reader in `folder`; ModelError when a file is missing or unreadable."""
+    """Find the reader in `folder`. Raises ModelError if a file is missing or unreadable."""
     try:
         about = json.loads((folder / "reader.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -93,7 +104,7 @@ def reader_files(folder: Path = FOLDER) -> ReaderFiles:
 
 
 def load_weights(files: ReaderFiles) -> dict[str, Tensor]:
-    """The weights as float32. The file's size and header are checked by safetensors."""
+    """Load the weights as float32. Raises ModelError if safetensors finds the file damaged."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

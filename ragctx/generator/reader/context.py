@@ -1,40 +1,34 @@
-"""What of a prompt the bundled reader reads: its passages one after another, then the question."""
+"""What the bundled reader takes from a prompt: the passages one after another, then the question.
+
+The tokens of all passages side by side are the *context*. Positions in it are counted from the
+first passage's first token.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cache
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ragctx.errors import TemplateError
-from ragctx.generator.reader.passages import Segment, Tokens
-from ragctx.records import Prompt
-from ragctx.records import Segment as PromptSegment
+from ragctx.generator.reader.passages import CachedPassage, Tokens
+from ragctx.records import CopiedSpan, Prompt
 
-
-def begins_of(prompt: Prompt) -> list[int]:
-    """The position in the context of each passage's first token, and of the first one behind."""
-    return list(accumulate((len(p.token_ids) for p in prompt.passages), initial=0))
-
-
-def _own_text(passage: PromptSegment) -> str:
-    return passage.text[passage.text_start : passage.text_end]
-
-
-def context_of(prompt: Prompt, segments: Sequence[Segment]) -> tuple[Tensor, Tensor]:
-    """The passages' states side by side (N, width), and which of the N are their own text."""
-    return torch.cat([s.states.float() for s in segments]), torch.cat(contents(prompt))
-
-
-def similarities_of(prompt: Prompt) -> list[float]:
-    """How near each passage is to the question, as its search knew: cosines, NaN where unknown."""
-    return [passage.hit.similarity for passage in prompt.passages if passage.hit]
+if TYPE_CHECKING:
+    from ragctx.generator.reader.spans import Span
+    from ragctx.tokens.tokenizer import Tokenizer
 
 
 def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:
-    """The passages' ids, and the ids that follow the last passage: question, [SEP], [MASK]."""
+    """The passages' ids, and the ids after the last passage: question, [SEP], [MASK].
+
+    Raises TemplateError if the template puts anything before a passage.
+    """
     passages = [segment.token_ids for segment in prompt.passages]
     kinds = [segment.kind for segment in prompt.segments]
     last = max((i for i, kind in enumerate(kinds) if kind == "passage"), default=-1)
@@ -48,11 +42,53 @@ def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:
     return passages, tuple(rest)
 
 
-def contents(prompt: Prompt) -> list[Tensor]:
-    """For each passage, which of its tokens are its own text."""
-    found = []
+def passage_starts(prompt: Prompt) -> list[int]:
+    """The position of each passage's first token, and, last, the length of the context."""
+    return list(accumulate((len(p.token_ids) for p in prompt.passages), initial=0))
+
+
+def passage_at(prompt: Prompt, position: int) -> int:
+    """The number of the passage that holds a position of the context, from 0."""
+    return bisect_right(passage_starts(prompt), position) - 1
+
+
+def content_masks(prompt: Prompt) -> list[Tensor]:
+    """For each passage (T,), True at the tokens of its own text, False at headers and markers."""
+    masks = []
     for passage in prompt.passages:
-        own = torch.zeros(len(passage.token_ids), dtype=torch.bool)
-        own[passage.token_start : passage.token_end] = True
-        found.append(own)
-    return found
+        mask = torch.zeros(len(passage.token_ids), dtype=torch.bool)
+        mask[passage.token_start : passage.token_end] = True
+        masks.append(mask)
+    return masks
+
+
+def context_of(prompt: Prompt, passages: Sequence[CachedPassage]) -> tuple[Tensor, Tensor]:
+    """The passages' states side by side (N, width), and which of the N are their own text."""
+    states = torch.cat([passage.states.float() for passage in passages])
+    return states, torch.cat(content_masks(prompt))
+
+
+def similarities_of(prompt: Prompt) -> list[float]:
+    """Each passage's cosine to the question, as its search computed it; NaN where unknown."""
+    return [passage.hit.similarity for passage in prompt.passages if passage.hit]
+
+
+def locate(
+    prompt: Prompt, spans: Sequence[Span], tokenizer: Tokenizer
+) -> list[tuple[CopiedSpan, str]]:
+    """Each span of the context as characters of a passage's own text, and these characters."""
+    passages, starts = prompt.passages, passage_starts(prompt)
+
+    @cache
+    def offsets(number: int) -> Sequence[tuple[int, int]]:
+        return tokenizer.encode_with_offsets(passages[number].own_text).offsets
+
+    located = []
+    for span in spans:
+        number = bisect_right(starts, span.first) - 1
+        own_start = starts[number] + passages[number].token_start
+        start = offsets(number)[span.first - own_start][0]
+        end = offsets(number)[span.last - own_start][1]
+        text = passages[number].own_text[start:end]
+        located.append((CopiedSpan(number, start, end), text))
+    return located

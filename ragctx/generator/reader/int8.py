@@ -1,9 +1,9 @@
-"""The network in 8-bit integers, as its matrices ship: for the second look.
+"""The second pass in 8-bit integers, the form in which its matrices ship.
 
-A matrix product of integers takes a third to a half of the time of one in float32. Each row that
-goes in is rounded to steps between its least and its largest value, so no row's result depends on
-its neighbours. What that rounding costs is in the model card; what is kept of a passage, and the
-first look, stay in float32.
+A matrix product of integers takes a third to a half of the time of one in float32. Each input row
+is rounded to equal steps between its smallest and its largest value, so the result of a row does
+not depend on the other rows. The model card tells what the rounding costs. What is cached of a
+passage and the first pass stay in floating point.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from ragctx.generator.reader.int8_kernels import Kernel, quickest_kernel
 from ragctx.generator.reader.network import ReaderNetwork
 from ragctx.transformer import Layer, unfilled
 
-TINIEST = 1e-12
-"""Least range of a row: rows of one value are that value."""
+MIN_RANGE = 1e-12
+"""Least difference between a row's largest and smallest value: avoids dividing by 0 where all
+values of a row are equal."""
 
 
-class PackedLinear(nn.Module):
-    """What `nn.Linear` computes, weight and input rounded row by row."""
+class Int8Linear(nn.Module):
+    """`nn.Linear` with the weight and the input rounded row by row."""
 
-    scale: Tensor
-    sums: Tensor  # of each of the weight's rows
-    bias: Tensor
+    scale: Tensor  # (out,)
+    sums: Tensor  # (out,): sum of each row of the rounded weight
+    bias: Tensor  # (out,)
 
     def __init__(self, weight: Tensor, bias: Tensor, kernel: Kernel) -> None:
         super().__init__()
-        packed, scale = rounded(weight)
-        self.kernel, self.product = kernel, kernel.product(packed)
+        integers, scale = rounded(weight)
+        self.kernel, self.product = kernel, kernel.product(integers)
         self.register_buffer("scale", scale)
-        self.register_buffer("sums", packed.sum(1) * scale)
+        self.register_buffer("sums", integers.sum(1) * scale)
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,65 +41,73 @@ class PackedLinear(nn.Module):
         rows = x.reshape(-1, x.shape[-1])
         out = x.new_empty(len(rows), len(self.bias))
         size = self.kernel.rows
-        for given, into in zip(torch.split(rows, size), torch.split(out, size), strict=True):
-            self._multiply(given, into)
+        for block, into in zip(torch.split(rows, size), torch.split(out, size), strict=True):
+            self._multiply(block, into)
         return out.view(*x.shape[:-1], -1)
 
     def _multiply(self, x: Tensor, out: Tensor) -> None:
+        """Write the product for a block of rows (rows, in) into `out` (rows, out)."""
         least, most = self.kernel.least, self.kernel.most
-        low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)  # aminmax: ten times slower
-        step = (high - low).clamp_(min=TINIEST).div_(most - least)
-        zero = low - least * step  # what the number 0 stands for
+        # not aminmax, which takes ten times as long
+        low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
+        step = (high - low).clamp_(min=MIN_RANGE).div_(most - least)
+        zero = low - least * step  # the value that the integer 0 represents
         products = self.product((x - zero).mul_(1 / step).round_())
         torch.addcmul(self.bias, zero, self.sums, out=out)
         out.addcmul_(products.mul_(step), self.scale)
 
 
-class PackedLayer(Layer):
-    """A layer whose matrices are packed, those of queries, keys and values as one."""
+class Int8Layer(Layer):
+    """A `Layer` with matrices of 8-bit integers; query, key and value are one product."""
 
-    def __init__(self, whole: Layer, kernel: Kernel) -> None:
+    def __init__(self, layer: Layer, kernel: Kernel) -> None:
         nn.Module.__init__(self)
-        self.heads = whole.heads
-        thirds = (whole.query, whole.key, whole.value)
-        weight, bias = (
-            torch.cat([getattr(part, name) for part in thirds]) for name in ("weight", "bias")
+        self.heads = layer.heads
+        parts = (layer.query, layer.key, layer.value)
+        self.query_key_value = Int8Linear(
+            torch.cat([part.weight for part in parts]),
+            torch.cat([part.bias for part in parts]),
+            kernel,
         )
-        self.asking = PackedLinear(weight, bias, kernel)
         self.output, self.up, self.down = (  # type: ignore[assignment]
-            PackedLinear(part.weight, part.bias, kernel)
-            for part in (whole.output, whole.up, whole.down)
+            Int8Linear(part.weight, part.bias, kernel)
+            for part in (layer.output, layer.up, layer.down)
         )
-        self.output_norm, self.down_norm = whole.output_norm, whole.down_norm
+        self.output_norm, self.down_norm = layer.output_norm, layer.down_norm
 
     def project(self, states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As the whole layer's."""
-        q, k, v = self.asking(states).chunk(3, dim=-1)
+        """Compute queries, keys and values, each (B, heads, T, head_width), in one product."""
+        q, k, v = self.query_key_value(states).chunk(3, dim=-1)
         return self._split(q), self._split(k), self._split(v)
 
     def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """As the whole layer's."""
+        """Compute keys and values, each (B, heads, T, head_width)."""
         _, k, v = self.project(states)
         return k, v
 
 
-class PackedNetwork(ReaderNetwork):
-    """A network whose layers of the second look are packed; all else is `whole`'s."""
+class Int8Network(ReaderNetwork):
+    """A `ReaderNetwork` whose second-pass layers compute in 8-bit integers.
 
-    def __init__(self, whole: ReaderNetwork, kernel: Kernel) -> None:
+    Everything else, heads included, is shared with `network`.
+    """
+
+    def __init__(self, network: ReaderNetwork, kernel: Kernel) -> None:
         with unfilled():
-            super().__init__(whole.shape, whole.alone)
-        self.load_state_dict(whole.state_dict(), assign=True)
-        self.packed = nn.ModuleList(PackedLayer(layer, kernel) for layer in whole.live())
+            super().__init__(network.shape, network.alone)
+        self.load_state_dict(network.state_dict(), assign=True)
+        self.int8_layers = nn.ModuleList(
+            Int8Layer(layer, kernel) for layer in network.second_pass_layers()
+        )
         self.requires_grad_(False)
 
-    def live(self) -> list[Layer]:
-        """The layers of the second look, packed."""
-        return [layer for layer in self.packed if isinstance(layer, Layer)]
+    def second_pass_layers(self) -> list[Layer]:
+        """The layers of the second pass, in 8-bit integers."""
+        return [layer for layer in self.int8_layers if isinstance(layer, Layer)]
 
 
-def packed(network: ReaderNetwork) -> ReaderNetwork:
-    """The network in 8 bits, or `network` itself where floats are quicker."""
+def in_int8(network: ReaderNetwork) -> ReaderNetwork:
+    """The network with its second pass in 8 bits; `network` itself where floats are quicker."""
     on_cpu = network.vocabulary_bias.device.type == "cpu"
     kernel = quickest_kernel() if on_cpu else None
-    return network if kernel is None else PackedNetwork(network, kernel).eval()
+    return network if kernel is None else Int8Network(network, kernel).eval()

@@ -1,8 +1,10 @@
-"""Products of many rows with a matrix of 8-bit integers, exact, by what the processor is quick at.
+"""Exact products of floating-point rows with a matrix of 8-bit integers, on quick CPU kernels.
 
-Where a processor adds products of bytes up in 16 bits (before AVX-512 VNNI), two of them can be too
-large: there the rows have 7 bits, which cannot overflow. Neither kernel is public, so each is tried
-on the largest numbers before it is used.
+`Kernel` multiplies many rows at once (the second pass), `Int8RowProduct` a single row (decoding).
+
+Processors before AVX-512 VNNI add up products of two bytes in 16 bits, where the sum of two can
+overflow. There the rows have only 7 bits, which cannot. Neither kernel is a public interface of
+torch, so each is tried on the largest numbers before it is used.
 """
 
 from __future__ import annotations
@@ -18,25 +20,33 @@ from torch import Tensor
 from ragctx.generator.reader.checkpoint import rounded
 
 Product = Callable[[Tensor], Tensor]
-"""(rows, in) -> (rows, out), whole numbers as float32."""
+"""(rows, in) -> (rows, out), whole numbers held in float32."""
 
 
 class Kernel(NamedTuple):
-    """A way to multiply."""
+    """How rows of whole numbers are multiplied with an int8 matrix on this processor."""
 
-    least: int  # number in a row,
-    most: int  # and the largest
-    rows: int  # multiplied at once: what comes out of them stays in a processor's cache
-    product: Callable[[Tensor], Product]  # of a matrix (out, in) of int8
+    least: int  # smallest number that a row may hold
+    most: int  # largest one
+    rows: int  # rows multiplied at once, so that the products stay in the processor's cache
+    product: Callable[[Tensor], Product]  # prepares a matrix (out, in) of int8
 
 
 @cache
 def quickest_kernel() -> Kernel | None:
-    """The first that is there and exact; None where floats are quicker."""
-    return next(filter(is_exact, _kernels()), None)
+    """The first kernel that exists here and is exact; None where floats are quicker."""
+    for kernel in _kernels():
+        if is_exact(kernel):
+            return kernel
+    return None
 
 
 def _kernels() -> Iterator[Kernel]:
+    """The kernels to try on this processor, quickest first.
+
+    Blocks of 128 rows, written in place, were quicker than blocks of 256 with AVX-512
+    (training/LOG.md); without it their number was chosen by hand.
+    """
     capability = torch.backends.cpu.get_cpu_capability()
     if capability == "AVX512":  # without it torch multiplies one by one, 37 times slower
         yield Kernel(least=-127, most=127, rows=128, product=_by_int_mm)
@@ -45,47 +55,45 @@ def _kernels() -> Iterator[Kernel]:
 
 
 def is_exact(kernel: Kernel) -> bool:
-    """Whether the largest numbers of either sign are multiplied without overflow."""
+    """Whether the kernel multiplies the largest numbers of either sign without overflow."""
     matrix = torch.full((64, 384), 127, dtype=torch.int8)
     matrix[::2] = -127
     rows = torch.full((32, 384), float(kernel.most))
     rows[::2] = kernel.least
     try:
-        found = kernel.product(matrix)(rows)
-    except (AttributeError, RuntimeError):  # a torch without the kernel
+        products = kernel.product(matrix)(rows)
+    except (AttributeError, RuntimeError):  # this torch does not have the kernel
         return False
-    return torch.equal(found, rows @ matrix.float().t())
+    return torch.equal(products, rows @ matrix.float().t())
 
 
 def _by_int_mm(matrix: Tensor) -> Product:
-    turned = matrix.t()
-    return lambda rows: torch._int_mm(rows.to(torch.int8), turned).float()
+    transposed = matrix.t()
+    return lambda rows: torch._int_mm(rows.to(torch.int8), transposed).float()
 
 
 def _by_onednn(matrix: Tensor) -> Product:
-    scale, zero = torch.ones(len(matrix)), torch.zeros(len(matrix), dtype=torch.long)
-    packed = torch.ops.onednn.qlinear_prepack(matrix, None)
-    # scale and zero point of the rows, the matrix with its own, no bias, scale and zero point and
-    # type of what comes out, and nothing done to it afterwards
+    scales, zero_points = torch.ones(len(matrix)), torch.zeros(len(matrix), dtype=torch.long)
     settings: tuple[Any, ...] = (
-        1.0,
-        0,
-        packed,
-        scale,
-        zero,
-        None,
-        1.0,
-        0,
-        torch.float32,
-        "none",
-        [],
-        "",
+        1.0,  # scale of the rows
+        0,  # zero point of the rows
+        torch.ops.onednn.qlinear_prepack(matrix, None),
+        scales,  # of the matrix
+        zero_points,
+        None,  # bias
+        1.0,  # scale of the output
+        0,  # zero point of the output
+        torch.float32,  # type of the output
+        "none",  # operation applied to the output
+        [],  # arguments of that operation
+        "",  # its algorithm
     )
 
     def product(rows: Tensor) -> Tensor:
-        whole = rows.to(torch.int8).view(torch.uint8)  # straight to uint8 takes seven times as long
-        found: Tensor = torch.ops.onednn.qlinear_pointwise.default(whole, *settings)
-        return found
+        # via int8, since converting floats straight to uint8 takes seven times as long
+        integers = rows.to(torch.int8).view(torch.uint8)
+        products: Tensor = torch.ops.onednn.qlinear_pointwise.default(integers, *settings)
+        return products
 
     return product
 
@@ -94,43 +102,49 @@ RowProduct = Callable[[Tensor], Tensor]
 """(in,) -> (out,)."""
 
 TILE = 12 * (16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8)
-"""Outputs added up together: as many sums as the kernel keeps in twelve registers."""
+"""Outputs of a row product that are added up together. The kernel keeps their sums in twelve
+vector registers, each of which holds 16 floats with AVX-512 and 8 without."""
 
 ZERO = 128
-"""The byte that stands for 0."""
+"""The byte that represents 0: the kernel's bytes are unsigned, 0 to 255."""
 
 
-class RoundedProduct:
-    """What `F.linear` gives for one row, the weights rounded to 8 bits."""
+class Int8RowProduct:
+    """`F.linear` for a single row, with the weights rounded to 8 bits.
+
+    The matrix product is written as the weighted sums that torch's embedding bag computes: it has
+    an 8-bit kernel that reads each weight once. Output tile t is the sum of its columns, weighted
+    by the row.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        whole, scale = rounded(weight)
-        self.outputs, width = whole.shape
+        integers, scale = rounded(weight)
+        self.outputs, width = integers.shape
         self.tiles = -(-self.outputs // TILE)
-        lacking = self.tiles * TILE - self.outputs
-        values = (F.pad(whole, (0, 0, 0, lacking)).to(torch.int16) + ZERO).to(torch.uint8)
+        padding = self.tiles * TILE - self.outputs
+        values = (F.pad(integers, (0, 0, 0, padding)).to(torch.int16) + ZERO).to(torch.uint8)
         columns = values.view(self.tiles, TILE, width).transpose(1, 2).reshape(-1, TILE)
-        # behind each row its scale and its offset, as the kernel wants them
-        ends = torch.tensor([1.0, -ZERO]).view(torch.uint8).expand(len(columns), -1)
-        self.columns = torch.cat((columns, ends), 1)
-        self.numbers = torch.arange(len(columns), dtype=torch.int32)
-        self.begins = torch.arange(0, len(columns), width, dtype=torch.int32)
-        self.scale, self.bias = F.pad(scale, (0, lacking)), F.pad(bias, (0, lacking))
+        # the kernel expects the bytes of a scale and an offset after each column
+        scale_and_offset = torch.tensor([1.0, -ZERO]).view(torch.uint8).expand(len(columns), -1)
+        self.columns = torch.cat((columns, scale_and_offset), 1)
+        self.column_numbers = torch.arange(len(columns), dtype=torch.int32)
+        self.tile_starts = torch.arange(0, len(columns), width, dtype=torch.int32)
+        self.scale, self.bias = F.pad(scale, (0, padding)), F.pad(bias, (0, padding))
 
     def __call__(self, row: Tensor) -> Tensor:
         """(in,) -> (out,), float32."""
         sums = torch.ops.quantized.embedding_bag_byte_rowwise_offsets.default(
             self.columns,
-            self.numbers,
-            self.begins,
+            self.column_numbers,
+            self.tile_starts,
             per_sample_weights=row.expand(self.tiles, -1).contiguous().view(-1),
         )
         return torch.addcmul(self.bias, sums.view(-1), self.scale)[: self.outputs]
 
 
 def row_product(weight: Tensor, bias: Tensor) -> RowProduct:
-    """In 8 bits where the processor has the kernel, else as it is."""
-    known = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
-    if known and weight.device.type == "cpu":
-        return RoundedProduct(weight, bias)
+    """A row product in 8 bits where the processor has the kernel, else with the given weights."""
+    has_kernel = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    if has_kernel and weight.device.type == "cpu":
+        return Int8RowProduct(weight, bias)
     return partial(F.linear, weight=weight, bias=bias)

@@ -1,4 +1,4 @@
-"""What was read so far, ready to be attended to."""
+"""Keys and values of everything read so far, ready to be attended to."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Past:
-    """Keys, rotated, and values of all that was read; never changed, so many may go on from it."""
+class KVCache:
+    """Rotated keys and values of N positions in every layer.
+
+    It is never changed in place, so several continuations can start from the same one.
+    """
 
     keys: tuple[Tensor, ...]  # per layer (B, heads, N, head_width)
     values: tuple[Tensor, ...]
-    mask: Tensor | None = None  # (B, N), True where there is a token; None where all are
+    mask: Tensor | None = None  # (B, N), True where there is a token; None if there is no padding
 
     @property
     def length(self) -> int:
         """Number of positions, padding included."""
         return self.keys[0].shape[2] if self.keys else 0
 
-    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """A layer's keys and values with new ones behind them."""
+    def followed_by(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """All keys and values of one layer, with those of new tokens appended."""
         if not self.keys:
             return keys, values
         return (
@@ -31,6 +34,6 @@ class Past:
             torch.cat((self.values[layer], values), 2),
         )
 
-    def grown(self, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Past:
-        """The past with what `extend` gave for every layer."""
-        return Past(tuple(keys), tuple(values), self.mask)
+    def replaced(self, keys: Sequence[Tensor], values: Sequence[Tensor]) -> KVCache:
+        """The longer cache whose layers are what `followed_by` returned for each."""
+        return KVCache(tuple(keys), tuple(values), self.mask)

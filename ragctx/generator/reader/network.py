@@ -1,16 +1,16 @@
-"""The bundled reader's network: chunks encoded alone, a question that reads them all.
+"""The bundled reader's network: passages encoded alone, a question that reads all of them.
 
-The mask: a chunk's tokens see their own chunk, both ways; question tokens see every chunk and the
-question, both ways; answer tokens see all of that and the answer so far. What a chunk leaves
-depends on nothing else, and its keys can be turned to any position: the cached chunk is not an
-approximation of the model but the model itself (Block-Attention, arXiv 2409.15355; TurboRAG,
-arXiv 2410.07590).
+The attention mask: a passage's tokens see their own passage, in both directions; question tokens
+see every passage and the question, in both directions; answer tokens see all of that and the answer
+so far. So what a passage leaves in the cache depends on nothing else, and its keys can be rotated
+to any position: a cached passage is not an approximation of the model but the model itself
+(Block-Attention, arXiv 2409.15355; TurboRAG, arXiv 2410.07590).
 
-One look at everything is cheap but blind on one side: no passage ever sees the question. So the few
-chunks that the first look finds most likely are looked at again: from what they were after the
-first `ALONE` layers they go through the others, and through one more, together with the question
-(late interaction; DeFormer, Cao et al., ACL 2020). The cost does not grow with the prompt, and it
-is the same wherever a passage stands.
+The first pass over all passages is cheap, but no passage sees the question in it. So the few
+passages that it finds likeliest take a second pass: starting from their states after the first
+`ALONE` layers, they go through the remaining layers and one more together with the question (late
+interaction; DeFormer, Cao et al., ACL 2020). The cost does not grow with the prompt, and it does
+not depend on where in the prompt a passage is.
 """
 
 from __future__ import annotations
@@ -23,53 +23,55 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ragctx.generator.reader.kv_cache import Past
+from ragctx.generator.reader.kv_cache import KVCache
 from ragctx.generator.reader.rope import angles, rotate
 from ragctx.transformer import Embeddings, Layer, Shape, attend
 
 ALONE = 4
-"""Layers that a chunk passes alone in both looks."""
+"""Layers that a passage goes through without the question in both passes. Chosen between 3 and 4 on
+2,091 held-out questions; the differences were within noise (training/LOG.md)."""
 
 MAX_SPAN_TOKENS = 96
-"""The longest answer span the end pointer can reach: a sentence or two."""
+"""Longest answer span that the end pointer can reach, in tokens: a sentence or two."""
 
 
-class Encoded(NamedTuple):
-    """A batch of chunks, each encoded alone, at positions counted from the chunk's own start."""
+class EncodedBatch(NamedTuple):
+    """B passages, each encoded alone, at positions counted from the passage's own start."""
 
     keys: tuple[Tensor, ...]  # per layer (B, heads, T, head_width), before rotation
     values: tuple[Tensor, ...]  # per layer (B, heads, T, head_width)
-    early: Tensor  # (B, T, width): after the first layers, where the second look begins
-    states: Tensor  # (B, T, width): before the last layer, where the first look points
+    early: Tensor  # (B, T, width): after the first `ALONE` layers, where the second pass begins
+    states: Tensor  # (B, T, width): before the last layer; the first pass points at these
 
 
-class Asked(NamedTuple):
-    """The states of a question's tokens as each layer of the second look sees them.
+class QuestionStates(NamedTuple):
+    """The states of a question's tokens before each layer of the second pass, and after the last.
 
-    The last token is [MASK], whose state is the answer's first.
+    The last token is [MASK], whose state is the first one of the answer.
     """
 
-    seen: Tensor  # (…, live layers + 1, T, width): before each live layer, and after the last one
+    by_layer: Tensor  # (…, second-pass layers + 1, T, width)
 
     @property
     def last(self) -> Tensor:
-        """(…, T, width): the last states."""
-        return self.seen[..., -1, :, :]
+        """(…, T, width): the states after the last layer."""
+        return self.by_layer[..., -1, :, :]
 
     @property
     def answer(self) -> Tensor:
-        """(…, width): the last state of [MASK]."""
-        return self.seen[..., -1, -1, :]
+        """(…, width): the state of [MASK] after the last layer."""
+        return self.by_layer[..., -1, -1, :]
 
-    def row(self, i: int) -> Asked:
-        """The i-th of several questions."""
-        return Asked(self.seen[i])
+    def row(self, i: int) -> QuestionStates:
+        """The i-th question of a batch."""
+        return QuestionStates(self.by_layer[i])
 
 
 class ReaderNetwork(nn.Module):
-    """Six layers shared by chunks, questions and answers; a layer for the second look; heads.
+    """Six layers for passages, questions and answers, one more for the second pass, and heads.
 
-    The second look begins after `alone` of them; 0 is full attention over chunk and question.
+    The second pass begins after `alone` of the shared layers; 0 is full attention over passage and
+    question. The names of its parts are those of the tensors in the weights file.
     """
 
     def __init__(self, shape: Shape, alone: int = ALONE) -> None:
@@ -91,10 +93,10 @@ class ReaderNetwork(nn.Module):
         self.transform_norm = nn.LayerNorm(width, eps=shape.epsilon)
         self.vocabulary_bias = nn.Parameter(torch.zeros(shape.vocabulary))
 
-    def encode(self, token_ids: Tensor, mask: Tensor | None = None) -> Encoded:
+    def encode(self, token_ids: Tensor, mask: Tensor | None = None) -> EncodedBatch:
         """Encode each row of `token_ids` (B, T) alone.
 
-        `mask` (B, T) is True where there is a token; None: everywhere.
+        `mask` (B, T) is True where there is a token; None means everywhere.
         """
         states = self.embeddings(token_ids)
         cos, sin = self.rotation(torch.arange(token_ids.shape[1], device=token_ids.device))
@@ -109,64 +111,72 @@ class ReaderNetwork(nn.Module):
             states = layer.finish(states, attended)
             before.append(states)
         k, v = last.keys_values(states)
-        return Encoded(
+        return EncodedBatch(
             keys=(*keys, k), values=(*values, v), early=before[self.alone], states=states
         )
 
     def read(
-        self, token_ids: Tensor, positions: Tensor, past: Past, visible: Tensor | None = None
-    ) -> tuple[Asked, Past]:
-        """Run new tokens over what was read; gives their states and the longer past.
+        self,
+        token_ids: Tensor,
+        positions: Tensor,
+        kv_cache: KVCache,
+        visible: Tensor | None = None,
+    ) -> tuple[QuestionStates, KVCache]:
+        """Run new tokens over what is cached; return their states and the longer cache.
 
-        `token_ids` and `positions` are (B, T); `visible` (T, T) says which new tokens see which
+        `token_ids` and `positions` are (B, T); `visible` (T, T) tells which new tokens see which
         (None: all see all, as the tokens of a question do).
         """
         states = self.embeddings(token_ids)
         cos, sin = self.rotation(positions[:, None, :])
-        mask = _read_mask(past, token_ids.shape, visible, token_ids.device)
+        mask = _read_mask(kv_cache, token_ids.shape, visible, token_ids.device)
         keys, values, before = [], [], [states]
         for i, layer in enumerate(self.shared()):
             q, k, v = layer.project(states)
             q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-            k, v = past.extend(i, k, v)
+            k, v = kv_cache.followed_by(i, k, v)
             keys.append(k)
             values.append(v)
             attended = attend(q, k, v, mask)
             states = layer.finish(states, attended)
             before.append(states)
-        return self.asked(before), past.grown(keys, values)
+        return self.question_states(before), kv_cache.replaced(keys, values)
 
-    def asked(self, before: list[Tensor]) -> Asked:
-        """What the second look needs of all states: before each layer, and after the last."""
-        return Asked(torch.stack(before[self.alone :], -3))
+    def question_states(self, states: list[Tensor]) -> QuestionStates:
+        """Keep, of the states before each layer and after the last, those for the second pass."""
+        return QuestionStates(torch.stack(states[self.alone :], -3))
 
-    def look_again(self, chunks: Sequence[Tensor], asked: Asked) -> list[Tensor]:
-        """For each chunk the states (T, width) of its tokens after they have seen the question.
+    def second_pass(self, passages: Sequence[Tensor], question: QuestionStates) -> list[Tensor]:
+        """For each passage, the states (T, width) of its tokens after they have seen the question.
 
-        `chunks` are the `early` states (T, width) of `encode`, `asked` is the question, [MASK]
-        included. It is taken to follow each chunk directly, wherever both stand in the prompt.
+        `passages` are the `early` states (T, width) of `encode`; `question` includes [MASK]. It is
+        taken to follow each passage directly, wherever the two are in the prompt.
         """
-        length = asked.last.shape[-2]
-        turns = [self.rotation(torch.arange(len(c) + length, device=c.device)) for c in chunks]
-        states = [chunk[None] for chunk in chunks]
-        for layer, question in zip(self.live(), asked.seen.unbind(-3), strict=True):
-            behind = layer.keys_values(question[None])
+        question_tokens = question.last.shape[-2]
+        rotations = [
+            self.rotation(torch.arange(len(passage) + question_tokens, device=passage.device))
+            for passage in passages
+        ]
+        states = [passage[None] for passage in passages]
+        by_layer = question.by_layer.unbind(-3)
+        for layer, question_in in zip(self.second_pass_layers(), by_layer, strict=True):
+            keys_values = layer.keys_values(question_in[None])
             states = [
-                _seen_with(layer, own, behind, turn)
-                for own, turn in zip(states, turns, strict=True)
+                _with_question(layer, passage, keys_values, rotation)
+                for passage, rotation in zip(states, rotations, strict=True)
             ]
-        return [own[0] for own in states]
+        return [passage[0] for passage in states]
 
     def shared(self) -> list[Layer]:
-        """The layers that chunks, questions and answers have in common."""
+        """The layers that passages, questions and answers have in common."""
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
-    def live(self) -> list[Layer]:
-        """The layers of the second look: the later shared ones, and its own."""
+    def second_pass_layers(self) -> list[Layer]:
+        """The layers of the second pass: the later shared ones, and its own."""
         return [*self.shared()[self.alone :], self.second]
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines for `positions` at this network's head width."""
+        """Cosines and sines of `positions` for `rotate`, at this network's head width."""
         return angles(positions, self.shape.head_width)
 
     def start_scores(self, answer_state: Tensor, context: Tensor) -> Tensor:
@@ -174,15 +184,15 @@ class ReaderNetwork(nn.Module):
         return self.start_query(answer_state) @ context.transpose(-1, -2)
 
     def start_query(self, answer_state: Tensor) -> Tensor:
-        """The vector whose dot product with a position's state is its `start_scores`."""
+        """The vector whose dot product with a position's state is that position's start score."""
         return self._scaled(self.start(answer_state))
 
-    def relevance_scores(self, frames: Tensor) -> Tensor:
-        """What all starts in a chunk gain or lose together: (..., width) -> (...).
+    def relevance_scores(self, first_states: Tensor) -> Tensor:
+        """What all starts in a passage gain or lose together: (..., width) -> (...).
 
-        `frames` are the states of chunks' first tokens, [CLS], after the second look.
+        `first_states` are the states of passages' first tokens, [CLS], after the second pass.
         """
-        scores: Tensor = self.relevance(frames)
+        scores: Tensor = self.relevance(first_states)
         return scores[..., 0]
 
     def null_score(self, answer_state: Tensor) -> Tensor:
@@ -190,8 +200,8 @@ class ReaderNetwork(nn.Module):
         score: Tensor = self.null(answer_state)
         return score
 
-    def null_again_score(self, answer_state: Tensor) -> Tensor:
-        """`null_score` for the second look."""
+    def second_null_score(self, answer_state: Tensor) -> Tensor:
+        """`null_score` of the second pass."""
         score: Tensor = self.null_again(answer_state)
         return score
 
@@ -215,26 +225,36 @@ class ReaderNetwork(nn.Module):
         return scaled
 
 
-def _seen_with(
-    layer: Layer, states: Tensor, behind: tuple[Tensor, Tensor], turn: tuple[Tensor, Tensor]
+def _with_question(
+    layer: Layer,
+    states: Tensor,
+    question: tuple[Tensor, Tensor],
+    rotation: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """A chunk's next states; it sees itself and the keys and values that stand `behind` it."""
-    near = turn[0][: states.shape[1]], turn[1][: states.shape[1]]
+    """A passage's next states; it sees itself and the keys and values of the question after it.
+
+    `rotation` covers the passage's positions and then the question's.
+    """
+    question_keys, question_values = question
+    own_rotation = rotation[0][: states.shape[1]], rotation[1][: states.shape[1]]
     q, k, v = layer.project(states)
-    keys = rotate(torch.cat((k, behind[0]), 2), *turn)
-    attended = attend(rotate(q, *near), keys, torch.cat((v, behind[1]), 2), None)
+    keys = rotate(torch.cat((k, question_keys), 2), *rotation)
+    values = torch.cat((v, question_values), 2)
+    attended = attend(rotate(q, *own_rotation), keys, values, None)
     return layer.finish(states, attended)
 
 
 def _read_mask(
-    past: Past, size: torch.Size, visible: Tensor | None, device: torch.device
+    kv_cache: KVCache, size: torch.Size, visible: Tensor | None, device: torch.device
 ) -> Tensor | None:
-    if past.mask is None and visible is None:
+    """(B, 1, T, N + T): which cached and new positions each new token sees; None if all."""
+    if kv_cache.mask is None and visible is None:
         return None
     batch, new = size
-    seen = torch.ones(batch, past.length, dtype=torch.bool, device=device)
-    if past.mask is not None:
-        seen[:, : past.mask.shape[1]] = past.mask
-    own = torch.ones(new, new, dtype=torch.bool, device=device) if visible is None else visible
-    rows = seen[:, None, :].expand(batch, new, past.length)
-    return torch.cat((rows, own.expand(batch, new, new)), dim=-1)[:, None]
+    cached = torch.ones(batch, kv_cache.length, dtype=torch.bool, device=device)
+    if kv_cache.mask is not None:
+        cached[:, : kv_cache.mask.shape[1]] = kv_cache.mask
+    if visible is None:
+        visible = torch.ones(new, new, dtype=torch.bool, device=device)
+    rows = cached[:, None, :].expand(batch, new, kv_cache.length)
+    return torch.cat((rows, visible.expand(batch, new, new)), dim=-1)[:, None]

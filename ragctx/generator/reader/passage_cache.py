@@ -1,7 +1,7 @@
-"""Chunks already read: keys turned from each chunk's own start, so that they can stand anywhere.
+"""Passages already read, in memory and optionally on disk.
 
-A `Segment` depends on its own tokens and the model, on nothing else: not on its neighbours, not on
-its place in the prompt. So one cache serves every question, placement and budget.
+A `CachedPassage` depends on its own tokens and the model, on nothing else: not on its neighbours,
+not on its place in the prompt. So one cache serves every question, placement and budget.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ragctx.errors import InputError
-from ragctx.generator.reader.passage_store import SegmentStore
-from ragctx.generator.reader.passages import Segment, Tokens
+from ragctx.generator.reader.passage_store import PassageStore
+from ragctx.generator.reader.passages import CachedPassage, Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheStats:
-    """Counted in segments, except `held_bytes`."""
+    """What a cache did so far and holds now: numbers of passages, and bytes where named so."""
 
     hits: int
     misses: int
@@ -27,45 +27,47 @@ class CacheStats:
     max_bytes: int
 
 
-class SegmentCache:
-    """Segments by token ids, least recently used out first, never more than `max_bytes`.
+class PassageCache:
+    """Cached passages by token ids, never more than `max_bytes`; least recently used go first.
 
-    A segment larger than the whole bound is given back but not kept. What is not held in memory is
-    looked for in `store`, if there is one, and what was read anew is kept there too.
+    A passage larger than the whole bound is returned but not kept. What is not in memory is fetched
+    from `store`, if there is one, and passages that had to be encoded are kept there too.
+
+    Raises InputError for a negative bound.
     """
 
-    def __init__(self, max_bytes: int, store: SegmentStore | None = None) -> None:
+    def __init__(self, max_bytes: int, store: PassageStore | None = None) -> None:
         if max_bytes < 0:
             raise InputError(f"max_bytes is {max_bytes}; a cache needs 0 (off) or more bytes")
         self.max_bytes = max_bytes
         self.store = store
-        self._held: OrderedDict[Tokens, Segment] = OrderedDict()
+        self._held: OrderedDict[Tokens, CachedPassage] = OrderedDict()
         self._held_bytes = self._hits = self._misses = self._evictions = 0
 
     def fetch(
-        self, wanted: Sequence[Tokens], encode: Callable[[list[Tokens]], list[Segment]]
-    ) -> tuple[list[Segment], int]:
-        """The segment of each of `wanted`, encoding those not held; and the tokens reused.
+        self, wanted: Sequence[Tokens], encode: Callable[[list[Tokens]], list[CachedPassage]]
+    ) -> tuple[list[CachedPassage], int]:
+        """Return each wanted passage, encoding those not held, and how many tokens were reused.
 
-        `encode` is called once at most, with the distinct missing chunks.
+        `encode` is called at most once, with the distinct missing passages.
         """
-        found = {tokens: self._held[tokens] for tokens in wanted if tokens in self._held}
-        found |= self._stored([tokens for tokens in dict.fromkeys(wanted) if tokens not in found])
-        missing = [tokens for tokens in dict.fromkeys(wanted) if tokens not in found]
-        reused = sum(len(tokens) for tokens in wanted if tokens in found)
-        self._hits += len(wanted) - sum(tokens not in found for tokens in wanted)
-        self._misses += sum(tokens not in found for tokens in wanted)
+        known = {tokens: self._held[tokens] for tokens in wanted if tokens in self._held}
+        known |= self._stored([tokens for tokens in dict.fromkeys(wanted) if tokens not in known])
+        missing = [tokens for tokens in dict.fromkeys(wanted) if tokens not in known]
+        reused = [tokens for tokens in wanted if tokens in known]
+        self._hits += len(reused)
+        self._misses += len(wanted) - len(reused)
         if missing:
-            made = dict(zip(missing, encode(missing), strict=True))
-            found |= made
-            self._store(made)
+            encoded = dict(zip(missing, encode(missing), strict=True))
+            known |= encoded
+            self._store(encoded)
         for tokens in wanted:
-            self._keep(tokens, found[tokens])
-        return [found[tokens] for tokens in wanted], reused
+            self._keep(tokens, known[tokens])
+        return [known[tokens] for tokens in wanted], sum(map(len, reused))
 
     @property
     def stats(self) -> CacheStats:
-        """What the cache did so far."""
+        """What the cache did so far and holds now."""
         return CacheStats(
             hits=self._hits,
             misses=self._misses,
@@ -76,29 +78,29 @@ class SegmentCache:
         )
 
     def clear(self) -> None:
-        """Forget every segment; the counters stay."""
+        """Drop every passage from memory; the store and the counters stay."""
         self._held.clear()
         self._held_bytes = 0
 
-    def _stored(self, wanted: Sequence[Tokens]) -> dict[Tokens, Segment]:
+    def _stored(self, wanted: Sequence[Tokens]) -> dict[Tokens, CachedPassage]:
         if self.store is None:
             return {}
-        found = {tokens: self.store.find(tokens) for tokens in wanted}
-        return {tokens: segment for tokens, segment in found.items() if segment is not None}
+        stored = {tokens: self.store.find(tokens) for tokens in wanted}
+        return {tokens: passage for tokens, passage in stored.items() if passage is not None}
 
-    def _store(self, made: dict[Tokens, Segment]) -> None:
+    def _store(self, encoded: dict[Tokens, CachedPassage]) -> None:
         if self.store is not None:
-            for tokens, segment in made.items():
-                self.store.keep(tokens, segment)
+            for tokens, passage in encoded.items():
+                self.store.keep(tokens, passage)
 
-    def _keep(self, tokens: Tokens, segment: Segment) -> None:
+    def _keep(self, tokens: Tokens, passage: CachedPassage) -> None:
         if tokens in self._held:
             self._held.move_to_end(tokens)
             return
-        if segment.nbytes > self.max_bytes:
+        if passage.nbytes > self.max_bytes:
             return
-        self._held[tokens] = segment
-        self._held_bytes += segment.nbytes
+        self._held[tokens] = passage
+        self._held_bytes += passage.nbytes
         while self._held_bytes > self.max_bytes:
             _, oldest = self._held.popitem(last=False)
             self._held_bytes -= oldest.nbytes

@@ -1,8 +1,8 @@
-"""Segments on disk, so that a passage read once need not be read again by another process.
+"""Cached passages on disk, so that another process need not read the same passage again.
 
-One file a segment, named by what it depends on: the model and the tokens. A file holds a BLAKE2
-checksum and then safetensors: nothing in it is ever executed, and one that is damaged is deleted
-and read anew. The folder is bounded in bytes; what was used longest ago goes first.
+Each passage is a file, named by what it depends on: the model and the tokens. A file holds a BLAKE2
+checksum and then safetensors: nothing in it is ever executed, and a damaged one is deleted and its
+passage read again. The folder is bounded in bytes; what was used longest ago goes first.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ragctx.errors import InputError, ModelError
-from ragctx.generator.reader.passages import Segment, Tokens
+from ragctx.generator.reader.passages import CachedPassage, Tokens
 from ragctx.paths import write_whole
 
 SUFFIX = ".segment"
+"""Ending of the files' names, as in the first release: folders kept since then stay valid."""
+
 _DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreStats:
-    """What a store did since it was opened, and the bytes it holds."""
+    """What a store did since it was opened and holds now: numbers of files, and bytes."""
 
     hits: int
     misses: int
@@ -35,14 +37,14 @@ class StoreStats:
     max_bytes: int
 
 
-class SegmentStore:
-    """Segments of one model in `folder`, never more than `max_bytes` on disk.
+class PassageStore:
+    """Cached passages of one model in `folder`, never more than `max_bytes` on disk.
 
-    `model` names the weights and the precision that segments are kept in. Several processes may
-    share a folder: files are written whole or not at all, and a file that another process took
-    away is only a miss.
+    `model` names the weights and the precision that passages are kept in. Several processes may
+    share a folder: files are written whole or not at all, and a file that another process deleted
+    is only a miss.
 
-    Raises InputError for a negative bound, ModelError if the folder cannot be made.
+    Raises InputError for a negative bound, ModelError if the folder cannot be created.
     """
 
     def __init__(self, folder: Path, max_bytes: int, *, model: str) -> None:
@@ -57,16 +59,16 @@ class SegmentStore:
         self.folder, self.max_bytes, self.model = folder, max_bytes, model
         self._hits = self._misses = self._damaged = self._evictions = 0
 
-    def find(self, tokens: Tokens) -> Segment | None:
-        """The segment of these tokens; None if it is not held, or was damaged and is gone now."""
+    def find(self, tokens: Tokens) -> CachedPassage | None:
+        """The passage of these tokens; None if not held, or if damaged, which deletes the file."""
         path = self._path(tokens)
         try:
             content = path.read_bytes()
         except OSError:
             self._misses += 1
             return None
-        segment = _unpack(content, len(tokens))
-        if segment is None:
+        passage = _deserialise(content, len(tokens))
+        if passage is None:
             self._damaged += 1
             self._misses += 1
             path.unlink(missing_ok=True)
@@ -74,11 +76,11 @@ class SegmentStore:
         self._hits += 1
         with suppress(OSError):
             os.utime(path)
-        return segment
+        return passage
 
-    def keep(self, tokens: Tokens, segment: Segment) -> None:
-        """Write a segment, unless it is larger than the bound; a full disk is no error."""
-        content = _pack(segment)
+    def keep(self, tokens: Tokens, passage: CachedPassage) -> None:
+        """Write a passage unless it is larger than the bound; a full disk is not an error."""
+        content = _serialise(passage)
         if len(content) > self.max_bytes:
             return
         with suppress(OSError):
@@ -87,7 +89,7 @@ class SegmentStore:
 
     @property
     def stats(self) -> StoreStats:
-        """Counters since it was opened; files and bytes as they are on disk now."""
+        """Counters since the store was opened; files and bytes as they are on disk now."""
         files = self._files()
         held = sum(size for _, size, _ in files)
         return StoreStats(
@@ -101,20 +103,21 @@ class SegmentStore:
         )
 
     def _path(self, tokens: Tokens) -> Path:
-        named = hashlib.blake2b(self.model.encode() + b"\0", digest_size=20)
-        named.update(struct.pack(f"<{len(tokens)}q", *tokens))
-        return self.folder / (named.hexdigest() + SUFFIX)
+        digest = hashlib.blake2b(self.model.encode() + b"\0", digest_size=20)
+        digest.update(struct.pack(f"<{len(tokens)}q", *tokens))
+        return self.folder / (digest.hexdigest() + SUFFIX)
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """When each file was last used, its bytes, and where it is; oldest first."""
-        found = []
+        """When each file was last used (seconds), its bytes and its path; oldest first."""
+        files = []
         for path in self.folder.glob("*" + SUFFIX):
             with suppress(OSError):
                 stat = path.stat()
-                found.append((stat.st_mtime, stat.st_size, path))
-        return sorted(found)
+                files.append((stat.st_mtime, stat.st_size, path))
+        return sorted(files)
 
     def _shrink(self) -> None:
+        """Delete the files used longest ago until the folder is within its bound."""
         files = self._files()
         over = sum(size for _, size, _ in files) - self.max_bytes
         for _, size, path in files:
@@ -125,20 +128,20 @@ class SegmentStore:
             self._evictions += 1
 
 
-def _pack(segment: Segment) -> bytes:
+def _serialise(passage: CachedPassage) -> bytes:
     from safetensors.torch import save
 
-    tensors = {field.name: getattr(segment, field.name) for field in fields(segment)}
+    tensors = {field.name: getattr(passage, field.name) for field in fields(passage)}
     body = save({name: tensor.contiguous() for name, tensor in tensors.items()})
     return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() + body
 
 
-def _unpack(content: bytes, tokens: int) -> Segment | None:
-    """The segment, or None where the bytes are not those that were written."""
+def _deserialise(content: bytes, tokens: int) -> CachedPassage | None:
+    """The passage, or None if the bytes are not those that were written."""
     from safetensors.torch import load
 
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest:
         return None
-    segment = Segment(**load(body))
-    return segment if segment.states.shape[0] == tokens else None
+    passage = CachedPassage(**load(body))
+    return passage if passage.length == tokens else None

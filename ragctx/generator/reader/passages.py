@@ -1,4 +1,4 @@
-"""What a chunk leaves behind once it was read."""
+"""What is kept of a passage once the reader has encoded it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """What a chunk of T tokens leaves behind once it was read; never changed afterwards."""
+class CachedPassage:
+    """A passage of T tokens as the reader's layers left it; never changed afterwards.
 
-    keys: Tensor  # (layers, heads, T, head_width), turned from the chunk's own first token
+    It depends on the passage's own tokens and on the model, on nothing else.
+    """
+
+    keys: Tensor  # (layers, heads, T, head_width), rotated from the passage's own first token
     values: Tensor  # (layers, heads, T, head_width)
-    early: Tensor  # (T, width): after the first layers, where the second look begins
-    states: Tensor  # (T, width): before the last layer, where the first look points
+    early: Tensor  # (T, width): states after the layers both passes share; the second starts here
+    states: Tensor  # (T, width): states before the last layer; the first pass points at these
 
     @property
     def length(self) -> int:
@@ -25,5 +28,5 @@ class Segment:
 
     @property
     def nbytes(self) -> int:
-        """Bytes it occupies."""
+        """Size of all tensors in bytes."""
         return sum(part.nbytes for part in (self.keys, self.values, self.early, self.states))

@@ -1,8 +1,8 @@
-"""Where the answer stands: one look at all passages, a second at the few that look likeliest.
+"""Where the answer is, in two passes: one over all passages, one over the few likeliest.
 
-The first look costs the same whatever was cached; it ranks the passages. The second lets the tokens
-of `LOOKED` passages see the question (`ReaderNetwork.look_again`), and chooses the span. Both know
-beforehand what the search knew: see `Prior`.
+The first pass costs little, whatever was cached; it ranks the passages. The second lets the tokens
+of `SECOND_PASS_PASSAGES` passages see the question (`ReaderNetwork.second_pass`) and chooses the
+span. Both start from what the search knew of each passage: see `Prior`.
 """
 
 from __future__ import annotations
@@ -16,202 +16,216 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ragctx.generator.reader.context import contents
-from ragctx.generator.reader.network import MAX_SPAN_TOKENS, Asked, ReaderNetwork
-from ragctx.generator.reader.passages import Segment
-from ragctx.generator.reader.proximity import Nearness, nearness
+from ragctx.generator.reader.context import content_masks
+from ragctx.generator.reader.network import MAX_SPAN_TOKENS, QuestionStates, ReaderNetwork
+from ragctx.generator.reader.passages import CachedPassage
+from ragctx.generator.reader.proximity import TermProximity, term_proximity
 from ragctx.generator.reader.spans import Span, best_spans, start_log_probabilities
 from ragctx.records import Hit, Prompt
 
-LOOKED = 3
-"""How many passages are looked at a second time."""
-
+SECOND_PASS_PASSAGES = 3
+"""Passages that take the second pass. Chosen by hand; three of 256 tokens take about 71 ms in 8
+bits and 147 ms in float32 on one thread (training/LOG.md)."""
 
 TYPICAL_COSINE = 0.45
-"""What stands for a cosine that is not known: null is weighed against passages of such cosines.
-
-Without it the reader refused half of the questions whose passages came from another retriever.
-"""
+"""Cosine assumed for a passage whose cosine to the question is unknown: by all-MiniLM-L6-v2, that
+of a typical passage. Taken as 0, the reader refused half of the questions whose passages came from
+another retriever (training/LOG.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What a passage is worth before it is read, as log-odds.
+    """Log-odds that are given to a passage before it is read.
 
     A passage of retrieval rank r and cosine c to the question gets c * `similarity` - log(r) *
-    `rank`; where no cosine is known, as of another retriever's hits, only the rank counts. 0 and 0
-    trust the reader alone; `rank` 1 is Zipf's law. `nearness` is what it is worth to stand at the
-    question's words (see there).
+    `rank`; where no cosine is known, as for another retriever's hits, `TYPICAL_COSINE` takes its
+    place. Zeros leave everything to the reader; `rank` 1 is Zipf's law. `proximity` weights the
+    term proximity of each token.
     """
 
     rank: float = 0.0
     similarity: float = 0.0
-    nearness: float = 0.0
+    proximity: float = 0.0
 
-    def of(self, hit: Hit | None) -> float:
-        """The log-odds of a hit."""
+    def log_odds(self, hit: Hit | None) -> float:
+        """Log-odds of a hit; 0 for a passage that no search found."""
         if hit is None:
             return 0.0
         cosine = TYPICAL_COSINE if math.isnan(hit.similarity) else hit.similarity
         return self.similarity * cosine - self.rank * math.log(max(1, hit.rank))
 
-    def of_tokens(self, prompt: Prompt, near: Nearness) -> Tensor:
-        """(N,): the log-odds of each token of the prompt's passages to begin the answer."""
-        worth = torch.tensor([self.of(passage.hit) for passage in prompt.passages])
+    def token_log_odds(self, prompt: Prompt, proximity: TermProximity) -> Tensor:
+        """(N,): log-odds of each token of the context to begin the answer."""
+        log_odds = torch.tensor([self.log_odds(passage.hit) for passage in prompt.passages])
         lengths = torch.tensor([len(passage.token_ids) for passage in prompt.passages])
-        return worth.repeat_interleave(lengths) + self.nearness * near.of_tokens()
+        return log_odds.repeat_interleave(lengths) + self.proximity * proximity.of_tokens()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What both looks gave: spans, likeliest first, in positions of the whole context.
+class PassResult:
+    """What both passes found. Log-probabilities are natural logarithms."""
 
-    The null log-probabilities are those of "in none of these passages"; `passages` holds the first
-    look's log-probability that the answer starts in each, `nearest` how near the question's words
-    stand to the one place where they are nearest.
-    """
-
-    spans: tuple[Span, ...]
-    first_null: float
-    null: float
-    passages: tuple[float, ...]
-    nearest: float
+    spans: tuple[Span, ...]  # likeliest first, in positions of the whole context
+    first_null: float  # log-probability of "in none of these passages", by the first pass
+    second_null: float  # and by the second
+    passages: tuple[float, ...]  # the first pass's log-probability that the answer starts in each
+    best_proximity: float  # term proximity, 0 to 1, of the token for which it is highest
 
 
-NOTHING = Reading(spans=(), first_null=0.0, null=0.0, passages=(), nearest=0.0)
-"""The reading of passages that hold no text."""
+NOTHING = PassResult(spans=(), first_null=0.0, second_null=0.0, passages=(), best_proximity=0.0)
+"""The result for passages without any text."""
 
 
-class First(NamedTuple):
-    """What the first look gave, as log-probabilities."""
+class FirstPass(NamedTuple):
+    """What the first pass found, as log-probabilities."""
 
     null: float
-    starts: tuple[Tensor, ...]  # for each passage, of the answer starting at each of its tokens
+    starts: tuple[Tensor, ...]  # for each passage (T,): that the answer starts at each token
 
-    def masses(self) -> Tensor:
-        """(P,): that the answer starts in each passage."""
-        return torch.stack([own.logsumexp(0) for own in self.starts])
+    def passages(self) -> Tensor:
+        """(P,): log-probability that the answer starts in each passage."""
+        return torch.stack([starts.logsumexp(0) for starts in self.starts])
 
 
-class Again(NamedTuple):
-    """The chosen passages side by side, as they look after they have seen the question."""
+class SecondPass(NamedTuple):
+    """The chosen passages side by side, after they have seen the question."""
 
-    chosen: list[int]  # which passages, in prompt order
+    chosen: list[int]  # numbers of the passages, in prompt order
     states: Tensor  # (N, width)
     content: Tensor  # (N,): which positions are a passage's own text
-    worth: Tensor  # (N,): log-odds by what was known before and by the whole passage
-    places: list[int]  # (N,): each one's position in the whole context
+    log_odds: Tensor  # (N,): of a start there, by the prior and by the passage's relevance
+    positions: list[int]  # (N,): each one's position in the whole context
 
 
-def look(
+def read_twice(
     network: ReaderNetwork,
     prompt: Prompt,
-    segments: Sequence[Segment],
-    asked: Asked,
+    passages: Sequence[CachedPassage],
+    question: QuestionStates,
     prior: Prior,
-) -> Reading:
-    """Both looks. `asked` is the question as it was read over all passages, (T, width).
+) -> PassResult:
+    """Run both passes. `question` holds the question's states after reading all passages.
 
     Only the passages' own text is considered, not their headers and markers.
     """
-    content = contents(prompt)
-    if not any(bool(own.any()) for own in content):
+    content = content_masks(prompt)
+    if not any(bool(mask.any()) for mask in content):
         return NOTHING
-    near = nearness_of(network, prompt, content)
-    known = prior.of_tokens(prompt, near)
-    first = first_look(network, segments, content, asked.answer, known)
-    again = look_again(
-        network=network, segments=segments, content=content, asked=asked, first=first, known=known
+    proximity = proximity_of(network, prompt, content)
+    log_odds = prior.token_log_odds(prompt, proximity)
+    first = first_pass(network, passages, content, question.answer, log_odds)
+    second = second_pass(
+        network=network,
+        passages=passages,
+        content=content,
+        question=question,
+        first=first,
+        log_odds=log_odds,
     )
     spans, null = best_spans(
         network,
-        asked.answer,
-        again.states,
-        again.content,
-        network.null_again_score,
-        prior=again.worth,
+        question.answer,
+        second.states,
+        second.content,
+        network.second_null_score,
+        prior=second.log_odds,
         max_tokens=min(prompt.max_new_tokens, MAX_SPAN_TOKENS),
     )
-    moved = [
+    in_context = [
         Span(
-            first=again.places[s.first],
-            last=again.places[s.last],
-            log_probability=s.log_probability,
+            first=second.positions[span.first],
+            last=second.positions[span.last],
+            log_probability=span.log_probability,
         )
-        for s in spans
+        for span in spans
     ]
-    spans = as_wholes(moved, near, prior.nearness)
-    nearest = float(near.of_tokens().max())
-    return Reading(
-        spans=spans,
+    return PassResult(
+        spans=by_span_proximity(in_context, proximity, prior.proximity),
         first_null=first.null,
-        null=null,
-        passages=tuple(first.masses().tolist()),
-        nearest=nearest,
+        second_null=null,
+        passages=tuple(first.passages().tolist()),
+        best_proximity=float(proximity.of_tokens().max()),
     )
 
 
-def nearness_of(network: ReaderNetwork, prompt: Prompt, content: Sequence[Tensor]) -> Nearness:
-    """How near each token of the passages' own text stands to the question's words."""
-    asking = [segment.token_ids for segment in prompt.segments if segment.kind == "question"]
-    question = [token for ids in asking for token in ids]
-    ids = [passage.token_ids for passage in prompt.passages]
-    return nearness(network.embeddings.tokens.weight, question, ids, content)
+def proximity_of(
+    network: ReaderNetwork, prompt: Prompt, content: Sequence[Tensor]
+) -> TermProximity:
+    """The question's term proximity to each token of the passages' own text."""
+    question = [
+        token
+        for segment in prompt.segments
+        if segment.kind == "question"
+        for token in segment.token_ids
+    ]
+    passages = [passage.token_ids for passage in prompt.passages]
+    return term_proximity(network.embeddings.tokens.weight, question, passages, content)
 
 
-def as_wholes(spans: Sequence[Span], near: Nearness, worth: float) -> tuple[Span, ...]:
-    """The spans, whose starts were near the question's words, by how near they are as wholes.
+def by_span_proximity(
+    spans: Sequence[Span], proximity: TermProximity, weight: float
+) -> tuple[Span, ...]:
+    """The spans with the proximity of their starts replaced by that of the whole spans, resorted.
 
-    Their log-probabilities are moved by as much, and need not be those of one distribution.
+    `weight` is log-odds per unit of proximity. Each log-probability moves by as much as the
+    replacement adds, so they need not be those of one distribution any more.
     """
     first, last = [span.first for span in spans], [span.last for span in spans]
-    whole, start = near.of_spans(first, last).tolist(), near.of_spans(first, first).tolist()
+    of_spans = proximity.of_spans(first, last).tolist()
+    of_starts = proximity.of_spans(first, first).tolist()
     moved = [
-        replace(span, log_probability=span.log_probability + worth * (w - s), near=w)
-        for span, w, s in zip(spans, whole, start, strict=True)
+        replace(
+            span,
+            log_probability=span.log_probability + weight * (of_span - of_start),
+            proximity=of_span,
+        )
+        for span, of_span, of_start in zip(spans, of_spans, of_starts, strict=True)
     ]
     return tuple(sorted(moved, key=lambda span: -span.log_probability))
 
 
-def first_look(
+def first_pass(
     network: ReaderNetwork,
-    segments: Sequence[Segment],
+    passages: Sequence[CachedPassage],
     content: Sequence[Tensor],
     answer: Tensor,
-    known: Tensor,
-) -> First:
-    """Where the answer may start, by the answer's state and what is `known` of each token."""
-    starts = network.start_scores(answer, torch.cat([s.states for s in segments]).float())
+    log_odds: Tensor,
+) -> FirstPass:
+    """Where the answer may start, by the answer's state (width,) and prior `log_odds` (N,)."""
+    states = torch.cat([passage.states for passage in passages]).float()
+    starts = network.start_scores(answer, states)
     null = network.null_score(answer)
-    scores = start_log_probabilities(starts, torch.cat(list(content)), null, known)
-    return First(float(scores[-1]), torch.split(scores[:-1], [len(own) for own in content]))
+    scores = start_log_probabilities(starts, torch.cat(list(content)), null, log_odds)
+    return FirstPass(float(scores[-1]), torch.split(scores[:-1], [len(mask) for mask in content]))
 
 
-def likeliest(masses: Tensor, content: Sequence[Tensor]) -> list[int]:
-    """The passages to look at again, in prompt order; of equals the earlier."""
-    real = torch.tensor([bool(own.any()) for own in content])
-    order = masses.masked_fill(~real, -torch.inf).argsort(descending=True, stable=True)
-    return sorted(order[: min(LOOKED, int(real.sum()))].tolist())
+def likeliest(log_probabilities: Tensor, content: Sequence[Tensor]) -> list[int]:
+    """The passages to take into the second pass, in prompt order; of equals the earlier."""
+    has_text = torch.tensor([bool(mask.any()) for mask in content])
+    ranked = log_probabilities.masked_fill(~has_text, -torch.inf)
+    order = ranked.argsort(descending=True, stable=True)
+    return sorted(order[: min(SECOND_PASS_PASSAGES, int(has_text.sum()))].tolist())
 
 
-def look_again(
+def second_pass(
     network: ReaderNetwork,
-    segments: Sequence[Segment],
+    passages: Sequence[CachedPassage],
     content: Sequence[Tensor],
-    asked: Asked,
-    first: First,
-    known: Tensor,
-) -> Again:
-    """The likeliest passages by the first look, seen with the question."""
-    chosen = likeliest(first.masses(), content)
-    again = network.look_again([segments[i].early.float() for i in chosen], asked)
-    worth = network.relevance_scores(torch.stack([own[0] for own in again]))
-    begins = list(accumulate((len(own) for own in content), initial=0))
-    places = [place for i in chosen for place in range(begins[i], begins[i + 1])]
-    return Again(
+    question: QuestionStates,
+    first: FirstPass,
+    log_odds: Tensor,
+) -> SecondPass:
+    """Let the passages that the first pass finds likeliest see the question."""
+    chosen = likeliest(first.passages(), content)
+    states = network.second_pass([passages[i].early.float() for i in chosen], question)
+    relevance = network.relevance_scores(torch.stack([passage[0] for passage in states]))
+    lengths = torch.tensor([len(passage) for passage in states])
+    starts = list(accumulate((len(mask) for mask in content), initial=0))
+    positions = [position for i in chosen for position in range(starts[i], starts[i + 1])]
+    return SecondPass(
         chosen=chosen,
-        states=torch.cat(again),
+        states=torch.cat(states),
         content=torch.cat([content[i] for i in chosen]),
-        worth=worth.repeat_interleave(torch.tensor([len(own) for own in again])) + known[places],
-        places=places,
+        log_odds=relevance.repeat_interleave(lengths) + log_odds[positions],
+        positions=positions,
     )

@@ -1,72 +1,71 @@
-"""A question read over cached passages, wherever they stand.
+"""A question read over cached passages, in whatever order the prompt has them.
 
 Rotary positions count by their difference only (see `rope`). So the keys of a passage stay as they
-are, turned from its own first token, and the *question* is turned to see each passage from where it
-stands: a few rows instead of thousands, and nothing copied.
+are, rotated from its own first token, and the *question* is rotated by its distance to each
+passage: a few rows instead of thousands, and nothing is copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ragctx.generator.reader.kv_cache import Past
-from ragctx.generator.reader.network import Asked, ReaderNetwork
-from ragctx.generator.reader.passages import Segment, Tokens
+from ragctx.generator.reader.kv_cache import KVCache
+from ragctx.generator.reader.network import QuestionStates, ReaderNetwork
+from ragctx.generator.reader.passages import CachedPassage, Tokens
 from ragctx.generator.reader.rope import rotate
 
-if TYPE_CHECKING:
-    pass
 
+def read_over(
+    network: ReaderNetwork, question: Tokens, passages: Sequence[CachedPassage]
+) -> QuestionStates:
+    """The states of the question's tokens after all passages, side by side.
 
-def read_over(network: ReaderNetwork, question: Tokens, segments: Sequence[Segment]) -> Asked:
-    """The states of the question's tokens behind all segments, side by side.
-
-    `question` ends with [MASK]. Only the order of the segments counts.
+    `question` ends with [MASK]. Of the passages' positions only their order counts.
     """
-    length, lengths = len(question), [segment.length for segment in segments]
-    # from each segment's start to the question's
-    places = torch.tensor(lengths).flip(0).cumsum(0).flip(0)
-    own = network.rotation(torch.arange(length))
-    # (S, T, head width): the question's tokens as each segment sees them
-    turns = network.rotation(places[:, None] + torch.arange(length))
+    length, lengths = len(question), [passage.length for passage in passages]
+    distances = torch.tensor(lengths).flip(0).cumsum(0).flip(0)  # from each start to the question
+    own_rotation = network.rotation(torch.arange(length))
+    # (P, T, head_width): of the question's tokens as seen from each of the P passages
+    rotations = network.rotation(distances[:, None] + torch.arange(length))
     hidden = ~question_mask(length)
     states = network.embeddings(torch.tensor([question]))
     before = [states]
     for i, layer in enumerate(network.shared()):
-        q, k, v = (part[0] for part in layer.project(states))  # (heads, T, head width)
+        q, k, v = (part[0] for part in layer.project(states))  # (heads, T, head_width)
         q = q * q.shape[-1] ** -0.5
-        mine = rotate(q, *own) @ rotate(k, *own).transpose(1, 2)
-        seen = rotate(q[:, None], *turns)
-        far = [
-            seen[:, s] @ segment.keys[i].float().transpose(1, 2)
-            for s, segment in enumerate(segments)
+        own_scores = rotate(q, *own_rotation) @ rotate(k, *own_rotation).transpose(1, 2)
+        queries = rotate(q[:, None], *rotations)  # (heads, P, T, head_width)
+        passage_scores = [
+            queries[:, number] @ passage.keys[i].float().transpose(1, 2)
+            for number, passage in enumerate(passages)
         ]
-        scores = torch.cat((*far, mine.masked_fill(hidden, -torch.inf)), 2)
-        *shares, own_share = torch.split(scores.softmax(-1), [*lengths, length], 2)
-        attended = own_share @ v
-        for share, segment in zip(shares, segments, strict=True):
-            attended = attended + share @ segment.values[i].float()
+        scores = torch.cat((*passage_scores, own_scores.masked_fill(hidden, -torch.inf)), 2)
+        *weights, own_weights = torch.split(scores.softmax(-1), [*lengths, length], 2)
+        attended = own_weights @ v
+        for weight, passage in zip(weights, passages, strict=True):
+            attended = attended + weight @ passage.values[i].float()
         states = layer.finish(states, attended[None])
         before.append(states)
-    return network.asked(before).row(0)
+    return network.question_states(before).row(0)
 
 
 def question_mask(length: int) -> Tensor:
-    """(T, T): question tokens see the question, both ways; [MASK], the last one, sees all."""
+    """(T, T): question tokens see the question in both directions; [MASK], the last, sees all."""
     visible = torch.ones(length, length, dtype=torch.bool)
     visible[:-1, -1] = False
     return visible
 
 
-def lay_out(network: ReaderNetwork, segments: Sequence[Segment], first: int = 0) -> Past:
-    """Segments side by side from position `first`: each one's keys turn by where it begins."""
-    keys, at = [], first
-    for segment in segments:
-        keys.append(rotate(segment.keys.float(), *network.rotation(torch.tensor([at]))))
-        at += segment.length
-    values = torch.cat([segment.values for segment in segments], dim=2).float()
-    return Past(tuple(torch.cat(keys, dim=2)[:, None]), tuple(values[:, None]))
+def concatenate(
+    network: ReaderNetwork, passages: Sequence[CachedPassage], first: int = 0
+) -> KVCache:
+    """Passages one after another from position `first` on, each one's keys rotated accordingly."""
+    keys, start = [], first
+    for passage in passages:
+        keys.append(rotate(passage.keys.float(), *network.rotation(torch.tensor([start]))))
+        start += passage.length
+    values = torch.cat([passage.values for passage in passages], dim=2).float()
+    return KVCache(tuple(torch.cat(keys, dim=2)[:, None]), tuple(values[:, None]))

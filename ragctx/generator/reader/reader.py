@@ -1,19 +1,18 @@
-"""The bundled reader: passages read one by one, the question over all, the answer copied.
+"""The bundled reader: passages read one by one, the question over all of them, the answer copied.
 
-Passages that are not in the cache are encoded, each alone; the question is read over all of them
-(`reading`); the likeliest are looked at again, with the question (`looking`). The answer is a span
-of one passage, so it is its own citation; "not in these passages" is an outcome with a probability
-of its own.
+Passages that are not in the cache are encoded, each alone (`encode`). The question is read over all
+of them (`prefill`); the likeliest take a second pass together with the question (`passes`). The
+answer is a span of one passage, so it is its own citation; that the passages do not hold the answer
+is an outcome with a probability of its own (`calibration`).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,48 +23,49 @@ from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
 from ragctx.generator.reader.checkpoint import FOLDER, ReaderFiles, load_weights, reader_files
 from ragctx.generator.reader.context import (
-    _own_text,
-    begins_of,
     context_of,
+    locate,
+    passage_at,
     similarities_of,
     split_prompt,
 )
-from ragctx.generator.reader.decode import Likeliest, Stepper, write
-from ragctx.generator.reader.int8 import packed
-from ragctx.generator.reader.kv_cache import Past
-from ragctx.generator.reader.network import Asked, ReaderNetwork
-from ragctx.generator.reader.passage_cache import SegmentCache
-from ragctx.generator.reader.passage_store import SegmentStore
-from ragctx.generator.reader.passages import Segment, Tokens
-from ragctx.generator.reader.passes import Prior, Reading, look
-from ragctx.generator.reader.prefill import lay_out, question_mask, read_over
+from ragctx.generator.reader.decode import Decoder, LikeliestToken, decode_tokens
+from ragctx.generator.reader.int8 import in_int8
+from ragctx.generator.reader.kv_cache import KVCache
+from ragctx.generator.reader.network import QuestionStates, ReaderNetwork
+from ragctx.generator.reader.passage_cache import PassageCache
+from ragctx.generator.reader.passage_store import PassageStore
+from ragctx.generator.reader.passages import CachedPassage, Tokens
+from ragctx.generator.reader.passes import PassResult, Prior, read_twice
+from ragctx.generator.reader.prefill import concatenate, question_mask, read_over
 from ragctx.generator.reader.rope import rotate
-from ragctx.generator.reader.spans import Span, by_agreement
-from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
+from ragctx.generator.reader.spans import by_agreement
+from ragctx.records import FinishReason, Generation, Prompt
 from ragctx.transformer import Shape, unfilled
 
 if TYPE_CHECKING:
     from ragctx.tokens.tokenizer import Tokenizer
 
 CACHE_BYTES = 512 * 2**20
-"""Default bound of the segment cache: about 50,000 tokens at 11 kB each."""
+"""Default bound of the passages in memory: 512 MiB, about 50,000 tokens at 11 kB each."""
 
 STORE_BYTES = 2**30
-"""Default bound of the segments on disk: about 100,000 tokens."""
+"""Default bound of the passages on disk: 1 GiB, about 100,000 tokens."""
 
 
 class BundledReader:
-    """Answers from the passages of a prompt, offline. See `load_bundled`.
+    """Answers from the passages of a prompt, offline. Load it with `load_bundled`.
 
-    `threshold` is the least confidence (probability that the answer stands in the passages) at
-    which it answers rather than abstains; `calibration` turns what it read into that probability,
-    `prior` says what is known of a passage before. Where the search knew how near each passage is
-    to the question (`Hit.similarity`) and none reaches `min_similarity`, the question is about
-    something else, and the confidence is 0. What was read is kept as `kept_as`: rounded at once, so
-    that an answer never depends on whether the cache had a passage.
+    `threshold` is the least confidence (probability that the passages hold the answer) at which it
+    answers rather than abstains; `calibration` turns what both passes found into that probability,
+    `prior` weighs what the search knew of each passage. If the search computed the passages'
+    cosines to the question (`Hit.similarity`) and none reaches `min_similarity`, the question is
+    about something else and the confidence is 0. Passages are cached as `cache_dtype`: rounded at
+    once, so that an answer never depends on whether a passage was in the cache.
     """
 
     template = "reader"
+    caches_prompts = True
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class BundledReader:
         calibration: Calibration,
         prior: Prior = Prior(),  # noqa: B008 - frozen
         min_similarity: float = -1.0,
-        cache: SegmentCache | None = None,
-        kept_as: torch.dtype = torch.float16,
+        cache: PassageCache | None = None,
+        cache_dtype: torch.dtype = torch.float16,
     ) -> None:
         self.network = network.eval()
         self.tokenizer = tokenizer
@@ -89,8 +89,10 @@ class BundledReader:
         self.calibration = calibration
         self.prior = prior
         self.min_similarity = min_similarity
-        self.cache = SegmentCache(CACHE_BYTES) if cache is None else cache
-        self.kept_as = kept_as
+        self.cache = PassageCache(CACHE_BYTES) if cache is None else cache
+        self.cache_dtype = cache_dtype
+
+    # ---- answering -------------------------------------------------------------------------------
 
     @torch.inference_mode()
     def generate(
@@ -98,162 +100,105 @@ class BundledReader:
     ) -> Generation:
         """Answer with a span of one passage, or abstain with `finish_reason` "abstain".
 
-        The answer has at most `prompt.max_new_tokens` tokens. `on_text` gets the answer's text.
+        The answer has at most `prompt.max_new_tokens` tokens. `on_text` gets the whole answer at
+        once. Both passes count as prefill: after them the whole answer is known, not only its first
+        token.
+
+        Raises TemplateError if the prompt is not laid out as the reader's template does.
         """
         began = time.perf_counter()
         passages, question = self.parts(prompt)
         if not passages:
-            return Generation(
-                text="",
-                token_ids=(),
-                finish_reason="abstain",
-                prefill_s=time.perf_counter() - began,
-                decode_s=0.0,
-                reused_tokens=0,
-                confidence=0.0,
-            )
-        segments, reused = self.cache.fetch(passages, self.encode)
-        asked = self.read_question(question, segments)
+            return _abstention(prefill_s=time.perf_counter() - began, confidence=0.0)
+        cached, reused = self.cache.fetch(passages, self.encode)
+        result = self.read_twice(prompt, cached, self.read_question(question, cached))
+        confidence = self.confidence(prompt, result)
         prefilled = time.perf_counter()
-        generation = self.answer(prompt, segments, asked, reused, prefilled - began)
-        if on_text is not None and generation.text:
-            on_text(generation.text)
+        if not result.spans or confidence < self.threshold:
+            return _abstention(
+                prefill_s=prefilled - began, confidence=confidence, reused_tokens=reused
+            )
+        best = result.spans[0]
+        [(span, text)] = locate(prompt, [best], self.tokenizer)
+        generation = Generation(
+            text=text,
+            token_ids=prompt.token_ids[best.first : best.last + 1],
+            finish_reason="stop",
+            prefill_s=prefilled - began,
+            decode_s=time.perf_counter() - prefilled,
+            reused_tokens=reused,
+            confidence=confidence,
+            spans=(span,),
+        )
+        if on_text is not None and text:
+            on_text(text)
         return generation
 
     @torch.inference_mode()
     def write(self, prompt: Prompt) -> Generation:
         """Answer freely, token by token, from passages and vocabulary alike (greedy).
 
-        Not bound to the passages' words, so it has no spans to cite and may say what no passage
-        says: `generate` is the one to trust. Abstains where `generate` does.
+        The answer is not bound to the passages' words, so it has no spans to cite and can claim
+        what no passage does: `generate` is the one to trust. Abstains where `generate` does.
         """
         began = time.perf_counter()
         passages, question = self.parts(prompt)
         if not passages:
-            return Generation(
-                text="",
-                token_ids=(),
-                finish_reason="abstain",
-                prefill_s=time.perf_counter() - began,
-                decode_s=0.0,
-                reused_tokens=0,
-                confidence=0.0,
-            )
-        segments, reused = self.cache.fetch(passages, self.encode)
-        asked, past = self.prefill(question, segments)
-        steps = self.stepper.over(past, past.length, prompt.max_new_tokens)
-        confidence = self.confidence(prompt, self.look(prompt, segments, asked))
+            return _abstention(prefill_s=time.perf_counter() - began, confidence=0.0)
+        cached, reused = self.cache.fetch(passages, self.encode)
+        question_states, kv_cache = self.prefill(question, cached)
+        steps = self.decoder.steps_after(kv_cache, kv_cache.length, prompt.max_new_tokens)
+        confidence = self.confidence(prompt, self.read_twice(prompt, cached, question_states))
         prefilled = time.perf_counter()
         if confidence < self.threshold:
-            return Generation(
-                text="",
-                token_ids=(),
-                finish_reason="abstain",
-                prefill_s=prefilled - began,
-                decode_s=0.0,
-                reused_tokens=reused,
-                confidence=confidence,
+            return _abstention(
+                prefill_s=prefilled - began, confidence=confidence, reused_tokens=reused
             )
-        context, content = context_of(prompt, segments)
-        ids = torch.tensor([token for chunk in passages for token in chunk])
-        likeliest = Likeliest(self.stepper, context, content, ids)
-        written = write(
-            asked.answer, steps, likeliest, stop=question[-2], max_new_tokens=prompt.max_new_tokens
+        context, content = context_of(prompt, cached)
+        context_ids = torch.tensor([token for passage in passages for token in passage])
+        token_ids = decode_tokens(
+            question_states.answer,
+            steps,
+            LikeliestToken(self.decoder, context, content, context_ids),
+            stop=question[-2],  # [SEP]
+            max_new_tokens=prompt.max_new_tokens,
         )
-        finish: FinishReason = "length" if len(written) == prompt.max_new_tokens else "stop"
+        reason: FinishReason = "length" if len(token_ids) == prompt.max_new_tokens else "stop"
         return Generation(
-            text=self.tokenizer.decode(written),
-            token_ids=written,
-            finish_reason=finish,
+            text=self.tokenizer.decode(token_ids),
+            token_ids=token_ids,
+            finish_reason=reason,
             prefill_s=prefilled - began,
             decode_s=time.perf_counter() - prefilled,
             reused_tokens=reused,
             confidence=confidence,
         )
 
-    @cached_property
-    def packed(self) -> ReaderNetwork:
-        """The network as it looks again: see `packed`."""
-        return packed(self.network)
-
-    @cached_property
-    def stepper(self) -> Stepper:
-        """The network as it writes."""
-        with torch.inference_mode():
-            return Stepper(self.network)
-
-    def encode(self, chunks: list[Tokens]) -> list[Segment]:
-        """Read each chunk alone: what it leaves is the same bit for bit, whatever is read with it.
-
-        Batches would add in another order. The difference is 1e-7, but rounding at the second look
-        can raise it until another answer is chosen.
-        """
-        return [self._encoded(torch.tensor([chunk])) for chunk in chunks]
-
-    def _encoded(self, ids: Tensor) -> Segment:
-        encoded = self.network.encode(ids)
-        turn = self.network.rotation(torch.arange(ids.shape[1]))
-
-        def kept(part: Tensor) -> Tensor:
-            return part.to(self.kept_as, copy=True)
-
-        return Segment(
-            keys=kept(rotate(torch.cat(encoded.keys), *turn)),
-            values=kept(torch.cat(encoded.values)),
-            early=kept(encoded.early[0]),
-            states=kept(encoded.states[0]),
+    def identity(self) -> tuple[str, ...]:
+        """Name, way of decoding, and the settings on which answers depend."""
+        prior = self.prior
+        return (
+            self.name,
+            "greedy",
+            repr(self.threshold),
+            # not repr(prior): hashes stored since the first release name its field "nearness"
+            f"Prior(rank={prior.rank!r}, similarity={prior.similarity!r}, "
+            f"nearness={prior.proximity!r})",
+            repr(self.calibration),
+            repr(self.min_similarity),
         )
 
-    def read_question(self, question: Tokens, segments: Sequence[Segment]) -> Asked:
-        """The states (T, width) of the question's tokens over all segments, side by side.
+    def forget(self) -> None:
+        """Drop the passages in memory; those on disk stay."""
+        self.cache.clear()
 
-        `question` ends with [MASK]. Only the order of the segments counts, see `reading`.
-        """
-        return read_over(self.network, question, segments)
-
-    def prefill(
-        self, question: Tokens, segments: Sequence[Segment], first: int = 0
-    ) -> tuple[Asked, Past]:
-        """What `read_question` gives, and all that was read.
-
-        `first` is the position of the first passage's first token: shifting everything changes
-        nothing.
-        """
-        past = lay_out(self.network, segments, first)
-        positions = first + past.length + torch.arange(len(question))
-        asked, past = self.network.read(
-            torch.tensor([question]), positions[None], past, question_mask(len(question))
-        )
-        return asked.row(0), past
-
-    def look(self, prompt: Prompt, segments: Sequence[Segment], asked: Asked) -> Reading:
-        """Both looks at the passages, `asked` being the question as it was read.
-
-        The spans come in the order of agreement, the answer first.
-        """
-        reading = look(self.packed, prompt, segments, asked, self.prior)
-        texts = [text for _, text in self.locate(prompt, reading.spans)]
-        return replace(reading, spans=by_agreement(reading.spans, texts, prompt.question))
-
-    def confidence(self, prompt: Prompt, reading: Reading) -> float:
-        """Probability that the answer stands in the prompt's passages."""
-        if not reading.spans or self._is_elsewhere(prompt):
-            return 0.0
-        return self.calibration.confidence(self.evidence(prompt, reading))
-
-    def evidence(self, prompt: Prompt, reading: Reading) -> Evidence:
-        """What the confidence is computed from; the reading has spans."""
-        passages, question = split_prompt(prompt)
-        number = bisect_right(begins_of(prompt), reading.spans[0].first) - 1
-        held = [set(passage) for passage in passages]
-        return evidence_of(reading, held, number, question)
-
-    def _is_elsewhere(self, prompt: Prompt) -> bool:
-        known = [cosine for cosine in similarities_of(prompt) if not math.isnan(cosine)]
-        return bool(known) and max(known) < self.min_similarity
+    # ---- the steps of an answer ------------------------------------------------------------------
 
     def parts(self, prompt: Prompt) -> tuple[list[Tokens], Tokens]:
-        """`split_prompt`, refusing what is not laid out as this reader was trained."""
+        """The ids of each passage and of the question, [SEP] and [MASK] included.
+
+        Raises TemplateError if the prompt is not laid out as the reader's template does.
+        """
         passages, question = split_prompt(prompt)
         (mask,) = self.tokenizer.encode_markup("[MASK]")
         if not question or question[-1] != mask:
@@ -263,64 +208,94 @@ class BundledReader:
             )
         return passages, question
 
-    def answer(
-        self,
-        prompt: Prompt,
-        segments: Sequence[Segment],
-        asked: Asked,
-        reused: int,
-        prefill_s: float,
-    ) -> Generation:
-        """The generation for a question that was read, which took `prefill_s` so far.
+    def encode(self, passages: list[Tokens]) -> list[CachedPassage]:
+        """Encode each passage alone: bit for bit the same, whatever is encoded with it.
 
-        Both looks count as prefill: after them the whole answer is known, not its first token only.
+        Batches would add up in another order. The difference is 1e-7, but rounding in the second
+        pass can amplify it until another answer is chosen.
         """
-        since = time.perf_counter()
-        reading = self.look(prompt, segments, asked)
-        confidence = self.confidence(prompt, reading)
-        looked = time.perf_counter()
-        prefill_s += looked - since
-        if not reading.spans or confidence < self.threshold:
-            return Generation(
-                text="",
-                token_ids=(),
-                finish_reason="abstain",
-                prefill_s=prefill_s,
-                decode_s=0.0,
-                reused_tokens=reused,
-                confidence=confidence,
-            )
-        best = reading.spans[0]
-        [(span, text)] = self.locate(prompt, [best])
-        ids = prompt.token_ids[best.first : best.last + 1]
-        decode_s = time.perf_counter() - looked
-        return Generation(
-            text=text,
-            token_ids=ids,
-            finish_reason="stop",
-            prefill_s=prefill_s,
-            decode_s=decode_s,
-            reused_tokens=reused,
-            confidence=confidence,
-            spans=(span,),
+        return [self._encoded(torch.tensor([passage])) for passage in passages]
+
+    def _encoded(self, ids: Tensor) -> CachedPassage:
+        encoded = self.network.encode(ids)
+        rotation = self.network.rotation(torch.arange(ids.shape[1]))
+
+        def rounded(part: Tensor) -> Tensor:
+            return part.to(self.cache_dtype, copy=True)
+
+        return CachedPassage(
+            keys=rounded(rotate(torch.cat(encoded.keys), *rotation)),
+            values=rounded(torch.cat(encoded.values)),
+            early=rounded(encoded.early[0]),
+            states=rounded(encoded.states[0]),
         )
 
-    def locate(self, prompt: Prompt, spans: Sequence[Span]) -> list[tuple[CopiedSpan, str]]:
-        """What spans of the context stand for: characters of a passage's own text, and these."""
-        passages, begins, located = prompt.passages, begins_of(prompt), []
+    def read_question(self, question: Tokens, passages: Sequence[CachedPassage]) -> QuestionStates:
+        """The question's states over the passages, of whose positions only the order counts."""
+        return read_over(self.network, question, passages)
 
-        @cache
-        def offsets(number: int) -> Sequence[tuple[int, int]]:
-            return self.tokenizer.encode_with_offsets(_own_text(passages[number])).offsets
+    def prefill(
+        self, question: Tokens, passages: Sequence[CachedPassage], first: int = 0
+    ) -> tuple[QuestionStates, KVCache]:
+        """What `read_question` returns, and the keys and values of passages and question.
 
-        for span in spans:
-            number = bisect_right(begins, span.first) - 1
-            shift = begins[number] + passages[number].token_start
-            start = offsets(number)[span.first - shift][0]
-            end = offsets(number)[span.last - shift][1]
-            text = _own_text(passages[number])[start:end]
-            located.append((CopiedSpan(number, start, end), text))
-        return located
+        `first` is the position of the first passage's first token; it makes no difference to the
+        states.
+        """
+        kv_cache = concatenate(self.network, passages, first)
+        positions = first + kv_cache.length + torch.arange(len(question))
+        states, kv_cache = self.network.read(
+            torch.tensor([question]), positions[None], kv_cache, question_mask(len(question))
+        )
+        return states.row(0), kv_cache
+
+    def read_twice(
+        self, prompt: Prompt, passages: Sequence[CachedPassage], question: QuestionStates
+    ) -> PassResult:
+        """Run both passes over the passages; the spans come in the order of `by_agreement`."""
+        result = read_twice(self.second_pass_network, prompt, passages, question, self.prior)
+        texts = [text for _, text in locate(prompt, result.spans, self.tokenizer)]
+        return replace(result, spans=by_agreement(result.spans, texts, prompt.question))
+
+    def confidence(self, prompt: Prompt, result: PassResult) -> float:
+        """Probability that the prompt's passages hold the answer."""
+        if not result.spans or self._is_off_topic(prompt):
+            return 0.0
+        return self.calibration.confidence(self.evidence(prompt, result))
+
+    def evidence(self, prompt: Prompt, result: PassResult) -> Evidence:
+        """What the confidence is computed from; the result must have spans."""
+        passages, question = split_prompt(prompt)
+        number = passage_at(prompt, result.spans[0].first)
+        return evidence_of(result, [set(passage) for passage in passages], number, question)
+
+    def _is_off_topic(self, prompt: Prompt) -> bool:
+        """Whether the search knows cosines and none of them reaches `min_similarity`."""
+        known = [cosine for cosine in similarities_of(prompt) if not math.isnan(cosine)]
+        return bool(known) and max(known) < self.min_similarity
+
+    @cached_property
+    def second_pass_network(self) -> ReaderNetwork:
+        """The network with its second pass in 8-bit integers, where they are quicker."""
+        return in_int8(self.network)
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """The network prepared for decoding token by token."""
+        with torch.inference_mode():
+            return Decoder(self.network)
+
+
+def _abstention(*, prefill_s: float, confidence: float, reused_tokens: int = 0) -> Generation:
+    return Generation(
+        text="",
+        token_ids=(),
+        finish_reason="abstain",
+        prefill_s=prefill_s,
+        decode_s=0.0,
+        reused_tokens=reused_tokens,
+        confidence=confidence,
+    )
 
 
 def load_bundled(
@@ -330,16 +305,19 @@ def load_bundled(
     kv_cache: Path | None = None,
     kv_cache_bytes: int = STORE_BYTES,
 ) -> BundledReader:
-    """The reader that ships with ragctx; ModelError when its files are missing or damaged.
+    """Load the reader that ships with ragctx.
 
-    What it reads is kept in memory up to `cache_bytes` and, where `kv_cache` names a folder, on
+    What it reads is cached in memory up to `cache_bytes` and, where `kv_cache` names a folder, on
     disk up to `kv_cache_bytes`.
+
+    Raises ModelError if its files are missing or damaged.
     """
     from ragctx.tokens.load import load_tokenizer
 
     files = reader_files(folder)
-    kept = f"{files.about['weights_sha256']} {torch.float16}"
-    store = None if kv_cache is None else SegmentStore(kv_cache, kv_cache_bytes, model=kept)
+    dtype = torch.float16
+    model = f"{files.about['weights_sha256']} {dtype}"
+    store = None if kv_cache is None else PassageStore(kv_cache, kv_cache_bytes, model=model)
     return BundledReader(
         build_network(files),
         load_tokenizer(str(files.tokenizer)),
@@ -349,13 +327,16 @@ def load_bundled(
         calibration=calibration_of(files.about["calibration"]),
         prior=Prior(**files.about["prior"]),
         min_similarity=float(files.about["min_similarity"]),
-        cache=SegmentCache(cache_bytes, store),
-        kept_as=torch.float16,
+        cache=PassageCache(cache_bytes, store),
+        cache_dtype=dtype,
     )
 
 
 def build_network(files: ReaderFiles) -> ReaderNetwork:
-    """The network with the shipped weights, without ever initialising random ones."""
+    """The network with the shipped weights, without initialising random ones first.
+
+    Raises ModelError if the weights are those of another version.
+    """
     with unfilled():
         network = ReaderNetwork(Shape())
     try:

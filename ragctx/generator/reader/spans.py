@@ -1,4 +1,4 @@
-"""Turning scores into an answer: a span of a passage (grounded), or token by token (free)."""
+"""Choosing the answer: which spans of the passages are likely, and on which of them most agree."""
 
 from __future__ import annotations
 
@@ -14,23 +14,31 @@ from ragctx.generator.reader.network import MAX_SPAN_TOKENS, ReaderNetwork
 from ragctx.text.words import STOP_WORDS, words_of
 
 ECHO = 3.0
-"""Log-odds that a span loses which only says the question's words again.
+"""Log-odds taken from a span that only repeats words of the question.
 
-An answer like that is rarely right: of 791 held-out questions of a Wikipedia-like set, 4.
+Such an answer is rarely right: in 4 of 791 held-out questions of a Wikipedia-like set. The number
+was chosen on held-out questions of ten sets (training/LOG.md).
 """
+
+BEAM = 20
+"""Starts that are searched. 20 with 8 ends each gained 0.6 F1 on held-out questions
+(training/LOG.md)."""
+
+ENDS_EACH = 8
+"""Ends that are searched for each start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """A candidate answer: context positions first…last, and its log-probability.
 
-    `near` is how near the question's words stand to it, 0 to 1 (see `nearness`).
+    `proximity` is how close the question's words are to it, 0 to 1 (see `term_proximity`).
     """
 
     first: int
     last: int
     log_probability: float
-    near: float = 0.0
+    proximity: float = 0.0
 
 
 def best_spans(
@@ -41,17 +49,17 @@ def best_spans(
     null_score: Callable[[Tensor], Tensor],
     *,
     prior: Tensor | None = None,
-    beam: int = 20,
-    ends_each: int = 8,
+    beam: int = BEAM,
+    ends_each: int = ENDS_EACH,
     max_tokens: int = MAX_SPAN_TOKENS,
 ) -> tuple[tuple[Span, ...], float]:
     """Search contiguous spans: the `beam` best starts, and the `ends_each` best ends of each.
 
-    Gives the spans, best first, and the log-probability that none answers, as `null_score` scores
-    it. `answer_state` is (width,), `context` (N, width) the passages' states side by side,
-    `content` (N,) is True at positions that may be copied; no span crosses a False, and none is
-    longer than `max_tokens`. `prior` (N,) is added to the scores of the starts: what was known of
-    the passages before, as log-odds.
+    Returns the spans, best first, and the log-probability that none of them answers, for which
+    `null_score` gives the score. `answer_state` is (width,), `context` (N, width) holds the
+    passages' states side by side, `content` (N,) is True at positions that may be copied; no span
+    crosses a False, and none is longer than `max_tokens`. `prior` (N,) is added to the scores of
+    the starts: log-odds known before reading.
     """
     starts = network.start_scores(answer_state, context)
     scores = start_log_probabilities(starts, content, null_score(answer_state), prior)
@@ -65,25 +73,25 @@ def best_spans(
     query = answer_state.expand(beam, -1)
     ends = network.end_scores(query, following[:, 0], following)
     ends = ends.masked_fill(~inside, -1e9).log_softmax(1)
-    best, steps = ends.topk(min(ends_each, ends.shape[1]), dim=1)
-    real = inside.gather(1, steps)
+    best, offsets = ends.topk(min(ends_each, ends.shape[1]), dim=1)
+    real = inside.gather(1, offsets)
     total = (top[:, None] + best)[real]
-    first, steps = first[:, None].expand_as(steps)[real], steps[real]
+    first, offsets = first[:, None].expand_as(offsets)[real], offsets[real]
     order = total.argsort(descending=True, stable=True)
     spans = tuple(
-        Span(first=int(first[i]), last=int(first[i] + steps[i]), log_probability=float(total[i]))
+        Span(first=int(first[i]), last=int(first[i] + offsets[i]), log_probability=float(total[i]))
         for i in order.tolist()
     )
     return spans, float(scores[-1])
 
 
 def by_agreement(spans: Sequence[Span], texts: Sequence[str], question: str) -> tuple[Span, ...]:
-    """The spans by the token F1 that each is expected to have, given how likely all of them are.
+    """Sort the spans by the token F1 that each is expected to have, given how likely all are.
 
-    `texts` are what they say, aligned with them. Minimum Bayes risk instead of the single likeliest
-    span (Kumar and Byrne, NAACL 2004): where "in May 1990", "May 1990" and "1990" share the
-    probability, the middle one agrees with most, wherever in the passages each of them stands. What
-    only says the question's words again counts `ECHO` less.
+    `texts` are the spans' texts. Minimum Bayes risk instead of the single likeliest span (Kumar and
+    Byrne, NAACL 2004): where "in May 1990", "May 1990" and "1990" share the probability, the middle
+    one agrees with most, wherever in the passages each of them is. A span that only repeats the
+    question's words loses `ECHO` log-odds.
 
     >>> spans = (
     ...     Span(first=4, last=4, log_probability=-1.0),
@@ -93,46 +101,48 @@ def by_agreement(spans: Sequence[Span], texts: Sequence[str], question: str) -> 
     ... )
     >>> texts = ["1990", "in May 1990", "May 1990", "the fair"]
     >>> by_agreement(spans, texts, "When was the fair?")[0]
-    Span(first=8, last=9, log_probability=-1.3, near=0.0)
+    Span(first=8, last=9, log_probability=-1.3, proximity=0.0)
     """
     if not spans:
         return ()
-    likely = torch.tensor([span.log_probability for span in spans])
-    echoed = torch.tensor([is_echo(text, question) for text in texts])
-    shares = (likely - ECHO * echoed).softmax(0)
-    order = (shared_f1(texts) @ shares).argsort(descending=True, stable=True)
+    log_probabilities = torch.tensor([span.log_probability for span in spans])
+    echoes = torch.tensor([is_echo(text, question) for text in texts])
+    shares = (log_probabilities - ECHO * echoes).softmax(0)
+    order = (pairwise_f1(texts) @ shares).argsort(descending=True, stable=True)
     return tuple(spans[i] for i in order.tolist())
 
 
 def is_echo(text: str, question: str) -> bool:
-    """True if the text says nothing that the question does not; but a choice may be asked for.
+    """True if the text only repeats words of the question, unless that offers a choice ("or").
 
     >>> is_echo("the river", "Who crossed the river?"), is_echo("he", "Who crossed the river?")
     (True, True)
     >>> is_echo("Rome", "Who crossed the river?"), is_echo("Rome", "Was Rome or Athens older?")
     (False, False)
     """
-    asked = set(words_of(question))
-    return "or" not in asked and asked.union(STOP_WORDS).issuperset(words_of(text))
+    question_words = set(words_of(question))
+    if "or" in question_words:
+        return False
+    return question_words.union(STOP_WORDS).issuperset(words_of(text))
 
 
-def shared_f1(texts: Sequence[str]) -> Tensor:
-    """(N, N): token F1 of every two texts, as answers are compared.
+def pairwise_f1(texts: Sequence[str]) -> Tensor:
+    """(N, N): token F1 of every pair of texts, computed as answers are compared.
 
-    >>> shared_f1(["the red red fox", "a red fox"])[0, 1]
+    >>> pairwise_f1(["the red red fox", "a red fox"])[0, 1]
     tensor(0.8000)
     """
     bags = [list(_numbered(words_of(text))) for text in texts]
     columns = {word: i for i, word in enumerate(dict.fromkeys(chain.from_iterable(bags)))}
-    held = torch.zeros(len(texts), len(columns))
+    contains = torch.zeros(len(texts), len(columns))  # 1 where a text has a word
     rows = [i for i, bag in enumerate(bags) for _ in bag]
-    held[rows, [columns[word] for bag in bags for word in bag]] = 1
-    sizes = held.sum(1)
-    return 2 * (held @ held.T) / (sizes[:, None] + sizes).clamp(min=1)
+    contains[rows, [columns[word] for bag in bags for word in bag]] = 1
+    sizes = contains.sum(1)
+    return 2 * (contains @ contains.T) / (sizes[:, None] + sizes).clamp(min=1)
 
 
 def _numbered(words: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Each word and how often it came before: as sets, these share what the bags share."""
+    """Each word with how often it came before: sets of these overlap as much as the bags do."""
     before = Counter[str]()
     for word in words:
         yield word, before[word]
@@ -142,6 +152,6 @@ def _numbered(words: Sequence[str]) -> Iterator[tuple[str, int]]:
 def start_log_probabilities(
     starts: Tensor, content: Tensor, null: Tensor, prior: Tensor | None = None
 ) -> Tensor:
-    """(N + 1,): one softmax over where an answer may start, and over "nowhere" at the end."""
+    """(N + 1,): log-softmax over the positions where an answer may start and, last, "nowhere"."""
     starts = starts if prior is None else starts + prior
     return torch.cat((starts.masked_fill(~content, -1e9), null)).log_softmax(0)

@@ -14,8 +14,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragctx.generator.reader.kv_cache import Past
-from ragctx.generator.reader.network import Asked, Encoded, ReaderNetwork
+from ragctx.generator.reader.kv_cache import KVCache
+from ragctx.generator.reader.network import EncodedBatch, QuestionStates, ReaderNetwork
 from ragctx.generator.reader.prefill import question_mask
 from ragctx.generator.reader.rope import rotate
 from ragctx.transformer import Shape
@@ -38,7 +38,7 @@ from training.data import (
     visits,
 )
 from training.evaluate import rows_of
-from training.forward import Batch, encode, look_again, losses, question_rows, read
+from training.forward import Batch, encode, losses, question_rows, read, second_pass
 from training.measure import unseen_rows
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=120)
@@ -97,7 +97,7 @@ def test_encoding_without_padding_equals_encoding_with_it(seed: int) -> None:
 def test_training_reads_a_question_as_inference_does(
     seed: int, distractors: int, null: float
 ) -> None:
-    """One by one, over just the passages it sees, at their places, as the reader lays them out."""
+    """One by one, over just the passages it sees, at their places, as the reader has them."""
     made, batch = network(), made_batch(seed, distractors, null, answer_tokens=0)
     encoded = encode(made, batch.passages, batch.passage_mask)
     asked = read(made, encoded, batch)
@@ -111,28 +111,30 @@ def test_training_reads_a_question_as_inference_does(
         alone, _ = made.read(
             batch.tokens[g, begin : begin + length][None],
             batch.positions[g, begin : begin + length][None],
-            laid_out(made, batch, encoded, [(slots[j], places[j]) for j in seen]),
+            concatenated(made, batch, encoded, [(slots[j], places[j]) for j in seen]),
             question_mask(length),
         )
-        torch.testing.assert_close(alone.seen[0], rows[i][:, mask[i]], atol=3e-4, rtol=3e-3)
+        torch.testing.assert_close(alone.by_layer[0], rows[i][:, mask[i]], atol=3e-4, rtol=3e-3)
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000), distractors=st.integers(0, 4), null=st.floats(0, 1))
 @torch.inference_mode()
-def test_training_looks_again_as_inference_does(seed: int, distractors: int, null: float) -> None:
+def test_trainings_second_pass_is_that_of_inference(
+    seed: int, distractors: int, null: float
+) -> None:
     """One question and one passage at a time, without the padding of the batch."""
     made, batch = network(), made_batch(seed, distractors, null, answer_tokens=0)
     encoded = encode(made, batch.passages, batch.passage_mask)
     asked = read(made, encoded, batch)
     passages = torch.tensor([[g, (g + 1) % len(batch.slots)] for g in batch.group.tolist()])
-    found = look_again(made, batch, encoded, asked, passages)
+    found = second_pass(made, batch, encoded, asked, passages)
     rows, mask = seen_rows(asked, batch)
     for i, slots in enumerate(passages.tolist()):
-        own = Asked(rows[i][:, mask[i]])
+        own = QuestionStates(rows[i][:, mask[i]])
         for k, g in enumerate(slots):
             n = int(batch.passage_mask[g].sum())
-            (alone,) = made.look_again([encoded.early[g, :n]], own)
+            (alone,) = made.second_pass([encoded.early[g, :n]], own)
             torch.testing.assert_close(found[i, k, :n], alone, atol=3e-4, rtol=3e-3)
 
 
@@ -146,9 +148,9 @@ def test_dropout_is_for_training_only() -> None:
     torch.testing.assert_close(encode(made, batch.passages, batch.passage_mask).states, plain)
 
 
-def seen_rows(asked: Asked, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def seen_rows(asked: QuestionStates, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """(Q, layers, longest, width): each question's states; and the mask of its tokens."""
-    parts = [question_rows(part, batch) for part in asked.seen.unbind(-3)]
+    parts = [question_rows(part, batch) for part in asked.by_layer.unbind(-3)]
     return torch.stack([rows for rows, _ in parts], 1), parts[0][1]
 
 
@@ -177,9 +179,9 @@ def test_imitating_a_teacher_with_full_attention_brings_the_student_nearer(null:
     assert found[0] > 0.01 and found[-1] < 0.5 * found[0]
 
 
-def laid_out(
-    made: ReaderNetwork, batch: Batch, encoded: Encoded, slots: list[tuple[int, int]]
-) -> Past:
+def concatenated(
+    made: ReaderNetwork, batch: Batch, encoded: EncodedBatch, slots: list[tuple[int, int]]
+) -> KVCache:
     keys: list[list[torch.Tensor]] = [[] for _ in made.layers]
     values: list[list[torch.Tensor]] = [[] for _ in made.layers]
     for passage, place in slots:
@@ -188,7 +190,7 @@ def laid_out(
         for layer in range(len(made.layers)):
             keys[layer].append(rotate(encoded.keys[layer][passage, :, :n], cos, sin))
             values[layer].append(encoded.values[layer][passage, :, :n])
-    return Past(
+    return KVCache(
         tuple(torch.cat(parts, 1)[None] for parts in keys),
         tuple(torch.cat(parts, 1)[None] for parts in values),
     )
@@ -300,7 +302,7 @@ def test_a_training_step_lowers_the_loss_on_its_own_batch() -> None:
     totals = []
     for _ in range(120):
         parts = losses(made, batch, writing=True)
-        total = parts.start + parts.start_again + parts.end + parts.writing
+        total = parts.start + parts.second_start + parts.end + parts.writing
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
