@@ -48,7 +48,7 @@ def with_reuse(
 ) -> tuple[dict[str, Answers], dict[str, float], float]:
     """Answers and seconds by question id, and the seconds in all, making prompts included."""
     reader = load_bundled()
-    maker = PromptMaker(reader, Assembly(max_new_tokens=48), lambda document_id: "")
+    maker = PromptMaker(reader, Assembly(max_new_tokens=48), lambda document_id: None)
     answers: dict[str, Answers] = {}
     seconds: dict[str, float] = {}
     began = perf_counter()
@@ -64,7 +64,7 @@ def without_reuse(
     one: QuestionCandidates, plan: Plan, reader: BundledReader
 ) -> tuple[Answers, float]:
     """The same prompts one by one, by a reader that keeps nothing."""
-    maker = PromptMaker(reader, Assembly(max_new_tokens=48), lambda document_id: "")
+    maker = PromptMaker(reader, Assembly(max_new_tokens=48), lambda document_id: None)
     since = perf_counter()
     answers = [reader.generate(asked.prompt) for asked in maker.all_of(one, plan)]
     return answers, perf_counter() - since

@@ -249,7 +249,7 @@ def test_slots_hold_both_ends_and_are_spread_evenly(passages: int, slots: int) -
 
 def maker(context_window: int = 4096) -> PromptMaker:
     generator = PositionalGenerator(level, context_window=context_window)
-    return PromptMaker(generator, Assembly(max_new_tokens=16), lambda document_id: "")
+    return PromptMaker(generator, Assembly(max_new_tokens=16), lambda document_id: None)
 
 
 def test_the_gold_passage_stands_where_the_sweep_says_among_the_same_others() -> None:

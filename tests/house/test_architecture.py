@@ -411,7 +411,7 @@ def test_everything_public_is_documented(module: Module) -> None:
     ]
 
 
-LISTS = ("tag", "section", "examples", "table", "add_row", "_sentence", "_chart")
+LISTS = ("tag", "section", "examples", "table", "add_row", "_sentence")
 """Functions that take a list of the same things, as many as there are."""
 
 

@@ -96,15 +96,14 @@ def curve(
     """Points with intervals, joined by a line, over a linear axis."""
     scale = _Scale(*span_of(point.y for point in points))
     line = " ".join(f"{decimal(axis.at(p.x))},{decimal(scale.at(p.y.value))}" for p in points)
-    return _chart(
-        title,
-        description,
+    shapes = [
         *_grid(axis, scale),
         *_reference_lines(references, scale),
         tag("polyline", points=line, class_="line"),
         *(_point(axis, scale, point) for point in points),
         *_reference_labels(references, scale, _widest_gap([axis.at(p.x) for p in points])),
-    )
+    ]
+    return _chart(title, description, shapes)
 
 
 def frontier(title: str, description: str, axis: Axis, points: Sequence[Point]) -> Markup:
@@ -112,14 +111,13 @@ def frontier(title: str, description: str, axis: Axis, points: Sequence[Point]) 
     scale = _Scale(*span_of(point.y for point in points))
     best = unbeaten(points)
     line = " ".join(f"{decimal(axis.at(p.x))},{decimal(scale.at(p.y.value))}" for p in best)
-    return _chart(
-        title,
-        description,
+    shapes = [
         *_grid(axis, scale),
         tag("polyline", points=line, class_="line"),
         *(_point(axis, scale, p, "" if p in best else "beaten") for p in points),
         *_labels(axis, scale, points),
-    )
+    ]
+    return _chart(title, description, shapes)
 
 
 def unbeaten(points: Sequence[Point]) -> tuple[Point, ...]:
@@ -154,14 +152,13 @@ class _Scale:
         yield from (self.low + i * step for i in range(count + 1))
 
 
-def _chart(title: str, description: str, *children: str) -> Markup:
-    size = f"0 0 {decimal(_WIDTH)} {decimal(_HEIGHT)}"
-    named = (tag("title", title), tag("desc", description))
+def _chart(title: str, description: str, shapes: Sequence[Markup]) -> Markup:
     return tag(
         "svg",
-        *named,
-        *children,
-        viewBox=size,
+        tag("title", title),
+        tag("desc", description),
+        *shapes,
+        viewBox=f"0 0 {decimal(_WIDTH)} {decimal(_HEIGHT)}",
         role="img",
         class_="chart",
         aria_label=f"{title}. {description}",

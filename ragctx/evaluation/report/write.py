@@ -37,6 +37,6 @@ def write_report(result: Result, folder: str | Path) -> tuple[Path, ...]:
     Raises:
         OSError: the folder cannot be written to.
     """
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    return tuple(write_whole(place / name, made(result)) for name, made in FILES.items())
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return tuple(write_whole(folder / name, text_of(result)) for name, text_of in FILES.items())
