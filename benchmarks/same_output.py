@@ -13,10 +13,12 @@ import argparse
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +54,8 @@ class Revision:
             "PYTHONPATH": str(tree),
             "RAGCTX_CACHE_DIR": str(folder / "cache"),
             "COLUMNS": "100",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "GOMP_SPINCOUNT": "0",
         }
 
     def python(self, *arguments: str) -> str:
@@ -97,6 +101,14 @@ class Revision:
             yield f"explain: {question}", self.ragctx("explain", question, *index, "--json")
             attributed = self.ragctx("ask", question, *index, "--attribute", "--json")
             yield f"ask --attribute: {question}", attributed
+
+    def vectors(self) -> str:
+        """A hash of all vectors of the index, in the order of their chunks' ids."""
+        with closing(sqlite3.connect(self.folder / "index" / "ragctx.sqlite3")) as connection:
+            rows = connection.execute(
+                "SELECT c.id, v.vector FROM vectors v JOIN chunks c ON c.row = v.row ORDER BY c.id"
+            ).fetchall()
+        return hashlib.sha256(repr(rows).encode()).hexdigest()
 
     def compare(self, rows: int) -> Path:
         """The folder of a report."""

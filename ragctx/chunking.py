@@ -101,7 +101,7 @@ def chunk_document(
 def plan_cuts(
     sizes: Sequence[tuple[int, int, int, int]], costs: Sequence[float], limit: int
 ) -> list[int]:
-    """The cheapest grouping of units into chunks: indices [0, …, n] between which chunks lie.
+    """The cheapest grouping of units into chunks: indices [0, …, n] that delimit the chunks.
 
     A chunk of units i…j-1 costs `costs[j-1]`, for the break after it, and (1 - fill)², where fill
     is its share of `limit`. Exact dynamic programming, the idea of Knuth and Plass (1981) for

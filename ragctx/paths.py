@@ -71,7 +71,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def unfinished_files(path: Path) -> list[Path]:
-    """What `replacing(path)` left behind in processes that were killed, or is writing now."""
+    """What `replacing(path)` left unfinished in processes that were killed, or is writing now."""
     return sorted(path.parent.glob(f".{path.name}.*.part"))
 
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 PAGE_SEPARATOR = "\n"
-"""What stands between two pages in `Document.text`; it belongs to neither page."""
+"""The character between two pages in `Document.text`; it belongs to neither page."""
 
 PdfStatus = Literal[
     "ok", "partial", "no_text", "encrypted", "corrupt", "timeout", "too_large", "unreadable"
@@ -226,7 +226,7 @@ class Placement:
 
     strategy: str
     hits: tuple[Hit, ...]
-    note: str = ""  # set when a strategy fell back to another and says so
+    note: str = ""  # why, if a strategy fell back to another
 
 
 SegmentKind = Literal["instruction", "passage", "question", "answer"]
@@ -246,7 +246,7 @@ class Segment:
     hit: Hit | None = None
     text_start: int = 0  # where the passage's own text begins in `text` …
     text_end: int = 0  # … and ends
-    token_start: int = 0  # the same in `token_ids`: headers and markers lie outside
+    token_start: int = 0  # the same in `token_ids`; headers and markers are outside
     token_end: int = 0
     role: Role = "user"
     framed_text: str | None = None  # what of `text` is the message, if the rest is a chat template
@@ -374,15 +374,15 @@ class Generation:
     prefill_s: float
     decode_s: float
     reused_tokens: int  # prompt tokens whose keys and values came from the cache
-    confidence: float | None = None  # probability that the answer stands in the passages
+    confidence: float | None = None  # probability that the passages contain the answer
     spans: tuple[CopiedSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What a passage was worth to an answer: its log-probability with all passages, and without it.
+    """How much an answer depends on a passage: its log-probability with the passage and without.
 
-    -inf without it: the answer stands in no other passage that was looked at.
+    `without` is -inf if no other passage that was read contains the answer.
     """
 
     label: str
@@ -400,11 +400,16 @@ class Attribution:
 
 
 CitationStatus = Literal["verified", "unverified", "unknown_label"]
-"""`verified`: the quote stands in the text of the cited pages and says what is cited. `unverified`:
-the passage is real, but nothing in it was found that says this, or it no longer is the document's
-text. `unknown_label`: no such passage in the prompt. Of a hit from somebody else's retriever there
-is no document: there `verified` means that the quote stands in the passage as it was given, and the
-page numbers are only what the retriever said."""
+"""How a citation fared when it was checked.
+
+- `verified`: the text of the cited pages contains the quote, and the quote what is cited.
+- `unverified`: the passage exists, but nothing in it was found that supports the statement, or the
+  passage is no longer part of the document's text.
+- `unknown_label`: the prompt has no passage with this label.
+
+A hit of another retriever belongs to no document that ragctx could open. There `verified` means
+that the passage contains the quote; the page numbers are what the retriever gave.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -424,7 +429,7 @@ class Citation:
     quote: str
     status: CitationStatus
     page_labels: tuple[str, ...] = ()  # what those pages call themselves
-    answer_start: int | None = None  # the words that say it, within start…end; None if none do
+    answer_start: int | None = None  # the words of the answer, within start…end; None if not found
     answer_end: int | None = None
     statement: str = ""  # the part of the answer that is cited; "" for a copied answer
 

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from ragctx.index.index import Index
 
 RRF_K = 60
-"""How little the first ranks of reciprocal rank fusion stand out; 60 in the paper."""
+"""The constant of reciprocal rank fusion: the larger, the less the first ranks count. 60 as in the
+paper, see `fused`."""
 CANDIDATES = 100
-"""How many candidates are fused or diversified at least; a fixed number keeps small k stable."""
+"""The fewest candidates that are fused or diversified, so that k does not change the first hits."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def search(
     filter: Filter | None = None,
     mmr_lambda: float | None = None,
 ) -> list[Hit]:
-    """The k best passages of the index for a question; fewer if it does not hold so many.
+    """The k best passages of the index for a question; fewer if it has fewer.
 
     Args:
         index: where to look: an index, or a snapshot of one that the caller holds.
@@ -231,14 +232,14 @@ def retrieve(
     embedder: Embedder,
     retrieval: Retrieval | None = None,
 ) -> list[Hit]:
-    """The passages of `index`, or of a snapshot of it, nearest to `question`, best first."""
-    how = retrieval or Retrieval()
+    """The passages of `index` most relevant to `question`, best first; see `search`."""
+    retrieval = retrieval or Retrieval()
     return search(
         index,
         embedder,
         question,
-        how.k,
-        retriever=how.retriever,
-        filter=how.filter,
-        mmr_lambda=how.mmr_lambda,
+        retrieval.k,
+        retriever=retrieval.retriever,
+        filter=retrieval.filter,
+        mmr_lambda=retrieval.mmr_lambda,
     )

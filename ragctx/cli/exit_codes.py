@@ -16,7 +16,7 @@ BROKEN_PIPE = 141  # what a shell reports for a process that SIGPIPE ended
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with one line that says what was kept."""
+    """Ctrl-C, with one line about what was kept."""
 
 
 def exit_code_of(error: BaseException) -> int:

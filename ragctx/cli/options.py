@@ -39,7 +39,7 @@ class RetrievalOptions:
     mmr: float | None
 
     def resolve(self) -> Retrieval:
-        """The settings that they stand for."""
+        """The settings for the pipeline."""
         from ragctx.index.filters import Filter
         from ragctx.retrieval import RETRIEVERS, Retrieval
 
@@ -68,7 +68,7 @@ class AssemblyOptions:
     trim: bool = False
 
     def resolve(self) -> Assembly:
-        """The settings that they stand for. A template that cannot be used is an error here."""
+        """The settings for the pipeline. A template that cannot be used is an error here."""
         from ragctx.assembly import Assembly
         from ragctx.prompt.template import load_template
         from ragctx.selection.selectors import SELECTORS

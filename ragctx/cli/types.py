@@ -25,7 +25,7 @@ class PlacementName(Order):
     name = "placement"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """What stands for the value in the help text."""
+        """The name of the value in the help text."""
         return "NAME|MODULE:FUNCTION"
 
     def convert(
@@ -61,7 +61,7 @@ class PageRange(Pages):
     name = "range"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """What stands for the value in the help text."""
+        """The name of the value in the help text."""
         return "FIRST-LAST"
 
     def convert(
@@ -86,7 +86,7 @@ class MinScore(Scores):
     name = "score"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """What stands for the value in the help text."""
+        """The name of the value in the help text."""
         return "SCORE|auto"
 
     def convert(

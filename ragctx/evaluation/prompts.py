@@ -35,8 +35,8 @@ CLOSED_BOOK_TEMPLATE = parse_template(
 class ConditionPrompt:
     """One question under one condition, ready to be answered.
 
-    `fallback` says why the prompt is another one than the condition asks for, in words that are the
-    same for every question ("" where it is the one asked for); `detail` adds what differs from
+    `fallback` tells why the prompt is not the one that the condition asks for, in words that are
+    the same for every question ("" where it is the one asked for); `detail` adds what differs from
     question to question.
     """
 

@@ -29,7 +29,7 @@ _WAL_MAGIC = 0x377F0682  # the last bit tells the byte order of its checksums
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """A row as it stands on a page. `rowid` is None in a table without row ids, and in an index."""
+    """A row as it is on a page. `rowid` is None in a table without row ids, and in an index."""
 
     rowid: int | None
     values: tuple[Value, ...]

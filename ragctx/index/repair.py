@@ -177,7 +177,7 @@ def _equal(one: Engine, other: Engine) -> bool:
 
 
 def repair_index(path: str | Path, *, embedder: str | None = None) -> Repair:
-    """Repair the index in `path`: make anew what can be made, put aside what is damaged.
+    """Repair the index in `path`: rebuild what can be rebuilt, put aside what is damaged.
 
     Of a database whose structure is damaged, a copy is kept in `quarantine/`, and every document
     whose own rows can still be read goes into a new database.
@@ -311,7 +311,7 @@ def _keep_copy(folder: Path) -> Path:
 
 
 def _remove_half_copies(folder: Path) -> None:
-    """Remove what a repair that was killed left behind."""
+    """Remove the unfinished files of a repair that was killed."""
     for half in (folder / QUARANTINE).glob(f"*{_HALF}"):
         half.unlink(missing_ok=True)
     _remove_database(folder / _SALVAGE)

@@ -222,5 +222,5 @@ def _id_of(remains: Remains, number: int) -> str:
 
 
 def _text(value: Value) -> str:
-    """Text, also where its type was damaged and says it is bytes."""
+    """The text of a value, also if damage to its type has made it bytes."""
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,11 +1,11 @@
-"""Templates, and the prompt as segments of token ids whose counts add up exactly.
+"""Build a prompt as segments of token ids whose counts add up exactly.
 
 Every part of a prompt is tokenised on its own and the ids are concatenated. The template's text
 goes through `encode_markup`; document text, document names and the question, which somebody else
 wrote, through `encode`. So nothing inside a PDF can open or close a segment, or put a chat
 template's tokens into the prompt.
 
-A passage may still *say* "[2] (other.pdf, p. 3)" to a model that reads only text. It is kept word
+A passage may still *contain* "[2] (other.pdf, p. 3)", which a model reads as text. It is kept word
 for word all the same, because citations are checked against the document. What holds is: labels and
 sources are declared by the segments and never read from the text; a document's name is put on one
 line; a statement cited to the wrong passage fails the check of its quote; and `imitation` finds
@@ -48,7 +48,7 @@ def passage_costs(
         hits: the candidates.
         tokenizer: the generator's.
         count: tokens of a passage's text, if you know them already; default `tokenizer.count`.
-        room_tokens: where given, only so many labels are thought of as passages may fit in there.
+        room_tokens: if given, labels are counted only up to the number of passages that can fit.
 
     >>> from ragctx.prompt.template import load_template
     >>> from ragctx.tokens.load import load_tokenizer
@@ -83,7 +83,7 @@ def _costliest_label(parts: Sequence[Part], most: int, tokenizer: Tokenizer) -> 
 
 
 def _slot_counts(slot: str, hits: Sequence[Hit], tokenizer: Tokenizer) -> Iterator[int]:
-    """Tokens of what a header says of each hit: few names and pages, so each is counted once."""
+    """Tokens of a slot of the header for each hit; equal names and pages are counted once."""
     if slot == "document":
         count_name = cache(lambda name: tokenizer.count(_one_line(name)))
         return map(count_name, (hit.document for hit in hits))
@@ -108,7 +108,7 @@ def build_prompt(
 
     Raises:
         InputError: as `room_for_passages`.
-        BudgetError: the passages do not fit; the message says by how many tokens.
+        BudgetError: the passages do not fit; the message tells by how many tokens.
 
     >>> from ragctx.placement.strategies import place
     >>> from ragctx.prompt.template import load_template
@@ -145,7 +145,7 @@ def fill_frame(
     """The prompt of a placement, in a frame that was tokenised before; see `build_prompt`.
 
     Raises:
-        BudgetError: the passages do not fit; the message says by how many tokens.
+        BudgetError: the passages do not fit; the message tells by how many tokens.
     """
     passages = _passages(frame.template, placement.hits, tokenizer)
     room = frame.room_tokens
@@ -216,7 +216,7 @@ _SLOTS: dict[str, Callable[[Hit], str]] = {
 
 
 def _passages(template: Template, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Segment]:
-    """A segment for each hit; a document's header stands before the first of a row of passages."""
+    """A segment for each hit; consecutive passages of a document share one header."""
     markup, plain = cache(tokenizer.encode_markup), cache(tokenizer.encode)  # for this prompt
     segments = []
     before = None

@@ -45,7 +45,7 @@ def build_frame(template: Template, question: str, tokenizer: Tokenizer, window:
 
     Args:
         template: its instructions go before and after the passages.
-        question: stands where the template has {question}.
+        question: takes the place of {question} in the template.
         tokenizer: the generator's; its chat template, if any, goes around the whole prompt.
         window: how the context window is shared, see `share_window`.
 

@@ -1,8 +1,8 @@
-"""Passages that say what looks like a label of this prompt, as "[2]". Pure.
+"""Passages whose own text contains what looks like a label of this prompt, such as "[2]".
 
 A paper's own references look so, and a forger's text may. The words of a document are never
 changed, because citations are checked against them, and no mark around a passage is beyond the
-reach of a model that reads only text. So the house relies on something else: labels are declared by
+reach of a model that reads only text. What ragctx relies on instead: labels are declared by
 segments and never read from text, and a statement cited as [2] must be found in passage 2, whatever
 passage 1 says about itself. What can be done besides is to tell the reader of an answer where the
 model may have been misled: that is `imitated_labels`.
@@ -20,7 +20,7 @@ _BRACKETS = re.compile(r"[\[【]\s*(\d{1,4}(?:\s*[,;–-]\s*\d{1,4})*)\s*[\]】]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImitatedLabel:
-    """Passage `passage` says `label` itself: characters `start` to `end` of its own text."""
+    """The text of passage `passage` contains `label`, at characters `start` to `end`."""
 
     passage: str
     label: str

@@ -10,14 +10,14 @@
     Question:
     {question}
 
-What stands between {passages} and {/passages} is repeated for every passage; {text} must stand in
-it once, {label}, {document} and {pages} may. {question} stands outside, once or more. Two more
-blocks may be there, each once at most:
+The text between {passages} and {/passages} is repeated for every passage. It contains {text} once,
+and optionally {label}, {document} and {pages}. {question} occurs outside of it, once or more. There
+are two optional blocks, each allowed once:
 
 - {system} … {/system}, at the very beginning: plain text for the system's turn of a chat template,
-  or, where the model has none, for the beginning of the prompt.
-- {header} … {/header}, at the beginning of {passages}: what stands before a passage only where the
-  one before it is of another document. {document} may stand in it.
+  or, for a model without one, for the beginning of the prompt.
+- {header} … {/header}, at the beginning of {passages}: text before a passage whose predecessor is
+  of another document. It may contain {document}.
 
 A mark on a line of its own takes the line's end with it, and so does the end of the file. Every
 other brace is just a brace.
@@ -37,14 +37,14 @@ _INSIDE = ("text", "label", "document", "pages")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of the template's own text (in which {label} may stand), or a slot."""
+    """A stretch of the template's own text (which may contain {label}), or a slot."""
 
     text: str
     slot: str = ""  # "text", "document", "pages" or "question"; "" for the template's own text
 
     @property
     def has_label(self) -> bool:
-        """Whether the passage's number stands in it."""
+        """Whether the text contains the place of the passage's number."""
         return "{label}" in self.text
 
     def with_label(self, label: str) -> str:
@@ -54,7 +54,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """What stands before the passages, around each of them, and after."""
+    """The text before the passages, around each of them, and after."""
 
     name: str
     before: tuple[Part, ...]
@@ -94,7 +94,7 @@ def parse_template(source: str, name: str = "template") -> Template:
     """A template from its text.
 
     Raises:
-        TemplateError: a slot or mark is missing, stands twice or in the wrong place.
+        TemplateError: a slot or mark is missing, occurs twice, or is in the wrong place.
 
     >>> parse_template("{passages}{text}{/passages}", "mine")
     Traceback (most recent call last):
@@ -131,7 +131,7 @@ def parse_template(source: str, name: str = "template") -> Template:
 
 
 def _cut_block(name: str, source: str, mark: str) -> tuple[str, str | None, str]:
-    """What stands before a block, in it, and after it; ("", None, source) where there is none."""
+    """The text before a block, in it, and after it; ("", None, source) if there is none."""
     opening, closing = f"{{{mark}}}", f"{{/{mark}}}"
     counts = source.count(opening), source.count(closing)
     if counts == (0, 0):

@@ -1,4 +1,4 @@
-"""A context window shared between prompt and answer, and what to change when something is over.
+"""A context window shared between prompt and answer, and what to change if something is too long.
 
 Pure numbers: all are tokens of the generator's own tokenizer.
 """
@@ -19,7 +19,7 @@ class Window:
     budget_tokens: int
 
     def remedies(self, over_tokens: int) -> str:
-        """The knobs that make room for so many tokens more, and how far to turn each.
+        """The options that would make room for `over_tokens` more, and the value that each needs.
 
         >>> share_window(4096, 256, 3000).remedies(100)
         'raise --budget-tokens to 3100'

@@ -118,7 +118,7 @@ def _shows(token: dict[str, Any]) -> bool:
 
 
 def _unknown_id(definition: dict[str, Any], tokenizer: tokenizers.Tokenizer) -> int | None:
-    """The id that stands for what the model does not know: any text may yield it."""
+    """The id of the unknown token, which any text may contain."""
     model = definition.get("model") or {}
     name = model.get("unk_token")
     found: int | None = tokenizer.token_to_id(name) if name else model.get("unk_id")

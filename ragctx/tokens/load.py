@@ -26,7 +26,7 @@ def load_tokenizer(spec: str = "bundled") -> Tokenizer:
 
     Raises:
         InputError: `spec` is none of these.
-        TokenizerError: a file is missing or damaged; the message says which one and what to do.
+        TokenizerError: a file is missing or damaged; the message tells which one and what to do.
         MissingExtraError: tiktoken or transformers is needed and not installed.
 
     >>> load_tokenizer("bundled").encode("Hello [SEP]")

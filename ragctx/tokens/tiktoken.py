@@ -109,7 +109,7 @@ def tiktoken_files(encoding: str) -> tuple[tuple[str, str], ...]:
 
 
 def require_cached(encoding: str) -> None:
-    """Refuse unless every file of `encoding` lies, undamaged, where tiktoken looks for it.
+    """Refuse unless every file of `encoding` is, undamaged, where tiktoken looks for it.
 
     Raises:
         TokenizerError: a file is missing or damaged; the message names its URL, its SHA-256 and

@@ -1,7 +1,7 @@
 """What a tokenizer is to ragctx: text to token ids and back.
 
 `encode` is for text that somebody else wrote (documents, questions) and
-never yields a special token, whatever the text says; `encode_markup` is for text we wrote
+never yields a special token, whatever the text contains; `encode_markup` is for text we wrote
 (templates, chat frames) and does. Nothing here touches the network.
 """
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -409,6 +411,30 @@ def test_everything_public_is_documented(module: Module) -> None:
         if not ast.get_docstring(node)
         and not ("." in name and name.rpartition(".")[2] in PROTOCOL_METHODS)
     ]
+
+
+DIALECT = re.compile(
+    r"\b(rooms|worth|anew|lies?|so many|cannot be had|telling words?|lays? out|"
+    r"second look|looked again)\b"
+)
+"""Words that this project once used in a sense of its own. Say what a stranger understands."""
+
+
+def prose(module: Module) -> Iterator[str]:
+    """Docstrings, also those of constants, and comments; without examples."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            text = node.value.value
+            if isinstance(text, str):
+                yield re.sub(r"(?m)^\s*(>>>|\.\.\.).*$", "", text)
+    for token in tokenize.generate_tokens(io.StringIO(module.source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+@each_module
+def test_docstrings_and_comments_are_in_plain_english(module: Module) -> None:
+    assert not [match[0] for text in prose(module) for match in DIALECT.finditer(text)]
 
 
 LISTS = ("tag", "section", "examples", "table", "add_row", "_sentence")
