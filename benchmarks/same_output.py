@@ -144,14 +144,18 @@ def without_times(value: object) -> object:
     return [without_times(inner) for inner in value] if isinstance(value, list) else value
 
 
-def differences(before: object, after: object, path: str = "") -> Iterator[str]:
-    """Where two JSON values differ."""
+def differences(
+    before: object, after: object, path: str = "", *, within: float = 0.0
+) -> Iterator[str]:
+    """Where two JSON values differ; numbers by more than `within`."""
+    if isinstance(before, float) and isinstance(after, float) and abs(before - after) <= within:
+        return
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before.keys() | after.keys():
-            yield from differences(before.get(key), after.get(key), f"{path}.{key}")
+            yield from differences(before.get(key), after.get(key), f"{path}.{key}", within=within)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for i, (one, other) in enumerate(zip(before, after, strict=True)):
-            yield from differences(one, other, f"{path}[{i}]")
+            yield from differences(one, other, f"{path}[{i}]", within=within)
     elif before != after:
         yield f"{path}: {str(before)[:80]!r} -> {str(after)[:80]!r}"
 
@@ -164,6 +168,9 @@ def main() -> None:
         "--asked", type=int, default=5, help="questions for search, prompt, explain"
     )
     parser.add_argument("--compared", type=int, default=12, help="questions for compare")
+    parser.add_argument(
+        "--within", type=float, default=0.0, help="numbers that differ by no more count as equal"
+    )
     given = parser.parse_args()
     found: list[str] = []
     with tempfile.TemporaryDirectory() as name:
@@ -178,11 +185,15 @@ def main() -> None:
                 old.outputs(given.asked), new.outputs(given.asked), strict=True
             ):
                 outputs += 1
-                changed = differences(without_times(before), without_times(after))
+                changed = differences(
+                    without_times(before), without_times(after), within=given.within
+                )
                 found += [f"{what}: {line}" for line in changed]
             results = [revision.compare(given.compared) / "result.json" for revision in (old, new)]
             before, after = (without_times(json.loads(r.read_text())) for r in results)
-            found += [f"compare: {line}" for line in differences(before, after)]
+            found += [
+                f"compare: {line}" for line in differences(before, after, within=given.within)
+            ]
             pages = [revision.report(results[0], "again") for revision in (old, new)]
             found += [f"report: {file}" for file in pages[0] if pages[0][file] != pages[1][file]]
         finally:
