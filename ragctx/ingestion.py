@@ -308,7 +308,28 @@ def _failed(path: Path, status: str, message: str, began: float) -> IngestRow:
 
 
 def _globbed(pattern: str) -> list[Path]:
-    return [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
+    """What a pattern matches, sorted. A part of it that exists as written is not a pattern."""
+    path = Path(pattern)
+    return sorted(set(_matches(path.anchor, path.relative_to(path.anchor).parts)))
+
+
+def _matches(base: str, parts: Sequence[str]) -> Iterator[Path]:
+    """Paths below the folder `base` ("": the working directory) that match the parts."""
+    if not parts:
+        yield Path(base)
+        return
+    first, left = os.path.join(base, parts[0]), parts[1:]
+    if os.path.lexists(first):
+        yield from _matches(first, left)
+        return
+    pattern = os.path.join(glob.escape(base), parts[0])
+    if parts[0] == "**" and left:
+        pattern = os.path.join(pattern, "")  # folders only, and `base` itself
+    for match in glob.glob(pattern, recursive=True):
+        if not left or os.path.isdir(match):
+            yield from _matches(match, left)
+    if parts[0] == "**" and left and not base:
+        yield from _matches(base, left)
 
 
 def _pdfs_below(folder: Path) -> Sequence[Path]:

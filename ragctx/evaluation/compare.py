@@ -12,7 +12,7 @@ from ragctx.assembly import Assembly
 from ragctx.errors import InputError
 from ragctx.evaluation.analysis import Analysis
 from ragctx.evaluation.answering import Answerer
-from ragctx.evaluation.candidates import QuestionCandidates, Source
+from ragctx.evaluation.candidates import FilePassages, QuestionCandidates, Source
 from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
 from ragctx.evaluation.model_identity import decoding_of
@@ -202,6 +202,7 @@ class Comparison:
             f"nothing was asked about {n} passages"
             for n in empty_sweeps
         ]
+        notes += self._left_out()
         if "document_order" in self.plan.strategies and not self.source.knows_order:
             notes.append("document_order is best_first here: passages of a file have no order")
         if self.plan.budgets and self.answerer.generator.caches_prompts:
@@ -212,6 +213,30 @@ class Comparison:
         if any(question.synthetic for question in self.questions.questions):
             notes.append("questions marked synthetic were made from the documents, not by people")
         return tuple(notes)
+
+    def _left_out(self) -> list[str]:
+        """Which questions of the file, and which passages of its questions, had no part."""
+        asked, total = len(self.questions.questions), self.questions.total
+        notes = []
+        if asked < total:
+            notes.append(
+                f"{asked:,} of the file's {total:,} questions were asked, drawn by seed "
+                f"{self.options.seed}"
+            )
+        k = self.plan.k
+        offered = [len(question.passages) for question in self.questions.questions]
+        cut = [count for count in offered if count > k]
+        if (
+            cut
+            and isinstance(self.source, FilePassages)
+            and (self.plan.placements or self.plan.budgets)
+        ):
+            notes.append(
+                f"{len(cut):,} of {asked:,} questions come with more than {k} passages (up to "
+                f"{max(cut):,}): only the {k} best of each were used; -k {max(cut)} uses all that "
+                "fit"
+            )
+        return notes
 
     def _require(self) -> None:
         plan = self.plan

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragctx.errors import InputError, TemplateError
+from ragctx.paths import decoded, expanded
 
 _INSIDE = ("text", "label", "document", "pages")
 
@@ -76,7 +77,7 @@ def load_template(name_or_path: str | Path) -> Template:
     """
     file = _folder() / f"{Path(name_or_path).name}.prompt"
     if Path(name_or_path).name != str(name_or_path) or not file.is_file():
-        file = Path(name_or_path).expanduser()
+        file = expanded(name_or_path)
     if not file.is_file():
         shipped = [file.stem for file in _folder().glob("*.prompt")]
         raise InputError(
@@ -84,7 +85,7 @@ def load_template(name_or_path: str | Path) -> Template:
             "the path of a file."
         )
     try:
-        source = file.read_text(encoding="utf-8")
+        source = decoded(file.read_bytes()).replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"The template {name_or_path} cannot be read: {error}.") from error
     return parse_template(source, str(name_or_path))

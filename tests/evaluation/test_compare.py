@@ -235,6 +235,19 @@ def test_questions_are_drawn_by_their_ids() -> None:
     assert sample_questions(everyone, None, seed=0) == everyone
 
 
+def test_what_of_a_file_had_no_part_is_told() -> None:
+    # A file of 140 key-value pairs a question was compared with the 20 best of each, and -n 10 took
+    # 10 questions of 50: neither was told.
+    everyone = replace(questions(6, 5), total=6)
+    made = comparison(PositionalGenerator(level), Plan(strategies=("edges", "middle"), k=3))
+    asked = replace(made, questions=sample_questions(everyone, 4, seed=0))
+    notes = asked.run().notes
+    assert "4 of the file's 6 questions were asked, drawn by seed 0" in notes
+    assert any("4 of 4 questions come with more than 3 passages (up to 5)" in n for n in notes)
+    whole = replace(made, questions=everyone, plan=replace(made.plan, k=5))
+    assert not [note for note in whole.run().notes if "of" in note]
+
+
 # ---- reading together
 
 
