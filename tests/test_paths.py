@@ -43,7 +43,7 @@ def test_without_a_home_folder_the_variable_to_set_is_named(
 
 @pytest.mark.usefixtures("homeless")
 def test_a_path_in_an_unknown_home_folder_is_refused_and_another_is_not() -> None:
-    with pytest.raises(InputError, match="'~/q.jsonl' begins with a home folder"):
+    with pytest.raises(InputError, match=r"'~/q\.jsonl' begins with a home folder"):
         expanded("~/q.jsonl")
     assert expanded("q.jsonl") == Path("q.jsonl")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
 from ragctx.errors import InputError, TokenizerError, require_extra
+from ragctx.paths import expanded
 from ragctx.tokens.chat_template import read_chat_template
 from ragctx.tokens.huggingface import HuggingFaceTokenizer, read_definition
 from ragctx.tokens.tiktoken import load_tiktoken
@@ -17,7 +19,7 @@ BUNDLED_TOKENIZER = (
 """BERT's uncased WordPiece, 30,522 pieces: what all-MiniLM-L6-v2 and the bundled reader read."""
 
 
-def load_tokenizer(spec: str = "bundled") -> Tokenizer:
+def load_tokenizer(spec: str | Path = "bundled") -> Tokenizer:
     """The tokenizer called `spec`, from local files only.
 
     Args:
@@ -34,11 +36,18 @@ def load_tokenizer(spec: str = "bundled") -> Tokenizer:
     >>> load_tokenizer("bundled").encode_markup("Hello [SEP]")
     [7592, 102]
     """
+    if not isinstance(spec, str | os.PathLike):
+        raise InputError(
+            f"load_tokenizer takes a name or a path, not a {type(spec).__name__}. A tokenizer that "
+            "is loaded already is given to assemble as it is; one of another library is named by "
+            "its directory or tokenizer.json."
+        )
+    spec = os.fspath(spec)
     if spec == "bundled":
         return HuggingFaceTokenizer("bundled", read_definition(BUNDLED_TOKENIZER))
     if spec.startswith("tiktoken:"):
         return load_tiktoken(spec.removeprefix("tiktoken:"))
-    path = Path(spec).expanduser()
+    path = expanded(spec)
     if path.is_dir():
         return _load_directory(path)
     if path.is_file():

@@ -99,7 +99,7 @@ def test_squad_as_hugging_face_keeps_it_is_read(tmp_path: Path, shape: str) -> N
 def test_answers_that_are_no_texts_are_refused(tmp_path: Path) -> None:
     for answers in ({"text": [1]}, [{"start": 3}], 7, "Ada"):
         path = written(tmp_path / "q.jsonl", {"question": "Who?", "answers": answers})
-        with pytest.raises(InputError, match="line 1 of .*answers"):
+        with pytest.raises(InputError, match=r"line 1 of .*answers"):
             read_questions(path)
 
 
