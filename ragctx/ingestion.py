@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ragctx.chunking import chunk_document
+from ragctx.embedding import require_embedder
 from ragctx.errors import IndexDamagedError, IndexMismatchError, InputError, PdfError
 from ragctx.index.index import Index
 from ragctx.paths import cache_dir
@@ -70,7 +71,7 @@ class Progress:
     on_row: Callable[[IngestRow], None] = lambda row: None  # a file is done
 
 
-def find_pdfs(paths: Iterable[str | Path]) -> list[Path]:
+def find_pdfs(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """The files that `paths` (files, folders, glob patterns) name, sorted, each once.
 
     A folder means every `*.pdf` below it; a file counts whatever its name.
@@ -79,6 +80,7 @@ def find_pdfs(paths: Iterable[str | Path]) -> list[Path]:
         InputError: a path names nothing, a folder cannot be read, or no folder holds a PDF.
     """
     found: dict[Path, None] = {}
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
     for path in paths:
         matches = [Path(path)] if Path(path).exists() else _globbed(str(path))
         if not matches:
@@ -95,8 +97,8 @@ def find_pdfs(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def ingest(
-    paths: Iterable[str | Path],
-    index: Index,
+    paths: str | Path | Iterable[str | Path],
+    index: str | Path | Index,
     embedder: Embedder,
     *,
     settings: IngestSettings | None = None,
@@ -106,8 +108,8 @@ def ingest(
     """Read, cut, embed and store the PDFs that `paths` name; one row for each.
 
     Args:
-        paths: files, folders and glob patterns; see `find_pdfs`.
-        index: where to store them.
+        paths: files, folders and glob patterns, or one of them; see `find_pdfs`.
+        index: where to store them; a path is opened, or created.
         embedder: the one the index was made with.
         settings: how documents are read and cut.
         prune: also remove from the index every source whose file is gone.
@@ -120,7 +122,10 @@ def ingest(
     >>> rows = ingest(["manuals/"], index, embedder)  # doctest: +SKIP
     >>> [row.path for row in rows if row.outcome == "failed"]  # doctest: +SKIP
     """
-    files = find_pdfs(list(paths))
+    files = find_pdfs(paths)
+    require_embedder(embedder)
+    if not isinstance(index, Index):
+        index = Index.open_or_create(index, embedder=embedder)
     return ingest_files(files, index, embedder, settings=settings, prune=prune, progress=progress)
 
 

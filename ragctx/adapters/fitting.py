@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Real
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ragctx.errors import BudgetError, InputError
@@ -14,7 +13,6 @@ from ragctx.placement.laws import Strategy
 from ragctx.placement.strategies import place
 from ragctx.records import Chunk, Hit
 from ragctx.selection.selectors import SELECTORS, Selector, fill
-from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 Made = TypeVar("Made")
@@ -69,7 +67,8 @@ class Fitting:
         Raises:
             BudgetError: there are passages, and none fits.
 
-        >>> fitting = Fitting(tokenizer=load_tokenizer("bundled"), budget_tokens=8)
+        >>> from ragctx.tokens.load import as_tokenizer
+        >>> fitting = Fitting(tokenizer=as_tokenizer("bundled"), budget_tokens=8)
         >>> fitting.order(
         ...     [Passage(text="Tin melts."), Passage(text="Iron does."), Passage(text="Lead too.")]
         ... )
@@ -100,38 +99,6 @@ class Fitting:
 
     def _joined(self, passages: Sequence[Passage], order: Sequence[int]) -> str:
         return self.separator.join(passages[i].text for i in order)
-
-
-def as_tokenizer(tokenizer: str | Path | Tokenizer) -> Tokenizer:
-    """`tokenizer`, loaded if it is a name.
-
-    Raises:
-        InputError: it is another library's tokenizer.
-    """
-    if isinstance(tokenizer, str | Path):
-        return load_tokenizer(tokenizer)
-    if not hasattr(tokenizer, "count"):
-        raise InputError(
-            f"tokenizer is a {type(tokenizer).__name__}, which is none of ragctx's. Give its name: "
-            '"bundled", "tiktoken:gpt-4o", or the directory of a Hugging Face model.'
-        )
-    return tokenizer
-
-
-def as_selector(select: str | Selector) -> Selector:
-    """`select`, looked up if it is a name.
-
-    >>> as_selector("knapsack").__name__
-    'knapsack'
-    """
-    if callable(select):
-        return select
-    if select not in SELECTORS:
-        raise InputError(
-            f"select is {select!r}. Valid: {', '.join(SELECTORS)}, or a function such as those in "
-            "ragctx.selection.selectors."
-        )
-    return SELECTORS[select]
 
 
 def selector_name(select: str | Selector) -> str | Selector:

@@ -9,8 +9,6 @@ from ragctx.adapters.fitting import (
     Fitting,
     Passage,
     as_list,
-    as_selector,
-    as_tokenizer,
     number_in,
     remade,
     selector_name,
@@ -20,7 +18,8 @@ from ragctx.adapters.fitting import (
 )
 from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
-from ragctx.selection.selectors import Selector
+from ragctx.selection.selectors import Selector, as_selector
+from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 with require_extra("ragctx.adapters.langchain", "langchain-core", "'ragctx[langchain]'"):

@@ -8,8 +8,6 @@ from ragctx.adapters.fitting import (
     Fitting,
     Passage,
     as_list,
-    as_selector,
-    as_tokenizer,
     selector_name,
     text_in,
     whole_in,
@@ -17,7 +15,8 @@ from ragctx.adapters.fitting import (
 )
 from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
-from ragctx.selection.selectors import Selector
+from ragctx.selection.selectors import Selector, as_selector
+from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 with require_extra("ragctx.adapters.llama_index", "llama-index-core", "'ragctx[llama-index]'"):

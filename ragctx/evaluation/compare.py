@@ -168,14 +168,14 @@ class Comparison:
             model=generator.name,
             model_hash=self.answerer.model_hash,
             decoding=decoding_of(generator),
-            template=assembly.template or "",
+            template=str(assembly.template or ""),
             context_window=maker.window,
             max_new_tokens=assembly.max_new_tokens,
             budget_tokens=assembly.budget_tokens,
             source=self.source.name,
             k=self.plan.k,
             retriever=self.source.retriever,
-            select=getattr(assembly.select, "__name__", "custom"),
+            select=_name_of(assembly.select),
             baseline=options.baseline,
             seed=options.seed,
             resamples=options.resamples,
@@ -247,6 +247,10 @@ class Comparison:
                 f"position_passages={plan.position_passages}, slots={plan.slots}, k={plan.k} "
                 "cannot be; give 2 or more passages and slots, and at least one candidate"
             )
+
+
+def _name_of(select: object) -> str:
+    return select if isinstance(select, str) else str(getattr(select, "__name__", "custom"))
 
 
 def sample_questions(questions: QuestionSet, count: int | None, seed: int) -> QuestionSet:

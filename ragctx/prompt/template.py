@@ -66,7 +66,9 @@ class Template:
 
 
 def load_template(name_or_path: str | Path) -> Template:
-    r"""One of the templates that come with ragctx ("qa"), or a file of your own.
+    r"""One of the templates that come with ragctx ("qa"), a file of your own, or a text itself.
+
+    A text is taken for the template itself if it has several lines or a brace.
 
     Raises:
         InputError: there is no such template or file.
@@ -74,7 +76,15 @@ def load_template(name_or_path: str | Path) -> Template:
 
     >>> [part.slot or part.text for part in load_template("plain").passage]
     ['text', '\n\n']
+    >>> load_template("{passages}{text}\n{/passages}{question}").passage[0].slot
+    'text'
     """
+    if isinstance(name_or_path, str) and re.search(r"[{\n]", name_or_path):
+        return parse_template(name_or_path, "given as text")
+    if not isinstance(name_or_path, str | Path):
+        raise InputError(
+            f"a template is a name, a path or a text, not a {type(name_or_path).__name__}"
+        )
     file = _folder() / f"{Path(name_or_path).name}.prompt"
     if Path(name_or_path).name != str(name_or_path) or not file.is_file():
         file = expanded(name_or_path)

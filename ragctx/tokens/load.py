@@ -37,11 +37,7 @@ def load_tokenizer(spec: str | Path = "bundled") -> Tokenizer:
     [7592, 102]
     """
     if not isinstance(spec, str | os.PathLike):
-        raise InputError(
-            f"load_tokenizer takes a name or a path, not a {type(spec).__name__}. A tokenizer that "
-            "is loaded already is given to assemble as it is; one of another library is named by "
-            "its directory or tokenizer.json."
-        )
+        raise InputError(f"load_tokenizer takes a name or a path, not a {type(spec).__name__}")
     spec = os.fspath(spec)
     if spec == "bundled":
         return HuggingFaceTokenizer("bundled", read_definition(BUNDLED_TOKENIZER))
@@ -58,6 +54,22 @@ def load_tokenizer(spec: str | Path = "bundled") -> Tokenizer:
         "tokenizer.json file that exists here; tiktoken:ENCODING (tiktoken:o200k_base) or "
         "tiktoken:MODEL (tiktoken:gpt-4o)."
     )
+
+
+def as_tokenizer(tokenizer: str | Path | Tokenizer) -> Tokenizer:
+    """`tokenizer`, loaded if it is a name or a path (`load_tokenizer`).
+
+    Raises:
+        InputError: it is another library's tokenizer, or none at all.
+    """
+    if isinstance(tokenizer, str | Path):
+        return load_tokenizer(tokenizer)
+    if not hasattr(tokenizer, "count"):
+        raise InputError(
+            f"tokenizer is a {type(tokenizer).__name__}, which is none of ragctx's. Give its name: "
+            '"bundled", "tiktoken:gpt-4o", or the directory of a Hugging Face model.'
+        )
+    return tokenizer
 
 
 _OTHER_VOCABULARIES = (
