@@ -101,7 +101,7 @@ class Index:
         except OSError as error:
             raise StoreError(
                 f"The folder {folder} cannot be made ({error.strerror}). Choose another: "
-                "--index DIR"
+                "--index DIR, or for the cache RAGCTX_CACHE_DIR"
             ) from error
         if not holds_index(folder):
             with write_lock(folder):
