@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from ragctx.errors import BudgetError
+from ragctx.errors import BudgetError, InputError
 from ragctx.placement.laws import Strategy
 from ragctx.placement.orders import PositionProfile
 from ragctx.placement.strategies import place
@@ -20,8 +21,9 @@ from ragctx.prompt.window import share_window
 from ragctx.records import GetDocument, Hit, LedgerRow, Prompt, Selection
 from ragctx.selection.floors import Floor, cut_below, keep_best
 from ragctx.selection.merging import join_ledgers, merge_hits
-from ragctx.selection.selectors import Selector, fill
+from ragctx.selection.selectors import Selector, as_selector, fill
 from ragctx.selection.trimming import trim_to_fit
+from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 
@@ -35,8 +37,10 @@ class Assembly:
         context_window: what the model holds, prompt and answer together; None: the generator's.
         max_new_tokens: reserved for the answer.
         placement: the order of the passages, by name (`ragctx.placement.STRATEGIES`) or a function.
-        template: the name of a template or the path of a file; None: the generator's, or "qa".
-        select: which candidates to take under the budget, see `ragctx.selection`.
+        template: the name of a template, the path of a file, or the text of a template itself, with
+            its {passages}; None: the generator's, or "qa".
+        select: which candidates to take under the budget, by name or as a function, see
+            `ragctx.selection`.
         seed: for the placement "random".
         merged_tokens: passages that overlap or touch are merged into spans of at most this many
             tokens. 254 is the longest passage that the bundled reader was trained to read.
@@ -51,8 +55,8 @@ class Assembly:
     context_window: int | None = None
     max_new_tokens: int = 256
     placement: str | Strategy = "edges"
-    template: str | None = None
-    select: Selector = fill
+    template: str | Path | None = None
+    select: str | Selector = fill
     seed: int = 0
     merged_tokens: int = 254
     profile: PositionProfile | None = None
@@ -75,7 +79,7 @@ class Trace:
 def assemble(
     question: str,
     hits: Sequence[Hit],
-    tokenizer: Tokenizer,
+    tokenizer: str | Path | Tokenizer,
     *,
     context_window: int,
     assembly: Assembly | None = None,
@@ -86,7 +90,7 @@ def assemble(
     Args:
         question: what is asked; not blank.
         hits: candidates of any retriever, in rank order (`Hit.from_text` makes one of a text).
-        tokenizer: the generator's.
+        tokenizer: the generator's, or its name (`load_tokenizer`).
         context_window: tokens the model holds; `assembly.context_window` overrides it.
         assembly: how the prompt is made.
         get_document: a document by its id, or None where there is none. With it, passages that
@@ -117,7 +121,7 @@ def assemble(
 def trace(
     question: str,
     hits: Sequence[Hit],
-    tokenizer: Tokenizer,
+    tokenizer: str | Path | Tokenizer,
     *,
     context_window: int,
     assembly: Assembly | None = None,
@@ -125,6 +129,8 @@ def trace(
 ) -> Trace:
     """`assemble`, keeping what the prompt was chosen from."""
     assembly = assembly or Assembly()
+    _require_arguments(question, hits)
+    tokenizer, select = as_tokenizer(tokenizer), as_selector(assembly.select)
     frame = build_frame(
         load_template(assembly.template or "qa"),
         question,
@@ -138,7 +144,7 @@ def trace(
     room = frame.room_tokens
     documents = _Documents(cache(get_document)) if get_document else None
     pool = _candidates(hits, frame, tokenizer, assembly, documents)
-    selection = assembly.select(pool.hits, pool.costs, room)
+    selection = select(pool.hits, pool.costs, room)
     if assembly.trim:
         selection = trim_to_fit(
             selection,
@@ -164,6 +170,23 @@ def trace(
         room_tokens=room,
         selection=selection,
     )
+
+
+def _require_arguments(question: object, hits: object) -> None:
+    if not isinstance(question, str):
+        raise InputError(f"question is a {type(question).__name__}; give a text")
+    found = hits if isinstance(hits, Sequence) and not isinstance(hits, str | bytes) else None
+    if found is None:
+        raise InputError(
+            f"hits is a {type(hits).__name__}; give a list of hits, such as search returns or "
+            "[Hit.from_text(1, 0.9, text, name)]"
+        )
+    for hit in found:
+        if not isinstance(hit, Hit):
+            raise InputError(
+                f"hits holds a {type(hit).__name__} ({hit!r:.40}); make a hit of a text with "
+                "Hit.from_text(rank, score, text, name)"
+            )
 
 
 # ---- Candidates ------------------------------------------------------------------------------

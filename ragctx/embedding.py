@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragctx.errors import InputError, ModelError, missing_extra, require_extra
-from ragctx.paths import sha256_of
+from ragctx.paths import expanded, sha256_of
 from ragctx.tokens.huggingface import HuggingFaceTokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
@@ -73,7 +73,21 @@ class Embedder(Protocol):
         ...
 
 
-def load_embedder(spec: str = "default") -> Embedder:
+def require_embedder(embedder: object) -> None:
+    """Raise InputError, with the remedy, for what is no embedder, such as the name of one."""
+    if isinstance(embedder, str | Path):
+        raise InputError(
+            f"embedder is the name {str(embedder)!r}; load it once and give what that returns: "
+            f"embedder = load_embedder({str(embedder)!r})"
+        )
+    if not all(hasattr(embedder, name) for name in ("id", "dim", "encode")):
+        raise InputError(
+            f"embedder is a {type(embedder).__name__}, which has no id, dim and encode; give what "
+            "load_embedder returns, or see ragctx.embedding.Embedder"
+        )
+
+
+def load_embedder(spec: str | Path = "default") -> Embedder:
     """The embedder called `spec`, from local files only.
 
     Args:
@@ -84,9 +98,11 @@ def load_embedder(spec: str = "default") -> Embedder:
         ModelError: files are missing or damaged; the message names them and the remedy.
         MissingExtraError: a package is missing.
     """
+    if not isinstance(spec, str | Path):
+        raise InputError(f"load_embedder takes a name or a path, not a {type(spec).__name__}")
     if spec == "default":
         return _load_default()
-    return _load_other(spec)
+    return _load_other(str(spec))
 
 
 class MiniLM:
@@ -241,7 +257,7 @@ def _load_other(spec: str) -> SentenceTransformersEmbedder:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from sentence_transformers import SentenceTransformer
-    path = Path(spec).expanduser()
+    path = expanded(spec)
     try:
         with warnings.catch_warnings(), _no_progress_bar():
             warnings.simplefilter("ignore")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ragctx.chunking import chunk_document
+from ragctx.embedding import require_embedder
 from ragctx.errors import IndexDamagedError, IndexMismatchError, InputError, PdfError
 from ragctx.index.index import Index
 from ragctx.paths import cache_dir
@@ -70,7 +71,7 @@ class Progress:
     on_row: Callable[[IngestRow], None] = lambda row: None  # a file is done
 
 
-def find_pdfs(paths: Iterable[str | Path]) -> list[Path]:
+def find_pdfs(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """The files that `paths` (files, folders, glob patterns) name, sorted, each once.
 
     A folder means every `*.pdf` below it; a file counts whatever its name.
@@ -79,6 +80,7 @@ def find_pdfs(paths: Iterable[str | Path]) -> list[Path]:
         InputError: a path names nothing, a folder cannot be read, or no folder holds a PDF.
     """
     found: dict[Path, None] = {}
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
     for path in paths:
         matches = [Path(path)] if Path(path).exists() else _globbed(str(path))
         if not matches:
@@ -95,8 +97,8 @@ def find_pdfs(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def ingest(
-    paths: Iterable[str | Path],
-    index: Index,
+    paths: str | Path | Iterable[str | Path],
+    index: str | Path | Index,
     embedder: Embedder,
     *,
     settings: IngestSettings | None = None,
@@ -106,8 +108,8 @@ def ingest(
     """Read, cut, embed and store the PDFs that `paths` name; one row for each.
 
     Args:
-        paths: files, folders and glob patterns; see `find_pdfs`.
-        index: where to store them.
+        paths: files, folders and glob patterns, or one of them; see `find_pdfs`.
+        index: where to store them; a path is opened, or created.
         embedder: the one the index was made with.
         settings: how documents are read and cut.
         prune: also remove from the index every source whose file is gone.
@@ -120,7 +122,10 @@ def ingest(
     >>> rows = ingest(["manuals/"], index, embedder)  # doctest: +SKIP
     >>> [row.path for row in rows if row.outcome == "failed"]  # doctest: +SKIP
     """
-    files = find_pdfs(list(paths))
+    files = find_pdfs(paths)
+    require_embedder(embedder)
+    if not isinstance(index, Index):
+        index = Index.open_or_create(index, embedder=embedder)
     return ingest_files(files, index, embedder, settings=settings, prune=prune, progress=progress)
 
 
@@ -308,7 +313,28 @@ def _failed(path: Path, status: str, message: str, began: float) -> IngestRow:
 
 
 def _globbed(pattern: str) -> list[Path]:
-    return [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
+    """What a pattern matches, sorted. A part of it that exists as written is not a pattern."""
+    path = Path(pattern)
+    return sorted(set(_matches(path.anchor, path.relative_to(path.anchor).parts)))
+
+
+def _matches(base: str, parts: Sequence[str]) -> Iterator[Path]:
+    """Paths below the folder `base` ("": the working directory) that match the parts."""
+    if not parts:
+        yield Path(base)
+        return
+    first, left = os.path.join(base, parts[0]), parts[1:]
+    if os.path.lexists(first):
+        yield from _matches(first, left)
+        return
+    pattern = os.path.join(glob.escape(base), parts[0])
+    if parts[0] == "**" and left:
+        pattern = os.path.join(pattern, "")  # folders only, and `base` itself
+    for match in glob.glob(pattern, recursive=True):
+        if not left or os.path.isdir(match):
+            yield from _matches(match, left)
+    if parts[0] == "**" and left and not base:
+        yield from _matches(base, left)
 
 
 def _pdfs_below(folder: Path) -> Sequence[Path]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from ragctx.errors import InputError
 
 DEFAULT_INDEX = Path("indexes/default")
 """The index used unless another is named, relative to the working directory."""
@@ -20,14 +23,58 @@ def cache_dir() -> Path:
 
     It need not exist. A relative $XDG_CACHE_HOME counts as unset, as the XDG base directory
     specification asks.
+
+    Raises:
+        InputError: none of these is set, and the system knows no home folder of this user.
     """
     own = os.environ.get("RAGCTX_CACHE_DIR")
     if own:
-        return Path(own).expanduser().absolute()
+        return expanded(own).absolute()
     shared = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     if not shared.is_absolute():
         shared = Path("~/.cache")
-    return shared.expanduser() / "ragctx"
+    try:
+        return shared.expanduser() / "ragctx"
+    except RuntimeError:
+        raise InputError(
+            "this user has no home folder, so there is no place for caches; set RAGCTX_CACHE_DIR "
+            "to a folder that only this user can write to"
+        ) from None
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with "~" and "~name" replaced by the home folder.
+
+    Raises:
+        InputError: there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(
+            f"{str(path)!r} begins with a home folder that this system does not know; write the "
+            "path in full"
+        ) from None
+
+
+def encoding_of(head: bytes) -> str:
+    r"""How a text is encoded that begins with these bytes: UTF-8, UTF-16 or UTF-32.
+
+    A byte-order mark tells, or the zero bytes beside a first letter that is ASCII.
+
+    >>> encoding_of(b"When"), encoding_of(b"\xff\xfeW\x00"), encoding_of(b"W\x00h\x00")
+    ('utf-8', 'utf-16', 'utf-16-le')
+    """
+    return json.detect_encoding(head[:4])
+
+
+def decoded(data: bytes) -> str:
+    """A text file's bytes as text, its byte-order mark removed; see `encoding_of`.
+
+    Raises:
+        UnicodeDecodeError: it has another encoding; a ValueError.
+    """
+    return data.decode(encoding_of(data))
 
 
 def sha256_of(path: Path) -> str:

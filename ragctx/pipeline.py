@@ -11,25 +11,26 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.assembly import Assembly, assemble
 from ragctx.citations.abstention import abstained
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
+from ragctx.index.index import Index, as_index
 from ragctx.records import Answer, GetDocument, Prompt
 from ragctx.retrieval import Retrieval, retrieve
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
-    from ragctx.index.index import Index
     from ragctx.index.snapshot import Snapshot
 
 
 def ask(
     question: str,
-    index: Index | Snapshot,
+    index: str | Path | Index | Snapshot,
     embedder: Embedder,
     generator: Generator,
     *,
@@ -43,7 +44,7 @@ def ask(
 
     Args:
         question: what is asked; not blank.
-        index: where to search.
+        index: where to search; its path opens it.
         embedder: the one the index was made with.
         generator: what answers.
         retrieval: how passages are found.
@@ -57,7 +58,13 @@ def ask(
         InputError, IndexMismatchError, BudgetError: as `retrieve` and `assemble` do.
     """
     began = time.perf_counter()
+    if not hasattr(generator, "generate"):
+        raise InputError(
+            f"generator is a {type(generator).__name__}; give what load_generator returns, loaded "
+            "once for all questions"
+        )
     fitted = fit_generator(assembly or Assembly(), generator)
+    index = as_index(index, embedder)
     with index.snapshot() as snapshot:
         get_document = cache(snapshot.document)
         hits = retrieve(question, snapshot, embedder, retrieval)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,12 @@ from ragctx.errors import InputError
 from ragctx.index.database import require_same_embedder
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
+from ragctx.index.index import Index, as_index
 from ragctx.index.snapshot import Snapshot
 from ragctx.records import Hit
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
-    from ragctx.index.index import Index
 
 RRF_K = 60
 """The constant of reciprocal rank fusion: the larger, the less the first ranks count. 60 as in the
@@ -60,23 +61,24 @@ One that knows the cosine of a passage to the question puts it into `Hit.similar
 
 
 def search(
-    index: Index | Snapshot,
+    index: str | Path | Index | Snapshot,
     embedder: Embedder,
     question: str,
     k: int = 20,
     *,
-    retriever: Retriever | None = None,
+    retriever: str | Retriever | None = None,
     filter: Filter | None = None,
     mmr_lambda: float | None = None,
 ) -> list[Hit]:
     """The k best passages of the index for a question; fewer if it has fewer.
 
     Args:
-        index: where to look: an index, or a snapshot of one that the caller holds.
+        index: where to look: an index or its path, or a snapshot of one that the caller holds.
         embedder: the one the index was made with.
         question: anything but blank.
         k: how many hits, at least 1.
-        retriever: `hybrid` (the default), `dense`, `lexical`, or a function of your own.
+        retriever: `hybrid` (the default), `dense`, `lexical`, one of these names, or a function of
+            your own.
         filter: which documents and pages; it works before the best k are taken.
         mmr_lambda: from 0 (all for diversity) to 1 (all for relevance); None leaves the
             retriever's order. See `diversified`.
@@ -87,8 +89,9 @@ def search(
         IndexMismatchError: the index was made with another embedder.
     """
     _require_arguments(question, k, mmr_lambda)
+    index = as_index(index, embedder)
     require_same_embedder(index.path, (index.embedder, index.dim), (embedder.id, embedder.dim))
-    retriever, filter = retriever or hybrid, filter or Filter()
+    retriever, filter = as_retriever(retriever or hybrid), filter or Filter()
     query = Query(question, embedder)
     with index.snapshot() as snapshot:
         if mmr_lambda is None:
@@ -141,6 +144,17 @@ RETRIEVERS: Mapping[str, Retriever] = MappingProxyType(
     {"hybrid": hybrid, "dense": dense, "lexical": lexical}
 )
 """The retrievers by name."""
+
+
+def as_retriever(retriever: str | Retriever) -> Retriever:
+    """`retriever`, looked up if it is a name. Raises InputError for an unknown one."""
+    if not isinstance(retriever, str):
+        return retriever
+    if retriever not in RETRIEVERS:
+        raise InputError(
+            f"retriever is {retriever!r}. Valid: {', '.join(RETRIEVERS)}, or a function."
+        )
+    return RETRIEVERS[retriever]
 
 
 def fused(
@@ -203,6 +217,11 @@ def diversified(
 
 
 def _require_arguments(question: str, k: int, mmr_lambda: float | None) -> None:
+    if not isinstance(question, str):
+        raise InputError(
+            f"question is a {type(question).__name__}, not a text; the order is "
+            "search(index, embedder, question) and retrieve(question, index, embedder)"
+        )
     if not question.strip():
         raise InputError(f"The question is {question!r}: there is nothing to look for. Ask one.")
     if k < 1:
@@ -221,7 +240,7 @@ class Retrieval:
     """
 
     k: int = 5
-    retriever: Retriever = hybrid
+    retriever: str | Retriever = hybrid
     filter: Filter = Filter()
     mmr_lambda: float | None = None
 

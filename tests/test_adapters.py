@@ -6,8 +6,10 @@ import asyncio
 import copy
 import doctest
 import importlib
+import json
 import math
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -24,7 +26,7 @@ from ragctx.adapters.fitting import Fitting, Passage
 from ragctx.errors import BudgetError, InputError
 from ragctx.placement.strategies import STRATEGIES, place
 from ragctx.records import Hit
-from ragctx.selection.selectors import fill, knapsack, prefix
+from ragctx.selection.selectors import SELECTORS, fill, knapsack, prefix
 from ragctx.tokens.tokenizer import Tokenizer
 from tests.support.fakes import ByteTokenizer, WordTokenizer
 
@@ -53,7 +55,19 @@ class Adapter(ABC):
     ) -> list[Any]: ...
 
     @abstractmethod
-    def fit(self, documents: list[Any], **settings: Any) -> list[Any]: ...
+    def pages(self, texts: Sequence[str], pages: Sequence[tuple[int, int]]) -> list[Any]:
+        """Pieces of pages, each at (page from 1, first character) of the same file."""
+
+    @abstractmethod
+    def made(self, **settings: Any) -> Any: ...
+
+    @abstractmethod
+    def run(self, made: Any, documents: list[Any]) -> Any: ...
+
+    def fit(self, documents: list[Any], **settings: Any) -> list[Any]:
+        found = self.run(self.made(**settings), documents)
+        assert isinstance(found, list)
+        return found
 
     @abstractmethod
     def text(self, document: Any) -> str: ...
@@ -71,10 +85,19 @@ class LangChain(Adapter):
             document.metadata.update(source=source, start_index=start)
         return documents
 
-    def fit(self, documents: list[Any], **settings: Any) -> list[Any]:
-        made = self.module.BudgetTransformer(**settings).transform_documents(documents)
-        assert isinstance(made, list)
-        return made
+    def pages(self, texts: Sequence[str], pages: Sequence[tuple[int, int]]) -> list[Any]:
+        return [
+            self.module.Document(
+                text, metadata={"source": "a.pdf", "page": page - 1, "start_index": start}
+            )
+            for text, (page, start) in zip(texts, pages, strict=True)
+        ]
+
+    def made(self, **settings: Any) -> Any:
+        return self.module.BudgetTransformer(**settings)
+
+    def run(self, made: Any, documents: list[Any]) -> Any:
+        return made.transform_documents(documents)
 
     def text(self, document: Any) -> str:
         return str(document.page_content)
@@ -95,10 +118,18 @@ class LlamaIndex(Adapter):
             for node, score in zip(nodes, scores, strict=True)
         ]
 
-    def fit(self, documents: list[Any], **settings: Any) -> list[Any]:
-        made = self.module.BudgetPostprocessor(**settings).postprocess_nodes(documents)
-        assert isinstance(made, list)
-        return made
+    def pages(self, texts: Sequence[str], pages: Sequence[tuple[int, int]]) -> list[Any]:
+        places = [(f"page document {page}", start) for page, start in pages]
+        documents = self.documents(texts, [None] * len(texts), places)
+        for document, (page, _) in zip(documents, pages, strict=True):
+            document.node.metadata = {"file_path": "a.pdf", "page_label": f"{page}"}
+        return documents
+
+    def made(self, **settings: Any) -> Any:
+        return self.module.BudgetPostprocessor(**settings)
+
+    def run(self, made: Any, documents: list[Any]) -> Any:
+        return made.postprocess_nodes(documents)
 
     def text(self, document: Any) -> str:
         return str(document.node.get_content(metadata_mode="llm"))
@@ -120,10 +151,19 @@ class Haystack(Adapter):
             )
         ]
 
-    def fit(self, documents: list[Any], **settings: Any) -> list[Any]:
-        made = self.module.BudgetRanker(**settings).run(documents=documents)["documents"]
-        assert isinstance(made, list)
-        return made
+    def pages(self, texts: Sequence[str], pages: Sequence[tuple[int, int]]) -> list[Any]:
+        documents = self.documents(
+            texts, [None] * len(texts), [("the source", start) for _, start in pages]
+        )
+        for document, (page, _) in zip(documents, pages, strict=True):
+            document.meta["page_number"] = page
+        return documents
+
+    def made(self, **settings: Any) -> Any:
+        return self.module.BudgetRanker(**settings)
+
+    def run(self, made: Any, documents: list[Any]) -> Any:
+        return made.run(documents=documents)["documents"]
 
     def text(self, document: Any) -> str:
         return str(document.content)
@@ -299,6 +339,120 @@ def test_the_examples_run(adapter: Adapter) -> None:
     assert (done.failed, done.attempted > 0) == (0, True)
 
 
+@each_adapter
+def test_selectors_are_known_by_name_too_and_a_wrong_name_tells_the_right_ones(
+    adapter: Adapter,
+) -> None:
+    documents = adapter.documents(TEXTS, [0.9, 0.8, 0.7, 0.6])
+    for name, select in SELECTORS.items():
+        settings = {"tokenizer": WordTokenizer(), "budget_tokens": 60}
+        assert adapter.fit(documents, **settings, select=name) == adapter.fit(
+            documents, **settings, select=select
+        )
+    with pytest.raises(InputError, match=r"select is 'best'\. Valid: fill, prefix, knapsack"):
+        adapter.fit(documents, tokenizer="bundled", budget_tokens=60, select="best")
+
+
+@each_adapter
+def test_another_library_s_tokenizer_is_refused_with_what_helps(adapter: Adapter) -> None:
+    class TheirTokenizer:
+        def encode(self, text: str) -> list[int]:
+            return []
+
+    with pytest.raises(
+        InputError, match=r"TheirTokenizer, which is none of ragctx's\. Give its na"
+    ):
+        adapter.fit([], tokenizer=TheirTokenizer(), budget_tokens=5)
+
+
+@each_adapter
+def test_a_generator_is_taken_and_one_document_or_a_text_is_refused(adapter: Adapter) -> None:
+    documents = adapter.documents(TEXTS, [None] * 4)
+    settings = {"tokenizer": "bundled", "budget_tokens": 1000}
+    generated: Any = (document for document in documents)
+    assert adapter.fit(generated, **settings) == adapter.fit(documents, **settings)
+    for wrong in (documents[0], "some text", None, [*documents, "some text"]):
+        with pytest.raises(InputError, match=r"documents (is|holds) a "):
+            adapter.fit(wrong, **settings)
+
+
+@each_adapter
+@pytest.mark.parametrize("copied", ["copy", "deepcopy", "pickle", "cloudpickle"])
+def test_an_adapter_can_be_copied_and_sent_to_another_process(
+    adapter: Adapter, copied: str
+) -> None:
+    # Spark, Ray and multiprocessing send a chain's steps as pickles.
+    cloud = pytest.importorskip("cloudpickle") if copied == "cloudpickle" else None
+    made = adapter.made(
+        tokenizer="bundled", budget_tokens=60, select="knapsack", placement="best_last"
+    )
+    dumps = cloud.dumps if cloud else pickle.dumps
+    again = getattr(copy, copied)(made) if hasattr(copy, copied) else pickle.loads(dumps(made))
+    documents = adapter.documents(TEXTS, [0.9, 0.8, 0.7, 0.6])
+    assert adapter.run(again, documents) == adapter.run(made, documents)
+    if not isinstance(adapter, Haystack):  # whose pipelines have a `repr` of their own
+        assert repr(again) == repr(made)
+
+
+@pytest.mark.parametrize("adapter", ["langchain", "llama_index"], indirect=True)
+def test_a_repr_is_one_line_that_tells_the_settings(adapter: Adapter) -> None:
+    shown = repr(adapter.made(tokenizer="bundled", budget_tokens=60, select=knapsack))
+    assert "tokenizer='bundled', budget_tokens=60, placement='edges', select='knapsack'" in shown
+    assert len(repr(adapter.made(tokenizer=ByteTokenizer(), budget_tokens=60))) < 200
+
+
+@pytest.mark.parametrize(
+    ("scores", "chosen"),
+    [
+        ((10.0, 1.0, 0.99), [0]),  # they fall, so they count: the first outweighs the others
+        ((10.0, 9.0, 8.9), [1, 2]),
+        ((None, None, None), [0]),  # 1 / rank: 1 against 1/2 + 1/3
+        ((-99.0, -50.0, -10.0), [0]),  # distances: the first is the best all the same
+        ((9.0, math.nan, 8.0), [0]),
+    ],
+)
+def test_knapsack_weighs_by_scores_that_fall_and_else_by_rank(
+    scores: Sequence[float | None], chosen: list[int]
+) -> None:
+    passages = [
+        Passage(text=text, score=score)
+        for text, score in zip(("a" * 10, "b" * 5, "c" * 5, "d" * 11), (*scores, 0.9), strict=True)
+    ]
+    fitting = Fitting(
+        tokenizer=ByteTokenizer(),
+        budget_tokens=10,
+        select=knapsack,
+        separator="",
+        placement="best_first",
+    )
+    assert fitting.order(passages) == chosen
+
+
+@pytest.mark.parametrize("adapter", ["langchain"], indirect=True)
+@pytest.mark.parametrize("key", ["score", "relevance_score"])
+def test_langchain_s_scores_are_read_from_the_metadata(adapter: Adapter, key: str) -> None:
+    # LangChain's documents have no score; retrievers and rerankers put it into the metadata.
+    documents = [
+        adapter.module.Document(text, metadata={key: score})
+        for text, score in (("a" * 10, 0.9), ("b" * 4, 0.8), ("c" * 4, 0.79), ("d" * 11, 0.1))
+    ]
+    placed = adapter.fit(documents, tokenizer=ByteTokenizer(), budget_tokens=10, select="knapsack")
+    assert placed == documents[1:3]
+
+
+@each_adapter
+def test_pages_that_are_documents_come_in_page_order(adapter: Adapter) -> None:
+    # Most loaders make one document of each page, and positions begin at 0 on each: the end of page
+    # one came after page three, and pages 1 and 2 of one file were taken for the same text.
+    pages = [(3, 0), (1, 900), (2, 400), (1, 0)]
+    texts = ["Page three begins.", "Page one ends.", "Page two middle.", "Page one begins."]
+    documents = adapter.pages(texts, pages)
+    placed = adapter.fit(
+        documents, tokenizer="bundled", budget_tokens=500, placement="document_order"
+    )
+    assert list(map(id, placed)) == [id(documents[i]) for i in (3, 1, 2, 0)]
+
+
 # ---- In their pipelines ------------------------------------------------------------------------
 
 
@@ -395,7 +549,7 @@ def test_a_haystack_ranker_that_holds_a_function_is_not_written(adapter: Adapter
     for one in (
         ranker(tokenizer=ByteTokenizer(), budget_tokens=9),
         ranker(tokenizer="bundled", budget_tokens=9, placement=lambda hits: hits),
-        ranker(tokenizer="bundled", budget_tokens=9, select=prefix),
+        ranker(tokenizer="bundled", budget_tokens=9, select=lambda *given: fill(*given)),
     ):
         with pytest.raises(InputError, match="cannot be written"):
             one.to_dict()
@@ -406,6 +560,85 @@ def test_a_haystack_document_without_text_is_named(adapter: Adapter) -> None:
     picture = adapter.module.Document(id="picture", content=None)
     with pytest.raises(InputError, match="document picture has no text"):
         adapter.fit([picture], tokenizer="bundled", budget_tokens=9)
+
+
+@pytest.mark.parametrize("adapter", ["haystack"], indirect=True)
+@pytest.mark.parametrize("select", SELECTORS)
+def test_a_haystack_ranker_is_written_with_every_selector(adapter: Adapter, select: str) -> None:
+    settings = {"tokenizer": "bundled", "budget_tokens": 9, "top_k": 2}
+    for one in (select, SELECTORS[select]):
+        data = adapter.made(**settings, select=one, separator=" ").to_dict()
+        assert data["init_parameters"] == {
+            **settings,
+            "placement": "edges",
+            "select": select,
+            "separator": " ",
+        }
+        again = adapter.module.BudgetRanker.from_dict(data)
+        assert again.to_dict() == data and again.fitting.select is SELECTORS[select]
+
+
+@pytest.mark.parametrize("adapter", ["haystack"], indirect=True)
+def test_a_haystack_ranker_stands_where_lost_in_the_middle_ranker_stood(adapter: Adapter) -> None:
+    documents = adapter.documents(TEXTS, [0.9, 0.8, 0.7, 0.6])
+    ranker = adapter.made(tokenizer="bundled", budget_tokens=99, placement="best_first", top_k=3)
+    assert ranker.run(documents=documents)["documents"] == documents[:3]
+    assert ranker.run(documents=documents, top_k=2)["documents"] == documents[:2]
+    assert ranker.run(documents=[*documents[:2], *documents])["documents"] == documents[:3]
+    done = asyncio.run(ranker.run_async(documents=documents, top_k=1))
+    assert done == {"documents": documents[:1]}
+    with pytest.warns(UserWarning, match="word_count_threshold=5 is ignored: .* budget_tokens=99"):
+        assert ranker.run(documents=documents, word_count_threshold=5)["documents"]
+    with pytest.warns(UserWarning, match="word_count_threshold=7 is ignored"):
+        adapter.made(tokenizer="bundled", budget_tokens=99, word_count_threshold=7)
+    with pytest.raises(InputError, match="top_k is 0"):
+        ranker.run(documents=documents, top_k=0)
+    with pytest.raises(InputError, match="top_k is -1"):
+        adapter.made(tokenizer="bundled", budget_tokens=99, top_k=-1)
+
+
+@pytest.mark.parametrize("adapter", ["haystack"], indirect=True)
+def test_a_haystack_async_pipeline_runs_the_ranker(adapter: Adapter) -> None:
+    from haystack import Pipeline
+
+    pipeline = Pipeline()
+    pipeline.add_component("ranker", adapter.made(tokenizer="bundled", budget_tokens=99))
+    documents = adapter.documents(TEXTS, [None] * 4)
+    done = asyncio.run(pipeline.run_async({"ranker": {"documents": documents, "top_k": 1}}))
+    assert done["ranker"]["documents"] == documents[:1]
+
+
+@pytest.mark.parametrize("adapter", ["llama_index"], indirect=True)
+def test_a_llama_index_postprocessor_is_written_and_read(adapter: Adapter) -> None:
+    from llama_index.core.callbacks import CallbackManager
+
+    callbacks = CallbackManager()
+    kind = adapter.module.BudgetPostprocessor
+    settings = {"tokenizer": "bundled", "budget_tokens": 9, "select": "knapsack"}
+    made = adapter.made(**settings, callback_manager=callbacks)
+    assert made.callback_manager is callbacks
+    data = made.to_dict()
+    assert data == {
+        **settings,
+        "placement": "edges",
+        "separator": "\n\n",
+        "class_name": "RagctxBudgetPostprocessor",
+    }
+    documents = adapter.documents(TEXTS, [None] * 4)
+    for again in (
+        kind.from_dict(data),
+        kind.from_json(made.to_json()),
+        kind.model_validate(settings),
+        kind.model_validate_json(json.dumps(settings)),
+        made.model_copy(deep=True),
+    ):
+        assert adapter.run(again, documents) == adapter.run(made, documents)
+        assert again.to_dict() == data
+    for wrong in ({"placement": lambda hits: hits}, {"tokenizer": ByteTokenizer()}):
+        with pytest.raises(InputError, match="cannot be written; give it by name"):
+            adapter.made(**{**settings, **wrong}).to_dict()
+    with pytest.raises(ValueError, match="budget_tokens is 0"):
+        kind.model_validate({**settings, "budget_tokens": 0})
 
 
 # ---- Their own reorderers ----------------------------------------------------------------------

@@ -230,6 +230,28 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -
     assert find_pdfs([file]) == [file]
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["report [final]/*.pdf", "report [final]/**/*.pdf", "**/report [final]/*.pdf", "r*/a.pdf"],
+)
+def test_a_pattern_takes_a_folder_with_brackets_in_its_name_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    # "report [final]/*.pdf" was one pattern, in which "[final]" stands for a single letter: the
+    # folder that everyone saw "did not exist".
+    file = write(tmp_path / "report [final]" / "a.pdf", "x")
+    write(tmp_path / "report f" / "b.pdf", "x")
+    monkeypatch.chdir(tmp_path)
+    assert find_pdfs([pattern]) == [file]
+    assert find_pdfs([tmp_path / pattern]) == [file]
+
+
+def test_brackets_that_are_no_name_are_still_a_pattern(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"year {digit}" / "a.pdf", "x") for digit in "12"]
+    write(tmp_path / "year 3" / "a.pdf", "x")
+    assert find_pdfs([tmp_path / "year [12]" / "*.pdf"]) == files
+
+
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.pdf.*does not exist"):
         find_pdfs([tmp_path / "nothing.pdf"])

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from numbers import Real
+from typing import Any, TypeVar
 
 from ragctx.errors import BudgetError, InputError
 from ragctx.placement.laws import Strategy
 from ragctx.placement.strategies import place
 from ragctx.records import Chunk, Hit
-from ragctx.selection.selectors import Selector, fill
-from ragctx.tokens.load import load_tokenizer
+from ragctx.selection.selectors import SELECTORS, Selector, fill
 from ragctx.tokens.tokenizer import Tokenizer
+
+Made = TypeVar("Made")
+_PAGE_CHARACTERS = 2**40
+"""More than any page holds, so that a passage's page goes before its place on the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +27,8 @@ class Passage:
     text: str  # as it will be in the prompt
     score: float | None = None
     document: str = ""  # the document that it is a part of; "" if that is unknown
-    start: int = 0  # its first character in that document
+    page: int = 0  # of that document; 0 where that is unknown
+    start: int = 0  # its first character on that page, or in the document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,10 @@ class Fitting:
     The texts of the chosen passages, in prompt order and joined by `separator`, always take at most
     `budget_tokens` tokens of `tokenizer`. That joined text is what is counted, since it may take
     more tokens than its pieces.
+
+    A passage's place in the list is its rank. Where every passage has a score, and scores fall from
+    first to last, `select` weighs passages by them, and by 1 / rank otherwise: a distance, or a
+    score from before the list was ranked again, does not make the last passage the best.
 
     Raises:
         InputError: `budget_tokens` is below 1, or there is no placement of that name.
@@ -56,14 +67,16 @@ class Fitting:
         Raises:
             BudgetError: there are passages, and none fits.
 
-        >>> fitting = Fitting(tokenizer=load_tokenizer("bundled"), budget_tokens=8)
+        >>> from ragctx.tokens.load import as_tokenizer
+        >>> fitting = Fitting(tokenizer=as_tokenizer("bundled"), budget_tokens=8)
         >>> fitting.order(
         ...     [Passage(text="Tin melts."), Passage(text="Iron does."), Passage(text="Lead too.")]
         ... )
         [0, 1]
         """
         count = self.tokenizer.count
-        hits = [_hit(rank, passage) for rank, passage in enumerate(passages, start=1)]
+        scores = _scores(passages)
+        hits = [_hit(i + 1, scores[i], passage) for i, passage in enumerate(passages)]
         separator = count(self.separator)
         costs = [count(passage.text) + separator for passage in passages]
         room, step = self.budget_tokens + separator, 1  # the last passage has none after it
@@ -88,22 +101,99 @@ class Fitting:
         return self.separator.join(passages[i].text for i in order)
 
 
-def as_tokenizer(tokenizer: str | Tokenizer) -> Tokenizer:
-    """`tokenizer`, loaded if it is a name."""
-    return load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
+def selector_name(select: str | Selector) -> str | Selector:
+    """The name of a selector that has one, and any other selector as it is."""
+    return next((name for name, known in SELECTORS.items() if known is select), select)
 
 
-def _hit(rank: int, passage: Passage) -> Hit:
+def as_list(documents: Iterable[Made], kind: type[Made]) -> list[Made]:
+    """The documents of any iterable, a generator's too, as a list.
+
+    Raises:
+        InputError: it is one document, or holds what is none; `kind` is what they must be.
+    """
+    if isinstance(documents, str | bytes | kind) or not isinstance(documents, Iterable):
+        raise InputError(
+            f"documents is a {type(documents).__name__}; give a list of {kind.__name__}"
+        )
+    found = list(documents)
+    for one in found:
+        if not isinstance(one, kind):
+            raise InputError(
+                f"documents holds a {type(one).__name__} ({one!r:.40}); each must be a "
+                f"{kind.__name__}"
+            )
+    return found
+
+
+def written(name: str, settings: Mapping[str, Any]) -> str:
+    """A short `repr` of an object that was made with these settings."""
+    shown = ", ".join(f"{key}={_short(value)}" for key, value in settings.items())
+    return f"{name}({shown})"
+
+
+def remade(made: Callable[..., Made], settings: Mapping[str, Any]) -> Made:
+    """What `made` gives for the settings: how a copy is made of an object that only holds them."""
+    return made(**settings)
+
+
+def number_in(metadata: Mapping[str, Any], *names: str) -> float | None:
+    """The first of these entries that is a number, or None."""
+    for name in names:
+        value: object = metadata.get(name)
+        if not isinstance(value, bool) and isinstance(value, Real):
+            return float(value)
+    return None
+
+
+def whole_in(metadata: Mapping[str, Any], *names: str) -> int:
+    """The first of these entries that is a whole number or the digits of one, not negative; or 0.
+
+    >>> whole_in({"page_label": "iv", "page": 3}, "page_label", "page"), whole_in({}, "page")
+    (3, 0)
+    """
+    for name in names:
+        value = metadata.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+    return 0
+
+
+def text_in(metadata: Mapping[str, Any], *names: str) -> str:
+    """The first of these entries that is neither missing nor empty, as text, or ""."""
+    return next((str(metadata[name]) for name in names if metadata.get(name)), "")
+
+
+def _short(value: object) -> str:
+    name = getattr(value, "__name__", None)
+    if name is None and hasattr(value, "encode") and not isinstance(value, str):
+        return f"<{getattr(value, 'name', type(value).__name__)}>"
+    return str(name) if name else repr(value)
+
+
+def _scores(passages: Sequence[Passage]) -> list[float]:
+    """The scores where they fall from first to last, else 1 / rank."""
+    scores = [passage.score for passage in passages]
+    falling = [score for score in scores if score is not None and score == score]
+    if len(falling) == len(scores) and all(one >= next_ for one, next_ in pairwise(falling)):
+        if falling and falling[0] > falling[-1]:
+            return falling
+    return [1 / rank for rank in range(1, len(passages) + 1)]
+
+
+def _hit(rank: int, score: float, passage: Passage) -> Hit:
     document = passage.document or f"passage {rank}"
-    end = passage.start + len(passage.text)
+    start = passage.page * _PAGE_CHARACTERS + passage.start
     chunk = Chunk(
         id=f"{rank}",
         document_id=document,
-        start=passage.start,
-        end=end,
+        start=start,
+        end=start + len(passage.text),
         first_page=1,
         last_page=1,
         text=passage.text,
         token_count=0,
     )
-    return Hit(rank=rank, score=passage.score, chunk=chunk, document=document)
+    return Hit(rank=rank, score=score, chunk=chunk, document=document)

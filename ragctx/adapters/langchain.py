@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
+from ragctx.adapters.fitting import (
+    Fitting,
+    Passage,
+    as_list,
+    number_in,
+    remade,
+    selector_name,
+    text_in,
+    whole_in,
+    written,
+)
 from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
-from ragctx.selection.selectors import Selector, fill
+from ragctx.selection.selectors import Selector, as_selector
+from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 with require_extra("ragctx.adapters.langchain", "langchain-core", "'ragctx[langchain]'"):
@@ -28,10 +39,15 @@ class BudgetTransformer(BaseDocumentTransformer):
         tokenizer: the model's: "tiktoken:gpt-4o", a model's directory, or a `Tokenizer`.
         budget_tokens: the most tokens of the documents, rendered and joined; counted exactly.
         placement: a name in `ragctx.placement.strategies.STRATEGIES`, or a function of your own.
-            "document_order" reads the metadata `source` and `start_index`.
-        select: which to take when not all fit: a function in `ragctx.selection.selectors`.
+            "document_order" reads the metadata `source`, `page` (or `page_number`) and
+            `start_index`.
+        select: which to take when not all fit: "fill", "prefix", "knapsack", or a function like
+            those in `ragctx.selection.selectors`. "knapsack" weighs by the metadata
+            `relevance_score` or `score` where they fall from first to last, else by rank.
         separator: what your chain puts between two documents.
         render: how your chain renders a document, e.g. with `format_document`.
+
+    It can be pickled and copied if its settings can: a lambda as `render` cannot be pickled.
 
     Raises InputError for invalid settings; `transform_documents` raises BudgetError if none fits.
 
@@ -47,7 +63,7 @@ class BudgetTransformer(BaseDocumentTransformer):
         tokenizer: str | Tokenizer,
         budget_tokens: int,
         placement: str | Strategy = "edges",
-        select: Selector = fill,
+        select: str | Selector = "fill",
         separator: str = "\n\n",
         render: Callable[[Document], str] = page_content,
     ) -> None:
@@ -55,29 +71,48 @@ class BudgetTransformer(BaseDocumentTransformer):
             tokenizer=as_tokenizer(tokenizer),
             budget_tokens=budget_tokens,
             placement=placement,
-            select=select,
+            select=as_selector(select),
             separator=separator,
         )
         self.render = render
+        self._settings = {
+            "tokenizer": tokenizer,
+            "budget_tokens": budget_tokens,
+            "placement": placement,
+            "select": selector_name(select),
+            "separator": separator,
+            "render": render,
+        }
+
+    def __repr__(self) -> str:
+        return written(type(self).__name__, self._settings)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Settings only: a tokenizer that was named is loaded again where the copy is made."""
+        return remade, (type(self), self._settings)
 
     def transform_documents(
-        self, documents: Sequence[Document], **kwargs: Any
+        self, documents: Iterable[Document], **kwargs: Any
     ) -> Sequence[Document]:
         """The same objects, those that fit, in prompt order.
 
         Raises:
-            InputError: there are further keyword arguments; none is known.
+            InputError: there are further keyword arguments, of which none is known; or `documents`
+                are not documents.
             BudgetError: there are documents, and none fits.
         """
         if kwargs:
             raise InputError(f"transform_documents knows no {', '.join(kwargs)}; leave it out")
-        order = self.fitting.order([self._passage(document) for document in documents])
-        return [documents[i] for i in order]
+        found = as_list(documents, Document)
+        order = self.fitting.order([self._passage(document) for document in found])
+        return [found[i] for i in order]
 
     def _passage(self, document: Document) -> Passage:
-        source, start = document.metadata.get("source"), document.metadata.get("start_index")
+        metadata = document.metadata
         return Passage(
             text=self.render(document),
-            document=str(source or ""),
-            start=start if isinstance(start, int) else 0,
+            score=number_in(metadata, "relevance_score", "score"),
+            document=text_in(metadata, "source"),
+            page=whole_in(metadata, "page", "page_number"),
+            start=whole_in(metadata, "start_index"),
         )

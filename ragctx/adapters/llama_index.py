@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from ragctx.adapters.fitting import Fitting, Passage, as_tokenizer
-from ragctx.errors import require_extra
+from typing import Any
+
+from ragctx.adapters.fitting import (
+    Fitting,
+    Passage,
+    as_list,
+    selector_name,
+    text_in,
+    whole_in,
+    written,
+)
+from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
-from ragctx.selection.selectors import Selector, fill
+from ragctx.selection.selectors import Selector, as_selector
+from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 with require_extra("ragctx.adapters.llama_index", "llama-index-core", "'ragctx[llama-index]'"):
     from llama_index.core.bridge.pydantic import PrivateAttr
+    from llama_index.core.callbacks import CallbackManager
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
     from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
 
@@ -24,9 +36,15 @@ class BudgetPostprocessor(BaseNodePostprocessor):
         tokenizer: the model's: "tiktoken:gpt-4o", a model's directory, or a `Tokenizer`.
         budget_tokens: the most tokens that the nodes' texts, joined, may take; counted exactly.
         placement: a name in `ragctx.placement.strategies.STRATEGIES`, or a function of your own.
-            "document_order" reads each node's source document and `start_char_idx`.
-        select: which to take when not all fit: a function in `ragctx.selection.selectors`.
+            "document_order" reads each node's source document and `start_char_idx`. Readers that
+            make one document of each page are understood: then the metadata `file_path` (or
+            `file_name`) names the document, and `page_label` (or `page`) the page.
+        select: which to take when not all fit: "fill", "prefix", "knapsack", or a function like
+            those in `ragctx.selection.selectors`.
         separator: what your response synthesizer puts between two nodes.
+        callback_manager: LlamaIndex's; kept, not used.
+
+    Settings by name are written by `to_dict` and read by `from_dict`; a function is refused.
 
     Raises InputError for invalid settings; `postprocess_nodes` raises BudgetError if none fits.
 
@@ -38,6 +56,11 @@ class BudgetPostprocessor(BaseNodePostprocessor):
     ['Tin melts.', 'Iron does.']
     """
 
+    tokenizer: Any
+    budget_tokens: int
+    placement: Any = "edges"
+    select: Any = "fill"
+    separator: str = "\n\n"
     _fitting: Fitting = PrivateAttr()
 
     def __init__(
@@ -46,35 +69,70 @@ class BudgetPostprocessor(BaseNodePostprocessor):
         tokenizer: str | Tokenizer,
         budget_tokens: int,
         placement: str | Strategy = "edges",
-        select: Selector = fill,
+        select: str | Selector = "fill",
         separator: str = "\n\n",
+        callback_manager: CallbackManager | None = None,
     ) -> None:
-        super().__init__()
-        self._fitting = Fitting(
+        fitting = Fitting(
             tokenizer=as_tokenizer(tokenizer),
             budget_tokens=budget_tokens,
             placement=placement,
-            select=select,
+            select=as_selector(select),
             separator=separator,
         )
+        super().__init__(
+            tokenizer=tokenizer,
+            budget_tokens=budget_tokens,
+            placement=placement,
+            select=selector_name(select),
+            separator=separator,
+            callback_manager=callback_manager or CallbackManager(),
+        )
+        self._fitting = fitting
+
+    def __repr__(self) -> str:
+        return written(type(self).__name__, self._settings())
 
     @classmethod
     def class_name(cls) -> str:
         """The name by which LlamaIndex serialises this class."""
         return "RagctxBudgetPostprocessor"
 
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """The settings as LlamaIndex writes them, to be read by `from_dict`.
+
+        Raises:
+            InputError: tokenizer, placement or select is not a name.
+        """
+        for name in ("tokenizer", "placement", "select"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(
+                    f"this BudgetPostprocessor's {name} is a function or an object, which cannot "
+                    "be written; give it by name"
+                )
+        settings: dict[str, Any] = super().to_dict(**kwargs)
+        return settings
+
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
-        order = self._fitting.order([_passage(node) for node in nodes])
-        return [nodes[i] for i in order]
+        found = as_list(nodes, NodeWithScore)
+        order = self._fitting.order([_passage(node) for node in found])
+        return [found[i] for i in order]
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("tokenizer", "budget_tokens", "placement", "select", "separator")
+        return {name: getattr(self, name) for name in names}
 
 
 def _passage(node_with_score: NodeWithScore) -> Passage:
     node = node_with_score.node
+    page = whole_in(node.metadata, "page_label", "page", "page_number")
+    file = text_in(node.metadata, "file_path", "file_name") if page else ""
     return Passage(
         text=node.get_content(metadata_mode=MetadataMode.LLM),
         score=node_with_score.score,
-        document=node.ref_doc_id or "",
+        document=file or node.ref_doc_id or "",
+        page=page,
         start=getattr(node, "start_char_idx", None) or 0,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import click
 
@@ -13,6 +15,7 @@ from ragctx.cli.exit_codes import FAILED, OK, Interrupted, say
 from ragctx.cli.output import write_json
 from ragctx.cli.session import Session
 from ragctx.errors import InputError, RagctxError
+from ragctx.paths import encoding_of
 from ragctx.records import Answer
 from ragctx.views import View, counted
 
@@ -72,10 +75,19 @@ def parse_line(number: int, raw: bytes) -> Line:
 def _lines(file: str) -> Iterator[tuple[int, bytes]]:
     """Every line that is not blank, with its number.
 
-    As bytes, so that a line that is not UTF-8 does not end the batch.
+    As bytes of UTF-8, so that a line that is not UTF-8 does not end the batch. A file in UTF-16,
+    as Windows writes it, becomes UTF-8; what does not decode in it becomes U+FFFD.
     """
     with click.open_file(file, "rb") as stream:
-        for number, raw in enumerate(stream, start=1):
+        lines: Iterable[bytes]
+        first = stream.readline()
+        encoding = encoding_of(first)
+        if encoding.startswith("utf-8"):
+            lines = chain((first,), stream)
+        else:
+            text = (first + stream.read()).decode(encoding, "replace")
+            lines = io.BytesIO(text.encode("utf-8", "replace"))
+        for number, raw in enumerate(lines, start=1):
             if raw.strip():
                 yield number, raw
 

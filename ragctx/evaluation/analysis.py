@@ -66,7 +66,14 @@ class Analysis:
             pairs=pairs,
             power=power,
             recall_at_k=tuple((k, share) for k, share in recall if k <= plan.k),
-            verdict=strategy_verdict(omnibus, pairs, power, grades.shares(), _by_name(conditions)),
+            verdict=strategy_verdict(
+                omnibus,
+                pairs,
+                power,
+                grades.shares(),
+                _by_name(conditions),
+                n=len(grades.right),
+            ),
         )
 
     def positions(self, plan: Plan, passages: int, context_window: int) -> PositionSweep | None:

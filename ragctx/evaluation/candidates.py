@@ -16,7 +16,7 @@ from ragctx.evaluation.bm25 import Bm25
 from ragctx.evaluation.datasets import LabelledPassage, LabelledQuestion, QuestionSet
 from ragctx.evaluation.text_match import holds_any
 from ragctx.records import Chunk, Document, Hit
-from ragctx.retrieval import Retrieval, retrieve
+from ragctx.retrieval import Retrieval, as_retriever, retrieve
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
@@ -183,7 +183,7 @@ class IndexPassages:
     def __init__(self, index: Index, embedder: Embedder, retrieval: Retrieval) -> None:
         self._index, self._embedder, self._retrieval = index, embedder, retrieval
         self.name = str(index.path)
-        self.retriever = getattr(retrieval.retriever, "__name__", "custom")
+        self.retriever = getattr(as_retriever(retrieval.retriever), "__name__", "custom")
 
     def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The k hits of a search, without the chunks that the question excludes."""

@@ -12,7 +12,7 @@ from ragctx.assembly import Assembly
 from ragctx.errors import InputError
 from ragctx.evaluation.analysis import Analysis
 from ragctx.evaluation.answering import Answerer
-from ragctx.evaluation.candidates import QuestionCandidates, Source
+from ragctx.evaluation.candidates import FilePassages, QuestionCandidates, Source
 from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
 from ragctx.evaluation.model_identity import decoding_of
@@ -168,14 +168,14 @@ class Comparison:
             model=generator.name,
             model_hash=self.answerer.model_hash,
             decoding=decoding_of(generator),
-            template=assembly.template or "",
+            template=str(assembly.template or ""),
             context_window=maker.window,
             max_new_tokens=assembly.max_new_tokens,
             budget_tokens=assembly.budget_tokens,
             source=self.source.name,
             k=self.plan.k,
             retriever=self.source.retriever,
-            select=getattr(assembly.select, "__name__", "custom"),
+            select=_name_of(assembly.select),
             baseline=options.baseline,
             seed=options.seed,
             resamples=options.resamples,
@@ -202,6 +202,7 @@ class Comparison:
             f"nothing was asked about {n} passages"
             for n in empty_sweeps
         ]
+        notes += self._left_out()
         if "document_order" in self.plan.strategies and not self.source.knows_order:
             notes.append("document_order is best_first here: passages of a file have no order")
         if self.plan.budgets and self.answerer.generator.caches_prompts:
@@ -213,6 +214,30 @@ class Comparison:
             notes.append("questions marked synthetic were made from the documents, not by people")
         return tuple(notes)
 
+    def _left_out(self) -> list[str]:
+        """Which questions of the file, and which passages of its questions, had no part."""
+        asked, total = len(self.questions.questions), self.questions.total
+        notes = []
+        if asked < total:
+            notes.append(
+                f"{asked:,} of the file's {total:,} questions were asked, drawn by seed "
+                f"{self.options.seed}"
+            )
+        k = self.plan.k
+        offered = [len(question.passages) for question in self.questions.questions]
+        cut = [count for count in offered if count > k]
+        if (
+            cut
+            and isinstance(self.source, FilePassages)
+            and (self.plan.placements or self.plan.budgets)
+        ):
+            notes.append(
+                f"{len(cut):,} of {asked:,} questions come with more than {k} passages (up to "
+                f"{max(cut):,}): only the {k} best of each were used; -k {max(cut)} uses all that "
+                "fit"
+            )
+        return notes
+
     def _require(self) -> None:
         plan = self.plan
         if not (plan.placements or plan.position_passages or plan.budgets):
@@ -222,6 +247,10 @@ class Comparison:
                 f"position_passages={plan.position_passages}, slots={plan.slots}, k={plan.k} "
                 "cannot be; give 2 or more passages and slots, and at least one candidate"
             )
+
+
+def _name_of(select: object) -> str:
+    return select if isinstance(select, str) else str(getattr(select, "__name__", "custom"))
 
 
 def sample_questions(questions: QuestionSet, count: int | None, seed: int) -> QuestionSet:

@@ -1,6 +1,8 @@
 """Question files: ragctx's own, Lost in the Middle's, SQuAD's, key-value retrieval's.
 
-A file is plain or gzip, JSON lines or one JSON document; its layout is known by the first record.
+A file is plain or gzip, UTF-8 or UTF-16, JSON lines or one JSON document; its layout is known by
+the first record. SQuAD's questions may also be one a row, as Hugging Face keeps them, with
+"answers": {"text": [...], "answer_start": [...]}.
 ragctx's own layout is one object a line, of which only "question" is required:
 
     {"id", "question", "answers": [...], "answerable",
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ragctx.errors import InputError
+from ragctx.paths import decoded, expanded
 
 JsonObject = Mapping[str, Any]
 """A record of a question file, as JSON gives it."""
@@ -63,12 +66,16 @@ class LabelledQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionSet:
-    """The questions of one file. `sha256` is of its bytes."""
+    """The questions of one file, or some of them. `sha256` is of its bytes.
+
+    `total` counts the file's questions; 0 where that is not known.
+    """
 
     path: str
     sha256: str
     layout: str
     questions: tuple[LabelledQuestion, ...]
+    total: int = 0
 
 
 def read_questions(path: str | Path) -> QuestionSet:
@@ -77,11 +84,11 @@ def read_questions(path: str | Path) -> QuestionSet:
     Raises InputError for a file that is missing, has none of these layouts, or has a record that
     does not fit its layout; the message names the record.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     try:
         raw = path.read_bytes()
         data = gzip.decompress(raw) if raw.startswith(_GZIP) else raw
-        text = data.decode("utf-8-sig")
+        text = decoded(data)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"the questions in {str(path)!r} cannot be read: {error}") from None
     layout, questions = _parse(text, str(path))
@@ -92,6 +99,7 @@ def read_questions(path: str | Path) -> QuestionSet:
         sha256=hashlib.sha256(raw).hexdigest(),
         layout=layout,
         questions=_distinct(questions),
+        total=len(questions),
     )
 
 
@@ -102,9 +110,9 @@ def parse_own(row: JsonObject) -> LabelledQuestion:
     >>> parse_own(row).passages[0].is_gold
     True
     """
-    answers = row.get("answers") or ([row["answer"]] if row.get("answer") else [])
+    answers = _answers(row)
     passages = tuple(_passage(passage) for passage in row.get("ctxs") or ())
-    answerable = bool(row.get("answerable", bool(answers)))
+    answerable = bool(row.get("answerable", answers and not row.get("is_impossible")))
     if not passages and row.get("context"):
         passages = (
             LabelledPassage(text=row["context"], title=row.get("title") or "", is_gold=answerable),
@@ -113,7 +121,7 @@ def parse_own(row: JsonObject) -> LabelledQuestion:
     return LabelledQuestion(
         id=str(row.get("id", "")),
         question=_required_text(row, "question"),
-        answers=_texts(answers, "answers"),
+        answers=answers,
         answerable=answerable,
         passages=passages,
         document=str(row.get("document") or ""),
@@ -147,9 +155,7 @@ def parse_squad(document: JsonObject) -> list[LabelledQuestion]:
         LabelledQuestion(
             id=str(qa.get("id", "")),
             question=_required_text(qa, "question"),
-            answers=_texts(
-                dict.fromkeys(answer["text"] for answer in qa.get("answers") or ()), "answers"
-            ),
+            answers=_answers(qa),
             answerable=not qa.get("is_impossible", False),
             passages=(
                 LabelledPassage(
@@ -173,6 +179,9 @@ def _parse(text: str, path: str) -> tuple[str, list[LabelledQuestion]]:
         document = None  # several documents: one a line
     except RecursionError:
         raise InputError(f"{path!r} is nested too deeply to be a question file") from None
+    articles = document.get("data") if isinstance(document, dict) else None
+    if isinstance(articles, list) and not any(_is_article(article) for article in articles):
+        document = articles  # one row a question, below "data"
     if isinstance(document, dict) and "data" in document:
         return "squad", _checked(partial(parse_squad, document), path, "the SQuAD document")
     if isinstance(document, list):
@@ -188,6 +197,10 @@ def _parse(text: str, path: str) -> tuple[str, list[LabelledQuestion]]:
         parse = parse_key_value if layout == "key-value" else parse_own
         questions.append(_checked(partial(parse, row), path, where))
     return layout, questions
+
+
+def _is_article(value: Any) -> bool:
+    return isinstance(value, dict) and "paragraphs" in value
 
 
 def _layout(row: JsonObject) -> str:
@@ -235,6 +248,22 @@ def _required_text(row: JsonObject, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f'has no "{name}": it must be text')
     return value if name == "text" else " ".join(value.split())
+
+
+def _answers(row: JsonObject) -> tuple[str, ...]:
+    """The accepted answers of a record, each once, in whichever of the usual ways it keeps them."""
+    values = row.get("answers") or row.get("answer") or ()
+    if isinstance(values, str) and not row.get("answers"):
+        values = (values,)
+    if isinstance(values, Mapping):
+        values = values.get("text") or ()
+    if isinstance(values, list):
+        values = [value.get("text") if isinstance(value, Mapping) else value for value in values]
+    texts = dict.fromkeys(_texts(values, "answers"))
+    answers = tuple(text for text in texts if text.strip())
+    if texts and not answers and row.get("answerable", True):
+        raise InputError('has only blank "answers"; write [] where the documents hold no answer')
+    return answers
 
 
 def _texts(values: Any, name: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,16 +15,26 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 def normalize_answer(text: str) -> str:
     """The text in lower case, without punctuation, articles and extra space.
 
+    Accents count as one with their letters, however they are stored.
+
     >>> normalize_answer("The  Meissner effect.")
     'meissner effect'
     """
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+    composed = unicodedata.normalize("NFC", text).lower()
+    return " ".join(_ARTICLES.sub(" ", composed.translate(_PUNCTUATION)).split())
 
 
 def exact_match(prediction: str, answers: Sequence[str]) -> float:
-    """1.0 if the normalised prediction equals any normalised answer, else 0.0."""
-    predicted = normalize_answer(prediction)
-    return float(any(predicted == normalize_answer(answer) for answer in answers))
+    """1.0 if the normalised prediction equals any normalised answer, else 0.0.
+
+    Texts of which normalising leaves nothing, such as "&&" or the grade "A", are compared as they
+    are, and a blank text equals none.
+
+    >>> exact_match("||", ["&&"]), exact_match("&&", ["&&"])
+    (0.0, 1.0)
+    """
+    predicted = _comparable(prediction)
+    return float(any(predicted == _comparable(answer) for answer in answers if predicted))
 
 
 def token_f1(prediction: str, answers: Sequence[str]) -> float:
@@ -36,15 +47,35 @@ def token_f1(prediction: str, answers: Sequence[str]) -> float:
 
 
 def best_subspan_em(prediction: str, answers: Sequence[str]) -> float:
-    """1.0 if the normalised prediction contains any normalised answer (Liu et al. 2023), else 0."""
+    """1.0 if the normalised prediction contains any normalised answer (Liu et al. 2023), else 0.
+
+    An answer of which normalising leaves nothing is looked for as it is, between other words.
+
+    >>> best_subspan_em("a grade", ["A"]), best_subspan_em("banana", ["A"])
+    (1.0, 0.0)
+    """
     predicted = normalize_answer(prediction)
-    return float(any(normalize_answer(answer) in predicted for answer in answers))
+    return float(any(_is_within(answer, prediction, predicted) for answer in answers))
+
+
+def _is_within(answer: str, prediction: str, predicted: str) -> bool:
+    if wanted := normalize_answer(answer):
+        return wanted in predicted
+    bare = re.escape(_comparable(answer))
+    return bool(bare) and bool(re.search(rf"(?<!\w){bare}(?!\w)", _spaced(prediction)))
+
+
+def _comparable(text: str) -> str:
+    """The normalised text or, where nothing is left of it, the text in lower case."""
+    return normalize_answer(text) or _spaced(text)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).lower().split())
 
 
 def _f1(prediction: str, answer: str) -> float:
-    predicted, wanted = normalize_answer(prediction).split(), normalize_answer(answer).split()
-    if not predicted or not wanted:
-        return float(predicted == wanted)
+    predicted, wanted = _comparable(prediction).split(), _comparable(answer).split()
     common = sum((Counter(predicted) & Counter(wanted)).values())
     if not common:
         return 0.0

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx.paths import sha256_of
+from ragctx.paths import expanded, sha256_of
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
@@ -24,7 +23,7 @@ def model_hash(spec: str, generator: Generator) -> str:
     """
     identity = generator.identity()
     parts: list[object] = [*identity, *["None"] * (_PARTS - len(identity))]
-    directory = Path(spec).expanduser()
+    directory = expanded(spec)
     if spec == "bundled":
         from ragctx.generator.reader.checkpoint import reader_files
 

@@ -5,6 +5,7 @@ All functions compare words (`words_of`): case and articles do not count.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
@@ -19,13 +20,13 @@ COPIED_SHARE = 0.8
 
 def plain(text: str) -> str:
     """The words of a text with blanks between: the same for texts that differ in details only."""
-    return " ".join(words_of(text))
+    return " ".join(words_of(unicodedata.normalize("NFC", text)))
 
 
 def holds_any(text: str, phrases: Iterable[str]) -> bool:
     """Whether the text contains any of the phrases, as whole words.
 
-    A phrase without words, such as "&&", is looked for as it is.
+    A phrase without words, such as "&&", is looked for as it is; a blank one is in no text.
 
     >>> holds_any("Tin melts at 232 degrees.", ["232"]), holds_any("In 1232 it fell.", ["232"])
     (True, False)
@@ -35,7 +36,7 @@ def holds_any(text: str, phrases: Iterable[str]) -> bool:
     within = f" {plain(text)} "
     for phrase in phrases:
         wanted = plain(phrase)
-        if f" {wanted} " in within if wanted else phrase.strip() in text:
+        if f" {wanted} " in within if wanted else phrase.strip() and phrase.strip() in text:
             return True
     return False
 

@@ -1,7 +1,8 @@
 """What a comparison found, in a sentence that claims no more than the tests do. Pure.
 
 A difference is claimed only where the omnibus test rejects *and* the pair's own test does, after
-Holm's correction. Where nothing is found, the sentence names the difference that would have been.
+Holm's correction. Where nothing is found, the sentence names the difference that would have been;
+where not even a large one would have been, it says that the questions are too few to tell.
 
 The tests name conditions by `Condition.name`; `conditions` gives each by that name.
 """
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 """The level of significance of every test: the usual convention."""
+LARGE_DIFFERENCE = 0.2
+"""What "Lost in the Middle" (Liu et al. 2023) found between the best and the worst slot, roughly. A
+run that could not have seen as much does not say that there is no measurable difference."""
 _MOST_NAMED = 3  # differences named in one sentence, the largest first; chosen by hand
 
 
@@ -28,11 +32,18 @@ def strategy_verdict(
     power: Power | None,
     shares: Mapping[str, float],
     conditions: Mapping[str, Condition],
+    *,
+    n: int,
 ) -> str:
-    """Do the placements differ? `shares` holds the accuracy of each, at least one."""
+    """Do the placements differ? `shares` holds the accuracy of each, at least one.
+
+    `n` is the number of questions that they are shares of.
+    """
     if omnibus is None:
-        return _only_one(shares, conditions)
+        return _only_one(shares, conditions, n)
     if omnibus.p_value >= ALPHA:
+        if power is not None and too_few(power):
+            return _too_few(power, f"{len(omnibus.conditions)} placements", omnibus)
         return f"No measurable difference between {len(omnibus.conditions)} placements " + _nothing(
             omnibus, power
         )
@@ -60,6 +71,9 @@ def position_verdict(
     if omnibus is None or spread is None:
         return f"With {passages} passages only one slot was asked: there is nothing to compare."
     if omnibus.p_value >= ALPHA:
+        if power is not None and too_few(power):
+            slots = f"{len(omnibus.conditions)} slots of the gold passage"
+            return f"With {passages} passages, {_too_few(power, slots, omnibus)}"
         return (
             f"With {passages} passages, no measurable difference between "
             f"{len(omnibus.conditions)} slots of the gold passage " + _nothing(omnibus, power)
@@ -100,6 +114,9 @@ def budget_verdict(
             f"instead of {tokens[largest]:,.0f} ({_q(omnibus)})."
         )
     if not worse:
+        if power is not None and too_few(power):
+            span = f"{len(budgets)} budgets, {budgets[0]:,} to {budgets[-1]:,} tokens,"
+            return _too_few(power, span, omnibus)
         return (
             f"No measurable difference between {len(budgets)} budgets, {budgets[0]:,} to "
             f"{budgets[-1]:,} tokens " + _nothing(omnibus, power)
@@ -118,9 +135,29 @@ def budget_verdict(
     )
 
 
-def _only_one(shares: Mapping[str, float], conditions: Mapping[str, Condition]) -> str:
+def too_few(power: Power) -> bool:
+    """Whether a run could not have seen even a large difference."""
+    least = power.detectable_difference
+    return least is None or least > LARGE_DIFFERENCE
+
+
+def unseen_words(power: Power) -> str:
+    """What a run with too few questions would not have seen, as the end of a sentence."""
+    if power.detectable_difference is None:
+        return "no difference, however large, would be seen"
+    return f"a difference below {plain_points(power.detectable_difference)} would not be seen"
+
+
+def _too_few(power: Power, what: str, omnibus: Omnibus) -> str:
+    return (
+        f"{power.n} questions are too few to tell {what} apart: {unseen_words(power)} with 80 % "
+        f"power ({_q(omnibus)})."
+    )
+
+
+def _only_one(shares: Mapping[str, float], conditions: Mapping[str, Condition], n: int) -> str:
     name, share = next(iter(shares.items()))
-    right = f"{bare_percent(share)} %"
+    right = f"{bare_percent(share)} % of {n:,} questions"
     return f"Only {conditions[name].word} was asked: {right} right; there is nothing to compare."
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from ragctx.text.words import STOP_WORDS, UNSPACED, WORD, overlapping_pairs
 
 _MOST_WORDS = 256  # of one question; FTS5 limits the depth of a query. Chosen by hand
+_LOOSE_ACCENTS = re.compile("[\u0300-\u0331]")  # which FTS5 counts as a part of the word, and drops
 
 
 def match_expression(question: str) -> str:
@@ -17,8 +21,11 @@ def match_expression(question: str) -> str:
     '"boiling" OR "point" OR "near" OR "x"'
     >>> match_expression("東京 犬")
     '"東京" OR "犬"*'
+    >>> match_expression("Mu\\N{COMBINING DIAERESIS}ller")  # as macOS writes it
+    '"müller"'
     """
-    words = dict.fromkeys(word for part in WORD.findall(question.lower()) for word in _parts(part))
+    composed = _LOOSE_ACCENTS.sub("", unicodedata.normalize("NFC", question))
+    words = dict.fromkeys(word for part in WORD.findall(composed.lower()) for word in _parts(part))
     content_words = [word for word in words if word not in STOP_WORDS] or list(words)
     return " OR ".join(_quoted(word) for word in content_words[:_MOST_WORDS])
 

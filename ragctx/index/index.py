@@ -13,6 +13,7 @@ A snapshot and a writer belong to the thread that opened them.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -67,7 +68,9 @@ class Index:
             IndexMismatchError: it was made by another embedder, dimension or format version.
             IndexDamagedError: its database cannot be read.
         """
-        folder = Path(path)
+        folder = _folder(path)
+        if embedder is not None:
+            _require_embedder(embedder)
         with reading(folder) as connection:
             meta = read_meta(connection, folder)
         if embedder is not None:
@@ -81,7 +84,7 @@ class Index:
         Raises:
             StoreError: there is an index already, or the folder cannot be written.
         """
-        folder = Path(path)
+        folder = _folder(path)
         if folder.is_dir() and holds_index(folder):
             raise StoreError(
                 f"There is an index in {folder} already. Use Index.open_or_create, or another path."
@@ -91,13 +94,14 @@ class Index:
     @classmethod
     def open_or_create(cls, path: str | Path, *, embedder: Embedder) -> Index:
         """The index in `path`, created if there is none. Raises what `open` and `create` raise."""
-        folder = Path(path)
+        folder = _folder(path)
+        _require_embedder(embedder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
                 f"The folder {folder} cannot be made ({error.strerror}). Choose another: "
-                "--index DIR"
+                "--index DIR, or for the cache RAGCTX_CACHE_DIR"
             ) from error
         if not holds_index(folder):
             with write_lock(folder):
@@ -280,3 +284,28 @@ class IndexWriter:
             yield self._connection
             if self._connection.total_changes != before:
                 store.count_change(self._connection)
+
+
+def as_index(index: str | Path | Index | Snapshot, embedder: Embedder) -> Index | Snapshot:
+    """`index`, opened if it is a path; the embedder is checked too.
+
+    Raises:
+        InputError: it is no index and no path, or `embedder` is none.
+        IndexMissingError, IndexMismatchError, IndexDamagedError: as for `Index.open`.
+    """
+    _require_embedder(embedder)
+    if isinstance(index, Index | Snapshot):
+        return index
+    return Index.open(index, embedder=embedder)
+
+
+def _require_embedder(embedder: object) -> None:
+    from ragctx.embedding import require_embedder
+
+    require_embedder(embedder)
+
+
+def _folder(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"the path of an index is a text or a Path, not a {type(path).__name__}")
+    return Path(path)

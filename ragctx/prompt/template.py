@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragctx.errors import InputError, TemplateError
+from ragctx.paths import decoded, expanded
 
 _INSIDE = ("text", "label", "document", "pages")
 
@@ -65,7 +66,9 @@ class Template:
 
 
 def load_template(name_or_path: str | Path) -> Template:
-    r"""One of the templates that come with ragctx ("qa"), or a file of your own.
+    r"""One of the templates that come with ragctx ("qa"), a file of your own, or a text itself.
+
+    A text is taken for the template itself if it has several lines or a brace.
 
     Raises:
         InputError: there is no such template or file.
@@ -73,10 +76,18 @@ def load_template(name_or_path: str | Path) -> Template:
 
     >>> [part.slot or part.text for part in load_template("plain").passage]
     ['text', '\n\n']
+    >>> load_template("{passages}{text}\n{/passages}{question}").passage[0].slot
+    'text'
     """
+    if isinstance(name_or_path, str) and re.search(r"[{\n]", name_or_path):
+        return parse_template(name_or_path, "given as text")
+    if not isinstance(name_or_path, str | Path):
+        raise InputError(
+            f"a template is a name, a path or a text, not a {type(name_or_path).__name__}"
+        )
     file = _folder() / f"{Path(name_or_path).name}.prompt"
     if Path(name_or_path).name != str(name_or_path) or not file.is_file():
-        file = Path(name_or_path).expanduser()
+        file = expanded(name_or_path)
     if not file.is_file():
         shipped = [file.stem for file in _folder().glob("*.prompt")]
         raise InputError(
@@ -84,7 +95,7 @@ def load_template(name_or_path: str | Path) -> Template:
             "the path of a file."
         )
     try:
-        source = file.read_text(encoding="utf-8")
+        source = decoded(file.read_bytes()).replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TemplateError(f"The template {name_or_path} cannot be read: {error}.") from error
     return parse_template(source, str(name_or_path))

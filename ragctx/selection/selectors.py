@@ -89,6 +89,22 @@ SELECTORS: Mapping[str, Selector] = MappingProxyType(
 """The selectors by name."""
 
 
+def as_selector(select: str | Selector) -> Selector:
+    """`select`, looked up if it is a name.
+
+    >>> as_selector("knapsack").__name__
+    'knapsack'
+    """
+    if callable(select):
+        return select
+    if select not in SELECTORS:
+        raise InputError(
+            f"select is {select!r}. Valid: {', '.join(SELECTORS)}, or a function "
+            "that gives a Selection."
+        )
+    return SELECTORS[select]
+
+
 # ---- From hits to a selection ----------------------------------------------------------------
 
 Verdict: TypeAlias = tuple[bool, str]

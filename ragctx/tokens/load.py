@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
 from ragctx.errors import InputError, TokenizerError, require_extra
+from ragctx.paths import expanded
 from ragctx.tokens.chat_template import read_chat_template
 from ragctx.tokens.huggingface import HuggingFaceTokenizer, read_definition
 from ragctx.tokens.tiktoken import load_tiktoken
@@ -17,7 +19,7 @@ BUNDLED_TOKENIZER = (
 """BERT's uncased WordPiece, 30,522 pieces: what all-MiniLM-L6-v2 and the bundled reader read."""
 
 
-def load_tokenizer(spec: str = "bundled") -> Tokenizer:
+def load_tokenizer(spec: str | Path = "bundled") -> Tokenizer:
     """The tokenizer called `spec`, from local files only.
 
     Args:
@@ -34,11 +36,14 @@ def load_tokenizer(spec: str = "bundled") -> Tokenizer:
     >>> load_tokenizer("bundled").encode_markup("Hello [SEP]")
     [7592, 102]
     """
+    if not isinstance(spec, str | os.PathLike):
+        raise InputError(f"load_tokenizer takes a name or a path, not a {type(spec).__name__}")
+    spec = os.fspath(spec)
     if spec == "bundled":
         return HuggingFaceTokenizer("bundled", read_definition(BUNDLED_TOKENIZER))
     if spec.startswith("tiktoken:"):
         return load_tiktoken(spec.removeprefix("tiktoken:"))
-    path = Path(spec).expanduser()
+    path = expanded(spec)
     if path.is_dir():
         return _load_directory(path)
     if path.is_file():
@@ -49,6 +54,22 @@ def load_tokenizer(spec: str = "bundled") -> Tokenizer:
         "tokenizer.json file that exists here; tiktoken:ENCODING (tiktoken:o200k_base) or "
         "tiktoken:MODEL (tiktoken:gpt-4o)."
     )
+
+
+def as_tokenizer(tokenizer: str | Path | Tokenizer) -> Tokenizer:
+    """`tokenizer`, loaded if it is a name or a path (`load_tokenizer`).
+
+    Raises:
+        InputError: it is another library's tokenizer, or none at all.
+    """
+    if isinstance(tokenizer, str | Path):
+        return load_tokenizer(tokenizer)
+    if not hasattr(tokenizer, "count"):
+        raise InputError(
+            f"tokenizer is a {type(tokenizer).__name__}, which is none of ragctx's. Give its name: "
+            '"bundled", "tiktoken:gpt-4o", or the directory of a Hugging Face model.'
+        )
+    return tokenizer
 
 
 _OTHER_VOCABULARIES = (

@@ -398,6 +398,17 @@ def test_a_batch_goes_on_whatever_a_question_does(filled: Cli, answers: Any) -> 
     assert (done.code, second["answer"]) == (0, "232 degrees")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-32"])
+def test_a_batch_may_be_utf_16_as_windows_writes_it(
+    filled: Cli, answers: object, encoding: str
+) -> None:
+    # A file that Notepad saved as "Unicode" was cut at each byte 0A into halves of letters: an
+    # error for the first line, and then an "answer" to the question "\\x00".
+    Path("batch.txt").write_bytes(f"{QUESTION}\r\n\u010aWho?\r\n".encode(encoding))
+    rows = [json.loads(line) for line in filled("ask", "--batch", "batch.txt").out.splitlines()]
+    assert [row["question"] for row in rows] == [QUESTION, "\u010aWho?"]
+
+
 def test_a_batch_without_a_single_answer_failed(filled: Cli, answers: object) -> None:
     Path("batch.txt").write_text("{\n", "utf-8")
     assert filled("ask", "--batch", "batch.txt").code == 1

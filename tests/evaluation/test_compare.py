@@ -24,6 +24,7 @@ from ragctx.evaluation.compare import Comparison, Options, sample_questions
 from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import QuestionSet, parse_own, read_questions
 from ragctx.evaluation.prompts import PromptMaker
+from ragctx.evaluation.report.wording import headline
 from ragctx.evaluation.results import Omnibus, Outcome, Result
 from ragctx.evaluation.summaries import Prices
 from ragctx.evaluation.verdicts import strategy_verdict
@@ -83,11 +84,34 @@ def test_a_planted_position_effect_is_found_and_told_in_points() -> None:
 @pytest.mark.parametrize("accuracy", [0.3, 0.7])
 def test_a_planted_null_is_not_found_and_what_would_have_been_is_said(accuracy: float) -> None:
     plan = Plan(strategies=STRATEGIES, controls=False, k=9, position_passages=(9,))
-    result = comparison(PositionalGenerator(lambda share: accuracy), plan, n=80).run()
+    result = comparison(PositionalGenerator(lambda share: accuracy), plan, n=200).run()
     assert result.strategies is not None
     assert not any(pair.significant for pair in result.strategies.pairs)
     assert result.verdict.lower().count("no measurable difference") == 2
     assert result.verdict.count("would have been seen with 80 % power") == 2
+
+
+def test_a_run_that_could_not_see_a_large_difference_says_that_it_cannot_tell() -> None:
+    # 20 questions were reported as "No measurable difference", with the 52 points that could have
+    # hidden in them at the end of the sentence.
+    plan = Plan(
+        strategies=STRATEGIES, controls=False, k=9, position_passages=(9,), budgets=(60, 80)
+    )
+    result = comparison(PositionalGenerator(lambda share: 0.5), plan, n=15).run()
+    assert result.strategies and result.strategies.power and result.budgets
+    assert "no measurable difference" not in result.verdict.lower()
+    assert result.strategies.verdict.startswith(
+        "15 questions are too few to tell 7 placements apart: a difference below "
+    )
+    assert result.positions[0].verdict.startswith("With 9 passages, 15 questions are too few to")
+    assert "would not be seen" in headline(result)
+    assert headline(result).startswith("15 questions are too few to tell: a difference below ")
+
+
+def test_a_lone_share_carries_its_n() -> None:
+    plan = Plan(strategies=("edges",), controls=False, k=9)
+    result = comparison(PositionalGenerator(level), plan, n=12).run()
+    assert "% of 12 questions right" in result.verdict
 
 
 def test_a_strategy_that_loses_is_named() -> None:
@@ -109,7 +133,7 @@ def test_no_difference_is_claimed_where_only_a_pair_rejects() -> None:
         n=50,
         conditions=("strategy/a", "strategy/b", "strategy/c"),
     )
-    assert strategy_verdict(omnibus, (), None, {}, {}).startswith("No measurable difference")
+    assert strategy_verdict(omnibus, (), None, {}, {}, n=50).startswith("No measurable difference")
 
 
 def test_random_orders_and_controls_stand_beside_the_placements() -> None:
@@ -233,6 +257,19 @@ def test_questions_are_drawn_by_their_ids() -> None:
     assert set(sample_questions(backwards, 10, seed=0).questions) == set(some.questions)
     assert set(sample_questions(everyone, 10, seed=1).questions) != set(some.questions)
     assert sample_questions(everyone, None, seed=0) == everyone
+
+
+def test_what_of_a_file_had_no_part_is_told() -> None:
+    # A file of 140 key-value pairs a question was compared with the 20 best of each, and -n 10 took
+    # 10 questions of 50: neither was told.
+    everyone = replace(questions(6, 5), total=6)
+    made = comparison(PositionalGenerator(level), Plan(strategies=("edges", "middle"), k=3))
+    asked = replace(made, questions=sample_questions(everyone, 4, seed=0))
+    notes = asked.run().notes
+    assert "4 of the file's 6 questions were asked, drawn by seed 0" in notes
+    assert any("4 of 4 questions come with more than 3 passages (up to 5)" in n for n in notes)
+    whole = replace(made, questions=everyone, plan=replace(made.plan, k=5))
+    assert not [note for note in whole.run().notes if "of" in note]
 
 
 # ---- reading together

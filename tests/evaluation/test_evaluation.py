@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +23,11 @@ from ragctx.evaluation.candidates import FilePassages, IndexPassages, MinedPassa
 from ragctx.evaluation.conditions import Plan, slots_of
 from ragctx.evaluation.datasets import read_questions
 from ragctx.evaluation.json_records import record_from_json, record_to_json
+from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
 from ragctx.evaluation.prompts import ConditionPrompt, PromptMaker
 from ragctx.evaluation.results import Outcome
 from ragctx.evaluation.scoring import Scorer, prediction_of
+from ragctx.evaluation.text_match import holds_any
 from ragctx.records import CopiedSpan, Generation
 from ragctx.retrieval import Retrieval
 from tests.support.fakes import HashEmbedder
@@ -69,6 +73,41 @@ def written(path: Path, *rows: object) -> Path:
 
 
 # ---- question files
+
+
+@pytest.mark.parametrize("shape", ["lines", "list", "data"])
+def test_squad_as_hugging_face_keeps_it_is_read(tmp_path: Path, shape: str) -> None:
+    # One question a row, the answers as parallel lists. The names of those lists, "text" and
+    # "answer_start", were taken for the answers, also where there are none.
+    context = "Tin becomes a superconductor below 3.72 K."
+    asked = {"id": "q1", "title": "Tin", "context": context, "question": "Below what?"}
+    rows = [
+        {**asked, "answers": {"text": ["3.72 K", "3.72 K"], "answer_start": [34, 34]}},
+        {**asked, "id": "q2", "answers": {"text": [], "answer_start": []}},
+        {**asked, "id": "q3", "answers": [{"text": "3.72 K", "answer_start": 34}]},
+    ]
+    made: dict[str, list[object]] = {"lines": [*rows], "list": [rows], "data": [{"data": rows}]}
+    found = read_questions(written(tmp_path / "q.json", *made[shape]))
+    assert [(question.answers, question.answerable) for question in found.questions] == [
+        (("3.72 K",), True),
+        ((), False),
+        (("3.72 K",), True),
+    ]
+    assert [len(question.passages) for question in found.questions] == [1, 1, 1]
+
+
+def test_answers_that_are_no_texts_are_refused(tmp_path: Path) -> None:
+    for answers in ({"text": [1]}, [{"start": 3}], 7, "Ada"):
+        path = written(tmp_path / "q.jsonl", {"question": "Who?", "answers": answers})
+        with pytest.raises(InputError, match=r"line 1 of .*answers"):
+            read_questions(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_question_files_may_be_utf_16(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_bytes((json.dumps(OWN) + "\r\n").encode(encoding))
+    assert [question.question for question in read_questions(path).questions] == ["How hot?"]
 
 
 @pytest.mark.parametrize("name", ["q.jsonl", "q.jsonl.gz"])
@@ -337,6 +376,35 @@ def test_a_right_answer_counts_in_every_metric_but_a_longer_one_not_in_exact_mat
     assert (exact.correct, exact.exact_match, exact.token_f1) == (True, 1.0, 1.0)
     assert (longer.correct, longer.exact_match) == (True, 0.0)
     assert 0 < longer.token_f1 < 1
+
+
+METRICS = (best_subspan_em, exact_match, token_f1)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("gold", ["&&", "A", "the", "...", "", "  "])
+def test_an_answer_of_which_normalising_leaves_nothing_is_not_in_every_text(
+    metric: Callable[[str, Sequence[str]], float], gold: str
+) -> None:
+    # Without punctuation and articles nothing is left of "&&" or of the grade "A", and nothing is
+    # contained in everything: whatever was answered, a refusal too, counted as right.
+    wrong = ("", "Tin melts at 232 degrees.", "banana", "||", "&", "its rivals")
+    assert [metric(prediction, [gold]) for prediction in wrong] == [0.0] * len(wrong)
+    assert metric(f" {gold}", [gold]) == float(bool(gold.strip()))
+
+
+def test_an_accent_counts_however_it_is_stored() -> None:
+    composed, loose = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
+    assert [metric(composed, [loose]) for metric in METRICS] == [1.0, 1.0, 1.0]
+    assert holds_any(f"{composed} came.", [loose])
+
+
+def test_blank_answers_are_refused_or_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path / "q.jsonl", {"question": "Who?", "answers": ["", "Ada"]})
+    assert read_questions(path).questions[0].answers == ("Ada",)
+    assert not holds_any("Ada wrote it.", ["", " "])
+    with pytest.raises(InputError, match=r"line 1 of .*q\.jsonl' has only blank \"answers\""):
+        read_questions(written(path, {"question": "Who?", "answers": [" "]}))
 
 
 def test_an_abstention_is_wrong_where_there_is_an_answer_and_right_where_there_is_none() -> None:

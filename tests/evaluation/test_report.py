@@ -198,17 +198,18 @@ def test_a_part_that_was_not_run_is_not_reported(without: str) -> None:
 
 
 def test_the_headline_says_what_differs_and_what_does_not(result: Result) -> None:
-    def judged(placements: float, budgets: float) -> str:
-        assert result.strategies and result.strategies.omnibus
+    def judged(placements: float, budgets: float, least: float = 0.1) -> str:
+        assert result.strategies and result.strategies.omnibus and result.strategies.power
         assert result.budgets and result.budgets.omnibus
+        power = replace(result.strategies.power, n=20, detectable_difference=least)
         part = replace(result.strategies.omnibus, p_value=placements)
         swept = replace(result.budgets.omnibus, p_value=budgets)
         return headline(
             replace(
                 result,
                 positions=(),
-                strategies=replace(result.strategies, omnibus=part),
-                budgets=replace(result.budgets, omnibus=swept),
+                strategies=replace(result.strategies, omnibus=part, power=power),
+                budgets=replace(result.budgets, omnibus=swept, power=power),
             )
         )
 
@@ -216,6 +217,11 @@ def test_the_headline_says_what_differs_and_what_does_not(result: Result) -> Non
     assert judged(0.04, 0.01) == "Placements and budgets differ measurably."
     assert judged(0.04, 0.5) == (
         "Placements differ measurably; no measurable difference between budgets."
+    )
+    unseen = "a difference below 52.0 points would not be seen."
+    assert judged(0.3, 0.9, 0.52) == f"20 questions are too few to tell: {unseen}"
+    assert judged(0.04, 0.9, 0.52) == (
+        f"Placements differ measurably; 20 questions are too few to tell about budgets: {unseen}"
     )
     nothing = replace(result, strategies=None, positions=(), budgets=None)
     assert headline(nothing).startswith("Nothing to compare")

@@ -180,6 +180,36 @@ def test_intervals_of_max_minus_min_cover_the_truth(accuracies: tuple[float, ...
     assert covered(truth, [(i.low, i.high) for i in found]) > 0.91
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [5, 10, 20, 40, 80])
+@pytest.mark.parametrize("k", [2, 5, 20])
+@pytest.mark.parametrize("shape", ["equal", "high", "rising", "one_best"])
+@pytest.mark.parametrize("shared", [0.0, 0.9])
+def test_intervals_of_max_minus_min_cover_the_truth_for_few_questions_too(
+    n: int, k: int, shape: str, shared: float
+) -> None:
+    """Columns that share much of their difficulty or none of it; 300 draws: 3 deviations are 3.8.
+
+    Unscaled the interval covered 50 to 90 times in 100 where 95 were claimed, and never with 20
+    equal columns and 5 questions: the made-up questions outweighed those that were asked.
+    """
+    accuracies = {
+        "equal": np.full(k, 0.6),
+        "high": np.full(k, 0.95),
+        "rising": np.linspace(0.4, 0.8, k),
+        "one_best": np.array([0.9] + [0.5] * (k - 1)),
+    }[shape]
+    rng = np.random.default_rng(8)
+    found = []
+    for _ in range(300):
+        common, own = rng.normal(size=(n, 1)), rng.normal(size=(n, k))
+        latent = np.sqrt(shared) * common + np.sqrt(1 - shared) * own
+        found.append(spread_interval(latent < stats.norm.ppf(accuracies), seed=1, resamples=300))
+    truth = float(np.ptp(accuracies))
+    # In `one_best` the ends of an interval are multiples of 1 / n, give or take a rounding.
+    assert covered(truth, [(i.low - 1e-9, i.high + 1e-9) for i in found]) > 0.91
+
+
 def test_five_questions_on_which_all_agree_prove_no_equality() -> None:
     found = spread_interval(np.ones((5, 4), dtype=bool), seed=0)
     assert (found.value, found.low) == (0.0, 0.0)

@@ -10,9 +10,11 @@ import sqlite3
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -493,6 +495,24 @@ def test_stop_words_count_when_there_is_nothing_else() -> None:
     assert match_expression("What is the Who?") == '"what" OR "is" OR "the" OR "who"'
     assert match_expression("Who are the Rolling Stones?") == '"rolling" OR "stones"'
     assert match_expression("?!") == ""
+
+
+@pytest.mark.parametrize("word", ["Müller", "Küchengeräte", "Ångström", "xq\N{COMBINING TILDE}z"])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_a_word_is_found_however_its_accents_are_stored(
+    word: str, stored: Literal["NFC", "NFD"], asked: Literal["NFC", "NFD"]
+) -> None:
+    # "Müller" typed with a loose diaeresis, as macOS gives file names, was asked as "mu" and "ller"
+    # and found nothing. The index itself knows both ways of writing.
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(
+            "CREATE VIRTUAL TABLE w USING fts5(text, tokenize='unicode61 remove_diacritics 2')"
+        )
+        connection.execute("INSERT INTO w VALUES (?)", (unicodedata.normalize(stored, word),))
+        expression = match_expression(unicodedata.normalize(asked, word))
+        assert connection.execute("SELECT 1 FROM w WHERE w MATCH ?", (expression,)).fetchall()
+        assert " OR " not in expression
 
 
 def test_chunks_of_samples_obey_the_text_law() -> None:

@@ -463,7 +463,7 @@ def test_a_template_of_one_s_own_is_read_from_its_path(tmp_path: Path) -> None:
 
 def test_a_template_that_is_not_text_is_refused_by_its_name(tmp_path: Path) -> None:
     file = tmp_path / "binary.prompt"
-    file.write_bytes(b"\xff\xfe{passages}")
+    file.write_bytes(b"{passages}\xff\xfe")
     with pytest.raises(TemplateError, match=r"binary\.prompt cannot be read"):
         load_template(file)
     with pytest.raises(InputError, match="no template"):

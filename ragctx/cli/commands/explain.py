@@ -92,6 +92,7 @@ def _explain(
     from ragctx.embedding import load_embedder
     from ragctx.explanation.fates import explain
     from ragctx.retrieval import retrieve
+    from ragctx.selection.selectors import as_selector
     from ragctx.tokens.load import load_tokenizer
 
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
@@ -107,7 +108,7 @@ def _explain(
             assembly=how,
             get_document=snapshot.document,
         )
-    return explain(made, hits, how.select)
+    return explain(made, hits, as_selector(how.select))
 
 
 def _print(explained: Explanation) -> None:

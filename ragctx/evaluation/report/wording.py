@@ -30,7 +30,7 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
-from ragctx.evaluation.verdicts import ALPHA
+from ragctx.evaluation.verdicts import ALPHA, too_few, unseen_words
 
 Label = Callable[[str], str]
 """What to call the condition of a given name."""
@@ -50,20 +50,35 @@ class TextTable:
 
 def headline(result: Result) -> str:
     """One sentence about which choices made a measurable difference, and which did not."""
-    tested = [
-        *((_positions_words(same), same[0].omnibus) for same in _by_finding(result.positions)),
-        *((("placements", result.strategies.omnibus),) if result.strategies else ()),
-        *((("budgets", result.budgets.omnibus),) if result.budgets else ()),
+    parts: list[tuple[str, StrategyComparison | PositionSweep | BudgetSweep]] = [
+        *((_positions_words(same), same[0]) for same in _by_finding(result.positions)),
+        *((("placements", result.strategies),) if result.strategies else ()),
+        *((("budgets", result.budgets),) if result.budgets else ()),
     ]
-    differ = [name for name, omnibus in tested if omnibus and _differs(omnibus)]
-    same = [f"between {name}" for name, omnibus in tested if omnibus and not _differs(omnibus)]
-    if not differ and not same:
+    tested = [(name, part, part.omnibus) for name, part in parts if part.omnibus]
+    differ = [name for name, _, omnibus in tested if _differs(omnibus)]
+    alike = [(name, part.power) for name, part, omnibus in tested if not _differs(omnibus)]
+    same = [f"between {name}" for name, power in alike if not (power and too_few(power))]
+    unseen = [(name, power) for name, power in alike if power and too_few(power)]
+    findings = [f"{_listed(differ, 'and')} differ measurably"] if differ else []
+    if same:
+        findings.append(f"no measurable difference {_listed(same, 'or')}")
+    if unseen:
+        findings.append(_too_few_words(unseen, alone=not findings))
+    if not findings:
         return "Nothing to compare: only one way was asked."
-    if not differ:
-        return f"No measurable difference {_listed(same, 'or')}."
-    finding = f"{_listed(differ, 'and')} differ measurably"
-    rest = f"; no measurable difference {_listed(same, 'or')}" if same else ""
-    return f"{finding[0].upper()}{finding[1:]}{rest}."
+    headline = "; ".join(findings)
+    return f"{headline[0].upper()}{headline[1:]}."
+
+
+def _too_few_words(unseen: Sequence[tuple[str, Power]], *, alone: bool) -> str:
+    """That the questions are too few, about everything or only about what is named."""
+    names = "" if alone else f" about {_listed([name for name, _ in unseen], 'and')}"
+    most = max(
+        (power for _, power in unseen),
+        key=lambda power: (power.detectable_difference is None, power.detectable_difference or 0.0),
+    )
+    return f"{most.n:,} questions are too few to tell{names}: {unseen_words(most)}"
 
 
 def _differs(omnibus: Omnibus) -> bool:
@@ -75,7 +90,9 @@ def _by_finding(sweeps: Sequence[PositionSweep]) -> list[list[PositionSweep]]:
     tested = [(sweep, _differs(sweep.omnibus)) for sweep in sweeps if sweep.omnibus]
     different = [sweep for sweep, differs in tested if differs]
     alike = [sweep for sweep, differs in tested if not differs]
-    return [sweeps for sweeps in (different, alike) if sweeps]
+    unseen = [sweep for sweep in alike if sweep.power and too_few(sweep.power)]
+    seen = [sweep for sweep in alike if sweep not in unseen]
+    return [sweeps for sweeps in (different, seen, unseen) if sweeps]
 
 
 def _positions_words(sweeps: Sequence[PositionSweep]) -> str:

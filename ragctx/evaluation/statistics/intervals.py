@@ -109,7 +109,10 @@ def spread_interval(
     with the bootstrap in place of the studentised range). It begins at 0 unless the best and the
     worst column can be told apart, and covers at least as often as its confidence. As for
     `paired_difference`, one made-up question for each column, which it alone got right, is added
-    before resampling.
+    before resampling. The errors are then scaled by (n + k) / n, for n questions and k columns:
+    the made-up ones add doubt, and must not also dilute the errors of a mean over n. Unscaled, the
+    interval covered down to never where 20 columns differ by nothing on 5 questions; of six
+    corrections tried in 360 simulated settings this is the one that covered in all of them.
 
     >>> import numpy as np
     >>> coin = np.random.default_rng(0).random((100, 5)) < 0.5
@@ -121,7 +124,8 @@ def spread_interval(
     observed = float(np.ptp(accuracies))
     smoothed = np.concatenate((outcomes, np.eye(outcomes.shape[1]))).astype(np.float64)
     errors = _resampled(len(smoothed), resamples, seed) @ smoothed - smoothed.mean(axis=0)
-    error = float(np.quantile(np.ptp(errors, axis=1), confidence))
+    diluted = len(smoothed) / max(1, len(outcomes))
+    error = diluted * float(np.quantile(np.ptp(errors, axis=1), confidence))
     return Interval(observed, max(0.0, observed - error), min(1.0, observed + error))
 
 
