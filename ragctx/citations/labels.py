@@ -166,9 +166,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _MARKER = re.compile(r"\d[.)]")
 
 
-def _sentence_of(
-    group: _Group, sentences: list[tuple[int, int]], to_next: bool
-) -> tuple[int, int]:
+def _sentence_of(group: _Group, sentences: list[tuple[int, int]], to_next: bool) -> tuple[int, int]:
     """The sentence that a group belongs to; (0, 0) if the answer is nothing but labels."""
     if to_next:
         i = bisect_right(sentences, group.end, key=lambda span: span[1])

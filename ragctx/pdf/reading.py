@@ -43,6 +43,7 @@ class PageText:
     glyphs_only: bool
     doubtful: bool
     cut: bool
+    damage: str = ""
 
     @property
     def raw_text(self) -> str:
@@ -167,6 +168,7 @@ def _page(message: Mapping[str, Any]) -> PageText:
         glyphs_only=_value(message, "glyphs_only", bool),
         doubtful=_value(message, "doubtful", bool),
         cut=_value(message, "cut", bool),
+        damage=_value({"damage": "", **message}, "damage", str),
     )
 
 

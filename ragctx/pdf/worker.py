@@ -18,7 +18,15 @@ from types import ModuleType
 from typing import TextIO
 
 from ragctx.errors import PdfError
-from ragctx.pdf.messages import Message, OpenMessage, RequestMessage, one_line
+from ragctx.pdf.messages import (
+    Message,
+    OpenMessage,
+    PageMessage,
+    RequestMessage,
+    one_line,
+    quietly,
+)
+from ragctx.pdf.soundness import has_broken_streams
 
 Send = Callable[[Message], None]
 
@@ -108,19 +116,41 @@ def _read(request: RequestMessage, send: Send) -> None:
     document = library.open_document(request["path"], request["password"])
     opening: OpenMessage = library.opening(document)
     send(opening)
+    damage_of = _damage(request)
     pages: Iterable[int] = range(min(opening["pages"], request["max_pages"]))
     for i in pages if request["only"] is None else request["only"]:
         if i >= request["first"]:
             send({"kind": "begin", "page": i})
-            send(_page(library, document, i))
+            send(_page(library, document, i, damage_of))
     if request["structure"]:
         send({"kind": "begin", "page": -1})
         send(library.structure(document))
 
 
-def _page(library: ModuleType, document: object, i: int) -> Message:
+def _damage(request: RequestMessage) -> Callable[[int], str]:
+    """What is wrong with a page's content; opens the file again if any of its streams is broken.
+
+    pdfium gives no access to streams, and gives what it could inflate without a word.
+    """
+    if not has_broken_streams(request["path"]):
+        return lambda i: ""
+    from ragctx.pdf import pypdf_reader
+
     try:
-        message: Message = library.read_page(document, i)
+        document = pypdf_reader.open_document(request["path"], request["password"])
+    except Exception:
+        return lambda i: "the file is damaged; text may be missing"
+    unknown = "its content cannot be checked in a damaged file; text may be missing"
+    return lambda i: quietly(lambda: pypdf_reader.damage(document, i), unknown)
+
+
+def _page(
+    library: ModuleType, document: object, i: int, damage_of: Callable[[int], str]
+) -> Message:
+    try:
+        message: PageMessage = library.read_page(document, i)
+        message["damage"] = damage_of(i)
+        message["doubtful"] = message["doubtful"] or bool(message["damage"])
     except Exception as error:
         if isinstance(error, MemoryError):
             error = MemoryError("needs more memory than is allowed")
