@@ -22,6 +22,7 @@ from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
 from ragctx.index.snapshot import Snapshot
 from ragctx.records import Hit
+from ragctx.text.well_formed import well_formed
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
@@ -89,7 +90,7 @@ def search(
     _require_arguments(question, k, mmr_lambda)
     require_same_embedder(index.path, (index.embedder, index.dim), (embedder.id, embedder.dim))
     retriever, filter = retriever or hybrid, filter or Filter()
-    query = Query(question, embedder)
+    query = Query(well_formed(question), embedder)
     with index.snapshot() as snapshot:
         if mmr_lambda is None:
             return _with_similarity(retriever(snapshot, query, k, filter), snapshot, query)

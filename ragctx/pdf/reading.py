@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 from ragctx.records import Heading, PageStatus, PdfStatus
+from ragctx.text.well_formed import well_formed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +222,7 @@ def _value(message: Mapping[str, Any], key: str, type_: type[T]) -> T:
     value = message[key]
     if not isinstance(value, type_):
         raise TypeError(f"{key} is {value!r}")
-    return value
+    return cast(T, well_formed(value)) if isinstance(value, str) else value
 
 
 def _number(message: Mapping[str, Any], key: str) -> float:
@@ -232,4 +233,4 @@ def _number(message: Mapping[str, Any], key: str) -> float:
 
 
 def _texts(message: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    return tuple(map(str, _value(message, key, list)))
+    return tuple(well_formed(str(text)) for text in _value(message, key, list))
