@@ -119,11 +119,19 @@ def damage(document: Any, i: int) -> str:
     contents = contents.get_object() if contents is not None else []
     streams = contents if isinstance(contents, list) else [contents]
     forms: list[Any] = quietly(lambda: list(page["/Resources"]["/XObject"].values()), [])
-    for item in [*streams[:MAX_STREAMS], *forms[:MAX_STREAMS]]:
+    maps: list[Any] = quietly(lambda: list(_letter_maps(page)), [])
+    for item in [*streams[:MAX_STREAMS], *forms[:MAX_STREAMS], *maps[:MAX_STREAMS]]:
         stream = item.get_object()
         if isinstance(stream, pypdf.generic.EncodedStreamObject) and _is_cut_short(stream):
             return "its content is damaged in the file; text may be missing"
     return ""
+
+
+def _letter_maps(page: Any) -> Iterator[Any]:
+    """What tells which letters the glyphs of the page's fonts are."""
+    for font in page["/Resources"]["/Font"].values():
+        if letters := font.get_object().get("/ToUnicode"):
+            yield letters
 
 
 def _is_cut_short(stream: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import re
 import zlib
+from typing import Literal, TypeAlias
 
 MAX_INFLATED = 2**28
 """Bytes of output after which the rest of a file is taken for sound: the check must stay cheap.
@@ -18,19 +19,26 @@ _STEP = 2**20  # bytes of output at a time
 _DICTIONARY = 4096  # bytes before a stream in which its dictionary begins
 
 
-def has_broken_streams(path: str) -> bool:
+Finding: TypeAlias = Literal["sound", "encrypted", "broken", "broken objects"]
+"""What one pass over a file finds: nothing wrong; streams that must be decrypted to be checked; a
+broken stream; a broken one that holds objects of any page, such as fonts."""
+
+
+def find_broken_streams(path: str) -> Finding:
     """Whether any compressed stream of a file, pictures and fonts apart, is damaged or cut short.
 
-    Encrypted files are taken for sound: their streams can only be checked once decrypted.
+    Only streams compressed by zlib, and by nothing after it, are checked.
     """
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return data.rfind(b"/Encrypt") < 0 and _any_broken(data)
+            return "encrypted" if data.rfind(b"/Encrypt") >= 0 else _first_broken(data)
     except (OSError, ValueError, MemoryError):  # the reader will say what is wrong
-        return False
+        return "sound"
 
 
-def _any_broken(data: mmap.mmap) -> bool:
+def _first_broken(data: mmap.mmap) -> Finding:
+    """The worst that is found; the check ends with the first broken stream that holds objects."""
+    finding: Finding = "sound"
     left = MAX_INFLATED
     at = data.find(b"stream")
     while 0 <= at and left > 0:
@@ -46,11 +54,12 @@ def _any_broken(data: mmap.mmap) -> bool:
             continue
         end = data.find(b"endstream", start)
         inflated = inflated_size(data[start : end if end >= 0 else len(data)], left)
-        if inflated is None:
-            return True
-        left -= inflated
+        if inflated is None and any(kind in before for kind in (b"/ObjStm", b"/XRef")):
+            return "broken objects"
+        finding = "broken" if inflated is None else finding
+        left -= inflated or 0
         at = data.find(b"stream", end + len(b"endstream")) if end >= 0 else -1
-    return False
+    return finding
 
 
 def inflated_size(data: bytes, most: int = MAX_INFLATED) -> int | None:

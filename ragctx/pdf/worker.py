@@ -26,10 +26,11 @@ from ragctx.pdf.messages import (
     one_line,
     quietly,
 )
-from ragctx.pdf.soundness import has_broken_streams
+from ragctx.pdf.soundness import find_broken_streams
 
 Send = Callable[[Message], None]
 
+DAMAGED = "the file is damaged, perhaps in this page; text may be missing"
 MAX_WARNINGS = 20
 """How many different warnings of a library are kept for a file. Chosen by hand."""
 
@@ -128,20 +129,24 @@ def _read(request: RequestMessage, send: Send) -> None:
 
 
 def _damage(request: RequestMessage) -> Callable[[int], str]:
-    """What is wrong with a page's content; opens the file again if any of its streams is broken.
+    """What is wrong with a page's content; opens the file again unless its streams are sound.
 
     pdfium gives no access to streams, and gives what it could inflate without a word.
     """
-    if not has_broken_streams(request["path"]):
+    finding = find_broken_streams(request["path"])
+    if finding == "sound":
         return lambda i: ""
     from ragctx.pdf import pypdf_reader
 
+    if request["reader"] != "pypdf":  # what it says on the way is not about the text
+        logging.getLogger("pypdf").propagate = False
+    unknown = "" if finding == "encrypted" else DAMAGED
     try:
         document = pypdf_reader.open_document(request["path"], request["password"])
     except Exception:
-        return lambda i: "the file is damaged; text may be missing"
-    unknown = "its content cannot be checked in a damaged file; text may be missing"
-    return lambda i: quietly(lambda: pypdf_reader.damage(document, i), unknown)
+        return lambda i: unknown
+    otherwise = DAMAGED if finding == "broken objects" else ""
+    return lambda i: quietly(lambda: pypdf_reader.damage(document, i), unknown) or otherwise
 
 
 def _page(
@@ -150,7 +155,8 @@ def _page(
     try:
         message: PageMessage = library.read_page(document, i)
         message["damage"] = damage_of(i)
-        message["doubtful"] = message["doubtful"] or bool(message["damage"])
+        is_certain = message["damage"] not in ("", DAMAGED)
+        message["doubtful"] = message["doubtful"] or is_certain
     except Exception as error:
         if isinstance(error, MemoryError):
             error = MemoryError("needs more memory than is allowed")

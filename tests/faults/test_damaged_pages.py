@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ragctx.pdf.read import read_pdf
-from ragctx.pdf.soundness import has_broken_streams, inflated_size
+from ragctx.pdf.soundness import find_broken_streams, inflated_size
 from ragctx.records import Document
 from tests.support import pdf_files
 
@@ -86,4 +86,22 @@ def test_a_missing_checksum_is_no_damage(cut: int) -> None:
 def test_what_is_no_zip_stream_is_not_looked_at(tmp_path: Path) -> None:
     for data in (b"", b"%PDF stream", pdf_files.document([CONTENT])):
         (tmp_path / "any.pdf").write_bytes(data)
-        assert not has_broken_streams(str(tmp_path / "any.pdf"))
+        assert find_broken_streams(str(tmp_path / "any.pdf")) == "sound"
+
+
+def test_an_encrypted_file_is_checked_once_it_is_decrypted(tmp_path: Path) -> None:
+    data = pdf_files.encrypted(compressed(CONTENT), user="", algorithm="RC4-128")
+    assert reading(tmp_path / "sound.pdf", data).status == "ok"
+    at = data.index(MARK, data.index(b"/FlateDecode")) + len(MARK) + 300
+    damaged = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+    document = reading(tmp_path / "flipped.pdf", damaged)
+    assert document.status == "partial"
+    assert any(warning.startswith("page 1: ") for warning in document.warnings)
+
+
+def test_damage_to_objects_that_pages_share_is_told_of_all(tmp_path: Path) -> None:
+    packed = pdf_files.stream(zlib.compress(CONTENT)[:-40], b"/Type/ObjStm/Filter/FlateDecode")
+    data = compressed(CONTENT, pdf_files.lines("Second."))
+    document = reading(tmp_path / "objects.pdf", data + b"\n99 0 obj\n" + packed + b"\nendobj\n")
+    assert document.status == "partial"
+    assert [warning[:7] for warning in document.warnings] == ["page 1:", "page 2:"]
