@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ragctx.selection.floors import Floor, cut_below, keep_best
 from ragctx.selection.merging import join_ledgers, merge_hits
 from ragctx.selection.selectors import Selector, as_selector, fill
 from ragctx.selection.trimming import trim_to_fit
+from ragctx.text.well_formed import well_formed
 from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
@@ -131,6 +132,7 @@ def trace(
     assembly = assembly or Assembly()
     _require_arguments(question, hits)
     tokenizer, select = as_tokenizer(tokenizer), as_selector(assembly.select)
+    question, hits = well_formed(question), [_well_formed(hit) for hit in hits]
     frame = build_frame(
         load_template(assembly.template or "qa"),
         question,
@@ -227,6 +229,14 @@ def _candidates(
         best = keep_best(left, costs, assembly.max_chunks)
         left, costs, ledger = best.hits, best.costs, ledger + best.ledger
     return _Pool(hits=left, costs=costs, ledger=ledger, saved_tokens=merged.saved_tokens)
+
+
+def _well_formed(hit: Hit) -> Hit:
+    """The hit with text that can be encoded, so that what is counted is what a model is sent."""
+    text, name = well_formed(hit.chunk.text), well_formed(hit.document)
+    if text == hit.chunk.text and name == hit.document:
+        return hit
+    return replace(hit, chunk=replace(hit.chunk, text=text), document=name)
 
 
 @dataclass(frozen=True, slots=True)

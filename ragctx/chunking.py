@@ -263,8 +263,8 @@ def _pieces(
     yield start, sentence.end, sentence.after
 
 
-_WRAP = re.compile(r"\s*\n")
-_CLAUSE = re.compile(r"[,;:)\]—–]+(?=\s)|[，、；：]")
+_WRAP = re.compile(r"\n")
+_CLAUSE = re.compile(r"[,;:)\]—–](?=\s)|[，、；：]")
 _SPACE = re.compile(r"\s+")
 
 

@@ -26,7 +26,7 @@ from ragctx.errors import IndexDamagedError, IndexMismatchError, InputError, Pdf
 from ragctx.index.index import Index
 from ragctx.paths import cache_dir
 from ragctx.pdf.process import Limits
-from ragctx.pdf.read import PdfReader, file_id, read_pdf
+from ragctx.pdf.read import PdfReader, file_id, read_pdf, require_size
 from ragctx.records import Chunk, Document, IngestOutcome, IngestRow, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ class _Run:
         self.progress.on_file(str(path))
         try:
             _require_file(path)
+            require_size(path, self.settings.limits)  # before its bytes are hashed
             document_id = self.ids.get(path) or file_id(path)
             row = self._known(path, document_id) or self._fresh(path, document_id)
         except PdfError as error:
@@ -297,7 +298,9 @@ def _advice(document: Document) -> str:
         return "no text layer; run OCR on it first, for example: ocrmypdf in.pdf out.pdf"
     if document.status == "partial":
         bad = page_problems(document)
-        return f"{len(bad)} of {len(document.pages)} pages gave no text"
+        if bad:
+            return f"{len(bad)} of {len(document.pages)} pages gave no text"
+        return "part of the text is missing: " + "; ".join(document.warnings[:3])
     return ""
 
 
@@ -363,7 +366,7 @@ def open_cached(
     >>> index, rows = open_cached(["contract.pdf"], embedder)  # doctest: +SKIP
     """
     settings = settings or IngestSettings()
-    ids = {path: _id_of(path) for path in find_pdfs(list(paths))}
+    ids = {path: _id_of(path, settings.limits) for path in find_pdfs(list(paths))}
     key = _key(ids.values(), settings.recipe(embedder))
     index = _opened((folder or cache_dir() / "indexes") / key, embedder)
     wanted = {str(path): document_id for path, document_id in ids.items()}
@@ -386,11 +389,12 @@ def _key(ids: Iterable[str], recipe: str) -> str:
     return hashlib.sha256("\n".join([recipe, *sorted(ids)]).encode()).hexdigest()[:24]
 
 
-def _id_of(path: Path) -> str:
-    """The file's id; "" if it cannot be read, which its row will report."""
+def _id_of(path: Path, limits: Limits) -> str:
+    """The file's id; "" if it is too large or cannot be read, which its row will report."""
     try:
+        require_size(path, limits)
         return file_id(path)
-    except OSError:
+    except (OSError, PdfError):
         return ""
 
 

@@ -24,6 +24,7 @@ from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index, as_index
 from ragctx.index.snapshot import Snapshot
 from ragctx.records import Hit
+from ragctx.text.well_formed import well_formed
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
@@ -92,7 +93,7 @@ def search(
     index = as_index(index, embedder)
     require_same_embedder(index.path, (index.embedder, index.dim), (embedder.id, embedder.dim))
     retriever, filter = as_retriever(retriever or hybrid), filter or Filter()
-    query = Query(question, embedder)
+    query = Query(well_formed(question), embedder)
     with index.snapshot() as snapshot:
         if mmr_lambda is None:
             return _with_similarity(retriever(snapshot, query, k, filter), snapshot, query)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,10 +19,14 @@ _LABEL = re.compile(
     rf"|\(?\bpassages?[ \u00a0](?P<bare>{_LIST})\)?",
     re.IGNORECASE,
 )
-_PART = re.compile(r"(?P<range>[-–—]|to)?[^\d–—-]*?(?P<number>\d+)", re.IGNORECASE)
+_PART = re.compile(r"(?P<range>[-–—]|to)?[^\d–—-]{0,20}?(?P<number>\d+)", re.IGNORECASE)
 _WIDEST_RANGE = 50
 """Labels. A wider range, such as [1-999], is taken for its two ends: nobody cites that many
 passages at once. Chosen by hand."""
+_MOST_ELSEWHERE = 100
+"""Statements that a label may be for if it is not part of one. More would take time with the square
+of the answer's length, and nobody ends so long an answer with one list of sources. Chosen by hand.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,15 @@ def cited_statements(answer: str, says_something: Callable[[str], bool]) -> list
     bare = without_labels(answer)
     sentences = sentence_spans(bare)
     by_sentence: dict[tuple[int, int], list[_Group]] = {}
+    line = _Line(bare, 0)
     for group in groups:
-        by_sentence.setdefault(_sentence_of(group, bare, sentences), []).append(group)
+        line = line if group.start <= line.end else _Line(bare, group.start)
+        to_next = line.is_wordless_before(group.start) and not line.is_wordless_after(group.end)
+        by_sentence.setdefault(_sentence_of(group, sentences, to_next), []).append(group)
     texts = {(start, end): _tidy(bare[start:end]) for start, end in sentences}
     with_content = {span: text for span, text in texts.items() if says_something(text)}
     uncited = tuple(text for span, text in with_content.items() if span not in by_sentence)
-    elsewhere = uncited or tuple(with_content.values())
+    elsewhere = (uncited or tuple(with_content.values()))[:_MOST_ELSEWHERE]
     cited = []
     for span, together in by_sentence.items():
         for group, text in _share(bare, span, together, says_something):
@@ -90,16 +98,21 @@ def without_labels(answer: str) -> str:
 
 def _groups(answer: str) -> list[_Group]:
     """Every label with its numbers; labels with nothing but commas between them are one group."""
-    groups: list[_Group] = []
+    spans: list[tuple[int, int]] = []
+    labels: list[dict[str, None]] = []  # of each span, in order, each once
     for match in _LABEL.finditer(answer):
-        labels = _numbers(match["inside"] or match["bare"])
-        last = groups[-1] if groups else None
-        between = answer[last.end : match.start()] if last else ""
-        if last and "\n" not in between and between.strip(" \t,;&") in ("", "and"):
-            groups[-1] = _Group(last.start, match.end(), (*last.labels, *labels))
+        numbers = dict.fromkeys(_numbers(match["inside"] or match["bare"]))
+        between = answer[spans[-1][1] : match.start()] if spans else "\n"
+        if "\n" not in between and between.strip(" \t,;&") in ("", "and"):
+            spans[-1] = (spans[-1][0], match.end())
+            labels[-1].update(numbers)
         else:
-            groups.append(_Group(match.start(), match.end(), labels))
-    return [_Group(g.start, g.end, tuple(dict.fromkeys(g.labels))) for g in groups]
+            spans.append(match.span())
+            labels.append(numbers)
+    return [
+        _Group(start, end, tuple(numbers))
+        for (start, end), numbers in zip(spans, labels, strict=True)
+    ]
 
 
 def _numbers(listing: str) -> tuple[str, ...]:
@@ -117,25 +130,49 @@ def _numbers(listing: str) -> tuple[str, ...]:
     return tuple(str(number) for number in numbers)
 
 
-def _sentence_of(group: _Group, bare: str, sentences: list[tuple[int, int]]) -> tuple[int, int]:
+class _Line:
+    """The line around an offset, searched for words once, however many labels it has.
+
+    Punctuation and list markers such as "2." are no words.
+    """
+
+    def __init__(self, bare: str, at: int) -> None:
+        end = bare.find("\n", at)
+        self.end = end if end >= 0 else len(bare)
+        start = bare.rfind("\n", 0, at) + 1
+        words = [m.start() for m in _WORDY.finditer(bare, start, self.end)]
+        letters = [m.start() for m in _LETTER.finditer(bare, start, self.end)]
+        markers = [m.start() for m in _MARKER.finditer(bare, start, self.end)]
+        none = (self.end, start - 1)  # no first one before any offset, no last one after it
+        self._words = (words[0], words[-1]) if words else none
+        self._letters = (letters[0], letters[-1]) if letters else none
+        self._markers = (markers[0] + 1, markers[-1]) if markers else none
+
+    def is_wordless_before(self, offset: int) -> bool:
+        """Whether the line has no word before `offset`."""
+        if offset <= self._words[0]:
+            return True
+        return offset <= self._letters[0] and self._markers[0] < offset
+
+    def is_wordless_after(self, offset: int) -> bool:
+        """Whether the line has no word from `offset` on."""
+        if offset > self._words[1]:
+            return True
+        return offset > self._letters[1] and self._markers[1] >= offset
+
+
+_WORDY = re.compile(r"[^\W_]")
+_LETTER = re.compile(r"[^\W\d_]")
+_MARKER = re.compile(r"\d[.)]")
+
+
+def _sentence_of(group: _Group, sentences: list[tuple[int, int]], to_next: bool) -> tuple[int, int]:
     """The sentence that a group belongs to; (0, 0) if the answer is nothing but labels."""
-    line_start = bare.rfind("\n", 0, group.start) + 1
-    line_end = bare.find("\n", group.end)
-    following = bare[group.end : line_end if line_end >= 0 else len(bare)]
-    if _is_wordless(bare[line_start : group.start]) and not _is_wordless(following):
-        anchors = [a for a, b in sentences if b > group.end][:1]
+    if to_next:
+        i = bisect_right(sentences, group.end, key=lambda span: span[1])
     else:
-        anchors = [b - 1 for a, b in sentences if a < group.start][-1:]
-        if anchors and anchors[0] > group.start:
-            anchors = [group.start]
-    anchors = anchors or [a for a, _ in sentences[:1]]
-    return next(((a, b) for a, b in sentences if anchors and a <= anchors[0] < b), (0, 0))
-
-
-def _is_wordless(text: str) -> bool:
-    """Whether a text is nothing but punctuation or a list marker such as "2."."""
-    words = re.sub(r"[\W_]+", "", text)
-    return not words or (words.isdecimal() and re.search(r"\d[.)]", text) is not None)
+        i = max(0, bisect_left(sentences, group.start, key=lambda span: span[0]) - 1)
+    return sentences[i] if i < len(sentences) else next(iter(sentences), (0, 0))
 
 
 def _share(

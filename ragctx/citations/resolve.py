@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TypeGuard
 
@@ -71,6 +71,8 @@ class _Sources:
     prompt: Prompt
     get_document: GetDocument
     read: Callable[[str], ReadText]
+    made: dict[tuple[str, tuple[str, ...]], Citation] = field(default_factory=dict)
+    """By label and statements: an answer may repeat both thousands of times."""
 
     def cite_copy(self, span: CopiedSpan) -> Citation:
         """Cite the place an answer was copied from."""
@@ -89,8 +91,11 @@ class _Sources:
             if label not in by_label:
                 yield replace(_unknown(label), statement=cited.statements[0])
                 continue
-            hit = _hit_of(by_label[label].hit)
-            yield self._cite_statement(label, hit, cited.statements)
+            key = label, cited.statements
+            if key not in self.made:
+                hit = _hit_of(by_label[label].hit)
+                self.made[key] = self._cite_statement(label, hit, cited.statements)
+            yield self.made[key]
 
     def cite_unlabelled(self, answer: str) -> Iterator[Citation]:
         """Cite each sentence of the answer where it occurs word for word, if it does."""

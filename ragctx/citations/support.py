@@ -26,7 +26,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 from ragctx.text.sentences import sentence_spans
 
@@ -47,7 +47,7 @@ _WORD = re.compile(
 _GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?\Z")
 _QUOTATION = re.compile(r"[\"“„«]([^\"“”„«»\n]{3,1000})[\"”“»]")
 _ATTRIBUTION = re.compile(
-    r"\A\s*(?:according to|as (?:stated|described|mentioned|noted) in|(?:based )?on|in|per)?\s*"
+    r"\A\s*(?:(?:according to|as (?:stated|described|mentioned|noted) in|(?:based )?on|in|per)\s*)?"
     r"(?:the |this |that )?(?:\w{1,30} ){0,2}"
     r"(?:document|passage|text|source|context|manual|guide|report|paper|article|excerpt|page)s?"
     r"(?:,|:|\s+(?:says?|states?|notes?|mentions?|explains?|reads?|indicates?)\b(?:\s+that\b)?)"
@@ -138,7 +138,7 @@ class ReadText:
         starts = [word.start for word in self.words]
         spans = sentence_spans(self.text)
         firsts = [bisect_right(starts, a - 1) for a, _ in spans]
-        ranges = zip(firsts, [*firsts[1:], len(starts)], strict=True)
+        ranges = pairwise([*firsts, len(starts)])  # none in a blank text
         return tuple((first, last) for first, last in ranges if first < last)
 
     @cached_property

@@ -17,6 +17,7 @@ from ragctx.cli.session import Session
 from ragctx.errors import InputError, RagctxError
 from ragctx.paths import encoding_of
 from ragctx.records import Answer
+from ragctx.text.well_formed import well_formed
 from ragctx.views import View, counted
 
 
@@ -69,7 +70,7 @@ def parse_line(number: int, raw: bytes) -> Line:
         raise InputError(
             f'line {number} has no question; write {{"question": "..."}} or the question itself'
         )
-    return Line(number, " ".join(question.split()), parsed.get("id"))
+    return Line(number, well_formed(" ".join(question.split())), parsed.get("id"))
 
 
 def _lines(file: str) -> Iterator[tuple[int, bytes]]:

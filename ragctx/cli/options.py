@@ -17,6 +17,7 @@ from ragctx.errors import InputError
 from ragctx.paths import DEFAULT_INDEX
 from ragctx.placement.laws import Strategy
 from ragctx.placement.strategies import STRATEGIES
+from ragctx.text.well_formed import well_formed
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
@@ -308,7 +309,8 @@ def read_question(words: str | None) -> str:
     piped = sys.stdin is not None and not sys.stdin.isatty()
     if words is None and not piped:
         raise InputError('no question was given; for example: ragctx ask "How long is it?" a.pdf')
-    question = " ".join((sys.stdin.read() if words in (None, "-") else words or "").split())
+    given = sys.stdin.read() if words in (None, "-") else words or ""
+    question = well_formed(" ".join(given.split()))  # a terminal may not be UTF-8
     if not question:
         raise InputError(
             f"the question is empty ({words or ''!r}); give one in quotation marks, or - to read "

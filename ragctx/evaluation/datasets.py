@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 
 from ragctx.errors import InputError
 from ragctx.paths import decoded, expanded
+from ragctx.text.well_formed import well_formed
 
 JsonObject = Mapping[str, Any]
 """A record of a question file, as JSON gives it."""
@@ -247,6 +248,7 @@ def _required_text(row: JsonObject, name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not value.strip():
         raise InputError(f'has no "{name}": it must be text')
+    value = well_formed(value)  # JSON can escape halves of characters
     return value if name == "text" else " ".join(value.split())
 
 
@@ -270,7 +272,7 @@ def _texts(values: Any, name: str) -> tuple[str, ...]:
     texts = tuple(values)
     if not all(isinstance(value, str) for value in texts) or isinstance(values, str):
         raise InputError(f'has "{name}" that are not a list of texts')
-    return texts
+    return tuple(map(well_formed, texts))
 
 
 def _distinct(questions: list[LabelledQuestion]) -> tuple[LabelledQuestion, ...]:
@@ -281,7 +283,7 @@ def _distinct(questions: list[LabelledQuestion]) -> tuple[LabelledQuestion, ...]
     seen: set[str] = set()
     distinct = []
     for number, question in enumerate(questions, start=1):
-        name = question.id or str(number)
+        name = well_formed(question.id) or str(number)
         if name in seen:
             name = f"{name}#{number}"
         seen.add(name)

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections import Counter
 
+from ragctx.text.well_formed import well_formed
+
 MAX_MARKS = 32
 """Accents of a letter that are kept: NFC sorts them in quadratic time. No script has as many."""
 
@@ -21,7 +23,6 @@ _INVISIBLE = re.compile(
     "\u200b\u2060-\u2064\ufeff\U000e0000-\U000e0fff"  # without width: only machines read them
     "\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # turning the direction of writing
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile("[\xa0\u2000-\u200a\u202f\u205f]")
 _UNLETTERED = re.compile(rf"[^\w\s]{{{MAX_MARKS},}}")
 _GLYPH_NAMES = re.compile(r"(?:/[A-Za-z]{1,3}\d{1,5}){3,}")
@@ -40,7 +41,7 @@ def clean_characters(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x02", _HYPHEN)
     text = text.replace("\ufffe", _HYPHEN).replace("\xad\n", _HYPHEN + "\n").replace("\xad", "")
     text = _PRESENTATION.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    text = _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", text))
+    text = well_formed(_INVISIBLE.sub("", text))
     text = _SPACE.sub(" ", text.replace("\u2028", "\n").replace("\u2029", "\n\n"))
     return unicodedata.normalize("NFC", _UNLETTERED.sub(_few_marks, text))
 

@@ -24,6 +24,8 @@ SPECKS = 12
 PLATES = 0.1
 """The share of pages that may be pictures (a cover, plates) in a document that is otherwise text.
 Chosen by hand."""
+MAX_DAMAGED = 20
+"""Damaged pages that are named. Chosen by hand; the others are counted."""
 MIN_SIZE = 0.5
 """Points: the least font size, so that what is measured in font sizes never divides by zero."""
 MAX_WARNINGS, MAX_LABEL, MAX_TITLE = 50, 40, 500
@@ -59,7 +61,7 @@ def document_from(reading: Reading, document_id: str, path: str, max_pages: int)
         pages=pages,
         title=clean_line(reading.structure.title)[:MAX_TITLE],
         outline=_outline(reading, count),
-        status=_status(pages, whole=count == reading.count and _XFA not in notes),
+        status=_status(pages, whole=_is_whole(reading, count, notes)),
         reader="+".join(sorted({page.reader for page in read if page})),
         warnings=tuple(dict.fromkeys([*notes, *reading.warnings]))[:MAX_WARNINGS],
     )
@@ -132,6 +134,8 @@ def _page(i: int, label: str, page: PageText | None, text: str, reading: Reading
 def _page_status(page: PageText, text: str) -> PageStatus:
     if page.pictures and len(text) < SPECKS:
         return "scanned"
+    if not text and page.damage:
+        return "corrupt"
     if not text:
         return "garbled" if _is_garbled(page) else "empty"
     return "ok"
@@ -154,6 +158,13 @@ def _outline(reading: Reading, count: int) -> tuple[Heading, ...]:
         for heading in headings
         if 1 <= heading.page <= count and heading.title
     )
+
+
+def _is_whole(reading: Reading, count: int, notes: Sequence[str]) -> bool:
+    """Whether nothing of the pages is known to be missing from their text."""
+    if count < reading.count or _XFA in notes:
+        return False
+    return not any(page.cut or page.damage for page in reading.pages.values())
 
 
 def _status(pages: Sequence[Page], *, whole: bool) -> PdfStatus:
@@ -186,6 +197,10 @@ def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
     if lossy := [i + 1 for i, page in sorted(reading.pages.items()) if page.lost]:
         some = ", ".join(map(str, lossy[:10])) + (" …" if len(lossy) > 10 else "")
         notes.append(f"lines of which only glyphs are known left out, on pages {some}")
+    damaged = [f"page {i + 1}: {p.damage}" for i, p in sorted(reading.pages.items()) if p.damage]
+    notes += damaged[:MAX_DAMAGED]
+    if len(damaged) > MAX_DAMAGED:
+        notes.append(f"other pages damaged in the same way: {len(damaged) - MAX_DAMAGED}")
     if any(page.cut for page in reading.pages.values()):
         notes.append(f"a page has more than {MAX_PAGE_CHARACTERS} characters; the rest is left out")
     return notes

@@ -14,9 +14,9 @@ HYPHEN = "\ufffe"
 
 _LOOSE_ACCENT = re.compile("([¨ˇ˘˚¸ˆ˜])([A-Za-zı])|(´)(ı)")
 _COMBINING = dict(zip("¨ˇ˘˚¸ˆ˜´", "\u0308\u030c\u0306\u030a\u0327\u0302\u0303\u0301", strict=True))
-_LAST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*\Z")
+_LAST_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]+(?:-\w+){0,8}\Z")
 _FIRST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*")
-_URL = re.compile(r"(?:\bhttps?:|\bwww\.|://|\S@)(?:\S*[/_=&?])?\Z")
+_URL = re.compile(r"(?:\bhttps?:|\bwww\.|://|\S@)(?:\S{0,200}[/_=&?])?\Z")
 _LONGEST = 200
 """Characters at a line's end, or at the next line's beginning, in which a word is sought."""
 

@@ -13,8 +13,9 @@ from typing import Literal, TypeAlias, TypedDict, TypeVar
 
 from ragctx.errors import PdfError
 
-MAX_PAGE_CHARACTERS = 1_000_000
-"""Characters kept of one page; the rest is left out. A dense page has about 10,000."""
+MAX_PAGE_CHARACTERS = 200_000
+"""Characters kept of one page; the rest is left out. A dense page has about 10,000, a sheet of
+newspaper in the smallest type not 100,000."""
 MAX_HEADINGS = 5000
 """Headings kept of an outline; the rest is left out. Chosen by hand, above any real outline."""
 
@@ -112,6 +113,7 @@ class PageMessage(TypedDict):
         glyphs_only: whether nearly all characters are such glyphs.
         doubtful: whether the other library may well give more.
         cut: whether the page has more than `MAX_PAGE_CHARACTERS`.
+        damage: what is wrong with its content in the file; "" if nothing is known to be.
     """
 
     kind: Literal["page"]
@@ -126,6 +128,7 @@ class PageMessage(TypedDict):
     glyphs_only: bool
     doubtful: bool
     cut: bool
+    damage: str
 
 
 class BrokenMessage(TypedDict):

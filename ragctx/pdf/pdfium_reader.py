@@ -149,6 +149,7 @@ def read_page(document: Any, i: int) -> PageMessage:
         "glyphs_only": lost > 0.7 * len(units) or objects.texts > 10 * letters + 50,
         "doubtful": unmapped > MAX_UNMAPPED or objects.texts > 2 * letters + 8,
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
+        "damage": "",
     }
 
 

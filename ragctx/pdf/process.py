@@ -14,10 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
-from ragctx.pdf.messages import RequestMessage
+from ragctx.pdf.messages import MAX_PAGE_CHARACTERS, RequestMessage
 from ragctx.pdf.reading import (
     Begun,
     Broken,
@@ -33,8 +34,12 @@ from ragctx.pdf.reading import (
 
 MAX_RESTARTS = 20
 """After how many lost pages of one file the rest is given up. Chosen by hand."""
-MAX_CHARACTERS = 200_000_000
-"""Characters read of one file before the rest is given up; a book has about 1,000,000."""
+MAX_CHARACTERS = 20_000_000
+"""Characters read of one file before the rest is given up. A book has about 1,000,000, a manual of
+5,000 pages some 15,000,000."""
+MAX_CHARACTERS_PER_BYTE = 50
+"""How many of them a file may hold for each of its bytes. Written text has 1 to 10, compressed;
+only what one page draws again and again has more. Chosen by hand; 200,000 are always allowed."""
 START_S = 60.0
 """Seconds the reading process may take to start: a busy machine is not a bad file."""
 MAX_LINE = 2**26
@@ -60,7 +65,7 @@ class Limits:
     max_file_bytes: int = 2**30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What to read, by which library ("pdfium" or "pypdf"); `only` these pages, counted from 0."""
 
@@ -86,6 +91,12 @@ class Request:
         }
         return json.dumps(message)
 
+    @cached_property
+    def max_characters(self) -> int:
+        """How many characters a person can have written in a file of this size."""
+        size = self.path.stat().st_size if self.path.is_file() else 0
+        return min(MAX_CHARACTERS, max(MAX_PAGE_CHARACTERS, MAX_CHARACTERS_PER_BYTE * size))
+
     def wanted(self, pages: int) -> Sequence[int]:
         """Which of a file's pages are to be read."""
         return range(min(pages, self.limits.max_pages)) if self.only is None else self.only
@@ -105,7 +116,7 @@ def read(request: Request, on_page: Callable[[int, int], None] | None = None) ->
         if died_at < 0:
             reading.warnings.append("labels and outline could not be read")
             break
-        if time.monotonic() >= request.deadline or reading.characters > MAX_CHARACTERS:
+        if time.monotonic() >= request.deadline or reading.characters > request.max_characters:
             break
     if reading.opening is not None:
         for i in request.wanted(reading.count):
@@ -129,8 +140,11 @@ def _one_process(
                 reading.warnings += event.warnings
                 return None
             _take(event, reading, on_page)
-            if reading.characters > MAX_CHARACTERS:
-                reading.warnings.append(f"more than {MAX_CHARACTERS} characters; the rest is left")
+            if reading.characters > request.max_characters:
+                reading.warnings.append(
+                    f"more than {request.max_characters} characters, which nobody writes in a file "
+                    "of this size; the rest is left out"
+                )
                 return at
     if reading.opening is None:
         reading.failure = reading.failure or worker.failure(request)
@@ -164,7 +178,7 @@ def _take(event: Event, reading: Reading, on_page: Callable[[int, int], None] | 
         reading.warnings.append(f"page {event.page + 1}: {event.message}")
     elif isinstance(event, PageText):
         reading.pages[event.page] = event
-        reading.characters += len(event.raw_text)
+        reading.characters += len(event.raw_text) + sum(len(v.text) for v in event.filled_in)
         if on_page is not None:
             on_page(event.page + 1, reading.count)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import pypdf
@@ -24,9 +25,16 @@ from ragctx.pdf.messages import (
     quietly,
     unplaced_line,
 )
+from ragctx.pdf.soundness import inflated_size
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")  # glyph numbers taken for characters
 
+MAX_STREAMS = 1000
+"""Streams of one page that are checked, and forms drawn on it. Chosen by hand, to bound the time.
+"""
+MAX_VALUES, MAX_VALUE_CHARACTERS = 1000, 2000
+"""Values of form fields read of one page, and the characters of each. Chosen by hand, above what a
+person fills in: each is sought in the page's text."""
 MAX_DEPTH = 20
 """Headings nested deeper are left out. Chosen by hand: an outline may contain itself."""
 MAX_CONTROL_SHARE = 0.02
@@ -85,21 +93,52 @@ def read_page(document: Any, i: int) -> PageMessage:
     page = document.pages[i]
     text = str(page.extract_text())
     pictures = not text.strip() and bool(quietly(lambda: _has_pictures(page), False))
-    values: list[str] = quietly(lambda: list(_values(page)), [])
+    kept = text[:MAX_PAGE_CHARACTERS]
+    values: list[str] = quietly(lambda: list(islice(_values(page), MAX_VALUES)), [])
     return {
         "kind": "page",
         "page": i,
         "reader": "pypdf",
-        "text": text[:MAX_PAGE_CHARACTERS],
+        "text": kept,
         "lines": [],
-        "filled_in": [unplaced_line(value) for value in values if value not in text],
+        "filled_in": [unplaced_line(value) for value in values if value not in kept],
         "label": "",  # see `StructureMessage.labels`
         "pictures": pictures,
         "lost": 0,
         "glyphs_only": len(_CONTROL.findall(text)) > MAX_CONTROL_SHARE * len(text),
         "doubtful": False,
         "cut": len(text) > MAX_PAGE_CHARACTERS,
+        "damage": "",
     }
+
+
+def damage(document: Any, i: int) -> str:
+    """What is wrong with the compressed content of page i, counted from 0; "" if nothing is."""
+    page = document.pages[i]
+    contents = page.get("/Contents")
+    contents = contents.get_object() if contents is not None else []
+    streams = contents if isinstance(contents, list) else [contents]
+    forms: list[Any] = quietly(lambda: list(page["/Resources"]["/XObject"].values()), [])
+    maps: list[Any] = quietly(lambda: list(_letter_maps(page)), [])
+    for item in [*streams[:MAX_STREAMS], *forms[:MAX_STREAMS], *maps[:MAX_STREAMS]]:
+        stream = item.get_object()
+        if isinstance(stream, pypdf.generic.EncodedStreamObject) and _is_cut_short(stream):
+            return "its content is damaged in the file; text may be missing"
+    return ""
+
+
+def _letter_maps(page: Any) -> Iterator[Any]:
+    """What tells which letters the glyphs of the page's fonts are."""
+    for font in page["/Resources"]["/Font"].values():
+        if letters := font.get_object().get("/ToUnicode"):
+            yield letters
+
+
+def _is_cut_short(stream: Any) -> bool:
+    filters = stream.get("/Filter")
+    first = filters[0] if isinstance(filters, list) and filters else filters
+    is_text = stream.get("/Subtype") != "/Image" and first == "/FlateDecode"
+    return is_text and inflated_size(bytes(stream._data)) is None
 
 
 def _has_pictures(page: Any) -> bool:
@@ -113,4 +152,4 @@ def _values(page: Any) -> Iterator[str]:
         value = field.get("/V") or (field.get("/Parent") or {}).get("/V")
         is_text = isinstance(value, str) and not value.startswith("/") and value.strip()
         if field.get("/Subtype") == "/Widget" and is_text:
-            yield str(value)
+            yield str(value)[:MAX_VALUE_CHARACTERS]

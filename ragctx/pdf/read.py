@@ -86,6 +86,20 @@ def file_id(path: Path) -> str:
     return sha256_of(path)[:16]
 
 
+def require_size(path: Path, limits: Limits) -> None:
+    """Raise PdfError ("too_large") for a file above the limit: ask before reading it to hash it.
+
+    Raises OSError if there is no such file.
+    """
+    size = path.stat().st_size
+    if size > limits.max_file_bytes:
+        raise PdfError(
+            f"{path.name} has {size} bytes, more than the {limits.max_file_bytes} allowed; "
+            "split it, or raise Limits.max_file_bytes",
+            status="too_large",
+        )
+
+
 def _hashed(path: Path) -> str:
     try:
         return file_id(path)
@@ -102,13 +116,7 @@ def _first_bytes(path: Path, limits: Limits) -> bytes:
     try:
         if path.exists() and not path.is_file():
             raise PdfError(f"{path.name} is not a file; name a PDF", status="unreadable")
-        size = path.stat().st_size
-        if size > limits.max_file_bytes:
-            raise PdfError(
-                f"{path.name} has {size} bytes, more than the {limits.max_file_bytes} allowed; "
-                "split it, or raise Limits.max_file_bytes",
-                status="too_large",
-            )
+        require_size(path, limits)
         with path.open("rb") as stream:
             head = stream.read(1024)
     except OSError as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 from ragctx.records import Heading, PageStatus, PdfStatus
+from ragctx.text.well_formed import well_formed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class PageText:
     glyphs_only: bool
     doubtful: bool
     cut: bool
+    damage: str = ""
 
     @property
     def raw_text(self) -> str:
@@ -167,6 +169,7 @@ def _page(message: Mapping[str, Any]) -> PageText:
         glyphs_only=_value(message, "glyphs_only", bool),
         doubtful=_value(message, "doubtful", bool),
         cut=_value(message, "cut", bool),
+        damage=_value({"damage": "", **message}, "damage", str),
     )
 
 
@@ -219,7 +222,7 @@ def _value(message: Mapping[str, Any], key: str, type_: type[T]) -> T:
     value = message[key]
     if not isinstance(value, type_):
         raise TypeError(f"{key} is {value!r}")
-    return value
+    return cast(T, well_formed(value)) if isinstance(value, str) else value
 
 
 def _number(message: Mapping[str, Any], key: str) -> float:
@@ -230,4 +233,4 @@ def _number(message: Mapping[str, Any], key: str) -> float:
 
 
 def _texts(message: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    return tuple(map(str, _value(message, key, list)))
+    return tuple(well_formed(str(text)) for text in _value(message, key, list))

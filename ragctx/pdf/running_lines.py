@@ -40,7 +40,7 @@ Edge = Literal["top", "bottom", "side"]
 _NUMBER = re.compile(r"\d+|\b[ivxlc]{1,7}\b")
 _PAGE_AND_NUMBER = re.compile(r"\bpage\s+(\d{1,5})\b", re.IGNORECASE)
 _LONE_NUMBER = re.compile(
-    r"\W*(?:page\s*)?(\d{1,5}|[ivxlc]{1,7})(?:\s*(?:of|/)\s*\d{1,5})?\W*", re.IGNORECASE
+    r"(?<!\W)\W*(?:page\s*)?(\d{1,5}|[ivxlc]{1,7})(?:\s*(?:of|/)\s*\d{1,5})?\W*", re.IGNORECASE
 )
 
 

@@ -18,10 +18,19 @@ from types import ModuleType
 from typing import TextIO
 
 from ragctx.errors import PdfError
-from ragctx.pdf.messages import Message, OpenMessage, RequestMessage, one_line
+from ragctx.pdf.messages import (
+    Message,
+    OpenMessage,
+    PageMessage,
+    RequestMessage,
+    one_line,
+    quietly,
+)
+from ragctx.pdf.soundness import find_broken_streams
 
 Send = Callable[[Message], None]
 
+DAMAGED = "the file is damaged, perhaps in this page; text may be missing"
 MAX_WARNINGS = 20
 """How many different warnings of a library are kept for a file. Chosen by hand."""
 
@@ -108,19 +117,46 @@ def _read(request: RequestMessage, send: Send) -> None:
     document = library.open_document(request["path"], request["password"])
     opening: OpenMessage = library.opening(document)
     send(opening)
+    damage_of = _damage(request)
     pages: Iterable[int] = range(min(opening["pages"], request["max_pages"]))
     for i in pages if request["only"] is None else request["only"]:
         if i >= request["first"]:
             send({"kind": "begin", "page": i})
-            send(_page(library, document, i))
+            send(_page(library, document, i, damage_of))
     if request["structure"]:
         send({"kind": "begin", "page": -1})
         send(library.structure(document))
 
 
-def _page(library: ModuleType, document: object, i: int) -> Message:
+def _damage(request: RequestMessage) -> Callable[[int], str]:
+    """What is wrong with a page's content; opens the file again unless its streams are sound.
+
+    pdfium gives no access to streams, and gives what it could inflate without a word.
+    """
+    finding = find_broken_streams(request["path"])
+    if finding == "sound":
+        return lambda i: ""
+    from ragctx.pdf import pypdf_reader
+
+    if request["reader"] != "pypdf":  # what it says on the way is not about the text
+        logging.getLogger("pypdf").propagate = False
+    unknown = "" if finding == "encrypted" else DAMAGED
     try:
-        message: Message = library.read_page(document, i)
+        document = pypdf_reader.open_document(request["path"], request["password"])
+    except Exception:
+        return lambda i: unknown
+    otherwise = DAMAGED if finding == "broken objects" else ""
+    return lambda i: quietly(lambda: pypdf_reader.damage(document, i), unknown) or otherwise
+
+
+def _page(
+    library: ModuleType, document: object, i: int, damage_of: Callable[[int], str]
+) -> Message:
+    try:
+        message: PageMessage = library.read_page(document, i)
+        message["damage"] = damage_of(i)
+        is_certain = message["damage"] not in ("", DAMAGED)
+        message["doubtful"] = message["doubtful"] or is_certain
     except Exception as error:
         if isinstance(error, MemoryError):
             error = MemoryError("needs more memory than is allowed")

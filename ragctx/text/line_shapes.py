@@ -23,10 +23,12 @@ CLOSERS = "\"'”’»›)]}」』）】〉》〕］"
 """What may follow a full stop and still belong to its sentence."""
 _BULLETS = "•‣◦▪▫■□●○◆◇►▶✓✗\uf0b7"
 _BULLET = re.compile(rf"[{_BULLETS}]")
-_NUMBER = r"(?:\d{1,3}(?:\.\d{1,3})*|[a-zA-Z]|[ivxIVX]{1,5})"
+_NUMBER = r"(?:\d{1,3}(?:\.\d{1,3}){0,8}|[a-zA-Z]|[ivxIVX]{1,5})"
 _ITEM = re.compile(rf"[-–—*·]\s|\(?{_NUMBER}[.)]\s")
 _LONE_MARKER = re.compile(r"(?:[^\w\s]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\Z")
-_LEADER = re.compile(r"(?:[.·…]\s?){4,}\s*\S{1,8}\Z")  # "Contents . . . . . 12"
+_LEADER = re.compile(  # "Contents . . . . . 12"
+    r"(?<![.·…])(?<![.·…]\s)(?:[.·…]\s?){4,}\s*\S{1,8}\Z"
+)
 _COLUMNS = re.compile(r"\S(?:\t|\s{3,})\S")
 _AMOUNT = re.compile(r"\d[.,]\d\d\)?%?\Z")
 _SPACELESS = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0eff]")

@@ -46,11 +46,11 @@ MAY_IMPORT = {
     "generator": "generator.reader generator.huggingface generator.openai tokens",
     "index": "embedding text",
     "adapters": "placement selection tokens",
-    "assembly": "placement prompt selection tokens",
+    "assembly": "placement prompt selection text tokens",
     "views": "text",
     "explanation": "assembly prompt selection text views",
     "ingestion": "chunking embedding index pdf",
-    "retrieval": "embedding index",
+    "retrieval": "embedding index text",
     "pipeline": "assembly citations embedding generator index retrieval",
     "evaluation.statistics": "",
     "evaluation": "assembly citations embedding evaluation.statistics generator generator.reader "
