@@ -22,7 +22,7 @@ from ragctx.records import Chunk, Hit, Prompt
 from ragctx.retrieval import Retrieval, lexical, retrieve
 from ragctx.selection.floors import Floor, at_least, near_best
 from ragctx.selection.selectors import Selector, fill, knapsack, prefix
-from ragctx.views import prompt_view
+from ragctx.views import answer_view, prompt_view, quote_parts
 from tests.support.fakes import HashEmbedder, WordTokenizer
 from tests.support.generators import CopyingGenerator, ScriptedGenerator
 from tests.support.index_samples import index_with
@@ -163,6 +163,21 @@ def test_a_copied_answer_is_cited_with_its_page(index: Index) -> None:
     assert document.text[citation.start : citation.end] == citation.quote
     assert "232 degrees" in citation.quote
     assert (answer.text, answer.abstained, answer.model) == ("232 degrees", False, "copying")
+
+
+def test_a_copied_answer_has_no_line_breaks_and_its_quote_keeps_them(tmp_path: Path) -> None:
+    # "232\\ndegrees" was printed as two lines, and was so in JSON.
+    index = index_with(tmp_path / "broken", {"tin": ["Tin melts at 232\ndegrees."]})
+    answer = ask(QUESTION, index, HashEmbedder(), CopyingGenerator("232\ndegrees"))
+    assert answer.text == "232 degrees" and answer_view(answer)["answer"] == "232 degrees"
+    [citation] = answer.citations
+    document = index.document("tin")
+    assert document is not None
+    assert citation.quote == "Tin melts at 232\ndegrees."
+    assert document.text[citation.answer_start : citation.answer_end] == "232\ndegrees"
+    assert quote_parts(citation, 400) == ("Tin melts at ", "232 degrees", ".")
+    listed = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator("Two:\n- tin [1]"))
+    assert listed.text == "Two:\n- tin [1]"  # these lines are the model's own
 
 
 def test_a_false_statement_is_not_verified(index: Index) -> None:

@@ -101,8 +101,8 @@ def _hit(rank: int, passage: Passage) -> Hit:
         document_id=document,
         start=passage.start,
         end=end,
-        first_page=1,
-        last_page=1,
+        first_page=None,
+        last_page=None,
         text=passage.text,
         token_count=0,
     )

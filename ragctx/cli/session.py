@@ -46,7 +46,13 @@ class Session:
     assembly: Assembly
     load_s: float  # seconds, PDFs read included
 
-    def ask(self, question: str, on_text: Callable[[str], None] | None = None) -> Answer:
+    def ask(
+        self,
+        question: str,
+        on_text: Callable[[str], None] | None = None,
+        *,
+        min_confidence: float = 0.0,
+    ) -> Answer:
         """Answer one question."""
         from ragctx.pipeline import ask
 
@@ -58,6 +64,7 @@ class Session:
             retrieval=self.retrieval,
             assembly=self.assembly,
             on_text=on_text,
+            min_confidence=min_confidence,
         )
 
 

@@ -9,7 +9,7 @@ from ragctx.explanation.fates import Explanation, Fate
 from ragctx.explanation.view import entry_words, imitation_words, selection_words
 from ragctx.records import Segment
 from ragctx.text.display import one_line, printable
-from ragctx.views import certificate, number, pages_words
+from ragctx.views import certificate, number, place_words
 
 
 def explanation_page(explained: Explanation) -> str:
@@ -89,7 +89,7 @@ def _row(fate: Fate) -> str:
     row, chunk = fate.row, fate.hit.chunk
     score = number(row.score)
     place = f"[{fate.label}]" if fate.label else ""
-    where = f"{one_line(row.document)}, {pages_words(chunk.first_page, chunk.last_page)}"
+    where = place_words(row.document, chunk)
     why = "; ".join(filter(None, (row.reason, entry_words(fate))))
     return (
         f'<tr class="{row.outcome}"><td>{row.rank}</td>'

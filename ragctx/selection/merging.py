@@ -150,10 +150,15 @@ def _join(a: Chunk, b: Chunk, text: str | None) -> Chunk | None:
         start=a.start,
         end=b.end,
         first_page=a.first_page,
-        last_page=max(a.last_page, b.last_page),
+        last_page=_later(a.last_page, b.last_page),
         text=joined,
         token_count=0,
     )
+
+
+def _later(a: int | None, b: int | None) -> int | None:
+    """The later of two pages; None if one is not known."""
+    return None if a is None or b is None else max(a, b)
 
 
 def _merged(
