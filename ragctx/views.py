@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ragctx.records import (
     Answer,
@@ -20,6 +20,7 @@ from ragctx.records import (
     IngestOutcome,
     IngestRow,
     LedgerRow,
+    PageStatus,
     Prompt,
     SegmentKind,
 )
@@ -326,6 +327,49 @@ def is_plain(row: IngestRow) -> bool:
 def is_in_index(row: IngestRow) -> bool:
     """Whether the file is in the index after the run (a file without text counts)."""
     return row.outcome not in ("failed", "removed")
+
+
+def with_cause(row: IngestRow) -> IngestRow:
+    """The row of a file without all of its text, with why that is, as far as it is known.
+
+    >>> row = IngestRow(path="a.pdf", outcome="added", status="no_text", pages=2)
+    >>> with_cause(replace(row, page_problems=((1, "garbled"), (2, "garbled")))).message
+    'fonts without letters, OCR needed; for example: ocrmypdf --force-ocr in.pdf out.pdf'
+    >>> partial = replace(row, status="partial", message="1 of 2 pages gave no text")
+    >>> with_cause(replace(partial, page_problems=((2, "scanned"),))).message
+    '1 of 2 pages gave no text: pictures without text, OCR needed (page 2)'
+    """
+    pages: dict[PageStatus, list[str]] = {}
+    for number, status in row.page_problems:
+        pages.setdefault(status, []).append(str(number))
+    if not pages:
+        return row
+    if row.status == "no_text":
+        # Fonts without letters count as text to OCR programs, unless they are told otherwise.
+        how = "ocrmypdf --force-ocr" if "garbled" in pages else "ocrmypdf"
+        causes = " and ".join(_CAUSES.get(status, status) for status in pages)
+        return replace(row, message=f"{causes}, OCR needed; for example: {how} in.pdf out.pdf")
+    known = "; ".join(f"{_remedy(status)} ({_page_list(pages[status])})" for status in pages)
+    return replace(row, message=f"{row.message or 'not all pages gave text'}: {known}")
+
+
+def _remedy(status: PageStatus) -> str:
+    return _CAUSES.get(status, status) + ", OCR needed" * (status in _FOR_OCR)
+
+
+_CAUSES: dict[PageStatus, str] = {
+    "scanned": "pictures without text",
+    "garbled": "fonts without letters",
+    "timeout": "over the time limit",
+    "corrupt": "damaged",
+}
+_FOR_OCR = ("scanned", "garbled")
+_PAGES_LISTED = 5
+
+
+def _page_list(numbers: Sequence[str]) -> str:
+    more = f" and {len(numbers) - _PAGES_LISTED:,} more" if len(numbers) > _PAGES_LISTED else ""
+    return f"page{'s' * (len(numbers) > 1)} {', '.join(numbers[:_PAGES_LISTED])}{more}"
 
 
 def ingest_words(rows: Sequence[IngestRow], seconds: float) -> str:

@@ -171,8 +171,9 @@ def _merged(
     score = max((hit.score for hit in members), key=_real_before_missing)
     chunk = span if span.token_count else replace(span, token_count=count(span.text))
     itself = next((hit for hit in members if hit.chunk.id == chunk.id), None)
+    reason = f"merged into the passage of rank {best.rank}"
     rows = [
-        ledger_row(hit, count(hit.chunk.text), "merged", f"merged into {chunk.id}", into=chunk.id)
+        ledger_row(hit, count(hit.chunk.text), "merged", reason, into=chunk.id)
         for hit in members
         if hit is not itself
     ]

@@ -145,6 +145,14 @@ def test_ingesting_says_what_came_of_it(cli: Cli) -> None:
     assert cli("ingest", "pdfs").out.startswith("2 files: 2 unchanged; 0 pages, ")
 
 
+def test_the_ledger_names_the_cause_it_knows(cli: Cli) -> None:
+    write(Path("scan.pdf"), "", "")
+    write(Path("half.pdf"), "Tin melts.", "", "")
+    done = cli("ingest", "scan.pdf", "half.pdf")
+    assert "pictures without text, OCR needed; for example: ocrmypdf in.pdf out.pdf" in done.out
+    assert "2 of 3 pages gave no text: pictures without text, OCR needed (pages 2, 3)" in done.out
+
+
 def test_ingesting_gives_one_json_object(cli: Cli) -> None:
     view = cli("ingest", "pdfs", "--json", "--index", "mine").json
     assert [row["outcome"] for row in view["rows"]] == ["added", "added"]

@@ -120,7 +120,7 @@ def _print(explained: Explanation) -> None:
     screen.print(selection_words(explained), soft_wrap=True)
     screen.print()
     screen.print(explanation_bar(explained.prompt, min(screen.width, 100)))
-    screen.print(fates_table(explained.fates))
+    screen.print(fates_table(explained.one_for_each_rank))
     for line in imitation_words(explained):
         screen.print(f"note: {line}", soft_wrap=True)
     fate = explained.next_to_enter
