@@ -19,7 +19,7 @@ from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
 from ragctx.index.filters import matching_ids
 from ragctx.records import Answer, Generation, GetDocument, Hit, Prompt, Refusal
-from ragctx.refusals import Searched, too_unsure, why_refused
+from ragctx.refusals import Searched, not_answered_words, too_unsure, why_refused
 from ragctx.retrieval import Retrieval, retrieve
 
 if TYPE_CHECKING:
@@ -112,25 +112,27 @@ def answer_prompt(
     nothing is given to `on_text` before it is known that the answer is sure enough.
     """
     generation = generator.generate(prompt, on_text=None if min_confidence else on_text)
-    is_refused = abstained(generation)
-    refusal = None if is_refused else _too_unsure(generation, min_confidence, generator.name)
-    if refusal is not None:
-        is_refused = True
-    elif min_confidence and on_text is not None and generation.text:
-        on_text(generation.text)
-    citations = () if is_refused else cite(generation, prompt, get_document)
+    refusal: Refusal | None
+    unsure: Refusal | None = None
+    if abstained(generation):
+        refusal = Refusal("not_answered", not_answered_words(generation.confidence))
+    else:
+        refusal = unsure = _too_unsure(generation, min_confidence, generator.name)
+        if min_confidence and refusal is None and on_text is not None and generation.text:
+            on_text(generation.text)
+    citations = () if refusal else cite(generation, prompt, get_document)
     timing = (("prefill_s", generation.prefill_s), ("decode_s", generation.decode_s))
     return Answer(
         question=prompt.question,
-        text="" if refusal else _answer_text(generation),
-        abstained=is_refused,
+        text="" if unsure else _answer_text(generation),
+        abstained=refusal is not None,
         citations=citations,
         generation=generation,
         prompt=prompt,
         model=generator.name,
         timing=timing,
         refusal=refusal,
-        nearest=_nearest(prompt) if is_refused else (),
+        nearest=_nearest(prompt) if refusal else (),
     )
 
 
@@ -165,7 +167,7 @@ def _explained(
 ) -> Answer:
     """The abstention with its reason, and the passages that the search found."""
     nearest = tuple(hits[:NEAREST])
-    if answer.refusal is not None:
+    if answer.refusal is not None and answer.refusal.reason == "below_min_confidence":
         return replace(answer, nearest=nearest)
     sources = snapshot.sources()
     if filter.documents:

@@ -194,6 +194,32 @@ def test_a_label_that_is_not_there_is_said_to_be_unknown(index: Index) -> None:
 def test_an_abstention_has_no_sources(index: Index, said: str) -> None:
     answer = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator(said))
     assert (answer.abstained, answer.citations) == (True, ())
+    assert answer.refusal is not None and answer.refusal.reason == "not_answered"
+    assert [hit.rank for hit in answer.nearest] == [1, 2, 3]
+    alone = answer_prompt(answer.prompt, ScriptedGenerator(said), lambda _: None)
+    assert alone.refusal == answer.refusal and alone.nearest
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.1, float("nan")])
+def test_a_least_confidence_is_a_probability(index: Index, least: float) -> None:
+    with pytest.raises(InputError, match="min_confidence is"):
+        ask(QUESTION, index, HashEmbedder(), ScriptedGenerator("x"), min_confidence=least)
+
+
+def test_nothing_is_streamed_of_an_answer_that_is_too_unsure(index: Index) -> None:
+    for least, streamed in ((0.8, []), (0.7, ["232 degrees"])):
+        pieces: list[str] = []
+        generator = CopyingGenerator("232 degrees", confidence=0.75)
+        answer = ask(
+            QUESTION,
+            index,
+            HashEmbedder(),
+            generator,
+            on_text=pieces.append,
+            min_confidence=least,
+        )
+        assert pieces == streamed and answer.confidence == 0.75
+        assert (answer.text, bool(answer.citations)) == ("".join(streamed), bool(streamed))
 
 
 def test_what_is_streamed_is_the_answer(index: Index) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from ragctx.cli.exit_codes import say
 from ragctx.cli.model_options import Model, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
@@ -33,6 +35,20 @@ class Sources:
     index_path: Path
     embedder_spec: str
     password: str | None
+
+
+def sources_of(
+    ctx: click.Context,
+    *,
+    pdfs: tuple[str, ...],
+    index_path: Path,
+    embedder_spec: str,
+    password: str | None,
+) -> Sources:
+    """The documents that a command line names; PDFs and --index together are wrong usage."""
+    if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("name PDFs or --index, not both.", ctx)
+    return Sources(pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -443,6 +443,22 @@ def test_the_prompt_and_the_ledger_can_be_seen(filled: Cli, answers: Any) -> Non
     assert view["ledger"] == view["prompt"]["ledger"]
 
 
+@pytest.mark.parametrize("command", ["search", "prompt", "explain"])
+def test_every_command_that_searches_takes_pdfs(command: str, cli: Cli, reader: TextReader) -> None:
+    # `search` and `prompt` took "pdfs/tin.pdf" for an unexpected extra argument.
+    done = cli(command, QUESTION, "pdfs/tin.pdf")
+    assert done.code == 0 and "tin.pdf" in done.out and "iron.pdf" not in done.out
+    assert reader.read == ["tin.pdf"] and not Path("indexes").exists()
+    both = cli(command, QUESTION, "pdfs/tin.pdf", "--index", "mine")
+    assert (both.code, "not both" in both.error) == (2, True)
+
+
+def test_a_part_of_a_name_limits_the_search(filled: Cli) -> None:
+    for wanted in ("TIN", "pdfs/t*.pdf", "in.p"):
+        done = filled("search", QUESTION, "--document", wanted, "--json")
+        assert {hit["document"] for hit in done.json["hits"]} == {"tin.pdf"}, wanted
+
+
 def test_named_pdfs_are_read_once(cli: Cli, answers: object, reader: TextReader) -> None:
     for _ in range(2):
         done = cli("ask", QUESTION, "pdfs/tin.pdf")
@@ -519,6 +535,20 @@ def test_a_batch_goes_on_whatever_a_question_does(filled: Cli, answers: Any) -> 
     first, second = map(json.loads, done.out.splitlines())
     assert first["error"] == "unexpected RuntimeError: no"
     assert (done.code, second["answer"]) == (0, "232 degrees")
+
+
+def test_a_batch_shows_the_time_left_on_a_terminal_and_keeps_its_rows(
+    filled: Cli, answers: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("batch.txt").write_text(f"{QUESTION}\n\n{QUESTION}\n", "utf-8")
+    assert filled("ask", "--batch", "batch.txt").err == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    done = filled("ask", "--batch", "batch.txt")
+    assert "2/2" in done.err and "questions" in done.err and "left" in done.err
+    assert [json.loads(line)["answer"] for line in done.out.splitlines()] == ["232 degrees"] * 2
+    piped = filled("ask", "--batch", "-", stdin=QUESTION)
+    assert "questions" not in piped.err  # nobody knows how many there will be
 
 
 def test_a_batch_without_a_single_answer_failed(filled: Cli, answers: object) -> None:

@@ -16,7 +16,7 @@ from ragctx.cli.exit_codes import ABSTAINED, FAILED, OK
 from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import attribution_table, console, ledger_table, write_json
-from ragctx.cli.session import Session, Sources, open_session, with_load_time
+from ragctx.cli.session import Session, open_session, sources_of, with_load_time
 from ragctx.errors import InputError
 from ragctx.refusals import NOT_ANSWERED, READ
 from ragctx.text.display import one_line, printable
@@ -127,10 +127,8 @@ def ask_command(
     """
     if batch is not None:
         pdfs = (*([question] if question else []), *pdfs)
-    if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("name PDFs or --index, not both.", ctx)
-    sources = Sources(
-        pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
+    sources = sources_of(
+        ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
     )
     shown = Shown(
         as_json=as_json,
