@@ -343,7 +343,8 @@ def with_cause(row: IngestRow) -> IngestRow:
     for number, status in row.page_problems:
         pages.setdefault(status, []).append(str(number))
     if not pages:
-        return row
+        blank = row.status == "no_text" and _BLANK in row.warnings
+        return replace(row, message=f"{_BLANK}; if it is not, run OCR on it") if blank else row
     if row.status == "no_text":
         # Fonts without letters count as text to OCR programs, unless they are told otherwise.
         how = "ocrmypdf --force-ocr" if "garbled" in pages else "ocrmypdf"
@@ -363,6 +364,7 @@ _CAUSES: dict[PageStatus, str] = {
     "timeout": "over the time limit",
     "corrupt": "damaged",
 }
+_BLANK = "every page is blank"  # a warning of `ragctx.pdf`
 _FOR_OCR = ("scanned", "garbled")
 _PAGES_LISTED = 5
 
