@@ -21,7 +21,7 @@ def main(question: str = QUESTION, *pdfs: str) -> None:
     index, _ = open_cached(pdfs or [SAMPLES / "field-station-manual.pdf"], embedder)
     answer = ask(question, index, embedder, reader)
     print(question)
-    print("The documents do not contain the answer." if answer.abstained else answer.text)
+    print(answer.refusal.message if answer.refusal else answer.text)
     for citation in answer.citations:
         print(citation_words(citation), status_words(citation))
         print(f"    “{citation.quote}”")

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,14 +18,20 @@ from ragctx.assembly import Assembly, assemble
 from ragctx.citations.abstention import abstained
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
+from ragctx.index.filters import matching_ids
 from ragctx.index.index import Index, as_index
-from ragctx.records import Answer, GetDocument, Prompt
+from ragctx.records import Answer, Generation, GetDocument, Hit, Prompt, Refusal
+from ragctx.refusals import Searched, not_answered_words, too_unsure, why_refused
 from ragctx.retrieval import Retrieval, retrieve
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
+    from ragctx.index.filters import Filter
     from ragctx.index.snapshot import Snapshot
+
+NEAREST = 3
+"""Passages shown with a refusal: enough to see what the search found. Chosen by hand."""
 
 
 def ask(
@@ -37,6 +43,7 @@ def ask(
     retrieval: Retrieval | None = None,
     assembly: Assembly | None = None,
     on_text: Callable[[str], None] | None = None,
+    min_confidence: float = 0.0,
 ) -> Answer:
     """Answer `question` from the documents of `index`, with sources that were checked.
 
@@ -50,13 +57,18 @@ def ask(
         retrieval: how passages are found.
         assembly: how the prompt is made; template and window are the generator's unless given.
         on_text: called with each piece of the answer as it is written.
+        min_confidence: an answer that is less sure becomes a refusal; from 0 to 1.
 
     Returns:
-        The answer. If the documents do not contain one it has `abstained=True` and no citations.
+        The answer. If there is none it has `abstained=True`, no citations, the reason in `refusal`
+        and the passages found in `nearest`.
 
     Raises:
-        InputError, IndexMismatchError, BudgetError: as `retrieve` and `assemble` do.
+        InputError, IndexMismatchError, BudgetError: as `retrieve` and `assemble` do; InputError
+            also for a `min_confidence` with a model that does not tell how sure it is.
     """
+    if not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence is {min_confidence}. Give 0 to 1: a probability.")
     began = time.perf_counter()
     if not hasattr(generator, "generate"):
         raise InputError(
@@ -67,6 +79,7 @@ def ask(
     index = as_index(index, embedder)
     with index.snapshot() as snapshot:
         get_document = cache(snapshot.document)
+        retrieval = retrieval or Retrieval()
         hits = retrieve(question, snapshot, embedder, retrieval)
         retrieved = time.perf_counter()
         prompt = assemble(
@@ -78,7 +91,11 @@ def ask(
             get_document=get_document,
         )
         assembled = time.perf_counter()
-        answer = answer_prompt(prompt, generator, get_document, on_text=on_text)
+        answer = answer_prompt(
+            prompt, generator, get_document, on_text=on_text, min_confidence=min_confidence
+        )
+        if answer.abstained:
+            answer = _explained(answer, hits, snapshot, retrieval.filter, generator)
     timing = (
         ("retrieve_s", retrieved - began),
         ("assemble_s", assembled - retrieved),
@@ -94,25 +111,79 @@ def answer_prompt(
     get_document: GetDocument,
     *,
     on_text: Callable[[str], None] | None = None,
+    min_confidence: float = 0.0,
 ) -> Answer:
     """Let `generator` answer a prompt, and check what it cites against the documents.
 
-    `get_document` gives a document by its id, or None where there is none.
+    `get_document` gives a document by its id, or None where there is none. With a `min_confidence`
+    nothing is given to `on_text` before it is known that the answer is sure enough.
     """
-    generation = generator.generate(prompt, on_text=on_text)
-    is_refused = abstained(generation)
-    citations = () if is_refused else cite(generation, prompt, get_document)
+    generation = generator.generate(prompt, on_text=None if min_confidence else on_text)
+    refusal: Refusal | None
+    unsure: Refusal | None = None
+    if abstained(generation):
+        refusal = Refusal("not_answered", not_answered_words(generation.confidence))
+    else:
+        refusal = unsure = _too_unsure(generation, min_confidence, generator.name)
+        if min_confidence and refusal is None and on_text is not None and generation.text:
+            on_text(generation.text)
+    citations = () if refusal else cite(generation, prompt, get_document)
     timing = (("prefill_s", generation.prefill_s), ("decode_s", generation.decode_s))
     return Answer(
         question=prompt.question,
-        text=generation.text,
-        abstained=is_refused,
+        text="" if unsure else _answer_text(generation),
+        abstained=refusal is not None,
         citations=citations,
         generation=generation,
         prompt=prompt,
         model=generator.name,
         timing=timing,
+        refusal=refusal,
+        nearest=_nearest(prompt) if refusal else (),
     )
+
+
+def _answer_text(generation: Generation) -> str:
+    """The answer; a copied one without the line breaks of the page that it was copied from."""
+    return " ".join(generation.text.split()) if generation.spans else generation.text
+
+
+def _too_unsure(generation: Generation, least: float, model: str) -> Refusal | None:
+    """The refusal of an answer that is less sure than `least`.
+
+    Raises InputError if it is not known how sure it is.
+    """
+    if not least:
+        return None
+    if generation.confidence is None:
+        raise InputError(
+            f"{model} does not tell how sure it is, so its answers cannot be held to a confidence "
+            f"of {least:g}; leave out --min-confidence"
+        )
+    return too_unsure(generation.confidence, least) if generation.confidence < least else None
+
+
+def _nearest(prompt: Prompt) -> tuple[Hit, ...]:
+    """The best of the prompt's passages, in rank order."""
+    hits = [passage.hit for passage in prompt.passages if passage.hit is not None]
+    return tuple(sorted(hits, key=lambda hit: hit.rank)[:NEAREST])
+
+
+def _explained(
+    answer: Answer, hits: Sequence[Hit], snapshot: Snapshot, filter: Filter, generator: Generator
+) -> Answer:
+    """The abstention with its reason, and the passages that the search found."""
+    nearest = tuple(hits[:NEAREST])
+    if answer.refusal is not None and answer.refusal.reason == "below_min_confidence":
+        return replace(answer, nearest=nearest)
+    sources = snapshot.sources()
+    if filter.documents:
+        named = matching_ids(filter.documents, sources)
+        sources = tuple(source for source in sources if source.document_id in named)
+    searched = Searched(sources=sources, found=bool(hits), best=hits[0].score if hits else None)
+    language: str = getattr(generator, "only_language", "")
+    refusal = why_refused(answer.prompt, answer.confidence, searched, language)
+    return replace(answer, refusal=refusal, nearest=nearest)
 
 
 def fit_generator(assembly: Assembly, generator: Generator) -> Assembly:

@@ -120,8 +120,8 @@ class Chunk:
     document_id: str
     start: int
     end: int
-    first_page: int
-    last_page: int
+    first_page: int | None  # None where it is not known, as of another retriever
+    last_page: int | None
     text: str
     token_count: int
 
@@ -138,8 +138,16 @@ class Hit:
     similarity: float | None = field(default=None, compare=False)  # cosine to the question
 
     @classmethod
-    def from_text(cls, rank: int, score: float | None, text: str, document: str = "") -> Hit:
-        """A hit from somebody else's retriever: only text is known.
+    def from_text(
+        cls,
+        rank: int,
+        score: float | None,
+        text: str,
+        document: str = "",
+        *,
+        page: int | None = None,
+    ) -> Hit:
+        """A hit from somebody else's retriever: only text is known, and perhaps its page.
 
         >>> Hit.from_text(1, 0.9, "Paris is in France.", "atlas").chunk.text
         'Paris is in France.'
@@ -149,8 +157,8 @@ class Hit:
             document_id=document,
             start=0,
             end=len(text),
-            first_page=1,
-            last_page=1,
+            first_page=page,
+            last_page=page,
             text=text,
             token_count=0,
         )
@@ -422,8 +430,8 @@ class Citation:
     label: str
     document: str
     path: str
-    first_page: int
-    last_page: int
+    first_page: int | None  # None where it is not known
+    last_page: int | None
     start: int
     end: int
     quote: str
@@ -434,9 +442,20 @@ class Citation:
     statement: str = ""  # the part of the answer that is cited; "" for a copied answer
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no answer, as a name and as a sentence with what to do about it."""
+
+    reason: str  # one of `ragctx.refusals.REASONS`
+    message: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An answer with its sources, or an abstention."""
+    """An answer with its sources, or an abstention.
+
+    Of an abstention `refusal` tells why, and `nearest` are up to three passages found for it.
+    """
 
     question: str
     text: str
@@ -446,6 +465,13 @@ class Answer:
     prompt: Prompt
     model: str
     timing: Sequence[tuple[str, float]] = field(default_factory=tuple)  # (stage, seconds)
+    refusal: Refusal | None = None
+    nearest: tuple[Hit, ...] = ()
+
+    @property
+    def confidence(self) -> float | None:
+        """Probability that the passages hold the answer; None where the model does not tell."""
+        return self.generation.confidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ragctx.records import (
     Answer,
@@ -20,6 +20,7 @@ from ragctx.records import (
     IngestOutcome,
     IngestRow,
     LedgerRow,
+    PageStatus,
     Prompt,
     SegmentKind,
 )
@@ -27,7 +28,11 @@ from ragctx.text.display import one_line
 
 View = dict[str, object]
 
-ABSTENTION = "The documents do not answer this."
+SURE, FAIRLY_SURE = 0.85, 0.6
+"""Confidences from which an answer is called sure, and fairly sure. They can be taken at their
+word: the model card gives the bundled reader's confidence a calibration error of 0.03 to 0.05, so
+that of 100 answers called sure at most some 15 to 20 come from passages without the answer; 0.6 is
+where the odds are clearly better than even after that error. Chosen by hand."""
 
 _READ = ("added", "replaced")
 """Outcomes of files that were read in this run."""
@@ -41,12 +46,6 @@ _OUTCOMES: tuple[IngestOutcome, ...] = (
     "failed",
 )
 """All outcomes, in the order in which they are reported."""
-
-_STATUS_WORDS = {
-    "verified": "✓ verified",
-    "unverified": "✗ not verified",
-    "unknown_label": "✗ no such passage",
-}
 
 # ---- JSON ------------------------------------------------------------------------------------
 
@@ -135,7 +134,9 @@ def answer_view(answer: Answer) -> View:
         "question": answer.question,
         "answer": "" if answer.abstained else answer.text,
         "abstained": answer.abstained,
-        "confidence": number(generation.confidence),
+        "confidence": number(answer.confidence),
+        "refusal": None if answer.refusal is None else asdict(answer.refusal),
+        "nearest": [hit_view(hit) for hit in answer.nearest],
         "finish_reason": generation.finish_reason,
         "citations": [citation_view(citation) for citation in answer.citations],
         "placement": prompt.placement,
@@ -208,12 +209,16 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def pages_words(first: int, last: int, labels: Sequence[str] = ()) -> str:
-    """Page numbers, with the pages' own labels where those differ.
+def pages_words(first: int | None, last: int | None, labels: Sequence[str] = ()) -> str:
+    """Page numbers, with the pages' own labels where those differ; "" where they are not known.
 
     >>> pages_words(3, 3), pages_words(3, 4), pages_words(3, 3, ("3",)), pages_words(12, 12, ("x",))
     ('page 3', 'pages 3–4', 'page 3', 'page 12 (“x”)')
+    >>> pages_words(None, None)
+    ''
     """
+    if first is None or last is None:
+        return ""
     words = f"page {first}" if first == last else f"pages {first}–{last}"
     numbers = tuple(str(page) for page in range(first, last + 1))
     if not labels or tuple(labels) == numbers:
@@ -226,13 +231,54 @@ _LABEL_WIDTH = 40  # characters of page labels that are shown: more than real on
 
 
 def place_words(document: str, chunk: Chunk) -> str:
-    """Where a chunk is from: document and pages."""
-    return f"{one_line(document)}, {pages_words(chunk.first_page, chunk.last_page)}"
+    """Where a chunk is from: document and pages, as far as they are known."""
+    pages = pages_words(chunk.first_page, chunk.last_page)
+    return ", ".join(filter(None, (one_line(document), pages)))
 
 
 def status_words(citation: Citation) -> str:
-    """Whether the quote was found on the cited pages, in words."""
-    return _STATUS_WORDS[citation.status]
+    """Whether the quote was found on the cited pages, in words. That does not make it the answer.
+
+    >>> from dataclasses import replace
+    >>> from ragctx.records import Citation
+    >>> citation = Citation(
+    ...     label="1",
+    ...     document="a.pdf",
+    ...     path="a.pdf",
+    ...     first_page=3,
+    ...     last_page=3,
+    ...     start=0,
+    ...     end=4,
+    ...     quote="Tin.",
+    ...     status="verified",
+    ... )
+    >>> status_words(citation), status_words(replace(citation, last_page=4, status="unverified"))
+    ('quote found on this page', '✗ not found on these pages')
+    """
+    if citation.status == "unknown_label":
+        return "✗ no such passage"
+    if citation.first_page is None:
+        place = "in this passage"
+    elif citation.first_page == citation.last_page:
+        place = "on this page"
+    else:
+        place = "on these pages"
+    return f"quote found {place}" if citation.status == "verified" else f"✗ not found {place}"
+
+
+def quote_parts(citation: Citation, width: int) -> tuple[str, str, str]:
+    """The quote on one line, cut to `width`: before the answer, the answer, and after it.
+
+    Where the answer is not known to be in it, all of the quote is before it.
+    """
+    begin = stop = len(citation.quote)
+    if citation.answer_start is not None and citation.answer_end is not None:
+        begin, stop = citation.answer_start - citation.start, citation.answer_end - citation.start
+    whole = one_line(citation.quote, width)
+    before = len(one_line(citation.quote[:begin] + "|")) - 1
+    after = len(one_line("|" + citation.quote[stop:])) - 1
+    end = len(one_line(citation.quote)) - after
+    return whole[:before], whole[before:end], whole[end:]
 
 
 def citation_words(citation: Citation) -> str:
@@ -240,18 +286,21 @@ def citation_words(citation: Citation) -> str:
     if citation.status == "unknown_label":
         return f"[{citation.label}]"
     pages = pages_words(citation.first_page, citation.last_page, citation.page_labels)
-    return f"[{citation.label}] {one_line(citation.document)}, {pages}"
+    return f"[{citation.label}] {', '.join(filter(None, (one_line(citation.document), pages)))}"
 
 
-def abstention_words(confidence: float | None) -> str:
-    """What to show instead of an answer.
+def confidence_words(confidence: float) -> str:
+    """How sure an answer is; a weak one with a warning.
 
-    >>> abstention_words(0.124)
-    'The documents do not answer this. (Confidence that they do: 12 %.)'
+    >>> confidence_words(0.92), confidence_words(0.7)
+    ('sure (92 %)', 'fairly sure (70 %)')
+    >>> confidence_words(0.41)
+    'unsure (41 %): this may well be wrong, read the source'
     """
-    if confidence is None:
-        return ABSTENTION
-    return f"{ABSTENTION} (Confidence that they do: {100 * confidence:.0f} %.)"
+    percent = f"({100 * confidence:.0f} %)"
+    if confidence >= FAIRLY_SURE:
+        return f"{'sure' if confidence >= SURE else 'fairly sure'} {percent}"
+    return f"unsure {percent}: this may well be wrong, read the source"
 
 
 def certificate(prompt: Prompt) -> str:
@@ -278,6 +327,51 @@ def is_plain(row: IngestRow) -> bool:
 def is_in_index(row: IngestRow) -> bool:
     """Whether the file is in the index after the run (a file without text counts)."""
     return row.outcome not in ("failed", "removed")
+
+
+def with_cause(row: IngestRow) -> IngestRow:
+    """The row of a file without all of its text, with why that is, as far as it is known.
+
+    >>> row = IngestRow(path="a.pdf", outcome="added", status="no_text", pages=2)
+    >>> with_cause(replace(row, page_problems=((1, "garbled"), (2, "garbled")))).message
+    'fonts without letters, OCR needed; for example: ocrmypdf --force-ocr in.pdf out.pdf'
+    >>> partial = replace(row, status="partial", message="1 of 2 pages gave no text")
+    >>> with_cause(replace(partial, page_problems=((2, "scanned"),))).message
+    '1 of 2 pages gave no text: pictures without text, OCR needed (page 2)'
+    """
+    pages: dict[PageStatus, list[str]] = {}
+    for number, status in row.page_problems:
+        pages.setdefault(status, []).append(str(number))
+    if not pages:
+        blank = row.status == "no_text" and _BLANK in row.warnings
+        return replace(row, message=f"{_BLANK}; if it is not, run OCR on it") if blank else row
+    if row.status == "no_text":
+        # Fonts without letters count as text to OCR programs, unless they are told otherwise.
+        how = "ocrmypdf --force-ocr" if "garbled" in pages else "ocrmypdf"
+        causes = " and ".join(_CAUSES.get(status, status) for status in pages)
+        return replace(row, message=f"{causes}, OCR needed; for example: {how} in.pdf out.pdf")
+    known = "; ".join(f"{_remedy(status)} ({_page_list(pages[status])})" for status in pages)
+    return replace(row, message=f"{row.message or 'not all pages gave text'}: {known}")
+
+
+def _remedy(status: PageStatus) -> str:
+    return _CAUSES.get(status, status) + ", OCR needed" * (status in _FOR_OCR)
+
+
+_CAUSES: dict[PageStatus, str] = {
+    "scanned": "pictures without text",
+    "garbled": "fonts without letters",
+    "timeout": "over the time limit",
+    "corrupt": "damaged",
+}
+_BLANK = "every page is blank"  # a warning of `ragctx.pdf`
+_FOR_OCR = ("scanned", "garbled")
+_PAGES_LISTED = 5
+
+
+def _page_list(numbers: Sequence[str]) -> str:
+    more = f" and {len(numbers) - _PAGES_LISTED:,} more" if len(numbers) > _PAGES_LISTED else ""
+    return f"page{'s' * (len(numbers) > 1)} {', '.join(numbers[:_PAGES_LISTED])}{more}"
 
 
 def ingest_words(rows: Sequence[IngestRow], seconds: float) -> str:

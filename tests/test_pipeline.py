@@ -22,7 +22,7 @@ from ragctx.records import Chunk, Hit, Prompt
 from ragctx.retrieval import Retrieval, lexical, retrieve
 from ragctx.selection.floors import Floor, at_least, near_best
 from ragctx.selection.selectors import Selector, fill, knapsack, prefix
-from ragctx.views import prompt_view
+from ragctx.views import answer_view, prompt_view, quote_parts
 from tests.support.fakes import HashEmbedder, WordTokenizer
 from tests.support.generators import CopyingGenerator, ScriptedGenerator
 from tests.support.index_samples import index_with
@@ -165,6 +165,21 @@ def test_a_copied_answer_is_cited_with_its_page(index: Index) -> None:
     assert (answer.text, answer.abstained, answer.model) == ("232 degrees", False, "copying")
 
 
+def test_a_copied_answer_has_no_line_breaks_and_its_quote_keeps_them(tmp_path: Path) -> None:
+    # "232\\ndegrees" was printed as two lines, and was so in JSON.
+    index = index_with(tmp_path / "broken", {"tin": ["Tin melts at 232\ndegrees."]})
+    answer = ask(QUESTION, index, HashEmbedder(), CopyingGenerator("232\ndegrees"))
+    assert answer.text == "232 degrees" and answer_view(answer)["answer"] == "232 degrees"
+    [citation] = answer.citations
+    document = index.document("tin")
+    assert document is not None
+    assert citation.quote == "Tin melts at 232\ndegrees."
+    assert document.text[citation.answer_start : citation.answer_end] == "232\ndegrees"
+    assert quote_parts(citation, 400) == ("Tin melts at ", "232 degrees", ".")
+    listed = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator("Two:\n- tin [1]"))
+    assert listed.text == "Two:\n- tin [1]"  # these lines are the model's own
+
+
 def test_a_false_statement_is_not_verified(index: Index) -> None:
     answer = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator("Tin melts at 9 degrees [1]."))
     assert [citation.status for citation in answer.citations] == ["unverified"]
@@ -179,6 +194,32 @@ def test_a_label_that_is_not_there_is_said_to_be_unknown(index: Index) -> None:
 def test_an_abstention_has_no_sources(index: Index, said: str) -> None:
     answer = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator(said))
     assert (answer.abstained, answer.citations) == (True, ())
+    assert answer.refusal is not None and answer.refusal.reason == "not_answered"
+    assert [hit.rank for hit in answer.nearest] == [1, 2, 3]
+    alone = answer_prompt(answer.prompt, ScriptedGenerator(said), lambda _: None)
+    assert alone.refusal == answer.refusal and alone.nearest
+
+
+@pytest.mark.parametrize("least", [-0.1, 1.1, float("nan")])
+def test_a_least_confidence_is_a_probability(index: Index, least: float) -> None:
+    with pytest.raises(InputError, match="min_confidence is"):
+        ask(QUESTION, index, HashEmbedder(), ScriptedGenerator("x"), min_confidence=least)
+
+
+def test_nothing_is_streamed_of_an_answer_that_is_too_unsure(index: Index) -> None:
+    for least, streamed in ((0.8, []), (0.7, ["232 degrees"])):
+        pieces: list[str] = []
+        generator = CopyingGenerator("232 degrees", confidence=0.75)
+        answer = ask(
+            QUESTION,
+            index,
+            HashEmbedder(),
+            generator,
+            on_text=pieces.append,
+            min_confidence=least,
+        )
+        assert pieces == streamed and answer.confidence == 0.75
+        assert (answer.text, bool(answer.citations)) == ("".join(streamed), bool(streamed))
 
 
 def test_what_is_streamed_is_the_answer(index: Index) -> None:

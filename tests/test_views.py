@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ragctx import views
 from ragctx.assembly import assemble
 from ragctx.cli.output import json_text
-from ragctx.pipeline import ask
+from ragctx.pipeline import answer_prompt, ask
 from ragctx.records import Answer, Hit, IngestRow, LedgerRow, Prompt
 from tests.support.fakes import HashEmbedder, WordTokenizer
 from tests.support.generators import CopyingGenerator, ScriptedGenerator
@@ -176,3 +176,21 @@ def test_json_is_one_line_that_reads_back(text: str) -> None:
     assert json.loads(line) == {"text": text}
     assert len(line.splitlines()) == 1
     line.encode("utf-8")
+
+
+# --- pages that nobody gave
+
+
+def test_a_hit_of_ones_own_has_no_page_unless_it_is_given() -> None:
+    hit = Hit.from_text(1, 0.9, "Tin melts at 232 degrees.", "wiki")
+    assert views.place_words(hit.document, hit.chunk) == "wiki"
+    assert views.hit_view(hit)["first_page"] is None and views.hit_view(hit)["last_page"] is None
+    prompt = assemble("How hot?", [hit], WordTokenizer(), context_window=512)
+    answer = answer_prompt(prompt, CopyingGenerator("232 degrees"), lambda _: None)
+    [citation] = answer.citations
+    assert views.citation_words(citation) == "[1] wiki"
+    assert views.status_words(citation) == "quote found in this passage"
+    assert views.citation_view(citation)["first_page"] is None
+    given = Hit.from_text(1, 0.9, "Tin melts.", "wiki", page=7)
+    assert views.place_words(given.document, given.chunk) == "wiki, page 7"
+    assert "(wiki, p. 7)" in assemble("?", [given], WordTokenizer(), context_window=512).text

@@ -191,8 +191,8 @@ def _hit(rank: int, score: float, passage: Passage) -> Hit:
         document_id=document,
         start=start,
         end=start + len(passage.text),
-        first_page=1,
-        last_page=1,
+        first_page=None,
+        last_page=None,
         text=passage.text,
         token_count=0,
     )

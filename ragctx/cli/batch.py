@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 import click
 
 from ragctx.cli.exit_codes import FAILED, OK, Interrupted, say
 from ragctx.cli.output import write_json
-from ragctx.cli.session import Session
+from ragctx.cli.progress import question_progress
 from ragctx.errors import InputError, RagctxError
 from ragctx.paths import encoding_of
 from ragctx.records import Answer
@@ -30,17 +33,22 @@ class Line:
     id: object = None
 
 
-def run_batch(file: str, session: Session, view: Callable[[Answer], View]) -> int:
+def run_batch(file: str, ask: Callable[[str], Answer], view: Callable[[Answer], View]) -> int:
     """Answer every line of `file` ("-": standard input). A bad line becomes a row with an error.
 
+    A bar on a terminal shows the time left if the results go elsewhere and the file has an end.
     Returns exit code 1 only if no line could be answered, though there were some.
     """
     counts: Counter[str] = Counter()
     try:
-        for number, raw in _lines(file):
-            row = _row(number, raw, session, view)
-            counts["error" if "error" in row else "answered"] += 1
-            write_json(row)
+        total = _count_lines(file)
+        with question_progress() if total else nullcontext(_no_progress) as progress:
+            progress(0, total)
+            for number, raw in _lines(file):
+                row = _row(number, raw, ask, view)
+                counts["error" if "error" in row else "answered"] += 1
+                write_json(row)
+                progress(counts.total(), total)
     except KeyboardInterrupt:
         raise Interrupted(f"{counted(counts.total(), 'line')} answered and written") from None
     if counts["error"]:
@@ -93,12 +101,25 @@ def _lines(file: str) -> Iterator[tuple[int, bytes]]:
                 yield number, raw
 
 
-def _row(number: int, raw: bytes, session: Session, view: Callable[[Answer], View]) -> View:
+def _count_lines(file: str) -> int:
+    """How many questions there are; 0 where that cannot be known, or a bar would be in the way."""
+    if sys.stdout.isatty() or not Path(file).is_file():  # standard input, a pipe
+        return 0
+    return sum(1 for _ in _lines(file))
+
+
+def _no_progress(done: int, total: int) -> None:
+    """No bar."""
+
+
+def _row(
+    number: int, raw: bytes, ask: Callable[[str], Answer], view: Callable[[Answer], View]
+) -> View:
     place: View = {"line": number}
     try:
         line = parse_line(number, raw)
         place |= {"question": line.question} | ({} if line.id is None else {"id": line.id})
-        return {**place, **view(session.ask(line.question))}
+        return {**place, **view(ask(line.question))}
     except RagctxError as error:
         return {**place, "error": str(error)}
     except Exception as error:  # one question that makes a model fail must not stop the others

@@ -138,7 +138,8 @@ def retrieval_options(*, k: int) -> Decorator:
             "documents",
             multiple=True,
             metavar="NAME",
-            help="Search only this document: name, path, id or pattern. May be repeated.",
+            help="Search only this document: its name or path, or any part of it, a pattern or an "
+            "id. May be repeated.",
         ),
         click.option(
             "--pages",

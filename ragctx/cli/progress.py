@@ -58,7 +58,8 @@ def question_progress() -> Iterator[Callable[[int, int], None]]:
         rich.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         rich.TextColumn("left"),
     )
-    with rich.Progress(*columns, console=screen, transient=True) as bars:
+    # Redirected, what is printed meanwhile would go to standard error, out of `> answers.jsonl`.
+    with rich.Progress(*columns, console=screen, transient=True, redirect_stdout=False) as bars:
         task = bars.add_task("", total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from ragctx.cli.exit_codes import say
 from ragctx.cli.model_options import Model, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
@@ -35,6 +37,20 @@ class Sources:
     password: str | None
 
 
+def sources_of(
+    ctx: click.Context,
+    *,
+    pdfs: tuple[str, ...],
+    index_path: Path,
+    embedder_spec: str,
+    password: str | None,
+) -> Sources:
+    """The documents that a command line names; PDFs and --index together are wrong usage."""
+    if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("name PDFs or --index, not both.", ctx)
+    return Sources(pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """All that `ask` needs."""
@@ -46,7 +62,13 @@ class Session:
     assembly: Assembly
     load_s: float  # seconds, PDFs read included
 
-    def ask(self, question: str, on_text: Callable[[str], None] | None = None) -> Answer:
+    def ask(
+        self,
+        question: str,
+        on_text: Callable[[str], None] | None = None,
+        *,
+        min_confidence: float = 0.0,
+    ) -> Answer:
         """Answer one question."""
         from ragctx.pipeline import ask
 
@@ -58,6 +80,7 @@ class Session:
             retrieval=self.retrieval,
             assembly=self.assembly,
             on_text=on_text,
+            min_confidence=min_confidence,
         )
 
 

@@ -235,12 +235,19 @@ def _hit(rank: int, score: float, passage: LabelledPassage) -> Hit:
         document_id=identity,
         start=0,
         end=len(passage.text),
-        first_page=1,
-        last_page=1,
+        first_page=None,
+        last_page=None,
         text=passage.text,
         token_count=0,
     )
     return Hit(rank=rank, score=score, chunk=chunk, document=passage.title, path=passage.title)
+
+
+def _touches(chunk: Chunk, first: int, last: int) -> bool:
+    """Whether a chunk is on some of these pages, or its own are not known."""
+    if chunk.first_page is None or chunk.last_page is None:
+        return True
+    return chunk.last_page >= first and chunk.first_page <= last
 
 
 def _holds_answer(question: LabelledQuestion, hit: Hit) -> bool:
@@ -249,6 +256,6 @@ def _holds_answer(question: LabelledQuestion, hit: Hit) -> bool:
     chunk = hit.chunk
     if question.document and question.document not in (hit.document, hit.path):
         return False
-    if first and (chunk.last_page < first or chunk.first_page > last):
+    if first and not _touches(chunk, first, last):
         return False
     return holds_any(chunk.text, question.answers)

@@ -53,8 +53,8 @@ class PassageRecord:
     """A passage that was in some prompt of a question. `rank` counts from 1."""
 
     document: str
-    first_page: int
-    last_page: int
+    first_page: int | None  # None where it is not known
+    last_page: int | None
     rank: int
     text: str
     is_gold: bool

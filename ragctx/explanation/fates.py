@@ -47,6 +47,17 @@ class Explanation:
     frontier: tuple[tuple[int, float], ...]  # (tokens for passages, the most relevance they buy)
 
     @property
+    def one_for_each_rank(self) -> tuple[Fate, ...]:
+        """The fates as they are shown to people: no rank twice.
+
+        Passages that were merged stand in the rank of the best of them, whose own fate is theirs.
+        """
+        whole = {fate.row.rank for fate in self.fates if fate.row.into is None}
+        return tuple(
+            fate for fate in self.fates if fate.row.into is None or fate.row.rank not in whole
+        )
+
+    @property
     def next_to_enter(self) -> Fate | None:
         """The candidate that lacks the fewest tokens."""
         waiting = [fate for fate in self.fates if fate.tokens_to_enter is not None]

@@ -9,7 +9,7 @@ from ragctx.explanation.fates import Explanation, Fate
 from ragctx.explanation.view import entry_words, imitation_words, selection_words
 from ragctx.records import Segment
 from ragctx.text.display import one_line, printable
-from ragctx.views import certificate, number, pages_words
+from ragctx.views import certificate, number, place_words
 
 
 def explanation_page(explained: Explanation) -> str:
@@ -81,7 +81,7 @@ def _shade(part: Stretch) -> str:
 def _table(explained: Explanation) -> str:
     columns = ("rank", "score", "tokens", "outcome", "in the prompt", "where", "why")
     head = "".join(f"<th>{name}</th>" for name in columns)
-    rows = "".join(_row(fate) for fate in explained.fates)
+    rows = "".join(_row(fate) for fate in explained.one_for_each_rank)
     return f"<h2>Candidates</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
@@ -89,7 +89,7 @@ def _row(fate: Fate) -> str:
     row, chunk = fate.row, fate.hit.chunk
     score = number(row.score)
     place = f"[{fate.label}]" if fate.label else ""
-    where = f"{one_line(row.document)}, {pages_words(chunk.first_page, chunk.last_page)}"
+    where = place_words(row.document, chunk)
     why = "; ".join(filter(None, (row.reason, entry_words(fate))))
     return (
         f'<tr class="{row.outcome}"><td>{row.rank}</td>'

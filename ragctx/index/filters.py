@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from ragctx.errors import InputError
 from ragctx.records import file_name
@@ -25,7 +26,9 @@ class Filter:
 
     Args:
         documents: ids, paths, ends of paths ("manuals/pump.pdf", "pump.pdf") or patterns with
-            `*`, `?` and `[…]` ("*2023*.pdf"); empty means all. A document needs to match one.
+            `*`, `?` and `[…]` ("*2023*.pdf"); what names nothing so may be any part of a name or
+            path ("pump"). Upper and lower case are the same. Empty means all documents; otherwise
+            a document needs to match one.
         first_page: only chunks that reach this page or a later one; pages count from 1.
         last_page: only chunks that begin on this page or an earlier one.
 
@@ -63,27 +66,64 @@ class Filter:
         return not self.documents and self.first_page is None and self.last_page is None
 
 
-def matching_ids(wanted: Sequence[str], sources: Sequence[SourceInfo]) -> set[str]:
+def matching_ids(
+    wanted: Sequence[str], sources: Sequence[SourceInfo], *, by_part: bool = True
+) -> set[str]:
     """The ids of the documents that `wanted` (`Filter.documents`) names.
+
+    An entry means what it names exactly; failing that, what it names in other letters, upper or
+    lower case; failing that, with `by_part`, every document with the entry somewhere in its path.
 
     Raises:
         InputError: an entry names no document; the message lists the most similar names.
     """
     found: set[str] = set()
     for entry in wanted:
-        ids = {source.document_id for source in sources if _names(entry, source)}
+        ids = _ids_of(entry, sources, by_part=by_part)
         if not ids:
             raise InputError(_no_such_document(entry, sources))
         found |= ids
     return found
 
 
+def _ids_of(entry: str, sources: Sequence[SourceInfo], *, by_part: bool) -> set[str]:
+    rules = (_names, _names_in_any_case, _is_part_of) if by_part else (_names,)
+    for matches in rules:
+        ids = {source.document_id for source in sources if matches(entry, source)}
+        if ids:
+            return ids
+    return set()
+
+
 def _names(entry: str, source: SourceInfo) -> bool:
-    path = source.path.replace("\\", "/")
-    plain = entry.replace("\\", "/").removeprefix("./")
-    if entry == source.document_id or path == plain or path.endswith(f"/{plain}"):
-        return True
-    return fnmatchcase(path, plain) or fnmatchcase(file_name(path), plain)
+    return entry == source.document_id or _fits(_plain(entry), _slashed(source.path))
+
+
+def _names_in_any_case(entry: str, source: SourceInfo) -> bool:
+    return _fits(_folded(_plain(entry)), _folded(_slashed(source.path)))
+
+
+def _is_part_of(entry: str, source: SourceInfo) -> bool:
+    part = _folded(_plain(entry))
+    return bool(part.strip("./ ")) and part in _folded(_slashed(source.path))
+
+
+def _fits(entry: str, path: str) -> bool:
+    """Whether an entry is a path, an end of it, or a pattern of either, as of a relative path."""
+    return f"/{path}".endswith(f"/{entry}") or fnmatchcase(f"/{path}", f"*/{entry}")
+
+
+def _plain(entry: str) -> str:
+    return _slashed(entry).removeprefix("./")
+
+
+def _slashed(path: str) -> str:
+    return path.replace("\\", "/")
+
+
+def _folded(text: str) -> str:
+    """In lower case and composed: file systems differ in how they spell an accented letter."""
+    return normalize("NFC", text).casefold()
 
 
 def _no_such_document(entry: str, sources: Sequence[SourceInfo]) -> str:

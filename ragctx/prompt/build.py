@@ -23,7 +23,7 @@ from operator import add
 
 from ragctx.errors import BudgetError
 from ragctx.prompt.frame import Frame, build_frame, count_tokens
-from ragctx.prompt.template import Part, Template
+from ragctx.prompt.template import Part, Template, without_pages
 from ragctx.prompt.window import share_window
 from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment
 from ragctx.tokens.tokenizer import Tokenizer
@@ -56,7 +56,47 @@ def passage_costs(
     >>> passage_costs(load_template("reader"), hits, load_tokenizer("bundled"))
     [9]
     """
-    parts = (*template.header, *template.passage)
+    costs = [0] * len(hits)
+    layouts = []
+    for parts, members in _by_layout(template, hits):
+        alike = [hits[i] for i in members]
+        for i, cost in zip(members, _unlabelled(parts, alike, tokenizer, count), strict=True):
+            costs[i] = cost
+        layouts.append(([part for part in parts if part.has_label], members))
+    most = len(hits) if room_tokens is None else _most_that_fit(costs, room_tokens)
+    for labelled, members in layouts:
+        label = _costliest_label(labelled, most, tokenizer)
+        for i in members:
+            costs[i] += label
+    return costs
+
+
+def _by_layout(
+    template: Template, hits: Sequence[Hit]
+) -> Iterator[tuple[Sequence[Part], Sequence[int]]]:
+    """The parts around a passage, and the indices of the hits that get them: see `_passage_parts`.
+
+    Most often all get the same.
+    """
+    groups: dict[bool, list[int]] = {}
+    for i, hit in enumerate(hits):
+        groups.setdefault(hit.chunk.first_page is not None, []).append(i)
+    for has_pages, members in groups.items():
+        yield (*template.header, *_passage_parts(template, has_pages)), members
+
+
+def _passage_parts(template: Template, has_pages: bool) -> Sequence[Part]:
+    """The template's parts for a passage, without {pages} if its pages are not known."""
+    return template.passage if has_pages else without_pages(template.passage)
+
+
+def _unlabelled(
+    parts: Sequence[Part],
+    hits: Sequence[Hit],
+    tokenizer: Tokenizer,
+    count: Callable[[str], int] | None,
+) -> list[int]:
+    """Tokens of each hit in these parts, without the parts that hold the label."""
     fixed = sum(len(tokenizer.encode_markup(p.text)) for p in parts if not (p.slot or p.has_label))
     costs = [fixed] * len(hits)
     for part in parts:
@@ -65,9 +105,7 @@ def passage_costs(
             costs = list(map(add, costs, counts))
         elif part.slot:
             costs = list(map(add, costs, _slot_counts(part.slot, hits, tokenizer)))
-    most = len(hits) if room_tokens is None else _most_that_fit(costs, room_tokens)
-    label = _costliest_label([part for part in parts if part.has_label], most, tokenizer)
-    return [cost + label for cost in costs]
+    return costs
 
 
 def _most_that_fit(costs: Sequence[int], room_tokens: int) -> int:
@@ -223,7 +261,7 @@ def _passages(template: Template, hits: Sequence[Hit], tokenizer: Tokenizer) -> 
     for position, hit in enumerate(hits, start=1):
         document = hit.chunk.document_id, hit.document
         header = template.header if document != before else ()
-        parts = (*header, *template.passage)
+        parts = (*header, *_passage_parts(template, hit.chunk.first_page is not None))
         segments.append(_passage(parts, hit, str(position), plain, markup))
         before = document
     return segments

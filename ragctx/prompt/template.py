@@ -11,7 +11,8 @@
     {question}
 
 The text between {passages} and {/passages} is repeated for every passage. It contains {text} once,
-and optionally {label}, {document} and {pages}. {question} occurs outside of it, once or more. There
+and optionally {label}, {document} and {pages}, which is left out, with a "p." before it, where the
+pages are not known. {question} occurs outside of it, once or more. There
 are two optional blocks, each allowed once:
 
 - {system} … {/system}, at the very beginning: plain text for the system's turn of a chat template,
@@ -26,7 +27,7 @@ other brace is just a brace.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,6 +185,33 @@ def _parts(source: str) -> tuple[Part, ...]:
     pieces = re.split(r"\{(text|document|pages|question)\}", source)
     parts = [Part("", piece) if i % 2 else Part(piece) for i, piece in enumerate(pieces)]
     return tuple(part for part in parts if part.text or part.slot)
+
+
+def without_pages(parts: Sequence[Part]) -> tuple[Part, ...]:
+    r"""The parts for a passage whose pages are not known: no {pages}, nor what introduces it.
+
+    >>> source = "{passages}[{label}] ({document}, p. {pages}) {text}{/passages}{question}"
+    >>> parts = parse_template(source)
+    >>> [part.slot or part.text for part in without_pages(parts.passage)]
+    ['[{label}] (', 'document', ') ', 'text']
+    """
+    kept = [*parts]
+    while "pages" in (slots := [part.slot for part in kept]):
+        at = slots.index("pages")
+        lead = kept[at - 1].text if at and not kept[at - 1].slot else ""
+        tail = kept[at + 1].text if at + 1 < len(kept) and not kept[at + 1].slot else ""
+        first, last = at - bool(lead), at + 1 + bool(tail)
+        lead = _INTRODUCTION.sub("", lead)
+        if (lead[-1:], tail[:1]) in _BRACKETS:
+            lead, tail = lead[:-1].rstrip(" "), tail[1:]
+        kept[first:last] = [Part(lead + tail)] if lead + tail else []
+    return tuple(kept)
+
+
+_INTRODUCTION = re.compile(r"(?i)[,;:]?[ \t]*(?:\b(?:pages?|pp?\.?|pgs?\.?))?[ \t:=]*\Z")
+"""What stands before a page number: ", p. ", " page "."""
+
+_BRACKETS = (("(", ")"), ("[", "]"))
 
 
 def _folder() -> Path:

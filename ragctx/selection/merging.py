@@ -150,10 +150,15 @@ def _join(a: Chunk, b: Chunk, text: str | None) -> Chunk | None:
         start=a.start,
         end=b.end,
         first_page=a.first_page,
-        last_page=max(a.last_page, b.last_page),
+        last_page=_later(a.last_page, b.last_page),
         text=joined,
         token_count=0,
     )
+
+
+def _later(a: int | None, b: int | None) -> int | None:
+    """The later of two pages; None if one is not known."""
+    return None if a is None or b is None else max(a, b)
 
 
 def _merged(
@@ -166,8 +171,9 @@ def _merged(
     score = max((hit.score for hit in members), key=_real_before_missing)
     chunk = span if span.token_count else replace(span, token_count=count(span.text))
     itself = next((hit for hit in members if hit.chunk.id == chunk.id), None)
+    reason = f"merged into the passage of rank {best.rank}"
     rows = [
-        ledger_row(hit, count(hit.chunk.text), "merged", f"merged into {chunk.id}", into=chunk.id)
+        ledger_row(hit, count(hit.chunk.text), "merged", reason, into=chunk.id)
         for hit in members
         if hit is not itself
     ]

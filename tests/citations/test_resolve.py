@@ -212,7 +212,7 @@ def test_without_a_document_the_passage_itself_is_what_is_checked() -> None:
         ("verified", "Paris is in France."),
         ("verified", "Paris is in France."),
     ]
-    assert (copied[0].document, copied[0].first_page) == ("atlas", 1)
+    assert (copied[0].document, copied[0].first_page) == ("atlas", None)
     assert labelled[1].status == "unverified"
 
 

@@ -145,6 +145,14 @@ def test_ingesting_says_what_came_of_it(cli: Cli) -> None:
     assert cli("ingest", "pdfs").out.startswith("2 files: 2 unchanged; 0 pages, ")
 
 
+def test_the_ledger_names_the_cause_it_knows(cli: Cli) -> None:
+    write(Path("scan.pdf"), "", "")
+    write(Path("half.pdf"), "Tin melts.", "", "")
+    done = cli("ingest", "scan.pdf", "half.pdf")
+    assert "pictures without text, OCR needed; for example: ocrmypdf in.pdf out.pdf" in done.out
+    assert "2 of 3 pages gave no text: pictures without text, OCR needed (pages 2, 3)" in done.out
+
+
 def test_ingesting_gives_one_json_object(cli: Cli) -> None:
     view = cli("ingest", "pdfs", "--json", "--index", "mine").json
     assert [row["outcome"] for row in view["rows"]] == ["added", "added"]
@@ -284,7 +292,11 @@ def test_an_answer_comes_with_its_checked_source(filled: Cli, answers: object) -
     assert (done.code, done.err) == (0, "")
     answer, rest = done.out.split("\n", 1)
     assert answer == "232 degrees"
-    assert rest.startswith("\nSources\n[1] tin.pdf, page 2  ✓ verified\n    “Tin melts at 232")
+    sure, rest = rest.split("\n", 1)
+    assert sure == "fairly sure (75 %)"
+    assert rest.startswith(
+        "\nSources\n[1] tin.pdf, page 2  quote found on this page\n    “Tin melts at 232"
+    )
 
 
 def test_an_answer_as_json(filled: Cli, answers: object) -> None:
@@ -298,16 +310,127 @@ def test_an_answer_as_json(filled: Cli, answers: object) -> None:
 def test_a_source_that_does_not_say_it_is_marked(filled: Cli, answers: Any) -> None:
     answers(ScriptedGenerator("Tin melts at 9 degrees [1], or so [77]."))
     out = filled("ask", QUESTION).out
-    assert "✗ not verified" in out and "[77]  ✗ no such passage" in out
+    assert "✗ not found on this page" in out and "[77]  ✗ no such passage" in out
 
 
 def test_an_abstention_is_plain_and_has_its_own_exit_code(filled: Cli, answers: Any) -> None:
     answers(ScriptedGenerator(""))
     done = filled("ask", QUESTION)
     assert (done.code, done.err) == (3, "")
-    assert done.out == "The documents do not answer this. (Confidence that they do: 12 %.)\n"
+    assert done.out.splitlines()[0] == (
+        "The documents do not answer this. (Confidence that they do: 12 %.)"
+    )
     done = filled("ask", QUESTION, "--json")
     assert (done.code, done.json["answer"], done.json["confidence"]) == (3, "", 0.125)
+
+
+def test_a_weak_answer_is_marked_before_its_sources(filled: Cli, answers: Any) -> None:
+    # How sure an answer is was shown on refusals only, and every wrong one was "✓ verified".
+    answers(CopyingGenerator("232 degrees", confidence=0.41))
+    lines = filled("ask", QUESTION).out.splitlines()
+    assert lines[:3] == [
+        "232 degrees",
+        "unsure (41 %): this may well be wrong, read the source",
+        "",
+    ]
+    answers(CopyingGenerator("232 degrees", confidence=0.92))
+    assert filled("ask", QUESTION).out.splitlines()[1] == "sure (92 %)"
+
+
+def test_only_a_terminal_gets_styles_and_nothing_is_green(
+    filled: Cli, answers: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "\x1b" not in filled("ask", QUESTION).out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    out = filled("ask", QUESTION).out
+    assert "\x1b[1m232 degrees\x1b[0m" in out  # the answer, within its quote
+    assert "\x1b[32m" not in out
+
+
+def test_an_answer_below_the_least_confidence_is_a_refusal(filled: Cli, answers: object) -> None:
+    assert filled("ask", QUESTION, "--min-confidence", "0.75").out.startswith("232 degrees\n")
+    done = filled("ask", QUESTION, "--min-confidence", "0.8")
+    assert done.code == 3 and "232 degrees\n" not in done.out.split("Nearest passages")[0]
+    assert done.out.startswith("The best answer found is not sure enough: 75 % where")
+    view = filled("ask", QUESTION, "--min-confidence", "0.8", "--json").json
+    assert (view["abstained"], view["answer"], view["citations"]) == (True, "", [])
+    assert view["refusal"]["reason"] == "below_min_confidence" and view["confidence"] == 0.75
+    Path("batch.txt").write_text(QUESTION, "utf-8")
+    assert filled("ask", "--batch", "batch.txt", "--min-confidence", "0.8").json["abstained"]
+
+
+def test_a_model_that_does_not_tell_how_sure_it_is_cannot_be_held_to_it(
+    filled: Cli, answers: Any
+) -> None:
+    answers(ScriptedGenerator("Tin melts at 232 degrees [1]."))
+    done = filled("ask", QUESTION, "--min-confidence", "0.5")
+    assert (done.code, done.out) == (2, "") and "leave out --min-confidence" in done.error
+    assert "sure" not in filled("ask", QUESTION).out
+
+
+def test_a_refusal_shows_the_nearest_passages(filled: Cli, answers: Any) -> None:
+    answers(ScriptedGenerator(""))
+    lines = filled("ask", QUESTION).out.splitlines()
+    assert lines[2] == "Nearest passages" and lines[3] == "tin.pdf, pages 1–2"
+    assert "Tin melts at 232 degrees." in lines[4]
+    view = filled("ask", QUESTION, "--json").json
+    assert view["refusal"]["reason"] == "not_answered"
+    assert [hit["document"] for hit in view["nearest"]] == ["tin.pdf", "iron.pdf"]
+    assert filled("ask", QUESTION, "--json", "-k", "1").json["nearest"][0]["first_page"] == 1
+
+
+# --- "The documents do not answer this" was said of documents that nobody had read.
+
+
+def test_an_empty_index_is_not_said_to_have_no_answer(filled: Cli, answers: Any) -> None:
+    answers(ScriptedGenerator(""))
+    for name in ("tin.pdf", "iron.pdf"):
+        assert filled("index", "remove", name).code == 0
+    done = filled("ask", QUESTION)
+    assert done.code == 1 and done.out.startswith("The index has no documents")
+    assert "ragctx ingest" in done.out
+
+
+def test_a_floor_that_leaves_nothing_is_named(filled: Cli, answers: Any) -> None:
+    answers(ScriptedGenerator(""))
+    done = filled("ask", QUESTION, "--min-score", "0.5")
+    assert done.code == 1 and done.out.startswith("No passage reached --min-score (the best has 0.")
+    assert "tin.pdf, pages 1–2" in done.out
+    assert filled("ask", QUESTION, "--min-score", "0.5", "--json").json["nearest"]
+
+
+def test_a_scan_without_text_is_named_alone_and_among_others(cli: Cli, answers: Any) -> None:
+    answers(ScriptedGenerator(""))
+    write(Path("scan.pdf"), "", "")
+    alone = cli("ask", QUESTION, "scan.pdf")
+    assert alone.code == 1 and alone.out.startswith("Nothing could be read: scan.pdf has no text")
+    among = cli("ask", QUESTION, "scan.pdf", "pdfs/tin.pdf")
+    assert among.code == 3 and "Run OCR" in among.out and "tin.pdf, pages 1–2" in among.out
+    assert among.out.startswith("The documents that could be read do not answer this. scan.pdf has")
+    named = cli("ask", QUESTION, "scan.pdf", "pdfs/tin.pdf", "--document", "tin.pdf")
+    assert named.out.startswith("The documents do not answer this.")
+
+
+def test_a_question_in_another_language_is_told_what_the_reader_reads(
+    filled: Cli, answers: Any
+) -> None:
+    english = ScriptedGenerator("")
+    question = "À quelle température est-ce que l'étain fond ?"
+    answers(english)
+    assert filled("ask", question).out.startswith("The documents do not answer this.")
+    english.only_language = "English"
+    done = filled("ask", question)
+    assert done.code == 1 and "seems to be in French" in done.out
+    assert "reads English only" in done.out and "Nearest passages" in done.out
+
+
+def test_words_that_no_passage_has_are_said_to_have_found_nothing(
+    filled: Cli, answers: Any
+) -> None:
+    answers(ScriptedGenerator(""))
+    done = filled("ask", "zinc?", "--retriever", "lexical")
+    assert done.code == 1 and done.out.startswith("No passage was found")
 
 
 def test_the_prompt_and_the_ledger_can_be_seen(filled: Cli, answers: Any) -> None:
@@ -318,6 +441,22 @@ def test_the_prompt_and_the_ledger_can_be_seen(filled: Cli, answers: Any) -> Non
     view = filled("ask", QUESTION, "--show-prompt", "--explain", "--json").json
     assert view["prompt"]["text"] == generator.prompts[0].text
     assert view["ledger"] == view["prompt"]["ledger"]
+
+
+@pytest.mark.parametrize("command", ["search", "prompt", "explain"])
+def test_every_command_that_searches_takes_pdfs(command: str, cli: Cli, reader: TextReader) -> None:
+    # `search` and `prompt` took "pdfs/tin.pdf" for an unexpected extra argument.
+    done = cli(command, QUESTION, "pdfs/tin.pdf")
+    assert done.code == 0 and "tin.pdf" in done.out and "iron.pdf" not in done.out
+    assert reader.read == ["tin.pdf"] and not Path("indexes").exists()
+    both = cli(command, QUESTION, "pdfs/tin.pdf", "--index", "mine")
+    assert (both.code, "not both" in both.error) == (2, True)
+
+
+def test_a_part_of_a_name_limits_the_search(filled: Cli) -> None:
+    for wanted in ("TIN", "pdfs/t*.pdf", "in.p"):
+        done = filled("search", QUESTION, "--document", wanted, "--json")
+        assert {hit["document"] for hit in done.json["hits"]} == {"tin.pdf"}, wanted
 
 
 def test_named_pdfs_are_read_once(cli: Cli, answers: object, reader: TextReader) -> None:
@@ -407,6 +546,20 @@ def test_a_batch_may_be_utf_16_as_windows_writes_it(
     Path("batch.txt").write_bytes(f"{QUESTION}\r\n\u010aWho?\r\n".encode(encoding))
     rows = [json.loads(line) for line in filled("ask", "--batch", "batch.txt").out.splitlines()]
     assert [row["question"] for row in rows] == [QUESTION, "\u010aWho?"]
+
+
+def test_a_batch_shows_the_time_left_on_a_terminal_and_keeps_its_rows(
+    filled: Cli, answers: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("batch.txt").write_text(f"{QUESTION}\n\n{QUESTION}\n", "utf-8")
+    assert filled("ask", "--batch", "batch.txt").err == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    done = filled("ask", "--batch", "batch.txt")
+    assert "2/2" in done.err and "questions" in done.err and "left" in done.err
+    assert [json.loads(line)["answer"] for line in done.out.splitlines()] == ["232 degrees"] * 2
+    piped = filled("ask", "--batch", "-", stdin=QUESTION)
+    assert "questions" not in piped.err  # nobody knows how many there will be
 
 
 def test_a_batch_without_a_single_answer_failed(filled: Cli, answers: object) -> None:

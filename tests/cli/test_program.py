@@ -76,6 +76,14 @@ def test_every_file_has_its_row(place: Path) -> None:
     assert "--password" in rows["locked.pdf"]["message"]
 
 
+def test_a_file_without_text_gets_the_cause_that_is_known(place: Path) -> None:
+    # Whatever was the matter, the ledger said "no text layer; run OCR on it first".
+    make_pdf(place / "blank.pdf", "", "")
+    done = ragctx("ingest", "blank.pdf", "--index", "blank", "--json", cwd=place)
+    [row] = json.loads(done.stdout)["rows"]
+    assert row["message"] == "every page is blank; if it is not, run OCR on it"
+
+
 def test_a_search_finds_the_page(place: Path) -> None:
     done = ragctx("search", QUESTION, "-k", "1", "--json", cwd=place)
     assert (done.returncode, done.stderr) == (0, "")

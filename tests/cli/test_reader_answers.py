@@ -50,6 +50,17 @@ def test_an_abstention_has_nothing_to_attribute(
     assert found["abstained"] and found["attribution"] == []
 
 
+def test_the_bundled_reader_says_that_it_reads_english_and_shows_what_was_found(
+    index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = "Combien d'années la batterie doit-elle durer dans la station ?"
+    capsys.readouterr()
+    assert run(["ask", question, "--index", str(index), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["refusal"]["reason"] == "language" and "French" in found["refusal"]["message"]
+    assert found["nearest"][0]["document"] == "field-station-manual.pdf"
+
+
 def test_what_was_read_serves_the_next_process_and_is_read_anew_when_damaged(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,12 @@ def test_cut_candidates_are_not_said_to_enter_and_merged_ones_stand_in_their_spa
         ("selected", "1"),
         ("merged", "1"),
     }
+    # The table had rank 1 twice, once as "merged into d:0-52", which nobody can look up.
+    assert [f.row.rank for f in found.fates] == [1, 1, 2, 3, 4]
+    assert [f.row.rank for f in found.one_for_each_rank] == [1, 2, 3, 4]
+    assert [f.row.outcome for f in found.one_for_each_rank][:3] == ["selected", "merged", "merged"]
+    page = explanation_page(found)
+    assert "merged into the passage of rank 1" in page and "d:0-" not in page
     gold = found.fates[-1]
     assert (gold.row.outcome, gold.label, gold.tokens_to_enter) == ("dropped", "", None)
 

@@ -51,14 +51,15 @@ MAY_IMPORT = {
     "explanation": "assembly prompt selection text views",
     "ingestion": "chunking embedding index pdf",
     "retrieval": "embedding index text",
-    "pipeline": "assembly citations embedding generator index retrieval",
+    "refusals": "index text",
+    "pipeline": "assembly citations embedding generator index refusals retrieval",
     "evaluation.statistics": "",
     "evaluation": "assembly citations embedding evaluation.statistics generator generator.reader "
     "index pipeline placement prompt retrieval text",
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation generator generator.reader index ingestion pipeline "
+    "explanation generator generator.reader index ingestion pipeline refusals "
     "placement prompt retrieval selection text threads tokens views",
     "__main__": "cli",
 }

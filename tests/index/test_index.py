@@ -20,7 +20,7 @@ from ragctx.index.engine import VECTORS, Engine, load_engine
 from ragctx.index.filters import Filter, matching_ids
 from ragctx.index.index import Index
 from ragctx.index.repair import verify_index
-from ragctx.index.store import ChunkTable
+from ragctx.index.store import ChunkTable, SourceInfo
 from ragctx.records import Document
 from ragctx.retrieval import search
 from tests.support.fakes import HashEmbedder
@@ -321,8 +321,39 @@ def test_documents_are_named_by_id_path_end_of_path_or_pattern(tmp_path: Path) -
     assert matching_ids(["a", "c"], sources) == {"a", "c"}
     with pytest.raises(InputError, match=r"matches 'pmp\.pdf'.*pump\.pdf"):
         matching_ids(["pmp.pdf"], sources)
-    with pytest.raises(InputError, match=r"matches 'ump\.pdf'"):
-        search(index, HashEmbedder(), "text", filter=Filter(("ump.pdf",)))
+    with pytest.raises(InputError, match=r"matches 'pmp\.pdf'"):
+        search(index, HashEmbedder(), "text", filter=Filter(("pmp.pdf",)))
+
+
+def test_documents_are_named_by_any_part_in_any_case_and_by_patterns_of_relative_paths() -> None:
+    # --document Pump, --document "manuals/*.pdf" and an accent spelled otherwise named nothing.
+    paths = {
+        "a": "/home/me/Manuals/Pump.pdf",
+        "b": "/home/me/old pump.pdf",
+        "c": "/x/caf\u00e9.pdf",
+    }
+    sources = [
+        SourceInfo(path=path, document_id=id, recipe="", pages=1, chunks=1, status="ok")
+        for id, path in paths.items()
+    ]
+    for wanted, ids in {
+        "pump.pdf": "a",  # a whole name before a part of one
+        "PUMP": "ab",
+        "old pump.pdf": "b",
+        "manuals": "a",
+        "manuals/*.pdf": "a",
+        "Manuals/*": "a",
+        "me/*/*.pdf": "a",
+        "*/[no]ld*": "b",
+        "CAFE\u0301": "c",
+        "ld pu": "b",
+    }.items():
+        assert matching_ids([wanted], sources) == set(ids), wanted
+    for wanted in ("", ".", "./", "/", " ", "pumps"):
+        with pytest.raises(InputError, match="No document of the index matches"):
+            matching_ids([wanted], sources)
+    with pytest.raises(InputError):  # what is to be removed is named in full
+        matching_ids(["pump"], sources, by_part=False)
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, None), (5, 4), (None, 0), (-1, 3)])

@@ -702,3 +702,44 @@ def test_what_looks_like_a_label_in_a_passage_is_found() -> None:
     for one in found:
         segment = prompt.passages[int(one.passage) - 1]
         assert one.label in segment.text[segment.text_start :][one.start : one.end]
+
+
+# --- pages that nobody gave
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("tokenizer", TOKENIZERS.values(), ids=TOKENIZERS)
+def test_no_page_is_printed_that_nobody_gave(name: str, tokenizer: Tokenizer) -> None:
+    # A hit of another retriever was "p. 1", and its answer was cited with "page 1".
+    hits = [Hit.from_text(1, 0.9, "Tin melts.", "tin.pdf"), make_hit(2, "Lead melts.")]
+    prompt = build(name, hits, tokenizer)
+    first = next(passage for passage in prompt.passages if passage.label == "1")
+    assert not re.search(r"p\. |None|\(\)", first.text)
+    assert [len(p.token_ids) for p in prompt.passages] == passage_costs(
+        load_template(name), hits, tokenizer
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ("[{label}] ({document}, p. {pages})\n{text}", "[1] (tin.pdf)\nTin melts."),
+        ("[{label}] (p. {pages})\n{text}", "[1]\nTin melts."),
+        ("{document}, pages {pages}: {text}", "tin.pdf: Tin melts."),
+        ("{document} [{pages}] {text}", "tin.pdf Tin melts."),
+        ("{text} ({document} {pages}, {label})", "Tin melts. (tin.pdf, 1)"),
+        ("{pages}{text}", "Tin melts."),
+        ("a map {pages} {text}", "a map Tin melts."),
+    ],
+)
+def test_a_template_leaves_unknown_pages_out_with_what_introduces_them(
+    written: str, left: str
+) -> None:
+    template = parse_template(f"{{passages}}{written}{{/passages}}{{question}}")
+    hits = [Hit.from_text(1, 0.9, "Tin melts.", "tin.pdf")]
+    placement = place(fill(hits, [1], 9), "best_first")
+    prompt = build_prompt(
+        template, "?", placement, ByteTokenizer(), context_window=512, max_new_tokens=9
+    )
+    assert prompt.passages[0].text == left
+    assert passage_costs(template, hits, ByteTokenizer()) == [len(left)]

@@ -21,6 +21,7 @@ class ScriptedGenerator:
         self.context_window = context_window
         self.tokenizer = WordTokenizer()
         self.prompts: list[Prompt] = []
+        self.only_language = ""
 
     def identity(self) -> tuple[str, ...]:
         return self.name, "greedy", self.answer
@@ -63,6 +64,12 @@ class CopyingGenerator(ScriptedGenerator):
     name = "copying"
     template = "plain"
 
+    def __init__(
+        self, answer: str = "", *, context_window: int = 4096, confidence: float = 0.75
+    ) -> None:
+        super().__init__(answer, context_window=context_window)
+        self.confidence = confidence
+
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
     ) -> Generation:
@@ -80,7 +87,7 @@ class CopyingGenerator(ScriptedGenerator):
                     prefill_s=0.1,
                     decode_s=0.0,
                     reused_tokens=0,
-                    confidence=0.75,
+                    confidence=self.confidence,
                     spans=(span,),
                 )
         return Generation(

@@ -12,47 +12,48 @@ import click
 
 from ragctx.cli import options
 from ragctx.cli.batch import run_batch
-from ragctx.cli.exit_codes import ABSTAINED, OK
+from ragctx.cli.exit_codes import ABSTAINED, FAILED, OK
 from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import attribution_table, console, ledger_table, write_json
-from ragctx.cli.session import Session, Sources, open_session, with_load_time
+from ragctx.cli.session import Session, open_session, sources_of, with_load_time
 from ragctx.errors import InputError
-from ragctx.records import (
-    Answer,
-    Attribution,
-    Citation,
-)
+from ragctx.refusals import NOT_ANSWERED, READ
 from ragctx.text.display import one_line, printable
 from ragctx.views import (
+    FAIRLY_SURE,
     View,
-    abstention_words,
     answer_view,
     attribution_view,
     citation_words,
+    confidence_words,
     ledger_view,
+    place_words,
     prompt_view,
+    quote_parts,
     status_words,
 )
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from ragctx.generator.reader.passage_cache import CacheStats
     from ragctx.generator.reader.passage_store import StoreStats
-
-if TYPE_CHECKING:
-    from ragctx.records import Answer, Attribution, Citation
+    from ragctx.records import Answer, Attribution, Citation, Hit
 
 _QUOTED = 400  # characters of a quote shown
+_NEAREST = 200  # characters shown of a passage that is nearest to a question without an answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What else is to be shown beside the answer."""
+    """What is to be shown: which answers, and what else beside them."""
 
     as_json: bool
     prompt: bool
     ledger: bool
     attribution: bool
+    min_confidence: float
 
 
 @examples(
@@ -80,6 +81,13 @@ class Shown:
     help="Answer many questions, one per line: text, or JSON with a "
     '"question". One JSON answer a line comes out.',
 )
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="P",
+    help="Give no answer that is less sure than this, from 0 to 1.",
+)
 @click.option("--show-prompt", is_flag=True, help="Print the prompt to standard error.")
 @click.option(
     "--explain", is_flag=True, help="Print to standard error what became of every passage found."
@@ -102,6 +110,7 @@ def ask_command(
     retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions,
     batch: str | None,
+    min_confidence: float,
     show_prompt: bool,
     explain: bool,
     attribute: bool,
@@ -110,21 +119,31 @@ def ask_command(
     """Answer a question and cite checked sources.
 
     PDFs named on the command line are read once and remembered by their content, so that asking
-    again is quick; without any, the index is searched. The exit code is 3 when the documents do
-    not contain the answer. With --batch every argument is a PDF, and a question that cannot be
-    processed gives a row with an "error"; the exit code is 1 only if none could be processed.
+    again is quick; without any, the index is searched. Each answer comes with how sure it is, if
+    the model tells. The exit code is 3 when the documents were read and do not contain the answer,
+    and 1 when they could not be read for it. With --batch every argument is a PDF, and a question
+    that cannot be processed gives a row with an "error"; the exit code is 1 only if none could be
+    processed.
     """
     if batch is not None:
         pdfs = (*([question] if question else []), *pdfs)
-    if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("name PDFs or --index, not both.", ctx)
-    sources = Sources(
-        pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
+    sources = sources_of(
+        ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
     )
-    shown = Shown(as_json=as_json, prompt=show_prompt, ledger=explain, attribution=attribute)
+    shown = Shown(
+        as_json=as_json,
+        prompt=show_prompt,
+        ledger=explain,
+        attribution=attribute,
+        min_confidence=min_confidence,
+    )
     if batch is not None:
         session = open_session(sources, model, retrieval, assembly)
-        return run_batch(batch, session, lambda answer: _view(answer, shown, session))
+        return run_batch(
+            batch,
+            lambda question: session.ask(question, min_confidence=min_confidence),
+            lambda answer: _view(answer, shown, session),
+        )
     question = _question(question, pdfs)
     return _answer(question, open_session(sources, model, retrieval, assembly), shown)
 
@@ -139,14 +158,21 @@ def _question(words: str | None, pdfs: Sequence[str]) -> str:
 
 
 def _answer(question: str, session: Session, shown: Shown) -> int:
-    answer = session.ask(question, None if shown.as_json else _write)
+    on_text = None if shown.as_json else _write
+    answer = session.ask(question, on_text, min_confidence=shown.min_confidence)
     answer = with_load_time(answer, session)
     if shown.as_json:
         write_json(_view(answer, shown, session))
     else:
         _print(answer)
         _print_extras(answer, shown, session)
-    return ABSTAINED if answer.abstained else OK
+    return _exit_code(answer)
+
+
+def _exit_code(answer: Answer) -> int:
+    if not answer.abstained:
+        return OK
+    return ABSTAINED if answer.refusal is None or answer.refusal.reason in READ else FAILED
 
 
 def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
@@ -191,27 +217,56 @@ def _print(answer: Answer) -> None:
     if answer.text:
         _write("\n")
     if answer.abstained:
-        _write(abstention_words(answer.generation.confidence) + "\n")
+        _print_refusal(answer)
         return
     screen = console()
+    if answer.confidence is not None:
+        weak = answer.confidence < FAIRLY_SURE
+        words = confidence_words(answer.confidence)
+        screen.print(words, style="bold red" if weak else "", soft_wrap=True)
     screen.print("\nSources" if answer.citations else "\nNo source was cited.", style="bold")
     for citation in answer.citations:
         _print_citation(citation)
 
 
-def _print_citation(citation: Citation) -> None:
-    from rich.padding import Padding
+def _print_refusal(answer: Answer) -> None:
+    screen = console()
+    screen.print(answer.refusal.message if answer.refusal else NOT_ANSWERED, soft_wrap=True)
+    if answer.nearest:
+        screen.print("\nNearest passages", style="bold")
+    for hit in answer.nearest:
+        _print_nearest(hit)
+
+
+def _print_nearest(hit: Hit) -> None:
     from rich.text import Text
 
-    screen = console()
-    style = "green" if citation.status == "verified" else "red"
+    console().print(place_words(hit.document, hit.chunk), soft_wrap=True)
+    _print_indented(Text(one_line(hit.chunk.text, _NEAREST), style="dim"))
+
+
+def _print_citation(citation: Citation) -> None:
+    from rich.text import Text
+
+    # Nothing green: that the quote is there does not make it the answer.
+    style = "dim" if citation.status == "verified" else "red"
     heading = Text.assemble(citation_words(citation), "  ", (status_words(citation), style))
-    screen.print(heading, soft_wrap=True)
-    quote = one_line(citation.quote, _QUOTED)
-    if quote and sys.stdout.isatty():
-        screen.print(Padding(Text(f"“{quote}”", style="dim"), (0, 0, 0, 4)))
-    elif quote:
-        screen.print(f"    “{quote}”", soft_wrap=True)
+    console().print(heading, soft_wrap=True)
+    before, cited, after = quote_parts(citation, _QUOTED)
+    if before or cited:
+        dim = "dim"
+        quote = (("“", dim), (before, dim), (cited, "bold"), (after, dim), ("”", dim))
+        _print_indented(Text.assemble(*quote))
+
+
+def _print_indented(text: Text) -> None:
+    from rich.padding import Padding
+    from rich.text import Text as Line
+
+    if sys.stdout.isatty():
+        console().print(Padding(text, (0, 0, 0, 4)))
+    else:
+        console().print(Line("    ") + text, soft_wrap=True)
 
 
 def _print_extras(answer: Answer, shown: Shown, session: Session) -> None:

@@ -12,7 +12,7 @@ from ragctx.cli.commands.prompt import CONTEXT_WINDOW
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, explanation_bar, fates_table, write_json
-from ragctx.cli.session import Sources, open_index
+from ragctx.cli.session import Sources, open_index, sources_of
 
 if TYPE_CHECKING:
     from ragctx.explanation.fates import Explanation
@@ -61,12 +61,10 @@ def explain_command(
     more tokens would let it in. The prompt is the one that `ragctx prompt` builds with the same
     options; no model is run on it.
     """
-    if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("name PDFs or --index, not both.", ctx)
-    question = options.read_question(question)
-    sources = Sources(
-        pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
+    sources = sources_of(
+        ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
     )
+    question = options.read_question(question)
     explained = _explain(question, sources, retrieval, assembly, tokenizer_spec)
     if html_path is not None:
         from ragctx.explanation.page import explanation_page
@@ -121,7 +119,7 @@ def _print(explained: Explanation) -> None:
     screen.print(selection_words(explained), soft_wrap=True)
     screen.print()
     screen.print(explanation_bar(explained.prompt, min(screen.width, 100)))
-    screen.print(fates_table(explained.fates))
+    screen.print(fates_table(explained.one_for_each_rank))
     for line in imitation_words(explained):
         screen.print(f"note: {line}", soft_wrap=True)
     fate = explained.next_to_enter

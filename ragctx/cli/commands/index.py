@@ -139,7 +139,7 @@ def remove_command(documents: Sequence[str], index_path: Path, as_json: bool) ->
     from ragctx.index.filters import matching_ids
 
     index = _open(index_path)
-    wanted = matching_ids(documents, index.sources())
+    wanted = matching_ids(documents, index.sources(), by_part=False)
     gone = [source for source in index.sources() if source.document_id in wanted]
     with index.writer() as writer:
         for document_id in sorted(wanted):

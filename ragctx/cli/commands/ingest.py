@@ -15,7 +15,7 @@ from ragctx.cli.exit_codes import FAILED, OK, Interrupted, say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, failure_lines, ingest_table, write_json
 from ragctx.cli.progress import ingest_progress
-from ragctx.views import counted, ingest_view, ingest_words, is_in_index, is_plain
+from ragctx.views import counted, ingest_view, ingest_words, is_in_index, is_plain, with_cause
 
 if TYPE_CHECKING:
     from ragctx.ingestion import IngestSettings, Progress
@@ -78,7 +78,7 @@ def ingest_command(
     """
     settings = _settings(reader, password, chunk_tokens, overlap_tokens)
     began = time.perf_counter()
-    rows = _ingest(paths, index_path, embedder_spec, settings, prune)
+    rows = tuple(map(with_cause, _ingest(paths, index_path, embedder_spec, settings, prune)))
     seconds = time.perf_counter() - began
     if as_json:
         write_json({**ingest_view(rows, seconds), "index": str(index_path)})

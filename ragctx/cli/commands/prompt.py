@@ -12,6 +12,7 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import json_text, write_json
+from ragctx.cli.session import Sources, open_index, sources_of
 from ragctx.views import certificate, prompt_view
 
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ CONTEXT_WINDOW = 4096
     'ragctx prompt "When is the filter cleaned?" --budget-tokens 3000',
     'ragctx prompt "notice period?" --tokenizer tiktoken:o200k_base --context-window 128000',
     'ragctx prompt "notice period?" --tokenizer ~/models/qwen --placement best_last',
+    'ragctx prompt "notice period?" contract.pdf --budget-tokens 1500',
     'ragctx prompt "notice period?" --template my.prompt --json | jq .token_count',
 )
 @click.command("prompt", cls=Command)
 @click.argument("question", required=False)
+@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
 @options.index_option
 @options.embedder_option
+@options.password_option
 @options.retrieval_options(k=20)
 @options.assembly_options
 @options.tokenizer_option
@@ -40,10 +44,14 @@ CONTEXT_WINDOW = 4096
     help="Write the prompt to this file instead of standard output.",
 )
 @options.json_option
+@click.pass_context
 def prompt_command(
+    ctx: click.Context,
     question: str | None,
+    pdfs: tuple[str, ...],
     index_path: Path,
     embedder_spec: str,
+    password: str | None,
     retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions,
     tokenizer_spec: str,
@@ -54,13 +62,16 @@ def prompt_command(
 
     The prompt contains the best passages that fit into an exact number of the model's own tokens.
     It is printed exactly as counted; a line on standard error shows how the tokens add up.
-    --context-window defaults to 4096 and --template to qa.
+    --context-window defaults to 4096 and --template to qa. PDFs named on the command line are read
+    once and remembered; without any, the index is searched.
     """
+    sources = sources_of(
+        ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
+    )
     question = options.read_question(question)
     prompt = _assemble(
         question=question,
-        index_path=index_path,
-        embedder_spec=embedder_spec,
+        sources=sources,
         retrieval=retrieval,
         assembly=assembly,
         tokenizer_spec=tokenizer_spec,
@@ -73,21 +84,19 @@ def prompt_command(
 
 def _assemble(
     question: str,
-    index_path: Path,
-    embedder_spec: str,
+    sources: Sources,
     retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions,
     tokenizer_spec: str,
 ) -> Prompt:
     from ragctx.assembly import assemble
     from ragctx.embedding import load_embedder
-    from ragctx.index.index import Index
     from ragctx.retrieval import retrieve
     from ragctx.tokens.load import load_tokenizer
 
     how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
-    embedder = load_embedder(embedder_spec)
-    index = Index.open(index_path, embedder=embedder)
+    embedder = load_embedder(sources.embedder_spec)
+    index = open_index(sources, embedder)
     with index.snapshot() as snapshot:
         hits = retrieve(question, snapshot, embedder, retrieval.resolve())
         return assemble(

@@ -13,6 +13,7 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, write_json
+from ragctx.cli.session import Sources, open_index, sources_of
 from ragctx.text.display import one_line, printable
 from ragctx.views import place_words, search_view
 
@@ -25,27 +26,40 @@ _SHOWN = 300  # characters of a passage shown unless --full
 @examples(
     'ragctx search "When is the filter cleaned?"',
     'ragctx search "filter" -k 3 --document manual.pdf --pages 10-20',
+    'ragctx search "notice period" contract.pdf',
     'ragctx search "filter" --json | jq -r ".hits[].text"',
     'echo "When is the filter cleaned?" | ragctx search -',
 )
 @click.command("search", cls=Command)
 @click.argument("question", required=False)
+@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
 @options.index_option
 @options.embedder_option
+@options.password_option
 @options.retrieval_options(k=10)
 @click.option("--full", is_flag=True, help="Show whole passages.")
 @options.json_option
+@click.pass_context
 def search_command(
+    ctx: click.Context,
     question: str | None,
+    pdfs: tuple[str, ...],
     index_path: Path,
     embedder_spec: str,
+    password: str | None,
     retrieval: options.RetrievalOptions,
     full: bool,
     as_json: bool,
 ) -> None:
-    """Find the passages that match a question best, best first."""
+    """Find the passages that match a question best, best first.
+
+    PDFs named on the command line are read once and remembered; without any, the index is searched.
+    """
+    sources = sources_of(
+        ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
+    )
     question = options.read_question(question)
-    hits = _search(question, index_path, embedder_spec, retrieval)
+    hits = _search(question, sources, retrieval)
     if as_json:
         write_json(search_view(question, hits))
     elif hits:
@@ -54,15 +68,12 @@ def search_command(
         say("nothing found; name other documents or pages, or none")
 
 
-def _search(
-    question: str, index_path: Path, embedder_spec: str, chosen: options.RetrievalOptions
-) -> list[Hit]:
+def _search(question: str, sources: Sources, chosen: options.RetrievalOptions) -> list[Hit]:
     from ragctx.embedding import load_embedder
-    from ragctx.index.index import Index
     from ragctx.retrieval import retrieve
 
-    retrieval, embedder = chosen.resolve(), load_embedder(embedder_spec)
-    index = Index.open(index_path, embedder=embedder)
+    retrieval, embedder = chosen.resolve(), load_embedder(sources.embedder_spec)
+    index = open_index(sources, embedder)
     return retrieve(question, index, embedder, retrieval)
 
 

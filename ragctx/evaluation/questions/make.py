@@ -45,7 +45,7 @@ class SyntheticQuestion:
     question: str
     answers: tuple[str, ...]
     passage: Hit
-    pages: tuple[int, int]
+    pages: tuple[int | None, int | None]
     start: int = -1
     end: int = -1
     excluded: tuple[str, ...] = ()

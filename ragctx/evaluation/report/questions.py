@@ -184,6 +184,8 @@ def _tidy(answer: str) -> str:
 def _where(passage: PassageRecord) -> str:
     first, last = passage.first_page, passage.last_page
     name = one_line(passage.document, _NAME) or "passage"
+    if first is None:
+        return name
     return f"{name}, page {first}" if first == last else f"{name}, pages {first}–{last}"
 
 

@@ -65,6 +65,8 @@ class BundledReader:
 
     template = "reader"
     caches_prompts = True
+    only_language = "English"
+    """What it was trained on: questions in other languages are not understood."""
 
     def __init__(
         self,
@@ -120,7 +122,7 @@ class BundledReader:
         best = result.spans[0]
         [(span, text)] = locate(prompt, [best], self.tokenizer)
         generation = Generation(
-            text=text,
+            text=" ".join(text.split()),  # where the page broke its lines is no part of the answer
             token_ids=prompt.token_ids[best.first : best.last + 1],
             finish_reason="stop",
             prefill_s=prefilled - began,
@@ -129,8 +131,8 @@ class BundledReader:
             confidence=confidence,
             spans=(span,),
         )
-        if on_text is not None and text:
-            on_text(text)
+        if on_text is not None and generation.text:
+            on_text(generation.text)
         return generation
 
     @torch.inference_mode()

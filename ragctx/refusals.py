@@ -1,0 +1,121 @@
+"""Why there is no answer: each cause has its own sentence, with what to do about it. Pure.
+
+"The documents do not answer this" is only said of documents that were read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragctx.records import Prompt, Refusal
+from ragctx.text.display import one_line
+from ragctx.text.language import foreign_language
+
+if TYPE_CHECKING:
+    from ragctx.index.store import SourceInfo
+
+NOT_ANSWERED = "The documents do not answer this."
+
+READ = ("not_answered", "partly_read", "below_min_confidence")
+"""Reasons of refusals for which documents were read: they do not hold the answer; those with text
+do not, and others have none; the answer found is too unsure."""
+
+UNREAD = ("empty_index", "no_text", "nothing_found", "below_min_score", "language")
+"""Reasons for which nothing was read: there are no documents, or none with text; no passage was
+found, or none with the score asked for; the model does not know the question's language."""
+
+REASONS = (*READ, *UNREAD)
+
+_NAMED = 3  # documents named in a sentence; the others are counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What was searched: the files in question, and whether anything was found in them.
+
+    `best` is the score of the best passage found; None where it has none, or nothing was found.
+    """
+
+    sources: Sequence[SourceInfo]
+    found: bool
+    best: float | None
+
+
+def why_refused(
+    prompt: Prompt, confidence: float | None, searched: Searched, language: str
+) -> Refusal:
+    """The reason why `prompt` got no answer.
+
+    `language` is the only one that the model reads, or "" if it reads others too.
+    """
+    unread = [source for source in searched.sources if source.status == "no_text"]
+    if not searched.sources:
+        return Refusal(
+            "empty_index",
+            "The index has no documents, so nothing was read. Add some first: ragctx ingest FILES",
+        )
+    if len(unread) == len(searched.sources):
+        return Refusal("no_text", f"Nothing could be read: {_without_text(unread)}")
+    if not searched.found:
+        return Refusal(
+            "nothing_found",
+            "No passage was found, so nothing was read. Use other words, or other documents or "
+            "pages (--document, --pages); --retriever lexical finds only the question's own words.",
+        )
+    if not prompt.passages:
+        best = "" if searched.best is None else f" (the best has {searched.best:.4g})"
+        return Refusal(
+            "below_min_score",
+            f"No passage reached --min-score{best}, so nothing was read. Lower it or leave it out.",
+        )
+    asked_in = foreign_language(prompt.question) if language == "English" else ""
+    if asked_in:
+        return Refusal(
+            "language",
+            f"The question seems to be in {asked_in}, and the bundled reader reads English only. "
+            "Ask in English, or choose a model that knows the language (--model).",
+        )
+    if unread:
+        return Refusal(
+            "partly_read",
+            f"The documents that could be read do not answer this. {_without_text(unread)}",
+        )
+    return Refusal("not_answered", not_answered_words(confidence))
+
+
+def too_unsure(confidence: float, least: float) -> Refusal:
+    """The refusal of an answer whose confidence is below what was asked for.
+
+    >>> too_unsure(0.412, 0.6).message[:78]
+    'The best answer found is not sure enough: 41 % where --min-confidence asks for'
+    """
+    return Refusal(
+        "below_min_confidence",
+        f"The best answer found is not sure enough: {100 * confidence:.0f} % where "
+        f"--min-confidence asks for {100 * least:.0f} %. Lower that, or read the passages.",
+    )
+
+
+def not_answered_words(confidence: float | None) -> str:
+    """What is said of documents that were read and have no answer.
+
+    >>> not_answered_words(0.124)
+    'The documents do not answer this. (Confidence that they do: 12 %.)'
+    """
+    if confidence is None:
+        return NOT_ANSWERED
+    return f"{NOT_ANSWERED} (Confidence that they do: {100 * confidence:.0f} %.)"
+
+
+def _without_text(sources: Sequence[SourceInfo]) -> str:
+    names = [one_line(source.path.replace("\\", "/").rpartition("/")[2]) for source in sources]
+    listed = ", ".join(names[:_NAMED])
+    if len(names) > _NAMED:
+        listed += f" and {len(names) - _NAMED:,} more"
+    has = "has" if len(names) == 1 else "have"
+    return (
+        f"{listed} {has} no text that can be read, as of a scan. Run OCR first, then ask or ingest "
+        "again; for example: ocrmypdf in.pdf out.pdf"
+    )
