@@ -27,6 +27,7 @@ from ragctx.errors import BudgetError, InputError
 from ragctx.placement.strategies import STRATEGIES, place
 from ragctx.records import Hit
 from ragctx.selection.selectors import SELECTORS, fill, knapsack, prefix
+from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 from tests.support.fakes import ByteTokenizer, WordTokenizer
 
@@ -377,14 +378,17 @@ def test_a_generator_is_taken_and_one_document_or_a_text_is_refused(adapter: Ada
 
 
 @each_adapter
+@pytest.mark.parametrize(
+    "tokenizer", ["bundled", load_tokenizer("bundled")], ids=["name", "object"]
+)
 @pytest.mark.parametrize("copied", ["copy", "deepcopy", "pickle", "cloudpickle"])
 def test_an_adapter_can_be_copied_and_sent_to_another_process(
-    adapter: Adapter, copied: str
+    adapter: Adapter, copied: str, tokenizer: str | Tokenizer
 ) -> None:
     # Spark, Ray and multiprocessing send a chain's steps as pickles.
     cloud = pytest.importorskip("cloudpickle") if copied == "cloudpickle" else None
     made = adapter.made(
-        tokenizer="bundled", budget_tokens=60, select="knapsack", placement="best_last"
+        tokenizer=tokenizer, budget_tokens=60, select="knapsack", placement="best_last"
     )
     dumps = cloud.dumps if cloud else pickle.dumps
     again = getattr(copy, copied)(made) if hasattr(copy, copied) else pickle.loads(dumps(made))
@@ -392,6 +396,15 @@ def test_an_adapter_can_be_copied_and_sent_to_another_process(
     assert adapter.run(again, documents) == adapter.run(made, documents)
     if not isinstance(adapter, Haystack):  # whose pipelines have a `repr` of their own
         assert repr(again) == repr(made)
+
+
+def test_a_copied_tokenizer_reads_special_tokens_as_text_as_its_original_does() -> None:
+    # The tokenizers package forgets in a pickle that special tokens in a text are only text.
+    made = load_tokenizer("bundled")
+    for again in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
+        for text in ("Hello [SEP]", "[CLS] a [MASK] b", "plain"):
+            assert again.encode(text) == made.encode(text)
+            assert again.encode_markup(text) == made.encode_markup(text)
 
 
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"], indirect=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ragctx.adapters.fitting import (
     Fitting,
     Passage,
     as_list,
+    remade,
     selector_name,
     text_in,
     whole_in,
@@ -92,6 +94,12 @@ class BudgetPostprocessor(BaseNodePostprocessor):
 
     def __repr__(self) -> str:
         return written(type(self).__name__, self._settings())
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Settings only: LlamaIndex would drop, with a warning, what it cannot pickle."""
+        return remade, (type(self), self._settings())
 
     @classmethod
     def class_name(cls) -> str:

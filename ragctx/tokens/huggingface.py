@@ -49,6 +49,17 @@ class HuggingFaceTokenizer:
 
     retokenised = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy needs: all but the memory of texts."""
+        kept = ("name", "_chat", "_markup", "_plain", "_special_ids")
+        return {name: self.__dict__[name] for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._plain.encode_special_tokens = True  # which a pickled tokenizer forgets
+        self._text = RememberingEncoder(self._encode)
+        self._own_text = RememberingEncoder(self._encode_markup)
+
     @cached_property
     def chat_frame(self) -> tuple[str, str] | None:
         return self._chat.frame() if self._chat else None

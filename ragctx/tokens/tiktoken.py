@@ -29,6 +29,10 @@ class TiktokenTokenizer:
         self._encoding = encoding
         self._text = RememberingEncoder(lambda text: encoding.encode_ordinary(encodable(text)))
 
+    def __reduce__(self) -> tuple[type[TiktokenTokenizer], tuple[tiktoken.Encoding]]:
+        """The encoding alone, without the memory of texts."""
+        return type(self), (self._encoding,)
+
     def encode(self, text: str) -> list[int]:
         return self._text.encode(text)
 
