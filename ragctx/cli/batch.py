@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import click
 
@@ -15,6 +17,8 @@ from ragctx.cli.session import Session
 from ragctx.errors import InputError, RagctxError
 from ragctx.records import Answer
 from ragctx.views import View, counted
+
+_MAX_LINE = 2**20  # bytes: far more than any question; chosen by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ def parse_line(number: int, raw: bytes) -> Line:
     """
     try:
         text = raw.decode("utf-8-sig").strip()
-        parsed = json.loads(text) if text.startswith("{") else {"question": text}
+        is_json = text.startswith("{")
+        parsed = json.loads(text, parse_float=_finite) if is_json else {"question": text}
     except ValueError as error:  # broken UTF-8, broken JSON
         raise InputError(
             f"line {number} cannot be read ({error}); write UTF-8 text or JSON"
@@ -69,13 +74,26 @@ def parse_line(number: int, raw: bytes) -> Line:
     return Line(number, " ".join(question.split()), parsed.get("id"))
 
 
+def _finite(digits: str) -> float:
+    """The number; JSON allows 1e999, which no answer could be written with."""
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits:.40} is too large")
+    return value
+
+
 def _lines(file: str) -> Iterator[tuple[int, bytes]]:
     """Every line that is not blank, with its number.
 
     As bytes, so that a line that is not UTF-8 does not end the batch.
     """
     with click.open_file(file, "rb") as stream:
-        for number, raw in enumerate(stream, start=1):
+        for number in count(1):
+            raw = stream.readline(_MAX_LINE + 1)
+            if not raw:
+                return
+            if len(raw) > _MAX_LINE:
+                raise InputError(f"line {number} has more than {_MAX_LINE} bytes; write one a line")
             if raw.strip():
                 yield number, raw
 
