@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ragctx.cli.exit_codes import say
 from ragctx.cli.model_options import Model, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress
-from ragctx.errors import RagctxError
+from ragctx.errors import IndexLockedError, RagctxError
 from ragctx.views import is_in_index
 
 if TYPE_CHECKING:
@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
-    from ragctx.records import Answer
+    from ragctx.records import Answer, IngestRow
     from ragctx.retrieval import Retrieval
+
+T = TypeVar("T")
+
+WAIT_S = 600.0
+"""How long to wait for a process that reads the same PDFs: it may take minutes; chosen by hand."""
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +102,35 @@ def open_index(sources: Sources, embedder: Embedder) -> Index:
     return _open_pdfs(sources.pdfs, embedder, sources.password)
 
 
+def when_unlocked(work: Callable[[], T]) -> T:
+    """What `work` returns, once no other process writes to the index that it needs.
+
+    A line on standard error says that it waits. Raises IndexLockedError after `WAIT_S`.
+    """
+    began = time.monotonic()
+    is_told = False
+    while True:
+        try:
+            return work()
+        except IndexLockedError:
+            if time.monotonic() - began > WAIT_S:
+                raise
+        if not is_told:
+            say(f"waiting for another process that reads the same PDFs ({WAIT_S:g} s at most)")
+            is_told = True
+        time.sleep(_POLL_S)
+
+
 def _open_pdfs(pdfs: Sequence[str], embedder: Embedder, password: str | None) -> Index:
     from ragctx.ingestion import IngestSettings, open_cached
 
-    with ingest_progress() as progress:
-        index, rows = open_cached(
-            pdfs, embedder, settings=IngestSettings(password=password), progress=progress
-        )
+    settings = IngestSettings(password=password)
+
+    def opened() -> tuple[Index, tuple[IngestRow, ...]]:
+        with ingest_progress() as progress:
+            return open_cached(pdfs, embedder, settings=settings, progress=progress)
+
+    index, rows = when_unlocked(opened)
     failures = failure_lines(rows)
     for line in failures:
         say(line)
