@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from ragctx.cli.model_options import Model, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress
-from ragctx.errors import IndexLockedError, RagctxError
+from ragctx.errors import IndexDamagedError, IndexLockedError, RagctxError
 from ragctx.views import is_in_index
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class Sources:
     password: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Session:
-    """All that `ask` needs."""
+    """All that `ask` needs. `sources` tells how an index in the cache is made again."""
 
     index: Index
     embedder: Embedder
@@ -51,9 +52,28 @@ class Session:
     retrieval: Retrieval
     assembly: Assembly
     load_s: float  # seconds, PDFs read included
+    sources: Sources
 
     def ask(self, question: str, on_text: Callable[[str], None] | None = None) -> Answer:
-        """Answer one question."""
+        """Answer one question; an index in the cache that proves damaged is made again first."""
+        written: list[str] = []
+
+        def write(piece: str) -> None:
+            written.append(piece)
+            if on_text:
+                on_text(piece)
+
+        try:
+            return self._ask(question, write)
+        except IndexDamagedError:
+            if not self.sources.pdfs:
+                raise
+            say("what was remembered of the PDFs is damaged; reading them again")
+            shutil.rmtree(self.index.path, ignore_errors=True)
+            self.index = open_index(self.sources, self.embedder)
+        return self._ask(question, None if written else on_text)
+
+    def _ask(self, question: str, on_text: Callable[[str], None] | None) -> Answer:
         from ragctx.pipeline import ask
 
         return ask(
@@ -85,6 +105,7 @@ def open_session(
         retrieval=retrieval_settings,
         assembly=with_profile(assembly_settings, model, generator),
         load_s=time.perf_counter() - began,
+        sources=sources,
     )
 
 
