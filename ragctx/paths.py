@@ -1,10 +1,17 @@
-"""Where ragctx keeps files it can make again; how a file is hashed, named, and written whole."""
+"""Where ragctx keeps files it can make again; how a file is hashed, named, and written whole.
+
+Others may write to a folder of caches or indexes. What they put where a file of ragctx's own is
+expected is not followed, waited for or written to unless it is a regular file.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import secrets
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,9 +115,11 @@ def replacing(path: Path) -> Iterator[Path]:
     file is removed. Threads and processes may do so at the same time; the last one wins. A process
     that is killed leaves the file `unfinished_files` finds.
     """
-    name = f".{path.name}.{os.getpid()}-{threading.get_ident()}.part"
-    unfinished = path.with_name(name)
+    # A name that nobody can guess, so that nobody can put a link there before.
+    whose = f"{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(8)}"
+    unfinished = path.with_name(f".{path.name}.{whose}.part")
     try:
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         yield unfinished
         os.replace(unfinished, path)
     finally:
@@ -132,3 +141,36 @@ def write_whole(path: Path, content: bytes | str) -> Path:
     with replacing(path) as unfinished:
         unfinished.write_bytes(data)
     return path
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of the regular file at `path`; `flags` as for `os.open`.
+
+    Raises:
+        OSError: it cannot be opened, or is a symbolic link, a pipe, a device or a folder.
+    """
+    own = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags | own, 0o644)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link; a pipe, to be written
+            raise _not_regular(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_regular(path)
+    return descriptor
+
+
+def require_regular(path: Path) -> None:
+    """Raise OSError if there is something at `path` that is no regular file; nothing is fine."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise _not_regular(path)
+
+
+def _not_regular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "not a regular file", str(path))

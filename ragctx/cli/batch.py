@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import chain
+from itertools import count
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -22,6 +24,9 @@ from ragctx.paths import encoding_of
 from ragctx.records import Answer
 from ragctx.text.well_formed import well_formed
 from ragctx.views import View, counted
+
+_MAX_LINE = 2**20  # bytes: far more than any question; chosen by hand
+_MAX_FILE = 2**28  # bytes of a file that is not UTF-8 and is read whole; chosen by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,8 @@ def parse_line(number: int, raw: bytes) -> Line:
     """
     try:
         text = raw.decode("utf-8-sig").strip()
-        parsed = json.loads(text) if text.startswith("{") else {"question": text}
+        is_json = text.startswith("{")
+        parsed = json.loads(text, parse_float=_finite) if is_json else {"question": text}
     except ValueError as error:  # broken UTF-8, broken JSON
         raise InputError(
             f"line {number} cannot be read ({error}); write UTF-8 text or JSON"
@@ -81,6 +87,14 @@ def parse_line(number: int, raw: bytes) -> Line:
     return Line(number, well_formed(" ".join(question.split())), parsed.get("id"))
 
 
+def _finite(digits: str) -> float:
+    """The number; JSON allows 1e999, which no answer could be written with."""
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits:.40} is too large")
+    return value
+
+
 def _lines(file: str) -> Iterator[tuple[int, bytes]]:
     """Every line that is not blank, with its number.
 
@@ -88,17 +102,21 @@ def _lines(file: str) -> Iterator[tuple[int, bytes]]:
     as Windows writes it, becomes UTF-8; what does not decode in it becomes U+FFFD.
     """
     with click.open_file(file, "rb") as stream:
-        lines: Iterable[bytes]
-        first = stream.readline()
-        encoding = encoding_of(first)
-        if encoding.startswith("utf-8"):
-            lines = chain((first,), stream)
-        else:
-            text = (first + stream.read()).decode(encoding, "replace")
+        lines: IO[bytes] = stream
+        raw = lines.readline(_MAX_LINE + 1)
+        encoding = encoding_of(raw)
+        if not encoding.startswith("utf-8"):
+            text = (raw + stream.read(_MAX_FILE)).decode(encoding, "replace")
             lines = io.BytesIO(text.encode("utf-8", "replace"))
-        for number, raw in enumerate(lines, start=1):
+            raw = lines.readline(_MAX_LINE + 1)
+        for number in count(1):
+            if not raw:
+                return
+            if len(raw) > _MAX_LINE:
+                raise InputError(f"line {number} has more than {_MAX_LINE} bytes; write one a line")
             if raw.strip():
                 yield number, raw
+            raw = lines.readline(_MAX_LINE + 1)
 
 
 def _count_lines(file: str) -> int:

@@ -42,12 +42,14 @@ def run_comparison(comparison: Comparison) -> Result:
         with question_progress() as progress:
             return comparison.run(progress)
     except KeyboardInterrupt:
-        is_kept = comparison.answerer.cache is not None
-        raise Interrupted(
-            "what was answered is kept: run the same command to go on"
-            if is_kept
-            else "nothing is kept with --no-cache"
-        ) from None
+        cache = comparison.answerer.cache
+        if cache is None:
+            kept = "nothing is kept with --no-cache"
+        elif not cache.is_writable:
+            kept = f"nothing is kept, since {cache.path} cannot be written"
+        else:
+            kept = "what was answered is kept: run the same command to go on"
+        raise Interrupted(kept) from None
 
 
 def typed_command() -> str:

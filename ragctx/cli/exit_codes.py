@@ -10,6 +10,7 @@ from io import TextIOWrapper
 import click
 
 from ragctx.errors import InputError, RagctxError
+from ragctx.text.display import escape_unsafe, one_line
 
 OK, FAILED, MISUSED, ABSTAINED, INTERRUPTED = 0, 1, 2, 3, 130
 BROKEN_PIPE = 141  # what a shell reports for a process that SIGPIPE ended
@@ -22,7 +23,8 @@ class Interrupted(Exception):
 def exit_code_of(error: BaseException) -> int:
     """Report an exception on standard error, in one line, and return its exit code."""
     if os.environ.get("RAGCTX_DEBUG"):
-        traceback.print_exception(error)
+        trace = "".join(traceback.format_exception(error))
+        print(escape_unsafe(trace), file=sys.stderr, end="")
     if isinstance(error, BrokenPipeError):
         _hush()
     code, line = _verdict(error)
@@ -34,8 +36,8 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def say(line: str) -> None:
-    """Print one line on standard error."""
-    print(" ".join(line.split()), file=sys.stderr, flush=True)
+    """Print one line on standard error, whatever files, servers and names put into it."""
+    print(one_line(line), file=sys.stderr, flush=True)
 
 
 def prepare_streams() -> None:

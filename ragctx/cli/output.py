@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragctx.explanation.bar import stretches, widths
 from ragctx.explanation.view import entry_words
@@ -45,13 +45,21 @@ def write_json(value: object) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that colours only a terminal, and never breaks lines for a pipe."""
+    """A console that colours only a terminal, and never breaks lines for a pipe.
+
+    Strings that it prints, in tables too, pass `escape_unsafe`: only rich's own styles command the
+    terminal.
+    """
     from rich.console import Console
 
-    screen = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if screen.is_terminal:
-        return screen
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=_PIPED_WIDTH)
+    class SafeConsole(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(escape_unsafe(text), **options)
+
+    screen = SafeConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not screen.is_terminal:
+        screen.width = _PIPED_WIDTH
+    return screen
 
 
 def shown_path(path: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -15,7 +16,7 @@ from ragctx.cli.model_options import Model, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress
-from ragctx.errors import RagctxError
+from ragctx.errors import IndexDamagedError, IndexLockedError, RagctxError
 from ragctx.views import is_in_index
 
 if TYPE_CHECKING:
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
-    from ragctx.records import Answer
+    from ragctx.records import Answer, IngestRow
     from ragctx.retrieval import Retrieval
+
+T = TypeVar("T")
+
+WAIT_S = 600.0
+"""How long to wait for a process that reads the same PDFs: it may take minutes; chosen by hand."""
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +58,9 @@ def sources_of(
     return Sources(pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Session:
-    """All that `ask` needs."""
+    """All that `ask` needs. `sources` tells how an index in the cache is made again."""
 
     index: Index
     embedder: Embedder
@@ -61,6 +68,7 @@ class Session:
     retrieval: Retrieval
     assembly: Assembly
     load_s: float  # seconds, PDFs read included
+    sources: Sources
 
     def ask(
         self,
@@ -69,7 +77,27 @@ class Session:
         *,
         min_confidence: float = 0.0,
     ) -> Answer:
-        """Answer one question."""
+        """Answer one question; an index in the cache that proves damaged is made again first."""
+        written: list[str] = []
+
+        def write(piece: str) -> None:
+            written.append(piece)
+            if on_text:
+                on_text(piece)
+
+        try:
+            return self._ask(question, write, min_confidence)
+        except IndexDamagedError:
+            if not self.sources.pdfs:
+                raise
+            say("what was remembered of the PDFs is damaged; reading them again")
+            shutil.rmtree(self.index.path, ignore_errors=True)
+            self.index = open_index(self.sources, self.embedder)
+        return self._ask(question, None if written else on_text, min_confidence)
+
+    def _ask(
+        self, question: str, on_text: Callable[[str], None] | None, min_confidence: float
+    ) -> Answer:
         from ragctx.pipeline import ask
 
         return ask(
@@ -102,6 +130,7 @@ def open_session(
         retrieval=retrieval_settings,
         assembly=with_profile(assembly_settings, model, generator),
         load_s=time.perf_counter() - began,
+        sources=sources,
     )
 
 
@@ -119,13 +148,35 @@ def open_index(sources: Sources, embedder: Embedder) -> Index:
     return _open_pdfs(sources.pdfs, embedder, sources.password)
 
 
+def when_unlocked(work: Callable[[], T]) -> T:
+    """What `work` returns, once no other process writes to the index that it needs.
+
+    A line on standard error says that it waits. Raises IndexLockedError after `WAIT_S`.
+    """
+    began = time.monotonic()
+    is_told = False
+    while True:
+        try:
+            return work()
+        except IndexLockedError:
+            if time.monotonic() - began > WAIT_S:
+                raise
+        if not is_told:
+            say(f"waiting for another process that reads the same PDFs ({WAIT_S:g} s at most)")
+            is_told = True
+        time.sleep(_POLL_S)
+
+
 def _open_pdfs(pdfs: Sequence[str], embedder: Embedder, password: str | None) -> Index:
     from ragctx.ingestion import IngestSettings, open_cached
 
-    with ingest_progress() as progress:
-        index, rows = open_cached(
-            pdfs, embedder, settings=IngestSettings(password=password), progress=progress
-        )
+    settings = IngestSettings(password=password)
+
+    def opened() -> tuple[Index, tuple[IngestRow, ...]]:
+        with ingest_progress() as progress:
+            return open_cached(pdfs, embedder, settings=settings, progress=progress)
+
+    index, rows = when_unlocked(opened)
     failures = failure_lines(rows)
     for line in failures:
         say(line)

@@ -19,6 +19,10 @@ else:
     Pages = Scores = Order = click.ParamType  # generic in newer versions of click only
 
 
+_DIGITS = 100
+"""A page number has fewer; Python refuses to convert numbers of some thousands."""
+
+
 class PlacementName(Order):
     """A name in `STRATEGIES`, or a function: my_module:my_order, path/to/orders.py:my_order."""
 
@@ -72,8 +76,9 @@ class PageRange(Pages):
             return value
         first, dash, last = str(value).partition("-")
         last = last if dash else first
-        if not (first or last) or not all(part.isdecimal() for part in (first, last) if part):
-            self.fail(f"{value!r} is not a page range such as 3, 3-7, 3- or -7.", param, ctx)
+        given = [part for part in (first, last) if part]
+        if not given or not all(part.isdecimal() and len(part) < _DIGITS for part in given):
+            self.fail(f"{value!r:.80} is not a page range such as 3, 3-7, 3- or -7.", param, ctx)
         pages = int(first) if first else None, int(last) if last else None
         if pages[0] == 0 or pages[1] == 0 or (pages[0] or 1) > (pages[1] or pages[0] or 1):
             self.fail(f"{value!r} holds no page; pages count from 1, first to last.", param, ctx)

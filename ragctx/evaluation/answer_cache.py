@@ -1,4 +1,8 @@
-"""Answers on disk, keyed by everything that decides them, so that an interrupted run can go on."""
+"""Answers on disk, keyed by everything that decides them, so that an interrupted run can go on.
+
+Each answer is kept behind a checksum of its key and its text. One that fails it, or has none, as
+those of ragctx 0.1, counts as not kept and is asked for again.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,15 @@ from array import array
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ragctx.errors import StoreError
+from ragctx.errors import InputError, StoreError
 from ragctx.evaluation.json_records import record_from_json, record_to_json
-from ragctx.paths import cache_dir
+from ragctx.paths import cache_dir, require_regular
 from ragctx.records import Generation, Prompt
 
-_TABLE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
+_TABLE = "CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
 _TIMEOUT_S = 30.0  # for another run to finish writing; its writes take milliseconds
+_READ_ONLY = ("attempt to write a readonly", "unable to open database")
+"""How SQLite begins to say that a file or its folder cannot be written."""
 
 
 def answer_key(model_hash: str, decoding: str, prompt: Prompt) -> str:
@@ -37,46 +43,105 @@ def answer_key(model_hash: str, decoding: str, prompt: Prompt) -> str:
 class AnswerCache:
     """Answers in one SQLite file, by default in `paths.cache_dir()`; several runs may share it.
 
-    Every method raises StoreError for a file that cannot be read or written.
+    Where the file cannot be written, what it holds is used and nothing is kept. Every method raises
+    StoreError for a file that is damaged or none of ragctx's.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or cache_dir() / "answers.sqlite3"
-        with self._opened() as database:
-            database.execute("PRAGMA journal_mode=WAL")
-            database.execute(_TABLE)
+        self.is_writable = True
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with _Connection(self.path) as database:
+                database.execute("BEGIN IMMEDIATE")
+                if not _holds_answers(database, self.path):
+                    database.execute(_TABLE)
+                database.execute("COMMIT")
+                database.execute("PRAGMA journal_mode=WAL")
+        except (OSError, _ReadOnlyError):
+            self.is_writable = False
 
     def find(self, keys: Iterable[str]) -> dict[str, Generation]:
-        """The stored answers among these keys; a key without one is left out."""
-        with self._opened() as database:
-            rows = (
-                database.execute("SELECT key, answer FROM answers WHERE key = ?", (key,)).fetchone()
-                for key in keys
-            )
-            return {row[0]: record_from_json(Generation, row[1]) for row in rows if row is not None}
+        """The stored answers among these keys; a key without a sound one is left out."""
+        try:
+            with _Connection(self.path, writable=self.is_writable) as database:
+                if not _holds_answers(database, self.path):
+                    return {}
+                found = {key: _stored(database, key) for key in keys}
+        except _ReadOnlyError:
+            return {}
+        return {key: answer for key, answer in found.items() if answer is not None}
 
     def keep(self, answers: Mapping[str, Generation]) -> None:
-        """Store answers, all or none. A key that is stored already keeps its answer."""
-        with self._opened() as database:
-            rows = [(key, record_to_json(answer)) for key, answer in answers.items()]
-            database.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", rows)
+        """Store answers, all or none. A key that has a sound answer keeps it."""
+        if not self.is_writable:
+            return
+        with _Connection(self.path) as database:
+            database.execute("BEGIN IMMEDIATE")
+            for key, answer in answers.items():
+                if _stored(database, key) is None:
+                    text = record_to_json(answer)
+                    row = (key, f"{_checksum(key, text)} {text}")
+                    database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", row)
 
-    def _opened(self) -> _Connection:
-        return _Connection(self.path)
+
+def _holds_answers(database: sqlite3.Connection, path: Path) -> bool:
+    """Whether the table is there yet. Raises StoreError for a file that holds anything else."""
+    held = database.execute("SELECT sql FROM sqlite_master").fetchall()
+    if held and held != [(_TABLE.encode(),)]:
+        raise StoreError(
+            f"{str(path)!r} holds something else than answers; delete that file, or run with "
+            "--no-cache"
+        )
+    return bool(held)
+
+
+def _checksum(key: str, text: str) -> str:
+    return hashlib.sha256(f"{key} {text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _stored(database: sqlite3.Connection, key: str) -> Generation | None:
+    """The answer of a key; None if there is none, or not as it was stored."""
+    row = database.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+    if row is None or not isinstance(row[0], bytes):
+        return None
+    checksum, _, text = row[0].decode("utf-8", "replace").partition(" ")
+    if checksum != _checksum(key, text):
+        return None
+    try:
+        return record_from_json(Generation, text)
+    except InputError:  # of another version
+        return None
+
+
+class _ReadOnlyError(StoreError):
+    """The file cannot be written, or does not exist and cannot be made."""
 
 
 class _Connection:
-    """A connection for one `with` block: committed at its end unless it failed, and closed."""
+    """A connection for one `with` block: committed at its end unless it failed, and closed.
 
-    def __init__(self, path: Path) -> None:
+    One that is not `writable` also reads where SQLite cannot make its own files beside this one.
+    """
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
         self._path = path
+        self._mode = "rwc" if writable else "ro&immutable=1"
 
     def __enter__(self) -> sqlite3.Connection:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self._path, timeout=_TIMEOUT_S)
+            require_regular(self._path)
+            self._database = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode={self._mode}",
+                uri=True,
+                timeout=_TIMEOUT_S,
+                isolation_level=None,
+            )
         except (OSError, sqlite3.Error) as error:
             raise self._failure(error) from None
+        # Bytes, since a damaged text need not be UTF-8, and then could not be read at all.
+        self._database.text_factory = bytes
+        self._database.execute("PRAGMA trusted_schema=OFF")
         return self._database
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
@@ -89,7 +154,8 @@ class _Connection:
             raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> StoreError:
-        return StoreError(
+        read_only = isinstance(error, sqlite3.Error) and str(error).startswith(_READ_ONLY)
+        return (_ReadOnlyError if read_only else StoreError)(
             f"the answers in {str(self._path)!r} cannot be used ({error}); delete that file, or "
             "run with --no-cache"
         )

@@ -23,8 +23,9 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from ragctx.errors import InputError
 from ragctx.paths import decoded, expanded
@@ -35,6 +36,11 @@ JsonObject = Mapping[str, Any]
 Parsed = TypeVar("Parsed")
 
 _GZIP = b"\x1f\x8b"
+_MAX_BYTES = 2**30  # of a file, unpacked; chosen by hand
+_MAX_RATIO, _SMALL = 100, 2**24  # times its size that a file over 16 MiB is unpacked to; by hand
+_BLOCK = 2**20  # bytes read at a time
+_MAX_QUESTIONS = 1_000_000  # of a file; chosen by hand
+_MAX_PAGE = 2**31  # more than any document has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +93,10 @@ def read_questions(path: str | Path) -> QuestionSet:
     """
     path = expanded(path)
     try:
-        raw = path.read_bytes()
-        data = gzip.decompress(raw) if raw.startswith(_GZIP) else raw
-        text = decoded(data)
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        with path.open("rb") as stream:
+            raw = _bounded(stream, _MAX_BYTES)
+        text = decoded(_unpacked(raw))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"the questions in {str(path)!r} cannot be read: {error}") from None
     layout, questions = _parse(text, str(path))
     if not questions:
@@ -102,6 +108,24 @@ def read_questions(path: str | Path) -> QuestionSet:
         questions=_distinct(questions),
         total=len(questions),
     )
+
+
+def _bounded(stream: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
+    """All that is left of a stream. Raises ValueError if that is more than `most` bytes."""
+    data = bytearray()
+    while block := stream.read(_BLOCK):
+        data += block
+        if len(data) > most:
+            raise ValueError(f"there are more than {most} bytes; split the file")
+    return bytes(data)
+
+
+def _unpacked(raw: bytes) -> bytes:
+    if not raw.startswith(_GZIP):
+        return raw
+    most = min(_MAX_BYTES, max(_SMALL, _MAX_RATIO * len(raw)))
+    with gzip.open(BytesIO(raw)) as stream:
+        return _bounded(stream, most)
 
 
 def parse_own(row: JsonObject) -> LabelledQuestion:
@@ -116,7 +140,11 @@ def parse_own(row: JsonObject) -> LabelledQuestion:
     answerable = bool(row.get("answerable", answers and not row.get("is_impossible")))
     if not passages and row.get("context"):
         passages = (
-            LabelledPassage(text=row["context"], title=row.get("title") or "", is_gold=answerable),
+            LabelledPassage(
+                text=_required_text(row, "context"),
+                title=_optional_text(row, "title"),
+                is_gold=answerable,
+            ),
         )
     pages = row.get("pages") or [row.get("page") or 0] * 2
     return LabelledQuestion(
@@ -125,8 +153,8 @@ def parse_own(row: JsonObject) -> LabelledQuestion:
         answers=answers,
         answerable=answerable,
         passages=passages,
-        document=str(row.get("document") or ""),
-        pages=(int(pages[0]), int(pages[-1])),
+        document=_optional_text(row, "document"),
+        pages=(_page(pages[0]), _page(pages[-1])),
         excluded=_texts(row.get("excluded") or (), "excluded"),
         synthetic=bool(row.get("synthetic", False)),
     )
@@ -160,8 +188,8 @@ def parse_squad(document: JsonObject) -> list[LabelledQuestion]:
             answerable=not qa.get("is_impossible", False),
             passages=(
                 LabelledPassage(
-                    text=paragraph["context"],
-                    title=article.get("title") or "",
+                    text=_required_text(paragraph, "context"),
+                    title=_optional_text(article, "title"),
                     is_gold=not qa.get("is_impossible"),
                 ),
             ),
@@ -191,6 +219,8 @@ def _parse(text: str, path: str) -> tuple[str, list[LabelledQuestion]]:
         rows = list(_lines(text, path))
     questions = []
     layout = ""
+    if len(rows) > _MAX_QUESTIONS:
+        raise InputError(f"{path!r} holds more than {_MAX_QUESTIONS} questions; split the file")
     for where, row in rows:
         if not isinstance(row, dict):
             raise InputError(f"{where} of {path!r} is not a JSON object, but {row!r:.60}")
@@ -226,7 +256,15 @@ def _checked(parse: Callable[[], Parsed], path: str, where: str) -> Parsed:
         return parse()
     except InputError as error:
         raise InputError(f"{where} of {path!r} {error}") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise InputError(
             f"{where} of {path!r} does not fit its layout ({type(error).__name__}: {error}); see "
             "docs/compare.md for the four layouts"
@@ -238,9 +276,9 @@ def _passage(row: JsonObject) -> LabelledPassage:
     is_gold = bool(row.get("isgold", row.get("is_gold", False)))
     return LabelledPassage(
         text=_required_text(row, "text"),
-        title=row.get("title") or "",
+        title=_optional_text(row, "title"),
         is_gold=is_gold,
-        score=None if score is None else float(score),
+        score=None if score is None else _finite(score),
     )
 
 
@@ -249,7 +287,28 @@ def _required_text(row: JsonObject, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f'has no "{name}": it must be text')
     value = well_formed(value)  # JSON can escape halves of characters
-    return value if name == "text" else " ".join(value.split())
+    return value if name in ("text", "context") else " ".join(value.split())
+
+
+def _optional_text(row: JsonObject, name: str) -> str:
+    value = row.get(name) or ""
+    if not isinstance(value, str):
+        raise InputError(f'has a "{name}" that is not text: {value!r:.40}')
+    return value
+
+
+def _page(value: Any) -> int:
+    page = int(value)
+    if not 0 <= page <= _MAX_PAGE:
+        raise InputError(f"has the page {value!r:.40}, which no document has")
+    return page
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise InputError(f"has the score {value!r:.40}, which is not a number")
+    return number
 
 
 def _answers(row: JsonObject) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 
 from ragctx import __version__
@@ -24,6 +25,7 @@ from ragctx.errors import (
     IndexMissingError,
     StoreError,
 )
+from ragctx.paths import require_regular
 
 DATABASE = "ragctx.sqlite3"
 FORMAT_VERSION = 1
@@ -178,7 +180,8 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
 
     Raises:
         IndexMissingError: nothing was ever written to it.
-        IndexMismatchError: it has another format version, or is another program's database.
+        IndexMismatchError: it has another format version, is another program's database, or holds
+            views or triggers, which are programs, that no index has.
         IndexDamagedError: entries are missing or have impossible values.
     """
     if not _has_tables(connection):
@@ -187,6 +190,7 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
         raise IndexMismatchError(
             f"{folder / DATABASE} is not a ragctx index. Choose another folder with --index."
         )
+    _require_own_schema(connection, folder)
     values = dict(connection.execute("SELECT key, value FROM meta"))
     try:
         version = int(values["format_version"])
@@ -231,11 +235,53 @@ def _require_database(folder: Path) -> None:
         raise missing(folder)
 
 
+def _require_own_schema(connection: sqlite3.Connection, folder: Path) -> None:
+    """Refuse what is not in `TABLES`: a file may come from anybody, and a view never end.
+
+    What is missing is another matter, that of whoever needs it.
+    """
+    own = _own_schema()
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
+        known = own.get(name)
+        if known is None and kind == "table" and str(name).startswith("sqlite_stat"):
+            continue  # what ANALYZE counted
+        is_program = kind not in ("table", "index") or "VIRTUAL" in str(sql).upper()
+        if known is None or known[0] != kind or (is_program and known[1] != _plain(sql)):
+            raise IndexMismatchError(
+                f"{folder / DATABASE} holds the {kind!s:.20} {name!r:.80}, which is no part of a "
+                "ragctx index. Do not use it unless you trust whoever made it; make another: "
+                "ragctx ingest PATH --index NEW_DIR"
+            )
+        if known[1] != _plain(sql) and not str(name).startswith("words_"):  # FTS5's own, by version
+            raise damaged(folder, f"the {kind} {name!r:.80} is not made as ragctx makes it")
+
+
+@cache
+def _own_schema() -> dict[str, tuple[str, str]]:
+    """(Type, SQL) of everything that a new index holds, by name; FTS5's own tables included."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for statement in TABLES:
+            connection.execute(statement)
+        rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    return {name: (kind, _plain(sql)) for kind, name, sql in rows}
+
+
+def _plain(sql: object) -> str:
+    return " ".join(str(sql).split())
+
+
 def _has_tables(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
 
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:
+    for ending in ("", "-wal", "-shm", "-journal"):
+        try:
+            require_regular(file.with_name(file.name + ending))
+        except OSError as error:
+            raise StoreError(
+                f"{error.filename} is {error.strerror}. Look who put it there, and remove it."
+            ) from error
     connection = sqlite3.connect(
         f"{file.absolute().as_uri()}?mode={mode}",
         uri=True,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ragctx.index.database import Meta
 from ragctx.index.store import ChunkTable, read_chunk_table, read_vectors
-from ragctx.paths import replacing, sha256_of_stream, unfinished_files
+from ragctx.paths import open_regular, replacing, sha256_of_stream, unfinished_files
 
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
@@ -182,7 +182,7 @@ def load_file(folder: Path, meta: Meta) -> Engine:
 
 def _with_file(folder: Path, work: Callable[[BinaryIO], T]) -> T:
     try:
-        with (folder / VECTORS).open("rb") as stream:
+        with open(open_regular(folder / VECTORS), "rb") as stream:
             return work(stream)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise VectorFileError(f"{VECTORS}: {error}") from error

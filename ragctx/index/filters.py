@@ -54,10 +54,10 @@ class Filter:
 
     @property
     def pages(self) -> tuple[int, int]:
-        """First and last page, also where none was given."""
+        """First and last page, also where none was given; neither larger than SQLite takes."""
         return (
-            1 if self.first_page is None else self.first_page,
-            _LAST_PAGE if self.last_page is None else self.last_page,
+            1 if self.first_page is None else min(self.first_page, _LAST_PAGE),
+            _LAST_PAGE if self.last_page is None else min(self.last_page, _LAST_PAGE),
         )
 
     @property

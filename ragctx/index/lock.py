@@ -6,6 +6,7 @@ never blocks anybody. The file's content, the holder's process id, is only for t
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ragctx.errors import IndexLockedError, StoreError
+from ragctx.paths import open_regular
 
 LOCK = "ragctx.index.lock"
 _BYTE = 1 << 30  # Windows locks bytes against reading, too: take one far after the process id
@@ -27,8 +29,12 @@ def write_lock(folder: Path) -> Iterator[None]:
         StoreError: the folder cannot be written.
     """
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = open_regular(folder / LOCK, os.O_RDWR | os.O_CREAT)
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise StoreError(
+                f"{folder / LOCK} is not a regular file. Look who put it there, and remove it."
+            ) from error
         raise StoreError(
             f"The index {folder} cannot be written ({error.strerror}). "
             "Change the folder's permissions, or choose another with --index."

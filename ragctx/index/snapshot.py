@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ragctx.embedding import Vectors
     from ragctx.index.engine import Engine
 
+_MOST_ROWS = 2**62
+"""More than a database can hold; SQLite takes no number over 2**63 - 1."""
+
 Scored = list[tuple[int, float]]
 """(chunk row, score), best first. A row names a chunk within one snapshot only."""
 
@@ -133,7 +136,8 @@ class Snapshot:
     def matching(self, expression: str, k: int, filter: Filter) -> Scored:
         """The k best chunks for an FTS5 query (`fts_query.match_expression`), by BM25."""
         documents = self._documents(filter)
-        return store.search_words(self.connection, expression, k, documents, filter.pages)
+        limit = min(k, _MOST_ROWS)
+        return store.search_words(self.connection, expression, limit, documents, filter.pages)
 
     def hits(self, scored: Scored) -> list[Hit]:
         """The chunks and documents of scored rows, ranked from 1 in the order given."""

@@ -10,7 +10,7 @@ import re
 
 _UNSAFE = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls (C0, DEL, C1) except tab and newline
-    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks, overrides and isolates of direction
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # marks, overrides and isolates of direction
     r"\ud800-\udfff\ufffe\uffff"  # lone surrogates and noncharacters: not text, cannot be encoded
 )
 _SEPARATORS = r"\u2028\u2029"  # of lines and paragraphs: whitespace that few programs expect
@@ -31,12 +31,16 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, width: int = 0) -> str:
-    r"""`text` on one line and printable, cut to `width` characters (0: not cut).
+    r"""`text` on one line, unsafe characters as codes, cut to `width` characters (0: not cut).
+
+    A code shows which character a name or a message holds; U+FFFD would hide it.
 
     >>> one_line("a  b\nc"), one_line("to be or not", 8)
     ('a b c', 'to be o…')
+    >>> print(one_line("\x1b[2Jpump\u202efdp.exe"))
+    \u001b[2Jpump\u202efdp.exe
     """
-    line = " ".join(printable(text).split())
+    line = escape_unsafe(" ".join(text.split()))
     return line if not width or len(line) <= width else line[: width - 1].rstrip() + "…"
 
 

@@ -1,24 +1,33 @@
 """A model directory's chat template: the text around the user's message, and the system's.
 
 A chat template is a program that came with somebody's model: it is rendered in jinja2's immutable
-sandbox, with the globals that transformers offers and nothing else.
+sandbox, with the globals that transformers offers and nothing else, and in a process of its own
+whose time and memory are limited (`chat_render`).
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ragctx.errors import TokenizerError, require_extra
-
-if TYPE_CHECKING:
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+from ragctx.errors import TokenizerError, missing_extra
 
 _SENTINEL = "RagctxUserMessageStandsHere"
 _SYSTEM = "RagctxSystemMessageStandsHere"
+_CPU_S = 5  # seconds for all a template renders, which takes milliseconds; chosen by hand
+_TIMEOUT_S = 60.0  # for the process, starting included, on a busy machine; chosen by hand
+_START = (
+    "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; "
+    "from ragctx.tokens.chat_render import main; main()"
+)
+"""Unlike `-m`, this never imports from the working directory, where anybody may put files."""
+_RENDERER = (sys.executable, "-c", _START, str(Path(__file__).parents[2]))
 
 
 @dataclass(frozen=True)
@@ -39,15 +48,12 @@ class ChatTemplate:
         >>> ChatTemplate(source, {}, "here").frame()
         ('<user>', '</user><model>')
         """
-        try:
-            rendered = self._render({"user": _SENTINEL})
-        except TokenizerError:
-            raise
-        except Exception as error:  # a template may fail in any way Python knows
+        rendered = self._rendered[0]
+        if not isinstance(rendered, str):
             raise TokenizerError(
-                f"The chat template of {self.origin} failed: {type(error).__name__}: {error}. "
-                "Correct it, or remove it from the directory to use the model without one."
-            ) from error
+                f"The chat template of {self.origin} failed: {rendered['error']}. Correct it, or "
+                "remove it from the directory to use the model without one."
+            )
         before, *after = rendered.split(_SENTINEL)
         if len(after) != 1:
             raise TokenizerError(
@@ -66,9 +72,8 @@ class ChatTemplate:
         >>> ChatTemplate(source, {}, "here").system_frame()
         ('<system>', '<user>', '<model>')
         """
-        try:
-            rendered = self._render({"system": _SYSTEM, "user": _SENTINEL})
-        except Exception:  # the template may fail in any way Python knows
+        rendered = self._rendered[1]
+        if not isinstance(rendered, str):
             return None
         if rendered.count(_SYSTEM) != 1 or rendered.count(_SENTINEL) != 1:
             return None
@@ -76,22 +81,36 @@ class ChatTemplate:
         between, in_order, after = rest.partition(_SENTINEL)
         return (before, between, after) if in_order else None
 
-    def _render(self, messages: Mapping[str, str]) -> str:
-        """The messages by role, the model's turn opened; as lists of parts if need be."""
-        rendered = self._render_contents(messages)
-        if all(content in rendered for content in messages.values()):
-            return rendered
-        # templates of multimodal models want a list of parts
-        parts = {role: [{"type": "text", "text": text}] for role, text in messages.items()}
-        return self._render_contents(parts)
+    @cached_property
+    def _rendered(self) -> list[str | dict[str, str]]:
+        """A user's message alone, and after a system message: the text, or {"error": why not}."""
+        asked = [{"user": _SENTINEL}, {"system": _SYSTEM, "user": _SENTINEL}]
+        request = {
+            "source": self.source,
+            "tokens": dict(self.special_tokens),
+            "messages": asked,
+            "cpu_s": _CPU_S,
+        }
+        try:
+            done = subprocess.run(
+                _RENDERER,
+                input=json.dumps(request).encode(),
+                capture_output=True,
+                timeout=_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return [_BEYOND, _BEYOND]
+        answers = done.stdout.splitlines()
+        if done.returncode or len(answers) != len(asked):
+            return [_BEYOND, _BEYOND]
+        rendered: list[str | dict[str, str]] = [json.loads(answer) for answer in answers]
+        if any(isinstance(answer, dict) and "missing" in answer for answer in rendered):
+            raise missing_extra("Reading a chat template", "jinja2", "'jinja2>=3.1.6'")
+        return rendered
 
-    def _render_contents(self, contents: Mapping[str, object]) -> str:
-        values: dict[str, Any] = {"tools": None, "documents": None, **self.special_tokens}
-        values["messages"] = [
-            {"role": role, "content": content} for role, content in contents.items()
-        ]
-        template = _environment().from_string(self.source)
-        return template.render(values, add_generation_prompt=True)
+
+_BEYOND = {"error": "it takes more time or memory than a template may"}
 
 
 def read_chat_template(directory: Path) -> ChatTemplate | None:
@@ -160,77 +179,3 @@ def _read_json(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TokenizerError(f"{file} does not hold a JSON object. Restore the file.")
     return value
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    """The sandbox in which transformers renders chat templates, without its training marks."""
-    with require_extra("Reading a chat template", "jinja2", "'jinja2>=3.1.6'"):
-        from jinja2.ext import loopcontrols
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _generation_tag()]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals.update(
-        raise_exception=_raise_exception,
-        strftime_now=_strftime_now,
-        namespace=_plain_namespace(),
-        dict=_make_dict,
-    )
-    return environment
-
-
-def _generation_tag() -> type[Any]:
-    """`{% generation %} … {% endgeneration %}` marks training targets: it shows what it holds."""
-    from jinja2 import nodes
-    from jinja2.ext import Extension
-    from jinja2.parser import Parser
-
-    class Generation(Extension):
-        tags = {"generation"}  # noqa: RUF012 - jinja2 reads it so
-
-        def parse(self, parser: Parser) -> list[nodes.Node]:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    return Generation
-
-
-def _plain_namespace() -> type[Any]:
-    """jinja2's namespace without underscored names, which lead into the interpreter."""
-    from jinja2.exceptions import SecurityError
-    from jinja2.utils import Namespace
-
-    class PlainNamespace(Namespace):
-        def __init__(self, /, **values: object) -> None:
-            super().__init__()
-            for name, value in values.items():
-                self[name] = value
-
-        def __setitem__(self, name: str, value: object) -> None:
-            if name.startswith("_"):
-                raise SecurityError(f"namespace cannot hold the underscored name {name!r}")
-            super().__setitem__(name, value)
-
-    return PlainNamespace
-
-
-def _make_dict(**values: object) -> dict[str, object]:
-    return values
-
-
-def _to_json(value: object, ensure_ascii: bool = False, indent: int | None = None) -> str:
-    """jinja2's own filter escapes HTML, which a prompt is not."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
-
-
-def _raise_exception(message: str) -> None:
-    from jinja2.exceptions import TemplateError
-
-    raise TemplateError(message)
-
-
-def _strftime_now(layout: str) -> str:
-    from datetime import datetime
-
-    return datetime.now().strftime(layout)

@@ -268,7 +268,7 @@ def test_what_is_sent_takes_no_more_tokens_than_the_budget(
 class _Recorder:
     sent: list[str]
 
-    def post(self, path: str, body: Any) -> Iterator[Any]:
+    def post(self, path: str, body: Any, *, tokens: int) -> Iterator[Any]:
         self.sent.append(body["messages"][0]["content"])
         yield {"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]}
 
@@ -419,9 +419,9 @@ def test_what_is_no_chat_server_is_said(script: Script) -> None:
 def test_an_answer_without_end_is_given_up(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ragctx.generator.openai.http._MAX_BYTES", 10_000)
     script.body = event("more ") * 1000
-    assert "more than 10000 bytes" in str(failure(script))
+    assert "did not end its answer (after 10000 bytes)" in str(failure(script))
     script.body = b"data: " + b"x" * 20_000
-    assert "more than 10000 bytes" in str(failure(script))
+    assert "did not end its answer (after 10000 bytes)" in str(failure(script))
 
 
 def test_a_server_that_is_not_there_is_said() -> None:

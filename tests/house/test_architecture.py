@@ -85,7 +85,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "tiktoken": ("tokens.tiktoken",),
     "tokenizers": ("tokens.huggingface", "tokens.load"),
     "transformers": ("tokens.huggingface", "tokens.load", "embedding", "generator.huggingface.*"),
-    "jinja2": ("tokens.chat_template",),
+    "jinja2": ("tokens.chat_render",),
     "http": ("generator.openai.http",),
     "langchain_core": ("adapters.langchain",),
     "llama_index": ("adapters.llama_index",),

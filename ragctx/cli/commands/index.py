@@ -69,8 +69,8 @@ def list_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
             shown_path(source.path),
             str(source.pages),
             str(source.chunks),
-            source.status,
-            source.document_id,
+            one_line(source.status),
+            one_line(source.document_id),
         )
     if sources:
         console().print(made)
@@ -127,7 +127,7 @@ def repair_command(
     for lost in repair.quarantined:
         paths = ", ".join(map(shown_path, lost.paths)) or lost.document_id
         line = f"put aside {paths}: {lost.reason}; ingest it again (remains: {lost.file})"
-        console().print(line, soft_wrap=True)
+        console().print(one_line(line), soft_wrap=True)
 
 
 @index_group.command("remove")

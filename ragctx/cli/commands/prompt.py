@@ -13,6 +13,7 @@ from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import json_text, write_json
 from ragctx.cli.session import Sources, open_index, sources_of
+from ragctx.text.display import escape_unsafe
 from ragctx.views import certificate, prompt_view
 
 if TYPE_CHECKING:
@@ -61,9 +62,10 @@ def prompt_command(
     """Assemble a prompt that fits, for any model.
 
     The prompt contains the best passages that fit into an exact number of the model's own tokens.
-    It is printed exactly as counted; a line on standard error shows how the tokens add up.
-    --context-window defaults to 4096 and --template to qa. PDFs named on the command line are read
-    once and remembered; without any, the index is searched.
+    It is printed exactly as counted, but a terminal gets control characters as codes; a line on
+    standard error shows how the tokens add up. --context-window defaults to 4096 and --template to
+    qa. PDFs named on the command line are read once and remembered; without any, the index is
+    searched.
     """
     sources = sources_of(
         ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
@@ -116,6 +118,7 @@ def _write(prompt: Prompt, out: Path | None, *, as_json: bool) -> None:
     elif as_json:
         write_json(prompt_view(prompt))
     else:
-        sys.stdout.write(prompt.text)
-        sys.stdout.write("\n" * sys.stdout.isatty())  # a pipe gets what was counted, no more
+        # a pipe gets what was counted, no more and no less; a terminal obeys what it is sent
+        is_terminal = sys.stdout.isatty()
+        sys.stdout.write(f"{escape_unsafe(prompt.text)}\n" if is_terminal else prompt.text)
         sys.stdout.flush()

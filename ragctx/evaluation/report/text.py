@@ -30,8 +30,9 @@ from ragctx.text.display import one_line, printable
 Cell = str | int | float | bool | None
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection")."""
+_FORMULA = re.compile(r"[\s\ufeff\u200b]*[=+\-@＝＋－＠]|[\t\r\n]")
+"""How a cell begins that a spreadsheet takes for a formula (OWASP, "CSV Injection"); spreadsheets
+for East Asian languages read full-width signs as the others."""
 
 
 # ---- Markdown --------------------------------------------------------------------------------
@@ -239,4 +240,4 @@ def csv_cell(value: Cell) -> Cell:
     if not isinstance(value, str):
         return "" if value is None else value
     text = printable(value)
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text

@@ -10,10 +10,11 @@ from ragctx.evaluation.report.page import html_report
 from ragctx.evaluation.report.text import markdown_report, outcomes_csv, summaries_csv
 from ragctx.evaluation.results import Result
 from ragctx.paths import write_whole
+from ragctx.text.display import escape_unsafe
 
 
 def _json(result: Result) -> str:
-    return f"{result.to_json()}\n"
+    return f"{escape_unsafe(result.to_json())}\n"
 
 
 FILES: Mapping[str, Callable[[Result], str]] = MappingProxyType(

@@ -2,24 +2,35 @@
 
 Plain `http.client`: it follows no redirect, so the key goes to the named server and nowhere else;
 it uses no proxy; and nothing is sent before somebody names a server.
+
+Nothing that comes back is trusted: bytes and time of an answer are bounded, whatever the server
+sends and however slowly, and its words are shown on one line, without the key.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import socket
+import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any
-from urllib.parse import urlsplit
+from io import BufferedReader, RawIOBase
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from ragctx.errors import BudgetError, InputError, ModelError, RagctxError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 KEY_VARIABLE = "RAGCTX_API_KEY"
 _CONNECT_S = 10.0  # seconds to wait for a connection; chosen by hand
 _MAX_BYTES = 16 * 2**20  # of one answer: far more than any text answer needs; chosen by hand
+_REPLY_BYTES, _TOKEN_BYTES = 2**18, 2**12  # a reply, and each token as an event of its own; by hand
+_TOKEN_S = 2.0  # seconds for each token, beside those for the first byte; chosen by hand
 _SHOWN = 300  # characters of a server's own words that are shown; chosen by hand
 _CONTEXT = re.compile(r"context.?(length|size|window)|maximum context|too long", re.IGNORECASE)
 
@@ -42,14 +53,22 @@ class Server:
                 f"{KEY_VARIABLE} is empty or holds what no key holds (blanks, line ends, accents)"
             )
 
-    def post(self, path: str, body: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+    def post(
+        self, path: str, body: dict[str, Any], *, tokens: int
+    ) -> Generator[dict[str, Any], None, None]:
         """The events of a streamed answer, or the single object of one that is not streamed.
 
-        Close the iterator to close the connection. Raises ModelError for whatever goes wrong on the
-        way, and BudgetError if the server reports that the prompt is too long for it.
+        Bytes and seconds are bounded by what an answer of `tokens` takes. Close the iterator to
+        close the connection. Raises ModelError for whatever goes wrong on the way, and BudgetError
+        if the server reports that the prompt is too long for it.
         """
+        limits = _Limits(
+            min(_MAX_BYTES, _REPLY_BYTES + _TOKEN_BYTES * tokens),
+            self.timeout_s,
+            self.timeout_s + _TOKEN_S * tokens,
+        )
         try:
-            with closing(self._connect()) as connection:
+            with closing(self._connect(limits)) as connection:
                 connection.request(
                     "POST",
                     f"{urlsplit(self.url).path}{path}",
@@ -60,17 +79,24 @@ class Server:
                     if response.status != 200:
                         raise self._refusal(response)
                     yield from self._events(response)
-        except TimeoutError as error:
+        except _EndlessError as error:
+            raise ModelError(
+                f"{self.url} did not end its answer ({error}); look into the server's own log, or "
+                "raise --max-new-tokens, which allows it more"
+            ) from None
+        except TimeoutError:
             raise ModelError(
                 f"{self.url} sent nothing for {self.timeout_s:g} s; ask for less, or wait longer "
                 "(timeout_s)"
-            ) from error
-        except (OSError, HTTPException) as error:
+            ) from None
+        except (OSError, HTTPException, ValueError, OverflowError) as error:
+            # ValueError and OverflowError: sizes of chunks that are no sizes. Not `from error`,
+            # whose words are the server's and would be shown with the trace.
             raise ModelError(
                 f"{self.url} broke the connection off ({self.shown(_reason(error))}); ask again"
-            ) from error
+            ) from None
 
-    def _connect(self) -> HTTPConnection:
+    def _connect(self, limits: _Limits) -> HTTPConnection:
         parts = urlsplit(self.url)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         connection = kind(str(parts.hostname), parts.port, timeout=_CONNECT_S)
@@ -81,6 +107,7 @@ class Server:
                 f"no server answers at {self.url} ({_reason(error)}); start it or check the address"
             ) from error
         connection.sock.settimeout(self.timeout_s)
+        connection.response_class = limits.response_class()
         return connection
 
     def _headers(self) -> dict[str, str]:
@@ -115,7 +142,7 @@ class Server:
 
     def _refusal(self, response: HTTPResponse) -> RagctxError:
         """The error for a status that is not 200."""
-        status, body = response.status, response.read(_MAX_BYTES)
+        status, body = response.status, response.read(_REPLY_BYTES)
         try:
             report = json.loads(body)
         except (ValueError, RecursionError):
@@ -141,7 +168,8 @@ class Server:
             500: "; see the server's own log",
             503: "; it may still be loading: try again",
         }.get(status, "")
-        return ModelError(f"{self.url} answers {status} {response.reason}: {words!r}{remedy}")
+        reason = self.shown(response.reason)
+        return ModelError(f"{self.url} answers {status} {reason}: {words!r}{remedy}")
 
     def _words(self, report: dict[str, Any]) -> str:
         """The message in an error object: OpenAI's, vLLM's, FastAPI's, llama.cpp's."""
@@ -153,19 +181,16 @@ class Server:
     def shown(self, words: bytes | str) -> str:
         """A server's words as one short line, without control characters and without the key."""
         text = words if isinstance(words, str) else words.decode("utf-8", "replace")
-        text = text.replace(self.key, "***") if self.key else text
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        for form in _forms(self.key) if self.key else ():
+            line = line.replace(form, "***")
         return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
 def _stream_data(response: HTTPResponse) -> Iterator[bytes]:
     """The data of each server-sent event (WHATWG HTML, 9.2): its lines up to an empty one."""
     data: list[bytes] = []
-    remaining = _MAX_BYTES
-    while line := response.readline(remaining + 1):
-        remaining -= len(line)
-        if remaining < 0:
-            raise HTTPException(f"more than {_MAX_BYTES} bytes")
+    while line := response.readline():
         line = line.rstrip(b"\r\n")
         if line.startswith(b"data:"):
             data.append(line[len(b"data:") :].removeprefix(b" "))
@@ -174,6 +199,78 @@ def _stream_data(response: HTTPResponse) -> Iterator[bytes]:
             data = []
     if data:
         yield b"\n".join(data)
+
+
+def _forms(key: str) -> set[str]:
+    """The key as it is, and as URLs, JSON and Python write it."""
+    return {key, quote(key, safe=""), json.dumps(key)[1:-1], repr(key)[1:-1]}
+
+
+# ---- Bounds ----------------------------------------------------------------------------------
+
+
+class _EndlessError(HTTPException):
+    """A server's answer, its head included, is over its bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What one answer may take."""
+
+    max_bytes: int
+    silence_s: float  # seconds without a byte
+    total_s: float  # seconds from connecting to the last byte
+
+    def response_class(self) -> type[HTTPResponse]:
+        """A response whose every byte is counted: those of its head and of chunk sizes as well.
+
+        http.client itself would read any number of "100 Continue", and a line that comes byte by
+        byte for as long as it comes.
+        """
+        ends = time.monotonic() + self.total_s
+
+        class BoundedResponse(HTTPResponse):
+            def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+                super().__init__(sock, *args, **options)
+                stream: Any = self.fp
+                self.fp = BufferedReader(_Bounded(stream.detach(), sock, _limits, ends))
+
+        _limits = self
+        return BoundedResponse
+
+
+class _Bounded(RawIOBase):
+    """A socket's bytes until they are too many or take too long."""
+
+    def __init__(self, raw: RawIOBase, sock: socket.socket, limits: _Limits, ends: float) -> None:
+        self._raw, self._socket, self._limits, self._ends = raw, sock, limits, ends
+        self._left = limits.max_bytes
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        """Read what has come, or wait for it."""
+        remaining = self._ends - time.monotonic()
+        if remaining <= 0:
+            raise _EndlessError(f"after {self._limits.total_s:g} s")
+        if self._left <= 0:
+            raise _EndlessError(f"after {self._limits.max_bytes} bytes")
+        self._socket.settimeout(min(self._limits.silence_s, remaining))
+        try:
+            count = self._raw.readinto(buffer)
+        except TimeoutError:
+            if remaining < self._limits.silence_s:
+                raise _EndlessError(f"after {self._limits.total_s:g} s") from None
+            raise
+        self._left -= count or 0
+        return count
+
+    def close(self) -> None:
+        """Close the socket's side, too."""
+        self._raw.close()
+        super().close()
 
 
 def _is_address(url: str) -> bool:

@@ -26,6 +26,10 @@ from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
 DEFAULT_CONTEXT_WINDOW = 4096
 """Tokens that a model is taken to hold unless told otherwise: what small local servers allow."""
 
+_SLACK = 4  # of the tokenizer's tokens for one of the server's, which may be another's; by hand
+_TOKEN_CHARACTERS = 256  # more than any token has; chosen by hand
+_SHOWN = 80  # characters of an answer that broke off
+
 _USER, _ANSWER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
 _STAND_IN_FRAME = (_USER, _ANSWER)
 _STAND_IN_SYSTEM_FRAME = ("<|im_start|>system\n", f"<|im_end|>\n{_USER}", _ANSWER)
@@ -93,6 +97,8 @@ class OpenAIGenerator:
     ) -> Generation:
         """Answer `prompt` with at most `prompt.max_new_tokens` of the server's tokens.
 
+        A server that sends more than a few times as many of `tokenizer`'s is cut off.
+
         The server sends text only: `token_ids` are those of `tokenizer` for that text. `prefill_s`
         is the time to the first piece, waiting for the server included. Whatever `on_text` raises
         passes through, and the connection is closed.
@@ -109,17 +115,25 @@ class OpenAIGenerator:
         first: float | None = None  # when the first piece of text came
         pieces: list[str] = []
         finish: str | None = None
-        events = self._server.post("/chat/completions", self._body(prompt, messages))
+        events = self._server.post(
+            "/chat/completions", self._body(prompt, messages), tokens=prompt.max_new_tokens
+        )
+        left = _SLACK * prompt.max_new_tokens + _SLACK
         with closing(events):
-            for piece, reason in map(self._choice, events):
+            for sent, reason in map(self._choice, events):
                 finish = reason or finish
-                if not piece:
+                if not sent:
                     continue
                 if first is None:
                     first = time.perf_counter()
+                piece, taken = self._within(sent, left)
+                left -= taken
                 pieces.append(piece)
-                if on_text:
+                if on_text and piece:
                     on_text(piece)
+                if piece != sent:
+                    finish = "length"
+                    break
         ended = time.perf_counter()
         text = "".join(pieces)
         return Generation(
@@ -130,6 +144,14 @@ class OpenAIGenerator:
             decode_s=0.0 if first is None else ended - first,
             reused_tokens=0,
         )
+
+    def _within(self, piece: str, tokens: int) -> tuple[str, int]:
+        """The beginning of `piece` that takes at most `tokens`, and how many it takes."""
+        shorter = piece[: tokens * _TOKEN_CHARACTERS]
+        offsets = self.tokenizer.encode_with_offsets(shorter).offsets
+        if len(offsets) > tokens:
+            return shorter[: offsets[tokens][0]], tokens
+        return shorter, len(offsets)
 
     def identity(self) -> tuple[str, ...]:
         """Name and decoding; which model is behind the name only its server knows."""
@@ -193,7 +215,8 @@ class OpenAIGenerator:
         if finish == "content_filter":
             raise ModelError(f"{self._server.url} withheld the answer (content_filter)")
         if finish is None:
-            raise ModelError(f"{self._server.url} broke off in mid-answer; ask again: {text!r:.80}")
+            shown = self._server.shown(text)[:_SHOWN]
+            raise ModelError(f"{self._server.url} broke off in mid-answer; ask again: {shown!r}")
         return "length" if finish == "length" else "stop"
 
 

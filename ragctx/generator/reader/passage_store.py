@@ -2,7 +2,8 @@
 
 Each passage is a file, named by what it depends on: the model and the tokens. A file holds a BLAKE2
 checksum and then safetensors: nothing in it is ever executed, and a damaged one is deleted and its
-passage read again. The folder is bounded in bytes; what was used longest ago goes first.
+passage read again. The folder is bounded in bytes; what was used longest ago goes first. In a
+folder that cannot be written, what is there is used and nothing is added.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import time
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ragctx.errors import InputError, ModelError
 from ragctx.generator.reader.passages import CachedPassage, Tokens
-from ragctx.paths import write_whole
+from ragctx.paths import open_regular, write_whole
 
 SUFFIX = ".segment"
 """Ending of the files' names, as in the first release: folders kept since then stay valid."""
 
+_UNFINISHED = ".*" + SUFFIX + ".*.part"
+"""Names of files that are being written, or were when their process was killed."""
+_STALE_S = 600.0  # seconds after which nobody is writing an unfinished file any more; by hand
 _DIGEST_BYTES = 32
 
 
@@ -63,7 +68,8 @@ class PassageStore:
         """The passage of these tokens; None if not held, or if damaged, which deletes the file."""
         path = self._path(tokens)
         try:
-            content = path.read_bytes()
+            with open(open_regular(path), "rb") as stream:
+                content = stream.read()
         except OSError:
             self._misses += 1
             return None
@@ -71,7 +77,7 @@ class PassageStore:
         if passage is None:
             self._damaged += 1
             self._misses += 1
-            path.unlink(missing_ok=True)
+            _remove(path)
             return None
         self._hits += 1
         with suppress(OSError):
@@ -91,7 +97,7 @@ class PassageStore:
     def stats(self) -> StoreStats:
         """Counters since the store was opened; files and bytes as they are on disk now."""
         files = self._files()
-        held = sum(size for _, size, _ in files)
+        held = sum(size for _, size, _ in (*files, *self._files(_UNFINISHED)))
         return StoreStats(
             hits=self._hits,
             misses=self._misses,
@@ -107,25 +113,41 @@ class PassageStore:
         digest.update(struct.pack(f"<{len(tokens)}q", *tokens))
         return self.folder / (digest.hexdigest() + SUFFIX)
 
-    def _files(self) -> list[tuple[float, int, Path]]:
+    def _files(self, pattern: str = "*" + SUFFIX) -> list[tuple[float, int, Path]]:
         """When each file was last used (seconds), its bytes and its path; oldest first."""
         files = []
-        for path in self.folder.glob("*" + SUFFIX):
+        for path in self.folder.glob(pattern):
             with suppress(OSError):
-                stat = path.stat()
+                stat = path.lstat()
                 files.append((stat.st_mtime, stat.st_size, path))
         return sorted(files)
 
     def _shrink(self) -> None:
-        """Delete the files used longest ago until the folder is within its bound."""
+        """Delete the files used longest ago until the folder is within its bound.
+
+        Unfinished files count; those that nobody is writing any more are deleted first.
+        """
+        unfinished = 0
+        for written, size, path in self._files(_UNFINISHED):
+            if time.time() - written < _STALE_S or not _remove(path):
+                unfinished += size
         files = self._files()
-        over = sum(size for _, size, _ in files) - self.max_bytes
+        over = sum(size for _, size, _ in files) + unfinished - self.max_bytes
         for _, size, path in files:
             if over <= 0:
                 return
-            path.unlink(missing_ok=True)
-            over -= size
-            self._evictions += 1
+            if _remove(path):
+                over -= size
+                self._evictions += 1
+
+
+def _remove(path: Path) -> bool:
+    """Whether the file is gone: in a folder that cannot be written it stays."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _serialise(passage: CachedPassage) -> bytes:
