@@ -201,15 +201,21 @@ def without_pages(parts: Sequence[Part]) -> tuple[Part, ...]:
         lead = kept[at - 1].text if at and not kept[at - 1].slot else ""
         tail = kept[at + 1].text if at + 1 < len(kept) and not kept[at + 1].slot else ""
         first, last = at - bool(lead), at + 1 + bool(tail)
-        lead = _INTRODUCTION.sub("", lead)
+        lead = _without_introduction(lead)
         if (lead[-1:], tail[:1]) in _BRACKETS:
             lead, tail = lead[:-1].rstrip(" "), tail[1:]
         kept[first:last] = [Part(lead + tail)] if lead + tail else []
     return tuple(kept)
 
 
-_INTRODUCTION = re.compile(r"(?i)[,;:]?[ \t]*(?:\b(?:pages?|pp?\.?|pgs?\.?))?[ \t:=]*\Z")
-"""What stands before a page number: ", p. ", " page "."""
+_PAGE_WORD = re.compile(r"(?i)\b(?:pages?|pp?\.?|pgs?\.?)\Z")
+
+
+def _without_introduction(lead: str) -> str:
+    """The text before a page number without what introduces it: ", p. ", " page "."""
+    lead = _PAGE_WORD.sub("", lead.rstrip(" \t:=")).rstrip(" \t")
+    return lead[:-1] if lead.endswith((",", ";", ":")) else lead
+
 
 _BRACKETS = (("(", ")"), ("[", "]"))
 

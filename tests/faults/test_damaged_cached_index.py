@@ -55,7 +55,7 @@ def zero_root(folder: Path, table: str) -> None:
         ("pages", True),
         ("meta", True),
         ("vectors", False),  # they are read from their own file
-        ("sources", False),  # not asked for by a question
+        ("sources", True),
     ],
 )
 def test_it_is_made_again_in_mid_session(

@@ -30,7 +30,7 @@ from ragctx.text.display import one_line, printable
 Cell = str | int | float | bool | None
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
-_FORMULA = re.compile(r"[\s\ufeff\u200b]*[=+\-@＝＋－＠]|[\t\r\n]")
+_FORMULA = re.compile(r"\A(?:[\s\ufeff\u200b]*[=+\-@＝＋－＠]|[\t\r\n])")
 """How a cell begins that a spreadsheet takes for a formula (OWASP, "CSV Injection"); spreadsheets
 for East Asian languages read full-width signs as the others."""
 
