@@ -56,6 +56,9 @@ def console(*, stderr: bool = False) -> Console:
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(escape_unsafe(text), **options)
 
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # rich's own would end in SystemExit(1), as a failure
+
     screen = SafeConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not screen.is_terminal:
         screen.width = _PIPED_WIDTH

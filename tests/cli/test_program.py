@@ -97,10 +97,12 @@ def test_what_is_piped_is_plain_text_in_any_encoding(place: Path) -> None:
     assert "\x1b" not in done.stdout and "pump.pdf" in done.stdout
 
 
-def test_a_closed_pipe_is_no_error(place: Path) -> None:
-    # `ragctx … | head -1` once ended in a traceback about flushing standard output.
+@pytest.mark.parametrize("arguments", [["--help"], ["index", "list"]])
+def test_a_closed_pipe_is_no_error(place: Path, arguments: list[str]) -> None:
+    # `ragctx … | head -1` once ended in a traceback about flushing standard output, and where rich
+    # printed in "unexpected SystemExit: 1".
     process = subprocess.Popen(
-        [*RAGCTX, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place
+        [*RAGCTX, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place
     )
     assert process.stdout is not None
     process.stdout.close()
