@@ -75,7 +75,7 @@ def ask_s(index: Path, variables: Mapping[str, str]) -> float:
 def test_beside_busy_processes_a_question_takes_no_longer_than_with_threads_that_spin(
     tmp_path: Path,
 ) -> None:
-    # With OpenMP's own defaults, two cores and two busy processes it took four times as long.
+    # With OpenMP's own defaults it took longer the busier the machine was; see ragctx.threads.
     index = tmp_path / "index"
     pdf = str(SAMPLES / "field-station-manual.pdf")
     subprocess.run(
