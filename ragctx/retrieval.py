@@ -7,6 +7,7 @@ state of the index (`Index.snapshot`); hits are ranked from 1, their scores are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -145,6 +146,52 @@ RETRIEVERS: Mapping[str, Retriever] = MappingProxyType(
     {"hybrid": hybrid, "dense": dense, "lexical": lexical}
 )
 """The retrievers by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreScale:
+    """What a retriever's scores are, and how far they reach: `most` is inf where nothing bounds it.
+
+    >>> SCORE_SCALES["hybrid"].require(0.3)
+    Traceback (most recent call last):
+    ragctx.errors.InputError: min_score is 0.3, but hybrid scores are RRF scores, from 0 to \
+0.0328: they are made of ranks and do not tell how alike two texts are. Give a number in that \
+range, or "auto" for a cosine near the best one, or choose the retriever dense, whose scores are \
+cosines.
+    """
+
+    retriever: str
+    name: str
+    least: float
+    most: float
+
+    def require(self, min_score: float) -> None:
+        """Raise InputError if no score of this scale lies below or none lies above `min_score`."""
+        if self.least <= min_score <= self.most:
+            return
+        reach = f"from {self.least:g} to {self.most:.3g}"
+        if math.isinf(self.most):
+            reach = f"{self.least:g} or more"
+        fused = self.retriever == "hybrid"
+        raise InputError(
+            f"min_score is {min_score:g}, but {self.retriever} scores are {self.name}s, {reach}"
+            + (": they are made of ranks and do not tell how alike two texts are" if fused else "")
+            + '. Give a number in that range, or "auto" for a cosine near the best one'
+            + (", or choose the retriever dense, whose scores are cosines." if fused else ".")
+        )
+
+
+_MOST_FUSED = 0.0328
+"""The score of the first in both rankings, 2 / (RRF_K + 1), as it is shown: rounded, and up."""
+
+SCORE_SCALES: Mapping[str, ScoreScale] = MappingProxyType(
+    {
+        "hybrid": ScoreScale(retriever="hybrid", name="RRF score", least=0.0, most=_MOST_FUSED),
+        "dense": ScoreScale(retriever="dense", name="cosine", least=-1.0, most=1.0),
+        "lexical": ScoreScale(retriever="lexical", name="BM25 score", least=0.0, most=math.inf),
+    }
+)
+"""What the scores of each of `RETRIEVERS` are."""
 
 
 def as_retriever(retriever: str | Retriever) -> Retriever:

@@ -17,7 +17,9 @@ from ragctx.errors import InputError
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
 from ragctx.records import Hit
+from ragctx.retrieval import RETRIEVERS as BY_NAME
 from ragctx.retrieval import (
+    SCORE_SCALES,
     Query,
     Retriever,
     dense,
@@ -293,3 +295,34 @@ def test_bad_arguments_are_named(
 
 def test_a_k_beyond_the_index_gives_everything(index: Index) -> None:
     assert len(search(index, HashEmbedder(), "tin", 10**9)) == 120
+
+
+@given(questions, filters, st.sampled_from(list(SCORE_SCALES)), st.integers(1, 30))
+def test_every_score_lies_on_its_retrievers_scale(
+    index: Index, question: str, filter: Filter, name: str, k: int
+) -> None:
+    scale = SCORE_SCALES[name]
+    for hit in search(index, HashEmbedder(), question, k, retriever=name, filter=filter):
+        assert scale.least - 1e-6 <= hit.score <= scale.most + 1e-6  # cosines are float32
+
+
+def test_the_first_of_both_rankings_reaches_the_end_of_the_fused_scale(index: Index) -> None:
+    hit = search(index, HashEmbedder(), "tin melts", 1, retriever="dense")[0]
+    best, most = fused([[hit], [hit]], 1)[0].score, SCORE_SCALES["hybrid"].most
+    assert best <= most == round(best, 4)  # as it is shown, so that it can be asked for
+
+
+@pytest.mark.parametrize(
+    ("retriever", "min_score"),
+    [("hybrid", 0.3), ("hybrid", -0.1), ("dense", 1.5), ("dense", -2), ("lexical", -1)],
+)
+def test_a_floor_that_no_score_can_meet_or_miss_is_an_error(
+    retriever: str, min_score: float
+) -> None:
+    with pytest.raises(InputError, match=rf"min_score is {min_score}.* {retriever} scores are .*"):
+        SCORE_SCALES[retriever].require(min_score)
+    SCORE_SCALES[retriever].require(0.02)
+
+
+def test_every_retriever_has_a_scale() -> None:
+    assert list(SCORE_SCALES) == list(BY_NAME)

@@ -22,7 +22,7 @@ from ragctx.text.well_formed import well_formed
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
     from ragctx.placement.orders import PositionProfile
-    from ragctx.retrieval import Retrieval
+    from ragctx.retrieval import Retrieval, ScoreScale
     from ragctx.selection.floors import Floor
 
 Command = Callable[..., Any]
@@ -51,6 +51,13 @@ class RetrievalOptions:
             mmr_lambda=self.mmr,
         )
 
+    @property
+    def scale(self) -> ScoreScale:
+        """What the retriever's scores are."""
+        from ragctx.retrieval import SCORE_SCALES
+
+        return SCORE_SCALES[self.retriever]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssemblyOptions:
@@ -68,8 +75,11 @@ class AssemblyOptions:
     max_chunks: int | None = None
     trim: bool = False
 
-    def resolve(self) -> Assembly:
-        """The settings for the pipeline. A template that cannot be used is an error here."""
+    def resolve(self, scale: ScoreScale) -> Assembly:
+        """The settings for the pipeline, with passages scored on `scale`.
+
+        A template that cannot be used and a floor beyond the scale are errors here.
+        """
         from ragctx.assembly import Assembly
         from ragctx.prompt.template import load_template
         from ragctx.selection.selectors import SELECTORS
@@ -85,17 +95,20 @@ class AssemblyOptions:
             select=SELECTORS[self.select],
             seed=self.seed,
             profile=read_profile(self.profile_path),
-            floor=self._floor(),
+            floor=self._floor(scale),
             max_chunks=self.max_chunks,
             trim=self.trim,
         )
 
-    def _floor(self) -> Floor | None:
+    def _floor(self, scale: ScoreScale) -> Floor | None:
         from ragctx.selection.floors import at_least, near_best
 
         if self.min_score is None:
             return None
-        return near_best if self.min_score == "auto" else at_least(self.min_score)
+        if self.min_score == "auto":
+            return near_best
+        scale.require(self.min_score)
+        return at_least(self.min_score, scale.name)
 
 
 def read_profile(path: Path | None) -> PositionProfile | None:
@@ -207,8 +220,9 @@ def assembly_options(command: Command) -> Command:
         click.option(
             "--min-score",
             type=MinScore(),
-            help="Leave out passages with a lower score; auto: those far less similar to the "
-            "question than the best one.",
+            help="Leave out passages with a lower score, as search and explain show it: a cosine "
+            "with --retriever dense, BM25 with lexical, an RRF score (up to 0.0328) with hybrid. "
+            "auto: those far less similar to the question than the best one.",
         ),
         click.option(
             "--max-chunks",

@@ -159,17 +159,17 @@ def _score(score: float | None) -> str:
     return "" if number(score) is None else f"{score:.4f}"
 
 
-def fates_table(fates: Iterable[Fate]) -> Table:
+def fates_table(fates: Iterable[Fate], score_name: str = "score") -> Table:
     """What became of every candidate, its label in the prompt, and what would let it in."""
     grid = table(
         "rank",
-        "score",
+        score_name,
         "tokens",
         "outcome",
         "in prompt",
         "where",
         "why",
-        numbers=("rank", "score", "tokens"),
+        numbers=("rank", score_name, "tokens"),
     )
     for fate in fates:
         row = fate.row

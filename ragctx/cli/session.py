@@ -119,7 +119,7 @@ def open_session(
     from ragctx.embedding import load_embedder
 
     began = time.perf_counter()
-    assembly_settings, retrieval_settings = assembly.resolve(), retrieval.resolve()
+    assembly_settings, retrieval_settings = assembly.resolve(retrieval.scale), retrieval.resolve()
     embedder = load_embedder(sources.embedder_spec)
     index = open_index(sources, embedder)
     generator = model.load(assembly_settings.context_window)

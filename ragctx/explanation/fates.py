@@ -45,6 +45,7 @@ class Explanation:
     gap: float
     imitations: tuple[ImitatedLabel, ...]
     frontier: tuple[tuple[int, float], ...]  # (tokens for passages, the most relevance they buy)
+    score_name: str  # what the retriever's scores are
 
     @property
     def one_for_each_rank(self) -> tuple[Fate, ...]:
@@ -64,8 +65,12 @@ class Explanation:
         return min(waiting, key=lambda fate: fate.tokens_to_enter or 0, default=None)
 
 
-def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
+def explain(
+    trace: Trace, hits: Sequence[Hit], select: Selector, *, score_name: str = "score"
+) -> Explanation:
     """Explain what `assembly.trace` made of `hits` with `select`.
+
+    `score_name` is what the retriever's scores are called; see `retrieval.SCORE_SCALES`.
 
     >>> from ragctx.assembly import Assembly, trace
     >>> from ragctx.selection.selectors import fill
@@ -102,6 +107,7 @@ def explain(trace: Trace, hits: Sequence[Hit], select: Selector) -> Explanation:
         gap=selection.gap,
         imitations=imitated_labels(prompt),
         frontier=_frontier(trace),
+        score_name=score_name,
     )
 
 

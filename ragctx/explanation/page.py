@@ -79,8 +79,8 @@ def _shade(part: Stretch) -> str:
 
 
 def _table(explained: Explanation) -> str:
-    columns = ("rank", "score", "tokens", "outcome", "in the prompt", "where", "why")
-    head = "".join(f"<th>{name}</th>" for name in columns)
+    columns = ("rank", explained.score_name, "tokens", "outcome", "in the prompt", "where", "why")
+    head = "".join(f"<th>{_text(name)}</th>" for name in columns)
     rows = "".join(_row(fate) for fate in explained.one_for_each_rank)
     return f"<h2>Candidates</h2><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 

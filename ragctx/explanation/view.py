@@ -39,6 +39,7 @@ def explanation_view(explained: Explanation) -> View:
         "relevance": explained.relevance,
         "upper_bound": explained.upper_bound,
         "gap": explained.gap,
+        "score_name": explained.score_name,
         "candidates": [fate_view(fate) for fate in explained.fates],
         "frontier": [
             {"tokens": tokens, "relevance": relevance} for tokens, relevance in explained.frontier

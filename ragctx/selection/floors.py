@@ -49,11 +49,11 @@ def keep_best(hits: Sequence[Hit], costs: Sequence[int], max_chunks: int) -> Ste
     return _split(pairs, ["" if i < max_chunks else reason for i in range(len(pairs))])
 
 
-def at_least(min_score: float) -> Floor:
+def at_least(min_score: float, name: str = "score") -> Floor:
     """A floor in units of the retriever's score. A candidate without a score does not reach it.
 
-    Scores are cosines for `dense` (-1 to 1), BM25 for `lexical` (0 or more), and sums of
-    1 / (60 + rank) for `hybrid` (at most 0.033).
+    What the scores of ragctx's retrievers are, and how far they reach: `retrieval.SCORE_SCALES`.
+    `name` is what reasons call the score.
 
     Raises:
         InputError: `min_score` is NaN.
@@ -63,9 +63,9 @@ def at_least(min_score: float) -> Floor:
 
     def below(hit: Hit) -> str:
         if not is_real(hit.score):
-            return f"no score, and the floor is {min_score:.4g}"
+            return f"no {name}, and the floor is {min_score:.4g}"
         if hit.score < min_score:
-            return f"score {hit.score:.4g} is below the floor of {min_score:.4g}"
+            return f"{name} {hit.score:.4g} is below the floor of {min_score:.4g}"
         return ""
 
     return lambda hits: [below(hit) for hit in hits]

@@ -204,7 +204,7 @@ def test_an_interrupted_run_says_what_was_kept_and_goes_on(cli: Cli) -> None:
 def test_searching_shows_where_and_what(filled: Cli) -> None:
     done = filled("search", "tin melts", "-k", "2")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("1. tin.pdf, pages 1–2  score 0.0")
+    assert done.out.startswith("1. tin.pdf, pages 1–2  RRF score 0.0")
     assert "Tin melts at 232 degrees." in done.out
 
 
@@ -397,10 +397,10 @@ def test_an_empty_index_is_not_said_to_have_no_answer(filled: Cli, answers: Any)
 
 def test_a_floor_that_leaves_nothing_is_named(filled: Cli, answers: Any) -> None:
     answers(ScriptedGenerator(""))
-    done = filled("ask", QUESTION, "--min-score", "0.5")
+    done = filled("ask", QUESTION, "--min-score", "0.0328")
     assert done.code == 1 and done.out.startswith("No passage reached --min-score (the best has 0.")
     assert "tin.pdf, pages 1–2" in done.out
-    assert filled("ask", QUESTION, "--min-score", "0.5", "--json").json["nearest"]
+    assert filled("ask", QUESTION, "--min-score", "0.0328", "--json").json["nearest"]
 
 
 def test_a_scan_without_text_is_named_alone_and_among_others(cli: Cli, answers: Any) -> None:
@@ -751,11 +751,36 @@ def test_explain_and_prompt_agree(filled: Cli) -> None:
 
 
 def test_a_floor_is_a_number_or_auto(filled: Cli) -> None:
-    view = filled("prompt", QUESTION, "--min-score", "0.99", "--json").json
+    view = filled("prompt", QUESTION, "--min-score", "0.0328", "--json").json
     assert [row["outcome"] for row in view["ledger"]] == ["dropped", "dropped"]
     assert filled("prompt", QUESTION, "--min-score", "auto").code == 0
     done = filled("prompt", QUESTION, "--min-score", "high")
     assert done.code == 2 and "'high' is neither a number such as 0.3 nor auto" in done.error
+
+
+# --- `--min-score 0.3` was compared with fused ranks, which end at 0.0328: nothing was ever left.
+
+
+@pytest.mark.parametrize("command", ["ask", "prompt", "explain"])
+def test_a_floor_beyond_the_retrievers_scale_is_misuse_and_says_what_reaches(
+    filled: Cli, answers: Any, command: str
+) -> None:
+    answers(ScriptedGenerator(""))
+    done = filled(command, QUESTION, "--min-score", "0.3")
+    assert done.code == 2 and "RRF scores, from 0 to 0.0328" in done.error
+    assert filled(command, QUESTION, "--min-score", "0.3", "--retriever", "dense").code != 2
+
+
+@pytest.mark.parametrize(
+    ("retriever", "name"), [("hybrid", "RRF score"), ("dense", "cosine"), ("lexical", "BM25")]
+)
+def test_explain_and_search_call_scores_by_their_name(
+    filled: Cli, retriever: str, name: str
+) -> None:
+    options = (QUESTION, "--retriever", retriever)
+    assert name in filled("explain", *options).out
+    assert name in filled("search", *options).out
+    assert name in filled("explain", *options, "--json").json["score_name"]
 
 
 def test_explain_takes_pdfs_or_an_index(filled: Cli) -> None:

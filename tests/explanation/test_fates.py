@@ -136,6 +136,7 @@ def test_the_names_of_an_explanation() -> None:
         "relevance",
         "upper_bound",
         "gap",
+        "score_name",
         "candidates",
         "frontier",
         "imitated_labels",

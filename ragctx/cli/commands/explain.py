@@ -93,7 +93,7 @@ def _explain(
     from ragctx.selection.selectors import as_selector
     from ragctx.tokens.load import load_tokenizer
 
-    how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
+    how, tokenizer = assembly.resolve(retrieval.scale), load_tokenizer(tokenizer_spec)
     embedder = load_embedder(sources.embedder_spec)
     index = open_index(sources, embedder)
     with index.snapshot() as snapshot:
@@ -106,7 +106,7 @@ def _explain(
             assembly=how,
             get_document=snapshot.document,
         )
-    return explain(made, hits, as_selector(how.select))
+    return explain(made, hits, as_selector(how.select), score_name=retrieval.scale.name)
 
 
 def _print(explained: Explanation) -> None:
@@ -119,7 +119,7 @@ def _print(explained: Explanation) -> None:
     screen.print(selection_words(explained), soft_wrap=True)
     screen.print()
     screen.print(explanation_bar(explained.prompt, min(screen.width, 100)))
-    screen.print(fates_table(explained.one_for_each_rank))
+    screen.print(fates_table(explained.one_for_each_rank, explained.score_name))
     for line in imitation_words(explained):
         screen.print(f"note: {line}", soft_wrap=True)
     fate = explained.next_to_enter

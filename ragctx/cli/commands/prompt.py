@@ -96,7 +96,7 @@ def _assemble(
     from ragctx.retrieval import retrieve
     from ragctx.tokens.load import load_tokenizer
 
-    how, tokenizer = assembly.resolve(), load_tokenizer(tokenizer_spec)
+    how, tokenizer = assembly.resolve(retrieval.scale), load_tokenizer(tokenizer_spec)
     embedder = load_embedder(sources.embedder_spec)
     index = open_index(sources, embedder)
     with index.snapshot() as snapshot:

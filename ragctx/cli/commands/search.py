@@ -63,7 +63,7 @@ def search_command(
     if as_json:
         write_json(search_view(question, hits))
     elif hits:
-        _print(hits, full=full)
+        _print(hits, retrieval.scale.name, full=full)
     else:
         say("nothing found; name other documents or pages, or none")
 
@@ -77,14 +77,14 @@ def _search(question: str, sources: Sources, chosen: options.RetrievalOptions) -
     return retrieve(question, index, embedder, retrieval)
 
 
-def _print(hits: Iterable[Hit], *, full: bool) -> None:
+def _print(hits: Iterable[Hit], score_name: str, *, full: bool) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
     screen = console()
     for hit in hits:
         where = f"{hit.rank}. {place_words(hit.document, hit.chunk)}"
-        heading = Text.assemble((where, "bold"), (f"  score {hit.score:.4f}", "dim"))
+        heading = Text.assemble((where, "bold"), (f"  {score_name} {hit.score:.4f}", "dim"))
         screen.print(heading, soft_wrap=True)
         text = printable(hit.chunk.text) if full else one_line(hit.chunk.text, _SHOWN)
         body = Text(text)
