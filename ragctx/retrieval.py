@@ -166,7 +166,7 @@ cosines.
     most: float
 
     def require(self, min_score: float) -> None:
-        """Raise InputError if no score of this scale lies below or none lies above `min_score`."""
+        """Raise InputError if `min_score` is not on this scale: all scores would pass, or none."""
         if self.least <= min_score <= self.most:
             return
         reach = f"from {self.least:g} to {self.most:.3g}"

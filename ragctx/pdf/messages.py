@@ -32,6 +32,7 @@ class RequestMessage(TypedDict):
         only: read only these pages, counted from 0; None means all.
         first: leave out the pages before this one.
         structure: whether to read outline, title and page labels, too.
+        mend_fonts: read a copy with mended fonts, or nothing if no font can be mended.
     """
 
     path: str
@@ -42,6 +43,7 @@ class RequestMessage(TypedDict):
     only: list[int] | None
     first: int
     structure: bool
+    mend_fonts: bool
 
 
 class LineMessage(TypedDict):

@@ -11,6 +11,7 @@ import ctypes
 import itertools
 import logging
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,10 +53,10 @@ _LINE_END = re.compile("\r\n|\r|\n|\ufffe")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def open_document(path: str, password: str | None) -> Any:
-    """The document, opened. Raises PdfError (encrypted, corrupt)."""
+def open_document(source: str | bytes, password: str | None) -> Any:
+    """The document, from its path or its bytes. Raises PdfError (encrypted, corrupt)."""
     try:
-        return _opened(path, password)
+        return _opened(source, password)
     except pdfium.PdfiumError as error:
         reason = str(error).lower()
         if "password" in reason:
@@ -69,11 +70,12 @@ def open_document(path: str, password: str | None) -> Any:
         raise PdfError(one_line(error), status="corrupt") from error
 
 
-def _opened(path: str, password: str | None) -> Any:
+def _opened(source: str | bytes, password: str | None) -> Any:
     try:
-        document = pdfium.PdfDocument(path, password=password)
+        document = pdfium.PdfDocument(source, password=password)
     except UnicodeEncodeError:  # a file name that is not UTF-8
-        document = pdfium.PdfDocument(Path(path).open("rb"), password=password, autoclose=True)
+        stream = Path(os.fsdecode(source)).open("rb")
+        document = pdfium.PdfDocument(stream, password=password, autoclose=True)
     if document.get_formtype() != raw.FORMTYPE_NONE:
         _init_forms(document)
     return document

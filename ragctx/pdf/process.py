@@ -67,7 +67,10 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to read, by which library ("pdfium" or "pypdf"); `only` these pages, counted from 0."""
+    """What to read, by which library ("pdfium" or "pypdf"); `only` these pages, counted from 0.
+
+    With `mend_fonts`, from a copy with mended fonts; see `messages.RequestMessage`.
+    """
 
     path: Path
     password: str | None
@@ -75,6 +78,7 @@ class Request:
     limits: Limits
     deadline: float  # of time.monotonic()
     only: tuple[int, ...] | None = None
+    mend_fonts: bool = False
     worker: Sequence[str] = field(default_factory=lambda: WORKER)
 
     def from_page(self, first: int) -> str:
@@ -87,7 +91,8 @@ class Request:
             "memory_bytes": self.limits.memory_bytes,
             "only": None if self.only is None else list(self.only),
             "first": first,
-            "structure": self.only is None,
+            "structure": self.only is None and not self.mend_fonts,
+            "mend_fonts": self.mend_fonts,
         }
         return json.dumps(message)
 

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from ragctx.errors import InputError, PdfError
 from ragctx.paths import sha256_of
 from ragctx.pdf.document import document_from, sound_characters
+from ragctx.pdf.ligatures import seems_to_lack_letters
 from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.reading import Failure, Reading
 from ragctx.records import Document
@@ -71,6 +72,8 @@ def read_pdf(
         path=path.absolute(), password=password, reader=library, limits=limits, deadline=deadline
     )
     reading = read(request, on_page)
+    if library == "pdfium":
+        _mend_ligatures(reading, request)
     if reader == "auto":
         reading = _with_second_opinion(reading, request, on_page)
     _check(reading, path, head)
@@ -132,6 +135,13 @@ def _unreadable(path: Path, error: OSError) -> PdfError:
         "permissions",
         status="unreadable",
     )
+
+
+def _mend_ligatures(reading: Reading, request: Request) -> None:
+    """Put in the pages of a copy with mended fonts, if letters seem to be missing and it helps."""
+    if seems_to_lack_letters("\n".join(page.raw_text for page in reading.pages.values())):
+        mended = read(replace(request, mend_fonts=True))
+        reading.pages |= {i: page for i, page in mended.pages.items() if i in reading.pages}
 
 
 def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | None) -> Reading:

@@ -114,7 +114,10 @@ def _library(reader: str) -> ModuleType:
 def _read(request: RequestMessage, send: Send) -> None:
     library = _library(request["reader"])
     send({"kind": "started"})
-    document = library.open_document(request["path"], request["password"])
+    source = _mended(request) if request["mend_fonts"] else request["path"]
+    if source is None:
+        return
+    document = library.open_document(source, request["password"])
     opening: OpenMessage = library.opening(document)
     send(opening)
     damage_of = _damage(request)
@@ -126,6 +129,12 @@ def _read(request: RequestMessage, send: Send) -> None:
     if request["structure"]:
         send({"kind": "begin", "page": -1})
         send(library.structure(document))
+
+
+def _mended(request: RequestMessage) -> bytes | None:
+    from ragctx.pdf.font_maps import with_mended_fonts
+
+    return with_mended_fonts(request["path"], request["password"])
 
 
 def _damage(request: RequestMessage) -> Callable[[int], str]:

@@ -67,7 +67,7 @@ MAY_IMPORT = {
 ONLY_IN = {  # a library, and the only modules that may know it
     "click": ("cli*",),
     "rich": ("cli*",),
-    "pypdf": ("pdf.pypdf_reader",),
+    "pypdf": ("pdf.pypdf_reader", "pdf.font_maps"),
     "pypdfium2": ("pdf.pdfium_reader",),
     "faiss": ("index.engine",),
     "sqlite3": (
