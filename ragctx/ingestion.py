@@ -25,8 +25,9 @@ from ragctx.embedding import require_embedder
 from ragctx.errors import IndexDamagedError, IndexMismatchError, InputError, PdfError
 from ragctx.index.index import Index
 from ragctx.paths import cache_dir
+from ragctx.pdf.names import PdfReader
 from ragctx.pdf.process import Limits
-from ragctx.pdf.read import PdfReader, file_id, read_pdf, require_size
+from ragctx.pdf.read import file_id, read_pdf, require_size
 from ragctx.records import Chunk, Document, IngestOutcome, IngestRow, PageStatus, PdfStatus
 
 if TYPE_CHECKING:

@@ -181,8 +181,7 @@ def _explained(
         named = matching_ids(filter.documents, sources)
         sources = tuple(source for source in sources if source.document_id in named)
     searched = Searched(sources=sources, found=bool(hits), best=hits[0].score if hits else None)
-    language: str = getattr(generator, "only_language", "")
-    refusal = why_refused(answer.prompt, answer.confidence, searched, language)
+    refusal = why_refused(answer.prompt, answer.confidence, searched, generator.only_language)
     return replace(answer, refusal=refusal, nearest=nearest)
 
 

@@ -15,6 +15,7 @@ from typing import TypeGuard
 
 from ragctx.citations.abstention import abstained
 from ragctx.citations.labels import CitedStatement, cited_statements
+from ragctx.citations.list_markers import without_list_markers
 from ragctx.citations.support import (
     ReadText,
     Support,
@@ -102,8 +103,9 @@ class _Sources:
         question = self.read(self.prompt.question)
         passages = [(s.label, _hit_of(s.hit)) for s in self.prompt.passages]
         texts = [self.read(hit.chunk.text) for _, hit in passages]
+        unmarked = without_list_markers(answer)
         for start, end in sentence_spans(answer):
-            statement = ReadText(answer[start:end])
+            statement = ReadText(unmarked[start:end])
             places = [find_verbatim(statement, text, question) for text in texts]
             best = _most_shared(places)
             if best is not None:

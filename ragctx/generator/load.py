@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.errors import InputError, ModelError
+from ragctx.paths import expanded
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
@@ -50,7 +51,7 @@ def load_generator(
         return load_bundled(kv_cache=kv_cache)
     if spec.startswith(("http://", "https://")):
         return _load_served(spec, tokenizer, context_window)
-    directory = Path(spec).expanduser()
+    directory = expanded(spec)
     if not directory.is_dir():
         raise ModelError(
             f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '

@@ -33,6 +33,14 @@ class Generator(Protocol):
     def caches_prompts(self) -> bool:
         """Whether what it has read of one prompt can make the next one quicker: see `forget`."""
 
+    @property
+    def decoding(self) -> str:
+        """How it chooses tokens, for people: "greedy", or its settings."""
+
+    @property
+    def only_language(self) -> str:
+        """The one language it understands, as an English word ("English"); "" if none is known."""
+
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
     ) -> Generation:

@@ -11,18 +11,15 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from ragctx.errors import InputError, PdfError
 from ragctx.paths import sha256_of
 from ragctx.pdf.document import document_from, sound_characters
+from ragctx.pdf.names import READERS, PdfReader
 from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.reading import Failure, Reading
 from ragctx.records import Document
-
-PdfReader: TypeAlias = Literal["auto", "pdfium", "pypdf"]
-"""`auto`: pdfium, and pypdf where pdfium fails or is in doubt."""
-READERS: tuple[PdfReader, ...] = ("auto", "pdfium", "pypdf")
 
 OnPage: TypeAlias = Callable[[int, int], None]
 

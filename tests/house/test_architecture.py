@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation generator generator.reader index ingestion pipeline refusals "
+    "explanation generator generator.reader index ingestion pdf pipeline refusals "
     "placement prompt retrieval selection text threads tokens views",
     "__main__": "cli",
 }

@@ -33,6 +33,7 @@ from ragctx.generator.huggingface.weights import (
     load_model,
     quiet_transformers,
 )
+from ragctx.paths import expanded
 from ragctx.records import FinishReason, Generation, Prompt
 from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
@@ -70,7 +71,7 @@ def load_huggingface(
         TokenizerError: its tokenizer cannot be read.
         InputError: unknown dtype or device.
     """
-    directory = Path(directory).expanduser()
+    directory = expanded(directory)
     if dtype not in _DTYPES:
         raise InputError(f"dtype is {dtype!r}; valid: {', '.join(_DTYPES)}")
     check_directory(directory)
@@ -107,6 +108,7 @@ class HuggingFaceGenerator:
     """
 
     template = "qa"
+    only_language = ""
 
     def __init__(
         self,
@@ -123,7 +125,7 @@ class HuggingFaceGenerator:
         self.tokenizer = tokenizer
         self.context_window = context_window
         self.end_ids = end_ids
-        self.decoding = decoding
+        self._decoding = decoding
         self.vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
         self._model = model
         self._prefill_tokens = prefill_tokens
@@ -178,9 +180,14 @@ class HuggingFaceGenerator:
         """True if a prompt's cache is kept for the next one: see `reuses_prefix`."""
         return self.reuses_prefix
 
+    @property
+    def decoding(self) -> str:
+        """Either "greedy", or temperature, limits and seed."""
+        return "greedy" if self._decoding.greedy else str(self._decoding)
+
     def identity(self) -> tuple[str, ...]:
         """Name and decoding; the rest is in the model's directory."""
-        return self.name, "greedy" if self.decoding.greedy else str(self.decoding)
+        return self.name, self.decoding
 
     def forget(self) -> None:
         """Free the kept cache; the next call starts cold."""
@@ -269,7 +276,7 @@ class HuggingFaceGenerator:
     ) -> tuple[list[int], str, FinishReason]:
         """Decode token by token until an end token or the limit; return ids, text and reason."""
         stream = TextStream(self.tokenizer.decode)
-        random_source = self.decoding.random_source()
+        random_source = self._decoding.random_source()
         token_ids: list[int] = []
         pieces: list[str] = []
 
@@ -280,7 +287,7 @@ class HuggingFaceGenerator:
 
         reason: FinishReason = "length"
         while True:
-            token = choose_token(logits, self.decoding, random_source)
+            token = choose_token(logits, self._decoding, random_source)
             if token in self.end_ids:
                 reason = "stop"
                 break

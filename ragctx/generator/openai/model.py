@@ -76,6 +76,7 @@ class OpenAIGenerator:
 
     template = "qa"
     caches_prompts = False  # the server may; it cannot be told to forget
+    only_language = ""
 
     def __init__(
         self,

@@ -65,6 +65,7 @@ class BundledReader:
 
     template = "reader"
     caches_prompts = True
+    decoding = "greedy"
     only_language = "English"
     """What it was trained on: questions in other languages are not understood."""
 
