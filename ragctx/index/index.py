@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +56,10 @@ class Index:
         self.dim = meta.dim
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Callable[[Path], Index], tuple[Path]]:
+        """A copy, in another process too, opens the folder again."""
+        return Index.open, (self.path,)
 
     # ---- Opening -----------------------------------------------------------------------------
 

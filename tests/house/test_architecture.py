@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "generator.openai": "prompt tokens",
     "generator": "generator.reader generator.huggingface generator.openai tokens",
     "index": "embedding text",
-    "adapters": "placement selection tokens",
+    "adapters": "embedding index placement retrieval selection tokens",
     "assembly": "placement prompt selection text tokens",
     "views": "text",
     "explanation": "assembly prompt selection text views",
