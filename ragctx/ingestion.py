@@ -24,11 +24,12 @@ from ragctx.chunking import chunk_document
 from ragctx.embedding import require_embedder
 from ragctx.errors import IndexDamagedError, IndexMismatchError, InputError, PdfError
 from ragctx.index.index import Index
+from ragctx.ingest_ledger import IngestOutcome, IngestRow
 from ragctx.paths import cache_dir
 from ragctx.pdf.names import PdfReader
 from ragctx.pdf.process import Limits
 from ragctx.pdf.read import file_id, read_pdf, require_size
-from ragctx.records import Chunk, Document, IngestOutcome, IngestRow, PageStatus, PdfStatus
+from ragctx.records import Chunk, Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors

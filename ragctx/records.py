@@ -1,18 +1,23 @@
 """The frozen records that one step of ragctx hands to the next. Nothing here does any work.
 
+Those that hold much have a short `repr`, and in a notebook some are shown as a card.
+
 Offsets are characters into `Document.text`, half open. Page numbers count from 1. Ranks count
 from 1. Scores: higher is better. Times are in seconds (`_s`).
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
+
+from ragctx.cards import card, clipped, line
+from ragctx.certificate import Certificate, SegmentCount, SegmentKind
+from ragctx.text.wording import counted, pages_words
 
 PAGE_SEPARATOR = "\n"
 """The character between two pages in `Document.text`; it belongs to neither page."""
@@ -26,9 +31,6 @@ time limit, over the size or memory limit, or a file that cannot be read at all 
 PageStatus = Literal["ok", "empty", "scanned", "garbled", "timeout", "corrupt"]
 """What came of one page. `scanned`: pictures but no text; `garbled`: glyphs without meaning."""
 
-IngestOutcome = Literal["added", "replaced", "unchanged", "duplicate", "removed", "failed"]
-"""What an ingest run did with one file."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -38,6 +40,10 @@ class Page:
     label: str
     text: str
     status: PageStatus = "ok"
+
+    def as_item(self) -> tuple[str, str]:
+        """Its heading and text, for a card."""
+        return f"{pages_words(self.number, self.number, (self.label,))}: {self.status}", self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,14 @@ class Document:
         """The file's name, for people."""
         return file_name(self.path)
 
+    def __repr__(self) -> str:
+        status = "" if self.status == "ok" else self.status
+        return line("Document", clipped(self.name), counted(len(self.pages), "page"), status)
+
+    def _repr_html_(self) -> str:
+        facts = (self.name, counted(len(self.pages), "page"), self.status, *self.warnings)
+        return card(self.title or self.name, facts, map(Page.as_item, self.pages))
+
 
 def file_name(path: str) -> str:
     """The last part of a path, as it is shown to people; the path may be of another system.
@@ -124,6 +138,10 @@ class Chunk:
     last_page: int | None
     text: str
     token_count: int
+
+    def __repr__(self) -> str:
+        pages = pages_words(self.first_page, self.last_page)
+        return line("Chunk", clipped(self.id), pages, clipped(self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +181,12 @@ class Hit:
             token_count=0,
         )
         return cls(rank=rank, score=score, chunk=chunk, document=document, path=document)
+
+    def __repr__(self) -> str:
+        score = "no score" if self.score is None else f"score {self.score:.4g}"
+        pages = pages_words(self.chunk.first_page, self.chunk.last_page)
+        place = (clipped(self.document) if self.document else "", pages)
+        return line("Hit", f"rank {self.rank}", score, *place, clipped(self.chunk.text))
 
 
 LedgerOutcome = Literal["selected", "trimmed", "merged", "dropped"]
@@ -237,8 +261,6 @@ class Placement:
     note: str = ""  # why, if a strategy fell back to another
 
 
-SegmentKind = Literal["instruction", "passage", "question", "answer"]
-
 Role = Literal["system", "user"]
 """Whose turn of a chat a segment belongs to."""
 
@@ -269,41 +291,15 @@ class Segment:
         """The passage's own text, without headers and markers."""
         return self.text[self.text_start : self.text_end]
 
+    def as_item(self) -> tuple[str, str]:
+        """Its heading and text, for a card."""
+        document = self.hit.document if self.hit else ""
+        heading = (f"[{self.label}] {document}", counted(len(self.token_ids), "token"))
+        return ", ".join(heading), self.own_text
 
-@dataclass(frozen=True, slots=True)
-class SegmentCount:
-    """What one segment of a prompt costs."""
-
-    kind: SegmentKind
-    label: str
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
-    """How a prompt's tokens add up: `prompt_tokens + max_new_tokens + slack_tokens` is the window.
-
-    All are tokens of the generator's own tokenizer. `prompt_tokens` is the count of the ids that go
-    to the model, the sum over `segments`. `text_tokens` is that of the joined text, where an API
-    tokenises it again; None where ids are what is sent.
-    """
-
-    context_window: int
-    max_new_tokens: int
-    budget_tokens: int
-    prompt_tokens: int
-    segments: tuple[SegmentCount, ...]
-    text_tokens: int | None = None
-
-    @property
-    def slack_tokens(self) -> int:
-        """Tokens of the window that neither the prompt nor the answer needs; never below 0."""
-        used = max(self.prompt_tokens, self.text_tokens or 0)
-        return self.context_window - self.max_new_tokens - used
-
-    def tokens_of(self, kind: SegmentKind) -> int:
-        """Tokens of all segments of one kind."""
-        return sum(segment.tokens for segment in self.segments if segment.kind == kind)
+    def __repr__(self) -> str:
+        kind = f"{self.kind} [{self.label}]" if self.label else self.kind
+        return line("Segment", kind, counted(len(self.token_ids), "token"), clipped(self.text))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,6 +352,17 @@ class Prompt:
             text_tokens=self.text_tokens,
         )
 
+    def __repr__(self) -> str:
+        return line("Prompt", clipped(self.question), *self._sizes())
+
+    def _repr_html_(self) -> str:
+        facts = (*self._sizes(), f"placement {self.placement}", f"window {self.context_window:,}")
+        return card(self.question, facts, map(Segment.as_item, self.passages))
+
+    def _sizes(self) -> tuple[str, str]:
+        passages = counted(len(self.passages), "passage")
+        return passages, f"{self.token_count:,} of {self.budget_tokens:,} tokens"
+
 
 FinishReason = Literal["stop", "length", "abstain"]
 
@@ -384,27 +391,6 @@ class Generation:
     reused_tokens: int  # prompt tokens whose keys and values came from the cache
     confidence: float | None = None  # probability that the passages contain the answer
     spans: tuple[CopiedSpan, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Attribution:
-    """How much an answer depends on a passage: its log-probability with the passage and without.
-
-    `without` is -inf if no other passage that was read contains the answer.
-    """
-
-    label: str
-    log_probability: float
-    without: float
-
-    @property
-    def probability_lost(self) -> float:
-        """How much less probable the answer is without the passage; negative: it stood in the way.
-
-        >>> round(Attribution("1", -0.1, float("-inf")).probability_lost, 3)
-        0.905
-        """
-        return math.exp(self.log_probability) - math.exp(self.without)
 
 
 CitationStatus = Literal["verified", "unverified", "unknown_label"]
@@ -441,6 +427,12 @@ class Citation:
     answer_end: int | None = None
     statement: str = ""  # the part of the answer that is cited; "" for a copied answer
 
+    def as_item(self) -> tuple[str, str]:
+        """Its heading and quote, for a card."""
+        pages = pages_words(self.first_page, self.last_page, self.page_labels)
+        parts = (f"[{self.label}] {self.document}", pages, self.status.replace("_", " "))
+        return ", ".join(filter(None, parts)), self.quote
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -473,19 +465,17 @@ class Answer:
         """Probability that the passages hold the answer; None where the model does not tell."""
         return self.generation.confidence
 
+    def __repr__(self) -> str:
+        reason = self.refusal.reason if self.refusal else "not answered"
+        text = f"abstained: {reason}" if self.abstained else clipped(self.text)
+        return line("Answer", text, *self._certainty())
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestRow:
-    """One file's row in the ingest ledger."""
+    def _repr_html_(self) -> str:
+        text = self.refusal.message if self.refusal else self.text
+        nearest = [(f"nearest: {hit.document}", hit.chunk.text) for hit in self.nearest]
+        items = (*map(Citation.as_item, self.citations), *nearest)
+        return card(text, (self.question, *self._certainty(), self.model), items)
 
-    path: str
-    outcome: IngestOutcome
-    status: PdfStatus
-    document_id: str = ""
-    pages: int = 0
-    chunks: int = 0
-    reader: str = ""
-    seconds: float = 0.0
-    message: str = ""  # one line: the fact and the remedy
-    page_problems: tuple[tuple[int, PageStatus], ...] = ()
-    warnings: tuple[str, ...] = ()
+    def _certainty(self) -> tuple[str, str]:
+        confidence = "" if self.confidence is None else f"confidence {self.confidence:.2f}"
+        return confidence, counted(len(self.citations), "citation")

@@ -249,7 +249,7 @@ def _score(document: Document) -> float:
 
 
 def _until_words(passages: list[Passage], words: int) -> int:
-    """How many passages it takes to reach so many words, or all."""
+    """How many passages it takes to reach that number of words, or all."""
     sums = accumulate(len(passage.text.split()) for passage in passages)
     return next((i for i, total in enumerate(sums, 1) if total >= words), len(passages))
 

@@ -586,6 +586,7 @@ def test_a_haystack_ranker_is_written_with_every_selector(adapter: Adapter, sele
             "placement": "edges",
             "select": select,
             "separator": " ",
+            "word_count_threshold": None,
         }
         again = adapter.module.BudgetRanker.from_dict(data)
         assert again.to_dict() == data and again.fitting.select is SELECTORS[select]
@@ -600,14 +601,11 @@ def test_a_haystack_ranker_stands_where_lost_in_the_middle_ranker_stood(adapter:
     assert ranker.run(documents=[*documents[:2], *documents])["documents"] == documents[:3]
     done = asyncio.run(ranker.run_async(documents=documents, top_k=1))
     assert done == {"documents": documents[:1]}
-    with pytest.warns(UserWarning, match="word_count_threshold=5 is ignored: .* budget_tokens=99"):
-        assert ranker.run(documents=documents, word_count_threshold=5)["documents"]
-    with pytest.warns(UserWarning, match="word_count_threshold=7 is ignored"):
-        adapter.made(tokenizer="bundled", budget_tokens=99, word_count_threshold=7)
-    with pytest.raises(InputError, match="top_k is 0"):
+    assert ranker.run(documents=documents, word_count_threshold=4)["documents"] == documents[:2]
+    with pytest.raises(InputError, match="top_k must be > 0, but got 0"):
         ranker.run(documents=documents, top_k=0)
-    with pytest.raises(InputError, match="top_k is -1"):
-        adapter.made(tokenizer="bundled", budget_tokens=99, top_k=-1)
+    with pytest.raises(InputError, match="word_count_threshold must be > 0, but got -1"):
+        adapter.made(tokenizer="bundled", budget_tokens=99, word_count_threshold=-1)
 
 
 @pytest.mark.parametrize("adapter", ["haystack"], indirect=True)
