@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError
 from ragctx.placement.laws import Strategy
 from ragctx.placement.orders import PositionProfile
@@ -130,6 +131,7 @@ def trace(
 ) -> Trace:
     """`assemble`, keeping what the prompt was chosen from."""
     assembly = assembly or Assembly()
+    require_kind("assembly", assembly, Assembly, "give Assembly(placement=…, …)")
     _require_arguments(question, hits)
     tokenizer, select = as_tokenizer(tokenizer), as_selector(assembly.select)
     question, hits = well_formed(question), [_well_formed(hit) for hit in hits]

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ragctx.arguments import require_kind, require_whole
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document
 from ragctx.text.sentences import Sentence, split_sentences
@@ -73,6 +74,7 @@ def chunk_document(
     >>> [(c.id, c.text, c.token_count, c.first_page, c.last_page) for c in chunks]
     [('d1:0-17', 'Cats sleep a lot.', 5, 1, 1), ('d1:18-37', 'They\nhunt at night.', 5, 1, 2)]
     """
+    require_kind("document", document, Document, "give what read_pdf returns")
     _check_limits(max_tokens, overlap_tokens)
     text = document.text
     ruler = _Ruler(text, tokenizer)
@@ -143,6 +145,8 @@ def _limited_size(tokens: int, characters: int) -> int:
 
 
 def _check_limits(max_tokens: int, overlap_tokens: int) -> None:
+    require_whole("max_tokens", max_tokens)
+    require_whole("overlap_tokens", overlap_tokens)
     if max_tokens < 1:
         raise InputError(f"max_tokens is {max_tokens}. Give at least 1; 180 is the default.")
     if not 0 <= overlap_tokens <= max_tokens // 2:

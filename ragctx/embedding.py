@@ -100,6 +100,8 @@ def load_embedder(spec: str | Path = "default") -> Embedder:
     """
     if not isinstance(spec, str | Path):
         raise InputError(f"load_embedder takes a name or a path, not a {type(spec).__name__}")
+    if spec == "":
+        raise InputError("the name of the embedder is empty; give 'default', or a directory")
     if spec == "default":
         return _load_default()
     return _load_other(str(spec))

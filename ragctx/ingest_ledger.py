@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ragctx.records import PageStatus, PdfStatus
+from ragctx.documents import PageStatus, PdfStatus
 
 IngestOutcome = Literal["added", "replaced", "unchanged", "duplicate", "removed", "failed"]
 """What an ingest run did with one file."""

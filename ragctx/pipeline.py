@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragctx.arguments import require_function, require_kind, require_number
 from ragctx.assembly import Assembly, assemble
 from ragctx.citations.abstention import abstained
 from ragctx.citations.resolve import cite
@@ -67,14 +68,8 @@ def ask(
         InputError, IndexMismatchError, BudgetError: as `retrieve` and `assemble` do; InputError
             also for a `min_confidence` with a model that does not tell how sure it is.
     """
-    if not 0 <= min_confidence <= 1:
-        raise InputError(f"min_confidence is {min_confidence}. Give 0 to 1: a probability.")
+    _require_arguments(generator, assembly, retrieval, on_text, min_confidence)
     began = time.perf_counter()
-    if not hasattr(generator, "generate"):
-        raise InputError(
-            f"generator is a {type(generator).__name__}; give what load_generator returns, loaded "
-            "once for all questions"
-        )
     fitted = fit_generator(assembly or Assembly(), generator)
     index = as_index(index, embedder)
     with index.snapshot() as snapshot:
@@ -103,6 +98,29 @@ def ask(
         ("total_s", time.perf_counter() - began),
     )
     return replace(answer, timing=timing)
+
+
+def _require_arguments(
+    generator: object,
+    assembly: object,
+    retrieval: object,
+    on_text: object,
+    min_confidence: float,
+) -> None:
+    if isinstance(generator, type) or not hasattr(generator, "generate"):
+        raise InputError(
+            f"generator is a {type(generator).__name__}; give what load_generator returns, loaded "
+            "once for all questions"
+        )
+    if assembly is not None:
+        require_kind("assembly", assembly, Assembly, "give Assembly(placement=…, …)")
+    if retrieval is not None:
+        require_kind("retrieval", retrieval, Retrieval, "give Retrieval(k=…, retriever=…)")
+    if on_text is not None:
+        require_function("on_text", on_text, "give a function of a text, such as print")
+    require_number("min_confidence", min_confidence)
+    if not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence is {min_confidence}. Give 0 to 1: a probability.")
 
 
 def answer_prompt(

@@ -52,7 +52,9 @@ if TYPE_CHECKING:
 class Index:
     """An index folder, for reading; `writer()` for writing."""
 
-    def __init__(self, path: Path, meta: Meta) -> None:
+    def __init__(self, path: Path, meta: Meta | None = None) -> None:
+        if meta is None:  # what comes to mind first
+            raise InputError(f"open an index with Index.open({str(path)!r})")
         self.path = path
         self.embedder = meta.embedder
         self.dim = meta.dim

@@ -7,12 +7,14 @@ read before that are kept.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from ragctx.arguments import require_kind
 from ragctx.errors import InputError, PdfError
 from ragctx.paths import sha256_of
 from ragctx.pdf.document import document_from, sound_characters
@@ -25,7 +27,7 @@ OnPage: TypeAlias = Callable[[int, int], None]
 
 
 def read_pdf(
-    path: Path,
+    path: str | Path,
     *,
     document_id: str | None = None,
     password: str | None = None,
@@ -57,7 +59,9 @@ def read_pdf(
     >>> document.page_of(1200).label  # doctest: +SKIP
     'xii'
     """
-    limits = limits or Limits()
+    require_kind("path", path, (str, os.PathLike), "give the path of a PDF")
+    path, limits = Path(path), limits or Limits()
+    require_kind("limits", limits, Limits, "give Limits(file_timeout_s=…, …)")
     if reader not in READERS:
         raise InputError(f"reader is {reader!r}; valid: {', '.join(READERS)}")
     head = _first_bytes(path, limits)

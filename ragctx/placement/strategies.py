@@ -14,10 +14,11 @@ same hits in prompt order: pass it to `place` as it is, or `register` it under a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
+from ragctx.arguments import require_function, require_kind
 from ragctx.errors import InputError
 from ragctx.placement.compat import autorag, haystack, langchain, llama_index, llmlingua
 from ragctx.placement.laws import Strategy, check_laws, check_permutation
@@ -81,9 +82,9 @@ def place(
     [4, 5, 6, 1, 2, 3]
     """
     chosen = hits.selected if isinstance(hits, Selection) else hits
-    ranked = tuple(sorted(chosen, key=lambda hit: hit.rank))
+    ranked = tuple(sorted(_all_hits("hits", chosen), key=lambda hit: hit.rank))
     name, order, note = _resolve(strategy, seed, profile, strategies)
-    placed = tuple(order(ranked))
+    placed = _all_hits(f"what the strategy {name} gave", order(ranked))
     check_permutation(name, ranked, placed)
     return Placement(name, placed, note)
 
@@ -110,6 +111,14 @@ def register(
     return MappingProxyType({**strategies, name: strategy})
 
 
+def _all_hits(name: str, hits: Iterable[Hit]) -> tuple[Hit, ...]:
+    require_kind(name, hits, Iterable, "give a list of hits")
+    found = tuple(hits)
+    for hit in found:
+        require_kind(f"one of {name}", hit, Hit, "give hits; Hit.from_text makes one of a text")
+    return found
+
+
 def _resolve(
     strategy: str | Strategy,
     seed: int,
@@ -118,6 +127,9 @@ def _resolve(
 ) -> tuple[str, Strategy, str]:
     """The name and the function to use, and a note if that is not quite what was asked for."""
     if not isinstance(strategy, str):
+        require_function(
+            "placement", strategy, f"give a function of hits, or {', '.join(strategies)}"
+        )
         return getattr(strategy, "__name__", type(strategy).__name__), strategy, ""
     if strategy not in strategies:
         raise InputError(f"No placement is called {strategy!r}. Valid: {', '.join(strategies)}.")

@@ -26,13 +26,23 @@ PACKAGE = ROOT / "ragctx"
 
 GROUND: dict[str, set[str]] = {
     "errors": set(),
+    "arguments": {"errors"},
     "paths": {"errors"},
     "lazy": set(),
     "cards": {"text"},
     "attribution": set(),
     "certificate": set(),
-    "records": {"cards", "certificate", "text"},
-    "ingest_ledger": {"records"},
+    "documents": {"cards", "text"},
+    "ingest_ledger": {"documents"},
+    "records": {
+        "arguments",
+        "attribution",
+        "cards",
+        "certificate",
+        "documents",
+        "ingest_ledger",
+        "text",
+    },
 }
 """What every package may import, and what each of these may."""
 

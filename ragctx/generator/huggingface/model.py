@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.huggingface.config import end_ids, rope_is_fixed, window_of
 from ragctx.generator.huggingface.sampling import Decoding, choose_token
@@ -149,6 +150,7 @@ class HuggingFaceGenerator:
         Raises BudgetError if prompt and answer do not fit the model, InputError for ids that are
         not this model's, ModelError if the model's scores are not numbers.
         """
+        require_kind("prompt", prompt, Prompt, "make one with assemble")
         self._check(prompt)
         began = time.perf_counter()
         run, logits, reused = self._prefill(prompt.token_ids)
