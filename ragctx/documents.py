@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from ragctx.arguments import require_kind
 from ragctx.cards import card, clipped, line
 from ragctx.text.wording import counted, pages_words
 
@@ -75,6 +76,13 @@ class Document:
     status: PdfStatus = "ok"
     reader: str = ""  # which reader gave the text: "pdfium", "pypdf", or both
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a path or pages of another kind."""
+        require_kind("path", self.path, str, "give str(path)")
+        require_kind("pages", self.pages, tuple, "give a tuple of Page")
+        for page in self.pages:
+            require_kind("one of pages", page, Page, "give Page(number=1, label='1', text=…)")
 
     @cached_property
     def text(self) -> str:

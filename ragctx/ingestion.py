@@ -133,6 +133,8 @@ def ingest(
     require_embedder(embedder)
     settings = settings or IngestSettings()
     require_kind("settings", settings, IngestSettings, "give IngestSettings(chunk_tokens=…, …)")
+    if progress is not None:
+        require_kind("progress", progress, Progress, "give Progress(on_row=…, …)")
     if not isinstance(index, Index):
         index = Index.open_or_create(index, embedder=embedder)
     return ingest_files(files, index, embedder, settings=settings, prune=prune, progress=progress)
@@ -169,6 +171,9 @@ def ingest_files(
 
 
 def _check(settings: IngestSettings, embedder: Embedder) -> None:
+    require_kind("limits", settings.limits, Limits, "give Limits(file_timeout_s=…, …)")
+    if settings.password is not None:
+        require_kind("password", settings.password, str, "give a text")
     require_whole("chunk_tokens", settings.chunk_tokens)
     require_whole("overlap_tokens", settings.overlap_tokens)
     most = embedder.max_seq_length - 2  # the embedder adds a token at either end

@@ -19,6 +19,7 @@ from ragctx.assembly import Assembly, assemble
 from ragctx.citations.abstention import abstained
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
+from ragctx.generator.protocol import require_generator
 from ragctx.index.filters import matching_ids
 from ragctx.index.index import Index, as_index
 from ragctx.records import Answer, Generation, GetDocument, Hit, Prompt, Refusal
@@ -107,11 +108,7 @@ def _require_arguments(
     on_text: object,
     min_confidence: float,
 ) -> None:
-    if isinstance(generator, type) or not hasattr(generator, "generate"):
-        raise InputError(
-            f"generator is a {type(generator).__name__}; give what load_generator returns, loaded "
-            "once for all questions"
-        )
+    require_generator(generator)
     if assembly is not None:
         require_kind("assembly", assembly, Assembly, "give Assembly(placement=…, …)")
     if retrieval is not None:
@@ -136,7 +133,10 @@ def answer_prompt(
     `get_document` gives a document by its id, or None where there is none. With a `min_confidence`
     nothing is given to `on_text` before it is known that the answer is sure enough.
     """
+    require_kind("prompt", prompt, Prompt, "make one with assemble")
+    require_generator(generator)
     generation = generator.generate(prompt, on_text=None if min_confidence else on_text)
+    require_kind("what the generator gave", generation, Generation, "give a Generation")
     refusal: Refusal | None
     unsure: Refusal | None = None
     if abstained(generation):

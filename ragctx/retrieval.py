@@ -181,6 +181,11 @@ def fused(
     ('other', 0.03252)
     """
     weights = [1.0] * len(rankings) if weights is None else weights
+    require_whole("k", k)
+    for ranking in rankings:
+        require_kind("one of rankings", ranking, Sequence, "give a list of hits of each retriever")
+    if len(weights) != len(rankings):
+        raise InputError(f"There are {len(rankings)} rankings but {len(weights)} weights.")
     scores: dict[str, float] = {}
     hits: dict[str, Hit] = {}
     for ranking, weight in zip(rankings, weights, strict=True):

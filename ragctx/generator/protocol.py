@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from ragctx.errors import InputError
 from ragctx.records import Generation, Prompt
 from ragctx.tokens.tokenizer import Tokenizer
 
@@ -62,3 +63,19 @@ class Generator(Protocol):
 
         Answers do not change, only the time they take. Does nothing if nothing is cached.
         """
+
+
+def require_generator(generator: object) -> None:
+    """Raise InputError, with the remedy, for what is no generator, such as the name of one."""
+    if isinstance(generator, type) or not hasattr(generator, "generate"):
+        raise InputError(
+            f"generator is a {type(generator).__name__}; give what load_generator returns, loaded "
+            "once for all questions"
+        )
+    members = (name for name in vars(Generator) if not name.startswith("_"))
+    lacks = [name for name in members if not hasattr(generator, name)]
+    if lacks:
+        raise InputError(
+            f"generator is a {type(generator).__name__}, which has no {', '.join(lacks)}; "
+            "ragctx.generator.Generator tells what each is for"
+        )

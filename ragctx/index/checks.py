@@ -26,6 +26,7 @@ def require_storable(
     Raises:
         InputError: something does not fit; the message names it, and how to mend it.
     """
+    require_kind("path", path, str, "give str(path)")
     require_kind("document", document, Document, "give what read_pdf returns")
     if not path or not document.id:
         raise InputError(f"path is {path!r} and document.id {document.id!r}; both must say which.")
@@ -59,6 +60,7 @@ def _require_chunks(document: Document, chunks: Sequence[Chunk]) -> None:
     seen: set[str] = set()
     spans: set[tuple[int, int]] = set()
     for i, chunk in enumerate(chunks):
+        require_kind(f"chunks[{i}]", chunk, Chunk, "give what chunk_document returns")
         if chunk.document_id != document.id:
             raise InputError(f"chunks[{i}] is of {chunk.document_id!r}, not of {document.id!r}.")
         if chunk.id in seen or (chunk.start, chunk.end) in spans:

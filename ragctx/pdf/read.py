@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from ragctx.arguments import require_kind
+from ragctx.arguments import require_function, require_kind
 from ragctx.errors import InputError, PdfError
 from ragctx.paths import sha256_of
 from ragctx.pdf.document import document_from, sound_characters
@@ -62,6 +62,10 @@ def read_pdf(
     require_kind("path", path, (str, os.PathLike), "give the path of a PDF")
     path, limits = Path(path), limits or Limits()
     require_kind("limits", limits, Limits, "give Limits(file_timeout_s=…, …)")
+    if password is not None:
+        require_kind("password", password, str, "give a text")
+    if on_page is not None:
+        require_function("on_page", on_page, "give a function of a page's number and their number")
     if reader not in READERS:
         raise InputError(f"reader is {reader!r}; valid: {', '.join(READERS)}")
     head = _first_bytes(path, limits)

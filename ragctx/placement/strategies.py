@@ -103,6 +103,7 @@ def register(
         InputError: the name is invalid or taken, or the function breaks a rule (`check_laws`); the
             message tells which rule, and for which hits.
     """
+    require_kind("name", name, str, "the order is register(name, strategy)")
     if not name.isidentifier():
         raise InputError(f"{name!r} cannot name a strategy. Use letters, digits and underscores.")
     if name in strategies:
@@ -141,6 +142,7 @@ def _resolve(
         return strategy, strategies[strategy], ""
     if profile is None:
         return "edges", edges, "edges instead of calibrated: no position profile was given"
+    require_kind("profile", profile, PositionProfile, "give a PositionProfile")
     if not profile.significant:
         note = f"edges instead of calibrated: the profile of {profile.model} is not significant"
         return "edges", edges, note

@@ -32,7 +32,7 @@ GROUND: dict[str, set[str]] = {
     "cards": {"text"},
     "attribution": set(),
     "certificate": set(),
-    "documents": {"cards", "text"},
+    "documents": {"arguments", "cards", "text"},
     "ingest_ledger": {"documents"},
     "records": {
         "arguments",
