@@ -31,8 +31,6 @@ from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 from tests.support.fakes import ByteTokenizer, WordTokenizer
 
-os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"  # read when it is imported
-
 PACKAGES = {
     "langchain": "langchain_core",
     "llama_index": "llama_index.core",
