@@ -15,7 +15,7 @@ WIDTH = 60
 """Characters of a text in a line: enough to know it by."""
 EXCERPT = 300
 """Characters of a text in a card, some four lines."""
-MOST_ITEMS = 12
+MOST_ITEMS = 8
 """Items that a card shows; of others it tells how many there are."""
 
 # No colours of its own: it is as light or as dark as the notebook.
@@ -57,7 +57,7 @@ def card(title: str, facts: Iterable[str], items: Iterable[tuple[str, str]] = ()
         tag("b", one_line(title, EXCERPT), dir="auto"),
         tag("div", " · ".join(filter(None, map(one_line, facts))), style=_QUIET),
         *(_item(heading, text) for heading, text in listed[:MOST_ITEMS]),
-        tag("p", f"… and {more:,} more", style=_QUIET) if more > 0 else None,
+        tag("div", f"… and {more:,} more", style=_QUIET) if more > 0 else None,
         style=_STYLE,
     )
 
@@ -65,9 +65,8 @@ def card(title: str, facts: Iterable[str], items: Iterable[tuple[str, str]] = ()
 def _item(heading: str, text: str) -> str:
     excerpt = one_line(text[: 4 * EXCERPT], EXCERPT)
     return tag(
-        "p",
+        "div",
         tag("small", one_line(heading), dir="auto"),
-        tag("br") if excerpt else None,
-        tag("span", excerpt, dir="auto") if excerpt else None,
+        tag("div", excerpt, dir="auto") if excerpt else None,
         style=_ITEM,
     )

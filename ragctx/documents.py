@@ -39,7 +39,8 @@ class Page:
 
     def as_item(self) -> tuple[str, str]:
         """Its heading and text, for a card."""
-        return f"{pages_words(self.number, self.number, (self.label,))}: {self.status}", self.text
+        status = "" if self.status == "ok" else f": {self.status}"
+        return f"{pages_words(self.number, self.number, (self.label,))}{status}", self.text
 
 
 @dataclass(frozen=True, slots=True)

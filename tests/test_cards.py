@@ -31,7 +31,7 @@ PAYLOADS = (
     "line\nbreaks\r\n\u2028\x85",
 )
 hostile = st.sampled_from(PAYLOADS) | st.text(max_size=80)
-ALLOWED = {"div", "b", "p", "small", "br", "span"}
+ALLOWED = {"div", "b", "small"}
 
 
 class Parsed(HTMLParser):
@@ -160,7 +160,7 @@ def test_a_prompt_s_card_has_its_passages_and_its_tokens() -> None:
 
 def test_a_document_s_card_has_its_pages_and_stays_small() -> None:
     text = parsed(document_of("One.", "Two.", title="The title")._repr_html_()).text
-    assert "The title" in text and "page 2: ok" in text and "Two." in text
+    assert "The title" in text and "page 2" in text and "Two." in text
     long = document_of(*["word " * 1000] * 400)._repr_html_()
     assert len(long) < 12_000 and f"… and {400 - MOST_ITEMS} more" in long
 

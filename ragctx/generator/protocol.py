@@ -12,7 +12,34 @@ from ragctx.tokens.tokenizer import Tokenizer
 
 @runtime_checkable
 class Generator(Protocol):
-    """A model that answers a prompt: the bundled reader, a local model, or one on a server."""
+    """A model that answers a prompt: the bundled reader, a local model, or one on a server.
+
+    One of your own needs all of these members, and nothing to inherit from:
+
+    >>> from ragctx.tokens.load import load_tokenizer
+    >>> class Echo:
+    ...     name, template, context_window = "echo", "qa", 4096
+    ...     caches_prompts, decoding, only_language = False, "greedy", ""
+    ...     tokenizer = load_tokenizer("bundled")
+    ...
+    ...     def generate(self, prompt, *, on_text=None):
+    ...         return Generation(
+    ...             text=prompt.passages[0].own_text,
+    ...             token_ids=(),
+    ...             finish_reason="stop",
+    ...             prefill_s=0.0,
+    ...             decode_s=0.0,
+    ...             reused_tokens=0,
+    ...         )
+    ...
+    ...     def identity(self):
+    ...         return (self.name,)
+    ...
+    ...     def forget(self):
+    ...         pass
+    >>> isinstance(Echo(), Generator)
+    True
+    """
 
     @property
     def name(self) -> str:
