@@ -145,6 +145,8 @@ def trace(
     """`assemble`, keeping what the prompt was chosen from."""
     assembly = assembly or Assembly()
     require_kind("assembly", assembly, Assembly, "give Assembly(placement=…, …)")
+    if get_document is not None:
+        require_function("get_document", get_document, "give index.document")
     _require_arguments(question, hits)
     tokenizer, select = as_tokenizer(tokenizer), as_selector(assembly.select)
     question, hits = well_formed(question), [_well_formed(hit) for hit in hits]

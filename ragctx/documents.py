@@ -6,7 +6,7 @@ Offsets are characters into `Document.text`, half open. Page numbers count from 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -81,7 +81,7 @@ class Document:
     def __post_init__(self) -> None:
         """Raise InputError for a path or pages of another kind."""
         require_kind("path", self.path, str, "give str(path)")
-        require_kind("pages", self.pages, tuple, "give a tuple of Page")
+        require_kind("pages", self.pages, Sequence, "give a tuple of Page")
         for page in self.pages:
             require_kind("one of pages", page, Page, "give Page(number=1, label='1', text=…)")
 

@@ -117,6 +117,12 @@ SETTINGS: Wrong = {
         lambda _: assemble(QUESTION, HITS, WORDS, context_window=99, assembly=any_({"a": 1})),
         "assembly is a dict .* give Assembly",
     ),
+    "index for its documents": (
+        lambda folder: assemble(
+            QUESTION, HITS, WORDS, context_window=99, get_document=any_(Index.open(folder))
+        ),
+        "get_document is a Index .* give index.document",
+    ),
     "assembly as name": (lambda folder: asked(folder, assembly="edges"), "assembly is a str"),
     "retrieval as number": (
         lambda folder: retrieve(QUESTION, any_(folder), EMBEDDER, any_(3)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ragctx.arguments import require_whole
 from ragctx.embedding import load_embedder
-from ragctx.errors import InputError
 from ragctx.index.index import Index, as_index
 from ragctx.records import Hit
 from ragctx.retrieval import Retriever, as_retriever, search
@@ -33,8 +33,7 @@ class Finder:
         k: int,
         retriever: str | Retriever,
     ) -> None:
-        if k < 1:
-            raise InputError(f"k is {k}. Give at least 1: how many passages to find.")
+        require_whole("k", k, least=1)
         self.settings: dict[str, Any] = {
             "index": str(index) if isinstance(index, Path) else index,
             "embedder": str(embedder) if isinstance(embedder, Path) else embedder,

@@ -18,6 +18,7 @@ from ragctx.adapters.fitting import (
     text_in,
     whole_in,
 )
+from ragctx.arguments import require_whole
 from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
 from ragctx.records import Hit
@@ -226,7 +227,10 @@ def _as_dict(made: object, settings: dict[str, Any], named: Iterable[str]) -> di
 
 def _positive(name: str, limit: int | None) -> int | None:
     """The limit. The messages are those of Haystack's own rankers, and say what to do."""
-    if limit is not None and limit < 1:
+    if limit is None:
+        return None
+    require_whole(name, limit)
+    if limit < 1:
         raise InputError(
             f"Invalid value for {name}: {name} must be > 0, but got {limit}. Leave it out for as "
             "many as fit the budget."

@@ -19,6 +19,7 @@ from ragctx.adapters.fitting import (
     whole_in,
     written,
 )
+from ragctx.arguments import require_function
 from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
 from ragctx.records import Hit
@@ -90,6 +91,7 @@ class BudgetTransformer(BaseDocumentTransformer):
             select=as_selector(select),
             separator=separator,
         )
+        require_function("render", render, "give a function of a document")
         self.render = render
         self._settings = {
             "tokenizer": tokenizer,

@@ -323,6 +323,9 @@ def test_nothing_that_fits_is_an_error_and_nothing_found_is_not(adapter: Adapter
         ({"budget_tokens": 0}, "budget_tokens is 0"),
         ({"placement": "sideways"}, "'sideways'"),
         ({"tokenizer": "nobody's"}, "nobody's"),
+        ({"tokenizer": None}, "tokenizer is a NoneType"),
+        ({"placement": None}, "placement is None; give a function of hits"),
+        ({"select": 5}, "select is 5. Valid: fill, prefix, knapsack"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_at_once(
@@ -330,6 +333,21 @@ def test_settings_that_cannot_be_are_refused_at_once(
 ) -> None:
     with pytest.raises(InputError, match=why):
         adapter.fit([], **{"tokenizer": "bundled", "budget_tokens": 5, **settings})
+
+
+@pytest.mark.parametrize("adapter", ["langchain", "haystack"], indirect=True)
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"budget_tokens": "800"}, r"budget_tokens is a str \('800'\); give a whole number"),
+        ({"separator": None}, "separator is None; give the text between two documents"),
+    ],
+)
+def test_settings_of_another_kind_are_refused_where_pydantic_does_not(
+    adapter: Adapter, settings: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(InputError, match=why):
+        adapter.made(**{"tokenizer": "bundled", "budget_tokens": 5, **settings})
 
 
 @each_adapter
