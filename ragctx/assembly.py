@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from ragctx.arguments import require_function, require_kind, require_whole
 from ragctx.errors import BudgetError, InputError
 from ragctx.placement.laws import Strategy
 from ragctx.placement.orders import PositionProfile
@@ -64,6 +65,19 @@ class Assembly:
     floor: Floor | None = None
     max_chunks: int | None = None
     trim: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a setting of another kind; its range is checked where it is used."""
+        for name in ("budget_tokens", "context_window", "max_chunks"):
+            if getattr(self, name) is not None:
+                require_whole(name, getattr(self, name))
+        for name in ("max_new_tokens", "seed", "merged_tokens"):
+            require_whole(name, getattr(self, name))
+        if self.floor is not None:
+            require_function("floor", self.floor, "give ragctx.selection.floors.at_least(0.3)")
+        if self.profile is not None:
+            remedy = "give ragctx.evaluation.profiles.load_profile(path).for_placement()"
+            require_kind("profile", self.profile, PositionProfile, remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +144,9 @@ def trace(
 ) -> Trace:
     """`assemble`, keeping what the prompt was chosen from."""
     assembly = assembly or Assembly()
+    require_kind("assembly", assembly, Assembly, "give Assembly(placement=…, …)")
+    if get_document is not None:
+        require_function("get_document", get_document, "give index.document")
     _require_arguments(question, hits)
     tokenizer, select = as_tokenizer(tokenizer), as_selector(assembly.select)
     question, hits = well_formed(question), [_well_formed(hit) for hit in hits]
@@ -147,6 +164,7 @@ def trace(
     documents = _Documents(cache(get_document)) if get_document else None
     pool = _candidates(hits, frame, tokenizer, assembly, documents)
     selection = select(pool.hits, pool.costs, room)
+    require_kind("what select gave", selection, Selection, "give a Selection, as knapsack does")
     if assembly.trim:
         selection = trim_to_fit(
             selection,

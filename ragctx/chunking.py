@@ -15,10 +15,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
+from ragctx.arguments import require_kind, require_whole
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document
 from ragctx.text.sentences import Sentence, split_sentences
+from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 CHARACTERS_PER_TOKEN = 16
@@ -46,13 +49,17 @@ Span = tuple[int, int]
 
 
 def chunk_document(
-    document: Document, tokenizer: Tokenizer, *, max_tokens: int = 180, overlap_tokens: int = 0
+    document: Document,
+    tokenizer: str | Path | Tokenizer,
+    *,
+    max_tokens: int = 180,
+    overlap_tokens: int = 0,
 ) -> list[Chunk]:
     r"""Cut a document into chunks, in order, that hold every character that is not whitespace.
 
     Args:
         document: what `read_pdf` gave; chunks may cross its pages.
-        tokenizer: the embedder's, whose tokens are counted.
+        tokenizer: the embedder's, whose tokens are counted, or its name (`load_tokenizer`).
         max_tokens: no chunk has more tokens, special tokens not counted. Keep it at or below the
             embedder's `max_seq_length` minus the special tokens it adds.
         overlap_tokens: repeat up to this many tokens of whole sentences from the chunk before,
@@ -73,8 +80,9 @@ def chunk_document(
     >>> [(c.id, c.text, c.token_count, c.first_page, c.last_page) for c in chunks]
     [('d1:0-17', 'Cats sleep a lot.', 5, 1, 1), ('d1:18-37', 'They\nhunt at night.', 5, 1, 2)]
     """
+    require_kind("document", document, Document, "give what read_pdf returns")
     _check_limits(max_tokens, overlap_tokens)
-    text = document.text
+    text, tokenizer = document.text, as_tokenizer(tokenizer)
     ruler = _Ruler(text, tokenizer)
     units = _units(text, ruler, max_tokens - overlap_tokens)
     sizes = [(unit.first_token, unit.last_token, unit.start, unit.end) for unit in units]
@@ -143,6 +151,8 @@ def _limited_size(tokens: int, characters: int) -> int:
 
 
 def _check_limits(max_tokens: int, overlap_tokens: int) -> None:
+    require_whole("max_tokens", max_tokens)
+    require_whole("overlap_tokens", overlap_tokens)
     if max_tokens < 1:
         raise InputError(f"max_tokens is {max_tokens}. Give at least 1; 180 is the default.")
     if not 0 <= overlap_tokens <= max_tokens // 2:

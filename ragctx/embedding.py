@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.arguments import require_kind
 from ragctx.errors import InputError, ModelError, missing_extra, require_extra
 from ragctx.paths import expanded, sha256_of
 from ragctx.tokens.huggingface import HuggingFaceTokenizer
@@ -100,6 +101,8 @@ def load_embedder(spec: str | Path = "default") -> Embedder:
     """
     if not isinstance(spec, str | Path):
         raise InputError(f"load_embedder takes a name or a path, not a {type(spec).__name__}")
+    if spec == "":
+        raise InputError("the name of the embedder is empty; give 'default', or a directory")
     if spec == "default":
         return _load_default()
     return _load_other(str(spec))
@@ -156,6 +159,9 @@ class MiniLM:
 def _require_texts(texts: Sequence[str]) -> None:
     if isinstance(texts, str):
         raise InputError(f"encode takes a list of texts, not one text. Give [{texts[:40]!r}].")
+    require_kind("texts", texts, Sequence, "give a list of texts")
+    for text in texts:
+        require_kind("one of texts", text, str, "give a list of texts")
 
 
 def _require_readable(texts: Sequence[str], lengths: Sequence[int], limit: int) -> None:

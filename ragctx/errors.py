@@ -16,8 +16,8 @@
 
 An *error* is something the caller must handle, so it is raised; its message names the fact, the
 offending value and the remedy. What went wrong inside one file of many is not an error but a row
-of the ledger (`records.IngestRow`). ragctx never prints and never configures logging; the command
-line turns any `RagctxError` into one line on standard error and exit code 1.
+of the ledger (`ingest_ledger.IngestRow`). ragctx never prints and never configures logging; the
+command line turns any `RagctxError` into one line on standard error and exit code 1.
 """
 
 from __future__ import annotations

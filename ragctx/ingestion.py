@@ -20,14 +20,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from ragctx.arguments import require_kind, require_whole
 from ragctx.chunking import chunk_document
 from ragctx.embedding import require_embedder
 from ragctx.errors import IndexDamagedError, IndexMismatchError, InputError, PdfError
 from ragctx.index.index import Index
+from ragctx.ingest_ledger import IngestOutcome, IngestRow
 from ragctx.paths import cache_dir
+from ragctx.pdf.names import PdfReader
 from ragctx.pdf.process import Limits
-from ragctx.pdf.read import PdfReader, file_id, read_pdf, require_size
-from ragctx.records import Chunk, Document, IngestOutcome, IngestRow, PageStatus, PdfStatus
+from ragctx.pdf.read import file_id, read_pdf, require_size
+from ragctx.records import Chunk, Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
@@ -80,8 +83,12 @@ def find_pdfs(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         InputError: a path names nothing, a folder cannot be read, or no folder holds a PDF.
     """
     found: dict[Path, None] = {}
-    paths = [paths] if isinstance(paths, str | Path) else list(paths)
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    require_kind("paths", paths, Iterable, "give the path of a PDF or a folder, or a list of them")
+    paths = list(paths)
     for path in paths:
+        require_kind("one of paths", path, (str, os.PathLike), "give the path of a PDF or a folder")
         matches = [Path(path)] if Path(path).exists() else _globbed(str(path))
         if not matches:
             raise InputError(f"{str(path)!r} does not exist; name a PDF, a folder or a pattern")
@@ -124,6 +131,10 @@ def ingest(
     """
     files = find_pdfs(paths)
     require_embedder(embedder)
+    settings = settings or IngestSettings()
+    require_kind("settings", settings, IngestSettings, "give IngestSettings(chunk_tokens=…, …)")
+    if progress is not None:
+        require_kind("progress", progress, Progress, "give Progress(on_row=…, …)")
     if not isinstance(index, Index):
         index = Index.open_or_create(index, embedder=embedder)
     return ingest_files(files, index, embedder, settings=settings, prune=prune, progress=progress)
@@ -160,6 +171,11 @@ def ingest_files(
 
 
 def _check(settings: IngestSettings, embedder: Embedder) -> None:
+    require_kind("limits", settings.limits, Limits, "give Limits(file_timeout_s=…, …)")
+    if settings.password is not None:
+        require_kind("password", settings.password, str, "give a text")
+    require_whole("chunk_tokens", settings.chunk_tokens)
+    require_whole("overlap_tokens", settings.overlap_tokens)
     most = embedder.max_seq_length - 2  # the embedder adds a token at either end
     if not MIN_CHUNK_TOKENS <= settings.chunk_tokens <= most:
         raise InputError(

@@ -14,10 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragctx.arguments import require_function, require_kind, require_number
 from ragctx.assembly import Assembly, assemble
 from ragctx.citations.abstention import abstained
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
+from ragctx.generator.protocol import require_generator
 from ragctx.index.filters import matching_ids
 from ragctx.index.index import Index, as_index
 from ragctx.records import Answer, Generation, GetDocument, Hit, Prompt, Refusal
@@ -67,14 +69,8 @@ def ask(
         InputError, IndexMismatchError, BudgetError: as `retrieve` and `assemble` do; InputError
             also for a `min_confidence` with a model that does not tell how sure it is.
     """
-    if not 0 <= min_confidence <= 1:
-        raise InputError(f"min_confidence is {min_confidence}. Give 0 to 1: a probability.")
+    _require_arguments(generator, assembly, retrieval, on_text, min_confidence)
     began = time.perf_counter()
-    if not hasattr(generator, "generate"):
-        raise InputError(
-            f"generator is a {type(generator).__name__}; give what load_generator returns, loaded "
-            "once for all questions"
-        )
     fitted = fit_generator(assembly or Assembly(), generator)
     index = as_index(index, embedder)
     with index.snapshot() as snapshot:
@@ -105,6 +101,25 @@ def ask(
     return replace(answer, timing=timing)
 
 
+def _require_arguments(
+    generator: object,
+    assembly: object,
+    retrieval: object,
+    on_text: object,
+    min_confidence: float,
+) -> None:
+    require_generator(generator)
+    if assembly is not None:
+        require_kind("assembly", assembly, Assembly, "give Assembly(placement=…, …)")
+    if retrieval is not None:
+        require_kind("retrieval", retrieval, Retrieval, "give Retrieval(k=…, retriever=…)")
+    if on_text is not None:
+        require_function("on_text", on_text, "give a function of a text, such as print")
+    require_number("min_confidence", min_confidence)
+    if not 0 <= min_confidence <= 1:
+        raise InputError(f"min_confidence is {min_confidence}. Give 0 to 1: a probability.")
+
+
 def answer_prompt(
     prompt: Prompt,
     generator: Generator,
@@ -118,7 +133,10 @@ def answer_prompt(
     `get_document` gives a document by its id, or None where there is none. With a `min_confidence`
     nothing is given to `on_text` before it is known that the answer is sure enough.
     """
+    require_kind("prompt", prompt, Prompt, "make one with assemble")
+    require_generator(generator)
     generation = generator.generate(prompt, on_text=None if min_confidence else on_text)
+    require_kind("what the generator gave", generation, Generation, "give a Generation")
     refusal: Refusal | None
     unsure: Refusal | None = None
     if abstained(generation):
@@ -181,8 +199,7 @@ def _explained(
         named = matching_ids(filter.documents, sources)
         sources = tuple(source for source in sources if source.document_id in named)
     searched = Searched(sources=sources, found=bool(hits), best=hits[0].score if hits else None)
-    language: str = getattr(generator, "only_language", "")
-    refusal = why_refused(answer.prompt, answer.confidence, searched, language)
+    refusal = why_refused(answer.prompt, answer.confidence, searched, generator.only_language)
     return replace(answer, refusal=refusal, nearest=nearest)
 
 

@@ -1,115 +1,38 @@
 """The frozen records that one step of ragctx hands to the next. Nothing here does any work.
 
+Those that hold much have a short `repr`, and in a notebook some are shown as a card. Documents, the
+ledger of an ingest run, certificates and attributions have modules of their own; their names are
+handed on here.
+
 Offsets are characters into `Document.text`, half open. Page numbers count from 1. Ranks count
 from 1. Scores: higher is better. Times are in seconds (`_s`).
 """
 
 from __future__ import annotations
 
-import math
 import warnings
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-PAGE_SEPARATOR = "\n"
-"""The character between two pages in `Document.text`; it belongs to neither page."""
-
-PdfStatus = Literal[
-    "ok", "partial", "no_text", "encrypted", "corrupt", "timeout", "too_large", "unreadable"
-]
-"""What came of a PDF: all of it, part of it, no text layer, a password needed, damaged, over the
-time limit, over the size or memory limit, or a file that cannot be read at all (permissions)."""
-
-PageStatus = Literal["ok", "empty", "scanned", "garbled", "timeout", "corrupt"]
-"""What came of one page. `scanned`: pictures but no text; `garbled`: glyphs without meaning."""
-
-IngestOutcome = Literal["added", "replaced", "unchanged", "duplicate", "removed", "failed"]
-"""What an ingest run did with one file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """One page: `number` counts from 1, `label` is what the page calls itself ("xii", "A-3")."""
-
-    number: int
-    label: str
-    text: str
-    status: PageStatus = "ok"
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """One entry of a PDF's outline: `depth` counts from 0, `page` from 1."""
-
-    title: str
-    page: int
-    depth: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Document:
-    """A document's text with its page table.
-
-    `text` is every page's text joined by `PAGE_SEPARATOR`; `page_starts[i]` is where page i begins.
-
-    >>> document = Document(
-    ...     id="d1",
-    ...     path="a.pdf",
-    ...     pages=(Page(number=1, label="i", text="One."), Page(number=2, label="1", text="Two.")),
-    ... )
-    >>> document.text
-    'One.\\nTwo.'
-    >>> document.page_of(5).label
-    '1'
-    """
-
-    id: str  # from the file's content: equal bytes have equal ids
-    path: str
-    pages: tuple[Page, ...]
-    title: str = ""
-    outline: tuple[Heading, ...] = ()
-    status: PdfStatus = "ok"
-    reader: str = ""  # which reader gave the text: "pdfium", "pypdf", or both
-    warnings: tuple[str, ...] = ()
-
-    @cached_property
-    def text(self) -> str:
-        """All pages as one stream of characters."""
-        return PAGE_SEPARATOR.join(page.text for page in self.pages)
-
-    @cached_property
-    def page_starts(self) -> tuple[int, ...]:
-        """Offset of each page's first character in `text`."""
-        starts, offset = [], 0
-        for page in self.pages:
-            starts.append(offset)
-            offset += len(page.text) + len(PAGE_SEPARATOR)
-        return tuple(starts)
-
-    def page_of(self, offset: int) -> Page:
-        """The page with the character at `offset`; a separator counts to the page before it."""
-        return self.pages[max(0, bisect_right(self.page_starts, offset) - 1)]
-
-    @property
-    def name(self) -> str:
-        """The file's name, for people."""
-        return file_name(self.path)
-
-
-def file_name(path: str) -> str:
-    """The last part of a path, as it is shown to people; the path may be of another system.
-
-    >>> file_name("manuals/pump.pdf"), file_name(r"C:\\manuals\\pump.pdf")
-    ('pump.pdf', 'pump.pdf')
-    """
-    return path.replace("\\", "/").rpartition("/")[2]
-
-
-GetDocument = Callable[[str], Document | None]
-"""A document by its id; None where there is none."""
+from ragctx.arguments import require_kind, require_number, require_whole
+from ragctx.attribution import Attribution as Attribution
+from ragctx.cards import card, clipped, line
+from ragctx.certificate import Certificate as Certificate
+from ragctx.certificate import SegmentCount as SegmentCount
+from ragctx.certificate import SegmentKind as SegmentKind
+from ragctx.documents import PAGE_SEPARATOR as PAGE_SEPARATOR
+from ragctx.documents import Document as Document
+from ragctx.documents import GetDocument as GetDocument
+from ragctx.documents import Heading as Heading
+from ragctx.documents import Page as Page
+from ragctx.documents import PageStatus as PageStatus
+from ragctx.documents import PdfStatus as PdfStatus
+from ragctx.documents import file_name as file_name
+from ragctx.ingest_ledger import IngestOutcome as IngestOutcome
+from ragctx.ingest_ledger import IngestRow as IngestRow
+from ragctx.text.wording import counted, pages_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +47,10 @@ class Chunk:
     last_page: int | None
     text: str
     token_count: int
+
+    def __repr__(self) -> str:
+        pages = pages_words(self.first_page, self.last_page)
+        return line("Chunk", clipped(self.id), pages, clipped(self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +78,17 @@ class Hit:
 
         >>> Hit.from_text(1, 0.9, "Paris is in France.", "atlas").chunk.text
         'Paris is in France.'
+
+        Raises:
+            InputError: an argument is of another kind; the first two are often swapped.
         """
+        require_whole("rank", rank)
+        if score is not None:
+            require_number("score", score)
+        require_kind("text", text, str, "the order is from_text(rank, score, text, document)")
+        require_kind("document", document, str, "give the document's name, or leave it out")
+        if page is not None:
+            require_whole("page", page)
         chunk = Chunk(
             id=f"{document}#{rank}",
             document_id=document,
@@ -163,6 +100,12 @@ class Hit:
             token_count=0,
         )
         return cls(rank=rank, score=score, chunk=chunk, document=document, path=document)
+
+    def __repr__(self) -> str:
+        score = "no score" if self.score is None else f"score {self.score:.4g}"
+        pages = pages_words(self.chunk.first_page, self.chunk.last_page)
+        place = (clipped(self.document) if self.document else "", pages)
+        return line("Hit", f"rank {self.rank}", score, *place, clipped(self.chunk.text))
 
 
 LedgerOutcome = Literal["selected", "trimmed", "merged", "dropped"]
@@ -237,8 +180,6 @@ class Placement:
     note: str = ""  # why, if a strategy fell back to another
 
 
-SegmentKind = Literal["instruction", "passage", "question", "answer"]
-
 Role = Literal["system", "user"]
 """Whose turn of a chat a segment belongs to."""
 
@@ -269,41 +210,15 @@ class Segment:
         """The passage's own text, without headers and markers."""
         return self.text[self.text_start : self.text_end]
 
+    def as_item(self) -> tuple[str, str]:
+        """Its heading and text, for a card."""
+        document = self.hit.document if self.hit else ""
+        heading = (f"[{self.label}] {document}", counted(len(self.token_ids), "token"))
+        return ", ".join(heading), self.own_text
 
-@dataclass(frozen=True, slots=True)
-class SegmentCount:
-    """What one segment of a prompt costs."""
-
-    kind: SegmentKind
-    label: str
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
-    """How a prompt's tokens add up: `prompt_tokens + max_new_tokens + slack_tokens` is the window.
-
-    All are tokens of the generator's own tokenizer. `prompt_tokens` is the count of the ids that go
-    to the model, the sum over `segments`. `text_tokens` is that of the joined text, where an API
-    tokenises it again; None where ids are what is sent.
-    """
-
-    context_window: int
-    max_new_tokens: int
-    budget_tokens: int
-    prompt_tokens: int
-    segments: tuple[SegmentCount, ...]
-    text_tokens: int | None = None
-
-    @property
-    def slack_tokens(self) -> int:
-        """Tokens of the window that neither the prompt nor the answer needs; never below 0."""
-        used = max(self.prompt_tokens, self.text_tokens or 0)
-        return self.context_window - self.max_new_tokens - used
-
-    def tokens_of(self, kind: SegmentKind) -> int:
-        """Tokens of all segments of one kind."""
-        return sum(segment.tokens for segment in self.segments if segment.kind == kind)
+    def __repr__(self) -> str:
+        kind = f"{self.kind} [{self.label}]" if self.label else self.kind
+        return line("Segment", kind, counted(len(self.token_ids), "token"), clipped(self.text))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,6 +271,17 @@ class Prompt:
             text_tokens=self.text_tokens,
         )
 
+    def __repr__(self) -> str:
+        return line("Prompt", clipped(self.question), *self._sizes())
+
+    def _repr_html_(self) -> str:
+        facts = (*self._sizes(), f"placement {self.placement}", f"window {self.context_window:,}")
+        return card(self.question, facts, map(Segment.as_item, self.passages))
+
+    def _sizes(self) -> tuple[str, str]:
+        passages = counted(len(self.passages), "passage")
+        return passages, f"{self.token_count:,} of {self.budget_tokens:,} tokens"
+
 
 FinishReason = Literal["stop", "length", "abstain"]
 
@@ -384,27 +310,6 @@ class Generation:
     reused_tokens: int  # prompt tokens whose keys and values came from the cache
     confidence: float | None = None  # probability that the passages contain the answer
     spans: tuple[CopiedSpan, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Attribution:
-    """How much an answer depends on a passage: its log-probability with the passage and without.
-
-    `without` is -inf if no other passage that was read contains the answer.
-    """
-
-    label: str
-    log_probability: float
-    without: float
-
-    @property
-    def probability_lost(self) -> float:
-        """How much less probable the answer is without the passage; negative: it stood in the way.
-
-        >>> round(Attribution("1", -0.1, float("-inf")).probability_lost, 3)
-        0.905
-        """
-        return math.exp(self.log_probability) - math.exp(self.without)
 
 
 CitationStatus = Literal["verified", "unverified", "unknown_label"]
@@ -441,6 +346,12 @@ class Citation:
     answer_end: int | None = None
     statement: str = ""  # the part of the answer that is cited; "" for a copied answer
 
+    def as_item(self) -> tuple[str, str]:
+        """Its heading and quote, for a card."""
+        pages = pages_words(self.first_page, self.last_page, self.page_labels)
+        parts = (f"[{self.label}] {self.document}", pages, self.status.replace("_", " "))
+        return ", ".join(filter(None, parts)), self.quote
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -473,19 +384,17 @@ class Answer:
         """Probability that the passages hold the answer; None where the model does not tell."""
         return self.generation.confidence
 
+    def __repr__(self) -> str:
+        reason = self.refusal.reason if self.refusal else "not answered"
+        text = f"abstained: {reason}" if self.abstained else clipped(self.text)
+        return line("Answer", text, *self._certainty())
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestRow:
-    """One file's row in the ingest ledger."""
+    def _repr_html_(self) -> str:
+        text = self.refusal.message if self.refusal else self.text
+        nearest = [(f"nearest: {hit.document}", hit.chunk.text) for hit in self.nearest]
+        items = (*map(Citation.as_item, self.citations), *nearest)
+        return card(text, (self.question, *self._certainty(), self.model), items)
 
-    path: str
-    outcome: IngestOutcome
-    status: PdfStatus
-    document_id: str = ""
-    pages: int = 0
-    chunks: int = 0
-    reader: str = ""
-    seconds: float = 0.0
-    message: str = ""  # one line: the fact and the remedy
-    page_problems: tuple[tuple[int, PageStatus], ...] = ()
-    warnings: tuple[str, ...] = ()
+    def _certainty(self) -> tuple[str, str]:
+        confidence = "" if self.confidence is None else f"confidence {self.confidence:.2f}"
+        return confidence, counted(len(self.citations), "citation")

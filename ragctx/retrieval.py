@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.arguments import require_function, require_kind, require_number, require_whole
 from ragctx.errors import InputError
 from ragctx.index.database import require_same_embedder
 from ragctx.index.filters import Filter
@@ -48,9 +49,15 @@ class Query:
     def vector(self) -> NDArray[np.float32]:
         """The embedded question: float32 (dim,), a unit vector, computed at first use.
 
-        Raises InputError when the question is longer than the embedder can read.
+        Raises InputError when the question is longer than the embedder can read, or the embedder
+        does not give one vector of its dimension.
         """
-        vectors: NDArray[np.float32] = self.embedder.encode([self.text])
+        vectors = np.asarray(self.embedder.encode([self.text]), dtype=np.float32)
+        if vectors.shape != (1, self.embedder.dim):
+            raise InputError(
+                f"the embedder {self.embedder.id} gave vectors of shape {vectors.shape} for one "
+                f"text; its dim {self.embedder.dim} promises (1, {self.embedder.dim})"
+            )
         vector: NDArray[np.float32] = vectors[0]
         return vector
 
@@ -94,6 +101,7 @@ def search(
     index = as_index(index, embedder)
     require_same_embedder(index.path, (index.embedder, index.dim), (embedder.id, embedder.dim))
     retriever, filter = as_retriever(retriever or hybrid), filter or Filter()
+    require_kind("filter", filter, Filter, "give Filter(('report.pdf',))")
     query = Query(well_formed(question), embedder)
     with index.snapshot() as snapshot:
         if mmr_lambda is None:
@@ -197,6 +205,7 @@ SCORE_SCALES: Mapping[str, ScoreScale] = MappingProxyType(
 def as_retriever(retriever: str | Retriever) -> Retriever:
     """`retriever`, looked up if it is a name. Raises InputError for an unknown one."""
     if not isinstance(retriever, str):
+        require_function("retriever", retriever, f"valid: {', '.join(RETRIEVERS)}, or a function")
         return retriever
     if retriever not in RETRIEVERS:
         raise InputError(
@@ -219,6 +228,11 @@ def fused(
     ('other', 0.03252)
     """
     weights = [1.0] * len(rankings) if weights is None else weights
+    require_whole("k", k)
+    for ranking in rankings:
+        require_kind("one of rankings", ranking, Sequence, "give a list of hits of each retriever")
+    if len(weights) != len(rankings):
+        raise InputError(f"There are {len(rankings)} rankings but {len(weights)} weights.")
     scores: dict[str, float] = {}
     hits: dict[str, Hit] = {}
     for ranking, weight in zip(rankings, weights, strict=True):
@@ -248,6 +262,7 @@ def diversified(
         k: how many to take at most.
         mmr_lambda: from 0 to 1.
     """
+    vectors = np.asarray(vectors, dtype=np.float32)
     scores = np.array([hit.score for hit in hits], dtype=np.float64)
     spread = float(np.ptp(scores)) if len(hits) else 0.0
     relevance = (scores - scores.min()) / spread if spread > 0 else np.ones(len(hits))
@@ -272,9 +287,13 @@ def _require_arguments(question: str, k: int, mmr_lambda: float | None) -> None:
         )
     if not question.strip():
         raise InputError(f"The question is {question!r}: there is nothing to look for. Ask one.")
+    require_whole("k", k)
     if k < 1:
         raise InputError(f"k is {k}. Give at least 1: how many passages to find.")
-    if mmr_lambda is not None and not 0 <= mmr_lambda <= 1:
+    if mmr_lambda is None:
+        return
+    require_number("mmr_lambda", mmr_lambda)
+    if not 0 <= mmr_lambda <= 1:
         raise InputError(
             f"mmr_lambda is {mmr_lambda}. Give 0 (all for diversity) to 1 (all for relevance)."
         )
@@ -301,6 +320,7 @@ def retrieve(
 ) -> list[Hit]:
     """The passages of `index` most relevant to `question`, best first; see `search`."""
     retrieval = retrieval or Retrieval()
+    require_kind("retrieval", retrieval, Retrieval, "give Retrieval(k=…, retriever=…)")
     return search(
         index,
         embedder,

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import tempfile
 from pathlib import Path
@@ -26,6 +28,7 @@ _CACHE = tempfile.TemporaryDirectory(prefix="ragctx-tests-")
 os.environ["RAGCTX_CACHE_DIR"] = f"{_CACHE.name}/ragctx"
 os.environ["XDG_CACHE_HOME"] = f"{_CACHE.name}/xdg"
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, (str(OFFLINE), os.environ.get("PYTHONPATH")))
@@ -54,3 +57,26 @@ def shared_data() -> Path:
 def samples() -> Path:
     """The folder of sample PDFs made for this project."""
     return SAMPLES
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine, as those that frameworks publish are."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+@pytest.fixture(scope="session")
+def metals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an index of two documents, five passages, made with the `HashEmbedder`."""
+    from tests.support.index_samples import index_with
+
+    folder = tmp_path_factory.mktemp("metals") / "index"
+    metals = {
+        "tin": ["Tin melts at 232 degrees.", "Tin is soft.", "Tin cans are made of steel."],
+        "lead": ["Lead melts at 327 degrees.", "Lead is heavy."],
+    }
+    return index_with(folder, metals).path

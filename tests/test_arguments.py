@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ragctx import (
     Assembly,
@@ -16,13 +20,15 @@ from ragctx import (
     assemble,
     ingest,
     load_embedder,
+    load_generator,
     load_tokenizer,
     search,
 )
 from ragctx.embedding import require_embedder
 from ragctx.errors import InputError, TemplateError
+from ragctx.pdf.read import read_pdf
 from ragctx.prompt.template import load_template
-from ragctx.retrieval import Retrieval, lexical, retrieve
+from ragctx.retrieval import Retrieval, diversified, lexical, retrieve
 from ragctx.selection.selectors import knapsack
 from ragctx.tokens.load import BUNDLED_TOKENIZER
 from tests.support.fakes import HashEmbedder, WordTokenizer
@@ -103,6 +109,40 @@ def test_a_template_may_be_its_own_text(tmp_path: Path) -> None:
 def test_a_text_that_is_no_template_says_what_it_lacks(text: str, why: str) -> None:
     with pytest.raises(TemplateError, match=why):
         load_template(text)
+
+
+@given(score=st.floats() | st.integers(0, 9), kind=st.sampled_from([float, np.float32, np.float64]))
+def test_a_hit_takes_any_number_for_a_score(score: float, kind: Callable[[float], Any]) -> None:
+    with np.errstate(over="ignore"):
+        assert Hit.from_text(np.int64(1), kind(score), "Tin.").rank == 1
+
+
+def test_a_pdf_by_its_path_as_a_text_is_read() -> None:
+    [sample, *_] = sorted(SAMPLES.glob("*.pdf"))
+    assert read_pdf(str(sample)) == read_pdf(sample)
+
+
+def test_a_server_s_tokenizer_and_a_cache_may_be_named(tmp_path: Path) -> None:
+    served = load_generator("http://127.0.0.1:9/v1#m", tokenizer="bundled", context_window=512)
+    assert served.tokenizer.count("Tin melts.") == load_tokenizer().count("Tin melts.")
+    load_generator("bundled", kv_cache=str(tmp_path / "kv"))
+    assert (tmp_path / "kv").is_dir()
+
+
+def test_an_embedder_of_one_s_own_may_give_lists(folder: Path) -> None:
+    class Lists(HashEmbedder):
+        def encode(self, texts: Sequence[str], **_: Any) -> Any:
+            return super().encode(texts).tolist()
+
+    assert search(folder, Lists(), QUESTION) == search(folder, EMBEDDER, QUESTION)
+    vectors: Any = [[1.0, 0.0], [0.0, 1.0]]
+    hits = [*HITS, Hit.from_text(2, 0.1, "Lead.")]
+    assert diversified(hits, vectors, 2, 0.5) == hits
+
+
+def test_an_index_can_be_sent_to_another_process(folder: Path) -> None:
+    again = pickle.loads(pickle.dumps(Index.open(folder)))
+    assert again.sources() == Index.open(folder).sources()
 
 
 # ---- refused

@@ -13,9 +13,9 @@ import pytest
 from ragctx import ingestion
 from ragctx.errors import InputError
 from ragctx.index.index import Index
+from ragctx.ingest_ledger import IngestRow
 from ragctx.ingestion import IngestSettings, Progress, find_pdfs, ingest, open_cached
 from ragctx.pdf.read import file_id, read_pdf
-from ragctx.records import IngestRow
 from tests.support import pdf_files
 from tests.support.fakes import HashEmbedder
 from tests.support.text_pdfs import TextReader, write

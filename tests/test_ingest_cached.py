@@ -8,8 +8,8 @@ import pytest
 
 from ragctx import ingestion
 from ragctx.index.index import Index
+from ragctx.ingest_ledger import IngestRow
 from ragctx.ingestion import IngestSettings, open_cached
-from ragctx.records import IngestRow
 from tests.support.fakes import HashEmbedder
 from tests.support.text_pdfs import TextReader, write
 

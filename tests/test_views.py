@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from ragctx import views
 from ragctx.assembly import assemble
 from ragctx.cli.output import json_text
+from ragctx.ingest_ledger import IngestRow
 from ragctx.pipeline import answer_prompt, ask
-from ragctx.records import Answer, Hit, IngestRow, LedgerRow, Prompt
+from ragctx.records import Answer, Hit, LedgerRow, Prompt
 from tests.support.fakes import HashEmbedder, WordTokenizer
 from tests.support.generators import CopyingGenerator, ScriptedGenerator
 from tests.support.index_samples import index_with

@@ -8,6 +8,7 @@ from itertools import pairwise
 from numbers import Real
 from typing import Any, TypeVar
 
+from ragctx.arguments import require_kind, require_whole
 from ragctx.errors import BudgetError, InputError
 from ragctx.placement.laws import Strategy
 from ragctx.placement.strategies import place
@@ -54,8 +55,8 @@ class Fitting:
     separator: str = "\n\n"
 
     def __post_init__(self) -> None:
-        if self.budget_tokens < 1:
-            raise InputError(f"budget_tokens is {self.budget_tokens}. Give 1 or more.")
+        require_whole("budget_tokens", self.budget_tokens, least=1)
+        require_kind("separator", self.separator, str, "give the text between two documents")
         place((), self.placement)  # raises for an unknown name, early
 
     def order(self, passages: Sequence[Passage]) -> list[int]:

@@ -1,10 +1,13 @@
-"""A LangChain document transformer that keeps an exact token budget and places what fits."""
+"""For LangChain: documents that fit an exact token budget, placed; and an index as a retriever."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ragctx.adapters.finding import Finder
 from ragctx.adapters.fitting import (
     Fitting,
     Passage,
@@ -16,14 +19,28 @@ from ragctx.adapters.fitting import (
     whole_in,
     written,
 )
+from ragctx.arguments import require_function
 from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
+from ragctx.records import Hit
+from ragctx.retrieval import Retriever
 from ragctx.selection.selectors import Selector, as_selector
 from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 with require_extra("ragctx.adapters.langchain", "langchain-core", "'ragctx[langchain]'"):
-    from langchain_core.documents import BaseDocumentTransformer, Document
+    from langchain_core.callbacks import (
+        AsyncCallbackManagerForRetrieverRun,
+        CallbackManagerForRetrieverRun,
+        Callbacks,
+    )
+    from langchain_core.documents import BaseDocumentCompressor, BaseDocumentTransformer, Document
+    from langchain_core.retrievers import BaseRetriever
+    from pydantic import PrivateAttr
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Embedder
+    from ragctx.index.index import Index
 
 
 def page_content(document: Document) -> str:
@@ -74,6 +91,7 @@ class BudgetTransformer(BaseDocumentTransformer):
             select=as_selector(select),
             separator=separator,
         )
+        require_function("render", render, "give a function of a document")
         self.render = render
         self._settings = {
             "tokenizer": tokenizer,
@@ -116,3 +134,99 @@ class BudgetTransformer(BaseDocumentTransformer):
             page=whole_in(metadata, "page", "page_number"),
             start=whole_in(metadata, "start_index"),
         )
+
+
+class BudgetCompressor(BaseDocumentCompressor):
+    """A `BudgetTransformer` where LangChain asks for a compressor (ContextualCompressionRetriever).
+
+    >>> transformer = BudgetTransformer(tokenizer="bundled", budget_tokens=4)
+    >>> documents = [Document("Tin melts."), Document("Iron does.")]
+    >>> compressor = BudgetCompressor(transformer=transformer)
+    >>> [document.page_content for document in compressor.compress_documents(documents, "Tin?")]
+    ['Tin melts.']
+    """
+
+    transformer: Any
+
+    def __init__(self, *, transformer: BudgetTransformer) -> None:
+        super().__init__(transformer=transformer)
+
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
+    ) -> Sequence[Document]:
+        """What the transformer gives; the query has done its work when the documents were ranked.
+
+        Raises what `BudgetTransformer.transform_documents` raises.
+        """
+        return self.transformer.transform_documents(documents)  # type: ignore[no-any-return]
+
+
+class IndexRetriever(BaseRetriever):
+    """A ragctx index as a retriever: its passages for a question, the best first.
+
+    Args:
+        index: the index or its path.
+        embedder: the one that the index was made with, or its name.
+        k: how many documents; also an argument of `invoke`.
+        retriever: "hybrid", "dense", "lexical", or a function like those in `ragctx.retrieval`.
+
+    A document's metadata are `source` (the file's path), `page` (from 0, as LangChain's loaders
+    count), `start_index` (in the whole document's text), `score` and `document_id`; its `id` is the
+    passage's. It can be pickled if its settings can.
+
+    Raises what `ragctx.adapters.finding.Finder` raises.
+    """
+
+    index: Any
+    embedder: Any
+    k: int
+    retriever: Any
+    _finder: Finder = PrivateAttr()
+
+    def __init__(
+        self,
+        *,
+        index: str | Path | Index,
+        embedder: str | Path | Embedder = "default",
+        k: int = 5,
+        retriever: str | Retriever = "hybrid",
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        finder = Finder(index=index, embedder=embedder, k=k, retriever=retriever)
+        super().__init__(tags=tags, metadata=metadata, **finder.settings)
+        self._finder = finder
+
+    def __repr__(self) -> str:
+        return written(type(self).__name__, self._finder.settings)
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Settings only: the index is opened again where the copy is made."""
+        settings = {**self._finder.settings, "tags": self.tags, "metadata": self.metadata}
+        return remade, (type(self), settings)
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        return [_document(hit) for hit in self._finder.hits(query, k)]
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        hits = await asyncio.to_thread(self._finder.hits, query, k)
+        return [_document(hit) for hit in hits]
+
+
+def _document(hit: Hit) -> Document:
+    chunk = hit.chunk
+    page = {} if chunk.first_page is None else {"page": chunk.first_page - 1}
+    metadata = {
+        "source": hit.path,
+        **page,
+        "start_index": chunk.start,
+        "score": hit.score,
+        "document_id": chunk.document_id,
+    }
+    return Document(chunk.text, id=chunk.id, metadata=metadata)

@@ -1,10 +1,14 @@
-"""A LlamaIndex node postprocessor that keeps an exact token budget and places what fits."""
+"""For LlamaIndex: nodes that fit an exact token budget, placed; and an index as a retriever."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ragctx.adapters.finding import Finder
 from ragctx.adapters.fitting import (
     Fitting,
     Passage,
@@ -17,15 +21,28 @@ from ragctx.adapters.fitting import (
 )
 from ragctx.errors import InputError, require_extra
 from ragctx.placement.laws import Strategy
+from ragctx.records import Hit
+from ragctx.retrieval import Retriever
 from ragctx.selection.selectors import Selector, as_selector
 from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 
 with require_extra("ragctx.adapters.llama_index", "llama-index-core", "'ragctx[llama-index]'"):
-    from llama_index.core.bridge.pydantic import PrivateAttr
+    from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.callbacks import CallbackManager
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
-    from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle
+    from llama_index.core.schema import (
+        MetadataMode,
+        NodeRelationship,
+        NodeWithScore,
+        QueryBundle,
+        RelatedNodeInfo,
+        TextNode,
+    )
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Embedder
+    from ragctx.index.index import Index
 
 
 class BudgetPostprocessor(BaseNodePostprocessor):
@@ -45,6 +62,7 @@ class BudgetPostprocessor(BaseNodePostprocessor):
             those in `ragctx.selection.selectors`.
         separator: what your response synthesizer puts between two nodes.
         callback_manager: LlamaIndex's; kept, not used.
+        class_name: stands among the settings that LlamaIndex writes; ignored.
 
     Settings by name are written by `to_dict` and read by `from_dict`; a function is refused.
 
@@ -63,7 +81,6 @@ class BudgetPostprocessor(BaseNodePostprocessor):
     placement: Any = "edges"
     select: Any = "fill"
     separator: str = "\n\n"
-    _fitting: Fitting = PrivateAttr()
 
     def __init__(
         self,
@@ -74,14 +91,8 @@ class BudgetPostprocessor(BaseNodePostprocessor):
         select: str | Selector = "fill",
         separator: str = "\n\n",
         callback_manager: CallbackManager | None = None,
+        class_name: str = "",
     ) -> None:
-        fitting = Fitting(
-            tokenizer=as_tokenizer(tokenizer),
-            budget_tokens=budget_tokens,
-            placement=placement,
-            select=as_selector(select),
-            separator=separator,
-        )
         super().__init__(
             tokenizer=tokenizer,
             budget_tokens=budget_tokens,
@@ -90,7 +101,18 @@ class BudgetPostprocessor(BaseNodePostprocessor):
             separator=separator,
             callback_manager=callback_manager or CallbackManager(),
         )
-        self._fitting = fitting
+        _ = self.fitting  # raises for invalid settings, early
+
+    @cached_property
+    def fitting(self) -> Fitting:
+        """The settings, with the tokenizer loaded."""
+        return Fitting(
+            tokenizer=as_tokenizer(self.tokenizer),
+            budget_tokens=self.budget_tokens,
+            placement=self.placement,
+            select=as_selector(self.select),
+            separator=self.separator,
+        )
 
     def __repr__(self) -> str:
         return written(type(self).__name__, self._settings())
@@ -125,7 +147,7 @@ class BudgetPostprocessor(BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         found = as_list(nodes, NodeWithScore)
-        order = self._fitting.order([_passage(node) for node in found])
+        order = self.fitting.order([_passage(node) for node in found])
         return [found[i] for i in order]
 
     def _settings(self) -> dict[str, Any]:
@@ -144,3 +166,59 @@ def _passage(node_with_score: NodeWithScore) -> Passage:
         page=page,
         start=getattr(node, "start_char_idx", None) or 0,
     )
+
+
+class IndexRetriever(BaseRetriever):
+    """A ragctx index as a retriever: its passages for a question, the best first.
+
+    Args:
+        index: the index or its path.
+        embedder: the one that the index was made with, or its name.
+        k: how many nodes; LlamaIndex calls it `similarity_top_k`.
+        retriever: "hybrid", "dense", "lexical", or a function like those in `ragctx.retrieval`.
+        callback_manager: LlamaIndex's.
+
+    A node's metadata are `file_path` and `page_label` (the page's number, from 1), its source the
+    document, its `start_char_idx` and `end_char_idx` characters of the whole document's text.
+
+    Raises what `ragctx.adapters.finding.Finder` raises.
+    """
+
+    def __init__(
+        self,
+        *,
+        index: str | Path | Index,
+        embedder: str | Path | Embedder = "default",
+        k: int = 5,
+        retriever: str | Retriever = "hybrid",
+        callback_manager: CallbackManager | None = None,
+    ) -> None:
+        super().__init__(callback_manager=callback_manager)
+        self._finder = Finder(index=index, embedder=embedder, k=k, retriever=retriever)
+
+    def __repr__(self) -> str:
+        return written(type(self).__name__, self._finder.settings)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Settings only: the index is opened again where the copy is made."""
+        return remade, (type(self), self._finder.settings)
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return [_node(hit) for hit in self._finder.hits(query_bundle.query_str)]
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return await asyncio.to_thread(self._retrieve, query_bundle)
+
+
+def _node(hit: Hit) -> NodeWithScore:
+    chunk = hit.chunk
+    page = {} if chunk.first_page is None else {"page_label": str(chunk.first_page)}
+    node = TextNode(
+        id_=chunk.id,
+        text=chunk.text,
+        metadata={"file_path": hit.path, **page},
+        start_char_idx=chunk.start,
+        end_char_idx=chunk.end,
+        relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=chunk.document_id)},
+    )
+    return NodeWithScore(node=node, score=hit.score)

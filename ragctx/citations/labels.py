@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ragctx.citations.list_markers import without_list_markers
 from ragctx.text.sentences import sentence_spans
 
 _SPACE = r"[ \t\u00a0]{0,3}"
@@ -55,16 +56,16 @@ def cited_statements(answer: str, says_something: Callable[[str], bool]) -> list
 
     A label belongs to the sentence before it or around it. If a sentence has several, each belongs
     to the words since the label before, and the last also to the words after it. Labels that open a
-    sentence or a clause belong to what follows. `says_something` tells whether a text has any
-    content to check ("According to" has none).
+    sentence or a clause belong to what follows. The marks of list items are left out.
+    `says_something` tells whether a text has any content to check ("According to" has none).
 
     >>> cited = cited_statements("It is tin [1], melting at 232 °C [2, 3].", lambda text: True)
     >>> [(group.labels, group.statements) for group in cited]
     [(('1',), ('It is tin',)), (('2', '3'), ('melting at 232 °C',))]
     """
     groups = _groups(answer)
-    bare = without_labels(answer)
-    sentences = sentence_spans(bare)
+    sentences = sentence_spans(without_labels(answer))  # which items of a list begin
+    bare = without_labels(without_list_markers(answer))
     by_sentence: dict[tuple[int, int], list[_Group]] = {}
     line = _Line(bare, 0)
     for group in groups:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TypeGuard
 
+from ragctx.arguments import require_function, require_kind
 from ragctx.citations.abstention import abstained
 from ragctx.citations.labels import CitedStatement, cited_statements
+from ragctx.citations.list_markers import without_list_markers
 from ragctx.citations.support import (
     ReadText,
     Support,
@@ -51,6 +53,9 @@ def cite(generation: Generation, prompt: Prompt, get_document: GetDocument) -> t
     `get_document` gives the document with an id, or None if there is none (for hits of another
     retriever; `CitationStatus` tells what is promised then).
     """
+    require_kind("generation", generation, Generation, "give what a generator's generate returns")
+    require_kind("prompt", prompt, Prompt, "give the prompt that was answered")
+    require_function("get_document", get_document, "give index.document, or lambda id: None")
     sources = _Sources(prompt, cache(get_document), cache(ReadText))
     # A copied "unknown" is not an abstention: it may be what the document contains.
     if generation.spans and generation.finish_reason != "abstain":
@@ -102,8 +107,9 @@ class _Sources:
         question = self.read(self.prompt.question)
         passages = [(s.label, _hit_of(s.hit)) for s in self.prompt.passages]
         texts = [self.read(hit.chunk.text) for _, hit in passages]
+        unmarked = without_list_markers(answer)
         for start, end in sentence_spans(answer):
-            statement = ReadText(answer[start:end])
+            statement = ReadText(unmarked[start:end])
             places = [find_verbatim(statement, text, question) for text in texts]
             best = _most_shared(places)
             if best is not None:

@@ -23,7 +23,8 @@ from ragctx.errors import InputError, RagctxError
 from ragctx.paths import encoding_of
 from ragctx.records import Answer
 from ragctx.text.well_formed import well_formed
-from ragctx.views import View, counted
+from ragctx.text.wording import counted
+from ragctx.views import View
 
 _MAX_LINE = 2**20  # bytes: far more than any question; chosen by hand
 _MAX_FILE = 2**28  # bytes of a file that is not UTF-8 and is read whole; chosen by hand

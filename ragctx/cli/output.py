@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from ragctx.attribution import Attribution
     from ragctx.explanation.fates import Fate
-    from ragctx.records import Answer, Attribution, IngestRow, LedgerRow, Prompt
+    from ragctx.ingest_ledger import IngestRow
+    from ragctx.records import Answer, LedgerRow, Prompt
 
 _PIPED_WIDTH = 10_000
 """Characters: a pipe has no width, and a path in it must not be broken. Wider than any path."""

@@ -14,8 +14,8 @@ from ragctx.text.display import one_line
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
+    from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion import Progress
-    from ragctx.records import IngestRow
 
 
 _NAME = 24  # characters of a file's name shown

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
-    from ragctx.records import Answer, IngestRow
+    from ragctx.ingest_ledger import IngestRow
+    from ragctx.records import Answer
     from ragctx.retrieval import Retrieval
 
 T = TypeVar("T")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragctx.evaluation.answer_cache import AnswerCache, answer_key
-from ragctx.evaluation.model_identity import decoding_of
 from ragctx.records import Generation, Prompt
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Answerer:
         return known[key].prefill_s + known[key].decode_s
 
     def _key(self, prompt: Prompt) -> str:
-        return answer_key(self.model_hash, decoding_of(self.generator), prompt)
+        return answer_key(self.model_hash, self.generator.decoding, prompt)
 
     def _generate(self, prompts: list[Prompt]) -> list[Generation]:
         if self.workers == 1:

@@ -15,7 +15,6 @@ from ragctx.evaluation.answering import Answerer
 from ragctx.evaluation.candidates import FilePassages, QuestionCandidates, Source
 from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
-from ragctx.evaluation.model_identity import decoding_of
 from ragctx.evaluation.prompts import PromptMaker
 from ragctx.evaluation.results import (
     RESULT_FORMAT,
@@ -167,7 +166,7 @@ class Comparison:
             questions=len(self.questions.questions),
             model=generator.name,
             model_hash=self.answerer.model_hash,
-            decoding=decoding_of(generator),
+            decoding=generator.decoding,
             template=str(assembly.template or ""),
             context_window=maker.window,
             max_new_tokens=assembly.max_new_tokens,

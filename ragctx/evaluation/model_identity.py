@@ -34,10 +34,3 @@ def model_hash(spec: str, generator: Generator) -> str:
     else:
         parts.append(spec)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def decoding_of(generator: Generator) -> str:
-    """How the generator chooses its tokens, for people: "greedy", or its decoding settings."""
-    decoding = getattr(generator, "decoding", None)
-    is_greedy = decoding is None or getattr(decoding, "temperature", None) == 0
-    return "greedy" if is_greedy else str(decoding)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ragctx.records import Prompt, SegmentKind
+from ragctx.certificate import SegmentKind
+from ragctx.records import Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

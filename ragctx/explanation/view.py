@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ragctx.views import View, certificate_view, counted, ledger_row_view
+from ragctx.text.wording import counted
+from ragctx.views import View, certificate_view, ledger_row_view
 
 if TYPE_CHECKING:
     from ragctx.explanation.fates import Explanation, Fate

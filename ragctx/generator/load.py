@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragctx.arguments import require_kind, require_whole
 from ragctx.errors import InputError, ModelError
+from ragctx.paths import expanded
 
 if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
@@ -13,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def load_generator(
-    spec: str = "bundled",
+    spec: str | Path = "bundled",
     *,
-    tokenizer: Tokenizer | None = None,
+    tokenizer: str | Path | Tokenizer | None = None,
     context_window: int | None = None,
-    kv_cache: Path | None = None,
+    kv_cache: str | Path | None = None,
 ) -> Generator:
     """Load a generator: the reader that ships with ragctx, a model directory, or a server's model.
 
@@ -27,8 +29,9 @@ def load_generator(
             server that speaks the OpenAI protocol, with the model's name:
             "http://127.0.0.1:8000/v1#my-model" (see
             `ragctx.generator.openai.model.load_openai_api`). Only a server named here is contacted.
-        tokenizer: counts budgets instead of the one in the model's directory; required for a
-            server's model, because the protocol does not tell which one the model uses.
+        tokenizer: counts budgets instead of the one in the model's directory, by its name or as
+            `load_tokenizer` gives it; required for a server's model, because the protocol does not
+            tell which one the model uses.
         context_window: tokens that a server's model holds, 4096 by default. Other models' files
             tell it.
         kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
@@ -40,6 +43,10 @@ def load_generator(
         InputError: a server's model without a tokenizer, the bundled reader with one, or another
             model with `kv_cache`.
     """
+    require_kind("spec", spec, (str, Path), 'give "bundled", a directory, or URL#MODEL')
+    spec = str(spec)
+    if context_window is not None:
+        require_whole("context_window", context_window, least=1)
     if kv_cache is not None and spec != "bundled":
         raise InputError(f"only the bundled reader keeps a --kv-cache; {spec} does not")
     if spec == "bundled":
@@ -47,11 +54,14 @@ def load_generator(
             raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
         from ragctx.generator.reader.reader import load_bundled
 
-        return load_bundled(kv_cache=kv_cache)
+        return load_bundled(kv_cache=None if kv_cache is None else expanded(kv_cache))
+    from ragctx.tokens.load import as_tokenizer
+
+    tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
     if spec.startswith(("http://", "https://")):
         return _load_served(spec, tokenizer, context_window)
-    directory = Path(spec).expanduser()
-    if not directory.is_dir():
+    directory = expanded(spec)
+    if not spec or not directory.is_dir():
         raise ModelError(
             f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
             "(config.json, *.safetensors, tokenizer.json), or http://HOST:PORT/v1#MODEL"

@@ -5,13 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from ragctx.errors import InputError
 from ragctx.records import Generation, Prompt
 from ragctx.tokens.tokenizer import Tokenizer
 
 
 @runtime_checkable
 class Generator(Protocol):
-    """A model that answers a prompt: the bundled reader, a local model, or one on a server."""
+    """A model that answers a prompt: the bundled reader, a local model, or one on a server.
+
+    One of your own needs all of these members, and nothing to inherit from:
+
+    >>> from ragctx.tokens.load import load_tokenizer
+    >>> class Echo:
+    ...     name, template, context_window = "echo", "qa", 4096
+    ...     caches_prompts, decoding, only_language = False, "greedy", ""
+    ...     tokenizer = load_tokenizer("bundled")
+    ...
+    ...     def generate(self, prompt, *, on_text=None):
+    ...         return Generation(
+    ...             text=prompt.passages[0].own_text,
+    ...             token_ids=(),
+    ...             finish_reason="stop",
+    ...             prefill_s=0.0,
+    ...             decode_s=0.0,
+    ...             reused_tokens=0,
+    ...         )
+    ...
+    ...     def identity(self):
+    ...         return (self.name,)
+    ...
+    ...     def forget(self):
+    ...         pass
+    >>> isinstance(Echo(), Generator)
+    True
+    """
 
     @property
     def name(self) -> str:
@@ -32,6 +60,14 @@ class Generator(Protocol):
     @property
     def caches_prompts(self) -> bool:
         """Whether what it has read of one prompt can make the next one quicker: see `forget`."""
+
+    @property
+    def decoding(self) -> str:
+        """How it chooses tokens, for people: "greedy", or its settings."""
+
+    @property
+    def only_language(self) -> str:
+        """The one language it understands, as an English word ("English"); "" if none is known."""
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
@@ -54,3 +90,19 @@ class Generator(Protocol):
 
         Answers do not change, only the time they take. Does nothing if nothing is cached.
         """
+
+
+def require_generator(generator: object) -> None:
+    """Raise InputError, with the remedy, for what is no generator, such as the name of one."""
+    if isinstance(generator, type) or not hasattr(generator, "generate"):
+        raise InputError(
+            f"generator is a {type(generator).__name__}; give what load_generator returns, loaded "
+            "once for all questions"
+        )
+    members = (name for name in vars(Generator) if not name.startswith("_"))
+    lacks = [name for name in members if not hasattr(generator, name)]
+    if lacks:
+        raise InputError(
+            f"generator is a {type(generator).__name__}, which has no {', '.join(lacks)}; "
+            "ragctx.generator.Generator tells what each is for"
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragctx.arguments import require_kind
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document
 
@@ -25,6 +26,8 @@ def require_storable(
     Raises:
         InputError: something does not fit; the message names it, and how to mend it.
     """
+    require_kind("path", path, str, "give str(path)")
+    require_kind("document", document, Document, "give what read_pdf returns")
     if not path or not document.id:
         raise InputError(f"path is {path!r} and document.id {document.id!r}; both must say which.")
     for name, text in (("path", path), *(_texts(document))):
@@ -57,6 +60,7 @@ def _require_chunks(document: Document, chunks: Sequence[Chunk]) -> None:
     seen: set[str] = set()
     spans: set[tuple[int, int]] = set()
     for i, chunk in enumerate(chunks):
+        require_kind(f"chunks[{i}]", chunk, Chunk, "give what chunk_document returns")
         if chunk.document_id != document.id:
             raise InputError(f"chunks[{i}] is of {chunk.document_id!r}, not of {document.id!r}.")
         if chunk.id in seen or (chunk.start, chunk.end) in spans:
@@ -71,6 +75,7 @@ def _require_chunks(document: Document, chunks: Sequence[Chunk]) -> None:
 
 
 def _require_vectors(chunks: Sequence[Chunk], vectors: Vectors, dim: int) -> None:
+    require_kind("vectors", vectors, np.ndarray, "give np.asarray(vectors, dtype=np.float32)")
     if vectors.shape != (len(chunks), dim) or vectors.dtype != np.float32:
         raise InputError(
             f"vectors are {vectors.dtype} {vectors.shape}; {len(chunks)} chunks in this index need "

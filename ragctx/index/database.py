@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
+from shlex import quote
 
 from ragctx import __version__
 from ragctx.errors import (
@@ -341,8 +342,13 @@ def explained(folder: Path) -> Iterator[None]:
 
 def missing(folder: Path) -> IndexMissingError:
     """The error for a folder without an index, with the command that creates one."""
+    if folder.is_file():
+        return IndexMissingError(
+            f"{folder} is a file, and an index is a folder. Make one of documents: "
+            f"ragctx ingest {quote(str(folder))} --index DIR"
+        )
     return IndexMissingError(
-        f"There is no index in {folder}. Make one: ragctx ingest PATH --index {folder}"
+        f"There is no index in {folder}. Make one: ragctx ingest PATH --index {quote(str(folder))}"
     )
 
 

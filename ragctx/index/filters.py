@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
+from ragctx.arguments import require_whole
 from ragctx.errors import InputError
 from ragctx.records import file_name
 
@@ -45,6 +46,9 @@ class Filter:
         documents: object = self.documents
         if isinstance(documents, str):
             raise InputError(f"documents is one text. Give a tuple: ({documents!r},)")
+        for name in ("first_page", "last_page"):
+            if getattr(self, name) is not None:
+                require_whole(name, getattr(self, name))
         first, last = self.pages
         if first < 1 or last < first:
             raise InputError(

@@ -16,11 +16,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragctx.cards import card, clipped, line
 from ragctx.errors import InputError, StoreError
 from ragctx.index import store
 from ragctx.index.checks import require_storable
@@ -41,6 +42,7 @@ from ragctx.index.lock import write_lock
 from ragctx.index.snapshot import IndexInfo, Snapshot
 from ragctx.index.store import SourceInfo
 from ragctx.records import Chunk, Document
+from ragctx.text.wording import counted
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
@@ -50,12 +52,31 @@ if TYPE_CHECKING:
 class Index:
     """An index folder, for reading; `writer()` for writing."""
 
-    def __init__(self, path: Path, meta: Meta) -> None:
+    def __init__(self, path: Path, meta: Meta | None = None) -> None:
+        if meta is None:  # what comes to mind first
+            raise InputError(f"open an index with Index.open({str(path)!r})")
         self.path = path
         self.embedder = meta.embedder
         self.dim = meta.dim
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Callable[[Path], Index], tuple[Path]]:
+        """A copy, in another process too, opens the folder again."""
+        return Index.open, (self.path,)
+
+    def __repr__(self) -> str:
+        return line("Index", repr(str(self.path)), f"embedder {clipped(self.embedder)}")
+
+    def _repr_html_(self) -> str:
+        try:
+            sources = self.sources()
+        except StoreError as error:
+            return card(str(self.path), (str(error),))
+        pages, chunks = sum(s.pages for s in sources), sum(s.chunks for s in sources)
+        counts = (counted(len(sources), "document"), counted(pages, "page"))
+        facts = (*counts, counted(chunks, "passage"), f"embedder {self.embedder}")
+        return card(str(self.path), facts, ((source.path, "") for source in sources))
 
     # ---- Opening -----------------------------------------------------------------------------
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from ragctx.lazy import handed_on
 
 if TYPE_CHECKING:
+    from ragctx.pdf.names import PdfReader as PdfReader
     from ragctx.pdf.process import Limits as Limits
-    from ragctx.pdf.read import PdfReader as PdfReader
     from ragctx.pdf.read import read_pdf as read_pdf
 else:
     __getattr__, __dir__, __all__ = handed_on(
         __name__,
         {
             "Limits": "ragctx.pdf.process",
-            "PdfReader": "ragctx.pdf.read",
+            "PdfReader": "ragctx.pdf.names",
             "read_pdf": "ragctx.pdf.read",
         },
     )

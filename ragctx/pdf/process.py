@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
+from ragctx.arguments import require_number, require_whole
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS, RequestMessage
 from ragctx.pdf.reading import (
     Begun,
@@ -63,6 +64,13 @@ class Limits:
     memory_bytes: int = 2 * 2**30
     max_pages: int = 20_000
     max_file_bytes: int = 2**30
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a limit that is no number."""
+        for name in ("page_timeout_s", "file_timeout_s"):
+            require_number(name, getattr(self, name))
+        for name in ("memory_bytes", "max_pages", "max_file_bytes"):
+            require_whole(name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)

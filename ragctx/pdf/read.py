@@ -7,29 +7,28 @@ read before that are kept.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from ragctx.arguments import require_function, require_kind
 from ragctx.errors import InputError, PdfError
 from ragctx.paths import sha256_of
 from ragctx.pdf.document import document_from, sound_characters
 from ragctx.pdf.ligatures import seems_to_lack_letters
+from ragctx.pdf.names import READERS, PdfReader
 from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.reading import Failure, Reading
 from ragctx.records import Document
-
-PdfReader: TypeAlias = Literal["auto", "pdfium", "pypdf"]
-"""`auto`: pdfium, and pypdf where pdfium fails or is in doubt."""
-READERS: tuple[PdfReader, ...] = ("auto", "pdfium", "pypdf")
 
 OnPage: TypeAlias = Callable[[int, int], None]
 
 
 def read_pdf(
-    path: Path,
+    path: str | Path,
     *,
     document_id: str | None = None,
     password: str | None = None,
@@ -61,7 +60,13 @@ def read_pdf(
     >>> document.page_of(1200).label  # doctest: +SKIP
     'xii'
     """
-    limits = limits or Limits()
+    require_kind("path", path, (str, os.PathLike), "give the path of a PDF")
+    path, limits = Path(path), limits or Limits()
+    require_kind("limits", limits, Limits, "give Limits(file_timeout_s=…, …)")
+    if password is not None:
+        require_kind("password", password, str, "give a text")
+    if on_page is not None:
+        require_function("on_page", on_page, "give a function of a page's number and their number")
     if reader not in READERS:
         raise InputError(f"reader is {reader!r}; valid: {', '.join(READERS)}")
     head = _first_bytes(path, limits)

@@ -14,10 +14,11 @@ same hits in prompt order: pass it to `place` as it is, or `register` it under a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
+from ragctx.arguments import require_function, require_kind
 from ragctx.errors import InputError
 from ragctx.placement.compat import autorag, haystack, langchain, llama_index, llmlingua
 from ragctx.placement.laws import Strategy, check_laws, check_permutation
@@ -81,9 +82,9 @@ def place(
     [4, 5, 6, 1, 2, 3]
     """
     chosen = hits.selected if isinstance(hits, Selection) else hits
-    ranked = tuple(sorted(chosen, key=lambda hit: hit.rank))
+    ranked = tuple(sorted(_all_hits("hits", chosen), key=lambda hit: hit.rank))
     name, order, note = _resolve(strategy, seed, profile, strategies)
-    placed = tuple(order(ranked))
+    placed = _all_hits(f"what the strategy {name} gave", order(ranked))
     check_permutation(name, ranked, placed)
     return Placement(name, placed, note)
 
@@ -102,12 +103,21 @@ def register(
         InputError: the name is invalid or taken, or the function breaks a rule (`check_laws`); the
             message tells which rule, and for which hits.
     """
+    require_kind("name", name, str, "the order is register(name, strategy)")
     if not name.isidentifier():
         raise InputError(f"{name!r} cannot name a strategy. Use letters, digits and underscores.")
     if name in strategies:
         raise InputError(f"There is a strategy {name!r} already. Choose another name.")
     check_laws(name, strategy)
     return MappingProxyType({**strategies, name: strategy})
+
+
+def _all_hits(name: str, hits: Iterable[Hit]) -> tuple[Hit, ...]:
+    require_kind(name, hits, Iterable, "give a list of hits")
+    found = tuple(hits)
+    for hit in found:
+        require_kind(f"one of {name}", hit, Hit, "give hits; Hit.from_text makes one of a text")
+    return found
 
 
 def _resolve(
@@ -118,6 +128,9 @@ def _resolve(
 ) -> tuple[str, Strategy, str]:
     """The name and the function to use, and a note if that is not quite what was asked for."""
     if not isinstance(strategy, str):
+        require_function(
+            "placement", strategy, f"give a function of hits, or {', '.join(strategies)}"
+        )
         return getattr(strategy, "__name__", type(strategy).__name__), strategy, ""
     if strategy not in strategies:
         raise InputError(f"No placement is called {strategy!r}. Valid: {', '.join(strategies)}.")
@@ -129,6 +142,7 @@ def _resolve(
         return strategy, strategies[strategy], ""
     if profile is None:
         return "edges", edges, "edges instead of calibrated: no position profile was given"
+    require_kind("profile", profile, PositionProfile, "give a PositionProfile")
     if not profile.significant:
         note = f"edges instead of calibrated: the profile of {profile.model} is not significant"
         return "edges", edges, note

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ragctx.arguments import require_whole
 from ragctx.errors import InputError
 
 
@@ -51,15 +52,11 @@ def share_window(
     >>> share_window(4096, 256).budget_tokens
     3840
     """
+    require_whole("context_window", context_window, least=1)
+    require_whole("max_new_tokens", max_new_tokens, least=1)
+    if budget_tokens is not None:
+        require_whole("budget_tokens", budget_tokens, least=1)
     budget = context_window - max_new_tokens if budget_tokens is None else budget_tokens
-    named = {
-        "context_window": context_window,
-        "max_new_tokens": max_new_tokens,
-        "budget_tokens": 1 if budget_tokens is None else budget_tokens,
-    }
-    for name, value in named.items():
-        if value < 1:
-            raise InputError(f"{name} is {value}. Give 1 or more.")
     if budget < 1 or budget + max_new_tokens > context_window:
         raise InputError(
             f"context_window is {context_window} tokens, but max_new_tokens {max_new_tokens} and "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ragctx.arguments import require_kind
 from ragctx.errors import InputError
 from ragctx.records import Hit, LedgerOutcome, LedgerRow
 from ragctx.selection.relevance import fixed_point_relevances
@@ -53,6 +54,8 @@ def candidates_of(
     >>> [(candidate.hit.rank, candidate.cost) for candidate in candidates], repeats
     ([(1, 50), (2, 60)], [])
     """
+    for hit in hits:
+        require_kind("one of hits", hit, Hit, "Hit.from_text makes a hit of a text")
     if len(hits) != len(costs):
         raise InputError(
             f"There are {len(hits)} hits but {len(costs)} costs. Give one cost per hit: "

@@ -44,7 +44,7 @@ def load_tokenizer(spec: str | Path = "bundled") -> Tokenizer:
     if spec.startswith("tiktoken:"):
         return load_tiktoken(spec.removeprefix("tiktoken:"))
     path = expanded(spec)
-    if path.is_dir():
+    if spec and path.is_dir():
         return _load_directory(path)
     if path.is_file():
         parent = path.resolve().parent

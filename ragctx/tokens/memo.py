@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+
+from ragctx.arguments import require_kind
 
 REMEMBERED_TEXTS = 4096
 """How many texts' ids are kept, the most recently used: 40 MB at most if each has 256 tokens."""
@@ -29,10 +31,12 @@ class RememberingEncoder:
 
     def encode(self, text: str) -> list[int]:
         """The ids, as a list of the caller's own."""
-        if len(text) > LONGEST_CHARACTERS:
-            return self._encode(text)
-        return list(self._known(text))
+        return list(self._ids(text))
 
     def count(self, text: str) -> int:
         """How many ids there are."""
-        return len(self._known(text) if len(text) <= LONGEST_CHARACTERS else self._encode(text))
+        return len(self._ids(text))
+
+    def _ids(self, text: str) -> Sequence[int]:
+        require_kind("text", text, str, "give one text")
+        return self._known(text) if len(text) <= LONGEST_CHARACTERS else self._encode(text)

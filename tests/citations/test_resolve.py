@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ragctx.citations.abstention import abstained, is_abstention
 from ragctx.citations.labels import cited_statements, without_labels
+from ragctx.citations.list_markers import without_list_markers
 from ragctx.citations.resolve import QUOTE_CHARACTERS, cite, quote_span
 from ragctx.citations.support import ReadText, find_support
 from ragctx.records import (
@@ -302,7 +303,7 @@ def test_other_brackets_are_no_labels(text: str) -> None:
         ("The tower [1] is 300 m tall.", {"1": "The tower is 300 m tall"}),
         ("A is b [1], C is d [2], e too.", {"1": "A is b", "2": "C is d , e too"}),
         ("[1] A is b.\n[2] C is d.", {"1": "A is b", "2": "C is d"}),
-        ("1. [1] A is b.\n2. C is d [2]", {"1": "1. A is b", "2": "2. C is d"}),
+        ("1. [1] A is b.\n2. C is d [2]", {"1": "A is b", "2": "C is d"}),
         ("- A is b [1]\n- C is d [2]", {"1": "- A is b", "2": "- C is d"}),
         ("A is b.\n[1]", {"1": "A is b"}),
         ("[1]: A is b, while [2]: C is d.", {"1": ": A is b, while", "2": "C is d"}),
@@ -314,6 +315,56 @@ def test_each_label_gets_its_own_statement(answer: str, expected: dict[str, str]
     assert {k: v.strip(" :") for k, v in got.items()} == {
         k: v.strip(" :") for k, v in expected.items()
     }
+
+
+LISTS = (
+    "1. {} [1]\n2. {} [2]",
+    "1) {} [1]\n2) {} [2]",
+    "(1) {} [1] (2) {} [2]",
+    "Two facts:\n\n  a. {} [1]\n  b. {} [2]",
+    "(i) {} [1]\n(ii) {} [2]",
+    "**1.** {} [1]\n**2.** {} [2]",
+    "3.1. {} [1]\n3.2. {} [2]",
+    "- 9) {} [1]\n- 10) {} [2]",
+    "1. [1] {}\n2. [2] {}",
+    "1、{}[1]\n2、{}[2]",
+    "1. {}\n2. {}",  # without labels
+)
+
+
+@pytest.mark.parametrize("listing", LISTS)
+def test_the_marks_of_list_items_need_no_support(listing: str) -> None:
+    # "1." and "2." were numbers that the passage had to hold, so no numbered list was verified.
+    tin, cans = "Tin becomes a superconductor below 3.72 K.", "Tin cans are made of steel."
+    found = cite_text(listing.format(tin, cans), tin, cans)
+    assert [(c.label, c.status, c.quote) for c in found] == [
+        ("1", "verified", tin),
+        ("2", "verified", cans),
+    ]
+    wrong = cite_text(listing.format(cans, tin), tin, cans)
+    assert "[1]" not in listing or {c.status for c in wrong} == {"unverified"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "passage"),
+    [
+        ("3. Mai ist der Stichtag [1]", "Der 5. Mai ist der Stichtag."),
+        ("1. Weltkrieg begann 1939 [1]", "Der 2. Weltkrieg begann 1939."),
+        ("B. Smith built it [1]", "C. Smith built it."),
+        ("It has\n2. parts [1]", "It has parts."),
+        ("It weighs 5.\n9. It is red [1]", "It is red."),
+    ],
+)
+def test_a_number_that_numbers_no_list_is_part_of_what_is_said(answer: str, passage: str) -> None:
+    assert statuses(answer, passage) == [("1", "unverified")]
+
+
+@given(st.text("12aiv.)(、 \n-*tin", max_size=40))
+def test_without_list_markers_an_answer_is_as_long_and_says_the_rest(answer: str) -> None:
+    bare = without_list_markers(answer)
+    assert len(bare) == len(answer)
+    assert all(b in (a, " ") for a, b in zip(answer, bare, strict=True))
+    assert without_list_markers(f"{answer}\nTin melts.")[len(answer) :] == "\nTin melts."
 
 
 def test_labels_that_stand_apart_are_for_any_sentence_of_the_answer() -> None:

@@ -20,10 +20,8 @@ import pytest
 import ragctx.embedding
 import ragctx.generator.load
 from ragctx import ingestion, retrieval
-from ragctx.cli.commands.ingest import READERS as ingest_readers
 from ragctx.cli.options import RETRIEVER_NAMES, SELECTOR_NAMES
 from ragctx.cli.program import command_line, run
-from ragctx.pdf.read import READERS as pdf_readers
 from ragctx.records import Prompt
 from ragctx.selection import selectors
 from tests.support.fakes import HashEmbedder
@@ -134,7 +132,6 @@ def test_names_offered_are_those_of_the_library() -> None:
     # Help screens cannot ask modules that load numpy, so the names are written down twice.
     assert tuple(retrieval.RETRIEVERS) == RETRIEVER_NAMES
     assert tuple(selectors.SELECTORS) == SELECTOR_NAMES
-    assert pdf_readers == ingest_readers
 
 
 # --- ingest

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from ragctx.evaluation.numbers import percent
 from ragctx.evaluation.report import questions
-from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.page import _style, html_report
 from ragctx.evaluation.report.svg import Axis, Point, curve, prompt_picture, span_of, unbeaten
 from ragctx.evaluation.report.text import csv_cell, markdown_report, outcomes_csv, summaries_csv
@@ -27,6 +26,7 @@ from ragctx.evaluation.report.write import FILES, write_report
 from ragctx.evaluation.results import Result
 from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.text.display import one_line, printable
+from ragctx.text.markup import Markup, joined, tag
 from tests.support.comparison_results import Fabrication
 
 PAYLOADS = (

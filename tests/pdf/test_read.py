@@ -14,8 +14,9 @@ from pypdf.generic import ArrayObject, DictionaryObject, NameObject, NumberObjec
 from reportlab.pdfgen.canvas import Canvas
 
 from ragctx.errors import InputError, PdfError
+from ragctx.pdf.names import PdfReader
 from ragctx.pdf.process import Limits
-from ragctx.pdf.read import PdfReader, read_pdf
+from ragctx.pdf.read import read_pdf
 from ragctx.records import Document
 
 PATIENT = Limits(page_timeout_s=100, file_timeout_s=400)

@@ -15,6 +15,7 @@ class ScriptedGenerator:
     name = "scripted"
     template = "qa"
     caches_prompts = False
+    decoding = "greedy"
 
     def __init__(self, answer: str = "", *, context_window: int = 4096) -> None:
         self.answer = answer

@@ -62,6 +62,8 @@ class PositionalGenerator:
 
     template = "plain"
     caches_prompts = False
+    decoding = "greedy"
+    only_language = ""
     threshold = 0.0  # a setting that its answers could depend on
 
     def __init__(

@@ -37,9 +37,10 @@ from ragctx.views import (
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from ragctx.attribution import Attribution
     from ragctx.generator.reader.passage_cache import CacheStats
     from ragctx.generator.reader.passage_store import StoreStats
-    from ragctx.records import Answer, Attribution, Citation, Hit
+    from ragctx.records import Answer, Citation, Hit
 
 _QUOTED = 400  # characters of a quote shown
 _NEAREST = 200  # characters shown of a passage that is nearest to a question without an answer

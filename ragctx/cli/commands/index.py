@@ -14,7 +14,7 @@ from ragctx.cli.exit_codes import FAILED, OK, say
 from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, shown_path, table, write_json
 from ragctx.text.display import one_line
-from ragctx.views import counted
+from ragctx.text.wording import counted
 
 if TYPE_CHECKING:
     from ragctx.index.index import Index

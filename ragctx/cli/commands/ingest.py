@@ -15,13 +15,13 @@ from ragctx.cli.exit_codes import FAILED, OK, Interrupted, say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, failure_lines, ingest_table, write_json
 from ragctx.cli.progress import ingest_progress
-from ragctx.views import counted, ingest_view, ingest_words, is_in_index, is_plain, with_cause
+from ragctx.pdf.names import READERS
+from ragctx.text.wording import counted
+from ragctx.views import ingest_view, ingest_words, is_in_index, is_plain, with_cause
 
 if TYPE_CHECKING:
+    from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion import IngestSettings, Progress
-    from ragctx.records import IngestRow
-
-READERS = ("auto", "pdfium", "pypdf")
 
 
 @examples(

@@ -16,7 +16,7 @@ from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, json_text, table, write_json
 from ragctx.evaluation.questions.kinds import KINDS
 from ragctx.text.display import one_line
-from ragctx.views import counted
+from ragctx.text.wording import counted
 
 if TYPE_CHECKING:
     from ragctx.evaluation.questions.check import Checked, QuestionProblem

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ragctx.evaluation.report.markup import Markup, tag
 from ragctx.evaluation.report.wording import TextTable, omnibus_words
 from ragctx.evaluation.results import Omnibus
+from ragctx.text.markup import Markup, tag
 
 
 def section(anchor: str, title: str, *children: Markup | None) -> Markup:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from ragctx.evaluation.report.blocks import section, table_block
-from ragctx.evaluation.report.markup import Markup, tag
 from ragctx.evaluation.report.questions import question_part
 from ragctx.evaluation.report.sections import (
     budgets_section,
@@ -27,6 +26,7 @@ from ragctx.evaluation.report.wording import (
     synthetic_words,
 )
 from ragctx.evaluation.results import Result
+from ragctx.text.markup import Markup, tag
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 

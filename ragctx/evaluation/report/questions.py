@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.svg import answer_strip, prompt_picture
 from ragctx.evaluation.report.wording import Label
 from ragctx.evaluation.results import (
@@ -17,6 +16,7 @@ from ragctx.evaluation.results import (
     Result,
 )
 from ragctx.text.display import one_line
+from ragctx.text.markup import Markup, joined, tag
 
 MOST_QUESTIONS, MOST_ROWS = 500, 6000
 """How many questions, and answers to them, are shown at most, so that the page stays of a size that

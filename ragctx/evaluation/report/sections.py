@@ -14,7 +14,6 @@ from ragctx.evaluation.numbers import (
     share_range,
 )
 from ragctx.evaluation.report.blocks import findings, numbers, section
-from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.svg import (
     Axis,
     Point,
@@ -40,6 +39,7 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
+from ragctx.text.markup import Markup, joined, tag
 
 _LEAST_REACH = 0.05
 """The least half-width of the axis of differences, as a share: 5 points; chosen by hand."""

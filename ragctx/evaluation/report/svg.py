@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from ragctx.evaluation.numbers import percent, share_range
-from ragctx.evaluation.report.markup import Markup, decimal, joined, tag
 from ragctx.evaluation.statistics.intervals import Interval
+from ragctx.text.markup import Markup, decimal, joined, tag
 
 _WIDTH, _HEIGHT = 400.0, 250.0  # of a chart, in its own units: about pixels on a phone
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 14.0, 24.0, 44.0

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.huggingface.config import end_ids, rope_is_fixed, window_of
 from ragctx.generator.huggingface.sampling import Decoding, choose_token
@@ -33,6 +34,7 @@ from ragctx.generator.huggingface.weights import (
     load_model,
     quiet_transformers,
 )
+from ragctx.paths import expanded
 from ragctx.records import FinishReason, Generation, Prompt
 from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
@@ -70,7 +72,7 @@ def load_huggingface(
         TokenizerError: its tokenizer cannot be read.
         InputError: unknown dtype or device.
     """
-    directory = Path(directory).expanduser()
+    directory = expanded(directory)
     if dtype not in _DTYPES:
         raise InputError(f"dtype is {dtype!r}; valid: {', '.join(_DTYPES)}")
     check_directory(directory)
@@ -107,6 +109,7 @@ class HuggingFaceGenerator:
     """
 
     template = "qa"
+    only_language = ""
 
     def __init__(
         self,
@@ -123,7 +126,7 @@ class HuggingFaceGenerator:
         self.tokenizer = tokenizer
         self.context_window = context_window
         self.end_ids = end_ids
-        self.decoding = decoding
+        self._decoding = decoding
         self.vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
         self._model = model
         self._prefill_tokens = prefill_tokens
@@ -147,6 +150,7 @@ class HuggingFaceGenerator:
         Raises BudgetError if prompt and answer do not fit the model, InputError for ids that are
         not this model's, ModelError if the model's scores are not numbers.
         """
+        require_kind("prompt", prompt, Prompt, "make one with assemble")
         self._check(prompt)
         began = time.perf_counter()
         run, logits, reused = self._prefill(prompt.token_ids)
@@ -178,9 +182,14 @@ class HuggingFaceGenerator:
         """True if a prompt's cache is kept for the next one: see `reuses_prefix`."""
         return self.reuses_prefix
 
+    @property
+    def decoding(self) -> str:
+        """Either "greedy", or temperature, limits and seed."""
+        return "greedy" if self._decoding.greedy else str(self._decoding)
+
     def identity(self) -> tuple[str, ...]:
         """Name and decoding; the rest is in the model's directory."""
-        return self.name, "greedy" if self.decoding.greedy else str(self.decoding)
+        return self.name, self.decoding
 
     def forget(self) -> None:
         """Free the kept cache; the next call starts cold."""
@@ -269,7 +278,7 @@ class HuggingFaceGenerator:
     ) -> tuple[list[int], str, FinishReason]:
         """Decode token by token until an end token or the limit; return ids, text and reason."""
         stream = TextStream(self.tokenizer.decode)
-        random_source = self.decoding.random_source()
+        random_source = self._decoding.random_source()
         token_ids: list[int] = []
         pieces: list[str] = []
 
@@ -280,7 +289,7 @@ class HuggingFaceGenerator:
 
         reason: FinishReason = "length"
         while True:
-            token = choose_token(logits, self.decoding, random_source)
+            token = choose_token(logits, self._decoding, random_source)
             if token in self.end_ids:
                 reason = "stop"
                 break

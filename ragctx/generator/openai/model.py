@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.openai.http import KEY_VARIABLE, Server
 from ragctx.prompt.build import check_text_count
@@ -76,6 +77,7 @@ class OpenAIGenerator:
 
     template = "qa"
     caches_prompts = False  # the server may; it cannot be told to forget
+    only_language = ""
 
     def __init__(
         self,
@@ -110,6 +112,7 @@ class OpenAIGenerator:
             ModelError: the server cannot be reached, refuses, or sends something else than an
                 answer.
         """
+        require_kind("prompt", prompt, Prompt, "make one with assemble")
         messages = self._messages(prompt)
         began = time.perf_counter()
         first: float | None = None  # when the first piece of text came

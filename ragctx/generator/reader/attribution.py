@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ragctx.attribution import Attribution
 from ragctx.errors import InputError
 from ragctx.generator.reader.context import content_masks
 from ragctx.generator.reader.passes import SecondPass, first_pass, proximity_of, second_pass
 from ragctx.generator.reader.spans import start_log_probabilities
-from ragctx.records import Attribution, Generation, Prompt
+from ragctx.records import Generation, Prompt
 
 if TYPE_CHECKING:
     from ragctx.generator.reader.network import QuestionStates

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ragctx.arguments import require_kind
 from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
 from ragctx.generator.reader.checkpoint import FOLDER, ReaderFiles, load_weights, reader_files
@@ -65,6 +66,7 @@ class BundledReader:
 
     template = "reader"
     caches_prompts = True
+    decoding = "greedy"
     only_language = "English"
     """What it was trained on: questions in other languages are not understood."""
 
@@ -107,6 +109,7 @@ class BundledReader:
 
         Raises TemplateError if the prompt is not laid out as the reader's template does.
         """
+        require_kind("prompt", prompt, Prompt, "make one with assemble")
         began = time.perf_counter()
         passages, question = self.parts(prompt)
         if not passages:

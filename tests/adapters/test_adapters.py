@@ -31,8 +31,6 @@ from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
 from tests.support.fakes import ByteTokenizer, WordTokenizer
 
-os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"  # read when it is imported
-
 PACKAGES = {
     "langchain": "langchain_core",
     "llama_index": "llama_index.core",
@@ -325,6 +323,9 @@ def test_nothing_that_fits_is_an_error_and_nothing_found_is_not(adapter: Adapter
         ({"budget_tokens": 0}, "budget_tokens is 0"),
         ({"placement": "sideways"}, "'sideways'"),
         ({"tokenizer": "nobody's"}, "nobody's"),
+        ({"tokenizer": None}, "tokenizer is a NoneType"),
+        ({"placement": None}, "placement is None; give a function of hits"),
+        ({"select": 5}, "select is 5. Valid: fill, prefix, knapsack"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_at_once(
@@ -332,6 +333,21 @@ def test_settings_that_cannot_be_are_refused_at_once(
 ) -> None:
     with pytest.raises(InputError, match=why):
         adapter.fit([], **{"tokenizer": "bundled", "budget_tokens": 5, **settings})
+
+
+@pytest.mark.parametrize("adapter", ["langchain", "haystack"], indirect=True)
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"budget_tokens": "800"}, r"budget_tokens is a str \('800'\); give a whole number"),
+        ({"separator": None}, "separator is None; give the text between two documents"),
+    ],
+)
+def test_settings_of_another_kind_are_refused_where_pydantic_does_not(
+    adapter: Adapter, settings: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(InputError, match=why):
+        adapter.made(**{"tokenizer": "bundled", "budget_tokens": 5, **settings})
 
 
 @each_adapter
@@ -586,6 +602,7 @@ def test_a_haystack_ranker_is_written_with_every_selector(adapter: Adapter, sele
             "placement": "edges",
             "select": select,
             "separator": " ",
+            "word_count_threshold": None,
         }
         again = adapter.module.BudgetRanker.from_dict(data)
         assert again.to_dict() == data and again.fitting.select is SELECTORS[select]
@@ -600,14 +617,11 @@ def test_a_haystack_ranker_stands_where_lost_in_the_middle_ranker_stood(adapter:
     assert ranker.run(documents=[*documents[:2], *documents])["documents"] == documents[:3]
     done = asyncio.run(ranker.run_async(documents=documents, top_k=1))
     assert done == {"documents": documents[:1]}
-    with pytest.warns(UserWarning, match="word_count_threshold=5 is ignored: .* budget_tokens=99"):
-        assert ranker.run(documents=documents, word_count_threshold=5)["documents"]
-    with pytest.warns(UserWarning, match="word_count_threshold=7 is ignored"):
-        adapter.made(tokenizer="bundled", budget_tokens=99, word_count_threshold=7)
-    with pytest.raises(InputError, match="top_k is 0"):
+    assert ranker.run(documents=documents, word_count_threshold=4)["documents"] == documents[:2]
+    with pytest.raises(InputError, match="top_k must be > 0, but got 0"):
         ranker.run(documents=documents, top_k=0)
-    with pytest.raises(InputError, match="top_k is -1"):
-        adapter.made(tokenizer="bundled", budget_tokens=99, top_k=-1)
+    with pytest.raises(InputError, match="word_count_threshold must be > 0, but got -1"):
+        adapter.made(tokenizer="bundled", budget_tokens=99, word_count_threshold=-1)
 
 
 @pytest.mark.parametrize("adapter", ["haystack"], indirect=True)

@@ -1,0 +1,9 @@
+"""The names of the PDF readers: light, so that the command line may know them for its help."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+PdfReader: TypeAlias = Literal["auto", "pdfium", "pypdf"]
+"""`auto`: pdfium, and pypdf where pdfium fails or is in doubt."""
+READERS: tuple[PdfReader, ...] = get_args(PdfReader)
