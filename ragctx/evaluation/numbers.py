@@ -102,6 +102,18 @@ def seconds(value: float) -> str:
     return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.2f} s"
 
 
+def signed_seconds(value: float) -> str:
+    """A difference of times, with its sign.
+
+    >>> signed_seconds(-0.0123), signed_seconds(2.5), signed_seconds(0.0)
+    ('−12 ms', '+2.50 s', '0 ms')
+    """
+    text = seconds(abs(value))
+    if value == 0:
+        return text
+    return f"{MINUS if value < 0 else '+'}{text}"
+
+
 def money(value: float | None) -> str:
     """A cost per question, in the currency of the prices.
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragctx.evaluation.report.markup import Markup, joined, tag
-from ragctx.evaluation.report.svg import answer_strip, prompt_picture
+from ragctx.evaluation.report.svg import Strip, answer_strip, prompt_picture
 from ragctx.evaluation.report.wording import Label
 from ragctx.evaluation.results import (
     CitationRecord,
@@ -218,7 +218,13 @@ def _picture(question: QuestionRecord, outcome: Outcome) -> Markup | str:
     where = f"gold is {' '.join(labels)} of {len(gold)}" if labels else f"{len(gold)}, none gold"
     caption = f"{where}; {outcome.prompt_tokens:,} tokens"
     marks = [i in cited for i in range(len(gold))]
-    picture = prompt_picture(outcome.passage_tokens, gold, marks, caption)
+    strips = [
+        Strip(tokens, question.passages[i].rank, is_gold, is_cited)
+        for tokens, i, is_gold, is_cited in zip(
+            outcome.passage_tokens, outcome.order, gold, marks, strict=True
+        )
+    ]
+    picture = prompt_picture(strips, caption)
     return joined(picture, tag("small", caption, class_="soft"))
 
 
