@@ -9,9 +9,9 @@ from ragctx.cli.output import console, table
 from ragctx.evaluation.numbers import (
     UNKNOWN,
     bare_percent,
-    seconds,
-    signed_seconds,
     terse_range,
+    time_difference_range,
+    time_range,
 )
 from ragctx.text.display import one_line
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         Result,
         Summary,
     )
-    from ragctx.evaluation.statistics.intervals import Interval
 
 
 class Column(NamedTuple):
@@ -141,14 +140,10 @@ def _latencies(budgets: BudgetSweep) -> Table:
         rows.add_row(
             labels[row.condition],
             str(row.n),
-            _with_range(row.seconds, seconds),
-            _with_range(row.difference, signed_seconds) if row.difference else "",
+            time_range(row.seconds),
+            time_difference_range(row.difference) if row.difference else "",
         )
     return rows
-
-
-def _with_range(interval: Interval, words: Callable[[float], str]) -> str:
-    return f"{words(interval.value)} ({words(interval.low)} … {words(interval.high)})"
 
 
 def _changes(part: AgainstRun) -> Table:

@@ -33,7 +33,7 @@ class Answerer:
     ) -> list[Generation]:
         """The answer to each prompt, in order; all are in the cache, if there is one, on return.
 
-        `on_share` is called after each answer of a local model with the share that is answered.
+        `on_share` is called before each answer of a local model with the share that is answered.
         """
         keys = [self._key(prompt) for prompt in prompts]
         known = self.cache.find(dict.fromkeys(keys)) if self.cache else {}
@@ -84,8 +84,8 @@ def generate_all(
     """
     order = sorted(range(len(prompts)), key=lambda i: prompts[i].token_ids)
     answers = {}
-    for done, i in enumerate(order, start=1):
-        answers[i] = generator.generate(prompts[i])
+    for done, i in enumerate(order):
         if on_share:
             on_share(done / len(order))
+        answers[i] = generator.generate(prompts[i])
     return [answers[i] for i in range(len(prompts))]

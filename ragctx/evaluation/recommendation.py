@@ -52,9 +52,15 @@ def recommendation(parts: Sequence[Part], *, questions: int, synthetic: int, mod
     untold = [one for one in advice if not one.says]
     if untold:
         sentences.append(_untold(untold, f"these {asked}" if told else f"{model}, these {asked}"))
-    limits = [one for one in advice if one.says and one.power]
+    limits = [
+        f"{plain_points(one.power.detectable_difference)} between {one.about}"
+        for one in advice
+        if one.says and one.power and one.power.detectable_difference is not None
+    ]
     if limits:
-        sentences.append(_limits(limits))
+        sentences.append(
+            f"It cannot tell differences below {_listed(limits)}, nor how other questions would do."
+        )
     return " ".join(sentences)
 
 
@@ -70,15 +76,6 @@ def _untold(advice: Sequence[_Advice], who: str) -> str:
         f"{unseen_words(most)}{more}."
     )
     return sentence[:1].upper() + sentence[1:]
-
-
-def _limits(advice: Sequence[_Advice]) -> str:
-    unseen = [
-        f"{plain_points(one.power.detectable_difference)} between {one.about}"
-        for one in advice
-        if one.power and one.power.detectable_difference is not None
-    ]
-    return f"It cannot tell differences below {_listed(unseen)}, nor how other questions would do."
 
 
 def _listed(names: Sequence[str]) -> str:

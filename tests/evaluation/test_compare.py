@@ -209,8 +209,8 @@ def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
-        if done == 6:
+    def stop(what: str, done: float, total: int) -> None:
+        if (what, done) == ("asking", 6):
             raise KeyboardInterrupt
 
     cache, plan = tmp_path / "answers.sqlite3", Plan(strategies=STRATEGIES, k=9)
@@ -233,15 +233,25 @@ def test_equal_prompts_are_asked_once() -> None:
 def test_workers_give_the_same_answers() -> None:
     made = comparison(PositionalGenerator(edges_read_best), everything(), n=8)
     many = replace(made, answerer=replace(made.answerer, workers=4))
-    assert without_times(many.run()) == without_times(made.run())
+    result = many.run()
+    assert without_times(replace(result, notes=())) == without_times(made.run())
+    assert result.notes == ("times of budgets were measured with 4 prompts asked at once",)
 
 
-def test_progress_ends_at_the_number_of_questions() -> None:
-    seen: list[tuple[int, int]] = []
-    comparison(PositionalGenerator(level), Plan(strategies=("edges", "middle"), k=9), n=4).run(
-        lambda done, total: seen.append((done, total))
+def test_every_phase_tells_how_far_it_is() -> None:
+    seen: list[tuple[str, float, int]] = []
+    plan = Plan(strategies=("edges", "middle"), k=9, position_passages=(5,))
+    comparison(PositionalGenerator(level), plan, n=4).run(
+        lambda what, done, total: seen.append((what, done, total))
     )
-    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    phases = list(dict.fromkeys(what for what, _, _ in seen))
+    assert phases == ["finding passages", "asking", "testing"]
+    asked = [done for what, done, _ in seen if what == "asking"]
+    assert asked == sorted(asked)
+    assert asked[0] == 0
+    assert asked[-1] == 4
+    assert len(asked) > 12  # within a question too: one of them may take minutes
+    assert seen[-1] == ("testing", 4, 4)
 
 
 def test_a_plan_without_anything_is_refused() -> None:
@@ -355,7 +365,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     return code, out, err
 
 
-def test_the_command_prints_tables_and_the_verdict_last(
+def test_the_command_prints_tables_the_verdict_and_what_to_do_last(
     file: Path, planted: PositionalGenerator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = said(
@@ -364,7 +374,9 @@ def test_the_command_prints_tables_and_the_verdict_last(
     assert (code, err) == (0, "")
     for words in ("best_first", "random#2", "gold only", "slot 5 of 6", "80 tokens"):
         assert words in out
-    assert "Cochran's Q: p = " in out.splitlines()[-1]
+    verdict, recommendation = out.splitlines()[-2:]
+    assert "Cochran's Q: p = " in verdict
+    assert recommendation.startswith("For positional and these 30 questions: ")
 
 
 def test_json_is_the_whole_result(
@@ -484,8 +496,7 @@ def test_the_report_is_written_where_it_was_asked_for(
 ) -> None:
     folder = tmp_path / "report"
     code, _, err = said(capsys, "compare", file, "-n", "5", "--resamples", "100", "-o", folder)
-    assert code == 0
-    assert err.startswith("written to ")
+    assert (code, err.startswith("written to ")) == (0, True), err
     stored = Result.from_json((folder / "result.json").read_text("utf-8"))
     assert stored.settings.questions == 5
 

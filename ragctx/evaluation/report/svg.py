@@ -280,6 +280,9 @@ SHADES = 5
 """How many shades tell ranks apart in the picture of a prompt: more could not be told by eye."""
 
 
+_BAR, _MARK = "5", "13.5"  # y of the middle of a passage, and of the mark below it
+
+
 def prompt_picture(passages: Sequence[Strip], description: str) -> Markup:
     """A prompt as a bar of its passages in prompt order, as long as their tokens.
 
@@ -293,9 +296,9 @@ def prompt_picture(passages: Sequence[Strip], description: str) -> Markup:
     marks = []
     for (left, right), passage, shade in cells:
         kind = "gold" if passage.is_gold else f"rank-{shade}"
-        kinds.setdefault(kind, []).append(_cell(left, right, 0, 10))
+        kinds.setdefault(kind, []).append(_stretch(left, right, _BAR))
         if passage.is_cited:
-            marks.append(_cell(left, right, 12, 3))
+            marks.append(_stretch(left, right, _MARK))
     between = "".join(f"M{edge:.0f} 0v10" for edge in edges[1:-1])
     return tag(
         "svg",
@@ -317,9 +320,9 @@ def _shades(passages: Sequence[Strip]) -> list[int]:
     return [1 + places[i] * SHADES // len(passages) for i in range(len(passages))]
 
 
-def _cell(left: float, right: float, top: int, height: int) -> str:
-    width = max(3.0, right - left)
-    return f"M{left:.0f} {top}h{width:.0f}v{height}h-{width:.0f}z"
+def _stretch(left: float, right: float, y: str) -> str:
+    """A line as thick as the bar, which takes half the characters of a rectangle."""
+    return f"M{left:.0f} {y}h{max(3.0, right - left):.0f}"
 
 
 def answer_strip(correct: Sequence[bool | None], description: str) -> Markup:
