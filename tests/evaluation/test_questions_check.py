@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
@@ -82,6 +83,8 @@ def test_a_sound_file_has_no_faults(tmp_path: Path) -> None:
         (other(answers=["538"]), "unanswerable"),
         (other(answerable=False), "answerable after all"),
         (other(question="Is iron the metal?"), "answer in question"),
+        (other(question="What did the other metal is called?"), "odd question"),
+        (other(question="When did it melt?"), "odd question"),
         (
             other(
                 question="Who said that tin melts at 232 degrees; iron at 1538?", answers=["tin"]
@@ -137,6 +140,29 @@ def test_a_cloze_question_repeats_its_sentence_as_a_remark(tmp_path: Path) -> No
     [problem] = check_questions(file).problems
     assert (problem.kind, problem.remark) == ("copied sentence", True)
     assert found(tmp_path, row) == [(1, "copied sentence")]
+
+
+def seconds_of_equal_rows(count: int, tmp_path: Path) -> float:
+    file = tmp_path / f"{count}.jsonl"
+    file.write_text(f"{json.dumps({**TIN, 'id': ''})}\n" * count)
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        assert len(check_questions(file).problems) == count - 1
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+def test_equal_rows_take_linear_time(tmp_path: Path) -> None:
+    # Equal rows were once compared in pairs: 20,000 took more than a minute, 200,000 hours.
+    few, many = (seconds_of_equal_rows(count, tmp_path) for count in (500, 2_000))
+    assert many < 2 * 4 * few
+
+
+def test_a_near_duplicate_is_told_once_however_often_it_stands(tmp_path: Path) -> None:
+    near = other(id="", question="When, then, does tin melt?", answers=["232 degrees", "232"])
+    problems = found(tmp_path, {**TIN, "id": ""}, near, near, {**TIN, "id": ""})
+    assert problems == [(2, "near duplicate"), (3, "duplicate"), (4, "duplicate")]
 
 
 def test_questions_that_stand_in_a_training_file_are_leaked(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ragctx.errors import InputError
+from ragctx.evaluation.questions.oddities import oddities
 from ragctx.evaluation.questions.phrasing import GAP
 from ragctx.evaluation.text_match import alike_pairs, copied_words, holds_any, plain
 from ragctx.index.index import Index
@@ -34,6 +34,7 @@ PROBLEMS = {
     "contradiction": "gives other answers than a row with the same question and passage",
     "unanswerable": "has no passage with the answer",
     "answerable after all": "is to be refused, but has answers",
+    "odd question": "cannot be understood by itself, or is no question that a person would ask",
     "answer in question": "tells the answer in the question",
     "copied sentence": "repeats a sentence of its passage word by word",
     "answer elsewhere": "has a passage that holds the answer but is not marked so",
@@ -215,6 +216,8 @@ def _place(row: dict[str, Any]) -> tuple[int, int] | None:
 
 def _alone(row: QuestionRow) -> Iterator[QuestionProblem]:
     """Problems that a row has by itself."""
+    if odd := oddities(row.question):
+        yield _problem(row, "odd question", "; ".join(odd))
     if not row.answerable:
         if holds_any(" ".join(row.gold), row.answers):
             yield _problem(row, "answerable after all", f"{row.answers[0]!r} is in its passage")
@@ -264,21 +267,43 @@ def _repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
 
 
 def _nearly_repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
-    by_passage: dict[str, list[QuestionRow]] = defaultdict(list)
+    """Rows whose question is nearly that of another row with the same passage and an answer of it.
+
+    Rows that are equal are looked at once: they are duplicates, and would be compared in pairs.
+    """
+    by_passage: dict[str, dict[str, dict[frozenset[str], QuestionRow]]] = {}
     for row in rows:
-        by_passage[_key(row)[1]].append(row)
+        question, passage = _key(row)
+        same_question = by_passage.setdefault(passage, {}).setdefault(question, {})
+        same_question.setdefault(_plain_answers(row), row)
     for together in by_passage.values():
-        seen: set[int] = set()
-        for i, j in alike_pairs([row.question for row in together], NEARLY):
-            one, other = together[i], together[j]
-            if j not in seen and _key(one) != _key(other) and _share_answer(one, other):
-                seen.add(j)
-                yield _problem(other, "near duplicate", f"line {one.line}: {one.question}")
+        groups = list(together.values())
+        first_of = [_by_answer(group) for group in groups]
+        seen: set[int] = set()  # lines
+        for i, j in alike_pairs(list(together), NEARLY):
+            for answers, row in groups[j].items():
+                one = next((first_of[i][a] for a in answers or ("",) if a in first_of[i]), None)
+                if one is not None and row.line not in seen:
+                    seen.add(row.line)
+                    yield _problem(row, "near duplicate", f"line {one.line}: {one.question}")
+
+
+def _by_answer(group: Mapping[frozenset[str], QuestionRow]) -> dict[str, QuestionRow]:
+    """The first row with each answer; that of a row without any is ""."""
+    first: dict[str, QuestionRow] = {}
+    for answers, row in group.items():
+        for answer in answers or ("",):
+            first.setdefault(answer, row)
+    return first
+
+
+def _plain_answers(row: QuestionRow) -> frozenset[str]:
+    return frozenset(map(plain, row.answers))
 
 
 def _share_answer(one: QuestionRow, other: QuestionRow) -> bool:
     """Whether two rows have an answer in common, or both none."""
-    these, those = (set(map(plain, row.answers)) for row in (one, other))
+    these, those = _plain_answers(one), _plain_answers(other)
     return bool(these & those) or not (these or those)
 
 
