@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 import ragctx.embedding
 import ragctx.generator.load
 from ragctx.assembly import Assembly
-from ragctx.cli.program import run
 from ragctx.errors import InputError
 from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.evaluation.answering import Answerer, generate_all
@@ -32,10 +30,11 @@ from ragctx.generator.reader.reader import load_bundled
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template
 from ragctx.records import Hit, Placement
+from tests.support.command_line import said
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import index_with
 from tests.support.paths import ROOT
-from tests.support.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
+from tests.support.simulated import PositionalGenerator, edges_read_best, level, questions
 
 SAMPLES = ROOT / "examples" / "samples" / "src"
 STRATEGIES = ("best_first", "best_last", "edges", "middle", "random")
@@ -337,32 +336,6 @@ def test_a_passage_that_stands_twice_is_read_alone() -> None:
 
 
 # ---- the command
-
-
-Cli = Callable[..., Any]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    lines = [json.dumps(row) for row in rows_of(questions(30, 6))]
-    path = tmp_path / "q.jsonl"
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-    return path
-
-
-@pytest.fixture
-def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PositionalGenerator:
-    """Every model is a generator that reads the edges best; its answers are kept in tmp_path."""
-    generator = PositionalGenerator(edges_read_best)
-    monkeypatch.setattr(ragctx.generator.load, "load_generator", lambda spec, **how: generator)
-    monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path / "cache"))
-    return generator
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = run([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_the_command_prints_tables_the_verdict_and_what_to_do_last(
