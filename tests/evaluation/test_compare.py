@@ -18,7 +18,7 @@ from ragctx.errors import InputError
 from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.evaluation.answering import Answerer, generate_all
 from ragctx.evaluation.candidates import FilePassages, source_of
-from ragctx.evaluation.compare import Comparison, Options, sample_questions
+from ragctx.evaluation.compare import COLD_QUESTIONS, Comparison, Options, sample_questions
 from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import QuestionSet, parse_own, read_questions
 from ragctx.evaluation.prompts import PromptMaker
@@ -155,6 +155,73 @@ def test_random_orders_and_controls_stand_beside_the_placements() -> None:
     assert result.strategies.omnibus is not None
     assert len(result.strategies.omnibus.conditions) == 7
     assert [summary.label for summary in result.strategies.controls] == ["closed book", "gold only"]
+
+
+def test_a_control_is_compared_on_the_questions_that_both_were_asked() -> None:
+    # Gold alone was once asked of 50 of 60 questions, and its share stood beside those of all 60 as
+    # if they were of the same questions.
+    made = comparison(PositionalGenerator(level), Plan(strategies=("edges", "best_first"), k=9))
+    asked = made.questions.questions
+    hopeless = tuple(replace(q, answerable=False, answers=()) for q in asked[:10])
+    result = replace(
+        made, questions=replace(made.questions, questions=(*hopeless, *asked[10:]))
+    ).run()
+    assert result.strategies is not None
+    [closed, alone] = result.strategies.control_pairs
+    assert (closed.first, closed.n) == ("control/closed_book", 60)
+    assert (alone.first, alone.n) == ("control/gold_only", 50)
+    assert alone.second == "strategy/best_first" == result.strategies.baseline
+    ids = {q.id for q in asked[10:]}
+    outcomes = [row for row in result.outcomes if row.question in ids]
+    right = {
+        name: sum(row.correct for row in outcomes if row.condition == name)
+        for name in (alone.first, alone.second)
+    }
+    expected = (right[alone.first] - right[alone.second]) / 50
+    assert alone.difference.value == pytest.approx(expected)
+    assert any("gold only was asked about 50 of 60 questions" in note for note in result.notes)
+
+
+def test_the_controls_beside_a_sweep_are_over_its_questions() -> None:
+    made = comparison(
+        PositionalGenerator(level), Plan(strategies=("edges",), k=9, position_passages=(5,)), n=20
+    )
+    asked = made.questions.questions
+    some = tuple(replace(q, answerable=False, answers=()) for q in asked[:5])
+    result = replace(
+        made,
+        questions=replace(made.questions, questions=(*some, *asked[5:])),
+        options=replace(made.options, baseline="edges"),
+    ).run()
+    [sweep] = result.positions
+    assert {summary.n for summary in (*sweep.summaries, *sweep.controls)} == {15}
+    assert len(sweep.controls) == 2
+
+
+def test_times_are_paired_medians_or_are_not_told() -> None:
+    plan = Plan(budgets=(40, 80), k=9)
+    result = comparison(PositionalGenerator(level), plan, n=8).run()
+    assert result.budgets is not None
+    small, large = result.budgets.latencies
+    assert (small.n, large.n, large.difference) == (8, 8, None)
+    assert small.difference is not None
+    assert small.difference.low <= small.difference.value <= small.difference.high
+    few = comparison(PositionalGenerator(level), plan, n=5).run()
+    assert few.budgets is not None
+    assert few.budgets.latencies == ()
+    assert any("times of budgets are not compared" in note for note in few.notes)
+
+
+def test_a_reader_that_remembers_prompts_is_timed_on_the_same_questions_afresh() -> None:
+    generator = PositionalGenerator(level)
+    generator.caches_prompts = True
+    forgotten: list[None] = []
+    generator.forget = lambda: forgotten.append(None)  # type: ignore[method-assign]
+    result = comparison(generator, Plan(budgets=(40, 80), k=9), n=20).run()
+    assert result.budgets is not None
+    assert [row.n for row in result.budgets.latencies] == [COLD_QUESTIONS] * 2
+    assert len(forgotten) == 2 * COLD_QUESTIONS
+    assert any("nothing read before" in note for note in result.notes)
 
 
 def test_a_budget_too_small_for_gold_loses_and_the_smallest_that_suffices_is_named() -> None:

@@ -11,7 +11,7 @@ have a gap.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ragctx.evaluation.questions.active_voice import active
@@ -46,7 +46,7 @@ _TIME = re.compile(
 """What a lead must tell to be asked after the verb as well: when. Others belong to the subject."""
 _TAIL = re.compile(
     r",? (?:which|who|where|while|whereas|although|but|because|so that)\b.*|(?:[,;] |—).*"
-    r"| and (?:\d|[$€£¥]).*"
+    r"| and (?:up|down|\d|[$€£¥]).*"
 )
 _TWO_CLAUSES = re.compile(
     r"[,;:\"“”()—]|\b(?:and|or|but|that|which|who|whom|whose|where|when|if|while|because|although|"
@@ -60,6 +60,9 @@ _UNRESOLVED = re.compile(
     re.IGNORECASE,
 )
 """Words that mean nothing without the sentences before them."""
+_COPULAS = ("is", "are", "was", "were")
+_COMPARED = frozenset("up down higher lower".split())
+_MOST_VERB_WORDS = 2  # between an auxiliary and a span that is its object, as in "be paid"
 _LONGEST_SYMBOL = 3  # letters of a unit's symbol, as in "kWh"
 _MOST_SUBJECT_WORDS = 9  # a longer subject is seldom a plain noun phrase; chosen by hand
 _BROKEN_BY = frozenset("and or nor than but as between not no of to minus plus".split())
@@ -89,6 +92,7 @@ _PERSONS = re.compile(
 _NOT_OF_SUBJECT = frozenset("are were have may might can could would".split())
 """With these a subject cannot be asked for: "What are" expects more than one answer, and of what
 may be there are always many."""
+_SECOND_PAST = re.compile(r" and [a-z]+ed\b")  # "did grant in part and denied in part"
 _NO_VERB = re.compile(r"(?:nothing|little|much|harm|well|so|not|the|a|an|this)\b")
 """After "does" or "did" these show that it is the sentence's own verb: "does nothing"."""
 _PARTICIPLE = re.compile(r"[a-z]+(?:ed|en|wn|lt|de|ught)\b")
@@ -167,11 +171,12 @@ def turned(
     rest = _Rest.of(clause, span, auxiliary_at + len(clause.auxiliary) + 1)
     if rest is None:
         return None
+    asked = replace(clause, subject=subject, lead=lead)
     if rest.words[-1:] == ["by"] and len(rest.words) > 1:
-        by_agent = _asked_of_agent(clause, span, rest, subject, lead, verbs)
+        by_agent = _asked_of_agent(asked, span, rest, verbs)
         if by_agent or span.kind in ("name", "term"):
             return by_agent
-    return _asked_of_rest(clause, span, rest, subject, lead)
+    return _asked_of_rest(asked, span, rest)
 
 
 def _with_auxiliary(sentence: str, span: AnswerSpan, verbs: Verbs) -> tuple[str, AnswerSpan]:
@@ -201,6 +206,8 @@ def _clause_of(sentence: str) -> _Clause | None:
     if words[-1].lower() in CLOSED_CLASS or words[-1].endswith("ly"):
         return None
     if words[0].lower() in PREPOSITIONS or words[0].endswith("ing"):
+        return None
+    if auxiliary[1] == "did" and _SECOND_PAST.search(body, auxiliary.end()):
         return None
     return _Clause(
         lead=lead[0] if lead else "",
@@ -270,9 +277,7 @@ def _asked_of_subject(clause: _Clause, span: AnswerSpan, start: int, lead: str) 
     return _sentence(asked, clause.auxiliary, _trimmed(clause.rest), lead)
 
 
-def _asked_of_agent(
-    clause: _Clause, span: AnswerSpan, rest: _Rest, subject: str, lead: str, verbs: Verbs
-) -> str | None:
+def _asked_of_agent(clause: _Clause, span: AnswerSpan, rest: _Rest, verbs: Verbs) -> str | None:
     """The span is who did it: The hall was rebuilt by Roth. -> Who rebuilt the hall?"""
     if " and by " in rest.after:
         return None  # one agent of two
@@ -283,16 +288,14 @@ def _asked_of_agent(
     if span.kind == "number":
         if verb != participle:  # "How many people has …"
             return None
-        return _sentence(rest.asked, verb, subject, _trimmed(rest.after), lead)
+        return _sentence(rest.asked, verb, clause.subject, _trimmed(rest.after), clause.lead)
     asked = "who" if span.kind == "name" else "what"
     if span.kind == "term" and not rest.has_article:
         return None
-    return _sentence(asked, verb, subject, _trimmed(rest.after), lead)
+    return _sentence(asked, verb, clause.subject, _trimmed(rest.after), clause.lead)
 
 
-def _asked_of_rest(
-    clause: _Clause, span: AnswerSpan, rest: _Rest, subject: str, lead: str
-) -> str | None:
+def _asked_of_rest(clause: _Clause, span: AnswerSpan, rest: _Rest) -> str | None:
     """The span is after the auxiliary: The hall was sold in 1931. -> In which year was …?"""
     words = list(rest.words)
     if span.kind == "term" and not rest.has_article:
@@ -309,21 +312,44 @@ def _asked_of_rest(
             return None
     elif not fronted and not _may_stay_bare(words, span):
         return None
-    asked = rest.asked
-    if fronted == "every":
-        fronted, asked = "", "how often"
+    if "not" in words:  # "Until which date will it not occur?"
+        return None
+    fronted, asked = _opening(clause, span, rest.asked, fronted, words)
     return _sentence(
-        fronted, asked, clause.auxiliary, subject, " ".join(words), _trimmed(rest.after), lead
+        fronted,
+        asked,
+        clause.auxiliary,
+        clause.subject,
+        " ".join(words),
+        _trimmed(rest.after),
+        clause.lead,
     )
+
+
+def _opening(
+    clause: _Clause, span: AnswerSpan, asked: str, fronted: str, words: Sequence[str]
+) -> tuple[str, str]:
+    """The preposition and the question word that a question begins with, as people say it."""
+    if fronted == "every":
+        return "", "how often"
+    if fronted or span.kind not in ("number", "percent", "money"):
+        return fronted, asked
+    if clause.auxiliary in _COPULAS and not words:
+        return "", "what"  # the share was 12 percent
+    if span.kind == "percent" and words and words[-1] in _COMPARED:
+        return "by", asked
+    return "", asked
 
 
 def _may_stay_bare(words: list[str], span: AnswerSpan) -> bool:
     """Whether the words before a span without a preposition end in a verb, not in a description."""
+    if span.kind not in ("number", "percent", "money"):
+        return False
     if not words:
         return True
-    if words[-1][0].isupper() or words[-1] in CLOSED_CLASS - {"be", "been"}:
+    if words[-1][0].isupper() or len(words) > _MOST_VERB_WORDS:
         return False
-    return span.kind in ("number", "percent", "money")
+    return words[-1] in _COMPARED or words[-1] not in CLOSED_CLASS - {"be", "been"}
 
 
 def _wanted(span: AnswerSpan, after: str) -> tuple[str, str] | None:
@@ -362,13 +388,15 @@ def _is_plural(unit: str) -> bool:
 
 def _trimmed(rest: str) -> str:
     """The end of a sentence without its full stop and without clauses that hang on it."""
-    return _TAIL.sub("", rest.rstrip(".")).strip()
+    return _TAIL.sub("", rest.rstrip(".")).strip(" .")
 
 
 def _uncapitalised(words: str, is_common_word: Callable[[str], bool]) -> str:
     """The words that begin a sentence, as they are written in the middle of one."""
-    first = words.split(" ", 1)[0]
+    first, _, following = words.partition(" ")
     lowered = first.lower()
+    if lowered not in CLOSED_CLASS and following[:1].isupper():  # "Data Center revenue"
+        return words
     if first[1:] == lowered[1:] and (lowered in CLOSED_CLASS or is_common_word(lowered)):
         return words[:1].lower() + words[1:]
     return words

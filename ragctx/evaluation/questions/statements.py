@@ -38,6 +38,7 @@ _RUN_IN = re.compile(
     r"(?:We|The|This|These|In|It|For|To|Our|There|When|If|On|At|By|An)\b"
 )
 """A heading that was read as the beginning of its first sentence: "Training We trained"."""
+_INFINITIVE = re.compile(r"\w+ to [a-z]+ ")  # "Pinpoint to send your events", half a sentence
 _CALLED_ON = re.compile(r"\b(?:previous|next|preceding|above|below) (?:section|chapter|page)\b")
 _CAPITAL_WITHIN = re.compile(r"(?<=[a-z] )[A-Z][a-z]+\b(?! [A-Z])")
 _COMMAND_WITHIN = re.compile(r"(?<=[a-z\d] )[A-Z][a-z]+ (?:the|an?|your|this|all)\b")
@@ -144,7 +145,7 @@ def stands_alone(sentence: str) -> bool:
     words = sentence.split()
     if not FEWEST_WORDS <= len(words) <= MOST_WORDS or sentence[-1] != ".":
         return False
-    if _RUN_IN.match(sentence) or _CALLED_ON.search(sentence):
+    if _RUN_IN.match(sentence) or _INFINITIVE.match(sentence) or _CALLED_ON.search(sentence):
         return False
     if not sentence[0].isupper() or words[0].lower().strip(",") in _OPENERS:
         return False
