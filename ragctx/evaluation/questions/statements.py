@@ -30,10 +30,11 @@ _OPENERS = frozenset(
 )
 """Sentences that begin with these need the one before them."""
 _NOT_PROSE = re.compile(
-    r"[|=<>{}\\_@~^§•·→…\ufffd]|://|www\.|[a-z]{2}\.[A-Z][a-z]|\.\.|\bId\.|\bv\.|\bet al"
+    r"[|=<>{}\\_@~^§•·→…\ufffd]|://|www\.|[a-z]{2}\.[A-Z][a-z]|\.\.|\bId\.|\bv\.|\bet al|\barXiv\b|\bpreprint\b|\bpp\."
     r"|\b(?:Figure|Fig\.|Table|Equation) ?\d"
 )
 _RUN_IN = re.compile(
+    r"[A-Z]+\d+ [A-Z]|"  # the code in a table's first column: "E11 Radio module faulty"
     r"[A-Z][\w-]+(?: [\w-]+){0,3} "
     r"(?:We|The|This|These|In|It|For|To|Our|There|When|If|On|At|By|An)\b"
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ragctx.evaluation.report.markup import Markup, joined, tag
 from ragctx.evaluation.report.svg import Strip, answer_strip, prompt_picture
-from ragctx.evaluation.report.wording import Label
+from ragctx.evaluation.report.wording import Label, grid_words
 from ragctx.evaluation.results import (
     CitationRecord,
     Outcome,
@@ -59,11 +59,12 @@ def question_part(result: Result, label: Label) -> Markup:
 
 
 def compared_conditions(result: Result) -> tuple[str, ...]:
-    """The conditions whose answers are shown in a table: placements, else slots, else budgets."""
+    """The conditions whose answers are shown in a table: the first part there is."""
     if result.strategies:
         return tuple(s.condition for s in result.strategies.summaries)
     swept = result.positions[0].summaries if result.positions else ()
     swept = swept or (result.budgets.summaries if result.budgets else ())
+    swept = swept or (result.grid.summaries if result.grid else ())
     return tuple(summary.condition for summary in swept)
 
 
@@ -267,6 +268,9 @@ def _swept(outcomes: ByCondition, result: Result, in_table: Sequence[str]) -> li
         budgets = ", ".join(f"{budget:,}" for budget in result.budgets.budgets)
         names = [summary.condition for summary in result.budgets.summaries]
         lines.append((f"budget {budgets} tokens", names))
+    if result.grid:
+        names = [summary.condition for summary in result.grid.summaries]
+        lines.append((grid_words(result.grid), names))
     return [
         tag(
             "div",
