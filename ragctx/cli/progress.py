@@ -84,17 +84,18 @@ class _PhaseBar:
         self._task = bars.add_task("", total=None, count="", left="")
 
     def __call__(self, what: str, done: float, total: int) -> None:
+        count = f"{int(done):,}/{total:,}" if total else ""
+        left = "left" if total and done < total else ""
         if what != self._what:
             self._what = what
-            self._bars.reset(self._task, total=total or None, description=what.ljust(_NAME))
-        count = f"{int(done):,}/{total:,}" if total else ""
-        self._bars.update(
-            self._task,
-            completed=done,
-            total=total or None,
-            count=count,
-            left="left" if total and done < total else "",
-        )
+            self._bars.reset(
+                self._task,
+                total=total or None,
+                description=what.ljust(_NAME),
+                count=count,
+                left=left,
+            )
+        self._bars.update(self._task, completed=done, total=total or None, count=count, left=left)
 
 
 class _IngestBars:

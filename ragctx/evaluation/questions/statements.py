@@ -30,7 +30,8 @@ _OPENERS = frozenset(
 )
 """Sentences that begin with these need the one before them."""
 _NOT_PROSE = re.compile(
-    r"[|=<>{}\\_@~^§•·→…\ufffd]|://|www\.|[a-z]{2}\.[A-Z][a-z]|\.\.|\bId\.|\bv\.|\bet al|\barXiv\b|\bpreprint\b|\bpp\."
+    r"[|=<>{}\\_@~^§•·→…\ufffd]|://|www\.|[a-z]{2}\.[A-Z][a-z]|\.\.|\bId\.|\bv\.|\bet al"
+    r"|\barXiv\b|\bpreprint\b|\bpp\."
     r"|\b(?:Figure|Fig\.|Table|Equation) ?\d"
 )
 _RUN_IN = re.compile(
