@@ -81,7 +81,7 @@ class _PhaseBar:
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._what = ""
-        self._task = bars.add_task("", total=None, count="", left="")
+        self._task = bars.add_task("", total=None, count="", left="", visible=False)
 
     def __call__(self, what: str, done: float, total: int) -> None:
         count = f"{int(done):,}/{total:,}" if total else ""
@@ -94,6 +94,7 @@ class _PhaseBar:
                 description=what.ljust(_NAME),
                 count=count,
                 left=left,
+                visible=True,
             )
         self._bars.update(self._task, completed=done, total=total or None, count=count, left=left)
 

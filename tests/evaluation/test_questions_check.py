@@ -115,6 +115,15 @@ def test_each_fault_is_found_on_its_line(
     assert found(tmp_path, TIN, "", row) == [(3, kind)]
 
 
+def test_rows_as_hugging_face_keeps_them_are_read(tmp_path: Path) -> None:
+    rows = (
+        other(answers={"text": ["iron"], "answer_start": [26]}),
+        other(id="", question="Which metal is blue at 12?", answers={"text": []}),
+    )
+    assert found(tmp_path, *rows) == []
+    assert found(tmp_path, other(answers={"text": ["copper"]})) == [(1, "unanswerable")]
+
+
 def test_a_question_without_any_passage_is_no_fault(tmp_path: Path) -> None:
     assert found(tmp_path, other(context="")) == []
 

@@ -156,12 +156,15 @@ def parse_row(line: int, raw: bytes) -> QuestionRow:
         raise InputError(f"not JSON: {error}") from None
     if not isinstance(row, dict):
         raise InputError(f"a JSON {type(row).__name__}, not an object")
-    question, answers = row.get("question"), row.get("answers", [])
+    question, answers, answerable = row.get("question"), row.get("answers", []), True
+    if isinstance(answers, dict):  # SQuAD's rows as Hugging Face keeps them
+        answers = answers.get("text", [])
+        answerable = bool(answers)
     if not isinstance(question, str) or not question.strip():
         raise InputError('no "question"')
     if not isinstance(answers, list) or not all(isinstance(a, str) and a.strip() for a in answers):
         raise InputError('"answers" is not a list of texts')
-    answerable = row.get("answerable", True)
+    answerable = row.get("answerable", answerable)
     if not isinstance(answerable, bool):
         raise InputError('"answerable" is neither true nor false')
     if answerable and not answers:
