@@ -83,7 +83,7 @@ def _percent(share: float | None) -> str:
 _COLUMNS = (
     Column("n", lambda summary: str(summary.n)),
     Column("right %", lambda summary: _percent(summary.correct.value)),
-    Column("95 %", lambda summary: terse_range(summary.correct)),
+    Column("95 %", lambda summary: terse_range(summary.correct), 72),
     Column("EM %", lambda summary: _percent(summary.exact_match.value), 110),
     Column("F1 %", lambda summary: _percent(summary.token_f1.value), 105),
     Column("refused %", lambda summary: _percent(summary.abstention_rate), 105),
@@ -116,10 +116,14 @@ def _summaries(
     return rows
 
 
+_GAP = 3  # characters between two columns
+
+
 def _cells(grid: GridComparison, width: int) -> Table:
     """One row per combination of a grid: the axes first, as columns of their own."""
     axes = tuple(axis.name for axis in grid.axes)
-    columns = [column for column in _COLUMNS if column.least_width <= width]
+    left = width - sum(len(name) + _GAP for name in axes[1:])
+    columns = [column for column in _COLUMNS if column.least_width <= left]
     tests = {pair.first: pair for pair in grid.pairs}
     numbers = (*(column.header for column in columns), "difference", "p")
     rows = table(*axes, *numbers, numbers=numbers)

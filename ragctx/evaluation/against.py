@@ -153,6 +153,8 @@ def _verdict(
         )
     if power is None:
         return f"No condition was asked in both runs: nothing to compare with {path}."
+    if all(one.test.only_first == one.test.only_second == 0 for one in conditions):
+        return f"Not worse than {path}: every question is as right or as wrong as it was there."
     if power.detectable_difference is None:
         unseen = f"{power.n:,} questions are too few to tell any drop"
     else:

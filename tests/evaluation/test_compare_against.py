@@ -31,13 +31,17 @@ def run_of(*, wrong: int, n: int = 200, name: str = "strategy/edges") -> Result:
     return replace(made, outcomes=tuple(map(graded, made.outcomes)))
 
 
-def test_the_same_run_twice_is_not_worse_and_the_limit_is_told() -> None:
-    beside = against(run_of(wrong=0), run_of(wrong=0), path="run.json", margin=0.0)
+def test_the_same_run_twice_is_not_worse() -> None:
+    beside = against(run_of(wrong=3), run_of(wrong=3), path="run.json", margin=0.0)
     assert not beside.is_worse
-    assert beside.verdict.startswith(
-        "Not measurably worse than run.json: 200 questions are too few"
-    )
+    assert beside.verdict.startswith("Not worse than run.json: every question is as right or")
     assert [one.test.difference.value for one in beside.conditions] == [0.0, 0.0]
+
+
+def test_a_small_drop_passes_and_the_limit_is_told() -> None:
+    beside = against(run_of(wrong=3), run_of(wrong=0), path="run.json", margin=0.0)
+    assert not beside.is_worse
+    assert beside.verdict.startswith("Not measurably worse than run.json: 200 questions are too ")
 
 
 def test_a_drop_is_found_and_named_with_its_condition() -> None:
@@ -114,7 +118,7 @@ def test_the_gate_passes_an_equal_run_and_stops_a_worse_one(
     gate = ("--against", saved, "--fail-if", "worse", "--no-cache")
     code, out, err = compared(capsys, file, *gate)
     assert (code, err) == (0, "")
-    assert out.splitlines()[-1].startswith("Not measurably worse than ")
+    assert out.splitlines()[-1].startswith("Not worse than ")
     planted.accuracy = lambda share: 0.2
     code, out, err = compared(capsys, file, *gate)
     assert code == 1
