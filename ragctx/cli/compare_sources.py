@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ragctx.cli.compare_options import Asking, Prompting, Searching
+from ragctx.cli.exit_codes import say
 from ragctx.cli.progress import loading
 from ragctx.cli.session import Sources, open_index
 from ragctx.errors import InputError
+from ragctx.views import counted
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
@@ -25,7 +27,11 @@ SourceOf = Callable[[int | None, str, int], "Source"]
 
 @dataclass(frozen=True, kw_only=True)
 class Searched:
-    """The indexes to search, by their size of chunks; `named` is the one on the command line."""
+    """The indexes to search, by their size of chunks.
+
+    `named` is the index whose chunks questions exclude: the one on the command line, or that of the
+    default size; None where neither is there.
+    """
 
     indexes: Mapping[int | None, Index]
     named: Index | None
@@ -58,7 +64,9 @@ def source_of_all(
     from ragctx.evaluation.candidates import source_of
 
     if sources is not None:
-        return _searched(sources, searching).source
+        searched = _searched(sources, searching)
+        _tell_unknown_exclusions(questions, searched)
+        return searched.source
     for option, values in (
         ("--chunk-tokens", searching.chunk_tokens),
         ("--retriever", searching.retrievers[1:]),
@@ -72,22 +80,34 @@ def source_of_all(
     return lambda chunk_tokens, retriever, k: passages
 
 
+def _tell_unknown_exclusions(questions: QuestionSet, searched: Searched) -> None:
+    """Say it where chunks that questions exclude are of an index that is not at hand."""
+    excluding = sum(bool(question.excluded) for question in questions.questions)
+    if excluding and searched.named is None:
+        say(
+            f"note: {counted(excluding, 'question')} exclude chunks by ids that belong to another "
+            "size of chunks, and these are not kept out; name the index they were made from with "
+            "--index"
+        )
+
+
 def _searched(sources: Sources, searching: Searching) -> Searched:
     from ragctx.embedding import load_embedder
+    from ragctx.ingestion import CHUNK_TOKENS
 
     with loading("the embedder"):
         embedder = load_embedder(sources.embedder_spec)
     if not searching.chunk_tokens:
         index = open_index(sources, embedder)
         return Searched(indexes={None: index}, named=index, embedder=embedder, searching=searching)
-    named = None
-    if not sources.pdfs:
-        named = open_index(sources, embedder)
+    named = None if sources.pdfs else open_index(sources, embedder)
+    if named is not None:
         sources = replace(sources, pdfs=tuple(source.path for source in named.sources()))
     indexes: dict[int | None, Index] = {
         size: open_index(replace(sources, chunk_tokens=size), embedder)
         for size in dict.fromkeys(searching.chunk_tokens)
     }
+    named = named or indexes.get(CHUNK_TOKENS)
     return Searched(indexes=indexes, named=named, embedder=embedder, searching=searching)
 
 

@@ -129,3 +129,22 @@ def test_pdfs_and_an_index_together_are_misused(
     code, _, err = said(capsys, "compare", path, pdf, "--index", "somewhere")
     assert code == 2
     assert "name PDFs or --index, not both" in err
+
+
+def test_exclusions_of_another_chunk_size_are_told(
+    places: tuple[Path, Path],
+    planted: PositionalGenerator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: HashEmbedder())
+    path, pdf = places
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    rows[0]["excluded"] = ["a chunk of an index"]
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    asked = ("compare", path, pdf, "--strategies", "edges,best_first", "--resamples", "100")
+    code, _, err = said(capsys, *asked, "--chunk-tokens", "32")
+    assert (code, len(err.splitlines())) == (0, 1)
+    assert "1 question exclude chunks by ids" in err
+    code, _, err = said(capsys, *asked, "--chunk-tokens", "180")  # the size of a default index
+    assert (code, err) == (0, "")

@@ -305,6 +305,50 @@ def test_the_answer_is_marked_in_its_passage(result: Result) -> None:
     assert len(shown) < 1_000
 
 
+def test_a_phone_never_scrolls_sideways() -> None:
+    """Looked at in a browser 390 pixels wide; what made it so must stay."""
+    text, style = html_report(Fabrication(12).result()), _style()
+    tables = [attributes.get("class") for attributes in Page(text).named("table")]
+    in_scroll = text.count('class="scroll"')
+    blocks = [kind for kind in tables if kind in ("forest", "answers")]
+    assert blocks
+    assert len(tables) == in_scroll + len(blocks), "each scrolls in its own box or becomes blocks"
+    narrow = style[style.index("@media (max-width: 44rem)") :]
+    assert ".forest, .forest tbody, .answers, .answers tbody { display: block; }" in narrow
+    assert ".scroll { overflow-x: auto;" in style
+    assert "overflow-wrap: anywhere;" in style
+
+
+def test_the_settings_name_every_file(result: Result) -> None:
+    settings = replace(
+        result.settings,
+        questions_file="data/q.jsonl",
+        source="indexes/work",
+        documents=("/docs/a.pdf", "/docs/b.pdf"),
+        template="prompts/mine.prompt",
+        model_spec="models/qwen",
+    )
+    whole = replace(result, settings=settings)
+    for text in (html_report(whole), markdown_report(whole).replace("\\", "")):
+        for name in (
+            "data/q.jsonl",
+            "indexes/work",
+            "/docs/a.pdf, /docs/b.pdf",
+            "prompts/mine.prompt",
+            "models/qwen",
+        ):
+            assert name in text
+
+
+def test_the_recommendation_stands_first(result: Result) -> None:
+    advice = result.recommendation
+    for text, verdict in (
+        (html_report(result), result.verdict),
+        (markdown_report(result), result.verdict.split("(")[0]),
+    ):
+        assert text.index(advice) < text.index(verdict)
+
+
 # --- pictures
 
 
