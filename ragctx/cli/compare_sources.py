@@ -85,9 +85,8 @@ def _tell_unknown_exclusions(questions: QuestionSet, searched: Searched) -> None
     excluding = sum(bool(question.excluded) for question in questions.questions)
     if excluding and searched.named is None:
         say(
-            f"note: {counted(excluding, 'question')} exclude chunks by ids that belong to another "
-            "size of chunks, and these are not kept out; name the index they were made from with "
-            "--index"
+            f"note: the exclusions of {counted(excluding, 'question')} name chunks of another "
+            "size, which are not kept out; name the index the questions were made from with --index"
         )
 
 

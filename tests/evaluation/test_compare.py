@@ -452,7 +452,7 @@ def test_json_is_the_whole_result(
     ("arguments", "message"),
     [
         (("--strategies", "edges,bset"), "no placement is called 'bset'"),
-        (("--strategies", "edges"), "--baseline"),
+        (("--strategies", "edges,middle"), "--baseline"),
         (("--strategies", "none"), "nothing is to be compared"),
         (("--budgets", "many"), "--budgets is 'many'"),
         (("--positions", "0"), "--positions is '0'"),

@@ -210,3 +210,16 @@ def test_a_gate_without_a_saved_run_is_misused(
     code, _, err = compared(capsys, file, "--fail-if", "worse")
     assert code == 2
     assert "--against RUN.json" in err
+
+
+def test_one_condition_is_enough_for_a_gate(
+    file: Path, planted: PositionalGenerator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planted.accuracy = level
+    one = ("compare", file, "--strategies", "edges", "--resamples", "100")
+    assert said(capsys, *one, "-o", tmp_path / "run")[0] == 0
+    gate = ("--against", tmp_path / "run" / "result.json", "--fail-if", "worse")
+    code, out, err = said(capsys, *one, *gate)
+    assert (code, err) == (0, "")
+    assert "Only edges was asked" in out
+    assert out.splitlines()[-1].startswith("Not worse than ")

@@ -145,6 +145,6 @@ def test_exclusions_of_another_chunk_size_are_told(
     asked = ("compare", path, pdf, "--strategies", "edges,best_first", "--resamples", "100")
     code, _, err = said(capsys, *asked, "--chunk-tokens", "32")
     assert (code, len(err.splitlines())) == (0, 1)
-    assert "1 question exclude chunks by ids" in err
+    assert "exclusions of 1 question name chunks of another size" in err
     code, _, err = said(capsys, *asked, "--chunk-tokens", "180")  # the size of a default index
     assert (code, err) == (0, "")

@@ -218,7 +218,7 @@ def _require_server(model: Model, workers: int) -> None:
 
 
 def _require_baseline(baseline: str, strategies: Sequence[str]) -> None:
-    if strategies and baseline not in strategies:
+    if len(strategies) > 1 and baseline not in strategies:
         raise InputError(
             f"the baseline {baseline} is not among the strategies {', '.join(strategies)}; name it "
             "in --strategies too, or another with --baseline"
