@@ -269,7 +269,7 @@ searching_options = options.gathered(
         ),
         click.option(
             "--chunk-tokens",
-            type=click.IntRange(min=16, max=4096),
+            type=click.IntRange(min=16),
             multiple=True,
             metavar="N",
             help="Cut the PDFs, those of the index too, into chunks of N tokens. May be repeated.",

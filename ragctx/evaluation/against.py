@@ -28,8 +28,10 @@ from ragctx.evaluation.results import (
     Settings,
     Summary,
 )
+from ragctx.text.display import one_line
 
 _NAMED = 3  # conditions or questions named in one sentence; chosen by hand
+_VALUE = 60  # characters shown of a setting
 _UNLIKE = frozenset(("command", "questions_sha256", "questions_file", "seed", "resamples"))
 """Settings that may differ without a change in what was asked."""
 
@@ -192,10 +194,15 @@ def _changes(now: Settings, before: Settings) -> tuple[str, ...]:
     """The settings that differ, in words."""
     pairs = ((f.name, getattr(now, f.name), getattr(before, f.name)) for f in fields(Settings))
     return tuple(
-        f"{name.replace('_', ' ')}: {one}, was {other}"
+        f"{name.replace('_', ' ')}: {_brief(one)}, was {_brief(other)}"
         for name, one, other in pairs
         if one != other and name not in _UNLIKE
     )
+
+
+def _brief(value: object) -> str:
+    text = ", ".join(value) if isinstance(value, tuple) else str(value)
+    return one_line(text, _VALUE) or "none"
 
 
 def _some(names: Sequence[str]) -> str:
