@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,11 +48,12 @@ def phase_progress() -> Iterator[Callable[[str, float, int], None]]:
     Each phase starts the bar again. How much there is in all is 0 where that is not known: the bar
     then only shows that work goes on.
     """
-    if not sys.stderr.isatty():
-        yield lambda what, done, total: None
-        return
     import rich.progress as rich
 
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield lambda what, done, total: None
+        return
     columns = (
         rich.TextColumn("{task.description}"),
         rich.BarColumn(bar_width=20),
@@ -62,7 +62,6 @@ def phase_progress() -> Iterator[Callable[[str, float, int], None]]:
         rich.TextColumn("{task.fields[left]}"),
     )
     # Redirected, what is printed meanwhile would go to standard error, out of `> answers.jsonl`.
-    screen = console(stderr=True)
     with rich.Progress(*columns, console=screen, transient=True, redirect_stdout=False) as bars:
         yield _PhaseBar(bars)
 

@@ -233,7 +233,7 @@ def test_the_headline_says_what_differs_and_what_does_not(result: Result) -> Non
     assert judged(0.04, 0.9, 0.52) == (
         f"Placements differ measurably; 20 questions are too few to tell about budgets: {unseen}"
     )
-    nothing = replace(result, strategies=None, positions=(), budgets=None)
+    nothing = replace(result, strategies=None, grid=None, positions=(), budgets=None)
     assert headline(nothing).startswith("Nothing to compare")
 
 

@@ -51,7 +51,7 @@ _IMPERSONAL = re.compile(
     re.IGNORECASE,
 )
 _CUT_OFF = re.compile(r"(?:\.\.\.|…|[,;:]|\.(?=\s*\?)|\b(?:the|a|an|and|or))\s*\?*\Z")
-_CELLS = re.compile(r"\||\t|(?:(?<!\S)[\d.,%$€£()+-]*\d[\d.,%$€£()+-]*[ ?]){4}|\.{4}")
+_CELLS = re.compile(r"\||\t|(?:(?<!\S)(?=\S*\d)[\d.,%$€£()+-]+[ ?]){4}|\.{4}")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _CASELESS = re.compile(r"[\u0590-\u0fff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 """Letters of scripts of which the rules know nothing, not even where words end."""

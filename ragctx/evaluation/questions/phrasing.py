@@ -95,7 +95,7 @@ may be there are always many."""
 _SECOND_PAST = re.compile(r" and [a-z]+ed\b")  # "did grant in part and denied in part"
 _NO_VERB = re.compile(r"(?:nothing|little|much|harm|well|so|not|the|a|an|this)\b")
 """After "does" or "did" these show that it is the sentence's own verb: "does nothing"."""
-_PARTICIPLE = re.compile(r"[a-z]+(?:ed|en|wn|lt|de|ught)\b")
+_PARTICIPLE = re.compile(r"[a-z]{1,30}(?:ed|en|wn|lt|de|ught)\b")
 _SUPERLATIVE = re.compile(r"the (?:[a-z]+est|first|last|only|most [a-z]+|least [a-z]+)\b")
 _DESCRIBED = (" that ", " which ", " who ", " whose ", " where ", " when ", " of ", " to ")
 """After a span these go on about it: it is only the beginning of the answer."""

@@ -35,12 +35,12 @@ _NOT_PROSE = re.compile(
     r"|\b(?:Figure|Fig\.|Table|Equation) ?\d"
 )
 _RUN_IN = re.compile(
-    r"[A-Z]+\d+ [A-Z]|"  # the code in a table's first column: "E11 Radio module faulty"
-    r"[A-Z][\w-]+(?: [\w-]+){0,3} "
+    r"[A-Z]{1,4}\d{1,4} [A-Z]|"  # the code in a table's first column: "E11 Radio module faulty"
+    r"[A-Z][\w-]{1,30}(?: [\w-]{1,30}){0,3} "
     r"(?:We|The|This|These|In|It|For|To|Our|There|When|If|On|At|By|An)\b"
 )
 """A heading that was read as the beginning of its first sentence: "Training We trained"."""
-_INFINITIVE = re.compile(r"\w+ to [a-z]+ ")  # "Pinpoint to send your events", half a sentence
+_INFINITIVE = re.compile(r"\w{1,30} to [a-z]+ ")  # "Pinpoint to send your events", half a sentence
 _CALLED_ON = re.compile(r"\b(?:previous|next|preceding|above|below) (?:section|chapter|page)\b")
 _CAPITAL_WITHIN = re.compile(r"(?<=[a-z] )[A-Z][a-z]+\b(?! [A-Z])")
 _COMMAND_WITHIN = re.compile(r"(?<=[a-z\d] )[A-Z][a-z]+ (?:the|an?|your|this|all)\b")
