@@ -223,3 +223,19 @@ def test_one_condition_is_enough_for_a_gate(
     assert (code, err) == (0, "")
     assert "Only edges was asked" in out
     assert out.splitlines()[-1].startswith("Not worse than ")
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
+def test_a_saved_number_that_is_none_is_named(
+    number: str,
+    file: Path,
+    saved: Path,
+    planted: PositionalGenerator,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # It would have been printed, and then failed to be written: exit code 1, as if worse.
+    text = saved.read_text("utf-8")
+    saved.write_text(text.replace('"confidence": 0.95', f'"confidence": {number}', 1), "utf-8")
+    code, out, err = compared(capsys, file, "--against", saved)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "Result.settings.confidence" in err
