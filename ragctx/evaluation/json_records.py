@@ -50,8 +50,10 @@ def _read(kind: Any, value: Any, where: str) -> Any:
             return tuple(_read(part, item, f"{where}[{i}]") for i, (part, item) in pairs)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(kind, type) and type(value) is kind and (kind is not float or isfinite(value)):
-        return value  # Python reads NaN and 1e999, and nothing could be written with them
+    if isinstance(value, float) and not isfinite(value):
+        raise InputError(f"{where} is {value}, which is no number; give a file that ragctx wrote")
+    if isinstance(kind, type) and type(value) is kind:
+        return value
     raise InputError(f"{where} is {value!r:.80}, not a {kind}; give a file that ragctx wrote")
 
 

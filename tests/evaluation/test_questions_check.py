@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ragctx.evaluation.questions.check import PROBLEMS, check_questions
 from ragctx.evaluation.questions.make import make_questions, question_row
 from ragctx.evaluation.questions.phrasing import GAP
 from ragctx.evaluation.text_match import (
-    alike_pairs,
+    alike_to_earlier,
     copied_words,
     holds_any,
     longest_shared_run,
@@ -151,20 +151,39 @@ def test_a_cloze_question_repeats_its_sentence_as_a_remark(tmp_path: Path) -> No
     assert found(tmp_path, row) == [(1, "copied sentence")]
 
 
-def seconds_of_equal_rows(count: int, tmp_path: Path) -> float:
-    file = tmp_path / f"{count}.jsonl"
-    file.write_text(f"{json.dumps({**TIN, 'id': ''})}\n" * count)
-    times = []
-    for _ in range(3):
-        began = time.process_time()
-        assert len(check_questions(file).problems) == count - 1
-        times.append(time.process_time() - began)
-    return min(times)
+def equal(number: int) -> dict[str, Any]:
+    return {**TIN, "id": ""}
 
 
-def test_equal_rows_take_linear_time(tmp_path: Path) -> None:
-    # Equal rows were once compared in pairs: 20,000 took more than a minute, 200,000 hours.
-    few, many = (seconds_of_equal_rows(count, tmp_path) for count in (500, 2_000))
+def nearly_equal(number: int) -> dict[str, Any]:
+    question = f"When in the long and cold year {number} does the old tin melt?"
+    return {**TIN, "id": "", "question": question}
+
+
+def of_one_pattern(number: int) -> dict[str, Any]:
+    """Questions as alike as can be, each with an answer of its own, and none with a passage."""
+    return {
+        "question": f"What is the value of the long key number {number} in the list?",
+        "answers": [f"v{number}"],
+    }
+
+
+@pytest.mark.parametrize("made", [equal, nearly_equal, of_one_pattern])
+def test_rows_that_are_much_alike_take_linear_time(
+    made: Callable[[int], dict[str, Any]], tmp_path: Path
+) -> None:
+    # They were once compared in pairs: 20,000 equal rows took more than a minute, 200,000 hours.
+    def seconds(count: int) -> float:
+        file = tmp_path / f"{count}.jsonl"
+        file.write_text("".join(f"{json.dumps(made(i))}\n" for i in range(count)))
+        times = []
+        for _ in range(3):
+            began = time.process_time()
+            assert check_questions(file).rows == count
+            times.append(time.process_time() - began)
+        return min(times)
+
+    few, many = seconds(400), seconds(1_600)
     assert many < 2 * 4 * few
 
 
@@ -246,7 +265,7 @@ def test_the_longest_shared_run_is_the_longest_of_all_runs(one: str, other: str)
 
 
 @given(st.lists(TEXTS, max_size=8), st.sampled_from([0.3, 0.5, 0.8, 1.0]))
-def test_alike_pairs_are_those_that_comparing_all_pairs_gives(
+def test_texts_alike_to_an_earlier_one_are_those_that_comparing_all_pairs_gives(
     texts: list[str], jaccard: float
 ) -> None:
     sets = [set(words_of(text)) for text in texts]
@@ -255,7 +274,9 @@ def test_alike_pairs_are_those_that_comparing_all_pairs_gives(
         for i, j in combinations(range(len(texts)), 2)
         if sets[i] and len(sets[i] & sets[j]) >= jaccard * len(sets[i] | sets[j])
     }
-    assert set(alike_pairs(texts, jaccard)) == slow
+    found_pairs = list(alike_to_earlier(texts, jaccard))
+    assert set(found_pairs) <= slow
+    assert [j for _, j in found_pairs] == sorted({j for _, j in slow})
 
 
 @given(TEXTS, TEXTS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from ragctx.errors import InputError
 from ragctx.evaluation.questions.oddities import oddities
 from ragctx.evaluation.questions.phrasing import GAP
-from ragctx.evaluation.text_match import alike_pairs, copied_words, holds_any, plain
+from ragctx.evaluation.text_match import alike_to_earlier, copied_words, holds_any, plain
 from ragctx.index.index import Index
 from ragctx.index.snapshot import Snapshot
 from ragctx.records import Chunk
@@ -272,32 +272,21 @@ def _repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
 def _nearly_repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
     """Rows whose question is nearly that of another row with the same passage and an answer of it.
 
-    Rows that are equal are looked at once: they are duplicates, and would be compared in pairs.
+    Equal questions are looked at once: they are duplicates, and would be compared in pairs.
     """
-    by_passage: dict[str, dict[str, dict[frozenset[str], QuestionRow]]] = {}
+    alike: dict[tuple[str, str], dict[str, QuestionRow]] = {}  # (passage, answer) -> by question
     for row in rows:
         question, passage = _key(row)
-        same_question = by_passage.setdefault(passage, {}).setdefault(question, {})
-        same_question.setdefault(_plain_answers(row), row)
-    for together in by_passage.values():
-        groups = list(together.values())
-        first_of = [_by_answer(group) for group in groups]
-        seen: set[int] = set()  # lines
-        for i, j in alike_pairs(list(together), NEARLY):
-            for answers, row in groups[j].items():
-                one = next((first_of[i][a] for a in answers or ("",) if a in first_of[i]), None)
-                if one is not None and row.line not in seen:
-                    seen.add(row.line)
-                    yield _problem(row, "near duplicate", f"line {one.line}: {one.question}")
-
-
-def _by_answer(group: Mapping[frozenset[str], QuestionRow]) -> dict[str, QuestionRow]:
-    """The first row with each answer; that of a row without any is ""."""
-    first: dict[str, QuestionRow] = {}
-    for answers, row in group.items():
-        for answer in answers or ("",):
-            first.setdefault(answer, row)
-    return first
+        for answer in _plain_answers(row) or ("",):
+            alike.setdefault((passage, answer), {}).setdefault(question, row)
+    seen: set[int] = set()  # lines
+    for by_question in alike.values():
+        together = list(by_question.values())
+        for i, j in alike_to_earlier(list(by_question), NEARLY):
+            one, other = together[i], together[j]
+            if other.line not in seen:
+                seen.add(other.line)
+                yield _problem(other, "near duplicate", f"line {one.line}: {one.question}")
 
 
 def _plain_answers(row: QuestionRow) -> frozenset[str]:
