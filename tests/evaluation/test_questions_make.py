@@ -316,9 +316,13 @@ def test_what_is_no_question_is_odd(question: str, sign: str) -> None:
     assert any(sign in oddity for oddity in oddities(question))
 
 
-def test_no_question_that_is_made_is_odd(index: Index) -> None:
+def test_no_question_that_is_made_is_odd(tmp_path: Path) -> None:
+    # Only turned questions were once looked at: gaps in "The crew of this pump …" were made.
+    pointing = "The crew of this pump must oil 12 bolts and 14 screws of the frame every winter."
+    plain = "The crew of the mill must oil 13 bolts and 15 screws of the frame every winter."
+    index = index_with(tmp_path / "index", {"pump": (*PUMP, pointing), "mill": (plain,)})
     made = make_questions(index, 50)
-    assert len(made) >= 5
+    assert any("crew of the mill" in question.question for question in made)
     assert [q.question for q in made if oddities(q.question)] == []
 
 
