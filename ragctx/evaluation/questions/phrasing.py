@@ -34,8 +34,7 @@ _AUXILIARY = re.compile(
     r"(?= )"
 )
 _LEAD = re.compile(
-    r"(?:In|On|At|By|During|After|Before|Since|Until|Within) [^,]{2,60}, |"
-    r"(?:For|Under|With) [^,]{2,60}, "
+    r"(?:In|On|At|By|During|After|Before|Since|Under|For|With|Within|Until) [^,]{2,60}, "
 )
 _TIME = re.compile(
     r"\d|\b(?:years?|months?|weeks?|days?|hours?|minutes?|seasons?|century|centuries|decades?|night|"
