@@ -18,7 +18,7 @@ import click
 
 from ragctx.cli.exit_codes import FAILED, OK, Interrupted, say
 from ragctx.cli.output import write_json
-from ragctx.cli.progress import question_progress
+from ragctx.cli.progress import phase_progress
 from ragctx.errors import InputError, RagctxError
 from ragctx.paths import encoding_of
 from ragctx.records import Answer
@@ -48,13 +48,13 @@ def run_batch(file: str, ask: Callable[[str], Answer], view: Callable[[Answer], 
     counts: Counter[str] = Counter()
     try:
         total = _count_lines(file)
-        with question_progress() if total else nullcontext(_no_progress) as progress:
-            progress(0, total)
+        with phase_progress() if total else nullcontext(_no_progress) as progress:
+            progress("answering", 0, total)
             for number, raw in _lines(file):
                 row = _row(number, raw, ask, view)
                 counts["error" if "error" in row else "answered"] += 1
                 write_json(row)
-                progress(counts.total(), total)
+                progress("answering", counts.total(), total)
     except KeyboardInterrupt:
         raise Interrupted(f"{counted(counts.total(), 'line')} answered and written") from None
     if counts["error"]:
@@ -127,7 +127,7 @@ def _count_lines(file: str) -> int:
     return sum(1 for _ in _lines(file))
 
 
-def _no_progress(done: int, total: int) -> None:
+def _no_progress(what: str, done: float, total: int) -> None:
     """No bar."""
 
 

@@ -1,10 +1,14 @@
-"""The options of `ragctx compare`, in three groups: what is asked, with which prompts, and how."""
+"""The options of `ragctx compare`, in groups: what is asked, found, prompted, and how it is run.
+
+Some options may be given several times. Each of them is then an axis of a grid: every combination
+of their values is asked, and the first values are what everything else is asked with.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from ragctx.assembly import Assembly
     from ragctx.evaluation.conditions import Plan
     from ragctx.evaluation.summaries import Prices
+    from ragctx.retrieval import Retrieval
 
 OWN = (
     "best_first",
@@ -41,7 +46,7 @@ class Asking:
     positions: str | None
     slots: int
     budgets: str | None
-    placement: str
+    placements: tuple[str, ...]
     count: int | None
 
     @property
@@ -69,7 +74,7 @@ class Asking:
             position_passages=self.passages,
             slots=self.slots,
             budgets=budgets,
-            budget_strategy=self.placement,
+            budget_strategy=self.placements[0],
         )
 
     def named_strategies(self) -> tuple[str, ...]:
@@ -90,10 +95,28 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Searching:
+    """Options for finding passages. Chunk sizes are empty where the index is taken as it is."""
+
+    chunk_tokens: tuple[int, ...]
+    retrievers: tuple[str, ...]
+    ks: tuple[int, ...]
+    documents: tuple[str, ...]
+    pages: tuple[int | None, int | None]
+    mmr: float | None
+
+    def retrieval(self, retriever: str, k: int) -> Retrieval:
+        """The settings of one search."""
+        return options.RetrievalOptions(
+            k=k, retriever=retriever, documents=self.documents, pages=self.pages, mmr=self.mmr
+        ).resolve()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prompting:
     """Options for every prompt."""
 
-    budget_tokens: int | None
+    budgets_tokens: tuple[int, ...]
     context_window: int | None
     max_new_tokens: int
     select: str
@@ -109,7 +132,7 @@ class Prompting:
         if self.template is not None:
             load_template(self.template)  # an unusable one is an error now, not after the model
         return Assembly(
-            budget_tokens=self.budget_tokens,
+            budget_tokens=next(iter(self.budgets_tokens), None),
             context_window=self.context_window,
             max_new_tokens=self.max_new_tokens,
             template=self.template,
@@ -129,6 +152,9 @@ class Running:
     price_prompt: float | None
     price_answer: float | None
     output: Path | None
+    against: Path | None
+    fail_if: Literal["worse"] | None
+    margin: float
 
     def prices(self) -> Prices | None:
         """The prices; where only one is given the other is 0, and None where none is."""
@@ -199,11 +225,13 @@ asking_options = options.gathered(
         ),
         click.option(
             "--placement",
+            "placements",
             type=click.Choice(tuple(STRATEGIES)),
-            default="edges",
+            default=("edges",),
             show_default=True,
+            multiple=True,
             metavar="NAME",
-            help="Placement of the passages in the budget sweep.",
+            help="Placement of the passages in the budget sweep. May be repeated.",
         ),
         click.option(
             "-n",
@@ -215,15 +243,52 @@ asking_options = options.gathered(
         ),
     ),
 )
+searching_options = options.gathered(
+    "searching",
+    Searching,
+    (
+        click.option(
+            "-k",
+            "ks",
+            type=click.IntRange(min=1),
+            default=(20,),
+            show_default=True,
+            multiple=True,
+            metavar="N",
+            help="Number of passages to retrieve. May be repeated.",
+        ),
+        click.option(
+            "--retriever",
+            "retrievers",
+            type=click.Choice(options.RETRIEVER_NAMES),
+            default=("hybrid",),
+            show_default=True,
+            multiple=True,
+            metavar="NAME",
+            help=f"Retrieval method: {', '.join(options.RETRIEVER_NAMES)}. May be repeated.",
+        ),
+        click.option(
+            "--chunk-tokens",
+            type=click.IntRange(min=16),
+            multiple=True,
+            metavar="N",
+            help="Cut the PDFs, those of the index too, into chunks of N tokens. May be repeated.",
+        ),
+        *options.narrowing_options,
+    ),
+)
 prompting_options = options.gathered(
     "prompting",
     Prompting,
     (
         click.option(
             "--budget-tokens",
+            "budgets_tokens",
             type=click.IntRange(min=1),
+            multiple=True,
             metavar="N",
-            help="Maximum length of every prompt.  [default: what the context window leaves]",
+            help="Maximum length of every prompt. May be repeated.  "
+            "[default: what the context window leaves]",
         ),
         click.option(
             "--context-window",
@@ -304,6 +369,26 @@ running_options = options.gathered(
             type=click.Path(path_type=Path, file_okay=False),
             metavar="FOLDER",
             help="Write the result and a report to this folder.",
+        ),
+        click.option(
+            "--against",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="RUN.json",
+            help="Also compare with a saved run of the same questions and conditions: the "
+            "result.json that -o wrote.",
+        ),
+        click.option(
+            "--fail-if",
+            type=click.Choice(("worse",)),
+            help="Exit with code 1 if any condition is measurably worse than in the saved run.",
+        ),
+        click.option(
+            "--margin",
+            type=click.FloatRange(0, 100),
+            default=0.0,
+            show_default=True,
+            metavar="POINTS",
+            help="Let drops up to this many points pass.",
         ),
     ),
 )

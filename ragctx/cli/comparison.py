@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ragctx.cli.exit_codes import Interrupted
-from ragctx.cli.progress import question_progress
+from ragctx.cli.progress import phase_progress
 
 if TYPE_CHECKING:
     from ragctx.cli.model_options import Model
@@ -34,12 +34,12 @@ def answerer_of(
 
 
 def run_comparison(comparison: Comparison) -> Result:
-    """Run a comparison with a progress bar.
+    """Run a comparison with a progress bar for each of its phases.
 
     Raises Interrupted, with what to do next, where the user stops it.
     """
     try:
-        with question_progress() as progress:
+        with phase_progress() as progress:
             return comparison.run(progress)
     except KeyboardInterrupt:
         cache = comparison.answerer.cache

@@ -126,9 +126,34 @@ RETRIEVER_NAMES = ("hybrid", "dense", "lexical")
 SELECTOR_NAMES = ("fill", "prefix", "knapsack")
 
 
+narrowing_options: tuple[Decorator, ...] = (
+    click.option(
+        "--document",
+        "documents",
+        multiple=True,
+        metavar="NAME",
+        help="Search only this document: its name or path, or any part of it, a pattern or an "
+        "id. May be repeated.",
+    ),
+    click.option(
+        "--pages",
+        type=PageRange(),
+        default=(None, None),
+        help="Search only these pages, e.g. 3-7.",
+    ),
+    click.option(
+        "--mmr",
+        type=click.FloatRange(0, 1),
+        metavar="LAMBDA",
+        help="Trade relevance (1) for variety (0): maximal marginal relevance.",
+    ),
+)
+"""--document, --pages, --mmr: where passages are searched, and how varied they are to be."""
+
+
 def retrieval_options(*, k: int) -> Decorator:
     """-k, --retriever, --document, --pages, --mmr: given to the command as `retrieval`."""
-    options = (
+    options: tuple[Decorator, ...] = (
         click.option(
             "-k",
             "k",
@@ -146,26 +171,7 @@ def retrieval_options(*, k: int) -> Decorator:
             metavar="NAME",
             help=f"Retrieval method: {', '.join(RETRIEVER_NAMES)}.",
         ),
-        click.option(
-            "--document",
-            "documents",
-            multiple=True,
-            metavar="NAME",
-            help="Search only this document: its name or path, or any part of it, a pattern or an "
-            "id. May be repeated.",
-        ),
-        click.option(
-            "--pages",
-            type=PageRange(),
-            default=(None, None),
-            help="Search only these pages, e.g. 3-7.",
-        ),
-        click.option(
-            "--mmr",
-            type=click.FloatRange(0, 1),
-            metavar="LAMBDA",
-            help="Trade relevance (1) for variety (0): maximal marginal relevance.",
-        ),
+        *narrowing_options,
     )
     return gathered("retrieval", RetrievalOptions, options)
 
@@ -173,7 +179,7 @@ def retrieval_options(*, k: int) -> Decorator:
 def assembly_options(command: Command) -> Command:
     """The options that make a prompt: given to the command as `assembly`."""
     tokens = click.IntRange(min=1)
-    options = (
+    options: tuple[Decorator, ...] = (
         click.option(
             "--budget-tokens",
             type=tokens,

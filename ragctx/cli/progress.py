@@ -42,26 +42,60 @@ def ingest_progress() -> Iterator[Progress]:
 
 
 @contextmanager
-def question_progress() -> Iterator[Callable[[int, int], None]]:
-    """A callback `(questions done, questions in all)` that moves a bar with the time left."""
+def phase_progress() -> Iterator[Callable[[str, float, int], None]]:
+    """A callback `(what is done, how much of it, how much in all)`: a bar with the time left.
+
+    Each phase starts the bar again. How much there is in all is 0 where that is not known: the bar
+    then only shows that work goes on.
+    """
     import rich.progress as rich
 
     screen = console(stderr=True)
     if not screen.is_terminal:
-        yield lambda done, total: None
+        yield lambda what, done, total: None
         return
     columns = (
-        rich.TextColumn("asking".ljust(_NAME)),
+        rich.TextColumn("{task.description}"),
         rich.BarColumn(bar_width=20),
-        rich.MofNCompleteColumn(),
-        rich.TextColumn("questions,"),
+        rich.TextColumn("{task.fields[count]}"),
         rich.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        rich.TextColumn("left"),
+        rich.TextColumn("{task.fields[left]}"),
     )
     # Redirected, what is printed meanwhile would go to standard error, out of `> answers.jsonl`.
     with rich.Progress(*columns, console=screen, transient=True, redirect_stdout=False) as bars:
-        task = bars.add_task("", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+        yield _PhaseBar(bars)
+
+
+@contextmanager
+def loading(what: str) -> Iterator[None]:
+    """A bar while something loads that cannot tell how long it takes."""
+    with phase_progress() as progress:
+        progress(f"loading {what}", 0, 0)
+        yield
+
+
+class _PhaseBar:
+    """One bar, for one phase of the work after the other."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._what = ""
+        self._task = bars.add_task("", total=None, count="", left="", visible=False)
+
+    def __call__(self, what: str, done: float, total: int) -> None:
+        count = f"{int(done):,}/{total:,}" if total else ""
+        left = "left" if total and done < total else ""
+        if what != self._what:
+            self._what = what
+            self._bars.reset(
+                self._task,
+                total=total or None,
+                description=what.ljust(_NAME),
+                count=count,
+                left=left,
+                visible=True,
+            )
+        self._bars.update(self._task, completed=done, total=total or None, count=count, left=left)
 
 
 class _IngestBars:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +15,7 @@ from ragctx.cli.exit_codes import say
 from ragctx.cli.model_options import Model, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
 from ragctx.cli.output import failure_lines
-from ragctx.cli.progress import ingest_progress
+from ragctx.cli.progress import ingest_progress, loading
 from ragctx.errors import IndexDamagedError, IndexLockedError, RagctxError
 from ragctx.views import is_in_index
 
@@ -37,12 +37,16 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """The documents to ask: the PDFs that were named, or else an index."""
+    """The documents to ask: the PDFs that were named, or else an index.
+
+    `chunk_tokens` is the size of chunks into which PDFs are cut; None is the default.
+    """
 
     pdfs: tuple[str, ...]
     index_path: Path
     embedder_spec: str
     password: str | None
+    chunk_tokens: int | None = None
 
 
 def sources_of(
@@ -121,9 +125,11 @@ def open_session(
 
     began = time.perf_counter()
     assembly_settings, retrieval_settings = assembly.resolve(retrieval.scale), retrieval.resolve()
-    embedder = load_embedder(sources.embedder_spec)
+    with loading("the embedder"):
+        embedder = load_embedder(sources.embedder_spec)
     index = open_index(sources, embedder)
-    generator = model.load(assembly_settings.context_window)
+    with loading("the model"):
+        generator = model.load(assembly_settings.context_window)
     return Session(
         index=index,
         embedder=embedder,
@@ -146,7 +152,7 @@ def open_index(sources: Sources, embedder: Embedder) -> Index:
 
     if not sources.pdfs:
         return Index.open(sources.index_path, embedder=embedder)
-    return _open_pdfs(sources.pdfs, embedder, sources.password)
+    return _open_pdfs(sources, embedder)
 
 
 def when_unlocked(work: Callable[[], T]) -> T:
@@ -168,14 +174,16 @@ def when_unlocked(work: Callable[[], T]) -> T:
         time.sleep(_POLL_S)
 
 
-def _open_pdfs(pdfs: Sequence[str], embedder: Embedder, password: str | None) -> Index:
-    from ragctx.ingestion import IngestSettings, open_cached
+def _open_pdfs(sources: Sources, embedder: Embedder) -> Index:
+    from ragctx.ingestion import CHUNK_TOKENS, IngestSettings, open_cached
 
-    settings = IngestSettings(password=password)
+    settings = IngestSettings(
+        password=sources.password, chunk_tokens=sources.chunk_tokens or CHUNK_TOKENS
+    )
 
     def opened() -> tuple[Index, tuple[IngestRow, ...]]:
         with ingest_progress() as progress:
-            return open_cached(pdfs, embedder, settings=settings, progress=progress)
+            return open_cached(sources.pdfs, embedder, settings=settings, progress=progress)
 
     index, rows = when_unlocked(opened)
     failures = failure_lines(rows)

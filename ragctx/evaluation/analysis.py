@@ -6,7 +6,7 @@ All tests are paired: each condition was asked the same questions.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -15,8 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragctx.evaluation.conditions import CONTROLS, Condition, Plan, position_conditions
+from ragctx.evaluation.grid import Grid
+from ragctx.evaluation.pairs import Paired, pair_tests, power_of
 from ragctx.evaluation.results import (
     BudgetSweep,
+    GridComparison,
+    Latency,
     Omnibus,
     Outcome,
     PairTest,
@@ -27,16 +31,16 @@ from ragctx.evaluation.results import (
     StrategyComparison,
     Summary,
 )
-from ragctx.evaluation.statistics.intervals import paired_difference, spread_interval
-from ragctx.evaluation.statistics.power import detectable_difference, questions_needed
-from ragctx.evaluation.statistics.significance import cochran_q, holm, mcnemar, spread_by_chance
+from ragctx.evaluation.statistics.intervals import median_interval, spread_interval
+from ragctx.evaluation.statistics.significance import cochran_q, spread_by_chance
 from ragctx.evaluation.summaries import Summariser, recall_at
-from ragctx.evaluation.verdicts import ALPHA, budget_verdict, position_verdict, strategy_verdict
+from ragctx.evaluation.verdicts import budget_verdict, position_verdict, strategy_verdict
 
 RECALL_AT = (1, 3, 5, 10, 20)
 """The k of the recalls at k that are reported, up to the number of candidates."""
-FIVE_POINTS = 0.05
-"""The difference, as a share, for which `Power.questions_for_5_points` is given."""
+
+Times = Mapping[str, Sequence[float]]
+"""Seconds by condition, on the same questions in the same order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +57,10 @@ class Analysis:
         if not conditions:
             return None
         first = next((c for c in conditions if c.word == baseline), conditions[0])
-        controls = [control for control in CONTROLS if self._rows(control)]
+        controls = self._controls()
         grades = self._grades(conditions)
         pairs = self._pairs(grades, [(c, first) for c in conditions if c != first])
+        beside = [(self._grades((control, first)), control, first) for control in controls]
         omnibus, power = _omnibus(grades), _power(grades, pairs)
         recall = zip(RECALL_AT, recall_at(self.questions, RECALL_AT), strict=True)
         return StrategyComparison(
@@ -64,6 +69,7 @@ class Analysis:
             omnibus=omnibus,
             spread=self._spread(grades),
             pairs=pairs,
+            control_pairs=self._family(beside),
             power=power,
             recall_at_k=tuple((k, share) for k, share in recall if k <= plan.k),
             verdict=strategy_verdict(
@@ -72,7 +78,7 @@ class Analysis:
                 power,
                 grades.shares(),
                 _by_name(conditions),
-                n=len(grades.right),
+                n=grades.n,
             ),
         )
 
@@ -83,7 +89,7 @@ class Analysis:
         """
         conditions = position_conditions(passages, plan.slots)
         grades = self._grades(conditions)
-        if not len(grades.right):
+        if not grades.n:
             return None
         pairs = self._pairs(grades, list(combinations(conditions, 2)))
         omnibus, power, spread = _omnibus(grades), _power(grades, pairs), self._spread(grades)
@@ -92,17 +98,18 @@ class Analysis:
             passages=passages,
             slots=tuple(condition.slot for condition in conditions),
             summaries=self._summaries(conditions),
+            controls=self._summaries(self._controls(), frozenset(grades.questions)),
             omnibus=omnibus,
             spread=spread,
             pairs=pairs,
             power=power,
             window_fill=float(np.mean(tokens)) / context_window,
-            skipped=len(self.questions) - len(grades.right),
+            skipped=len(self.questions) - grades.n,
             verdict=position_verdict(passages, omnibus, spread, power, _by_name(conditions)),
         )
 
-    def budgets(self, plan: Plan) -> BudgetSweep | None:
-        """Each budget against the largest; None without any."""
+    def budgets(self, plan: Plan, times: Times) -> BudgetSweep | None:
+        """Each budget against the largest; None without any. `times` are those of the budgets."""
         conditions = plan.budget_conditions
         if not conditions:
             return None
@@ -117,9 +124,61 @@ class Analysis:
             summaries=summaries,
             omnibus=omnibus,
             pairs=pairs,
+            latencies=self._latencies(conditions, times),
             power=power,
             verdict=budget_verdict(summaries, omnibus, pairs, power, _by_name(conditions)),
         )
+
+    def grid(self, grid: Grid) -> GridComparison:
+        """Every combination of a grid against the first."""
+        conditions = tuple(cell.condition for cell in grid.cells)
+        first, *others = conditions
+        grades = self._grades(conditions)
+        pairs = self._pairs(grades, [(condition, first) for condition in others])
+        omnibus, power = _omnibus(grades), _power(grades, pairs)
+        return GridComparison(
+            axes=grid.axes,
+            cells=tuple(cell.values for cell in grid.cells),
+            summaries=self._summaries(conditions),
+            omnibus=omnibus,
+            pairs=pairs,
+            power=power,
+            verdict=strategy_verdict(
+                omnibus,
+                pairs,
+                power,
+                grades.shares(),
+                _by_name(conditions),
+                n=grades.n,
+                what="combinations",
+            ),
+        )
+
+    def _latencies(self, conditions: Sequence[Condition], times: Times) -> tuple[Latency, ...]:
+        """The times of each condition, and how they differ from the last one's."""
+        last = times.get(conditions[-1].name, ())
+        latencies = []
+        for condition in conditions:
+            own = times.get(condition.name, ())
+            seconds = median_interval(own, self.summariser.confidence)
+            if seconds is None or len(own) != len(last):
+                return ()
+            apart = [one - other for one, other in zip(own, last, strict=True)]
+            latencies.append(
+                Latency(
+                    condition=condition.name,
+                    n=len(own),
+                    seconds=seconds,
+                    difference=None
+                    if condition is conditions[-1]
+                    else median_interval(apart, self.summariser.confidence),
+                )
+            )
+        return tuple(latencies)
+
+    def _controls(self) -> list[Condition]:
+        """The controls that were asked."""
+        return [control for control in CONTROLS if self._rows(control)]
 
     def _rows(self, condition: Condition) -> list[Outcome]:
         return self._rows_by_name.get(condition.name, [])
@@ -131,9 +190,16 @@ class Analysis:
             rows[outcome.condition].append(outcome)
         return rows
 
-    def _summaries(self, conditions: Sequence[Condition]) -> tuple[Summary, ...]:
+    def _summaries(
+        self, conditions: Sequence[Condition], only: frozenset[str] | None = None
+    ) -> tuple[Summary, ...]:
+        """A summary of each condition, over the questions with the ids in `only` if given."""
         return tuple(
-            self.summariser.summary(condition.name, condition.label, self._rows(condition))
+            self.summariser.summary(
+                condition.name,
+                condition.label,
+                [row for row in self._rows(condition) if only is None or row.question in only],
+            )
             for condition in conditions
         )
 
@@ -143,35 +209,31 @@ class Analysis:
         shared = [q.id for q in self.questions if all(q.id in column for column in correct)]
         right = np.array([[column[id] for column in correct] for id in shared], dtype=bool)
         names = tuple(condition.name for condition in conditions)
-        return Grades(names, right.reshape(len(shared), len(conditions)))
+        return Grades(names, tuple(shared), right.reshape(len(shared), len(conditions)))
 
     def _pairs(
         self, grades: Grades, pairs: Sequence[tuple[Condition, Condition]]
     ) -> tuple[PairTest, ...]:
-        """Tests of some pairs, adjusted as one family."""
-        names = [(first.name, second.name) for first, second in pairs]
-        counts = [grades.disagreements(first, second) for first, second in names]
-        p_values = [mcnemar(only_first, only_second) for only_first, only_second in counts]
-        tests = zip(names, counts, p_values, holm(p_values), strict=True)
-        return tuple(
-            PairTest(
-                first=first,
-                second=second,
-                n=len(grades.right),
-                only_first=only_first,
-                only_second=only_second,
-                difference=paired_difference(
-                    grades.column(first),
-                    grades.column(second),
-                    seed=self.summariser.seed,
-                    resamples=self.summariser.resamples,
-                    confidence=self.summariser.confidence,
-                ),
-                p_value=p_value,
-                p_adjusted=p_adjusted,
-                significant=p_adjusted < ALPHA,
-            )
-            for (first, second), (only_first, only_second), p_value, p_adjusted in tests
+        """Tests of some pairs of the same grades, adjusted as one family."""
+        return self._family([(grades, first, second) for first, second in pairs])
+
+    def _family(
+        self, comparisons: Sequence[tuple[Grades, Condition, Condition]]
+    ) -> tuple[PairTest, ...]:
+        """Tests of pairs, each on the questions of its grades, adjusted as one family."""
+        return pair_tests(
+            [
+                Paired(
+                    first=first.name,
+                    second=second.name,
+                    first_right=grades.column(first.name),
+                    second_right=grades.column(second.name),
+                )
+                for grades, first, second in comparisons
+            ],
+            seed=self.summariser.seed,
+            resamples=self.summariser.resamples,
+            confidence=self.summariser.confidence,
         )
 
     def _spread(self, grades: Grades) -> Spread | None:
@@ -203,12 +265,18 @@ class Grades:
     """
 
     conditions: tuple[str, ...]  # names
+    questions: tuple[str, ...]  # ids
     right: NDArray[np.bool_]
+
+    @property
+    def n(self) -> int:
+        """The number of questions."""
+        return len(self.questions)
 
     @property
     def comparable(self) -> bool:
         """Whether there are questions, and at least two conditions."""
-        return len(self.conditions) > 1 and len(self.right) > 0
+        return len(self.conditions) > 1 and self.n > 0
 
     def column(self, condition: str) -> NDArray[np.bool_]:
         """One condition's grades, (questions,)."""
@@ -217,13 +285,8 @@ class Grades:
 
     def shares(self) -> dict[str, float]:
         """Accuracy by condition."""
-        means = self.right.mean(axis=0) if len(self.right) else np.zeros(len(self.conditions))
+        means = self.right.mean(axis=0) if self.n else np.zeros(len(self.conditions))
         return dict(zip(self.conditions, map(float, means), strict=True))
-
-    def disagreements(self, first: str, second: str) -> tuple[int, int]:
-        """How many questions only the first got right, and how many only the second did."""
-        one, other = self.column(first), self.column(second)
-        return int((one & ~other).sum()), int((other & ~one).sum())
 
 
 def _omnibus(grades: Grades) -> Omnibus | None:
@@ -234,24 +297,13 @@ def _omnibus(grades: Grades) -> Omnibus | None:
         statistic=q.statistic,
         degrees_of_freedom=q.degrees_of_freedom,
         p_value=q.p_value,
-        n=len(grades.right),
+        n=grades.n,
         conditions=grades.conditions,
     )
 
 
 def _power(grades: Grades, pairs: Sequence[PairTest]) -> Power | None:
-    """For the pairs' mean discordance, at the level that Holm's first step asks of each pair."""
-    n = len(grades.right)
-    if not pairs or not n:
-        return None
-    discordant = float(np.mean([(pair.only_first + pair.only_second) / n for pair in pairs]))
-    alpha = ALPHA / len(pairs)
-    return Power(
-        n=n,
-        discordant=discordant,
-        detectable_difference=detectable_difference(n, discordant, alpha=alpha),
-        questions_for_5_points=questions_needed(FIVE_POINTS, discordant, alpha=alpha),
-    )
+    return power_of(pairs) if grades.n else None
 
 
 def _by_name(conditions: Sequence[Condition]) -> dict[str, Condition]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,13 +27,19 @@ class Answerer:
     cache: AnswerCache | None = None
     workers: int = 1
 
-    def answers(self, prompts: Sequence[Prompt]) -> list[Generation]:
-        """The answer to each prompt, in order; all are in the cache, if there is one, on return."""
+    def answers(
+        self, prompts: Sequence[Prompt], on_share: Callable[[float], None] | None = None
+    ) -> list[Generation]:
+        """The answer to each prompt, in order; all are in the cache, if there is one, on return.
+
+        `on_share` is called before each answer of a local model with the share that is answered.
+        """
         keys = [self._key(prompt) for prompt in prompts]
         known = self.cache.find(dict.fromkeys(keys)) if self.cache else {}
         missing = {k: p for k, p in zip(keys, prompts, strict=True) if k not in known}
         if missing:
-            new = dict(zip(missing, self._generate(list(missing.values())), strict=True))
+            answers = self._generate(list(missing.values()), on_share)
+            new = dict(zip(missing, answers, strict=True))
             if self.cache:
                 self.cache.keep(new)
             known.update(new)
@@ -56,19 +62,29 @@ class Answerer:
     def _key(self, prompt: Prompt) -> str:
         return answer_key(self.model_hash, self.generator.decoding, prompt)
 
-    def _generate(self, prompts: list[Prompt]) -> list[Generation]:
+    def _generate(
+        self, prompts: list[Prompt], on_share: Callable[[float], None] | None
+    ) -> list[Generation]:
         if self.workers == 1:
-            return generate_all(self.generator, prompts)
+            return generate_all(self.generator, prompts, on_share)
         with ThreadPoolExecutor(self.workers) as pool:
             return list(pool.map(self.generator.generate, prompts))
 
 
-def generate_all(generator: Generator, prompts: Sequence[Prompt]) -> list[Generation]:
+def generate_all(
+    generator: Generator,
+    prompts: Sequence[Prompt],
+    on_share: Callable[[float], None] | None = None,
+) -> list[Generation]:
     """The answer to each prompt, in order, as `generator.generate` gives it.
 
     Prompts are asked in the order of their token ids: those with a common beginning follow each
     other, so that a generator that keeps the last prompt's prefix can reuse it.
     """
     order = sorted(range(len(prompts)), key=lambda i: prompts[i].token_ids)
-    answers = {i: generator.generate(prompts[i]) for i in order}
+    answers = {}
+    for done, i in enumerate(order):
+        if on_share:
+            on_share(done / len(order))
+        answers[i] = generator.generate(prompts[i])
     return [answers[i] for i in range(len(prompts))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from ragctx.errors import InputError
@@ -93,6 +94,10 @@ class Source(Protocol):
     def knows_order(self) -> bool:
         """Whether passages have an order within their document."""
 
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The paths of the documents; empty where only passages are known."""
+
     def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The passages of a question, ranked."""
 
@@ -104,6 +109,7 @@ class _WithoutDocuments:
     """A source whose passages come from a question file: their documents are not at hand."""
 
     knows_order = False
+    documents: tuple[str, ...] = ()
 
     def document(self, document_id: str) -> Document | None:
         """None: the document of a passage is not known."""
@@ -175,20 +181,29 @@ class IndexPassages:
     """The hits of a search in an index, whether a gold passage is among them or not.
 
     A passage is gold if it holds an answer and, where the question names a document or pages, comes
-    from there.
+    from there. The chunks that a question excludes are looked up in `excluding`, by default the
+    index itself: whatever overlaps one of them is excluded, however the index cuts its documents.
     """
 
     knows_order = True
 
-    def __init__(self, index: Index, embedder: Embedder, retrieval: Retrieval) -> None:
+    def __init__(
+        self,
+        index: Index,
+        embedder: Embedder,
+        retrieval: Retrieval,
+        *,
+        excluding: Index | None = None,
+    ) -> None:
         self._index, self._embedder, self._retrieval = index, embedder, retrieval
+        self._excluding = excluding
         self.name = str(index.path)
         self.retriever = getattr(as_retriever(retrieval.retriever), "__name__", "custom")
 
     def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The k hits of a search, without the chunks that the question excludes."""
         found = retrieve(question.question, self._index, self._embedder, self._retrieval)
-        hits = tuple(hit for hit in found if hit.chunk.id not in question.excluded)
+        hits = tuple(hit for hit in found if not self._is_excluded(hit.chunk, question))
         gold = tuple(hit.chunk for hit in hits if _holds_answer(question, hit))
         return QuestionCandidates(
             question=question, hits=hits, gold=gold if question.answerable else ()
@@ -197,6 +212,33 @@ class IndexPassages:
     def document(self, document_id: str) -> Document | None:
         """The document of a chunk."""
         return self._index.document(document_id)
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The paths of the PDFs in the index."""
+        return tuple(source.path for source in self._index.sources())
+
+    def _is_excluded(self, chunk: Chunk, question: LabelledQuestion) -> bool:
+        if chunk.id in question.excluded:
+            return True
+        if self._excluding is None or not question.excluded:
+            return False
+        kept_out = map(self._elsewhere.get, question.excluded)
+        return any(
+            other is not None
+            and other.document_id == chunk.document_id
+            and other.start < chunk.end
+            and chunk.start < other.end
+            for other in kept_out
+        )
+
+    @cached_property
+    def _elsewhere(self) -> dict[str, Chunk]:
+        """The chunks of the index that questions' exclusions are about, by id."""
+        assert self._excluding is not None
+        with self._excluding.snapshot() as snapshot:
+            documents = dict.fromkeys(source.document_id for source in snapshot.sources())
+            return {chunk.id: chunk for id in documents for chunk in snapshot.chunks(id)}
 
 
 def source_of(questions: QuestionSet, k: int) -> Source:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 
 from ragctx import __version__
 from ragctx.assembly import Assembly
 from ragctx.errors import InputError
-from ragctx.evaluation.analysis import Analysis
+from ragctx.evaluation.analysis import Analysis, Times
 from ragctx.evaluation.answering import Answerer
-from ragctx.evaluation.candidates import FilePassages, QuestionCandidates, Source
-from ragctx.evaluation.conditions import Plan
+from ragctx.evaluation.candidates import QuestionCandidates, Source
+from ragctx.evaluation.conditions import Condition, Plan, position_conditions
 from ragctx.evaluation.datasets import LabelledQuestion, QuestionSet
+from ragctx.evaluation.grid import Grid
+from ragctx.evaluation.notes import Noted, notes_of
 from ragctx.evaluation.prompts import PromptMaker
+from ragctx.evaluation.recommendation import recommendation
 from ragctx.evaluation.results import (
     RESULT_FORMAT,
     Outcome,
@@ -27,14 +30,15 @@ from ragctx.evaluation.scoring import Scorer
 from ragctx.evaluation.statistics.intervals import CONFIDENCE, RESAMPLES
 from ragctx.evaluation.summaries import Prices, Summariser
 
-COLD_QUESTIONS = 5
+COLD_QUESTIONS = 6
 """How many questions each budget's latency is measured on, with nothing read before.
 
-Chosen by hand: every prompt of these questions is read from its first token, which is slow.
+The fewest for which a median has an interval. Every prompt of them is read from its first token,
+which is slow.
 """
 
-QuestionProgress = Callable[[int, int], None]
-"""Called before each question and at the end with (questions done, questions in all)."""
+Progress = Callable[[str, float, int], None]
+"""Called with (what is being done, how much of it is done, how much there is to do)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,7 @@ class Options:
     prices: Prices | None = None
     command: str = ""
     profile: str = ""
+    model_spec: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +72,11 @@ class Comparison:
     source: Source
     answerer: Answerer
     plan: Plan
+    grid: Grid | None = None
     assembly: Assembly = field(default_factory=Assembly)
     options: Options = Options()
 
-    def run(self, progress: QuestionProgress | None = None) -> Result:
+    def run(self, progress: Progress | None = None) -> Result:
         """Ask everything and test it.
 
         A run that is interrupted loses at most one question's answers if the answerer has a cache:
@@ -79,22 +85,47 @@ class Comparison:
         Raises InputError if the plan asks nothing, and whatever the generator raises.
         """
         self._require()
+        told = progress or _told_to_nobody
         maker = PromptMaker(self.answerer.generator, self.assembly, self.source.document)
-        candidates = [self.source.candidates(question) for question in self.questions.questions]
+        total = len(self.questions.questions)
+        candidates = []
+        for done, question in enumerate(self.questions.questions):
+            told("finding passages", done, total)
+            candidates.append(self.source.candidates(question))
         answered: dict[str, _AnsweredQuestion] = {}
         for done, one in enumerate(hot_order(candidates)):
-            if progress:
-                progress(done, len(candidates))
-            answered[one.question.id] = self._ask(one, maker)
-        if progress:
-            progress(len(candidates), len(candidates))
+            told("asking", done, total)
+            answered[one.question.id] = self._ask(
+                one, maker, partial(_tell_share, told, done, total)
+            )
+        told("asking", total, total)
         in_file_order = [answered[question.id] for question in self.questions.questions]
-        return self._result(in_file_order, maker)
+        times = self._times(maker, in_file_order, told)
+        return self._result(in_file_order, maker, times, told)
 
-    def _ask(self, candidates: QuestionCandidates, maker: PromptMaker) -> _AnsweredQuestion:
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All conditions that are to be compared, controls aside."""
+        plan = self.plan
+        positions = (position_conditions(n, plan.slots) for n in plan.position_passages)
+        return (
+            *plan.placements,
+            *(condition for sweep in positions for condition in sweep),
+            *plan.budget_conditions,
+            *(cell.condition for cell in (self.grid.cells if self.grid else ())),
+        )
+
+    def _ask(
+        self,
+        candidates: QuestionCandidates,
+        maker: PromptMaker,
+        on_share: Callable[[float], None],
+    ) -> _AnsweredQuestion:
         """One question under every condition: its passages are read once for all of them."""
         prompts = maker.all_of(candidates, self.plan)
-        answers = self.answerer.answers([one.prompt for one in prompts])
+        if self.grid:
+            prompts += maker.grid(candidates.question, self.grid)
+        answers = self.answerer.answers([one.prompt for one in prompts], on_share)
         scorer = Scorer(candidates=candidates, get_document=self.source.document)
         outcomes = tuple(
             scorer.outcome(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)
@@ -102,7 +133,13 @@ class Comparison:
         fallbacks = tuple((one.condition.name, one.fallback) for one in prompts if one.fallback)
         return _AnsweredQuestion(record=scorer.record(), outcomes=outcomes, fallbacks=fallbacks)
 
-    def _result(self, answered: Sequence[_AnsweredQuestion], maker: PromptMaker) -> Result:
+    def _result(
+        self,
+        answered: Sequence[_AnsweredQuestion],
+        maker: PromptMaker,
+        times: Times,
+        told: Progress,
+    ) -> Result:
         options, plan = self.options, self.plan
         records = tuple(question.record for question in answered)
         outcomes = tuple(outcome for question in answered for outcome in question.outcomes)
@@ -113,47 +150,74 @@ class Comparison:
             prices=options.prices,
             answerable=frozenset(record.id for record in records if record.answerable),
         )
-        outcomes = self._with_cold_latencies(outcomes, maker)
         analysis = Analysis(outcomes=outcomes, questions=records, summariser=summariser)
+        steps = 3 + len(plan.position_passages)
+        told("testing", 0, steps)
         strategies = analysis.strategies(plan, options.baseline)
-        sweeps = [(n, analysis.positions(plan, n, maker.window)) for n in plan.position_passages]
+        sweeps = []
+        for step, n in enumerate(plan.position_passages, start=1):
+            told("testing", step, steps)
+            sweeps.append((n, analysis.positions(plan, n, maker.window)))
         positions = tuple(sweep for _, sweep in sweeps if sweep is not None)
-        budgets = analysis.budgets(plan)
-        verdicts = [part.verdict for part in (strategies, *positions, budgets) if part]
+        told("testing", steps - 2, steps)
+        budgets = analysis.budgets(plan, times)
+        told("testing", steps - 1, steps)
+        grid = analysis.grid(self.grid) if self.grid else None
+        told("testing", steps, steps)
+        parts = [part for part in (strategies, *positions, budgets, grid) if part]
+        settings = self._settings(maker)
         return Result(
             format=RESULT_FORMAT,
-            settings=self._settings(maker),
+            settings=settings,
             questions=records,
             outcomes=outcomes,
             strategies=strategies,
             positions=positions,
             budgets=budgets,
-            notes=self._notes(answered, [n for n, sweep in sweeps if sweep is None]),
-            verdict=" ".join(verdicts),
+            grid=grid,
+            against=None,
+            notes=notes_of(
+                Noted(
+                    questions=self.questions,
+                    source=self.source,
+                    plan=plan,
+                    seed=options.seed,
+                    fallbacks=tuple(pair for one in answered for pair in one.fallbacks),
+                    empty_sweeps=tuple(n for n, sweep in sweeps if sweep is None),
+                    strategies=strategies,
+                    times=bool(budgets and budgets.latencies),
+                    are_times_cold=self.answerer.generator.caches_prompts,
+                    workers=self.answerer.workers,
+                )
+            ),
+            verdict=" ".join(part.verdict for part in parts),
+            recommendation=recommendation(
+                parts,
+                questions=len(records),
+                synthetic=sum(record.synthetic for record in records),
+                model=settings.model,
+            ),
         )
 
-    def _with_cold_latencies(
-        self, outcomes: tuple[Outcome, ...], maker: PromptMaker
-    ) -> tuple[Outcome, ...]:
-        """The outcomes with the budgets' latencies as a user meets them: nothing read before.
+    def _times(
+        self, maker: PromptMaker, answered: Sequence[_AnsweredQuestion], told: Progress
+    ) -> Times:
+        """The budgets' seconds by condition, as a user meets them: nothing read before.
 
-        In a sweep most of a prompt was read for the prompt before it, so the latency is measured
-        again on some questions, and their mean is recorded for all. A server's model was asked as
-        any user asks it: there nothing is measured again.
+        In a sweep most of a prompt was read for the prompt before it, so the times are measured
+        again on some questions. A server's model was asked as any user asks it: there nothing is
+        measured again.
         """
+        names = [condition.name for condition in self.plan.budget_conditions]
         if not self.answerer.generator.caches_prompts:
-            return outcomes
-        some = self.questions.questions[:COLD_QUESTIONS] if self.plan.budgets else ()
-        latencies: dict[str, list[float]] = {}
-        for question in some:
+            return _as_asked(names, answered)
+        times: dict[str, list[float]] = {name: [] for name in names}
+        some = self.questions.questions[:COLD_QUESTIONS] if names else ()
+        for done, question in enumerate(some):
+            told("measuring times", done, len(some))
             for one in maker.budgets(self.source.candidates(question), self.plan):
-                seconds = self.answerer.cold_latency_s(one.prompt)
-                latencies.setdefault(one.condition.name, []).append(seconds)
-        means = {name: sum(values) / len(values) for name, values in latencies.items()}
-        return tuple(
-            replace(row, latency_s=means[row.condition]) if row.condition in means else row
-            for row in outcomes
-        )
+                times[one.condition.name].append(self.answerer.cold_latency_s(one.prompt))
+        return times
 
     def _settings(self, maker: PromptMaker) -> Settings:
         generator, options, assembly = self.answerer.generator, self.options, maker.assembly
@@ -165,6 +229,7 @@ class Comparison:
             questions_sha256=self.questions.sha256,
             questions=len(self.questions.questions),
             model=generator.name,
+            model_spec=options.model_spec,
             model_hash=self.answerer.model_hash,
             decoding=generator.decoding,
             template=str(assembly.template or ""),
@@ -172,6 +237,7 @@ class Comparison:
             max_new_tokens=assembly.max_new_tokens,
             budget_tokens=assembly.budget_tokens,
             source=self.source.name,
+            documents=self.source.documents,
             k=self.plan.k,
             retriever=self.source.retriever,
             select=_name_of(assembly.select),
@@ -184,68 +250,36 @@ class Comparison:
             price_answer=prices.answer if prices else None,
         )
 
-    def _notes(
-        self, answered: Sequence[_AnsweredQuestion], empty_sweeps: Sequence[int]
-    ) -> tuple[str, ...]:
-        """What a reader of the numbers must know, fallbacks first.
-
-        `empty_sweeps` are the numbers of passages about which no question could be asked.
-        """
-        fallbacks = Counter(fallback for question in answered for fallback in question.fallbacks)
-        notes = [
-            f"{condition}: {fallback} ({count} of its questions)"
-            for (condition, fallback), count in fallbacks.items()
-        ]
-        notes += [
-            f"no question has a gold passage and {n - 1} distractors that fit the window together: "
-            f"nothing was asked about {n} passages"
-            for n in empty_sweeps
-        ]
-        notes += self._left_out()
-        if "document_order" in self.plan.strategies and not self.source.knows_order:
-            notes.append("document_order is best_first here: passages of a file have no order")
-        if self.plan.budgets and self.answerer.generator.caches_prompts:
-            notes.append(
-                "latencies of budgets are those of a first question, nothing read before; all "
-                "others are shares of a sweep that reads each passage once"
-            )
-        if any(question.synthetic for question in self.questions.questions):
-            notes.append("questions marked synthetic were made from the documents, not by people")
-        return tuple(notes)
-
-    def _left_out(self) -> list[str]:
-        """Which questions of the file, and which passages of its questions, had no part."""
-        asked, total = len(self.questions.questions), self.questions.total
-        notes = []
-        if asked < total:
-            notes.append(
-                f"{asked:,} of the file's {total:,} questions were asked, drawn by seed "
-                f"{self.options.seed}"
-            )
-        k = self.plan.k
-        offered = [len(question.passages) for question in self.questions.questions]
-        cut = [count for count in offered if count > k]
-        if (
-            cut
-            and isinstance(self.source, FilePassages)
-            and (self.plan.placements or self.plan.budgets)
-        ):
-            notes.append(
-                f"{len(cut):,} of {asked:,} questions come with more than {k} passages (up to "
-                f"{max(cut):,}): only the {k} best of each were used; -k {max(cut)} uses all that "
-                "fit"
-            )
-        return notes
-
     def _require(self) -> None:
         plan = self.plan
-        if not (plan.placements or plan.position_passages or plan.budgets):
-            raise InputError("nothing is to be compared; name --strategies, --positions, --budgets")
+        if not (plan.placements or plan.position_passages or plan.budgets or self.grid):
+            raise InputError(
+                "nothing is to be compared; name --strategies, --positions, --budgets, or an "
+                "option such as --retriever twice"
+            )
         if any(n < 2 for n in plan.position_passages) or plan.slots < 2 or plan.k < 1:
             raise InputError(
                 f"position_passages={plan.position_passages}, slots={plan.slots}, k={plan.k} "
                 "cannot be; give 2 or more passages and slots, and at least one candidate"
             )
+
+
+def _tell_share(told: Progress, done: int, total: int, share: float) -> None:
+    told("asking", done + share, total)
+
+
+def _told_to_nobody(what: str, done: float, total: int) -> None:
+    """No progress is shown."""
+
+
+def _as_asked(names: Sequence[str], answered: Sequence[_AnsweredQuestion]) -> Times:
+    """The times of some conditions when they were asked, question by question."""
+    rows: Mapping[str, list[float]] = {name: [] for name in names}
+    for question in answered:
+        for outcome in question.outcomes:
+            if outcome.condition in rows:
+                rows[outcome.condition].append(outcome.latency_s)
+    return rows
 
 
 def _name_of(select: object) -> str:

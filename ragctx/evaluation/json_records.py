@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields, is_dataclass
+from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -49,6 +50,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
             return tuple(_read(part, item, f"{where}[{i}]") for i, (part, item) in pairs)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if isinstance(value, float) and not isfinite(value):
+        raise InputError(f"{where} is {value}, which is no number; give a file that ragctx wrote")
     if isinstance(kind, type) and type(value) is kind:
         return value
     raise InputError(f"{where} is {value!r:.80}, not a {kind}; give a file that ragctx wrote")

@@ -18,6 +18,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ragctx.evaluation.statistics.intervals import Interval
 
 MINUS = "\N{MINUS SIGN}"
@@ -102,6 +104,18 @@ def seconds(value: float) -> str:
     return f"{1000 * value:.0f} ms" if value < 1 else f"{value:.2f} s"
 
 
+def signed_seconds(value: float) -> str:
+    """A difference of times, with its sign.
+
+    >>> signed_seconds(-0.0123), signed_seconds(2.5), signed_seconds(0.0)
+    ('−12 ms', '+2.50 s', '0 ms')
+    """
+    text = seconds(abs(value))
+    if value == 0:
+        return text
+    return f"{MINUS if value < 0 else '+'}{text}"
+
+
 def money(value: float | None) -> str:
     """A cost per question, in the currency of the prices.
 
@@ -150,6 +164,30 @@ def terse_range(interval: Interval) -> str:
     '41.2…60.0'
     """
     return f"{bare_percent(interval.low)}…{bare_percent(interval.high)}"
+
+
+def time_range(interval: Interval) -> str:
+    """A time with its interval, for a column of a terminal.
+
+    >>> from ragctx.evaluation.statistics.intervals import Interval
+    >>> time_range(Interval(0.5, 0.4, 1.5))
+    '500 ms (400 ms … 1.50 s)'
+    """
+    return _with_range(interval, seconds)
+
+
+def time_difference_range(interval: Interval) -> str:
+    """A difference of times with its interval, for a column of a terminal.
+
+    >>> from ragctx.evaluation.statistics.intervals import Interval
+    >>> time_difference_range(Interval(-0.5, -0.6, 0.1))
+    '−500 ms (−600 ms … +100 ms)'
+    """
+    return _with_range(interval, signed_seconds)
+
+
+def _with_range(interval: Interval, words: Callable[[float], str]) -> str:
+    return f"{words(interval.value)} ({words(interval.low)} … {words(interval.high)})"
 
 
 def plain_p(p: float) -> str:

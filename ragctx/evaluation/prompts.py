@@ -16,6 +16,8 @@ from ragctx.evaluation.conditions import (
     Plan,
     position_conditions,
 )
+from ragctx.evaluation.datasets import LabelledQuestion
+from ragctx.evaluation.grid import Grid
 from ragctx.pipeline import fit_generator
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import Template, load_template, parse_template
@@ -42,6 +44,7 @@ class ConditionPrompt:
 
     condition: Condition
     prompt: Prompt
+    candidates: QuestionCandidates  # that the prompt's passages were taken from
     fallback: str = ""
     detail: str = ""
 
@@ -57,6 +60,7 @@ class PromptMaker:
     def __init__(self, generator: Generator, assembly: Assembly, get_document: GetDocument) -> None:
         self.assembly = fit_generator(assembly, generator)
         self.window = self.assembly.context_window or generator.context_window
+        self._generator = generator
         self._tokenizer = generator.tokenizer
         self._get_document = get_document
         self._template = load_template(self.assembly.template or "qa")
@@ -81,15 +85,22 @@ class PromptMaker:
             assembly = replace(self.assembly, placement=condition.strategy, seed=condition.seed)
             yield self._assembled(condition, candidates, plan.k, assembly)
 
+    def grid(self, question: LabelledQuestion, grid: Grid) -> Iterator[ConditionPrompt]:
+        """The question under every combination, with what its own source brings."""
+        for cell in grid.cells:
+            assembly = fit_generator(cell.assembly, self._generator)
+            candidates = cell.source.candidates(question)
+            yield self._assembled(cell.condition, candidates, cell.k, assembly)
+
     def controls(self, candidates: QuestionCandidates) -> Iterator[ConditionPrompt]:
         """Without any passage; and, where there is one, with the gold passage alone."""
         question = candidates.question.question
         bare = self._built(question, self._closed_book, ())
-        yield ConditionPrompt(condition=CLOSED_BOOK, prompt=bare)
+        yield ConditionPrompt(condition=CLOSED_BOOK, prompt=bare, candidates=candidates)
         if candidates.gold_hits:
             alone = self._fitting(question, (_unranked(candidates.gold_hits[0]),))
             if alone is not None:
-                yield ConditionPrompt(condition=GOLD_ONLY, prompt=alone)
+                yield ConditionPrompt(condition=GOLD_ONLY, prompt=alone, candidates=candidates)
 
     def positions(
         self, candidates: QuestionCandidates, passages: int, slots: int
@@ -108,7 +119,8 @@ class PromptMaker:
             prompt = self._fitting(candidates.question.question, tuple(map(_unranked, hits)))
             if prompt is None:
                 return []
-            prompts.append(ConditionPrompt(condition=condition, prompt=prompt))
+            made = ConditionPrompt(condition=condition, prompt=prompt, candidates=candidates)
+            prompts.append(made)
         return prompts
 
     def budgets(self, candidates: QuestionCandidates, plan: Plan) -> Iterator[ConditionPrompt]:
@@ -136,6 +148,7 @@ class PromptMaker:
             return ConditionPrompt(
                 condition=condition,
                 prompt=self._built(question, self._closed_book, ()),
+                candidates=candidates,
                 fallback="asked without passages",
                 detail=str(error),
             )
@@ -144,6 +157,7 @@ class PromptMaker:
         return ConditionPrompt(
             condition=condition,
             prompt=prompt,
+            candidates=candidates,
             fallback="" if as_wanted else f"{prompt.placement} instead of {wanted}",
         )
 

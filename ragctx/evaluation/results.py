@@ -3,7 +3,8 @@
 `Result.outcomes` holds one row per (condition, question). A *condition* is one way of asking (see
 `conditions.Condition`) and is referred to by its name: `strategy/edges`, `strategy/random#1`,
 `control/closed_book`, `control/gold_only`, `position/20/4` (20 passages, the gold one in slot 4,
-counted from 0), `budget/1024`. What a name stands for is in the fields of the part it belongs to.
+counted from 0), `budget/1024`, `grid/retriever=dense/k=5`. What a name stands for is in the fields
+of the part it belongs to.
 
 Shares and accuracies are 0 to 1; differences are shares too (0.05 = 5 points). Times are seconds.
 Costs are per question, in the currency of the prices.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from ragctx.evaluation.json_records import record_from_json, record_to_json
 from ragctx.evaluation.statistics.intervals import Interval
 
-RESULT_FORMAT = 1
+RESULT_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Settings:
     questions_sha256: str
     questions: int  # how many took part
     model: str
+    model_spec: str  # where it is: "bundled", a directory, or the URL of a server, #name
     model_hash: str
     decoding: str  # "greedy", or the generator's decoding settings
     template: str
@@ -36,6 +38,7 @@ class Settings:
     max_new_tokens: int
     budget_tokens: int | None  # of the strategies' and positions' prompts; None: the window's
     source: str  # "passages of the file", "mined from the file's contexts", or the index's path
+    documents: tuple[str, ...]  # paths of the PDFs in the index; empty without one
     k: int  # candidates per question
     retriever: str  # what ranked the candidates
     select: str
@@ -106,7 +109,7 @@ class Outcome:
     prompt_tokens: int
     answer_tokens: int
     reused_tokens: int
-    latency_s: float  # of the generator, prompt reading included, when it was first asked
+    latency_s: float  # of the generator when it was first asked; what it had read before helped
     placement: str  # the strategy that was used
     note: str  # why another prompt was asked than the condition's; "" where it was the condition's
 
@@ -131,7 +134,6 @@ class Summary:
     mean_prompt_tokens: float
     mean_answer_tokens: float
     mean_reused_tokens: float
-    mean_latency_s: float
     mean_cost: float | None
 
 
@@ -197,6 +199,7 @@ class StrategyComparison:
     omnibus: Omnibus | None  # over the placements; None with fewer than two
     spread: Spread | None
     pairs: tuple[PairTest, ...]  # each placement against the baseline
+    control_pairs: tuple[PairTest, ...]  # each control against the baseline, on the same questions
     power: Power | None
     recall_at_k: tuple[tuple[int, float], ...]  # (k, share with a gold one among the first k)
     verdict: str
@@ -215,6 +218,7 @@ class PositionSweep:
     passages: int
     slots: tuple[int, ...]  # counted from 0; summaries[i] is for slots[i]
     summaries: tuple[Summary, ...]
+    controls: tuple[Summary, ...]  # over the questions of the sweep
     omnibus: Omnibus | None
     spread: Spread | None
     pairs: tuple[PairTest, ...]  # every pair of slots
@@ -222,6 +226,20 @@ class PositionSweep:
     window_fill: float  # mean share of the context window that the prompts took
     skipped: int  # questions without a gold passage or without enough distractors
     verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How long a question takes under a condition, in seconds of the generator.
+
+    Medians over `n` questions, the same ones under every condition; `difference` is the median over
+    questions of this condition minus the one it is compared with, None for that one itself.
+    """
+
+    condition: str
+    n: int
+    seconds: Interval
+    difference: Interval | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,8 +251,61 @@ class BudgetSweep:
     summaries: tuple[Summary, ...]
     omnibus: Omnibus | None
     pairs: tuple[PairTest, ...]  # each budget against the largest
+    latencies: tuple[Latency, ...]  # of each budget; empty where too few questions were timed
     power: Power | None
     verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridAxis:
+    """A choice that a grid varies, e.g. "retriever", and its values; the first is the base."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridComparison:
+    """Every combination of some choices, each against the first one."""
+
+    axes: tuple[GridAxis, ...]
+    cells: tuple[tuple[str, ...], ...]  # a value of each axis; summaries[i] is for cells[i]
+    summaries: tuple[Summary, ...]
+    omnibus: Omnibus | None
+    pairs: tuple[PairTest, ...]  # each combination against the first
+    power: Power | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionChange:
+    """One condition now and in a saved run.
+
+    In `test` this run is the first, the saved one the second; both have the condition's name.
+    """
+
+    label: str
+    now: Interval  # accuracy
+    before: Interval
+    test: PairTest
+    is_worse: bool  # measurably, and by more than the margin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgainstRun:
+    """This run beside a saved one: the same questions under the same conditions."""
+
+    path: str  # of the saved result
+    margin: float  # a share: smaller drops are no fault
+    settings: tuple[str, ...]  # in which the two runs differ, e.g. "model: a, was b"
+    conditions: tuple[ConditionChange, ...]
+    power: Power | None
+    verdict: str
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether any condition is worse."""
+        return any(condition.is_worse for condition in self.conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,8 +319,11 @@ class Result:
     strategies: StrategyComparison | None
     positions: tuple[PositionSweep, ...]
     budgets: BudgetSweep | None
+    grid: GridComparison | None
+    against: AgainstRun | None
     notes: tuple[str, ...]  # what a reader of the numbers must know, e.g. fallbacks
-    verdict: str  # one to three sentences
+    verdict: str  # a sentence for each part
+    recommendation: str  # what to do, as far as the tests tell, and what they do not tell
 
     def to_json(self) -> str:
         """One line of JSON."""

@@ -28,11 +28,15 @@ def prediction_of(answer: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Scorer:
-    """Scores the answers to one question, and collects the passages that its prompts contain."""
+    """Scores the answers to one question, and collects the passages that its prompts contain.
+
+    `candidates` are those of the question; a prompt may bring others, found in another way.
+    """
 
     candidates: QuestionCandidates
     get_document: Callable[[str], Document | None]
-    _numbers: dict[str, int] = field(default_factory=dict)  # chunk id -> index into _passages
+    _numbers: dict[tuple[str, int], int] = field(default_factory=dict)
+    """(Chunk id, rank) -> index into `_passages`: searches differ in how they rank a passage."""
     _passages: list[PassageRecord] = field(default_factory=list)
 
     def outcome(self, asked: ConditionPrompt, generation: Generation) -> Outcome:
@@ -45,11 +49,12 @@ class Scorer:
             for score in (best_subspan_em, exact_match, token_f1)
         )
         cited = () if is_refused else cite(generation, prompt, self.get_document)
-        gold = [hit for segment in prompt.passages if (hit := segment.hit) and self._is_gold(hit)]
+        is_gold = asked.candidates.is_gold
+        gold = [hit for segment in prompt.passages if (hit := segment.hit) and is_gold(hit)]
         return Outcome(
             condition=asked.condition.name,
             question=question.id,
-            order=tuple(self._number(segment) for segment in prompt.passages),
+            order=tuple(self._number(segment, asked.candidates) for segment in prompt.passages),
             passage_tokens=tuple(len(segment.token_ids) for segment in prompt.passages),
             answer="" if is_refused else generation.text,
             abstained=is_refused,
@@ -58,7 +63,7 @@ class Scorer:
             exact_match=exact,
             token_f1=f1,
             gold_in_prompt=bool(gold),
-            citations=tuple(self._citation(citation, prompt.passages) for citation in cited),
+            citations=tuple(_citation(citation, prompt.passages, is_gold) for citation in cited),
             confidence=generation.confidence,
             prompt_tokens=prompt.token_count,
             answer_tokens=len(generation.token_ids),
@@ -81,16 +86,13 @@ class Scorer:
             first_gold_rank=self.candidates.first_gold_rank if question.answerable else None,
         )
 
-    def _is_gold(self, hit: Hit) -> bool:
-        return self.candidates.is_gold(hit)
-
-    def _number(self, segment: Segment) -> int:
+    def _number(self, segment: Segment, candidates: QuestionCandidates) -> int:
         """The segment's passage as an index into `QuestionRecord.passages`."""
         hit = segment.hit or Hit.from_text(0, 0.0, "")
         chunk = hit.chunk
-        if chunk.id not in self._numbers:
-            self._numbers[chunk.id] = len(self._passages)
-            rank = next((h.rank for h in self.candidates.hits if h.chunk.id == chunk.id), hit.rank)
+        rank = next((h.rank for h in candidates.hits if h.chunk.id == chunk.id), hit.rank)
+        if (chunk.id, rank) not in self._numbers:
+            self._numbers[chunk.id, rank] = len(self._passages)
             self._passages.append(
                 PassageRecord(
                     document=hit.document,
@@ -98,12 +100,15 @@ class Scorer:
                     last_page=chunk.last_page,
                     rank=rank,
                     text=chunk.text,
-                    is_gold=self._is_gold(hit),
+                    is_gold=candidates.is_gold(hit),
                 )
             )
-        return self._numbers[chunk.id]
+        return self._numbers[chunk.id, rank]
 
-    def _citation(self, citation: Citation, passages: tuple[Segment, ...]) -> CitationRecord:
-        cited = (segment.hit for segment in passages if segment.label == citation.label)
-        is_gold = any(self._is_gold(hit) for hit in cited if hit is not None)
-        return CitationRecord(citation.label, citation.status, is_gold)
+
+def _citation(
+    citation: Citation, passages: tuple[Segment, ...], is_gold: Callable[[Hit], bool]
+) -> CitationRecord:
+    cited = (segment.hit for segment in passages if segment.label == citation.label)
+    holds = any(is_gold(hit) for hit in cited if hit is not None)
+    return CitationRecord(citation.label, citation.status, holds)

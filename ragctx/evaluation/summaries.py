@@ -59,7 +59,6 @@ class Summariser:
             mean_prompt_tokens=_mean(outcome.prompt_tokens for outcome in outcomes),
             mean_answer_tokens=_mean(outcome.answer_tokens for outcome in outcomes),
             mean_reused_tokens=_mean(outcome.reused_tokens for outcome in outcomes),
-            mean_latency_s=_mean(outcome.latency_s for outcome in outcomes),
             mean_cost=_mean(map(self.prices.of, outcomes)) if self.prices else None,
         )
 

@@ -34,17 +34,19 @@ def strategy_verdict(
     conditions: Mapping[str, Condition],
     *,
     n: int,
+    what: str = "placements",
 ) -> str:
     """Do the placements differ? `shares` holds the accuracy of each, at least one.
 
-    `n` is the number of questions that they are shares of.
+    `n` is the number of questions that they are shares of; `what` are the conditions, in the
+    plural.
     """
     if omnibus is None:
         return _only_one(shares, conditions, n)
     if omnibus.p_value >= ALPHA:
         if power is not None and too_few(power):
-            return _too_few(power, f"{len(omnibus.conditions)} placements", omnibus)
-        return f"No measurable difference between {len(omnibus.conditions)} placements " + _nothing(
+            return _too_few(power, f"{len(omnibus.conditions)} {what}", omnibus)
+        return f"No measurable difference between {len(omnibus.conditions)} {what} " + _nothing(
             omnibus, power
         )
     significant = sorted(
@@ -53,7 +55,7 @@ def strategy_verdict(
     if not significant:
         baseline = conditions[pairs[0].second].word
         return (
-            f"The placements differ ({_q(omnibus)}), but none of them measurably from "
+            f"The {what} differ ({_q(omnibus)}), but none of them measurably from "
             f"{baseline}{_detectable(power)}."
         )
     named = "; ".join(_pair_words(pair, conditions) for pair in significant[:_MOST_NAMED])

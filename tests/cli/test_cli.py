@@ -556,10 +556,10 @@ def test_a_batch_shows_the_time_left_on_a_terminal_and_keeps_its_rows(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     done = filled("ask", "--batch", "batch.txt")
-    assert "2/2" in done.err and "questions" in done.err and "left" in done.err
+    assert "2/2" in done.err and "answering" in done.err and "left" in done.err
     assert [json.loads(line)["answer"] for line in done.out.splitlines()] == ["232 degrees"] * 2
     piped = filled("ask", "--batch", "-", stdin=QUESTION)
-    assert "questions" not in piped.err  # nobody knows how many there will be
+    assert "answering" not in piped.err  # nobody knows how many there will be
 
 
 def test_a_batch_without_a_single_answer_failed(filled: Cli, answers: object) -> None:

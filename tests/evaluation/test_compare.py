@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ import pytest
 import ragctx.embedding
 import ragctx.generator.load
 from ragctx.assembly import Assembly
-from ragctx.cli.program import run
 from ragctx.errors import InputError
 from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.evaluation.answering import Answerer, generate_all
 from ragctx.evaluation.candidates import FilePassages, source_of
-from ragctx.evaluation.compare import Comparison, Options, sample_questions
+from ragctx.evaluation.compare import COLD_QUESTIONS, Comparison, Options, sample_questions
 from ragctx.evaluation.conditions import Plan
 from ragctx.evaluation.datasets import QuestionSet, parse_own, read_questions
 from ragctx.evaluation.prompts import PromptMaker
@@ -32,10 +30,11 @@ from ragctx.generator.reader.reader import load_bundled
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template
 from ragctx.records import Hit, Placement
+from tests.support.command_line import said
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import index_with
 from tests.support.paths import ROOT
-from tests.support.simulated import PositionalGenerator, edges_read_best, level, questions, rows_of
+from tests.support.simulated import PositionalGenerator, edges_read_best, level, questions
 
 SAMPLES = ROOT / "examples" / "samples" / "src"
 STRATEGIES = ("best_first", "best_last", "edges", "middle", "random")
@@ -158,6 +157,73 @@ def test_random_orders_and_controls_stand_beside_the_placements() -> None:
     assert [summary.label for summary in result.strategies.controls] == ["closed book", "gold only"]
 
 
+def test_a_control_is_compared_on_the_questions_that_both_were_asked() -> None:
+    # Gold alone was once asked of 50 of 60 questions, and its share stood beside those of all 60 as
+    # if they were of the same questions.
+    made = comparison(PositionalGenerator(level), Plan(strategies=("edges", "best_first"), k=9))
+    asked = made.questions.questions
+    hopeless = tuple(replace(q, answerable=False, answers=()) for q in asked[:10])
+    result = replace(
+        made, questions=replace(made.questions, questions=(*hopeless, *asked[10:]))
+    ).run()
+    assert result.strategies is not None
+    [closed, alone] = result.strategies.control_pairs
+    assert (closed.first, closed.n) == ("control/closed_book", 60)
+    assert (alone.first, alone.n) == ("control/gold_only", 50)
+    assert alone.second == "strategy/best_first" == result.strategies.baseline
+    ids = {q.id for q in asked[10:]}
+    outcomes = [row for row in result.outcomes if row.question in ids]
+    right = {
+        name: sum(row.correct for row in outcomes if row.condition == name)
+        for name in (alone.first, alone.second)
+    }
+    expected = (right[alone.first] - right[alone.second]) / 50
+    assert alone.difference.value == pytest.approx(expected)
+    assert any("gold only was asked about 50 of 60 questions" in note for note in result.notes)
+
+
+def test_the_controls_beside_a_sweep_are_over_its_questions() -> None:
+    made = comparison(
+        PositionalGenerator(level), Plan(strategies=("edges",), k=9, position_passages=(5,)), n=20
+    )
+    asked = made.questions.questions
+    some = tuple(replace(q, answerable=False, answers=()) for q in asked[:5])
+    result = replace(
+        made,
+        questions=replace(made.questions, questions=(*some, *asked[5:])),
+        options=replace(made.options, baseline="edges"),
+    ).run()
+    [sweep] = result.positions
+    assert {summary.n for summary in (*sweep.summaries, *sweep.controls)} == {15}
+    assert len(sweep.controls) == 2
+
+
+def test_times_are_paired_medians_or_are_not_told() -> None:
+    plan = Plan(budgets=(40, 80), k=9)
+    result = comparison(PositionalGenerator(level), plan, n=8).run()
+    assert result.budgets is not None
+    small, large = result.budgets.latencies
+    assert (small.n, large.n, large.difference) == (8, 8, None)
+    assert small.difference is not None
+    assert small.difference.low <= small.difference.value <= small.difference.high
+    few = comparison(PositionalGenerator(level), plan, n=5).run()
+    assert few.budgets is not None
+    assert few.budgets.latencies == ()
+    assert any("times of budgets are not compared" in note for note in few.notes)
+
+
+def test_a_reader_that_remembers_prompts_is_timed_on_the_same_questions_afresh() -> None:
+    generator = PositionalGenerator(level)
+    generator.caches_prompts = True
+    forgotten: list[None] = []
+    generator.forget = lambda: forgotten.append(None)  # type: ignore[method-assign]
+    result = comparison(generator, Plan(budgets=(40, 80), k=9), n=20).run()
+    assert result.budgets is not None
+    assert [row.n for row in result.budgets.latencies] == [COLD_QUESTIONS] * 2
+    assert len(forgotten) == 2 * COLD_QUESTIONS
+    assert any("nothing read before" in note for note in result.notes)
+
+
 def test_a_budget_too_small_for_gold_loses_and_the_smallest_that_suffices_is_named() -> None:
     generator = PositionalGenerator(lambda share: 0.9)
     plan = Plan(budgets=(12, 40, 60, 80), k=9)
@@ -209,8 +275,8 @@ def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
-    def stop(done: int, total: int) -> None:
-        if done == 6:
+    def stop(what: str, done: float, total: int) -> None:
+        if (what, done) == ("asking", 6):
             raise KeyboardInterrupt
 
     cache, plan = tmp_path / "answers.sqlite3", Plan(strategies=STRATEGIES, k=9)
@@ -233,15 +299,25 @@ def test_equal_prompts_are_asked_once() -> None:
 def test_workers_give_the_same_answers() -> None:
     made = comparison(PositionalGenerator(edges_read_best), everything(), n=8)
     many = replace(made, answerer=replace(made.answerer, workers=4))
-    assert without_times(many.run()) == without_times(made.run())
+    result = many.run()
+    assert without_times(replace(result, notes=())) == without_times(made.run())
+    assert result.notes == ("times of budgets were measured with 4 prompts asked at once",)
 
 
-def test_progress_ends_at_the_number_of_questions() -> None:
-    seen: list[tuple[int, int]] = []
-    comparison(PositionalGenerator(level), Plan(strategies=("edges", "middle"), k=9), n=4).run(
-        lambda done, total: seen.append((done, total))
+def test_every_phase_tells_how_far_it_is() -> None:
+    seen: list[tuple[str, float, int]] = []
+    plan = Plan(strategies=("edges", "middle"), k=9, position_passages=(5,))
+    comparison(PositionalGenerator(level), plan, n=4).run(
+        lambda what, done, total: seen.append((what, done, total))
     )
-    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    phases = list(dict.fromkeys(what for what, _, _ in seen))
+    assert phases == ["finding passages", "asking", "testing"]
+    asked = [done for what, done, _ in seen if what == "asking"]
+    assert asked == sorted(asked)
+    assert asked[0] == 0
+    assert asked[-1] == 4
+    assert len(asked) > 12  # within a question too: one of them may take minutes
+    assert seen[-1] == ("testing", 4, 4)
 
 
 def test_a_plan_without_anything_is_refused() -> None:
@@ -329,33 +405,7 @@ def test_a_passage_that_stands_twice_is_read_alone() -> None:
 # ---- the command
 
 
-Cli = Callable[..., Any]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    lines = [json.dumps(row) for row in rows_of(questions(30, 6))]
-    path = tmp_path / "q.jsonl"
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-    return path
-
-
-@pytest.fixture
-def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PositionalGenerator:
-    """Every model is a generator that reads the edges best; its answers are kept in tmp_path."""
-    generator = PositionalGenerator(edges_read_best)
-    monkeypatch.setattr(ragctx.generator.load, "load_generator", lambda spec, **how: generator)
-    monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path / "cache"))
-    return generator
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = run([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-def test_the_command_prints_tables_and_the_verdict_last(
+def test_the_command_prints_tables_the_verdict_and_what_to_do_last(
     file: Path, planted: PositionalGenerator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = said(
@@ -364,7 +414,9 @@ def test_the_command_prints_tables_and_the_verdict_last(
     assert (code, err) == (0, "")
     for words in ("best_first", "random#2", "gold only", "slot 5 of 6", "80 tokens"):
         assert words in out
-    assert "Cochran's Q: p = " in out.splitlines()[-1]
+    verdict, recommendation = out.splitlines()[-2:]
+    assert "Cochran's Q: p = " in verdict
+    assert recommendation.startswith("For positional and these 30 questions: ")
 
 
 def test_json_is_the_whole_result(
@@ -400,7 +452,7 @@ def test_json_is_the_whole_result(
     ("arguments", "message"),
     [
         (("--strategies", "edges,bset"), "no placement is called 'bset'"),
-        (("--strategies", "edges"), "--baseline"),
+        (("--strategies", "edges,middle"), "--baseline"),
         (("--strategies", "none"), "nothing is to be compared"),
         (("--budgets", "many"), "--budgets is 'many'"),
         (("--positions", "0"), "--positions is '0'"),
@@ -484,8 +536,7 @@ def test_the_report_is_written_where_it_was_asked_for(
 ) -> None:
     folder = tmp_path / "report"
     code, _, err = said(capsys, "compare", file, "-n", "5", "--resamples", "100", "-o", folder)
-    assert code == 0
-    assert err.startswith("written to ")
+    assert (code, err.startswith("written to ")) == (0, True), err
     stored = Result.from_json((folder / "result.json").read_text("utf-8"))
     assert stored.settings.questions == 5
 

@@ -21,17 +21,18 @@ from ragctx.evaluation.answer_cache import AnswerCache, answer_key
 from ragctx.evaluation.bm25 import Bm25
 from ragctx.evaluation.candidates import FilePassages, IndexPassages, MinedPassages, source_of
 from ragctx.evaluation.conditions import Plan, slots_of
-from ragctx.evaluation.datasets import read_questions
+from ragctx.evaluation.datasets import LabelledQuestion, read_questions
 from ragctx.evaluation.json_records import record_from_json, record_to_json
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
 from ragctx.evaluation.prompts import ConditionPrompt, PromptMaker
 from ragctx.evaluation.results import Outcome
 from ragctx.evaluation.scoring import Scorer, prediction_of
 from ragctx.evaluation.text_match import holds_any
+from ragctx.index.index import Index
 from ragctx.records import CopiedSpan, Generation
 from ragctx.retrieval import Retrieval
 from tests.support.fakes import HashEmbedder
-from tests.support.index_samples import index_with
+from tests.support.index_samples import index_with, made_of
 from tests.support.simulated import PositionalGenerator, level, questions
 
 LITM = {
@@ -489,3 +490,31 @@ def test_records_survive_json_and_refuse_what_is_none() -> None:
     for text in ("{", "[]", '{"passage": 0}', '{"passage": "0", "start": 1, "end": 2}'):
         with pytest.raises(InputError):
             record_from_json(CopiedSpan, text)
+
+
+def test_what_a_question_excludes_is_kept_out_however_the_documents_are_cut(tmp_path: Path) -> None:
+    """Excluded chunks are named by ids of one index; another cuts the same text in other places."""
+    pages = [f"Place {i} has the number number{i}." for i in range(4)]
+    whole = index_with(tmp_path / "whole", {"places": pages})
+    cut = Index.open_or_create(str(tmp_path / "cut"), embedder=HashEmbedder())
+    document, chunks, _ = made_of("places", *pages)
+    halves = [
+        replace(chunk, id=f"{chunk.id}{side}", start=start, end=end, text=document.text[start:end])
+        for chunk in chunks
+        for side, start, end in (
+            ("a", chunk.start, chunk.start + 12),
+            ("b", chunk.start + 12, chunk.end),
+        )
+    ]
+    with cut.writer() as writer:
+        vectors = HashEmbedder().encode([half.text for half in halves])
+        writer.put("places.pdf", document, halves, vectors, recipe="r")
+    question = LabelledQuestion(
+        id="1", question="Which number has place 2?", answers=("number2",), excluded=(chunks[2].id,)
+    )
+    search = Retrieval(k=20)
+    blind = IndexPassages(cut, HashEmbedder(), search).candidates(question)
+    seeing = IndexPassages(cut, HashEmbedder(), search, excluding=whole).candidates(question)
+    assert len(blind.hits) == 8
+    assert len(seeing.hits) == 6
+    assert not any(hit.chunk.id.startswith(chunks[2].id) for hit in seeing.hits)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ragctx.evaluation.questions.check import PROBLEMS, check_questions
 from ragctx.evaluation.questions.make import make_questions, question_row
 from ragctx.evaluation.questions.phrasing import GAP
 from ragctx.evaluation.text_match import (
-    alike_pairs,
+    alike_to_earlier,
     copied_words,
     holds_any,
     longest_shared_run,
@@ -82,6 +83,8 @@ def test_a_sound_file_has_no_faults(tmp_path: Path) -> None:
         (other(answers=["538"]), "unanswerable"),
         (other(answerable=False), "answerable after all"),
         (other(question="Is iron the metal?"), "answer in question"),
+        (other(question="What did the other metal is called?"), "odd question"),
+        (other(question="When did it melt?"), "odd question"),
         (
             other(
                 question="Who said that tin melts at 232 degrees; iron at 1538?", answers=["tin"]
@@ -112,6 +115,15 @@ def test_each_fault_is_found_on_its_line(
     assert found(tmp_path, TIN, "", row) == [(3, kind)]
 
 
+def test_rows_as_hugging_face_keeps_them_are_read(tmp_path: Path) -> None:
+    rows = (
+        other(answers={"text": ["iron"], "answer_start": [26]}),
+        other(id="", question="Which metal is blue at 12?", answers={"text": []}),
+    )
+    assert found(tmp_path, *rows) == []
+    assert found(tmp_path, other(answers={"text": ["copper"]})) == [(1, "unanswerable")]
+
+
 def test_a_question_without_any_passage_is_no_fault(tmp_path: Path) -> None:
     assert found(tmp_path, other(context="")) == []
 
@@ -137,6 +149,48 @@ def test_a_cloze_question_repeats_its_sentence_as_a_remark(tmp_path: Path) -> No
     [problem] = check_questions(file).problems
     assert (problem.kind, problem.remark) == ("copied sentence", True)
     assert found(tmp_path, row) == [(1, "copied sentence")]
+
+
+def equal(number: int) -> dict[str, Any]:
+    return {**TIN, "id": ""}
+
+
+def nearly_equal(number: int) -> dict[str, Any]:
+    question = f"When in the long and cold year {number} does the old tin melt?"
+    return {**TIN, "id": "", "question": question}
+
+
+def of_one_pattern(number: int) -> dict[str, Any]:
+    """Questions as alike as can be, each with an answer of its own, and none with a passage."""
+    return {
+        "question": f"What is the value of the long key number {number} in the list?",
+        "answers": [f"v{number}"],
+    }
+
+
+@pytest.mark.parametrize("made", [equal, nearly_equal, of_one_pattern])
+def test_rows_that_are_much_alike_take_linear_time(
+    made: Callable[[int], dict[str, Any]], tmp_path: Path
+) -> None:
+    # They were once compared in pairs: 20,000 equal rows took more than a minute, 200,000 hours.
+    def seconds(count: int) -> float:
+        file = tmp_path / f"{count}.jsonl"
+        file.write_text("".join(f"{json.dumps(made(i))}\n" for i in range(count)))
+        times = []
+        for _ in range(3):
+            began = time.process_time()
+            assert check_questions(file).rows == count
+            times.append(time.process_time() - began)
+        return min(times)
+
+    few, many = seconds(400), seconds(1_600)
+    assert many < 2 * 4 * few
+
+
+def test_a_near_duplicate_is_told_once_however_often_it_stands(tmp_path: Path) -> None:
+    near = other(id="", question="When, then, does tin melt?", answers=["232 degrees", "232"])
+    problems = found(tmp_path, {**TIN, "id": ""}, near, near, {**TIN, "id": ""})
+    assert problems == [(2, "near duplicate"), (3, "duplicate"), (4, "duplicate")]
 
 
 def test_questions_that_stand_in_a_training_file_are_leaked(tmp_path: Path) -> None:
@@ -211,7 +265,7 @@ def test_the_longest_shared_run_is_the_longest_of_all_runs(one: str, other: str)
 
 
 @given(st.lists(TEXTS, max_size=8), st.sampled_from([0.3, 0.5, 0.8, 1.0]))
-def test_alike_pairs_are_those_that_comparing_all_pairs_gives(
+def test_texts_alike_to_an_earlier_one_are_those_that_comparing_all_pairs_gives(
     texts: list[str], jaccard: float
 ) -> None:
     sets = [set(words_of(text)) for text in texts]
@@ -220,7 +274,9 @@ def test_alike_pairs_are_those_that_comparing_all_pairs_gives(
         for i, j in combinations(range(len(texts)), 2)
         if sets[i] and len(sets[i] & sets[j]) >= jaccard * len(sets[i] | sets[j])
     }
-    assert set(alike_pairs(texts, jaccard)) == slow
+    found_pairs = list(alike_to_earlier(texts, jaccard))
+    assert set(found_pairs) <= slow
+    assert [j for _, j in found_pairs] == sorted({j for _, j in slow})
 
 
 @given(TEXTS, TEXTS)

@@ -14,6 +14,7 @@ from scipy import stats
 from ragctx.errors import InputError
 from ragctx.evaluation.statistics.intervals import (
     bootstrap_mean,
+    median_interval,
     paired_difference,
     spread_interval,
     wilson,
@@ -262,3 +263,32 @@ def test_the_detectable_difference_is_the_least_one(n: int, discordant: float) -
 def test_five_questions_can_show_nothing() -> None:
     assert detectable_difference(5, 0.3) is None
     assert detectable_difference(6, 0.3) is not None
+
+
+@given(st.lists(st.floats(-5, 5), max_size=12), st.sampled_from([0.5, 0.8, 0.95]))
+def test_a_median_lies_in_its_interval_as_often_as_is_said(
+    values: list[float], confidence: float
+) -> None:
+    """The slow reference: every way in which n values can lie above or below the true median."""
+    n = len(values)
+    interval = median_interval(values, confidence)
+    wide = [r for r in range(1, n // 2 + 1) if holding(n, r) >= confidence]
+    if interval is None:
+        assert not wide
+        return
+    ordered = sorted(values)
+    narrowest = max(wide)
+    assert (interval.low, interval.high) == (ordered[narrowest - 1], ordered[n - narrowest])
+    assert interval.low <= interval.value <= interval.high
+
+
+def holding(n: int, r: int) -> float:
+    """How often the r-th smallest to the r-th largest of n values hold the true median."""
+    held = [r <= sum(ways) <= n - r for ways in product((0, 1), repeat=n)]
+    return sum(held) / len(held)
+
+
+def test_six_values_are_the_fewest_with_an_interval() -> None:
+    assert median_interval([1.0] * 5) is None
+    assert median_interval([1.0] * 6) is not None
+    assert median_interval([]) is None

@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from ragctx.evaluation.grid import combinations_of, condition_of
 from ragctx.evaluation.results import (
     RESULT_FORMAT,
     BudgetSweep,
     CitationRecord,
+    GridAxis,
+    GridComparison,
+    Latency,
     Omnibus,
     Outcome,
     PairTest,
@@ -186,6 +190,7 @@ class Fabrication:
             omnibus=self.omnibus(conditions),
             spread=self.spread(conditions),
             pairs=self.pairs([(condition, baseline) for condition in conditions[1:]]),
+            control_pairs=self.pairs([(f"control/{name}", baseline) for name in LABELS]),
             power=self.power(),
             recall_at_k=((1, 0.41), (5, 0.83), (10, 0.93), (20, 1.0)),
             verdict="No placement differs measurably from best first.",
@@ -205,6 +210,7 @@ class Fabrication:
             passages=passages,
             slots=tuple(slots),
             summaries=tuple(summaries),
+            controls=(),
             omnibus=self.omnibus(conditions),
             spread=self.spread(conditions),
             pairs=self.pairs(couples),
@@ -230,8 +236,40 @@ class Fabrication:
             summaries=tuple(summaries),
             omnibus=self.omnibus(conditions),
             pairs=self.pairs([(condition, conditions[-1]) for condition in conditions[:-1]]),
+            latencies=self.latencies(conditions),
             power=self.power(),
             verdict="From 1,024 tokens on, more passages do not help.",
+        )
+
+    def latencies(self, conditions: Sequence[str]) -> tuple[Latency, ...]:
+        return tuple(
+            Latency(
+                condition=condition,
+                n=6,
+                seconds=Interval(0.1 * place, 0.09 * place, 0.12 * place),
+                difference=Interval(-0.1, -0.2, -0.05) if place < len(conditions) else None,
+            )
+            for place, condition in enumerate(conditions, start=1)
+        )
+
+    def grid(self) -> GridComparison:
+        axes = (
+            GridAxis(name="retriever", values=("hybrid", "dense")),
+            GridAxis(name="k", values=("5", "20")),
+        )
+        cells = combinations_of(axes)
+        conditions = [condition_of(axes, values) for values in cells]
+        for place, condition in enumerate(conditions):
+            self.ask(condition.name, 0.6 - 0.05 * place)
+        names = [condition.name for condition in conditions]
+        return GridComparison(
+            axes=axes,
+            cells=tuple(cells),
+            summaries=tuple(self.summary(c.name, c.label) for c in conditions),
+            omnibus=self.omnibus(names),
+            pairs=self.pairs([(name, names[0]) for name in names[1:]]),
+            power=self.power(),
+            verdict="No measurable difference between 4 combinations.",
         )
 
     def omnibus(self, conditions: Sequence[str]) -> Omnibus:
@@ -269,12 +307,14 @@ class Fabrication:
         names: Sequence[str] = STRATEGIES,
         sweeps: Sequence[tuple[int, Sequence[int]]] = ((20, (0, 4, 9, 14, 19)),),
         budgets: Sequence[int] = (256, 512, 1024, 2048, 4096),
+        gridded: bool = True,
         verdict: str = "The position of the gold passage matters (first slot 68 %, middle 51 %), "
         "but no placement strategy differs measurably from best first on these 40 questions.",
     ) -> Result:
         strategies = self.strategies(names) if names else None
         positions = tuple(self.positions(passages, slots) for passages, slots in sweeps)
         swept = self.budgets(budgets) if budgets else None
+        grid = self.grid() if gridded else None
         return Result(
             format=RESULT_FORMAT,
             settings=settings_of(len(self.questions)),
@@ -283,8 +323,11 @@ class Fabrication:
             strategies=strategies,
             positions=positions,
             budgets=swept,
+            grid=grid,
+            against=None,
             notes=("3 questions were left out of the position sweep: too few distractors.",),
             verdict=verdict,
+            recommendation="For reader and these 40 questions: any placement will do.",
         )
 
 
@@ -301,6 +344,7 @@ def settings_of(questions: int) -> Settings:
         questions_sha256="9f" * 32,
         questions=questions,
         model="reader",
+        model_spec="models/reader",
         model_hash="ab" * 8,
         decoding="greedy",
         template="reader",
@@ -308,6 +352,7 @@ def settings_of(questions: int) -> Settings:
         max_new_tokens=32,
         budget_tokens=None,
         source="passages of the file",
+        documents=(),
         k=20,
         retriever="bm25",
         select="fill",

@@ -14,6 +14,7 @@ from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import console, shown_path, table, write_json
+from ragctx.cli.progress import loading
 from ragctx.evaluation.numbers import bare_percent, terse_range
 from ragctx.text.display import one_line
 
@@ -127,7 +128,8 @@ def probe_command(
     from ragctx.evaluation.profiles import profile_of, save_profile
 
     all_questions, asked = _questions(questions_path, count, passages, seed)
-    generator = model.load(context_window)
+    with loading("the model"):
+        generator = model.load(context_window)
     comparison = Comparison(
         questions=asked,
         source=source_of(all_questions, passages),
@@ -136,7 +138,7 @@ def probe_command(
         assembly=Assembly(
             context_window=context_window, max_new_tokens=max_new_tokens, template=template
         ),
-        options=Options(seed=seed, command=typed_command()),
+        options=Options(seed=seed, command=typed_command(), model_spec=model.spec),
     )
     profile = profile_of(run_comparison(comparison), asked.path)
     path = save_profile(profile, out)

@@ -74,11 +74,15 @@ _CAPITALISED = r"[A-Z][\w’'&.-]*[\w]|[A-Z]"
 _NAME = re.compile(
     rf"\b(?:{_CAPITALISED})(?: (?:(?:of|de|van|von|la|der|du) )?(?:{_CAPITALISED}))*(?![\w-])"
 )
+_WITHIN_NO_NAME = frozenset("The This These It In On At If When We You For As A An".split())
+"""A capital begins a sentence with these: the name ended before, and a full stop is missing."""
+_OF_NAME = re.compile(r" of the [A-Z]")
 _NUMBERED = re.compile(r" \d")  # "Part 4" is a place in a book
 _TERM_START = re.compile(r"\b(?:the|a|an) (?=[a-z])", re.IGNORECASE)
 _TERM_WORD = re.compile(r"[a-z][a-z-]+[a-z](?![\w’'])")
 _INFLECTED = re.compile(r"[^sui]s\Z")  # a plural, or a verb as in "the quay decides"
 _VAGUE = frozenset(
+    "interesting version previous preceding fourth fifth sixth section chapter "
     "similar different following first second third last next same appropriate particular certain "
     "simple simplest single great good best better important real common special whole entire "
     "current possible necessary little hard corresponding main major general given long short "
@@ -153,7 +157,11 @@ def _names(sentence: str) -> Iterator[AnswerSpan]:
         words = match[0].split()
         if len(words) > _MOST_NAME_WORDS or re.fullmatch(_MONTH, match[0]):
             continue
+        if sentence[max(0, start - 2) : start - 1].isdigit() or _WITHIN_NO_NAME.intersection(words):
+            continue  # "MAX" of "737 MAX" tells too little
         if start == 0 and (len(words) == 1 or words[0].lower() in CLOSED_CLASS):
+            continue
+        if _OF_NAME.match(sentence, end):  # "Department" of "Department of the Treasury"
             continue
         before = sentence[:start].rstrip() or " "
         if before[-1] in "\"“‘'(:.[/*" or _NUMBERED.match(sentence, end):

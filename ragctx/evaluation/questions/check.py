@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ragctx.errors import InputError
+from ragctx.evaluation.questions.oddities import oddities
 from ragctx.evaluation.questions.phrasing import GAP
-from ragctx.evaluation.text_match import alike_pairs, copied_words, holds_any, plain
+from ragctx.evaluation.text_match import alike_to_earlier, copied_words, holds_any, plain
 from ragctx.index.index import Index
 from ragctx.index.snapshot import Snapshot
 from ragctx.records import Chunk
@@ -34,6 +34,7 @@ PROBLEMS = {
     "contradiction": "gives other answers than a row with the same question and passage",
     "unanswerable": "has no passage with the answer",
     "answerable after all": "is to be refused, but has answers",
+    "odd question": "cannot be understood by itself, or is no question that a person would ask",
     "answer in question": "tells the answer in the question",
     "copied sentence": "repeats a sentence of its passage word by word",
     "answer elsewhere": "has a passage that holds the answer but is not marked so",
@@ -155,12 +156,15 @@ def parse_row(line: int, raw: bytes) -> QuestionRow:
         raise InputError(f"not JSON: {error}") from None
     if not isinstance(row, dict):
         raise InputError(f"a JSON {type(row).__name__}, not an object")
-    question, answers = row.get("question"), row.get("answers", [])
+    question, answers, answerable = row.get("question"), row.get("answers", []), True
+    if isinstance(answers, dict):  # SQuAD's rows as Hugging Face keeps them
+        answers = answers.get("text", [])
+        answerable = bool(answers)
     if not isinstance(question, str) or not question.strip():
         raise InputError('no "question"')
     if not isinstance(answers, list) or not all(isinstance(a, str) and a.strip() for a in answers):
         raise InputError('"answers" is not a list of texts')
-    answerable = row.get("answerable", True)
+    answerable = row.get("answerable", answerable)
     if not isinstance(answerable, bool):
         raise InputError('"answerable" is neither true nor false')
     if answerable and not answers:
@@ -215,6 +219,8 @@ def _place(row: dict[str, Any]) -> tuple[int, int] | None:
 
 def _alone(row: QuestionRow) -> Iterator[QuestionProblem]:
     """Problems that a row has by itself."""
+    if odd := oddities(row.question):
+        yield _problem(row, "odd question", "; ".join(odd))
     if not row.answerable:
         if holds_any(" ".join(row.gold), row.answers):
             yield _problem(row, "answerable after all", f"{row.answers[0]!r} is in its passage")
@@ -264,21 +270,32 @@ def _repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
 
 
 def _nearly_repeated(rows: Iterable[QuestionRow]) -> Iterator[QuestionProblem]:
-    by_passage: dict[str, list[QuestionRow]] = defaultdict(list)
+    """Rows whose question is nearly that of another row with the same passage and an answer of it.
+
+    Equal questions are looked at once: they are duplicates, and would be compared in pairs.
+    """
+    alike: dict[tuple[str, str], dict[str, QuestionRow]] = {}  # (passage, answer) -> by question
     for row in rows:
-        by_passage[_key(row)[1]].append(row)
-    for together in by_passage.values():
-        seen: set[int] = set()
-        for i, j in alike_pairs([row.question for row in together], NEARLY):
+        question, passage = _key(row)
+        for answer in _plain_answers(row) or ("",):
+            alike.setdefault((passage, answer), {}).setdefault(question, row)
+    seen: set[int] = set()  # lines
+    for by_question in alike.values():
+        together = list(by_question.values())
+        for i, j in alike_to_earlier(list(by_question), NEARLY):
             one, other = together[i], together[j]
-            if j not in seen and _key(one) != _key(other) and _share_answer(one, other):
-                seen.add(j)
+            if other.line not in seen:
+                seen.add(other.line)
                 yield _problem(other, "near duplicate", f"line {one.line}: {one.question}")
+
+
+def _plain_answers(row: QuestionRow) -> frozenset[str]:
+    return frozenset(map(plain, row.answers))
 
 
 def _share_answer(one: QuestionRow, other: QuestionRow) -> bool:
     """Whether two rows have an answer in common, or both none."""
-    these, those = (set(map(plain, row.answers)) for row in (one, other))
+    these, those = _plain_answers(one), _plain_answers(other)
     return bool(these & those) or not (these or those)
 
 

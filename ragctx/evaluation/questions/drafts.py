@@ -26,6 +26,7 @@ from ragctx.text.words import words_of
 # All chosen by hand.
 _MOST_OCCURRENCES = 8  # statements that share a span; with more, all documents are about it
 _FEWEST_CONTENT_WORDS = 4  # of a turned question
+_FEWEST_RARE_WORDS = 2  # of a turned question: with fewer it could be about anything
 _FEWEST_SHARED_WORDS = 3  # content words of two sentences about the same matter
 _FEWEST_SHARED_RARE_WORDS = 2  # … of which are rare
 _SHARED_RUN = 6  # words in a row from which two sentences are copies
@@ -49,7 +50,11 @@ def turned_drafts(corpus: Corpus) -> Iterator[Draft]:
     for statement in corpus.statements:
         for span in statement.spans:
             question = _turned(statement, span, corpus)
-            if question and _is_good(question, statement) and _is_specific(statement, span, corpus):
+            if (
+                question
+                and _is_good(question, statement, corpus)
+                and _is_specific(statement, span, corpus)
+            ):
                 yield Draft(
                     kind="turned",
                     question=question,
@@ -103,7 +108,9 @@ def _asked_across(
         return
     if not _same_matter(source, blank, gold, corpus):
         return
-    question = _turned(source, blank, corpus) or with_gap(source.text, blank)
+    question = _turned(source, blank, corpus)
+    if question is None or not _is_good(question, source, corpus):
+        question = with_gap(source.text, blank)
     answers = dict.fromkeys((*_answers(gold, span), *_answers(source, blank)))
     yield Draft(
         kind="recurring",
@@ -143,9 +150,11 @@ def _runs(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + _SHARED_RUN]) for i in range(len(words) - _SHARED_RUN + 1)}
 
 
-def _is_good(question: str, statement: Statement) -> bool:
+def _is_good(question: str, statement: Statement, corpus: Corpus) -> bool:
     """Whether the question is specific enough and not a copy of its sentence."""
-    enough = len(set(content_words(question))) >= _FEWEST_CONTENT_WORDS
+    words = set(content_words(question, keep_case=True))
+    rare = sum(corpus.is_rare(word) for word in words)
+    enough = len(words) >= _FEWEST_CONTENT_WORDS and rare >= _FEWEST_RARE_WORDS
     return enough and not copied_words(question, statement.text)
 
 

@@ -16,6 +16,7 @@ from itertools import zip_longest
 from ragctx.errors import InputError
 from ragctx.evaluation.questions.drafts import DRAFTS, Draft
 from ragctx.evaluation.questions.kinds import KINDS
+from ragctx.evaluation.questions.oddities import oddities
 from ragctx.evaluation.questions.statements import Statement, original_span, read_corpus
 from ragctx.evaluation.text_match import holds_any
 from ragctx.index.filters import Filter
@@ -172,10 +173,12 @@ class _Maker:
     _used: set[tuple[str, int]] = field(default_factory=set)  # (document id, start) of sentences
 
     def consider(self, draft: Draft) -> None:
-        """Keep the draft if its passage can be found and its sentences were not used before."""
+        """Keep a sound draft whose passage can be found and whose sentences were not used yet."""
         sentences = {(s.chunk.document_id, s.start) for s in (draft.source, draft.gold)}
         chunk = draft.gold.chunk.id
         if sentences & self._used or self._of_chunk[chunk] >= PER_CHUNK:
+            return
+        if oddities(draft.question):
             return
         question = self._question(draft)
         if question is not None:

@@ -31,8 +31,17 @@ _OPENERS = frozenset(
 """Sentences that begin with these need the one before them."""
 _NOT_PROSE = re.compile(
     r"[|=<>{}\\_@~^§•·→…\ufffd]|://|www\.|[a-z]{2}\.[A-Z][a-z]|\.\.|\bId\.|\bv\.|\bet al"
+    r"|\barXiv\b|\bpreprint\b|\bpp\."
     r"|\b(?:Figure|Fig\.|Table|Equation) ?\d"
 )
+_RUN_IN = re.compile(
+    r"[A-Z]{1,4}\d{1,4} [A-Z]|"  # the code in a table's first column: "E11 Radio module faulty"
+    r"[A-Z][\w-]{1,30}(?: [\w-]{1,30}){0,3} "
+    r"(?:We|The|This|These|In|It|For|To|Our|There|When|If|On|At|By|An)\b"
+)
+"""A heading that was read as the beginning of its first sentence: "Training We trained"."""
+_INFINITIVE = re.compile(r"\w{1,30} to [a-z]+ ")  # "Pinpoint to send your events", half a sentence
+_CALLED_ON = re.compile(r"\b(?:previous|next|preceding|above|below) (?:section|chapter|page)\b")
 _CAPITAL_WITHIN = re.compile(r"(?<=[a-z] )[A-Z][a-z]+\b(?! [A-Z])")
 _COMMAND_WITHIN = re.compile(r"(?<=[a-z\d] )[A-Z][a-z]+ (?:the|an?|your|this|all)\b")
 _WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
@@ -137,6 +146,8 @@ def stands_alone(sentence: str) -> bool:
     """
     words = sentence.split()
     if not FEWEST_WORDS <= len(words) <= MOST_WORDS or sentence[-1] != ".":
+        return False
+    if _RUN_IN.match(sentence) or _INFINITIVE.match(sentence) or _CALLED_ON.search(sentence):
         return False
     if not sentence[0].isupper() or words[0].lower().strip(",") in _OPENERS:
         return False

@@ -12,10 +12,13 @@ from importlib.resources import files
 from ragctx.evaluation.report.blocks import section, table_block
 from ragctx.evaluation.report.questions import question_part
 from ragctx.evaluation.report.sections import (
+    against_section,
     budgets_section,
+    grid_section,
     placements_section,
     positions_section,
 )
+from ragctx.evaluation.report.svg import SHADES
 from ragctx.evaluation.report.wording import (
     READING,
     Label,
@@ -59,12 +62,16 @@ def _style() -> Markup:
 
 
 def _parts(result: Result, label: Label) -> Iterator[Markup]:
+    if result.against:
+        yield against_section(result.against)
     if result.positions:
         yield positions_section(result, label)
     if result.strategies:
         yield placements_section(result, result.strategies, label)
     if result.budgets:
         yield budgets_section(result, result.budgets, label)
+    if result.grid:
+        yield grid_section(result, result.grid, label)
     yield _questions(result, label)
     yield _again(result)
 
@@ -89,6 +96,7 @@ def _header(result: Result) -> Markup:
         tag(
             "ul", *(tag("li", tag("b", value), " ", what) for value, what in facts), class_="facts"
         ),
+        tag("p", result.recommendation, class_="recommendation") if result.recommendation else None,
         tag("p", result.verdict, class_="lead"),
         tag("p", notice, class_="notice") if notice else None,
         tag("ul", *(tag("li", note) for note in result.notes), class_="soft")
@@ -100,9 +108,11 @@ def _header(result: Result) -> Markup:
 
 def _contents(result: Result) -> Markup:
     sections = (
+        ("against", "Saved run", result.against is not None),
         ("positions", "Positions", bool(result.positions)),
         ("strategies", "Placements", result.strategies is not None),
         ("budgets", "Budgets", result.budgets is not None),
+        ("grid", "Combinations", result.grid is not None),
         ("questions", "Questions", True),
         ("settings", "Settings", True),
     )
@@ -116,7 +126,8 @@ def _contents(result: Result) -> Markup:
 def _questions(result: Result, label: Label) -> Markup:
     keys = (
         ("gold", "passage that holds the answer"),
-        ("other", "other passages"),
+        ("rank-1", "other passages of the best ranks"),
+        (f"rank-{SHADES}", "of the last ranks"),
         ("cited", "cited"),
     )
     legend = [tag("li", tag("span", class_=f"key {kind}"), words) for kind, words in keys]
@@ -126,8 +137,8 @@ def _questions(result: Result, label: Label) -> Markup:
         tag(
             "p",
             "Open a question to see each prompt as a bar of its passages, in prompt order and "
-            "as long as their tokens. The squares are the conditions in the order of the table: "
-            "filled where the answer was right.",
+            "as long as their tokens, the stronger the better their rank. The squares are the "
+            "conditions in the order of the table: filled where the answer was right.",
             class_="soft",
         ),
         tag("ul", *legend, class_="legend soft"),

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ragctx.evaluation.report.svg import answer_strip, prompt_picture
-from ragctx.evaluation.report.wording import Label
+from ragctx.evaluation.report.svg import Strip, answer_strip, prompt_picture
+from ragctx.evaluation.report.wording import Label, grid_words
 from ragctx.evaluation.results import (
     CitationRecord,
     Outcome,
@@ -59,11 +59,12 @@ def question_part(result: Result, label: Label) -> Markup:
 
 
 def compared_conditions(result: Result) -> tuple[str, ...]:
-    """The conditions whose answers are shown in a table: placements, else slots, else budgets."""
+    """The conditions whose answers are shown in a table: the first part there is."""
     if result.strategies:
         return tuple(s.condition for s in result.strategies.summaries)
     swept = result.positions[0].summaries if result.positions else ()
     swept = swept or (result.budgets.summaries if result.budgets else ())
+    swept = swept or (result.grid.summaries if result.grid else ())
     return tuple(summary.condition for summary in swept)
 
 
@@ -218,7 +219,13 @@ def _picture(question: QuestionRecord, outcome: Outcome) -> Markup | str:
     where = f"gold is {' '.join(labels)} of {len(gold)}" if labels else f"{len(gold)}, none gold"
     caption = f"{where}; {outcome.prompt_tokens:,} tokens"
     marks = [i in cited for i in range(len(gold))]
-    picture = prompt_picture(outcome.passage_tokens, gold, marks, caption)
+    strips = [
+        Strip(tokens, question.passages[i].rank, is_gold, is_cited)
+        for tokens, i, is_gold, is_cited in zip(
+            outcome.passage_tokens, outcome.order, gold, marks, strict=True
+        )
+    ]
+    picture = prompt_picture(strips, caption)
     return joined(picture, tag("small", caption, class_="soft"))
 
 
@@ -261,6 +268,9 @@ def _swept(outcomes: ByCondition, result: Result, in_table: Sequence[str]) -> li
         budgets = ", ".join(f"{budget:,}" for budget in result.budgets.budgets)
         names = [summary.condition for summary in result.budgets.summaries]
         lines.append((f"budget {budgets} tokens", names))
+    if result.grid:
+        names = [summary.condition for summary in result.grid.summaries]
+        lines.append((grid_words(result.grid), names))
     return [
         tag(
             "div",

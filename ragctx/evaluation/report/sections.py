@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ragctx.evaluation.numbers import (
     money,
@@ -13,7 +13,7 @@ from ragctx.evaluation.numbers import (
     seconds,
     share_range,
 )
-from ragctx.evaluation.report.blocks import findings, numbers, section
+from ragctx.evaluation.report.blocks import findings, numbers, section, table_block
 from ragctx.evaluation.report.svg import (
     Axis,
     Point,
@@ -26,13 +26,17 @@ from ragctx.evaluation.report.svg import (
 from ragctx.evaluation.report.wording import (
     Label,
     accuracy_table,
+    against_table,
     behaviour_table,
     confidence_words,
     findings_of,
+    latency_table,
     pairs_table,
 )
 from ragctx.evaluation.results import (
+    AgainstRun,
     BudgetSweep,
+    GridComparison,
     PairTest,
     PositionSweep,
     Result,
@@ -47,6 +51,8 @@ _MARGIN = 1.15
 """The factor by which a logarithmic axis goes beyond its first and last point; chosen by hand."""
 _LEAST_PRICE = 1e-9
 """A price of 0 is drawn as this one: a logarithmic axis has no 0."""
+_Price = tuple[str, str, Sequence[float], Callable[[float], str]]
+"""(What it is, the statistic over questions, its value for each budget, how to write a value)."""
 
 
 # ---- Positions -------------------------------------------------------------------------------
@@ -54,12 +60,10 @@ _LEAST_PRICE = 1e-9
 
 def positions_section(result: Result, label: Label) -> Markup:
     """Accuracy by the slot of the gold passage."""
-    references = _references(result.strategies)
     return section(
         "positions",
         "Does it matter where the answer stands?",
-        _reference_words(references),
-        *(_position(result, sweep, references, label) for sweep in result.positions),
+        *(_position(result, sweep, label) for sweep in result.positions),
     )
 
 
@@ -81,16 +85,15 @@ def _position_figure(sweep: PositionSweep, references: Sequence[Reference]) -> M
     return tag("figure", tag("figcaption", title), picture)
 
 
-def _position(
-    result: Result, sweep: PositionSweep, references: Sequence[Reference], label: Label
-) -> Markup:
+def _position(result: Result, sweep: PositionSweep, label: Label) -> Markup:
     """The curve of one sweep, with its verdict and findings beside it."""
+    references = _references(sweep.controls)
     fill = f"The prompts filled {percent(sweep.window_fill)} of the context window."
     skipped = f" {sweep.skipped:,} questions could not take part." if sweep.skipped else ""
     words = tag(
         "div",
         tag("p", sweep.verdict, class_="verdict"),
-        findings((*findings_of(sweep, label), fill + skipped)),
+        findings((*findings_of(sweep, label), fill + skipped, *_reference_words(references))),
     )
     tables = numbers(
         sweep.omnibus,
@@ -100,20 +103,17 @@ def _position(
     return joined(tag("div", _position_figure(sweep, references), words, class_="charts"), tables)
 
 
-def _references(strategies: StrategyComparison | None) -> tuple[Reference, ...]:
-    if strategies is None:
-        return ()
+def _references(controls: Sequence[Summary]) -> tuple[Reference, ...]:
     return tuple(
         Reference(summary.correct.value, f"{summary.label} {percent(summary.correct.value)}")
-        for summary in strategies.controls
+        for summary in controls
+        if summary.n
     )
 
 
-def _reference_words(references: Sequence[Reference]) -> Markup | None:
-    if not references:
-        return None
+def _reference_words(references: Sequence[Reference]) -> tuple[str, ...]:
     levels = "; ".join(reference.label for reference in references)
-    return tag("p", f"For comparison: {levels}.", class_="soft")
+    return (f"For comparison, on the same questions: {levels}.",) if references else ()
 
 
 # ---- Placements ------------------------------------------------------------------------------
@@ -127,12 +127,19 @@ def placements_section(result: Result, part: StrategyComparison, label: Label) -
         "strategies",
         "Which placement answers best?",
         tag("p", part.verdict, class_="verdict"),
-        _forest(part, label),
+        _forest(
+            "placement",
+            part.summaries,
+            (*part.pairs, *part.control_pairs),
+            part.baseline,
+            part.controls,
+        ),
         tag(
             "p",
             f"Dots are estimates, bars {confidence_words(result.settings)} intervals. On the "
             f"right the paired difference to {label(part.baseline)}: a bar that reaches across the "
-            "line is no evidence of a difference. p is adjusted by Holm.",
+            "line is no evidence of a difference. p is adjusted by Holm. The difference of a "
+            "control is over the questions that both were asked.",
             class_="soft",
         ),
         findings((*findings_of(part, label), *((recall_words,) if recall else ()))),
@@ -141,27 +148,37 @@ def placements_section(result: Result, part: StrategyComparison, label: Label) -
             accuracy_table("Placements and controls", part.summaries, result.settings),
             behaviour_table(part.summaries),
             pairs_table(part.pairs, label, f"Against {label(part.baseline)}"),
+            pairs_table(
+                part.control_pairs, label, "Controls, on the questions that both were asked"
+            ),
         ),
     )
 
 
-def _forest(part: StrategyComparison, label: Label) -> Markup:
-    """A forest plot: a row per condition, with its accuracy and its difference to the baseline."""
-    span = span_of(summary.correct for summary in part.summaries)
-    widest = max(
-        (max(abs(p.difference.low), abs(p.difference.high)) for p in part.pairs), default=0.1
-    )
+def _forest(
+    name: str,
+    summaries: Sequence[Summary],
+    tests: Sequence[PairTest],
+    base: str,
+    controls: Collection[Summary] = (),
+) -> Markup:
+    """A forest plot: a row per condition, with its accuracy and its difference to the base.
+
+    `name` says what the conditions are, `base` is the condition that they are compared with.
+    """
+    span = span_of(summary.correct for summary in summaries)
+    widest = max((max(abs(p.difference.low), abs(p.difference.high)) for p in tests), default=0.1)
     reach = max(_LEAST_REACH, widest)
-    pairs = {pair.first: pair for pair in part.pairs}
+    pairs = {pair.first: pair for pair in tests}
+    labels = {summary.condition: summary.label for summary in summaries}
     columns = (
-        ("placement", None, ""),
+        (name, None, ""),
         ("correct", None, "number"),
         (None, _share_scale(span), "plot"),
-        (f"vs {label(part.baseline)}", None, "number"),
+        (f"vs {labels.get(base, base)}", None, "number"),
         (None, _points_scale(reach), "plot"),
         ("p", None, "number"),
         ("tokens", None, "number"),
-        ("latency", None, "number"),
     )
     head = tag(
         "tr",
@@ -170,19 +187,18 @@ def _forest(part: StrategyComparison, label: Label) -> Markup:
             for name, scale, kind in columns
         ),
     )
-    controls = part.controls
     rows = [
         tag(
             "tr",
             *_accuracy_cells(summary, span, is_control=summary in controls),
             *_difference_cells(
                 pairs.get(summary.condition),
-                is_baseline=summary.condition == part.baseline,
+                is_baseline=summary.condition == base,
                 reach=reach,
             ),
             *_price_cells(summary),
         )
-        for summary in part.summaries
+        for summary in summaries
     ]
     return tag("table", tag("thead", head), tag("tbody", *rows), class_="forest")
 
@@ -200,10 +216,9 @@ def _accuracy_cells(
 
 
 def _price_cells(summary: Summary) -> Iterator[Markup]:
-    """Tokens and time of a condition."""
+    """The tokens of a condition."""
     tokens = f"{summary.mean_prompt_tokens:,.0f}"
     yield tag("td", tokens, class_="number", data_name="tokens")
-    yield tag("td", seconds(summary.mean_latency_s), class_="number", data_name="latency")
 
 
 def _difference_cells(
@@ -241,27 +256,64 @@ def _scale_words(*ticks: str) -> Markup:
     return tag("span", *(tag("span", tick) for tick in ticks), class_="scale")
 
 
+# ---- Grids -----------------------------------------------------------------------------------
+
+
+def grid_section(result: Result, part: GridComparison, label: Label) -> Markup:
+    """Every combination of some choices, each against the first."""
+    base = part.summaries[0].condition
+    return section(
+        "grid",
+        "Which combination answers best?",
+        tag("p", part.verdict, class_="verdict"),
+        _forest(", ".join(axis.name for axis in part.axes), part.summaries, part.pairs, base),
+        findings(findings_of(part, label)),
+        numbers(
+            part.omnibus,
+            accuracy_table("Combinations", part.summaries, result.settings),
+            behaviour_table(part.summaries),
+            pairs_table(part.pairs, label, f"Against {label(base)}"),
+        ),
+    )
+
+
+# ---- A saved run -----------------------------------------------------------------------------
+
+
+def against_section(part: AgainstRun) -> Markup:
+    """This run beside a saved one."""
+    changed = "; ".join(part.settings) or "none"
+    return section(
+        "against",
+        "Is it worse than the saved run?",
+        tag("p", part.verdict, class_="verdict"),
+        tag("p", f"Settings that changed: {changed}.", class_="soft"),
+        table_block(against_table(part)),
+    )
+
+
 # ---- Budgets ---------------------------------------------------------------------------------
 
 
 def budgets_section(result: Result, part: BudgetSweep, label: Label) -> Markup:
     """Accuracy against tokens, time and cost."""
-    prices = [
-        ("prompt tokens", [s.mean_prompt_tokens for s in part.summaries], "{:,.0f}".format),
-        ("latency", [s.mean_latency_s for s in part.summaries], seconds),
-    ]
+    tokens = [summary.mean_prompt_tokens for summary in part.summaries]
+    prices: list[_Price] = [("prompt tokens", "mean", tokens, "{:,.0f}".format)]
+    if part.latencies:
+        times = [row.seconds.value for row in part.latencies]
+        prices.append(("time", "median", times, seconds))
     costs = [s.mean_cost for s in part.summaries if s.mean_cost is not None]
     if len(costs) == len(part.summaries):
-        prices.append(("cost per question", costs, money))
+        prices.append(("cost per question", "mean", costs, money))
     return section(
         "budgets",
         "How large a prompt is worth its price?",
         tag("p", part.verdict, class_="verdict"),
-        tag("div", *(_budget_figure(part, *price) for price in prices), class_="charts"),
+        tag("div", *(_budget_figure(part, price) for price in prices), class_="charts"),
         tag(
             "p",
-            f"Placement {part.strategy}. Labels are budgets in tokens; a hollow dot is "
-            "beaten: another budget is at least as good for less.",
+            f"Placement {part.strategy}. Labels are budgets in tokens. A hollow dot: another "
+            "budget was at least as often right for less. That is no test; the sentence above is.",
             class_="soft",
         ),
         findings(findings_of(part, label)),
@@ -270,13 +322,13 @@ def budgets_section(result: Result, part: BudgetSweep, label: Label) -> Markup:
             accuracy_table("By budget", part.summaries, result.settings),
             behaviour_table(part.summaries),
             pairs_table(part.pairs, label, "Against the largest budget"),
+            latency_table(part, label),
         ),
     )
 
 
-def _budget_figure(
-    part: BudgetSweep, name: str, values: Sequence[float], words: Callable[[float], str]
-) -> Markup:
+def _budget_figure(part: BudgetSweep, price: _Price) -> Markup:
+    name, statistic, values, words = price
     points_ = [
         Point(max(value, _LEAST_PRICE), summary.correct, f"{budget:,}")
         for value, summary, budget in zip(values, part.summaries, part.budgets, strict=True)
@@ -290,6 +342,10 @@ def _budget_figure(
     middle = (low * high) ** 0.5
     ticks = tuple((x, words(x)) for x in dict.fromkeys((min(xs), middle, max(xs))))
     axis = Axis(
-        title=f"{name} (mean, logarithmic)", low=low, high=high, ticks=ticks, logarithmic=True
+        title=f"{name} ({statistic}, logarithmic)",
+        low=low,
+        high=high,
+        ticks=ticks,
+        logarithmic=True,
     )
     return tag("figure", tag("figcaption", title), frontier(title, description, axis, points_))

@@ -266,29 +266,45 @@ def interval_bar(
     )
 
 
-def prompt_picture(
-    tokens: Sequence[int], gold: Sequence[bool], cited: Sequence[bool], description: str
-) -> Markup:
-    """A prompt as a bar of its passages, as long as their tokens; the gold ones stand out.
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A passage in the picture of a prompt; `rank` counts from 1."""
 
-    A mark below says that a passage was cited. The numbers are tokens, in prompt order.
+    tokens: int
+    rank: int
+    is_gold: bool
+    is_cited: bool
+
+
+SHADES = 5
+"""How many shades tell ranks apart in the picture of a prompt: more could not be told by eye."""
+
+
+_BAR, _MARK = "5", "13.5"  # y of the middle of a passage, and of the mark below it
+
+
+def prompt_picture(passages: Sequence[Strip], description: str) -> Markup:
+    """A prompt as a bar of its passages in prompt order, as long as their tokens.
+
+    Gold passages stand out; the others are shaded by rank, the best fifth of the prompt strongest,
+    so that two orders of the same passages look different. A mark below: the passage was cited.
     """
-    total = sum(tokens) or 1
-    edges = [0.0, *(1000 * done / total for done in accumulate(tokens))]
-    cells = list(pairwise(edges))
-    golden = "".join(
-        _cell(a, b, 0, 10) for (a, b), is_gold in zip(cells, gold, strict=True) if is_gold
-    )
-    marks = "".join(
-        _cell(a, b, 12, 3) for (a, b), is_cited in zip(cells, cited, strict=True) if is_cited
-    )
+    total = sum(passage.tokens for passage in passages) or 1
+    edges = [0.0, *(1000 * done / total for done in accumulate(p.tokens for p in passages))]
+    cells = list(zip(pairwise(edges), passages, _shades(passages), strict=True))
+    kinds: dict[str, list[str]] = {}
+    marks = []
+    for (left, right), passage, shade in cells:
+        kind = "gold" if passage.is_gold else f"rank-{shade}"
+        kinds.setdefault(kind, []).append(_stretch(left, right, _BAR))
+        if passage.is_cited:
+            marks.append(_stretch(left, right, _MARK))
     between = "".join(f"M{edge:.0f} 0v10" for edge in edges[1:-1])
     return tag(
         "svg",
-        tag("path", d="M0 0h1000v10h-1000z", class_="other"),
-        tag("path", d=golden, class_="gold") if golden else None,
+        *(tag("path", d="".join(paths), class_=kind) for kind, paths in sorted(kinds.items())),
         tag("path", d=between, class_="between") if between else None,
-        tag("path", d=marks, class_="cited") if marks else None,
+        tag("path", d="".join(marks), class_="cited") if marks else None,
         viewBox="0 0 1000 16",
         preserveAspectRatio="none",
         class_="prompt",
@@ -297,9 +313,16 @@ def prompt_picture(
     )
 
 
-def _cell(left: float, right: float, top: int, height: int) -> str:
-    width = max(3.0, right - left)
-    return f"M{left:.0f} {top}h{width:.0f}v{height}h-{width:.0f}z"
+def _shades(passages: Sequence[Strip]) -> list[int]:
+    """The shade of each passage, 1 for the best ranks of the prompt to `SHADES` for the last."""
+    by_rank = sorted(range(len(passages)), key=lambda i: passages[i].rank)
+    places = {i: place for place, i in enumerate(by_rank)}
+    return [1 + places[i] * SHADES // len(passages) for i in range(len(passages))]
+
+
+def _stretch(left: float, right: float, y: str) -> str:
+    """A line as thick as the bar, which takes half the characters of a rectangle."""
+    return f"M{left:.0f} {y}h{max(3.0, right - left):.0f}"
 
 
 def answer_strip(correct: Sequence[bool | None], description: str) -> Markup:

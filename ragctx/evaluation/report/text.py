@@ -13,17 +13,27 @@ from ragctx.evaluation.report.wording import (
     Label,
     TextTable,
     accuracy_table,
+    against_table,
     behaviour_table,
     findings_of,
+    grid_words,
     headline,
     labels_of,
+    latency_table,
     omnibus_words,
     pairs_table,
     settings_table,
     summaries_of,
     synthetic_words,
 )
-from ragctx.evaluation.results import Omnibus, Outcome, Result, Summary
+from ragctx.evaluation.results import (
+    AgainstRun,
+    GridComparison,
+    Omnibus,
+    Outcome,
+    Result,
+    Summary,
+)
 from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.text.display import one_line, printable
 
@@ -46,14 +56,18 @@ def markdown_report(result: Result) -> str:
         return labels.get(condition, condition)
 
     title, verdict = plain_markdown(headline(result)), plain_markdown(result.verdict)
-    parts = ["# ragctx compare", f"**{title}**", verdict]
+    parts = ["# ragctx compare", f"**{title}**"]
+    parts += [plain_markdown(result.recommendation)] if result.recommendation else []
+    parts += [verdict]
     synthetic = synthetic_words(result)
     parts += [f"> {plain_markdown(synthetic)}"] if synthetic else []
     parts += [_bullets(result.notes)] if result.notes else []
+    parts += _against(result.against) if result.against else []
     parts += [*_positions(result, label), *_placements(result, label), *_budgets(result, label)]
+    parts += _grid(result, result.grid, label) if result.grid else []
     parts += ["## Run it again", _code(result.settings.command)] if result.settings.command else []
     parts += [_table(settings_table(result.settings)), "## How to read the numbers"]
-    return "\n\n".join((*parts, _bullets(READING))) + "\n"
+    return "\n\n".join(filter(None, (*parts, _bullets(READING)))) + "\n"
 
 
 def plain_markdown(text: str) -> str:
@@ -84,6 +98,9 @@ def _placements(result: Result, label: Label) -> Iterator[str]:
     yield _bullets((*_test(part.omnibus), *findings_of(part, label)))
     yield _table(accuracy_table("Placements and controls", part.summaries, result.settings))
     yield _table(pairs_table(part.pairs, label, f"Against {label(part.baseline)}"))
+    yield _table(
+        pairs_table(part.control_pairs, label, "Controls, on the questions that both were asked")
+    )
     yield _table(behaviour_table(part.summaries))
 
 
@@ -96,7 +113,25 @@ def _budgets(result: Result, label: Label) -> Iterator[str]:
     yield _bullets((*_test(part.omnibus), *findings_of(part, label)))
     yield _table(accuracy_table(f"Placement {part.strategy}", part.summaries, result.settings))
     yield _table(pairs_table(part.pairs, label, "Against the largest budget"))
+    yield _table(latency_table(part, label))
     yield _table(behaviour_table(part.summaries))
+
+
+def _grid(result: Result, part: GridComparison, label: Label) -> Iterator[str]:
+    base = part.summaries[0].condition
+    yield f"## {plain_markdown(grid_words(part).capitalize())}"
+    yield f"**{plain_markdown(part.verdict)}**"
+    yield _bullets((*_test(part.omnibus), *findings_of(part, label)))
+    yield _table(accuracy_table("Combinations", part.summaries, result.settings))
+    yield _table(pairs_table(part.pairs, label, f"Against {label(base)}"))
+    yield _table(behaviour_table(part.summaries))
+
+
+def _against(part: AgainstRun) -> Iterator[str]:
+    yield "## Against a saved run"
+    yield f"**{plain_markdown(part.verdict)}**"
+    yield _bullets(part.settings)
+    yield _table(against_table(part))
 
 
 def _test(omnibus: Omnibus | None) -> tuple[str, ...]:

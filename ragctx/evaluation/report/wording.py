@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ragctx.evaluation.numbers import (
     MINUS,
+    UNKNOWN,
     bare_percent,
     money,
     p_clause,
@@ -17,9 +18,12 @@ from ragctx.evaluation.numbers import (
     points_range,
     seconds,
     share_range,
+    signed_seconds,
 )
 from ragctx.evaluation.results import (
+    AgainstRun,
     BudgetSweep,
+    GridComparison,
     Omnibus,
     PairTest,
     PositionSweep,
@@ -34,6 +38,9 @@ from ragctx.evaluation.verdicts import ALPHA, too_few, unseen_words
 
 Label = Callable[[str], str]
 """What to call the condition of a given name."""
+_MOST_PATHS = 40  # PDFs named in the settings; chosen by hand
+Part = StrategyComparison | PositionSweep | BudgetSweep | GridComparison
+"""A part of a comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +57,11 @@ class TextTable:
 
 def headline(result: Result) -> str:
     """One sentence about which choices made a measurable difference, and which did not."""
-    parts: list[tuple[str, StrategyComparison | PositionSweep | BudgetSweep]] = [
+    parts: list[tuple[str, Part]] = [
         *((_positions_words(same), same[0]) for same in _by_finding(result.positions)),
         *((("placements", result.strategies),) if result.strategies else ()),
         *((("budgets", result.budgets),) if result.budgets else ()),
+        *(((grid_words(result.grid), result.grid),) if result.grid else ()),
     ]
     tested = [(name, part, part.omnibus) for name, part in parts if part.omnibus]
     differ = [name for name, _, omnibus in tested if _differs(omnibus)]
@@ -69,6 +77,11 @@ def headline(result: Result) -> str:
         return "Nothing to compare: only one way was asked."
     headline = "; ".join(findings)
     return f"{headline[0].upper()}{headline[1:]}."
+
+
+def grid_words(grid: GridComparison) -> str:
+    """What a grid compares, e.g. "combinations of retriever and k"."""
+    return f"combinations of {_listed([axis.name for axis in grid.axes], 'and')}"
 
 
 def _too_few_words(unseen: Sequence[tuple[str, Power]], *, alone: bool) -> str:
@@ -146,6 +159,8 @@ READING = (
     "adjusted by Holm over the family of tests it belongs to; significant means below 0.05.",
     "Cochran’s Q asks whether any of the conditions differ. Best minus worst is above zero by "
     "chance alone, so it is compared with what permuting each question’s outcomes gives.",
+    "Times are medians over the same questions, with intervals by order statistics; times of a run "
+    "that reuses what it has read are not compared.",
     "No significant difference is no proof of equality: look at the interval, and at the "
     "difference that so many questions can show.",
 )
@@ -177,11 +192,12 @@ def summaries_of(result: Result) -> tuple[Summary, ...]:
     strategies = result.strategies.summaries if result.strategies else ()
     budgets = result.budgets.summaries if result.budgets else ()
     positions = (summary for sweep in result.positions for summary in sweep.summaries)
-    return (*strategies, *positions, *budgets)
+    grid = result.grid.summaries if result.grid else ()
+    return (*strategies, *positions, *budgets, *grid)
 
 
 def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Settings) -> TextTable:
-    """Accuracy, tokens and time, a row per condition."""
+    """Accuracy and tokens, a row per condition."""
     columns = (
         "condition",
         "questions",
@@ -190,7 +206,6 @@ def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Setti
         "exact match",
         "token F1",
         "prompt tokens",
-        "latency",
     )
     rows = tuple(
         (
@@ -201,11 +216,58 @@ def accuracy_table(caption: str, summaries: tuple[Summary, ...], settings: Setti
             percent(s.exact_match.value),
             percent(s.token_f1.value),
             f"{s.mean_prompt_tokens:,.0f}",
-            seconds(s.mean_latency_s),
         )
         for s in summaries
     )
     return TextTable(caption, columns, rows)
+
+
+def latency_table(part: BudgetSweep, label: Label) -> TextTable:
+    """The time of a question by budget, and how it differs from that of the largest."""
+    largest = label(part.summaries[-1].condition)
+    columns = ("condition", "questions", "median time", "interval", f"vs {largest}", "interval")
+    rows = tuple(
+        (
+            label(row.condition),
+            f"{row.n:,}",
+            seconds(row.seconds.value),
+            f"{seconds(row.seconds.low)} to {seconds(row.seconds.high)}",
+            signed_seconds(row.difference.value) if row.difference else UNKNOWN,
+            f"{signed_seconds(row.difference.low)} to {signed_seconds(row.difference.high)}"
+            if row.difference
+            else UNKNOWN,
+        )
+        for row in part.latencies
+    )
+    return TextTable("Time of a question, and paired differences (medians)", columns, rows)
+
+
+def against_table(part: AgainstRun) -> TextTable:
+    """This run and a saved one, a row per condition."""
+    columns = (
+        "condition",
+        "questions",
+        "before",
+        "now",
+        "difference (points)",
+        "interval",
+        "p (Holm)",
+        "worse",
+    )
+    rows = tuple(
+        (
+            one.label,
+            f"{one.test.n:,}",
+            percent(one.before.value),
+            percent(one.now.value),
+            points(one.test.difference.value),
+            points_range(one.test.difference),
+            p_words(one.test.p_adjusted),
+            "yes" if one.is_worse else "no",
+        )
+        for one in part.conditions
+    )
+    return TextTable(f"Against {part.path}", columns, rows)
 
 
 def behaviour_table(summaries: tuple[Summary, ...]) -> TextTable:
@@ -276,7 +338,10 @@ def settings_table(settings: Settings) -> TextTable:
         ("ragctx", settings.ragctx_version),
         ("questions", f"{settings.questions:,} of {settings.questions_file}"),
         ("SHA-256 of the questions", settings.questions_sha256),
+        ("passages from", settings.source),
+        *((("PDFs", _some(settings.documents)),) if settings.documents else ()),
         ("model", settings.model),
+        ("model from", settings.model_spec or "not recorded"),
         ("model hash", settings.model_hash),
         ("decoding", f"{settings.decoding}, at most {settings.max_new_tokens:,} new tokens"),
         ("prompt template", settings.template),
@@ -284,8 +349,8 @@ def settings_table(settings: Settings) -> TextTable:
         ("budget", budget),
         (
             "passages",
-            f"{settings.k} candidates: {settings.source}; ranked by "
-            f"{settings.retriever}; selected by {settings.select}",
+            f"{settings.k} candidates, ranked by {settings.retriever}, selected by "
+            f"{settings.select}",
         ),
         ("baseline", settings.baseline),
         ("position profile", settings.profile or "none"),
@@ -299,16 +364,19 @@ def settings_table(settings: Settings) -> TextTable:
     return TextTable("Settings", ("setting", "value"), rows)
 
 
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _MOST_PATHS:,} more" if len(paths) > _MOST_PATHS else ""
+    return f"{', '.join(paths[:_MOST_PATHS])}{more}"
+
+
 def confidence_words(settings: Settings) -> str:
     """The confidence of all intervals, e.g. "95 %"."""
     return percent(settings.confidence)
 
 
-def findings_of(
-    part: StrategyComparison | PositionSweep | BudgetSweep, label: Label
-) -> tuple[str, ...]:
+def findings_of(part: Part, label: Label) -> tuple[str, ...]:
     """What a part of the comparison found beyond its verdict, in sentences."""
-    spread = None if isinstance(part, BudgetSweep) else part.spread
+    spread = None if isinstance(part, BudgetSweep | GridComparison) else part.spread
     return (
         *((spread_words(spread, label),) if spread else ()),
         *((power_words(part.power),) if part.power else ()),
