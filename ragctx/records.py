@@ -26,8 +26,11 @@ time limit, over the size or memory limit, or a file that cannot be read at all 
 PageStatus = Literal["ok", "empty", "scanned", "garbled", "timeout", "corrupt"]
 """What came of one page. `scanned`: pictures but no text; `garbled`: glyphs without meaning."""
 
-IngestOutcome = Literal["added", "replaced", "unchanged", "duplicate", "removed", "failed"]
-"""What an ingest run did with one file."""
+IngestOutcome = Literal[
+    "added", "replaced", "unchanged", "moved", "duplicate", "removed", "vanished", "failed"
+]
+"""What an ingest run did with one file. `moved`: its content was in the index under a path that is
+gone; `vanished`: it is no longer on disk, and the index still holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ragctx import ingestion
+import ragctx.ingestion.run
 from ragctx.index.index import Index
 from ragctx.ingestion import IngestSettings, open_cached
 from ragctx.records import IngestRow
@@ -17,7 +17,7 @@ from tests.support.text_pdfs import TextReader, write
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> TextReader:
     made = TextReader()
-    monkeypatch.setattr(ingestion, "read_pdf", made)
+    monkeypatch.setattr(ragctx.ingestion.run, "read_pdf", made)
     return made
 
 
@@ -59,7 +59,7 @@ def test_a_renamed_file_is_not_read_again_and_bears_its_new_name(
     opened(tmp_path, file)
     renamed = file.rename(tmp_path / "b.pdf")
     index, rows = opened(tmp_path, renamed)
-    assert [row.outcome for row in rows] == ["duplicate"]
+    assert [row.outcome for row in rows] == ["moved"]
     assert [source.path for source in index.sources()] == [str(renamed)]
     assert reader.read == ["a.pdf"]
 

@@ -19,7 +19,8 @@ import pytest
 
 import ragctx.embedding
 import ragctx.generator.load
-from ragctx import ingestion, retrieval
+import ragctx.ingestion.run
+from ragctx import retrieval
 from ragctx.cli.commands.ingest import READERS as ingest_readers
 from ragctx.cli.options import RETRIEVER_NAMES, SELECTOR_NAMES
 from ragctx.cli.program import command_line, run
@@ -57,7 +58,7 @@ Cli = Callable[..., Done]
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> TextReader:
     made = TextReader()
-    monkeypatch.setattr(ingestion, "read_pdf", made)
+    monkeypatch.setattr(ragctx.ingestion.run, "read_pdf", made)
     return made
 
 

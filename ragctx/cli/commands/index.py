@@ -18,6 +18,7 @@ from ragctx.views import counted
 
 if TYPE_CHECKING:
     from ragctx.index.index import Index
+    from ragctx.index.snapshot import IndexInfo
     from ragctx.index.store import SourceInfo
 
 
@@ -45,14 +46,25 @@ def index_group() -> None:
 @_folder
 def info_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
     """Show what an index contains, what made it, and when."""
-    info = asdict(_open(folder or index_path).info())
+    info = _shown(_open(folder or index_path).info())
     if as_json:
         write_json(info)
         return
     width = max(map(len, info))
     for name, value in info.items():
-        shown = f"{value:,}" if isinstance(value, int) else one_line(str(value))
+        shown = f"{value:,}" if isinstance(value, int) else one_line(str(value or "not known"))
         console().print(f"{name.replace('_', ' '):<{width}}  {shown}", soft_wrap=True)
+
+
+def _shown(info: IndexInfo) -> dict[str, object]:
+    """Its fields, with the settings of its documents one by one where they are known."""
+    from ragctx.ingestion.settings import Recipe
+
+    shown = asdict(info)
+    recipe = Recipe.parsed(shown.pop("recipe"))
+    for name in ("reader", "chunk_tokens", "overlap_tokens"):
+        shown[name] = getattr(recipe, name) if recipe else None
+    return shown
 
 
 @index_group.command("list")
