@@ -211,6 +211,19 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def bytes_words(count: int) -> str:
+    """A size for people.
+
+    >>> bytes_words(0), bytes_words(1023), bytes_words(1536), bytes_words(2**31)
+    ('0 B', '1023 B', '1.5 KiB', '2.0 GiB')
+    """
+    size, units = float(count), iter(("B", "KiB", "MiB", "GiB"))
+    unit = next(units)
+    while size >= 1024 and unit != "GiB":
+        size, unit = size / 1024, next(units)
+    return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
 def pages_words(first: int | None, last: int | None, labels: Sequence[str] = ()) -> str:
     """Page numbers, with the pages' own labels where those differ; "" where they are not known.
 
