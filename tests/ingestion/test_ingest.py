@@ -26,13 +26,6 @@ IRON = "Iron melts at 1538 degrees. It is hard."
 
 
 @pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> TextReader:
-    made = TextReader()
-    monkeypatch.setattr(ragctx.ingestion.run, "read_pdf", made)
-    return made
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write(tmp_path / "pdfs" / "tin.pdf", TIN)
     write(tmp_path / "pdfs" / "iron.pdf", IRON, "Rust is iron oxide.")
