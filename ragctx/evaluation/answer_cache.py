@@ -90,7 +90,7 @@ class AnswerCache:
                     text = record_to_json(answer)
                     row = (key, f"{_checksum(key, text)} {text}")
                     database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", row)
-            if _used_bytes(database) > MAX_BYTES:
+            while _used_bytes(database) > MAX_BYTES:
                 # Keys are hashes, so that the first ones are a sample of all; pages are used again.
                 tenth = database.execute("SELECT (count(*) + 9) / 10 FROM answers").fetchone()
                 database.execute(

@@ -116,7 +116,7 @@ def clear_command(yes: bool, as_json: bool) -> None:
         f"removed {counted(removed, 'index', 'indexes')}, {counted(forgotten, 'answer')}"
     )
     if left:
-        say(f"{counted(left, 'index', 'indexes')} in use or not removable; they stay")
+        say(f"{counted(left, 'index', 'indexes')} in use or not removable: kept")
 
 
 def _confirm(indexes: _Part, answers: _Part) -> None:

@@ -25,10 +25,20 @@ if TYPE_CHECKING:
 def _folder(command: options.Command) -> options.Command:
     """The index, as an argument or by --index."""
     argument = click.argument(
-        "folder", required=False, type=click.Path(path_type=Path, file_okay=False)
+        "folder",
+        required=False,
+        type=click.Path(path_type=Path, file_okay=False),
+        callback=_not_both,
     )
     made: options.Command = argument(options.index_option(options.json_option(command)))
     return made
+
+
+def _not_both(ctx: click.Context, _: click.Parameter, folder: Path | None) -> Path | None:
+    by_option = ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE
+    if folder and by_option:
+        raise click.UsageError("name the index by FOLDER or by --index, not both.", ctx)
+    return folder
 
 
 @examples(
