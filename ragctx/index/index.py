@@ -280,13 +280,13 @@ class IndexWriter:
         with explained(self._folder), transaction(self._connection):
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('recipe', ?)", (recipe,))
 
-    def remove(self, path_or_id: str) -> int:
-        """Remove a path, or all paths of a document's id; returns how many were removed.
+    def remove(self, *paths_or_ids: str) -> int:
+        """Remove paths, or all paths of documents' ids; returns how many were removed.
 
-        A document is deleted with its last path.
+        A document is deleted with its last path. All go in one transaction.
         """
         with self._change() as connection:
-            return store.remove_sources(connection, path_or_id)
+            return sum(store.remove_sources(connection, which) for which in paths_or_ids)
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:

@@ -95,7 +95,7 @@ class Snapshot:
 
     def recipes(self) -> dict[str, str]:
         """How each document was made, by its id."""
-        return dict(self.connection.execute("SELECT id, recipe FROM documents"))
+        return store.read_recipes(self.connection)
 
     @property
     def recipe(self) -> str | None:

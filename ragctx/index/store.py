@@ -281,6 +281,11 @@ def read_document(connection: sqlite3.Connection, document_id: str) -> Document 
         raise sqlite3.DatabaseError(f"document {id_} cannot be decoded: {error}") from error
 
 
+def read_recipes(connection: sqlite3.Connection) -> dict[str, str]:
+    """How each document was made, by its id."""
+    return dict(connection.execute("SELECT id, recipe FROM documents").fetchall())
+
+
 def read_recipe(connection: sqlite3.Connection) -> str | None:
     """The recipe that all documents were made by; None if there are several, or no documents."""
     found = connection.execute("SELECT DISTINCT recipe FROM documents LIMIT 2").fetchall()

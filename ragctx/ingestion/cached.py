@@ -108,5 +108,4 @@ def _forget_others(index: Index, wanted: Mapping[str, str]) -> None:
     others = [source.path for source in index.sources() if source.path not in wanted]
     if others:
         with index.writer() as writer:
-            for path in others:
-                writer.remove(path)
+            writer.remove(*others)

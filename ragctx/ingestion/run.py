@@ -10,7 +10,7 @@ holds it already, and goes with it to whoever reads it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -129,7 +129,7 @@ def ingest_files(
             rows.append(run.one(path))
             progress.on_row(rows[-1])
         if reach is not None:
-            rows += run.gone(reach, prune=prune)
+            rows += _gone(writer, reach, prune=prune)
     return tuple(rows)
 
 
@@ -160,6 +160,24 @@ def _with_sources(files: Sequence[Path], writer: IndexWriter) -> list[Path]:
     """The files, and all others that the index knows and the disk still has."""
     sources = (source.path for source in writer.sources())
     return sorted({*files, *(Path(path) for path in sources if not is_gone(path))})
+
+
+def _gone(writer: IndexWriter, reach: Reach, *, prune: bool) -> list[IngestRow]:
+    """Rows of the files that are no longer on disk; with `prune` they are removed."""
+    gone = [
+        source for source in writer.sources() if reach.holds(source.path) and is_gone(source.path)
+    ]
+    if prune and gone:
+        writer.remove(*(source.path for source in gone))
+    return [
+        IngestRow(
+            path=source.path,
+            outcome="removed" if prune else "vanished",
+            status=source.status,
+            document_id=source.document_id,
+        )
+        for source in gone
+    ]
 
 
 def _size_of(path: Path) -> int:
@@ -198,19 +216,6 @@ class _Run:
             reason = f"cannot be read ({error.strerror or error}); check the path and permissions"
             return _failed(path, "unreadable", reason, began)
         return replace(row, seconds=time.perf_counter() - began)
-
-    def gone(self, reach: Reach, *, prune: bool) -> Iterator[IngestRow]:
-        """Rows of the files that are no longer on disk; with `prune` they are removed."""
-        for source in self.writer.sources():
-            if reach.holds(source.path) and is_gone(source.path):
-                if prune:
-                    self.writer.remove(source.path)
-                yield IngestRow(
-                    path=source.path,
-                    outcome="removed" if prune else "vanished",
-                    status=source.status,
-                    document_id=source.document_id,
-                )
 
     def _follow(self, path: Path, document_id: str) -> bool:
         """Whether the file was moved here from a path that is gone; the index then follows it."""

@@ -164,8 +164,7 @@ def remove_command(documents: Sequence[str], index_path: Path, as_json: bool) ->
     wanted = matching_ids(documents, index.sources(), by_part=False)
     gone = [source for source in index.sources() if source.document_id in wanted]
     with index.writer() as writer:
-        for document_id in sorted(wanted):
-            writer.remove(document_id)
+        writer.remove(*sorted(wanted))
     _print_removed(gone, as_json=as_json)
 
 
