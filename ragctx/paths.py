@@ -175,7 +175,7 @@ def private_folder(path: Path) -> Path:
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
     if path.stat().st_mode & 0o077:
-        with suppress(PermissionError):  # somebody else's, or on a file system without modes
+        with suppress(OSError):  # somebody else's, or on a disk that is read-only or has no modes
             path.chmod(0o700)
     return path
 

@@ -26,6 +26,7 @@ from ragctx.paths import cache_dir, open_regular, private_folder
 MAX_BYTES = 2 * 2**30
 """Size of the cache unless $RAGCTX_CACHE_BYTES says otherwise: thousands of reports."""
 LEASE = "ragctx.use.lock"
+_TRIES = 100  # to lock a folder that others keep removing; chosen by hand
 _KEY = re.compile(r"[0-9a-f]{24}")
 _REMOVED = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{16}\.removed")
 
@@ -82,10 +83,12 @@ class IndexCache:
             StoreError: it cannot be made.
         """
         folder = self.folder / key
-        while True:
+        for _ in range(_TRIES):
             try:
                 private_folder(self.folder)
                 private_folder(folder)
+            except FileNotFoundError:
+                continue  # another process removed it in between
             except OSError as error:
                 raise StoreError(
                     f"The folder {folder} cannot be made ({error.strerror}). Choose another for "
@@ -93,13 +96,14 @@ class IndexCache:
                 ) from error
             descriptor = _opened_lease(folder)
             if descriptor is None:
-                return Lease(folder, None)
+                continue
             take_shared(descriptor)
-            with suppress(OSError):
-                if os.path.samestat(os.fstat(descriptor), os.stat(folder / LEASE)):
+            if _is_at(descriptor, folder / LEASE):
+                with suppress(OSError):  # on a read-only disk
                     os.utime(folder / LEASE)
-                    return Lease(folder, descriptor)
-            os.close(descriptor)  # it was removed in between
+                return Lease(folder, descriptor)
+            os.close(descriptor)
+        return Lease(folder, None)
 
     def folders(self) -> list[Path]:
         """The folders of all indexes, the one used last first."""
@@ -177,6 +181,13 @@ def _opened_lease(folder: Path) -> int | None:
         with suppress(OSError):
             return open_regular(folder / LEASE, flags)
     return None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one at a path."""
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    return False
 
 
 def _last_use(folder: Path) -> float:

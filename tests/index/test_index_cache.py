@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -143,6 +144,46 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path: Path) -> None:
     cache = IndexCache(tmp_path / "none")
     assert (cache.entries(), cache.shrink(), cache.clear()) == ([], 0, 0)
     assert not cache.folder.exists()
+
+
+def test_a_cache_on_a_read_only_disk_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = IndexCache(tmp_path / "indexes")
+    folder = fill(cache, 1)
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "utime", read_only)
+    assert cache.lease(key(1)).folder == folder
+
+
+MAKE = """
+import os, sys
+from pathlib import Path
+from ragctx.index.cache import IndexCache
+mine = f"data{os.getpid()}"
+cache = IndexCache(Path(sys.argv[1]), 0)
+for _ in range(150):
+    lease = cache.lease("0" * 24)
+    (lease.folder / mine).write_text("x")
+    assert (lease.folder / mine).read_text() == "x"
+    del lease
+    cache.shrink()
+"""
+
+
+def test_those_who_use_and_those_who_remove_do_not_meet(tmp_path: Path) -> None:
+    folder = str(tmp_path / "indexes")
+    started = [
+        subprocess.Popen([sys.executable, "-c", MAKE, folder], stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in started]
+    assert errors == [""] * 3
+    assert IndexCache(Path(folder)).clear() <= 1
+    assert list(Path(folder).iterdir()) == []
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])

@@ -138,6 +138,7 @@ class _Run:
         done: list[IngestRow] = []
 
         def ingested() -> tuple[IngestRow, ...]:
+            done.clear()
             index = Index.open_or_create(self.index_path, embedder=embedder)
             return self._ingested(files, index, embedder, done)
 
