@@ -170,6 +170,7 @@ def when_unlocked(work: Callable[[], T], busy: str = "reads the same PDFs") -> T
 
 
 def _open_pdfs(sources: Sources, embedder: Embedder) -> Index:
+    from ragctx.index.cache import noted_indexes
     from ragctx.ingestion.cached import open_cached
     from ragctx.ingestion.settings import IngestSettings
 
@@ -181,7 +182,7 @@ def _open_pdfs(sources: Sources, embedder: Embedder) -> Index:
                 sources.pdfs,
                 embedder,
                 settings=settings,
-                lenders=[sources.index_path],
+                lenders=[sources.index_path, *noted_indexes()],
                 progress=progress,
             )
 

@@ -24,7 +24,7 @@ from ragctx.cli import progress
 from ragctx.cli.program import run
 from ragctx.evaluation import answer_cache
 from ragctx.evaluation.answer_cache import AnswerCache
-from ragctx.index.cache import IndexCache
+from ragctx.index.cache import IndexCache, noted_indexes
 from ragctx.index.lock import write_lock
 from ragctx.records import Generation, IngestRow
 from tests.support.fakes import HashEmbedder
@@ -360,6 +360,36 @@ def test_asking_after_ingesting_embeds_the_question_alone(
     monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: Counting())
     answered(cli)
     assert asked == [QUESTION]
+    cli("cache", "clear", "--yes")
     asked.clear()
     cli("ask", QUESTION, "pdfs/tin.pdf", "pdfs/iron.pdf")
     assert asked == [QUESTION]
+
+
+def test_vectors_come_from_an_index_elsewhere_too(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("ingest", "pdfs", "--index", "elsewhere/mine")
+    assert noted_indexes() == [Path("elsewhere/mine").absolute()]
+    assert oct(Path("cache/ingested.json").stat().st_mode & 0o777) == "0o600"
+    asked: list[str] = []
+
+    class Counting(HashEmbedder):
+        def encode(self, texts: Any, **settings: Any) -> Any:
+            asked.extend(texts)
+            return super().encode(texts, **settings)
+
+    monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: Counting())
+    answered(cli)
+    assert asked == [QUESTION]
+    cli("cache", "clear", "--yes")
+    assert noted_indexes() == []
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "[" * 5000, '["a\\u0000b"]', '["none"]'])
+def test_a_list_of_indexes_that_is_none_does_no_harm(content: str, cli: Cli) -> None:
+    Path("cache").mkdir()
+    Path("cache/ingested.json").write_text(content)
+    assert cli("ingest", "pdfs").code == 0
+    assert noted_indexes()[0] == Path("indexes/default").absolute()
+    answered(cli)

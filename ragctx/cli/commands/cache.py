@@ -100,11 +100,12 @@ def clear_command(yes: bool, as_json: bool) -> None:
     indexes of `ingest`.
     """
     from ragctx.evaluation.answer_cache import AnswerCache, answers_path
-    from ragctx.index.cache import IndexCache
+    from ragctx.index.cache import IndexCache, forget_indexes
 
     indexes, answers, _ = _parts()
     if not yes:
         _confirm(indexes, answers)
+    forget_indexes()
     cache = IndexCache()
     removed = cache.clear()
     left = len(cache.entries())

@@ -154,9 +154,11 @@ class _Run:
     def _ingested(
         self, files: Sequence[Path], index: Index, embedder: Embedder, done: list[IngestRow]
     ) -> tuple[IngestRow, ...]:
+        from ragctx.index.cache import note_index
         from ragctx.ingestion.finding import Reach
         from ragctx.ingestion.run import ingest_files
 
+        note_index(self.index_path)
         with ingest_progress() as progress:
             return ingest_files(
                 files,
@@ -179,12 +181,13 @@ class _Run:
 
 
 def _lenders() -> list[Path]:
-    """The indexes of `ask` with PDFs, and the default one."""
-    from ragctx.index.cache import IndexCache
+    """The default index, those that `ingest` made elsewhere, and those of `ask` with PDFs."""
+    from ragctx.index.cache import IndexCache, noted_indexes
 
+    lenders = [DEFAULT_INDEX, *noted_indexes()]
     with suppress(InputError):  # no place for caches
-        return [DEFAULT_INDEX, *IndexCache().folders()]
-    return [DEFAULT_INDEX]
+        lenders += IndexCache().folders()
+    return lenders
 
 
 def _noting(progress: Progress, done: list[IngestRow]) -> Progress:
