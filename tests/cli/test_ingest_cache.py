@@ -121,6 +121,17 @@ def test_what_is_gone_is_told_with_the_command_that_removes_it(cli: Cli) -> None
     assert cli("ingest", "pdfs").err == ""
 
 
+def test_a_folder_that_is_gone_as_a_whole_is_an_error_with_the_command(cli: Cli) -> None:
+    cli("ingest", "pdfs")
+    shutil.rmtree("pdfs")
+    done = cli("ingest", "pdfs")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    before, _, command = done.err.strip().partition("; to remove 2 files from the index: ragctx ")
+    assert "'pdfs' does not exist" in before
+    assert "2 removed" in cli(*shlex.split(command)).out
+    assert "to remove" not in cli("ingest", "pdfs").err
+
+
 def test_many_that_are_gone_are_one_line_still(cli: Cli) -> None:
     for number in range(6):
         write(Path(f"pdfs/{number}.pdf"), f"Number {number}.")

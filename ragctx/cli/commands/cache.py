@@ -84,7 +84,7 @@ def info_command(as_json: bool) -> None:
 def _print_indexes(indexes: Sequence[tuple[CachedIndex, Sequence[str]]]) -> None:
     grid = table("documents of `ask`", "size", "last used (UTC)", numbers=("size",))
     for entry, documents in indexes:
-        names = ", ".join(map(shown_path, documents[:_NAMED])) or "none that can be read"
+        names = ", ".join(map(shown_path, documents[:_NAMED])) or "none could be read"
         more = f" and {len(documents) - _NAMED:,} more" if len(documents) > _NAMED else ""
         grid.add_row(names + more, bytes_words(entry.bytes), _time(entry)[:16].replace("T", " "))
     console().print(grid)

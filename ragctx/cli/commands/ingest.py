@@ -18,7 +18,7 @@ from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, failure_lines, ingest_table, shown_path, write_json
 from ragctx.cli.progress import ingest_progress
 from ragctx.cli.session import when_unlocked
-from ragctx.errors import IndexMissingError, InputError
+from ragctx.errors import IndexMissingError, InputError, StoreError
 from ragctx.paths import DEFAULT_INDEX
 from ragctx.views import counted, ingest_view, ingest_words, is_in_index, is_plain, with_cause
 
@@ -133,7 +133,10 @@ class _Run:
         from ragctx.ingestion.finding import find_pdfs
 
         # Before a model is loaded and a folder made for nothing.
-        files = find_pdfs(self.paths, known=self._sources() if self.prune else ())
+        try:
+            files = find_pdfs(self.paths, known=self._sources() if self.prune else ())
+        except InputError as error:
+            raise InputError(f"{error}{self._hint()}") from None
         embedder = load_embedder(self.embedder_spec)
         done: list[IngestRow] = []
 
@@ -171,6 +174,18 @@ class _Run:
                 lenders=_lenders(),
                 progress=_noting(progress, done),
             )
+
+    def _hint(self) -> str:
+        """What to do if the index holds what the disk no longer does."""
+        from ragctx.ingestion.finding import Reach, is_gone
+
+        reach = Reach.of(self.paths)
+        with suppress(StoreError):
+            gone = [path for path in self._sources() if reach.holds(path) and is_gone(path)]
+            if gone:
+                command = _prune_command(self.paths, self.index_path)
+                return f"; to remove {counted(len(gone), 'file')} from the index: {command}"
+        return ""
 
     def _sources(self) -> Iterator[str]:
         """The paths that the index knows."""
@@ -217,11 +232,15 @@ def _tell_vanished(rows: Sequence[IngestRow], paths: Sequence[str], index_path: 
         return
     names = ", ".join(shown_path(row.path) for row in gone[:_NAMED])
     more = f" and {len(gone) - _NAMED:,} more" if len(gone) > _NAMED else ""
-    command = shlex.join(["ragctx", "ingest", *paths, "--index", str(index_path), "--prune"])
+    command = _prune_command(paths, index_path)
     say(
         f"{counted(len(gone), 'file')} of the index {'is' if len(gone) == 1 else 'are'} no longer "
         f"on disk ({names}{more}); to remove {'it' if len(gone) == 1 else 'them'}: {command}"
     )
+
+
+def _prune_command(paths: Sequence[str], index_path: Path) -> str:
+    return shlex.join(["ragctx", "ingest", *paths, "--index", str(index_path), "--prune"])
 
 
 def _exit_code(rows: Sequence[IngestRow], *, strict: bool, as_json: bool) -> int:
