@@ -169,12 +169,15 @@ def private_folder(path: Path) -> Path:
     One that is there already is closed to others as well, if it is this user's.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be made, or there is something else at `path`, such as a link.
     """
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
-    if path.stat().st_mode & 0o077:
+    mode = path.lstat().st_mode
+    if not stat.S_ISDIR(mode):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(path))
+    if mode & 0o077:
         with suppress(OSError):  # somebody else's, or on a disk that is read-only or has no modes
             path.chmod(0o700)
     return path

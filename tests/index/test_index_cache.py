@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.errors import InputError
+from ragctx.errors import InputError, StoreError
 from ragctx.index.cache import LEASE, MAX_BYTES, IndexCache, max_cache_bytes
 
 KIB = 1024
@@ -129,6 +129,25 @@ def test_only_what_the_cache_made_is_removed(tmp_path: Path) -> None:
     names = sorted(path.name for path in cache.folder.iterdir())
     assert names == [key(2), key(3), "default"]
     assert (tmp_path / "elsewhere" / "data").read_text() == "precious"
+
+
+@pytest.mark.parametrize("what", ["link", "file"])
+def test_what_is_no_folder_is_not_used_as_one(what: str, tmp_path: Path) -> None:
+    # A link was followed: files were written, and modes changed, wherever it pointed.
+    cache = IndexCache(tmp_path / "indexes")
+    cache.folder.mkdir()
+    victim = tmp_path / "victim"
+    if what == "link":
+        victim.mkdir(mode=0o755)
+        (cache.folder / key(1)).symlink_to(victim)
+    else:
+        victim.write_text("precious")
+        (cache.folder / key(1)).write_text("precious")
+    before = victim.stat().st_mode
+    with pytest.raises(StoreError, match="not a folder"):
+        cache.lease(key(1))
+    assert victim.stat().st_mode == before
+    assert not victim.is_dir() or list(victim.iterdir()) == []
 
 
 def test_what_was_half_removed_is_removed_whole(tmp_path: Path) -> None:

@@ -187,6 +187,14 @@ def test_documents_done_in_between_do_not_cost_what_was_embedded(
     assert not set(first.asked) & set(then.asked)
 
 
+def test_asking_takes_up_what_was_embedded_too(tmp_path: Path, long_file: Path) -> None:
+    first, then = Counting(stop_after=20), Counting()
+    with pytest.raises(KeyboardInterrupt):
+        open_cached([long_file], first, folder=tmp_path / "cache")
+    open_cached([long_file], then, folder=tmp_path / "cache")
+    assert first.asked and then.asked and not set(first.asked) & set(then.asked)
+
+
 def test_an_index_that_is_killed_and_one_that_is_not_are_the_same(
     tmp_path: Path, long_file: Path
 ) -> None:
