@@ -39,23 +39,12 @@ def main() -> None:
     parser.add_argument("--most-moved", type=int, default=4000, help="move no more sources")
     given = parser.parse_args()
     results = [measured(count, given.repeats, given.most_moved) for count in given.sources]
-    columns = (
-        "sources",
-        "unchanged s",
-        "µs/source",
-        "moved s",
-        "µs/source",
-        "prune s",
-        "µs/source",
-    )
+    stages = ("unchanged", "unchanged_cpu", "moved", "pruned")
+    columns = ["sources", *(column for stage in stages for column in (f"{stage} s", "µs each"))]
     rows = [
         [
             result["sources"],
-            *(
-                cell
-                for name in ("unchanged", "unchanged_cpu", "moved", "pruned")
-                for cell in _cells(result[name], result["sources"])
-            ),
+            *(cell for stage in stages for cell in _cells(result[stage], result["sources"])),
         ]
         for result in results
     ]
