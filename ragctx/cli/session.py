@@ -170,7 +170,7 @@ def when_unlocked(work: Callable[[], T], busy: str = "reads the same PDFs") -> T
 
 
 def _open_pdfs(sources: Sources, embedder: Embedder) -> Index:
-    from ragctx.index.cache import noted_indexes
+    from ragctx.index.noted import noted_indexes
     from ragctx.ingestion.cached import open_cached
     from ragctx.ingestion.settings import IngestSettings
 

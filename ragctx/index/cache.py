@@ -7,7 +7,6 @@ so that an index in use, by whatever process, stays. Everything is for this user
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -22,13 +21,12 @@ from pathlib import Path
 from ragctx.errors import InputError, StoreError
 from ragctx.index.database import DATABASE
 from ragctx.index.lock import take_exclusive, take_shared
-from ragctx.paths import cache_dir, open_regular, private_folder, write_whole
+from ragctx.paths import cache_dir, open_regular, private_folder
 
 MAX_BYTES = 2 * 2**30
 """Size of the cache unless $RAGCTX_CACHE_BYTES says otherwise: thousands of reports."""
 LEASE = "ragctx.use.lock"
 _TRIES = 100  # to lock a folder that others keep removing; chosen by hand
-_NOTED, _NOTES_BYTES = 50, 2**20  # indexes elsewhere, and bytes of their list; chosen by hand
 _KEY = re.compile(r"[0-9a-f]{24}")
 _REMOVED = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{16}\.removed")
 
@@ -175,44 +173,6 @@ class IndexCache:
             for path in self.folder.iterdir():
                 if _REMOVED.fullmatch(path.name):
                     _remove(path)
-
-
-# ---- Indexes elsewhere -----------------------------------------------------------------------
-
-
-def note_index(folder: Path) -> None:
-    """Note where an index is, so that its vectors can be used when its PDFs are asked.
-
-    What cannot be written is not noted.
-    """
-    path = str(folder.absolute())
-    noted = [path, *(other for other in map(str, noted_indexes()) if other != path)]
-    with suppress(OSError, InputError, ValueError):
-        private_folder(_notes().parent)
-        write_whole(_notes(), json.dumps(noted[:_NOTED]))
-
-
-def noted_indexes() -> list[Path]:
-    """The folders of `note_index`, the one noted last first; some may be gone."""
-    with suppress(OSError, InputError, ValueError, RecursionError):
-        with open(open_regular(_notes()), "rb") as stream:
-            noted = json.loads(stream.read(_NOTES_BYTES))
-        if isinstance(noted, list) and all(isinstance(path, str) for path in noted):
-            return [Path(path) for path in noted[:_NOTED] if "\0" not in path]
-    return []
-
-
-def forget_indexes() -> None:
-    """Remove the notes of `note_index`; the indexes stay."""
-    with suppress(OSError, InputError):
-        _notes().unlink()
-
-
-def _notes() -> Path:
-    return cache_dir() / "ingested.json"
-
-
-# ---- Files -----------------------------------------------------------------------------------
 
 
 def _opened_lease(folder: Path) -> int | None:

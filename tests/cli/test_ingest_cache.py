@@ -24,8 +24,9 @@ from ragctx.cli import progress
 from ragctx.cli.program import run
 from ragctx.evaluation import answer_cache
 from ragctx.evaluation.answer_cache import AnswerCache
-from ragctx.index.cache import IndexCache, noted_indexes
+from ragctx.index.cache import IndexCache
 from ragctx.index.lock import write_lock
+from ragctx.index.noted import noted_indexes
 from ragctx.records import Generation, IngestRow
 from tests.support.fakes import HashEmbedder
 from tests.support.generators import CopyingGenerator

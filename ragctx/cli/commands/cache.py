@@ -100,7 +100,8 @@ def clear_command(yes: bool, as_json: bool) -> None:
     indexes of `ingest`.
     """
     from ragctx.evaluation.answer_cache import AnswerCache, answers_path
-    from ragctx.index.cache import IndexCache, forget_indexes
+    from ragctx.index.cache import IndexCache
+    from ragctx.index.noted import forget_indexes
 
     indexes, answers, _ = _parts()
     if not yes:

@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,18 +103,25 @@ def ingest_command(
         password=password,
     )
     began = time.perf_counter()
-    run = _Run(paths, index_path, embedder_spec, settings, prune=prune, rebuild=rebuild)
+    run = _Run(
+        paths=paths,
+        index_path=index_path,
+        embedder_spec=embedder_spec,
+        settings=settings,
+        prune=prune,
+        rebuild=rebuild,
+    )
     rows = tuple(map(with_cause, run.rows()))
     seconds = time.perf_counter() - began
     if as_json:
         write_json({**ingest_view(rows, seconds), "index": str(index_path)})
     else:
         _print(rows, seconds, index_path)
-    _tell_vanished(rows, paths, index_path)
+    _tell_vanished(rows, run.prune_command)
     return _exit_code(rows, strict=strict, as_json=as_json)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
     """One run of the command, as it was asked for."""
 
@@ -122,9 +129,16 @@ class _Run:
     index_path: Path
     embedder_spec: str
     settings: IngestSettings
-    _: KW_ONLY
     prune: bool
     rebuild: bool
+
+    @property
+    def prune_command(self) -> str:
+        """The command that removes what is gone."""
+        words = ["ragctx", "ingest", *self.paths, "--index", str(self.index_path)]
+        if self.embedder_spec != "default":
+            words += ["--embedder", self.embedder_spec]
+        return shlex.join([*words, "--prune"])
 
     def rows(self) -> tuple[IngestRow, ...]:
         """Bring the files into the index, once no other process writes to it."""
@@ -157,7 +171,7 @@ class _Run:
     def _ingested(
         self, files: Sequence[Path], index: Index, embedder: Embedder, done: list[IngestRow]
     ) -> tuple[IngestRow, ...]:
-        from ragctx.index.cache import note_index
+        from ragctx.index.noted import note_index
         from ragctx.ingestion.finding import Reach
         from ragctx.ingestion.run import ingest_files
 
@@ -183,8 +197,8 @@ class _Run:
         with suppress(StoreError):
             gone = [path for path in self._sources() if reach.holds(path) and is_gone(path)]
             if gone:
-                command = _prune_command(self.paths, self.index_path)
-                return f"; to remove {counted(len(gone), 'file')} from the index: {command}"
+                files = counted(len(gone), "file")
+                return f"; to remove {files} from the index: {self.prune_command}"
         return ""
 
     def _sources(self) -> Iterator[str]:
@@ -197,7 +211,8 @@ class _Run:
 
 def _lenders() -> list[Path]:
     """The default index, those that `ingest` made elsewhere, and those of `ask` with PDFs."""
-    from ragctx.index.cache import IndexCache, noted_indexes
+    from ragctx.index.cache import IndexCache
+    from ragctx.index.noted import noted_indexes
 
     lenders = [DEFAULT_INDEX, *noted_indexes()]
     with suppress(InputError):  # no place for caches
@@ -226,21 +241,16 @@ def _print(rows: Sequence[IngestRow], seconds: float, index_path: Path) -> None:
     screen.print(f"index: {index_path}", soft_wrap=True)
 
 
-def _tell_vanished(rows: Sequence[IngestRow], paths: Sequence[str], index_path: Path) -> None:
+def _tell_vanished(rows: Sequence[IngestRow], command: str) -> None:
     gone = [row for row in rows if row.outcome == "vanished"]
     if not gone:
         return
     names = ", ".join(shown_path(row.path) for row in gone[:_NAMED])
     more = f" and {len(gone) - _NAMED:,} more" if len(gone) > _NAMED else ""
-    command = _prune_command(paths, index_path)
     say(
         f"{counted(len(gone), 'file')} of the index {'is' if len(gone) == 1 else 'are'} no longer "
         f"on disk ({names}{more}); to remove {'it' if len(gone) == 1 else 'them'}: {command}"
     )
-
-
-def _prune_command(paths: Sequence[str], index_path: Path) -> str:
-    return shlex.join(["ragctx", "ingest", *paths, "--index", str(index_path), "--prune"])
 
 
 def _exit_code(rows: Sequence[IngestRow], *, strict: bool, as_json: bool) -> int:
