@@ -302,15 +302,18 @@ def read_sound_vectors(
     Raises:
         sqlite3.DatabaseError: it cannot be read.
     """
-    document = read_document(connection, document_id)
-    if document is None:
-        return {}
-    chunks, vectors = read_chunks_of(connection, document_id, dim)
     stored = connection.execute(
         "SELECT checksum FROM documents WHERE id = ?", (document_id,)
     ).fetchone()
-    if stored != (checksum_of(document, chunks, vectors),):
+    if not stored:
         return {}
+    try:
+        document = read_document(connection, document_id)
+        chunks, vectors = read_chunks_of(connection, document_id, dim)
+        if document is None or checksum_of(document, chunks, vectors) != stored[0]:
+            return {}
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
+        return {}  # values of other types than were stored
     return {chunk.text: vector for chunk, vector in zip(chunks, vectors, strict=True)}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from ragctx.index.unfinished import UNFINISHED
 from ragctx.ingestion import reuse
 from ragctx.ingestion.cached import open_cached
 from ragctx.ingestion.progress import Progress
+from ragctx.ingestion.reuse import KnownVectors
 from ragctx.ingestion.run import ingest
 from ragctx.ingestion.settings import IngestSettings
 from tests.support.fakes import HashEmbedder
@@ -137,6 +140,31 @@ def test_a_damaged_lender_is_passed_over(tmp_path: Path, files: dict[str, Path])
     embedder = Counting()
     ingest(files["a"], tmp_path / "two", embedder, lenders=[lender])
     assert embedder.asked
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "chunks SET text = CAST(text AS BLOB)",
+        "chunks SET start = 'x' WHERE start = 0",
+        'chunks SET "end" = 1e300',
+        "chunks SET token_count = x'00'",
+        "documents SET outline = '[[[['",
+        "documents SET warnings = 7",
+        "pages SET text = x'ff'",
+        "vectors SET vector = x'00'",
+    ],
+)
+def test_values_of_other_types_than_were_stored_are_not_lent(
+    change: str, tmp_path: Path, files: dict[str, Path]
+) -> None:
+    lender = tmp_path / "lender"
+    ingest(files["a"], lender, HashEmbedder())
+    with closing(sqlite3.connect(lender / DATABASE)) as database, database:
+        assert database.execute(f"UPDATE {change}").rowcount
+    known = KnownVectors(Index.create(tmp_path / "own", embedder=HashEmbedder()), [lender])
+    source = Index.open(lender).sources()[0]
+    assert known.of(source.document_id, source.recipe) == {}
 
 
 def test_an_encrypted_document_is_lent_to_nobody_without_its_password(
