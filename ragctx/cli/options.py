@@ -266,10 +266,9 @@ def index_option(command: Command) -> Command:
         type=click.Path(path_type=Path, file_okay=False),
         multiple=True,  # so that the second one is seen, where click would silently take the last
         default=(DEFAULT_INDEX,),
-        show_default=str(DEFAULT_INDEX),
         callback=_only_one,
         metavar="FOLDER",
-        help="Folder of the index.",
+        help=f"Folder of the index.  [default: {DEFAULT_INDEX.as_posix()}]",
     )
     return option(command)
 

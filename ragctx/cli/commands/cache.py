@@ -94,7 +94,7 @@ def _print_indexes(indexes: Sequence[tuple[CachedIndex, Sequence[str]]]) -> None
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options.json_option
 def clear_command(yes: bool, as_json: bool) -> None:
-    """Remove the indexes of PDFs that `ask` was given, and the answers of `compare`.
+    """Remove what `ask` and `compare` kept: indexes of PDFs, and answers.
 
     What another process uses stays. Position profiles, which `probe` measured, stay, and so do the
     indexes of `ingest`.
