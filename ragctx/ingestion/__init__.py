@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ragctx.ingestion.finding import find_pdfs as find_pdfs
     from ragctx.ingestion.progress import Progress as Progress
     from ragctx.ingestion.run import ingest as ingest
+    from ragctx.ingestion.run import page_problems as page_problems
     from ragctx.ingestion.settings import CHUNK_TOKENS as CHUNK_TOKENS
     from ragctx.ingestion.settings import IngestSettings as IngestSettings
 else:
@@ -23,5 +24,6 @@ else:
             "find_pdfs": "ragctx.ingestion.finding",
             "ingest": "ragctx.ingestion.run",
             "open_cached": "ragctx.ingestion.cached",
+            "page_problems": "ragctx.ingestion.run",
         },
     )
