@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ragctx.errors import RagctxError as RagctxError
     from ragctx.generator.load import load_generator as load_generator
     from ragctx.index.index import Index as Index
-    from ragctx.ingestion import ingest as ingest
+    from ragctx.ingestion.run import ingest as ingest
     from ragctx.pipeline import ask as ask
     from ragctx.records import Answer as Answer
     from ragctx.records import Hit as Hit
@@ -40,7 +40,7 @@ else:
             "RagctxError": "ragctx.errors",
             "ask": "ragctx.pipeline",
             "assemble": "ragctx.assembly",
-            "ingest": "ragctx.ingestion",
+            "ingest": "ragctx.ingestion.run",
             "load_embedder": "ragctx.embedding",
             "load_generator": "ragctx.generator.load",
             "load_tokenizer": "ragctx.tokens.load",

@@ -7,8 +7,11 @@ from typing import Literal
 
 from ragctx.documents import PageStatus, PdfStatus
 
-IngestOutcome = Literal["added", "replaced", "unchanged", "duplicate", "removed", "failed"]
-"""What an ingest run did with one file."""
+IngestOutcome = Literal[
+    "added", "replaced", "unchanged", "moved", "duplicate", "removed", "vanished", "failed"
+]
+"""What an ingest run did with one file. `moved`: its content was in the index under a path that is
+gone; `vanished`: it is no longer on disk, and the index still holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

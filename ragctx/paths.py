@@ -14,7 +14,7 @@ import secrets
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -119,7 +119,8 @@ def replacing(path: Path) -> Iterator[Path]:
     whose = f"{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(8)}"
     unfinished = path.with_name(f".{path.name}.{whose}.part")
     try:
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        mode = _mode_in(path.parent)
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         yield unfinished
         os.replace(unfinished, path)
     finally:
@@ -151,7 +152,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
     """
     own = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags | own, 0o644)
+        descriptor = os.open(path, flags | own, _mode_in(path.parent))
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link; a pipe, to be written
             raise _not_regular(path) from error
@@ -160,6 +161,31 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
         os.close(descriptor)
         raise _not_regular(path)
     return descriptor
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder, and those above it that are missing, for this user alone; returns `path`.
+
+    One that is there already is closed to others as well, if it is this user's.
+
+    Raises:
+        OSError: it cannot be made, or there is something else at `path`, such as a link.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    mode = path.lstat().st_mode
+    if not stat.S_ISDIR(mode):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(path))
+    if mode & 0o077:
+        with suppress(OSError):  # somebody else's, or on a disk that is read-only or has no modes
+            path.chmod(0o700)
+    return path
+
+
+def _mode_in(folder: Path) -> int:
+    """The permissions of a new file: it is no more open than its folder, whatever the umask."""
+    return stat.S_IMODE(folder.stat().st_mode) & 0o666
 
 
 def require_regular(path: Path) -> None:

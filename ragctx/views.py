@@ -40,8 +40,10 @@ _OUTCOMES: tuple[IngestOutcome, ...] = (
     "added",
     "replaced",
     "unchanged",
+    "moved",
     "duplicate",
     "removed",
+    "vanished",
     "failed",
 )
 """All outcomes, in the order in which they are reported."""
@@ -294,8 +296,8 @@ def is_plain(row: IngestRow) -> bool:
 
 
 def is_in_index(row: IngestRow) -> bool:
-    """Whether the file is in the index after the run (a file without text counts)."""
-    return row.outcome not in ("failed", "removed")
+    """Whether the file is on disk and in the index after the run; one without text counts."""
+    return row.outcome not in ("failed", "removed", "vanished")
 
 
 def with_cause(row: IngestRow) -> IngestRow:

@@ -279,17 +279,24 @@ def tokenizer_option(command: Command) -> Command:
 
 
 def index_option(command: Command) -> Command:
-    """--index."""
+    """--index, once at most."""
     option = click.option(
         "--index",
         "index_path",
         type=click.Path(path_type=Path, file_okay=False),
-        default=DEFAULT_INDEX,
-        show_default=True,
+        multiple=True,  # so that the second one is seen, where click would silently take the last
+        default=(DEFAULT_INDEX,),
+        callback=_only_one,
         metavar="FOLDER",
-        help="Folder of the index.",
+        help=f"Folder of the index.  [default: {DEFAULT_INDEX.as_posix()}]",
     )
     return option(command)
+
+
+def _only_one(ctx: click.Context, option: click.Parameter, values: tuple[Path, ...]) -> Path:
+    if len(values) > 1:
+        raise click.UsageError(f"{option.opts[0]} is given {len(values)} times; name one.", ctx)
+    return values[0]
 
 
 def embedder_option(command: Command) -> Command:

@@ -16,6 +16,7 @@ import click
 from ragctx import __version__
 from ragctx.cli import exit_codes
 from ragctx.cli.commands.ask import ask_command
+from ragctx.cli.commands.cache import cache_group
 from ragctx.cli.commands.compare import compare_command
 from ragctx.cli.commands.explain import explain_command
 from ragctx.cli.commands.index import index_group
@@ -57,6 +58,7 @@ _COMMANDS = (
     prompt_command,
     explain_command,
     index_group,
+    cache_group,
     questions_group,
     compare_command,
     probe_command,

@@ -155,10 +155,12 @@ def open_index(sources: Sources, embedder: Embedder) -> Index:
     return _open_pdfs(sources, embedder)
 
 
-def when_unlocked(work: Callable[[], T]) -> T:
+def when_unlocked(work: Callable[[], T], busy: str = "reads the same PDFs") -> T:
     """What `work` returns, once no other process writes to the index that it needs.
 
-    A line on standard error says that it waits. Raises IndexLockedError after `WAIT_S`.
+    `busy` says in the line on standard error what the other process does.
+
+    Raises IndexLockedError after `WAIT_S`.
     """
     began = time.monotonic()
     is_told = False
@@ -169,21 +171,27 @@ def when_unlocked(work: Callable[[], T]) -> T:
             if time.monotonic() - began > WAIT_S:
                 raise
         if not is_told:
-            say(f"waiting for another process that reads the same PDFs ({WAIT_S:g} s at most)")
+            say(f"waiting for another process that {busy} ({WAIT_S:g} s at most)")
             is_told = True
         time.sleep(_POLL_S)
 
 
 def _open_pdfs(sources: Sources, embedder: Embedder) -> Index:
-    from ragctx.ingestion import CHUNK_TOKENS, IngestSettings, open_cached
+    from ragctx.index.noted import noted_indexes
+    from ragctx.ingestion.cached import open_cached
+    from ragctx.ingestion.settings import IngestSettings
 
-    settings = IngestSettings(
-        password=sources.password, chunk_tokens=sources.chunk_tokens or CHUNK_TOKENS
-    )
+    settings = IngestSettings(password=sources.password, chunk_tokens=sources.chunk_tokens)
 
     def opened() -> tuple[Index, tuple[IngestRow, ...]]:
         with ingest_progress() as progress:
-            return open_cached(sources.pdfs, embedder, settings=settings, progress=progress)
+            return open_cached(
+                sources.pdfs,
+                embedder,
+                settings=settings,
+                lenders=[sources.index_path, *noted_indexes()],
+                progress=progress,
+            )
 
     index, rows = when_unlocked(opened)
     failures = failure_lines(rows)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from array import array
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ragctx.errors import InputError, StoreError
 from ragctx.evaluation.json_records import record_from_json, record_to_json
-from ragctx.paths import cache_dir, require_regular
+from ragctx.paths import cache_dir, open_regular, private_folder, require_regular
 from ragctx.records import Generation, Prompt
 
+MAX_BYTES = 2**28
+"""Of the answers; beyond it a tenth of them goes, whichever. 250,000 of usual length; by hand."""
 _TABLE = "CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
 _TIMEOUT_S = 30.0  # for another run to finish writing; its writes take milliseconds
 _READ_ONLY = ("attempt to write a readonly", "unable to open database")
@@ -48,10 +52,13 @@ class AnswerCache:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or cache_dir() / "answers.sqlite3"
+        self.path = path or answers_path()
         self.is_writable = True
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.parent.exists():
+                private_folder(self.path.parent)
+            if not path:
+                _make_private(self.path)
             with _Connection(self.path) as database:
                 database.execute("BEGIN IMMEDIATE")
                 if not _holds_answers(database, self.path):
@@ -83,6 +90,50 @@ class AnswerCache:
                     text = record_to_json(answer)
                     row = (key, f"{_checksum(key, text)} {text}")
                     database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", row)
+            while _used_bytes(database) > MAX_BYTES:
+                # Keys are hashes, so that the first ones are a sample of all; pages are used again.
+                tenth = database.execute("SELECT (count(*) + 9) / 10 FROM answers").fetchone()
+                database.execute(
+                    "DELETE FROM answers WHERE key IN (SELECT key FROM answers LIMIT ?)", tenth
+                )
+
+    def count(self) -> int:
+        """The number of answers kept."""
+        try:
+            with _Connection(self.path, writable=self.is_writable) as database:
+                if not _holds_answers(database, self.path):
+                    return 0
+                return int(database.execute("SELECT count(*) FROM answers").fetchone()[0])
+        except _ReadOnlyError:
+            return 0
+
+    def clear(self) -> int:
+        """Remove all answers; returns their number. The file stays, for others may have it open."""
+        with _Connection(self.path) as database:
+            removed = database.execute("DELETE FROM answers").rowcount
+            database.execute("VACUUM")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return removed
+
+
+def answers_path() -> Path:
+    """Where answers are kept unless another file is named."""
+    return cache_dir() / "answers.sqlite3"
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, or one of an earlier ragctx, readable to this user alone, if possible."""
+    with suppress(OSError):
+        os.close(open_regular(path, os.O_RDWR | os.O_CREAT))
+        path.chmod(0o600)
+
+
+def _used_bytes(database: sqlite3.Connection) -> int:
+    pages, free, size = (
+        database.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
 
 
 def _holds_answers(database: sqlite3.Connection, path: Path) -> bool:

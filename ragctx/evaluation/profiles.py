@@ -15,7 +15,7 @@ from ragctx.evaluation.json_records import record_from_json, record_to_json
 from ragctx.evaluation.results import Result
 from ragctx.evaluation.statistics.intervals import Interval
 from ragctx.evaluation.verdicts import ALPHA
-from ragctx.paths import cache_dir, write_whole
+from ragctx.paths import cache_dir, private_folder, write_whole
 from ragctx.placement.orders import PositionProfile
 
 PROFILE_FORMAT = 1
@@ -83,7 +83,9 @@ def profile_path(model_hash: str) -> Path:
 
 def save_profile(profile: StoredProfile, path: Path | None = None) -> Path:
     """Write a profile, whole or not at all, and return its path."""
-    path = path or profile_path(profile.model_hash)
+    if path is None:
+        path = profile_path(profile.model_hash)
+        private_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_whole(path, record_to_json(profile) + "\n")
 

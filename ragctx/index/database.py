@@ -8,10 +8,11 @@ so none is shared between threads or survives a fork. (It does not work on netwo
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -26,7 +27,7 @@ from ragctx.errors import (
     IndexMissingError,
     StoreError,
 )
-from ragctx.paths import require_regular
+from ragctx.paths import open_regular, require_regular
 
 DATABASE = "ragctx.sqlite3"
 FORMAT_VERSION = 1
@@ -84,6 +85,7 @@ class Meta:
     store: str
     generation: int
     states: tuple[str, ...] = ()  # the present one last; none in an index of ragctx 0.1
+    recipe: str | None = None  # how documents are to be made; None in an index of ragctx 0.1
 
     @property
     def state(self) -> str | None:
@@ -212,6 +214,7 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
             store=values["store"],
             generation=int(values["generation"]),
             states=tuple(map(str, json.loads(values.get("states", "[]")))),
+            recipe=values.get("recipe"),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise damaged(folder, f"its table meta is wrong at {error}") from error
@@ -283,6 +286,9 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
             raise StoreError(
                 f"{error.filename} is {error.strerror}. Look who put it there, and remove it."
             ) from error
+    if mode == "rwc":
+        with suppress(OSError):  # which SQLite will meet, too
+            os.close(open_regular(file, os.O_RDWR | os.O_CREAT))  # no more open than its folder
     connection = sqlite3.connect(
         f"{file.absolute().as_uri()}?mode={mode}",
         uri=True,

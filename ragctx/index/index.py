@@ -58,6 +58,7 @@ class Index:
         self.path = path
         self.embedder = meta.embedder
         self.dim = meta.dim
+        self.lease: object = None  # what has to live as long as this, see `index.cache`
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
 
@@ -290,13 +291,23 @@ class IndexWriter:
                 store.map_source(connection, path, row)
         return row is not None
 
-    def remove(self, path_or_id: str) -> int:
-        """Remove a path, or all paths of a document's id; returns how many were removed.
+    def move(self, old: str, new: str) -> None:
+        """Let the path `new` hold the document that `old` held; nothing if `old` held none."""
+        with self._change() as connection:
+            store.move_source(connection, old, new)
 
-        A document is deleted with its last path.
+    def remember(self, recipe: str) -> None:
+        """Record how documents are to be made from now on; what is stored does not change."""
+        with explained(self._folder), transaction(self._connection):
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('recipe', ?)", (recipe,))
+
+    def remove(self, *paths_or_ids: str) -> int:
+        """Remove paths, or all paths of documents' ids; returns how many were removed.
+
+        A document is deleted with its last path. All go in one transaction.
         """
         with self._change() as connection:
-            return store.remove_sources(connection, path_or_id)
+            return sum(store.remove_sources(connection, which) for which in paths_or_ids)
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:

@@ -40,7 +40,7 @@ def write_lock(folder: Path) -> Iterator[None]:
             "Change the folder's permissions, or choose another with --index."
         ) from error
     try:
-        if not _take(descriptor):
+        if not take_exclusive(descriptor):
             raise IndexLockedError(
                 f"The index {folder} is being written by process {_holder(descriptor)}. "
                 "Wait until that is done, or end it; reading is possible meanwhile."
@@ -61,7 +61,8 @@ def _holder(descriptor: int) -> str:
 if sys.platform == "win32":
     import msvcrt
 
-    def _take(descriptor: int) -> bool:
+    def take_exclusive(descriptor: int) -> bool:
+        """Lock an open file against everybody else; False if somebody has locked it."""
         os.lseek(descriptor, _BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -69,13 +70,22 @@ if sys.platform == "win32":
             return False
         return True
 
+    def take_shared(descriptor: int) -> None:
+        """Nothing: on Windows a folder with an open file cannot be renamed, and so not removed."""
+
 else:
     import fcntl
 
-    def _take(descriptor: int) -> bool:
-        # flock, not lockf: lockf's lock would be lost when this process closes the file elsewhere.
+    # flock, not lockf: lockf's lock would be lost when this process closes the file elsewhere.
+
+    def take_exclusive(descriptor: int) -> bool:
+        """Lock an open file against everybody else; False if somebody has locked it."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
+
+    def take_shared(descriptor: int) -> None:
+        """Share the lock of an open file; waits while another process removes what it is for."""
+        fcntl.flock(descriptor, fcntl.LOCK_SH)

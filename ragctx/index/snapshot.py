@@ -45,6 +45,7 @@ class IndexInfo:
     ragctx_version: str  # of the ragctx that created it
     created: str
     updated: str
+    recipe: str | None = None  # how its documents are made, see `Snapshot.recipe`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,19 @@ class Snapshot:
         """A document's chunks in document order; empty if the document is not in the index."""
         return tuple(store.read_chunks_of(self.connection, document_id, self.dim)[0])
 
+    def sound_vectors(self, document_id: str) -> dict[str, Vectors]:
+        """The vectors (dim,) of a document's chunks by their texts; none of a damaged document."""
+        return store.read_sound_vectors(self.connection, document_id, self.dim)
+
+    def recipes(self) -> dict[str, str]:
+        """How each document was made, by its id."""
+        return store.read_recipes(self.connection)
+
+    @property
+    def recipe(self) -> str | None:
+        """How documents are to be made: as was remembered, else as all of them were made."""
+        return self.meta.recipe or store.read_recipe(self.connection)
+
     def vectors_of(self, chunk_ids: Sequence[str]) -> Vectors:
         """The vectors of chunks, float32 (n, dim), row i for `chunk_ids[i]`.
 
@@ -117,6 +131,7 @@ class Snapshot:
             ragctx_version=self.meta.ragctx_version,
             created=self.meta.created,
             updated=self.meta.updated,
+            recipe=self.recipe,
         )
 
     # ---- Searching ---------------------------------------------------------------------------

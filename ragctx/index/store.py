@@ -84,16 +84,23 @@ def map_source(connection: sqlite3.Connection, path: str, document: int) -> None
     held = connection.execute("SELECT document FROM sources WHERE path = ?", (path,)).fetchone()
     if held != (document,):
         connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (path, document))
-        drop_orphans(connection)
+        if held:
+            _delete_orphan(connection, held[0])
 
 
-def drop_orphans(connection: sqlite3.Connection) -> None:
-    """Delete the documents that no path holds."""
-    orphans = connection.execute(
-        "SELECT row FROM documents WHERE row NOT IN (SELECT document FROM sources)"
-    ).fetchall()
-    for (row,) in orphans:
-        delete_document(connection, row)
+def move_source(connection: sqlite3.Connection, old: str, new: str) -> None:
+    """Let the path `new` hold what `old` held; what `new` held before goes with its last path."""
+    held = connection.execute("SELECT document FROM sources WHERE path = ?", (old,)).fetchone()
+    if held:
+        connection.execute("DELETE FROM sources WHERE path = ?", (old,))
+        map_source(connection, new, held[0])
+
+
+def _delete_orphan(connection: sqlite3.Connection, document: int) -> None:
+    """Delete a document, by row, if no path holds it any more."""
+    held = connection.execute("SELECT 1 FROM sources WHERE document = ?", (document,)).fetchone()
+    if not held:
+        delete_document(connection, document)
 
 
 def delete_document(connection: sqlite3.Connection, document: int) -> None:
@@ -105,13 +112,18 @@ def delete_document(connection: sqlite3.Connection, document: int) -> None:
 
 def remove_sources(connection: sqlite3.Connection, path_or_id: str) -> int:
     """Remove a path, or all paths of a document's id; returns how many were removed."""
-    gone = connection.execute("DELETE FROM sources WHERE path = ?", (path_or_id,)).rowcount
-    if not gone:
-        gone = connection.execute(
-            "DELETE FROM sources WHERE document = (SELECT row FROM documents WHERE id = ?)",
-            (path_or_id,),
-        ).rowcount
-    drop_orphans(connection)
+    held = connection.execute(
+        "SELECT document FROM sources WHERE path = ?", (path_or_id,)
+    ).fetchone()
+    if held:
+        connection.execute("DELETE FROM sources WHERE path = ?", (path_or_id,))
+        _delete_orphan(connection, held[0])
+        return 1
+    known = connection.execute("SELECT row FROM documents WHERE id = ?", (path_or_id,)).fetchone()
+    if not known:
+        return 0
+    gone = connection.execute("DELETE FROM sources WHERE document = ?", known).rowcount
+    delete_document(connection, known[0])
     return gone
 
 
@@ -267,6 +279,42 @@ def read_document(connection: sqlite3.Connection, document_id: str) -> Document 
         )
     except (TypeError, ValueError) as error:
         raise sqlite3.DatabaseError(f"document {id_} cannot be decoded: {error}") from error
+
+
+def read_recipes(connection: sqlite3.Connection) -> dict[str, str]:
+    """How each document was made, by its id."""
+    return dict(connection.execute("SELECT id, recipe FROM documents").fetchall())
+
+
+def read_recipe(connection: sqlite3.Connection) -> str | None:
+    """The recipe that all documents were made by; None if there are several, or no documents."""
+    found = connection.execute("SELECT DISTINCT recipe FROM documents LIMIT 2").fetchall()
+    return found[0][0] if len(found) == 1 else None
+
+
+def read_sound_vectors(
+    connection: sqlite3.Connection, document_id: str, dim: int
+) -> dict[str, Vectors]:
+    """The vectors (dim,) of a document's chunks by their texts.
+
+    Empty for a document that is not held, or no longer as it was stored.
+
+    Raises:
+        sqlite3.DatabaseError: it cannot be read.
+    """
+    stored = connection.execute(
+        "SELECT checksum FROM documents WHERE id = ?", (document_id,)
+    ).fetchone()
+    if not stored:
+        return {}
+    try:
+        document = read_document(connection, document_id)
+        chunks, vectors = read_chunks_of(connection, document_id, dim)
+        if document is None or checksum_of(document, chunks, vectors) != stored[0]:
+            return {}
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
+        return {}  # values of other types than were stored
+    return {chunk.text: vector for chunk, vector in zip(chunks, vectors, strict=True)}
 
 
 def find_document(connection: sqlite3.Connection, document_id: str, recipe: str) -> int | None:

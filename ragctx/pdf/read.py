@@ -183,7 +183,11 @@ def _check(reading: Reading, path: Path, head: bytes) -> None:
         raise PdfError(f"{path.name} {failure.message}", status=failure.status)
     if b"%PDF" not in head:
         begins = head[:12].decode("latin-1")
-        raise PdfError(f"{path.name} is not a PDF: it begins with {begins!r}", status="corrupt")
+        raise PdfError(
+            f"{path.name} is not a PDF: it begins with {begins!r}; get the PDF itself, or make one "
+            f"of it, for example: libreoffice --convert-to pdf {path.name}",
+            status="corrupt",
+        )
     why = f" ({failure.message.rstrip('.')})" if failure.message else ": it has no pages"
     raise PdfError(
         f"{path.name} is damaged{why}; get it again, or repair it: qpdf {path.name} repaired.pdf",

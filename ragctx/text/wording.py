@@ -34,3 +34,16 @@ def pages_words(first: int | None, last: int | None, labels: Sequence[str] = ())
         return words
     label = labels[0] if len(labels) == 1 else f"{labels[0]}–{labels[-1]}"
     return f"{words} (“{one_line(label, _LABEL_WIDTH)}”)"
+
+
+def bytes_words(count: int) -> str:
+    """A size for people.
+
+    >>> bytes_words(0), bytes_words(1023), bytes_words(1536), bytes_words(2**31)
+    ('0 B', '1023 B', '1.5 KiB', '2.0 GiB')
+    """
+    size, units = float(count), iter(("B", "KiB", "MiB", "GiB"))
+    unit = next(units)
+    while size >= 1024 and unit != "GiB":
+        size, unit = size / 1024, next(units)
+    return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"

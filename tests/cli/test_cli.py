@@ -19,7 +19,9 @@ import pytest
 
 import ragctx.embedding
 import ragctx.generator.load
-from ragctx import ingestion, retrieval
+import ragctx.ingestion.run
+from ragctx import retrieval
+from ragctx.cli import session
 from ragctx.cli.options import RETRIEVER_NAMES, SELECTOR_NAMES
 from ragctx.cli.program import command_line, run
 from ragctx.records import Prompt
@@ -55,7 +57,7 @@ Cli = Callable[..., Done]
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> TextReader:
     made = TextReader()
-    monkeypatch.setattr(ingestion, "read_pdf", made)
+    monkeypatch.setattr(ragctx.ingestion.run, "read_pdf", made)
     return made
 
 
@@ -666,14 +668,19 @@ def test_an_index_of_another_embedder_is_refused(
     assert "hash@1" in done.error and "other@2" in done.error
 
 
-def test_a_locked_index_is_refused_and_can_still_be_searched(filled: Cli) -> None:
+def test_a_locked_index_is_waited_for_a_while_and_can_still_be_searched(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ragctx.index.index import Index
 
+    monkeypatch.setattr(session, "WAIT_S", 0.2)
     with Index.open("indexes/default").writer():
         done = filled("ingest", "pdfs")
         assert done.code == 1
         assert filled("search", "tin").code == 0
-    assert "indexes/default" in done.error
+    waiting, error = done.err.splitlines()
+    assert waiting == "waiting for another process that writes to this index (0.2 s at most)"
+    assert error.startswith("error: ") and "indexes/default" in error
 
 
 def test_an_unexpected_error_is_one_line_and_debug_shows_its_place(

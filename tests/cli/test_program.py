@@ -14,6 +14,9 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from ragctx.generator.reader.checkpoint import FOLDER
+from ragctx.index.repair import verify_index
+from ragctx.index.unfinished import UNFINISHED
+from tests.support.paths import SAMPLES
 
 RAGCTX = (sys.executable, "-m", "ragctx")
 QUESTION = "How often must the filter be cleaned?"
@@ -183,3 +186,21 @@ def test_the_bundled_reader_answers_a_batch(place: Path) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["line"] for row in rows] == [1, 3]
     assert rows[1]["abstained"]
+
+
+@pytest.mark.slow
+def test_a_kill_in_a_long_document_loses_no_vector_that_was_written(tmp_path: Path) -> None:
+    ingest = [*RAGCTX, "ingest", str(SAMPLES), "--chunk-tokens", "40"]
+    kept = tmp_path / "indexes" / "default" / UNFINISHED
+    process = subprocess.Popen(ingest, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not kept.exists():
+        time.sleep(0.05)
+    process.kill()
+    process.wait(timeout=60)
+    size = kept.stat().st_size
+    assert size > 0
+    assert verify_index(kept.parent) == ()
+    done = subprocess.run(ingest, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, kept.exists()) == (0, False), done.stderr
+    assert verify_index(kept.parent) == ()

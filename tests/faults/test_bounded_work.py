@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ragctx import ingestion
+import ragctx.ingestion.cached
+import ragctx.ingestion.run
 from ragctx.index.index import Index
 from ragctx.ingestion import IngestSettings, ingest, open_cached
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
@@ -72,7 +73,8 @@ def test_a_file_above_the_limit_is_refused_before_it_is_hashed(
     path = tmp_path / "sparse.pdf"
     path.touch()
     os.truncate(path, 8 * 2**30)
-    monkeypatch.setattr(ingestion, "file_id", lambda path: pytest.fail("it was hashed"))
+    for module in (ragctx.ingestion.run, ragctx.ingestion.cached):
+        monkeypatch.setattr(module, "file_id", lambda path: pytest.fail("it was hashed"))
     embedder = HashEmbedder()
     index = Index.open_or_create(tmp_path / "index", embedder=embedder)
     (row,) = ingest([path], index, embedder)

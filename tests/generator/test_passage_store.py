@@ -120,3 +120,14 @@ def test_a_bad_bound_and_a_bad_folder_are_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ModelError, match="--kv-cache"):
         PassageStore(tmp_path / "file", 10, model="m")
+
+
+def test_a_new_folder_and_what_is_in_it_are_for_this_user_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = PassageStore(tmp_path / "new" / "kept", 10**6, model="m")
+        store.keep((1,), passage((1,)))
+    finally:
+        os.umask(before)
+    assert oct(store.folder.stat().st_mode & 0o777) == "0o700"
+    assert [oct(path.stat().st_mode & 0o777) for path in store.folder.iterdir()] == ["0o600"]

@@ -18,16 +18,27 @@ from ragctx.text.wording import counted
 
 if TYPE_CHECKING:
     from ragctx.index.index import Index
+    from ragctx.index.snapshot import IndexInfo
     from ragctx.index.store import SourceInfo
 
 
 def _folder(command: options.Command) -> options.Command:
     """The index, as an argument or by --index."""
     argument = click.argument(
-        "folder", required=False, type=click.Path(path_type=Path, file_okay=False)
+        "folder",
+        required=False,
+        type=click.Path(path_type=Path, file_okay=False),
+        callback=_not_both,
     )
     made: options.Command = argument(options.index_option(options.json_option(command)))
     return made
+
+
+def _not_both(ctx: click.Context, _: click.Parameter, folder: Path | None) -> Path | None:
+    by_option = ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE
+    if folder and by_option:
+        raise click.UsageError("name the index by FOLDER or by --index, not both.", ctx)
+    return folder
 
 
 @examples(
@@ -45,14 +56,25 @@ def index_group() -> None:
 @_folder
 def info_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
     """Show what an index contains, what made it, and when."""
-    info = asdict(_open(folder or index_path).info())
+    info = _shown(_open(folder or index_path).info())
     if as_json:
         write_json(info)
         return
     width = max(map(len, info))
     for name, value in info.items():
-        shown = f"{value:,}" if isinstance(value, int) else one_line(str(value))
+        shown = f"{value:,}" if isinstance(value, int) else one_line(str(value or "not known"))
         console().print(f"{name.replace('_', ' '):<{width}}  {shown}", soft_wrap=True)
+
+
+def _shown(info: IndexInfo) -> dict[str, object]:
+    """Its fields, with the settings of its documents one by one where they are known."""
+    from ragctx.ingestion.settings import Recipe
+
+    shown = asdict(info)
+    recipe = Recipe.parsed(shown.pop("recipe"))
+    for name in ("reader", "chunk_tokens", "overlap_tokens"):
+        shown[name] = getattr(recipe, name) if recipe else None
+    return shown
 
 
 @index_group.command("list")
@@ -142,8 +164,7 @@ def remove_command(documents: Sequence[str], index_path: Path, as_json: bool) ->
     wanted = matching_ids(documents, index.sources(), by_part=False)
     gone = [source for source in index.sources() if source.document_id in wanted]
     with index.writer() as writer:
-        for document_id in sorted(wanted):
-            writer.remove(document_id)
+        writer.remove(*sorted(wanted))
     _print_removed(gone, as_json=as_json)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +15,23 @@ import click
 from ragctx.cli import options
 from ragctx.cli.exit_codes import FAILED, OK, Interrupted, say
 from ragctx.cli.help import Command, examples
-from ragctx.cli.output import console, failure_lines, ingest_table, write_json
+from ragctx.cli.output import console, failure_lines, ingest_table, shown_path, write_json
 from ragctx.cli.progress import ingest_progress
+from ragctx.cli.session import when_unlocked
+from ragctx.errors import IndexMissingError, InputError, StoreError
+from ragctx.paths import DEFAULT_INDEX
 from ragctx.pdf.names import READERS
 from ragctx.text.wording import counted
 from ragctx.views import ingest_view, ingest_words, is_in_index, is_plain, with_cause
 
 if TYPE_CHECKING:
+    from ragctx.embedding import Embedder
+    from ragctx.index.index import Index
     from ragctx.ingest_ledger import IngestRow
-    from ragctx.ingestion import IngestSettings, Progress
+    from ragctx.ingestion.progress import Progress
+    from ragctx.ingestion.settings import IngestSettings
+
+_NAMED = 3  # files that are gone, by name; the others are counted
 
 
 @examples(
@@ -36,101 +46,179 @@ if TYPE_CHECKING:
 @click.option(
     "--reader",
     type=click.Choice(READERS),
-    default="auto",
-    show_default=True,
-    help="Library that reads the PDFs; auto tries pdfium first, then pypdf where it may do better.",
+    help="Library that reads the PDFs; auto tries pdfium first, then pypdf where it may do better."
+    "  [default: that of the index, or auto]",
 )
 @options.password_option
 @click.option(
     "--chunk-tokens",
     type=int,
     metavar="N",
-    help="Maximum length of a passage, in the embedder's tokens.  [default: 180]",
+    help="Maximum length of a passage, in the embedder's tokens.  [default: that of the index, or "
+    "180]",
 )
 @click.option(
     "--overlap-tokens",
     type=int,
-    default=0,
-    show_default=True,
     metavar="N",
-    help="Tokens at the end of a passage that the next one repeats.",
+    help="Tokens at the end of a passage that the next one repeats.  [default: that of the index, "
+    "or 0]",
 )
-@click.option("--prune", is_flag=True, help="Also remove documents whose files are gone.")
+@click.option(
+    "--prune", is_flag=True, help="Also remove documents below PATH whose files are gone."
+)
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Let the index have these settings from now on, and read every document of it again that "
+    "was made with others.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 if any file could not be read.")
 @options.json_option
 def ingest_command(
     paths: Sequence[str],
     index_path: Path,
     embedder_spec: str,
-    reader: str,
+    reader: str | None,
     password: str | None,
     chunk_tokens: int | None,
-    overlap_tokens: int,
+    overlap_tokens: int | None,
     prune: bool,
+    rebuild: bool,
     strict: bool,
     as_json: bool,
 ) -> int:
     """Read PDFs into an index: files, folders, patterns.
 
     Running it again reads only what is new or changed; an interrupted run continues where it
-    stopped. A file that cannot be read does not stop the others: it is listed with the reason. The
-    exit code is 1 if no file could be added, or with --strict if any file could not be added.
+    stopped, and a file that was moved is recognised. The index remembers how its documents are
+    read and cut. A file that cannot be read does not stop the others: it is listed with the reason.
+    The exit code is 1 if no file could be added, or with --strict if any file could not be added.
     """
-    settings = _settings(reader, password, chunk_tokens, overlap_tokens)
+    from ragctx.ingestion.settings import IngestSettings
+
+    settings = IngestSettings(
+        reader=reader,  # type: ignore[arg-type]
+        chunk_tokens=chunk_tokens,
+        overlap_tokens=overlap_tokens,
+        password=password,
+    )
     began = time.perf_counter()
-    rows = tuple(map(with_cause, _ingest(paths, index_path, embedder_spec, settings, prune)))
+    run = _Run(
+        paths=paths,
+        index_path=index_path,
+        embedder_spec=embedder_spec,
+        settings=settings,
+        prune=prune,
+        rebuild=rebuild,
+    )
+    rows = tuple(map(with_cause, run.rows()))
     seconds = time.perf_counter() - began
     if as_json:
         write_json({**ingest_view(rows, seconds), "index": str(index_path)})
     else:
         _print(rows, seconds, index_path)
+    _tell_vanished(rows, run.prune_command)
     return _exit_code(rows, strict=strict, as_json=as_json)
 
 
-def _settings(
-    reader: str, password: str | None, chunk_tokens: int | None, overlap_tokens: int
-) -> IngestSettings:
-    from ragctx.ingestion import CHUNK_TOKENS, IngestSettings
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One run of the command, as it was asked for."""
 
-    return IngestSettings(
-        reader=reader,  # type: ignore[arg-type]
-        chunk_tokens=CHUNK_TOKENS if chunk_tokens is None else chunk_tokens,
-        overlap_tokens=overlap_tokens,
-        password=password,
-    )
+    paths: Sequence[str]
+    index_path: Path
+    embedder_spec: str
+    settings: IngestSettings
+    prune: bool
+    rebuild: bool
 
+    @property
+    def prune_command(self) -> str:
+        """The command that removes what is gone."""
+        words = ["ragctx", "ingest", *self.paths, "--index", str(self.index_path)]
+        if self.embedder_spec != "default":
+            words += ["--embedder", self.embedder_spec]
+        return shlex.join([*words, "--prune"])
 
-def _ingest(
-    paths: Sequence[str],
-    index_path: Path,
-    embedder_spec: str,
-    settings: IngestSettings,
-    prune: bool,
-) -> tuple[IngestRow, ...]:
-    from ragctx.embedding import load_embedder
-    from ragctx.index.index import Index
-    from ragctx.ingestion import find_pdfs, ingest_files
+    def rows(self) -> tuple[IngestRow, ...]:
+        """Bring the files into the index, once no other process writes to it."""
+        from ragctx.embedding import load_embedder
+        from ragctx.index.index import Index
+        from ragctx.ingestion.finding import find_pdfs
 
-    files = find_pdfs(paths)  # before a model is loaded and a folder made for nothing
-    embedder = load_embedder(embedder_spec)
-    done: list[IngestRow] = []
-    try:
-        index = Index.open_or_create(index_path, embedder=embedder)
+        # Before a model is loaded and a folder made for nothing.
+        try:
+            files = find_pdfs(self.paths, known=self._sources() if self.prune else ())
+        except InputError as error:
+            raise InputError(f"{error}{self._hint()}") from None
+        embedder = load_embedder(self.embedder_spec)
+        done: list[IngestRow] = []
+
+        def ingested() -> tuple[IngestRow, ...]:
+            done.clear()
+            index = Index.open_or_create(self.index_path, embedder=embedder)
+            return self._ingested(files, index, embedder, done)
+
+        try:
+            return when_unlocked(ingested, "writes to this index")
+        except KeyboardInterrupt:
+            kept = sum(is_in_index(row) for row in done)
+            raise Interrupted(
+                f"{kept} of {counted(len(files), 'file')} are in {self.index_path}; run the same "
+                "command again to go on from there"
+            ) from None
+
+    def _ingested(
+        self, files: Sequence[Path], index: Index, embedder: Embedder, done: list[IngestRow]
+    ) -> tuple[IngestRow, ...]:
+        from ragctx.index.noted import note_index
+        from ragctx.ingestion.finding import Reach
+        from ragctx.ingestion.run import ingest_files
+
+        note_index(self.index_path)
         with ingest_progress() as progress:
             return ingest_files(
                 files,
                 index,
                 embedder,
-                settings=settings,
-                prune=prune,
+                reach=Reach.of(self.paths),
+                settings=self.settings,
+                prune=self.prune,
+                rebuild=self.rebuild,
+                lenders=_lenders(),
                 progress=_noting(progress, done),
             )
-    except KeyboardInterrupt:
-        kept = sum(is_in_index(row) for row in done)
-        raise Interrupted(
-            f"{kept} of {counted(len(files), 'file')} are in {index_path}; run the same command "
-            "again to go on from there"
-        ) from None
+
+    def _hint(self) -> str:
+        """What to do if the index holds what the disk no longer does."""
+        from ragctx.ingestion.finding import Reach, is_gone
+
+        reach = Reach.of(self.paths)
+        with suppress(StoreError):
+            gone = [path for path in self._sources() if reach.holds(path) and is_gone(path)]
+            if gone:
+                files = counted(len(gone), "file")
+                return f"; to remove {files} from the index: {self.prune_command}"
+        return ""
+
+    def _sources(self) -> Iterator[str]:
+        """The paths that the index knows."""
+        from ragctx.index.index import Index
+
+        with suppress(IndexMissingError):
+            yield from (source.path for source in Index.open(self.index_path).sources())
+
+
+def _lenders() -> list[Path]:
+    """The default index, those that `ingest` made elsewhere, and those of `ask` with PDFs."""
+    from ragctx.index.cache import IndexCache
+    from ragctx.index.noted import noted_indexes
+
+    lenders = [DEFAULT_INDEX, *noted_indexes()]
+    with suppress(InputError):  # no place for caches
+        lenders += IndexCache().folders()
+    return lenders
 
 
 def _noting(progress: Progress, done: list[IngestRow]) -> Progress:
@@ -144,16 +232,31 @@ def _noting(progress: Progress, done: list[IngestRow]) -> Progress:
 
 
 def _print(rows: Sequence[IngestRow], seconds: float, index_path: Path) -> None:
+    if len(rows) == 1 and rows[0].outcome == "failed":
+        return  # its one line says it all
     screen = console()
-    if not all(map(is_plain, rows)):
-        screen.print(ingest_table(rows))
+    told = [row for row in rows if not is_plain(row) and row.outcome != "vanished"]
+    if told:
+        screen.print(ingest_table(told))
     screen.print(ingest_words(rows, seconds))
     screen.print(f"index: {index_path}", soft_wrap=True)
 
 
+def _tell_vanished(rows: Sequence[IngestRow], command: str) -> None:
+    gone = [row for row in rows if row.outcome == "vanished"]
+    if not gone:
+        return
+    names = ", ".join(shown_path(row.path) for row in gone[:_NAMED])
+    more = f" and {len(gone) - _NAMED:,} more" if len(gone) > _NAMED else ""
+    say(
+        f"{counted(len(gone), 'file')} of the index {'is' if len(gone) == 1 else 'are'} no longer "
+        f"on disk ({names}{more}); to remove {'it' if len(gone) == 1 else 'them'}: {command}"
+    )
+
+
 def _exit_code(rows: Sequence[IngestRow], *, strict: bool, as_json: bool) -> int:
     failures = failure_lines(rows)
-    if as_json:
+    if as_json or len(rows) == 1:
         for line in failures:
             say(line)
     elif failures:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ragctx.errors import InputError, ModelError
 from ragctx.generator.reader.passages import CachedPassage, Tokens
-from ragctx.paths import open_regular, write_whole
+from ragctx.paths import open_regular, private_folder, write_whole
 
 SUFFIX = ".segment"
 """Ending of the files' names, as in the first release: folders kept since then stay valid."""
@@ -56,7 +56,8 @@ class PassageStore:
         if max_bytes < 0:
             raise InputError(f"max_bytes is {max_bytes}; a cache needs 0 (off) or more bytes")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                private_folder(folder)
         except OSError as error:
             raise ModelError(
                 f"{folder} cannot hold a cache ({error}); name another with --kv-cache"

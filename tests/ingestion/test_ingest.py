@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ragctx import ingestion
+import ragctx.index.index
+import ragctx.ingestion.cached
+import ragctx.ingestion.run
 from ragctx.errors import InputError
 from ragctx.index.index import Index
 from ragctx.ingest_ledger import IngestRow
 from ragctx.ingestion import IngestSettings, Progress, find_pdfs, ingest, open_cached
+from ragctx.ingestion.run import ingest_files
 from ragctx.pdf.read import file_id, read_pdf
 from tests.support import pdf_files
 from tests.support.fakes import HashEmbedder
@@ -22,13 +28,6 @@ from tests.support.text_pdfs import TextReader, write
 
 TIN = "Tin melts at 232 degrees. It is soft."
 IRON = "Iron melts at 1538 degrees. It is hard."
-
-
-@pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> TextReader:
-    made = TextReader()
-    monkeypatch.setattr(ingestion, "read_pdf", made)
-    return made
 
 
 @pytest.fixture
@@ -93,12 +92,6 @@ def test_a_changed_file_replaces_its_chunks(index: Index, folder: Path) -> None:
     ]
 
 
-def test_another_recipe_makes_the_chunks_again(index: Index, folder: Path) -> None:
-    run(index, folder)
-    assert set(outcomes(run(index, folder, chunk_tokens=16)).values()) == {"replaced"}
-    assert set(outcomes(run(index, folder, chunk_tokens=16)).values()) == {"unchanged"}
-
-
 def test_equal_files_are_stored_once_and_both_named(
     index: Index, folder: Path, reader: TextReader
 ) -> None:
@@ -113,7 +106,7 @@ def test_equal_files_are_stored_once_and_both_named(
 def test_a_vanished_file_stays_until_pruned(index: Index, folder: Path) -> None:
     run(index, folder)
     (folder / "tin.pdf").unlink()
-    run(index, folder)
+    assert outcomes(run(index, folder)) == {"iron.pdf": "unchanged", "tin.pdf": "vanished"}
     assert names(index) == ["iron.pdf", "tin.pdf"]
     rows = run(index, folder, prune=True)
     assert outcomes(rows) == {"iron.pdf": "unchanged", "tin.pdf": "removed"}
@@ -204,6 +197,61 @@ def test_a_setting_that_cannot_be_is_named_with_its_range(
 ) -> None:
     with pytest.raises(InputError, match=f"{name} is {value}.* to "):
         run(index, folder, **{name: value})
+
+
+# --- how much work it is
+
+
+@pytest.mark.parametrize("what", ["unchanged", "duplicate", "moved", "removed", "added"])
+def test_what_a_file_costs_the_database_does_not_grow_with_the_index(
+    what: str, tmp_path: Path, reader: TextReader
+) -> None:
+    # With every new path all documents were looked through for some that no path held any more.
+    def steps(sources: int) -> int:
+        """Of SQLite's machine, in tens, for one file beside so many others."""
+        folder = tmp_path / str(sources)
+        for number in range(sources):
+            write(folder / "pdfs" / f"{number}.pdf", f"Number {number}.")
+        file = write(folder / "one" / "a.pdf", "One.")
+        run(Index.create(folder / "index", embedder=HashEmbedder()), folder / "pdfs", file)
+        if what == "duplicate":
+            shutil.copy(file, folder / "one" / "b.pdf")
+        elif what == "moved":
+            file.rename(folder / "one" / "b.pdf")
+        elif what == "removed":
+            file.unlink()
+        elif what == "added":
+            write(folder / "one" / "b.pdf", "Another.")
+        counted = 0
+
+        def count() -> int:
+            nonlocal counted
+            counted += 1
+            return 0
+
+        writing = ragctx.index.index.writing
+
+        @contextmanager
+        def watched(path: Path) -> Iterator[sqlite3.Connection]:
+            with writing(path) as connection:
+                connection.set_progress_handler(count, 10)
+                yield connection
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ragctx.index.index, "writing", watched)
+            rows = ingest_files(
+                sorted((folder / "one").iterdir()), Index.open(folder / "index"), HashEmbedder()
+            )
+            if what == "removed":
+                assert rows == ()
+                with Index.open(folder / "index").writer() as writer:
+                    writer.remove(str(file))
+            else:
+                assert what in [row.outcome for row in rows]
+        return counted
+
+    few, many = steps(10), steps(160)
+    assert many < few + 60, (few, many)
 
 
 # --- which files
@@ -312,13 +360,13 @@ def test_files_are_looked_up_once(
 ) -> None:
     write(tmp_path / "pdfs" / "tin.pdf", TIN)
     looked_up = []
-    find = ingestion.find_pdfs
+    find = ragctx.ingestion.cached.find_pdfs
 
     def remembering(paths: Iterable[str | Path]) -> list[Path]:
         looked_up.append(list(paths))
         return find(looked_up[-1])
 
-    monkeypatch.setattr(ingestion, "find_pdfs", remembering)
+    monkeypatch.setattr(ragctx.ingestion.cached, "find_pdfs", remembering)
     open_cached([tmp_path / "pdfs"], HashEmbedder(), folder=tmp_path / "cache")
     assert looked_up == [[tmp_path / "pdfs"]]
 

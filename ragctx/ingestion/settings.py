@@ -1,0 +1,146 @@
+"""How documents are read and cut, and what an index remembers of it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ragctx.arguments import require_kind, require_whole
+from ragctx.errors import InputError
+from ragctx.pdf.names import READERS, PdfReader
+from ragctx.pdf.process import Limits
+
+if TYPE_CHECKING:
+    from ragctx.embedding import Embedder
+
+CHUNK_TOKENS = 180
+"""Default size of a chunk in the embedder's tokens: within what embedder and reader read well."""
+MIN_CHUNK_TOKENS = 16
+"""Smaller chunks are refused: a sentence would be torn into several. Chosen by hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What decides the chunks and vectors of a given file.
+
+    >>> recipe = Recipe(reader="auto", chunk_tokens=180, overlap_tokens=0, embedder="m@1")
+    >>> Recipe.parsed(str(recipe)) == recipe
+    True
+    """
+
+    reader: PdfReader
+    chunk_tokens: int
+    overlap_tokens: int
+    embedder: str  # its id
+
+    def __str__(self) -> str:
+        return (
+            f"reader={self.reader} chunk_tokens={self.chunk_tokens} "
+            f"overlap_tokens={self.overlap_tokens} embedder={self.embedder}"
+        )
+
+    @classmethod
+    def parsed(cls, text: str | None) -> Recipe | None:
+        """The recipe of `str(recipe)`; None for anything else."""
+        found = _RECIPE.fullmatch(text or "")
+        if not found or found["reader"] not in READERS:
+            return None
+        return cls(
+            reader=cast(PdfReader, found["reader"]),
+            chunk_tokens=int(found["chunk"]),
+            overlap_tokens=int(found["overlap"]),
+            embedder=found["embedder"],
+        )
+
+
+_RECIPE = re.compile(
+    r"reader=(?P<reader>\w+) chunk_tokens=(?P<chunk>\d{1,9}) overlap_tokens=(?P<overlap>\d{1,9}) "
+    r"embedder=(?P<embedder>.+)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestSettings:
+    """How documents are read and cut, in tokens of the embedder.
+
+    What is None is as the index remembers it from its first ingest; in a new index the reader is
+    "auto", a chunk has `CHUNK_TOKENS` at most, and chunks do not overlap.
+    """
+
+    reader: PdfReader | None = None
+    chunk_tokens: int | None = None
+    overlap_tokens: int | None = None
+    password: str | None = None
+    limits: Limits = Limits()
+
+    def recipe(self, embedder: Embedder, remembered: Recipe | None = None) -> Recipe:
+        """The whole recipe, with what is not set taken from the one that is remembered.
+
+        Raises:
+            InputError: a setting is out of range.
+        """
+        require_kind("limits", self.limits, Limits, "give Limits(file_timeout_s=…, …)")
+        if self.password is not None:
+            require_kind("password", self.password, str, "give a text")
+        known = remembered or Recipe(
+            reader="auto", chunk_tokens=CHUNK_TOKENS, overlap_tokens=0, embedder=embedder.id
+        )
+        recipe = Recipe(
+            reader=known.reader if self.reader is None else self.reader,
+            chunk_tokens=known.chunk_tokens if self.chunk_tokens is None else self.chunk_tokens,
+            overlap_tokens=(
+                known.overlap_tokens if self.overlap_tokens is None else self.overlap_tokens
+            ),
+            embedder=embedder.id,
+        )
+        _check(recipe, embedder)
+        return recipe
+
+
+def require_same(
+    recipe: Recipe, remembered: Recipe, index: Path, paths: Iterable[str | Path] = ()
+) -> None:
+    """Refuse settings that differ from those of the index.
+
+    Raises:
+        InputError: with the command that reads every document again.
+    """
+    options = {
+        "--chunk-tokens": (remembered.chunk_tokens, recipe.chunk_tokens),
+        "--overlap-tokens": (remembered.overlap_tokens, recipe.overlap_tokens),
+        "--reader": (remembered.reader, recipe.reader),
+    }
+    other = {name: pair for name, pair in options.items() if pair[0] != pair[1]}
+    if not other:
+        return
+    facts = ", ".join(f"{name} {old}, not {new}" for name, (old, new) in other.items())
+    words = [str(path) for path in paths] or ["PATH"]
+    words += ["--index", str(index)]
+    words += [word for name, (_, new) in other.items() for word in (name, str(new))]
+    raise InputError(
+        f"the index {index} was made with {facts}; leave that out, or read every document again: "
+        f"ragctx ingest {shlex.join(words)} --rebuild"
+    )
+
+
+def _check(recipe: Recipe, embedder: Embedder) -> None:
+    require_whole("chunk_tokens", recipe.chunk_tokens)
+    require_whole("overlap_tokens", recipe.overlap_tokens)
+    most = embedder.max_seq_length - 2  # the embedder adds a token at either end
+    if recipe.reader not in READERS:
+        raise InputError(f"reader is {recipe.reader!r}; valid: {', '.join(READERS)}")
+    if not MIN_CHUNK_TOKENS <= recipe.chunk_tokens <= most:
+        raise InputError(
+            f"chunk_tokens is {recipe.chunk_tokens}; the embedder {embedder.id} reads "
+            f"{MIN_CHUNK_TOKENS} to {most} tokens without cutting"
+        )
+    if not 0 <= recipe.overlap_tokens <= recipe.chunk_tokens // 2:
+        raise InputError(
+            f"overlap_tokens is {recipe.overlap_tokens}; use 0 to {recipe.chunk_tokens // 2}, "
+            "half a chunk"
+        )
