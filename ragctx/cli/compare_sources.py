@@ -92,7 +92,7 @@ def _tell_unknown_exclusions(questions: QuestionSet, searched: Searched) -> None
 
 def _searched(sources: Sources, searching: Searching) -> Searched:
     from ragctx.embedding import load_embedder
-    from ragctx.ingestion import CHUNK_TOKENS
+    from ragctx.ingestion.settings import CHUNK_TOKENS
 
     with loading("the embedder"):
         embedder = load_embedder(sources.embedder_spec)
