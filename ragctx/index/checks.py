@@ -9,6 +9,7 @@ import numpy as np
 
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document
+from ragctx.text.well_formed import well_formed
 
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
@@ -28,7 +29,7 @@ def require_storable(
     if not path or not document.id:
         raise InputError(f"path is {path!r} and document.id {document.id!r}; both must say which.")
     for name, text in (("path", path), *(_texts(document))):
-        if not _is_unicode(text):
+        if well_formed(text) != text:
             raise InputError(
                 f"{name} of {path!r} has a lone surrogate, which no file can hold. Replace it: "
                 "text.encode('utf-8', 'replace').decode()"
@@ -43,14 +44,6 @@ def _texts(document: Document) -> Iterator[tuple[str, str]]:
     for page in document.pages:
         yield f"the label of page {page.number}", page.label
         yield f"the text of page {page.number}", page.text
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _require_chunks(document: Document, chunks: Sequence[Chunk]) -> None:

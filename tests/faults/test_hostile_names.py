@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ragctx.cli.commands import ask, search
 from ragctx.cli.exit_codes import exit_code_of
 from ragctx.cli.output import console, json_text, table
 from ragctx.cli.program import run
@@ -22,6 +23,7 @@ from ragctx.errors import RagctxError
 from ragctx.evaluation.report.text import csv_cell
 from ragctx.evaluation.report.write import write_report
 from ragctx.index.database import DATABASE
+from ragctx.records import Hit
 from tests.support.comparison_results import Fabrication
 from tests.support.index_samples import index_with
 
@@ -69,6 +71,20 @@ def test_no_name_of_an_index_commands_the_terminal(
 def test_what_a_name_holds_can_be_seen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["index", "list", "--index", str(folder)]) == 0
     assert r"\u001b]0;owned\u0007\u009b2J\u202efdp" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_a_passage_or_an_answer_holds_can_be_seen(
+    full: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Names showed codes, and passages, answers and prompts U+FFFD, which hides what it was.
+    index = index_with(tmp_path / "index", {"d": [f"Tin{ESCAPE} melts."]})
+    [chunk] = index.chunks("d")
+    search._print([Hit(rank=1, score=1.0, chunk=chunk, document="d", path="d")], full=full)
+    ask._write(chunk.text)
+    shown = capsys.readouterr().out
+    assert shown.count(r"Tin\u001b]0;owned\u0007\u009b2J\u202efdp melts.") == 2
+    assert not COMMANDS.search(shown)
 
 
 @pytest.mark.parametrize("debug", [False, True])

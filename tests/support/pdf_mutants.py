@@ -19,9 +19,19 @@ _NUMBER = re.compile(rb"(?<=[\s\[])-?\d+\.?\d*(?=[\s\]/>])")
 _NAME = re.compile(rb"/[A-Za-z][A-Za-z0-9]{1,20}")
 _STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
 _NUMBERS = (
-    b"0", b"-1", b"1", b"65536", b"2147483647", b"2147483648", b"-2147483649", b"99999999999999",
-    b"1e308", b"0.0000000001", b"340282366920938463463374607431768211456", b"1" * 400,
-)  # fmt: skip
+    b"0",
+    b"-1",
+    b"1",
+    b"65536",
+    b"2147483647",
+    b"2147483648",
+    b"-2147483649",
+    b"99999999999999",
+    b"1e308",
+    b"0.0000000001",
+    b"340282366920938463463374607431768211456",
+    b"1" * 400,
+)
 _OPENERS = (b"[", b"<<", b"<</A ", b"(", b"q ", b"BT ", b"{", b"<</Kids[", b"/A<</B", b"BI ")
 
 
@@ -147,15 +157,29 @@ def _replaced(
 MUTATIONS: Mapping[str, Callable[[bytes, random.Random], bytes]] = {
     f.__name__: f
     for f in (
-        flip, cut, overwrite, repeat, nest, change_numbers, change_references, change_names, splice,
+        flip,
+        cut,
+        overwrite,
+        repeat,
+        nest,
+        change_numbers,
+        change_references,
+        change_names,
+        splice,
         damage_stream,
     )
-}  # fmt: skip
+}
 
 FILTERS: Sequence[Sequence[str]] = (
-    (), ("/FlateDecode",), ("/LZWDecode",), ("/ASCII85Decode",), ("/ASCIIHexDecode",),
-    ("/RunLengthDecode",), ("/ASCII85Decode", "/FlateDecode"), ("/ASCIIHexDecode", "/LZWDecode"),
-)  # fmt: skip
+    (),
+    ("/FlateDecode",),
+    ("/LZWDecode",),
+    ("/ASCII85Decode",),
+    ("/ASCIIHexDecode",),
+    ("/RunLengthDecode",),
+    ("/ASCII85Decode", "/FlateDecode"),
+    ("/ASCIIHexDecode", "/LZWDecode"),
+)
 
 
 def mutant(data: bytes, seed: int) -> tuple[str, bytes]:
