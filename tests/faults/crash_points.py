@@ -1,9 +1,10 @@
 """End a writer before each of its writing system calls, and look at what it leaves.
 
-LD_PRELOAD=faulty_calls.so python -m tests.faults.crash_points OPERATION HOW FOLDER [POINTS]
+LD_PRELOAD=faulty_calls.so python -m tests.faults.crash_points FOLDER HOW POINTS OPERATION...
 
-Everything happens in forked children of one process that has imported everything, so a point costs
-some hundredths of a second. The last line is JSON: the points tried, and what was found wrong.
+POINTS (0: all) are tried of each operation, evenly spread. Everything happens in forked children of
+one process that has imported everything, so a point costs about a tenth of a second. For each
+operation a line of JSON is written: its calls, the points tried, and what was found wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import faiss  # noqa: F401  (once, not in every child)
-import torch
 
 from ragctx import ingestion
 from ragctx.chunking import chunk_document
@@ -65,15 +65,15 @@ def text_of(name: str) -> list[str]:
 class Library:
     """PDFs in a folder, and their documents, so that no process is started to read them again."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir()
-        self.documents: dict[str, Document] = {}
+    def __init__(self, folder: Path, documents: dict[str, Document]) -> None:
+        self.folder, self.documents = folder, documents
+        folder.mkdir(parents=True)
 
     def write(self, name: str, words: str) -> Path:
         contents = [pdf_files.lines(line) for line in text_of(words)]
         path = pdf_files.write(self.folder / name, contents)
-        self.documents[file_id(path)] = read_pdf(path)
+        if (id_ := file_id(path)) not in self.documents:
+            self.documents[id_] = read_pdf(path)
         return path
 
     def read(self, path: Path, **_: object) -> Document:
@@ -192,7 +192,7 @@ def repairing(
             require_whole(folder, library)
         work(folder, lambda: None)
         state = require_whole(folder, library)
-        expected = len(library.documents) - lost
+        expected = len(list(library.folder.iterdir())) - lost
         assert len(state) >= expected, f"{len(state)} documents, not {expected}"
         left = [f.name for f in folder.rglob("*") if f.name.endswith(".part") or "repair" in f.name]
         assert not left, left
@@ -200,8 +200,8 @@ def repairing(
     return Operation(prepare=prepare, work=work, check=check)
 
 
-def zero_root(folder: Path, name: str) -> None:
-    with closing(sqlite3.connect(folder / DATABASE)) as database:
+def zero_root(folder: Path, name: str, mode: str = "") -> None:
+    with closing(sqlite3.connect(f"file:{folder / DATABASE}{mode}", uri=True)) as database:
         [root] = database.execute(
             "SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)
         ).fetchone()
@@ -210,33 +210,21 @@ def zero_root(folder: Path, name: str) -> None:
         stream.write(bytes(4096))
 
 
-def in_the_log(folder: Path, name: str) -> None:
-    """Damage a database of which nearly everything is only in its write-ahead log."""
+def only_in_the_log(folder: Path) -> None:
+    """Damage a database so that SQLite cannot open it; its documents are only in its log."""
     kept = folder.with_name(f"{folder.name}-kept")
-    with closing(sqlite3.connect(folder / DATABASE)) as database:
-        database.execute("BEGIN")
-        database.execute("SELECT 1 FROM meta").fetchone()  # as long as this reads, the log stays
-        with closing(sqlite3.connect(folder / DATABASE)) as other, other:
-            other.execute("UPDATE documents SET recipe = recipe || ' '")
-            rows = other.execute("SELECT row, text FROM chunks").fetchall()
-            other.executemany("UPDATE chunks SET text = text WHERE row = ?", [r[:1] for r in rows])
+    with closing(sqlite3.connect(folder / DATABASE)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT 1 FROM meta").fetchone()  # as long as this reads, the log stays
+        with closing(sqlite3.connect(folder / DATABASE)) as writer, writer:
+            writer.execute("UPDATE documents SET recipe = recipe || ' '")
         shutil.copytree(folder, kept)
     shutil.rmtree(folder)
     kept.rename(folder)
     (folder / f"{DATABASE}-shm").unlink()
-    data = bytearray((folder / DATABASE).read_bytes())
-    with closing(sqlite3.connect(f"file:{folder / DATABASE}?mode=ro&immutable=1", uri=True)) as old:
-        roots = [r for (r,) in old.execute("SELECT rootpage FROM sqlite_master WHERE rootpage")]
-        documents = old.execute(
-            "SELECT rootpage FROM sqlite_master WHERE name = 'documents'"
-        ).fetchone()[0]
-        name_root = old.execute(
-            "SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)
-        ).fetchone()[0]
-    assert documents in roots
-    for root in (documents, name_root):  # the first is whole in the log, the second nowhere
-        data[(root - 1) * 4096 : root * 4096] = bytes(4096)
-    (folder / DATABASE).write_bytes(data)
+    zero_root(folder, "documents", mode="?mode=ro&immutable=1")
+    with (folder / DATABASE).open("r+b") as stream:
+        stream.write(bytes(100))
 
 
 def with_wrong_text(folder: Path) -> None:
@@ -248,6 +236,8 @@ def with_wrong_text(folder: Path) -> None:
 
 
 def keeping_passages() -> Operation:
+    import torch
+
     def passage(fill_value: float) -> CachedPassage:
         keys, flat = torch.full((2, 2, 3, 4), fill_value), torch.full((3, 8), fill_value)
         return CachedPassage(keys=keys, values=keys.clone(), early=flat, states=flat.clone())
@@ -303,10 +293,12 @@ def keeping_answers() -> Operation:
 # ---- All of them -----------------------------------------------------------------------------
 
 
-def operations(folder: Path) -> Mapping[str, Callable[[], Operation]]:
-    """What can be interrupted, by name."""
-    library = Library(folder / "pdfs")
-    ingestion.read_pdf = library.read  # type: ignore[assignment]
+def operations(
+    folder: Path, documents: dict[str, Document]
+) -> Mapping[str, Callable[[], Operation]]:
+    """What can be interrupted, by name. `documents` are those that were read before, by id."""
+    library = Library(folder / "pdfs", documents)
+    ingestion.read_pdf = library.read
     paths = [library.write(f"{name}.pdf", name) for name in ("tin", "zinc", "lead")]
 
     def before_a_replacement(index: Path) -> None:
@@ -324,23 +316,16 @@ def operations(folder: Path) -> Mapping[str, Callable[[], Operation]]:
         "remove": lambda: removal(library, paths[1]),
         "repair": lambda: repairing(library, with_wrong_text, 1),
         "salvage": lambda: repairing(library, root("chunks_of_document"), 0),
-        "salvage-log": lambda: repairing(
-            library, lambda index: in_the_log(index, "chunks_of_document"), 0
-        ),
+        "salvage-log": lambda: repairing(library, only_in_the_log, 0),
         "passages": keeping_passages,
         "answers": keeping_answers,
     }
 
 
-def one_point(
-    operation: Operation, start: Path, scene: Path, at: int, how: How
-) -> tuple[bool, str]:
-    """(Whether the work ended before the point, what was wrong)."""
-    if scene.exists():
-        shutil.rmtree(scene)
-    if start.exists():
-        shutil.copytree(start, scene)
-    steps, ended = Counter(), Counter()
+def one_point(operation: Operation, start: Path, scene: Path, at: int, how: How) -> str:
+    """What was wrong after the work ended at a point, or ""."""
+    _set(scene, start)
+    steps = Counter()
 
     def work() -> None:
         def done() -> None:
@@ -349,24 +334,21 @@ def one_point(
         fault(at, how)
         try:
             operation.work(scene, done)
-        except RagctxError as error:
+        except (RagctxError, OSError) as error:
             fault(0, how, armed=False)
-            assert how is How.FULL, error
+            assert how is How.FULL and isinstance(error, RagctxError), repr(error)
             assert "\n" not in str(error)
-        ended.value = calls_seen() < at or how is How.FULL
 
     end = in_child(work)
     if end not in ("", "killed"):
-        return False, end
-    full = how is How.FULL
-    return ended.value == 1 and not full, in_child(lambda: operation.check(scene, steps.value))
+        return end
+    return in_child(lambda: operation.check(scene, steps.value))
 
 
 def calls_of(operation: Operation, start: Path, scene: Path) -> int:
     """How many calls the work makes when nothing goes wrong."""
+    _set(scene, start)
     calls = Counter()
-    if start.exists():
-        shutil.copytree(start, scene)
 
     def work() -> None:
         fault(0, How.KILLED)
@@ -378,24 +360,32 @@ def calls_of(operation: Operation, start: Path, scene: Path) -> int:
     return calls.value
 
 
+def _set(scene: Path, start: Path) -> None:
+    """Let the folder be as it was at the start; there may have been none."""
+    if scene.exists():
+        shutil.rmtree(scene)
+    if start.exists():
+        shutil.copytree(start, scene)
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Try POINTS points, evenly spread; without POINTS, all of them."""
-    name, how, where, *most = arguments
-    folder = Path(where)
-    folder.mkdir(parents=True, exist_ok=True)
-    operation = operations(folder)[name]()
-    start, scene = folder / "start", folder / "scene"
-    operation.prepare(start)
-    calls = calls_of(operation, start, scene)
-    points = range(1, calls + 1)
-    if most:
-        points = points[:: max(1, calls // int(most[0]))]
-    wrong = {}
-    for at in points:
-        _, told = one_point(operation, start, scene, at, How[how])
-        if told:
-            wrong[at] = told
-    sys.stdout.write(json.dumps({"calls": calls, "points": len(points), "wrong": wrong}) + "\n")
+    """Try some points, and write what was found."""
+    where, how, most, *names = arguments
+    documents: dict[str, Document] = {}
+    for name in names:
+        folder = Path(where) / name
+        operation = operations(folder, documents)[name]()
+        start, scene = folder / "start", folder / "scene"
+        operation.prepare(start)
+        calls = calls_of(operation, start, scene)
+        points = range(1, calls + 1)
+        if int(most):
+            points = points[calls // (2 * int(most)) :: calls // int(most)]
+        told = {at: one_point(operation, start, scene, at, How[how]) for at in points}
+        wrong = {at: what for at, what in told.items() if what}
+        found = {"operation": name, "calls": calls, "points": len(points), "wrong": wrong}
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
