@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ragctx.errors import IndexDamagedError, IndexMissingError
+from ragctx.errors import IndexDamagedError, IndexMissingError, StoreError
 from ragctx.index import store
 from ragctx.index.checksums import checksum_of
 from ragctx.index.database import (
@@ -194,21 +194,33 @@ def repair_index(path: str | Path, *, embedder: str | None = None) -> Repair:
         IndexMissingError, IndexMismatchError, IndexLockedError: as for writing.
         IndexDamagedError: not one document could be saved; the index is left as it was, and the
             message names the copy.
+        StoreError: there is no room for what a repair writes; what there was is still there.
     """
     folder = Path(path)
     if not (folder / DATABASE).is_file():
         raise missing(folder)
-    done: list[str] = []
     with write_lock(folder):
-        _remove_half_copies(folder)
         try:
-            quarantined = _repair_in_place(folder)
-        except (IndexDamagedError, IndexMissingError):
-            quarantined = _salvage(folder, embedder, done)
-        done.append("made the lexical index anew")
-        with reading(folder) as connection:
-            save_engine(load_engine(connection, read_meta(connection, folder), None), folder)
-        done.append(f"made {VECTORS} anew")
+            return _repaired(folder, embedder)
+        except OSError as error:
+            raise StoreError(
+                f"The index {folder} could not be repaired ({error.strerror or error}); nothing is "
+                f"lost by that. Make room for another copy of it, then: ragctx index repair "
+                f"{folder}"
+            ) from error
+
+
+def _repaired(folder: Path, embedder: str | None) -> Repair:
+    done: list[str] = []
+    _remove_half_copies(folder)
+    try:
+        quarantined = _repair_in_place(folder)
+    except (IndexDamagedError, IndexMissingError):
+        quarantined = _salvage(folder, embedder, done)
+    done.append("made the lexical index anew")
+    with reading(folder) as connection:
+        save_engine(load_engine(connection, read_meta(connection, folder), None), folder)
+    done.append(f"made {VECTORS} anew")
     return Repair(tuple(done), quarantined)
 
 

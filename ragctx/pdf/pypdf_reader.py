@@ -6,7 +6,7 @@ The functions are those of `ragctx.pdf.pdfium_reader`, and so are the messages t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pypdf
 
 from ragctx.errors import PdfError
+from ragctx.pdf.filters import decoded
 from ragctx.pdf.messages import (
     MAX_HEADINGS,
     MAX_PAGE_CHARACTERS,
@@ -25,7 +26,7 @@ from ragctx.pdf.messages import (
     quietly,
     unplaced_line,
 )
-from ragctx.pdf.soundness import inflated_size
+from ragctx.pdf.soundness import MAX_DECODED, UNKNOWN
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")  # glyph numbers taken for characters
 
@@ -112,8 +113,13 @@ def read_page(document: Any, i: int) -> PageMessage:
     }
 
 
-def damage(document: Any, i: int) -> str:
-    """What is wrong with the compressed content of page i, counted from 0; "" if nothing is."""
+def holds_broken(document: Any, i: int, broken: Collection[int]) -> bool:
+    """Whether content of page i, counted from 0, is in one of these objects.
+
+    Where it is not known which objects are broken, as in encrypted files, the streams are decoded
+    to see.
+    """
+    is_known = UNKNOWN not in broken and not document.is_encrypted
     page = document.pages[i]
     contents = page.get("/Contents")
     contents = contents.get_object() if contents is not None else []
@@ -122,9 +128,12 @@ def damage(document: Any, i: int) -> str:
     maps: list[Any] = quietly(lambda: list(_letter_maps(page)), [])
     for item in [*streams[:MAX_STREAMS], *forms[:MAX_STREAMS], *maps[:MAX_STREAMS]]:
         stream = item.get_object()
-        if isinstance(stream, pypdf.generic.EncodedStreamObject) and _is_cut_short(stream):
-            return "its content is damaged in the file; text may be missing"
-    return ""
+        place = stream.indirect_reference
+        if place is not None and place.idnum in broken:
+            return True
+        if not is_known and _is_damaged(stream):
+            return True
+    return False
 
 
 def _letter_maps(page: Any) -> Iterator[Any]:
@@ -134,11 +143,18 @@ def _letter_maps(page: Any) -> Iterator[Any]:
             yield letters
 
 
-def _is_cut_short(stream: Any) -> bool:
+def _is_damaged(stream: Any) -> bool:
+    if not isinstance(stream, pypdf.generic.EncodedStreamObject):
+        return False
     filters = stream.get("/Filter")
-    first = filters[0] if isinstance(filters, list) and filters else filters
-    is_text = stream.get("/Subtype") != "/Image" and first == "/FlateDecode"
-    return is_text and inflated_size(bytes(stream._data)) is None
+    names = filters if isinstance(filters, list) else [filters]
+    if stream.get("/Subtype") == "/Image":
+        return False
+    try:
+        decoded(bytes(stream._data), [str(name)[1:].encode() for name in names], MAX_DECODED)
+    except ValueError:
+        return True
+    return False
 
 
 def _has_pictures(page: Any) -> bool:

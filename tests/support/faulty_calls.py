@@ -48,7 +48,7 @@ def in_child(work: Callable[[], None]) -> str:
             os._exit(0)
         except BaseException:
             fault(0, How.KILLED, armed=False)
-            os.write(writer, traceback.format_exc()[-4000:].encode())
+            os.write(writer, traceback.format_exc()[-1500:].encode())
             os._exit(1)
     os.close(writer)
     with os.fdopen(reader) as pipe:
