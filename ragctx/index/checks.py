@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document
@@ -69,10 +70,16 @@ def _require_vectors(chunks: Sequence[Chunk], vectors: Vectors, dim: int) -> Non
             f"vectors are {vectors.dtype} {vectors.shape}; {len(chunks)} chunks in this index need "
             f"float32 ({len(chunks)}, {dim}), one row per chunk."
         )
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # NaN is wrong, too
+    wrong = wrong_norms(vectors)
     if len(wrong):
+        norm = float(np.linalg.norm(vectors[wrong[0]].astype(np.float64)))
         raise InputError(
-            f"vectors[{wrong[0]}] has norm {norms[wrong[0]]:.6g}, not 1. Give unit rows: "
+            f"vectors[{wrong[0]}] has norm {norm:.6g}, not 1. Give unit rows: "
             "vectors / np.linalg.norm(vectors, axis=1, keepdims=True)"
         )
+
+
+def wrong_norms(vectors: Vectors) -> NDArray[np.int64]:
+    """Which rows of float32 (n, dim) are not unit vectors."""
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    return np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # NaN is wrong, too

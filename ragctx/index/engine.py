@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.index.checks import wrong_norms
 from ragctx.index.database import Meta
 from ragctx.index.store import ChunkTable, read_chunk_table, read_vectors
 from ragctx.paths import open_regular, replacing, sha256_of_stream, unfinished_files
@@ -128,7 +129,10 @@ def load_engine(connection: sqlite3.Connection, meta: Meta, known: Engine | None
     sorted_at = np.searchsorted(known_rows, table.rows[is_known], sorter=order)
     vectors = np.empty((len(table.rows), meta.dim), np.float32)
     vectors[is_known] = known_vectors[order[sorted_at]]
-    vectors[~is_known] = read_vectors(connection, table.rows[~is_known].tolist(), meta.dim)
+    vectors[~is_known] = fresh = read_vectors(connection, table.rows[~is_known].tolist(), meta.dim)
+    if (wrong := wrong_norms(fresh)).size:
+        row = table.rows[~is_known][wrong[0]]
+        raise sqlite3.DatabaseError(f"the vector of row {row} is not of length 1")
     index = faiss.IndexFlatIP(meta.dim)
     index.add(vectors)
     return Engine(meta, table, index)

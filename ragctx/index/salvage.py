@@ -8,11 +8,13 @@ checksum that was taken when it was stored; what is known of the others is count
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from ragctx.index import store
 from ragctx.index.checksums import checksum_of
 from ragctx.index.raw_pages import PageFile, RawRow, Value
 from ragctx.records import Chunk, Document, Heading, Page
+
+Entry: TypeAlias = tuple[str, int]
+"""A name and a number, as the unique indexes and the table of paths have them."""
 
 UNREADABLE = (
     sqlite3.Error,
@@ -83,23 +88,20 @@ class Remains:
 def read_remains(file: Path) -> Remains:
     """All rows of a damaged database that can be read. Changes nothing."""
     remains = Remains()
-    entries: list[tuple[str, int]] = []
+    entries: dict[int, list[Entry]] = defaultdict(list)
+    certain: set[Entry] = set()
     for row in PageFile(file).rows():
-        if row.rowid is None:
-            _sort_entry(row.values, remains, entries)
-        else:
-            _sort_row(row.rowid, row, remains)
-    # The unique indexes have entries (id, row) that look like sources' (path, document).
-    ids = {
-        (str(values[1]), number) for number, all_ in remains.documents.items() for values in all_
-    }
-    chunk_ids = {str(values[1]) for chunks in remains.chunks.values() for values in chunks.values()}
-    # "version" is also a setting of the lexical index; a path is there twice, in both its b-trees.
-    times = Counter(entries)
-    for path, number in times:
-        is_setting = path == "version" and times[path, number] == 1
-        if (path, number) not in ids and path not in chunk_ids and not is_setting:
-            remains.paths[number][path] = None
+        match row.values:
+            case _ if row.rowid is not None:
+                _sort_row(row.rowid, row, remains)
+            case (str(key), str(value)):
+                remains.meta.setdefault(key, value)
+            case (int(number), str(path)):  # of sources_of_document, and of nothing else
+                certain.add((path, number))
+            case (str(name), int(number)):
+                entries[row.page].append((name, number))
+    for path, number in _paths(entries.values(), certain, _ids(remains)):
+        remains.paths[number][path] = None
     return remains
 
 
@@ -147,15 +149,32 @@ def _sort_row(rowid: int, row: RawRow, remains: Remains) -> None:
                 remains.vectors.setdefault(rowid, values[1])
 
 
-def _sort_entry(
-    values: tuple[Value, ...], remains: Remains, entries: list[tuple[str, int]]
-) -> None:
-    """A row of a table without row ids (meta, sources), or an entry of an index."""
-    match values:
-        case (str(key), str(value)):
-            remains.meta.setdefault(key, value)
-        case (str(path), int(number)) | (int(number), str(path)):  # the other: sources_of_document
-            entries.append((path, number))
+def _ids(remains: Remains) -> set[Entry]:
+    """The entries that the unique indexes have of the documents and chunks that can be read."""
+    ids = {(str(row[1]), number) for number, rows in remains.documents.items() for row in rows}
+    for chunks in remains.chunks.values():
+        ids |= {(str(row[1]), number) for number, row in chunks.items()}
+    return ids
+
+
+def _paths(
+    pages: Iterable[Sequence[Entry]], certain: set[Entry], ids: set[Entry]
+) -> Iterator[Entry]:
+    """The entries that are paths with their documents.
+
+    Those of the unique indexes, an id and a row, look the same. A page is of one b-tree, so one
+    known entry tells what the others are, also those of documents and chunks that are lost.
+    """
+    yield from sorted(certain)
+    for entries in pages:
+        if not certain.isdisjoint(entries):
+            yield from (entry for entry in entries if entry not in certain)
+        elif ids.isdisjoint(entries):
+            yield from (entry for entry in entries if not _NO_PATH.fullmatch(entry[0]))
+
+
+_NO_PATH = re.compile(r"version|.+:\d+-\d+")
+"""A setting of the lexical index, and the ids that chunks have."""
 
 
 # ---- A document of its rows ------------------------------------------------------------------

@@ -31,7 +31,7 @@ from tests.support.fakes import HashEmbedder, WordTokenizer
 from tests.support.pdf_mutants import mutant
 
 LIMITS = Limits(page_timeout_s=10, file_timeout_s=30, memory_bytes=2**30)
-LARGEST = 600_000
+LARGEST = 200_000
 """Bytes of the largest file that is mutated: more mutants are worth more than larger ones."""
 TOO_LONG_S = LIMITS.file_timeout_s * 2 + 20
 """A file is read by two libraries at most, each may start slowly; chunking comes on top."""

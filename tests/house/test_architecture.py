@@ -78,6 +78,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "index.salvage",
         "index.index",
         "index.snapshot",
+        "index.hit_checks",
         "evaluation.answer_cache",
     ),
     "sentence_transformers": ("embedding",),
