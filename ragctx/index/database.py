@@ -26,6 +26,7 @@ from ragctx.errors import (
     StoreError,
 )
 from ragctx.paths import require_regular
+from ragctx.text.display import one_line
 
 DATABASE = "ragctx.sqlite3"
 FORMAT_VERSION = 1
@@ -33,6 +34,7 @@ KEPT_STATES = 100
 """How many changes back the vectors of a file may still serve."""
 METRIC = "inner_product"
 _APPLICATION_ID = 0x72616763  # "ragc"
+_FACT = 300  # characters of what SQLite says is wrong, which may quote whole passages; by hand
 _TIMEOUT_S = 10.0  # seconds to wait for SQLite's own short locks (recovery after a crash); by hand
 
 TABLES = (
@@ -282,6 +284,9 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
             raise StoreError(
                 f"{error.filename} is {error.strerror}. Look who put it there, and remove it."
             ) from error
+    if _size_of(file) == 0 < _size_of(file.with_name(f"{file.name}-wal")):
+        # SQLite would delete the log, which may hold every document.
+        raise damaged(file.parent, f"{file.name} is empty, and its log is not")
     connection = sqlite3.connect(
         f"{file.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -290,6 +295,10 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA trusted_schema=OFF")  # the file may come from anybody
     return connection
+
+
+def _size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def _connect_reading(folder: Path) -> sqlite3.Connection:
@@ -349,7 +358,7 @@ def missing(folder: Path) -> IndexMissingError:
 def damaged(folder: Path, fact: str) -> IndexDamagedError:
     """The error for a damaged index, with the command that repairs it."""
     return IndexDamagedError(
-        f"The index {folder} is damaged ({fact}). "
+        f"The index {folder} is damaged ({one_line(fact, _FACT)}). "
         f"Save what can be saved: ragctx index repair {folder}"
     )
 

@@ -11,8 +11,10 @@ import json
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import count, islice, product, takewhile
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,10 +22,14 @@ import numpy as np
 
 from ragctx.embedding import Vectors
 from ragctx.index import store
+from ragctx.index.checks import wrong_norms
 from ragctx.index.checksums import checksum_of
 from ragctx.index.raw_pages import PageFile, RawRow, Value
 from ragctx.records import Chunk, Document, Heading, Page
 
+MAX_TRIES = 64
+"""Choices among rows that claim to be the same that are tried for a document. Chosen by hand."""
+_NO_ROW = "its own row cannot be read"
 Entry: TypeAlias = tuple[str, int]
 """A name and a number, as the unique indexes and the table of paths have them."""
 
@@ -58,17 +64,20 @@ class Salvaged:
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """The rows of a damaged database, by what they are. Keys are numbers of rows."""
+    """The rows of a damaged database, by what they are. Keys are numbers of rows.
+
+    Of each row there may be several: what is on a damaged page can look like any other row.
+    """
 
     meta: dict[str, str] = field(default_factory=dict)
     documents: dict[int, list[tuple[Value, ...]]] = field(default_factory=lambda: defaultdict(list))
-    pages: dict[int, dict[int, tuple[Value, ...]]] = field(
-        default_factory=lambda: defaultdict(dict)
+    pages: dict[int, dict[int, list[tuple[Value, ...]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )  # of each document by position
-    chunks: dict[int, dict[int, tuple[Value, ...]]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )
-    vectors: dict[int, bytes] = field(default_factory=dict)
+    chunks: dict[int, list[tuple[int, tuple[Value, ...]]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )  # of each document, with their own rows
+    vectors: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     paths: dict[int, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
     @property
@@ -77,7 +86,7 @@ class Remains:
         told = self.meta.get("dim", "")
         if told.isdigit():
             return int(told)
-        lengths = [len(blob) // 4 for blob in self.vectors.values()]
+        lengths = [len(blob) // 4 for blobs in self.vectors.values() for blob in blobs]
         return max(set(lengths), key=lengths.count) if lengths else 0
 
     def numbers(self) -> list[int]:
@@ -139,21 +148,21 @@ def _sort_row(rowid: int, row: RawRow, remains: Remains) -> None:
     values = row.values
     match len(values):
         case 10 if isinstance(values[2], int) and isinstance(values[3], int):
-            remains.chunks[values[2]].setdefault(rowid, values)
+            remains.chunks[values[2]].append((rowid, values))
         case 10 if isinstance(values[1], str | bytes):
             remains.documents[rowid].append(values)
         case 6 if isinstance(values[0], int) and isinstance(values[1], int):
-            remains.pages[values[0]].setdefault(values[1], values[2:])
+            remains.pages[values[0]][values[1]].append(values[2:])
         case 2 if values[0] is None and isinstance(values[1], bytes):
             if values[1] and len(values[1]) % 4 == 0:
-                remains.vectors.setdefault(rowid, values[1])
+                remains.vectors[rowid].append(values[1])
 
 
 def _ids(remains: Remains) -> set[Entry]:
     """The entries that the unique indexes have of the documents and chunks that can be read."""
     ids = {(str(row[1]), number) for number, rows in remains.documents.items() for row in rows}
     for chunks in remains.chunks.values():
-        ids |= {(str(row[1]), number) for number, row in chunks.items()}
+        ids |= {(str(row[1]), number) for number, row in chunks}
     return ids
 
 
@@ -184,52 +193,73 @@ def _document(
     remains: Remains, number: int, dim: int
 ) -> tuple[Document, list[Chunk], Vectors, str]:
     """The document with its chunks, vectors and recipe. Raises ValueError where it is not sound."""
-    candidates = remains.documents.get(number, [])
-    if not candidates:
-        raise ValueError("its own row cannot be read")
-    for values in candidates:
-        _, id_, title, outline, status, reader, warnings, recipe, checksum, _ = map(_text, values)
-        document = Document(
-            id=id_,
-            path="",
-            pages=tuple(_pages(remains, number)),
-            title=title,
-            outline=tuple(Heading(*heading) for heading in json.loads(outline)),
-            status=status,  # type: ignore[arg-type]
-            reader=reader,
-            warnings=tuple(json.loads(warnings)),
-        )
-        chunks, vectors = _chunks(remains, number, id_, dim)
-        if checksum_of(document, chunks, vectors) == checksum:
-            return document, chunks, vectors, recipe
-    raise ValueError("pages, chunks or vectors of it are missing or damaged")
+    rows = remains.documents.get(number, [])
+    reason = "pages, chunks or vectors of it are missing or damaged" if rows else _NO_ROW
+    of_number = remains.pages.get(number, {})
+    tries = ((row, pages) for row in rows for pages in _choices_of_pages(of_number))
+    for row, pages in islice(tries, MAX_TRIES):
+        try:
+            _, id_, title, outline, status, reader, warnings, recipe, checksum, _ = map(_text, row)
+            document = Document(
+                id=id_,
+                path="",
+                pages=tuple(_page(*page) for page in pages),
+                title=title,
+                outline=tuple(Heading(*heading) for heading in json.loads(outline)),
+                status=status,  # type: ignore[arg-type]
+                reader=reader,
+                warnings=tuple(json.loads(warnings)),
+            )
+            chunks, vectors = _chunks(remains, number, document, dim)
+            if checksum_of(document, chunks, vectors) == checksum:
+                return document, chunks, vectors, recipe
+        except UNREADABLE as error:
+            reason = str(error)
+    raise ValueError(reason)
 
 
-def _pages(remains: Remains, number: int) -> Iterator[Page]:
-    for _, (page, label, status, text) in sorted(remains.pages.get(number, {}).items()):
-        yield Page(
-            number=page,  # type: ignore[arg-type]
-            label=_text(label),
-            text=_text(text),
-            status=_text(status),  # type: ignore[arg-type]
-        )
+def _choices_of_pages(
+    pages: Mapping[int, Sequence[tuple[Value, ...]]],
+) -> Iterator[tuple[tuple[Value, ...], ...]]:
+    """Every choice of one row for each position, from 0 to before the first without a row."""
+    return product(*(pages[position] for position in takewhile(pages.__contains__, count())))
+
+
+def _page(number: Value, label: Value, status: Value, text: Value) -> Page:
+    return Page(
+        number=number,  # type: ignore[arg-type]
+        label=_text(label),
+        text=_text(text),
+        status=_text(status),  # type: ignore[arg-type]
+    )
 
 
 def _chunks(
-    remains: Remains, number: int, document_id: str, dim: int
+    remains: Remains, number: int, document: Document, dim: int
 ) -> tuple[list[Chunk], Vectors]:
-    rows = remains.chunks.get(number, {})
-    chunks, vectors = [], np.empty((len(rows), dim), np.float32)
-    for i, (row, values) in enumerate(sorted(rows.items())):
+    """The chunks that are stretches of the document's text, with their vectors."""
+    names = [column.name for column in fields(Chunk)]
+    chunks: list[Chunk] = []
+    vectors: list[Vectors] = []
+    for row, values in sorted(remains.chunks.get(number, ()), key=itemgetter(0)):
         _, id_, _, start, end, first_page, last_page, token_count, text, _ = values
-        known = (id_, document_id, start, end, first_page, last_page, _text(text), token_count)
-        names = (column.name for column in fields(Chunk))
-        chunk = Chunk(**dict(zip(names, known, strict=True)))  # type: ignore[arg-type]
-        chunks.append(chunk)
-        if row not in remains.vectors:
-            raise ValueError(f"the vector of chunk {id_!r} cannot be read")
-        vectors[i] = np.frombuffer(remains.vectors[row], dtype="<f4")
-    return chunks, vectors
+        if not (isinstance(start, int) and isinstance(end, int)):
+            continue
+        text = text.decode(errors="replace") if isinstance(text, bytes) else text
+        if document.text[start:end] == text:
+            known = (id_, document.id, start, end, first_page, last_page, text, token_count)
+            chunks.append(Chunk(**dict(zip(names, known, strict=True))))  # type: ignore[arg-type]
+            vectors.append(_vector(remains, row, dim))
+    return chunks, np.array(vectors, np.float32).reshape(-1, dim)
+
+
+def _vector(remains: Remains, row: int, dim: int) -> Vectors:
+    for blob in remains.vectors.get(row, ()):
+        if len(blob) == dim * 4:
+            vector = np.frombuffer(blob, dtype="<f4")
+            if not len(wrong_norms(vector[None])):
+                return vector
+    raise ValueError(f"the vector of row {row} cannot be read")
 
 
 def _id_of(remains: Remains, number: int) -> str:
