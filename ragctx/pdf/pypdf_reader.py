@@ -126,9 +126,10 @@ def holds_broken(document: Any, i: int, broken: Collection[int]) -> bool:
     streams = contents if isinstance(contents, list) else [contents]
     forms: list[Any] = quietly(lambda: list(page["/Resources"]["/XObject"].values()), [])
     maps: list[Any] = quietly(lambda: list(_letter_maps(page)), [])
-    for item in [*streams[:MAX_STREAMS], *forms[:MAX_STREAMS], *maps[:MAX_STREAMS]]:
+    drawn: list[Any] = quietly(lambda: list(islice(_appearances(page), MAX_STREAMS)), [])
+    for item in [*streams[:MAX_STREAMS], *forms[:MAX_STREAMS], *maps[:MAX_STREAMS], *drawn]:
         stream = item.get_object()
-        place = stream.indirect_reference
+        place = getattr(stream, "indirect_reference", None)
         if place is not None and place.idnum in broken:
             return True
         if not is_known and _is_damaged(stream):
@@ -141,6 +142,17 @@ def _letter_maps(page: Any) -> Iterator[Any]:
     for font in page["/Resources"]["/Font"].values():
         if letters := font.get_object().get("/ToUnicode"):
             yield letters
+
+
+def _appearances(page: Any) -> Iterator[Any]:
+    """The streams that draw form fields and notes, one or one for each state."""
+    for note in page.get("/Annots") or ():
+        appearance = note.get_object().get("/AP", {}).get("/N")
+        drawn = None if appearance is None else appearance.get_object()
+        if isinstance(drawn, pypdf.generic.StreamObject):
+            yield drawn
+        elif isinstance(drawn, pypdf.generic.DictionaryObject):
+            yield from drawn.values()
 
 
 def _is_damaged(stream: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragctx.pdf.filters import decoded, inflated_size
 
@@ -26,6 +26,10 @@ _NAME = re.compile(rb"/(\w{1,40})")
 _LENGTH = re.compile(rb"/Length\s{0,9}(\d{1,10})(?:\s{1,9}(\d{1,5})\s{1,9}R)?")
 _NUMBER = re.compile(rb"(\d{1,10})\s{1,9}\d{1,5}$")
 _NUMBER_BYTES = 24
+_IS_TABLE = re.compile(rb"\s{0,9}(xref|\d{1,10}\s{1,9}\d{1,5}\s{1,9}obj)")
+_IMPRECISE = 16
+"""Bytes by which programs may be wrong about where their table is. Chosen by hand."""
+_TABLE = re.compile(rb"startxref\s{1,9}(\d{1,10})")
 _NO_TEXT = (b"/Image", b"/Length1", b"/Metadata", b"/EmbeddedFile", b"/ICC")
 _PACKED = (b"/ObjStm", b"/XRef")
 _DICTIONARY = 4096  # bytes before a stream in which its dictionary begins
@@ -36,8 +40,8 @@ class Soundness:
     """What one pass over a file finds.
 
     `broken` are the numbers of the objects whose streams are damaged or cut short. `shared` tells
-    that one of these holds objects of any page, such as fonts; `encrypted` that streams must be
-    decrypted to be checked, and none was.
+    that one of these holds objects of any page, such as fonts, or that part of the file is missing;
+    `encrypted` that streams must be decrypted to be checked, and none was.
     """
 
     encrypted: bool = False
@@ -54,11 +58,27 @@ def soundness_of(path: str) -> Soundness:
     """Whether any stream of a file, pictures and fonts apart, is damaged or cut short."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data.rfind(b"/Encrypt") >= 0:
-                return Soundness(encrypted=True)
-            return _checked(data)
+            encrypted = data.rfind(b"/Encrypt") >= 0
+            found = Soundness(encrypted=True) if encrypted else _checked(data)
+            return replace(found, shared=True) if _is_cut(data) else found
     except (OSError, ValueError, MemoryError):  # the reader will say what is wrong
         return Soundness()
+
+
+def _is_cut(data: mmap.mmap) -> bool:
+    """Whether the file's end is missing, or its table of objects comes earlier than it says.
+
+    Then bytes before it are gone. A table that comes later is no loss: people edit files by hand.
+    """
+    at = data.rfind(b"startxref")
+    told = _TABLE.match(data[at : at + _DICTIONARY]) if at >= 0 else None
+    if not told:
+        return at < 0
+    place = int(told[1])
+    if _IS_TABLE.match(data[place : place + 32]):
+        return False
+    table = data.rfind(b"\nxref", 0, at)
+    return place > (at if table < 0 else table + _IMPRECISE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

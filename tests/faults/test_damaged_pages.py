@@ -36,10 +36,23 @@ def filtered(content: bytes, filters: Sequence[str]) -> bytes:
 
 def compressed(*contents: bytes, filters: Sequence[str] = ("/FlateDecode",)) -> bytes:
     """A file with one page for each content, under filters."""
-    data = pdf_files.document(contents)
-    for content in dict.fromkeys(contents):
-        data = data.replace(pdf_files.stream(content), filtered(content, filters))
-    return data
+    return pdf_files.pdf_bytes(
+        [
+            filtered(body[body.index(MARK) + len(MARK) : -len(b"\nendstream")], filters)
+            if MARK in body
+            else body
+            for body in objects_of(pdf_files.document(contents))
+        ]
+    )
+
+
+def objects_of(data: bytes) -> list[bytes]:
+    bodies = data.split(b" 0 obj\n")[1:]
+    return [body.split(b"\nendobj")[0] for body in bodies]
+
+
+def with_table_at(data: bytes, place: int) -> bytes:
+    return data[: data.index(b"startxref")] + b"startxref\n%d\n%%%%EOF" % place
 
 
 def reading(path: Path, data: bytes) -> Document:
@@ -93,7 +106,7 @@ def test_a_missing_checksum_is_no_damage(cut: int) -> None:
 
 
 def test_what_is_no_zip_stream_is_not_looked_at(tmp_path: Path) -> None:
-    for data in (b"", b"%PDF stream", pdf_files.document([CONTENT])):
+    for data in (b"", pdf_files.document([CONTENT])):
         (tmp_path / "any.pdf").write_bytes(data)
         assert soundness_of(str(tmp_path / "any.pdf")).is_certain
 
@@ -111,7 +124,7 @@ def test_an_encrypted_file_is_checked_once_it_is_decrypted(tmp_path: Path) -> No
 def test_damage_to_objects_that_pages_share_is_told_of_all(tmp_path: Path) -> None:
     packed = pdf_files.stream(zlib.compress(CONTENT)[:-40], b"/Type/ObjStm/Filter/FlateDecode")
     data = compressed(CONTENT, pdf_files.lines("Second."))
-    document = reading(tmp_path / "objects.pdf", data + b"\n99 0 obj\n" + packed + b"\nendobj\n")
+    document = reading(tmp_path / "objects.pdf", pdf_files.pdf_bytes([*objects_of(data), packed]))
     assert document.status == "partial"
     assert [warning[:7] for warning in document.warnings] == ["page 1:", "page 2:"]
 
@@ -171,9 +184,9 @@ def test_a_stream_that_lost_bytes_is_told_whatever_its_filter(
     # Only zlib's streams were checked: half a page under another filter was "ok".
     data = compressed(CONTENT, pdf_files.lines("The second page is sound."), filters=filters)
     assert reading(tmp_path / "sound.pdf", data).status == "ok"
-    start = data.index(MARK) + len(MARK)
-    end = data.index(b"\nendstream")
-    document = reading(tmp_path / "cut.pdf", data[: (start + end) // 2] + data[end:])
+    bodies = objects_of(data)
+    cut = bodies[4][: len(bodies[4]) // 2] + b"\nendstream"
+    document = reading(tmp_path / "cut.pdf", pdf_files.pdf_bytes([*bodies[:4], cut, *bodies[5:]]))
     assert document.status == "partial"
     assert document.pages[1].text == "The second page is sound."
     assert any(warning.startswith("page 1: its content") for warning in document.warnings)
@@ -207,3 +220,47 @@ def test_the_length_may_be_an_object_of_its_own(tmp_path: Path) -> None:
 def soundness_after(folder: Path, data: bytes) -> Soundness:
     (folder / "any.pdf").write_bytes(data)
     return soundness_of(str(folder / "any.pdf"))
+
+
+# ---- Parts of the file that are missing ------------------------------------------------------
+
+
+def test_a_file_that_lost_bytes_before_its_table_is_told(tmp_path: Path) -> None:
+    # Where an object was gone with its bytes, readers found the others, and nobody said a word.
+    data = compressed(CONTENT, pdf_files.lines("The second page is sound."))
+    gone = data.index(b"\n6 0 obj"), data.index(b"\n7 0 obj")
+    document = reading(tmp_path / "gone.pdf", data[: gone[0]] + data[gone[1] :])
+    assert document.status == "partial"
+    assert any("the file is damaged" in warning for warning in document.warnings)
+
+
+def test_a_file_without_its_end_is_told(tmp_path: Path) -> None:
+    data = compressed(CONTENT)
+    document = reading(tmp_path / "cut.pdf", data[: data.index(b"startxref")])
+    assert document.status == "partial"
+    assert document.text.count("Pump") == len(SENTENCES)
+
+
+def test_a_table_at_another_place_is_no_damage(tmp_path: Path) -> None:
+    data = compressed(CONTENT)
+    for moved in (with_table_at(data, 17), data.replace(b"%PDF-1.7", b"%PDF-1.7\n% edited")):
+        assert reading(tmp_path / "edited.pdf", moved).status == "ok"
+
+
+def test_damage_to_what_draws_a_form_field_is_told(tmp_path: Path) -> None:
+    drawn = zlib.compress(b"/Tx BMC q BT /F1 9 Tf 2 3 Td (Filled in by hand) Tj ET Q EMC")
+    appearance = b"/Type/XObject/Subtype/Form/BBox[0 0 200 20]/Filter/FlateDecode"
+    for squeezed, status in ((drawn, "ok"), (drawn[:20] + b"\xff" * 9 + drawn[29:], "partial")):
+        data = pdf_files.pdf_bytes(
+            [
+                b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[5 0 R]>>>>",
+                b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+                b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Annots[5 0 R]"
+                b"/Resources<</Font<</F1 7 0 R>>>>>>",
+                pdf_files.stream(pdf_files.lines("The name of the pump:")),
+                b"<</Type/Annot/Subtype/Widget/FT/Tx/T(a)/Rect[72 600 272 620]/AP<</N 6 0 R>>>>",
+                pdf_files.stream(squeezed, appearance + b"/Resources<</Font<</F1 7 0 R>>>>"),
+                b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+            ]
+        )
+        assert reading(tmp_path / "form.pdf", data).status == status
