@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -33,6 +33,8 @@ FORMAT_VERSION = 1
 KEPT_STATES = 100
 """How many changes back the vectors of a file may still serve."""
 METRIC = "inner_product"
+MAX_DIM = 2**16
+"""Numbers of a vector. Embedders have some hundreds or thousands; memory is taken by this."""
 _APPLICATION_ID = 0x72616763  # "ragc"
 _FACT = 300  # characters of what SQLite says is wrong, which may quote whole passages; by hand
 _TIMEOUT_S = 10.0  # seconds to wait for SQLite's own short locks (recovery after a crash); by hand
@@ -206,16 +208,23 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
             format_version=version,
             ragctx_version=values["ragctx_version"],
             embedder=values["embedder"],
-            dim=int(values["dim"]),
+            dim=_number(values, "dim", 1, MAX_DIM),
             metric=values["metric"],
             created=values["created"],
             updated=values["updated"],
             store=values["store"],
-            generation=int(values["generation"]),
+            generation=_number(values, "generation", 0, 2**62),
             states=tuple(map(str, json.loads(values.get("states", "[]")))),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise damaged(folder, f"its table meta is wrong at {error}") from error
+
+
+def _number(values: Mapping[str, str], key: str, least: int, most: int) -> int:
+    number = int(values[key])
+    if not least <= number <= most:
+        raise ValueError(f"{key}, which is {number}")
+    return number
 
 
 def require_same_embedder(folder: Path, own: tuple[str, int], other: tuple[str, int]) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
-from unicodedata import normalize
 
 from ragctx.errors import InputError
 from ragctx.records import file_name
+from ragctx.text.composition import composed
 
 if TYPE_CHECKING:
     from ragctx.index.store import SourceInfo
@@ -123,7 +123,7 @@ def _slashed(path: str) -> str:
 
 def _folded(text: str) -> str:
     """In lower case and composed: file systems differ in how they spell an accented letter."""
-    return normalize("NFC", text).casefold()
+    return composed(text).casefold()
 
 
 def _no_such_document(entry: str, sources: Sequence[SourceInfo]) -> str:

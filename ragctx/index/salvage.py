@@ -24,6 +24,7 @@ from ragctx.embedding import Vectors
 from ragctx.index import store
 from ragctx.index.checks import wrong_norms
 from ragctx.index.checksums import checksum_of
+from ragctx.index.database import MAX_DIM
 from ragctx.index.raw_pages import PageFile, RawRow, Value
 from ragctx.records import Chunk, Document, Heading, Page
 
@@ -84,7 +85,7 @@ class Remains:
     def dim(self) -> int:
         """Length of the vectors: as meta tells, else that of most of them."""
         told = self.meta.get("dim", "")
-        if told.isdigit():
+        if told.isdigit() and 0 < int(told[:9]) <= MAX_DIM:
             return int(told)
         lengths = [len(blob) // 4 for blobs in self.vectors.values() for blob in blobs]
         return max(set(lengths), key=lengths.count) if lengths else 0

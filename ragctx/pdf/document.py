@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from ragctx.pdf.paragraphs import count_words, running_text
 from ragctx.pdf.reading import Line, PageText, Reading
 from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.records import Document, Heading, Page, PageStatus, PdfStatus
+from ragctx.text.composition import composed
 
 GARBLED = 0.3
 """A page with a larger share of meaningless characters is garbled, and gives no text. Chosen by
@@ -128,7 +128,7 @@ def _is_garbled(page: PageText) -> bool:
 
 
 def _page(i: int, label: str, page: PageText | None, text: str, reading: Reading) -> Page:
-    text = unicodedata.normalize("NFC", text)
+    text = composed(text)
     status = _page_status(page, text) if page else reading.lost.get(i, "corrupt")
     return Page(number=i + 1, label=label, text=text, status=status)
 
