@@ -23,9 +23,10 @@ from ragctx.errors import RagctxError
 from ragctx.evaluation.report.text import csv_cell
 from ragctx.evaluation.report.write import write_report
 from ragctx.index.database import DATABASE
+from ragctx.index.filters import matching_ids
 from ragctx.records import Hit
 from tests.support.comparison_results import Fabrication
-from tests.support.index_samples import index_with
+from tests.support.index_samples import index_with, put
 
 ESCAPE = "\x1b]0;owned\x07\x9b2J\u202efdp"
 COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -143,3 +144,18 @@ def test_json_escapes_what_turns_a_line_around(tmp_path: Path) -> None:
     for text in ((tmp_path / "result.json").read_text("utf-8"), json_text({"verdict": ESCAPE})):
         assert not COMMANDS.search(text)
         assert json.loads(text)["verdict"] == ESCAPE
+
+
+def test_a_file_named_like_a_pattern_stands_for_itself_alone(tmp_path: Path) -> None:
+    # `index remove '*.pdf'`, of a file that has this name, removed every document.
+    names = ("*.pdf", "[1].pdf", "1.pdf", "a.pdf")
+    index = index_with(tmp_path / "index", {})
+    with index.writer() as writer:
+        for i, name in enumerate(names):
+            put(writer, f"id{i}", f"text {i}", path=f"/papers/{name}")
+    sources = index.sources()
+    assert matching_ids(["*.pdf"], sources) == {"id0"}
+    assert matching_ids(["[1].pdf"], sources, by_part=False) == {"id1"}
+    assert matching_ids(["papers/[1].pdf"], sources) == {"id1"}
+    assert matching_ids(["[a1].pdf"], sources) == {"id2", "id3"}
+    assert len(matching_ids(["papers/*"], sources)) == 4
