@@ -63,7 +63,7 @@ def main() -> None:
         path = files[seed % len(files)]
         if path not in words:
             words[path] = _words_of_sound(path)
-        _one(path, seed, words[path], tally)
+        fuzz_one(path, seed, words[path], tally)
         seed += 1
     _tell(
         summary=True,
@@ -77,7 +77,8 @@ def main() -> None:
     )
 
 
-def _one(path: Path, seed: int, words: Counter[str], tally: Tally) -> None:
+def fuzz_one(path: Path, seed: int, words: Counter[str], tally: Tally) -> None:
+    """Damage a file, read it, and note what came of it; `words` are those it holds when sound."""
     done, data = mutant(path.read_bytes(), seed)
     about = {"file": path.name, "seed": seed, "done": done}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
