@@ -19,6 +19,8 @@ MAX_INFLATED = 2**28
 A manual of 5,000 pages has about a fifth of this."""
 MAX_DECODED = 2**24
 """Bytes of one stream that are decoded, where it has other filters than zlib's."""
+_BRACKET = re.compile(rb"\\.|[()%]", re.DOTALL)
+_LINE_END = re.compile(rb"[\r\n]")
 UNKNOWN = -1
 """Instead of the number of an object, where that is not found."""
 _FILTER = re.compile(rb"/Filter\s{0,9}(\[[^\]]{0,200}\]|/\w{1,40})")
@@ -146,12 +148,29 @@ def _size(data: mmap.mmap, stream: _Stream, most: int) -> int:
     content = data[stream.start : stream.end if stream.end >= 0 else len(data)]
     if filters == [b"FlateDecode"]:
         return inflated_size(content, most)
-    if filters:
-        return len(decoded(content, filters, min(most, MAX_DECODED)))
-    told = _told_length(data, stream)
-    if stream.end < 0 or len(content) < told:
-        raise ValueError(f"{len(content)} bytes of {told}")
-    return 0
+    if not filters and (stream.end < 0 or len(content) < _told_length(data, stream)):
+        raise ValueError("it ends early")
+    content = decoded(content, filters, min(most, MAX_DECODED))
+    if _ends_in_a_string(content):
+        raise ValueError("its last string does not end")
+    return len(content)
+
+
+def _ends_in_a_string(content: bytes) -> bool:
+    """Whether what draws a page ends within a string: a damaged bracket takes all that follows."""
+    if b"BT" not in content or b"ID" in content:  # no text; or a picture, in which anything may be
+        return False
+    depth = at = 0
+    while found := _BRACKET.search(content, at):
+        at = found.end()
+        if found[0] == b"(":
+            depth += 1
+        elif found[0] == b")":
+            depth = max(0, depth - 1)
+        elif found[0] == b"%" and not depth:  # a comment, to the end of its line
+            line_end = _LINE_END.search(content, at)
+            at = line_end.end() if line_end else len(content)
+    return depth > 0
 
 
 def _told_length(data: mmap.mmap, stream: _Stream) -> int:

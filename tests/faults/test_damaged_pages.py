@@ -264,3 +264,17 @@ def test_damage_to_what_draws_a_form_field_is_told(tmp_path: Path) -> None:
             ]
         )
         assert reading(tmp_path / "form.pdf", data).status == status
+
+
+@pytest.mark.parametrize("filters", [(), ("/ASCIIHexDecode",)], ids="+".join)
+def test_a_bracket_that_is_gone_takes_what_follows_and_is_told(
+    filters: Sequence[str], tmp_path: Path
+) -> None:
+    comment = b"% a comment :-(\n"
+    whole = comment + CONTENT.replace(b"Pump 3 ", b"Pump \\(3\\) (100% of it) ")
+    sound = reading(tmp_path / "sound.pdf", compressed(whole, filters=filters))
+    assert sound.status == "ok" and "Pump (3) (100% of it)" in sound.text
+    damaged = whole.replace(b"hall 5.)", b"hall 5.i")
+    document = reading(tmp_path / "bracket.pdf", compressed(damaged, filters=filters))
+    assert document.status == "partial"
+    assert len(document.text) < len(sound.text)
