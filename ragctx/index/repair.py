@@ -308,6 +308,8 @@ def _salvage(folder: Path, embedder: str | None, done: list[str]) -> tuple[Quara
     with explained(folder), closing(sqlite3.connect(fresh, isolation_level=None)) as new:
         with transaction(new):
             salvaged = save_documents(remains, new, remains.dim)
+        # Closing would write the log into the file as well, but not tell that there is no room.
+        new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if not salvaged.saved:
         _remove_database(fresh)
         raise IndexDamagedError(

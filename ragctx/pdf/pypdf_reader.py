@@ -30,6 +30,7 @@ from ragctx.pdf.soundness import MAX_DECODED, UNKNOWN
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")  # glyph numbers taken for characters
 
+_FONT_FILES = ("/FontFile", "/FontFile2", "/FontFile3")
 MAX_STREAMS = 1000
 """Streams of one page that are checked, and forms drawn on it. Chosen by hand, to bound the time.
 """
@@ -138,10 +139,14 @@ def holds_broken(document: Any, i: int, broken: Collection[int]) -> bool:
 
 
 def _letter_maps(page: Any) -> Iterator[Any]:
-    """What tells which letters the glyphs of the page's fonts are."""
-    for font in page["/Resources"]["/Font"].values():
-        if letters := font.get_object().get("/ToUnicode"):
+    """What tells which letters the glyphs of the page's fonts are: a map, or the font itself."""
+    for reference in page["/Resources"]["/Font"].values():
+        font = reference.get_object()
+        if letters := font.get("/ToUnicode"):
             yield letters
+        for part in (font, *(below.get_object() for below in font.get("/DescendantFonts", ()))):
+            about = part.get("/FontDescriptor", {})
+            yield from (about[name] for name in _FONT_FILES if name in about)
 
 
 def _appearances(page: Any) -> Iterator[Any]:

@@ -32,7 +32,7 @@ _IS_TABLE = re.compile(rb"\s{0,9}(xref|\d{1,10}\s{1,9}\d{1,5}\s{1,9}obj)")
 _IMPRECISE = 16
 """Bytes by which programs may be wrong about where their table is. Chosen by hand."""
 _TABLE = re.compile(rb"startxref\s{1,9}(\d{1,10})")
-_NO_TEXT = (b"/Image", b"/Length1", b"/Metadata", b"/EmbeddedFile", b"/ICC")
+_NO_TEXT = (b"/Image", b"/Metadata", b"/EmbeddedFile", b"/ICC")
 _PACKED = (b"/ObjStm", b"/XRef")
 _DICTIONARY = 4096  # bytes before a stream in which its dictionary begins
 
@@ -57,7 +57,7 @@ class Soundness:
 
 
 def soundness_of(path: str) -> Soundness:
-    """Whether any stream of a file, pictures and fonts apart, is damaged or cut short."""
+    """Whether any stream of a file, pictures apart, is damaged or cut short."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             encrypted = data.rfind(b"/Encrypt") >= 0

@@ -67,6 +67,12 @@ def test_a_few_points_of_everything_that_writes(shim: Path, tmp_path: Path) -> N
     assert tried(shim, tmp_path, "KILLED", 2, *OPERATIONS) >= 2 * len(OPERATIONS)
 
 
+def test_a_full_disk_never_costs_what_a_repair_could_save(shim: Path, tmp_path: Path) -> None:
+    # The new database took the place of the old one before its log was written into it: where the
+    # disk was full by then, closing it said nothing, and every document was gone.
+    assert tried(shim, tmp_path, "FULL", 20, "salvage") >= 20
+
+
 @pytest.mark.slow
 def test_killed_before_any_call_that_changes_a_file(shim: Path, tmp_path: Path) -> None:
     assert tried(shim, tmp_path, "KILLED", 0, *OPERATIONS) > 1000

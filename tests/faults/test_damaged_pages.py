@@ -278,3 +278,23 @@ def test_a_bracket_that_is_gone_takes_what_follows_and_is_told(
     document = reading(tmp_path / "bracket.pdf", compressed(damaged, filters=filters))
     assert document.status == "partial"
     assert len(document.text) < len(sound.text)
+
+
+def test_a_damaged_font_is_told_of_the_pages_that_use_it(tmp_path: Path) -> None:
+    # A font may be all that says which letters its glyphs are: a page of a real file lost 97 %.
+    program = zlib.compress(b"no font, but whole " * 99)
+    for squeezed, status in ((program, "ok"), (program[:-30], "partial")):
+        data = pdf_files.pdf_bytes(
+            [
+                b"<</Type/Catalog/Pages 2 0 R>>",
+                b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+                b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R"
+                b"/Resources<</Font<</F1 5 0 R>>>>>>",
+                pdf_files.stream(CONTENT),
+                b"<</Type/Font/Subtype/TrueType/BaseFont/Own/Encoding/WinAnsiEncoding"
+                b"/FontDescriptor 6 0 R>>",
+                b"<</Type/FontDescriptor/FontName/Own/Flags 32/FontFile2 7 0 R>>",
+                pdf_files.stream(squeezed, b"/Filter/FlateDecode/Length1 1881"),
+            ]
+        )
+        assert reading(tmp_path / "font.pdf", data).status == status
