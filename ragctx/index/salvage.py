@@ -180,11 +180,20 @@ def _paths(
         if not certain.isdisjoint(entries):
             yield from (entry for entry in entries if entry not in certain)
         elif ids.isdisjoint(entries):
-            yield from (entry for entry in entries if not _NO_PATH.fullmatch(entry[0]))
+            yield from (entry for entry in entries if _may_be_path(entry[0]))
 
 
-_NO_PATH = re.compile(r"version|.+:\d+-\d+")
-"""A setting of the lexical index, and the ids that chunks have."""
+_OFFSETS = re.compile(r"\d{1,19}-\d{1,19}")
+
+
+def _may_be_path(name: str) -> bool:
+    """Whether a name is neither a setting of the lexical index nor an id as chunks have them.
+
+    >>> [_may_be_path(name) for name in ("a.pdf", "version", "1f0c:20-310")]
+    [True, False, False]
+    """
+    before, _, offsets = name.rpartition(":")
+    return name != "version" and not (before and _OFFSETS.fullmatch(offsets))
 
 
 # ---- A document of its rows ------------------------------------------------------------------
