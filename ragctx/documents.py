@@ -24,8 +24,9 @@ PdfStatus = Literal[
 """What came of a PDF: all of it, part of it, no text layer, a password needed, damaged, over the
 time limit, over the size or memory limit, or a file that cannot be read at all (permissions)."""
 
-PageStatus = Literal["ok", "empty", "scanned", "garbled", "timeout", "corrupt"]
-"""What came of one page. `scanned`: pictures but no text; `garbled`: glyphs without meaning."""
+PageStatus = Literal["ok", "empty", "scanned", "garbled", "timeout", "corrupt", "too_long"]
+"""What came of one page. `scanned`: pictures but no text; `garbled`: glyphs without meaning;
+`too_long`: left out, for the pages before it hold all the characters that a file may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -334,6 +334,7 @@ _CAUSES: dict[PageStatus, str] = {
     "garbled": "fonts without letters",
     "timeout": "over the time limit",
     "corrupt": "damaged",
+    "too_long": "beyond the characters that a file may hold",
 }
 _BLANK = "every page is blank"  # a warning of `ragctx.pdf`
 _FOR_OCR = ("scanned", "garbled")

@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, zip_longest
 
+from ragctx.text.composition import composed
 from ragctx.text.sentences import sentence_spans
 
 STRETCH = 1.5
@@ -360,7 +360,7 @@ def _unit(gap: str, word: str) -> str:
 
 def _normal(word: str) -> str:
     """A word without differences of case, width, soft hyphens and thousands separators."""
-    word = unicodedata.normalize("NFKC", word.replace("\u00ad", "")).casefold()
+    word = composed(word.replace("\u00ad", ""), "NFKC").casefold()
     word = word.replace("\u2019", "'").replace("\u2212", "-")
     return word.replace(",", "") if _GROUPED.match(word) else word
 

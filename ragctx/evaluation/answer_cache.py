@@ -199,6 +199,8 @@ class _Connection:
         try:
             if kind is None:
                 self._database.commit()
+        except sqlite3.Error as failed:  # a full disk, for one
+            raise self._failure(failed) from None
         finally:
             self._database.close()
         if isinstance(error, sqlite3.Error):

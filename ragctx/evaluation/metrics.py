@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import string
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+
+from ragctx.text.composition import composed
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -20,8 +21,8 @@ def normalize_answer(text: str) -> str:
     >>> normalize_answer("The  Meissner effect.")
     'meissner effect'
     """
-    composed = unicodedata.normalize("NFC", text).lower()
-    return " ".join(_ARTICLES.sub(" ", composed.translate(_PUNCTUATION)).split())
+    plain = composed(text).lower().translate(_PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", plain).split())
 
 
 def exact_match(prediction: str, answers: Sequence[str]) -> float:
@@ -71,7 +72,7 @@ def _comparable(text: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).lower().split())
+    return " ".join(composed(text).lower().split())
 
 
 def _f1(prediction: str, answer: str) -> float:

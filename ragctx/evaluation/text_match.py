@@ -5,11 +5,11 @@ All functions compare words (`words_of`): case and articles do not count.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 
+from ragctx.text.composition import composed
 from ragctx.text.words import words_of
 
 FEWEST_COPIED_WORDS = 8
@@ -20,7 +20,7 @@ COPIED_SHARE = 0.8
 
 def plain(text: str) -> str:
     """The words of a text with blanks between: the same for texts that differ in details only."""
-    return " ".join(words_of(unicodedata.normalize("NFC", text)))
+    return " ".join(words_of(composed(text)))
 
 
 def holds_any(text: str, phrases: Iterable[str]) -> bool:

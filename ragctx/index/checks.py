@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ragctx.arguments import require_kind
 from ragctx.errors import InputError
 from ragctx.records import Chunk, Document
+from ragctx.text.well_formed import well_formed
 
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
@@ -31,7 +33,7 @@ def require_storable(
     if not path or not document.id:
         raise InputError(f"path is {path!r} and document.id {document.id!r}; both must say which.")
     for name, text in (("path", path), *(_texts(document))):
-        if not _is_unicode(text):
+        if well_formed(text) != text:
             raise InputError(
                 f"{name} of {path!r} has a lone surrogate, which no file can hold. Replace it: "
                 "text.encode('utf-8', 'replace').decode()"
@@ -46,14 +48,6 @@ def _texts(document: Document) -> Iterator[tuple[str, str]]:
     for page in document.pages:
         yield f"the label of page {page.number}", page.label
         yield f"the text of page {page.number}", page.text
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _require_chunks(document: Document, chunks: Sequence[Chunk]) -> None:
@@ -81,10 +75,16 @@ def _require_vectors(chunks: Sequence[Chunk], vectors: Vectors, dim: int) -> Non
             f"vectors are {vectors.dtype} {vectors.shape}; {len(chunks)} chunks in this index need "
             f"float32 ({len(chunks)}, {dim}), one row per chunk."
         )
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # NaN is wrong, too
+    wrong = wrong_norms(vectors)
     if len(wrong):
+        norm = float(np.linalg.norm(vectors[wrong[0]].astype(np.float64)))
         raise InputError(
-            f"vectors[{wrong[0]}] has norm {norms[wrong[0]]:.6g}, not 1. Give unit rows: "
+            f"vectors[{wrong[0]}] has norm {norm:.6g}, not 1. Give unit rows: "
             "vectors / np.linalg.norm(vectors, axis=1, keepdims=True)"
         )
+
+
+def wrong_norms(vectors: Vectors) -> NDArray[np.int64]:
+    """Which rows of float32 (n, dim) are not unit vectors."""
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    return np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # NaN is wrong, too

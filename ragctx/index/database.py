@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -28,13 +28,17 @@ from ragctx.errors import (
     StoreError,
 )
 from ragctx.paths import open_regular, require_regular
+from ragctx.text.display import one_line
 
 DATABASE = "ragctx.sqlite3"
 FORMAT_VERSION = 1
 KEPT_STATES = 100
 """How many changes back the vectors of a file may still serve."""
 METRIC = "inner_product"
+MAX_DIM = 2**16
+"""Numbers of a vector. Embedders have some hundreds or thousands; memory is taken by this."""
 _APPLICATION_ID = 0x72616763  # "ragc"
+_FACT = 300  # characters of what SQLite says is wrong, which may quote whole passages; by hand
 _TIMEOUT_S = 10.0  # seconds to wait for SQLite's own short locks (recovery after a crash); by hand
 
 TABLES = (
@@ -207,17 +211,24 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
             format_version=version,
             ragctx_version=values["ragctx_version"],
             embedder=values["embedder"],
-            dim=int(values["dim"]),
+            dim=_number(values, "dim", 1, MAX_DIM),
             metric=values["metric"],
             created=values["created"],
             updated=values["updated"],
             store=values["store"],
-            generation=int(values["generation"]),
+            generation=_number(values, "generation", 0, 2**62),
             states=tuple(map(str, json.loads(values.get("states", "[]")))),
             recipe=values.get("recipe"),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise damaged(folder, f"its table meta is wrong at {error}") from error
+
+
+def _number(values: Mapping[str, str], key: str, least: int, most: int) -> int:
+    number = int(values[key])
+    if not least <= number <= most:
+        raise ValueError(f"{key}, which is {number}")
+    return number
 
 
 def require_same_embedder(folder: Path, own: tuple[str, int], other: tuple[str, int]) -> None:
@@ -286,6 +297,9 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
             raise StoreError(
                 f"{error.filename} is {error.strerror}. Look who put it there, and remove it."
             ) from error
+    if _size_of(file) == 0 < _size_of(file.with_name(f"{file.name}-wal")):
+        # SQLite would delete the log, which may hold every document.
+        raise damaged(file.parent, f"{file.name} is empty, and its log is not")
     if mode == "rwc":
         with suppress(OSError):  # which SQLite will meet, too
             os.close(open_regular(file, os.O_RDWR | os.O_CREAT))  # no more open than its folder
@@ -297,6 +311,10 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA trusted_schema=OFF")  # the file may come from anybody
     return connection
+
+
+def _size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def _connect_reading(folder: Path) -> sqlite3.Connection:
@@ -361,7 +379,7 @@ def missing(folder: Path) -> IndexMissingError:
 def damaged(folder: Path, fact: str) -> IndexDamagedError:
     """The error for a damaged index, with the command that repairs it."""
     return IndexDamagedError(
-        f"The index {folder} is damaged ({fact}). "
+        f"The index {folder} is damaged ({one_line(fact, _FACT)}). "
         f"Save what can be saved: ragctx index repair {folder}"
     )
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.index.checks import wrong_norms
 from ragctx.index.database import Meta
 from ragctx.index.store import ChunkTable, read_chunk_table, read_vectors
 from ragctx.paths import open_regular, replacing, sha256_of_stream, unfinished_files
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 VECTORS = "vectors.faiss"
 _MAGIC = b"ragctx01"
+_HEADER = struct.Struct("<4siqqqBi")  # kind, dim, rows, two unused, whether trained, metric
 _SMALL = 2048
 """Up to this many rows are multiplied in numpy, without FAISS. Chosen by hand."""
 _SPARE = 16
@@ -128,7 +131,10 @@ def load_engine(connection: sqlite3.Connection, meta: Meta, known: Engine | None
     sorted_at = np.searchsorted(known_rows, table.rows[is_known], sorter=order)
     vectors = np.empty((len(table.rows), meta.dim), np.float32)
     vectors[is_known] = known_vectors[order[sorted_at]]
-    vectors[~is_known] = read_vectors(connection, table.rows[~is_known].tolist(), meta.dim)
+    vectors[~is_known] = fresh = read_vectors(connection, table.rows[~is_known].tolist(), meta.dim)
+    if (wrong := wrong_norms(fresh)).size:
+        row = table.rows[~is_known][wrong[0]]
+        raise sqlite3.DatabaseError(f"the vector of row {row} is not of length 1")
     index = faiss.IndexFlatIP(meta.dim)
     index.add(vectors)
     return Engine(meta, table, index)
@@ -180,16 +186,23 @@ def load_file(folder: Path, meta: Meta) -> Engine:
     return _with_file(folder, lambda stream: _load(stream, meta))
 
 
+_BAD_FILE = (OSError, ValueError, KeyError, TypeError, RuntimeError, struct.error)
+"""What reading a damaged or forged file raises; a RecursionError is a RuntimeError."""
+
+
 def _with_file(folder: Path, work: Callable[[BinaryIO], T]) -> T:
     try:
         with open(open_regular(folder / VECTORS), "rb") as stream:
             return work(stream)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except _BAD_FILE as error:
         raise VectorFileError(f"{VECTORS}: {error}") from error
 
 
-def _checked_stamp(stream: BinaryIO) -> tuple[str, str | None]:
-    """Read the whole file once, and leave it at its beginning. Raises ValueError."""
+def _checked_stamp(stream: BinaryIO) -> tuple[str, str | None, int]:
+    """The index a file is of, its state, and the bytes that are FAISS's.
+
+    Reads the whole file once, and leaves it at its beginning. Raises ValueError.
+    """
     tail = 32 + 4 + len(_MAGIC)
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - tail))
@@ -203,15 +216,31 @@ def _checked_stamp(stream: BinaryIO) -> tuple[str, str | None]:
     stream.seek(size - tail - length)
     stamp = json.loads(stream.read(length))
     stream.seek(0)
-    return stamp["store"], stamp.get("state")
+    return stamp["store"], stamp.get("state"), size - tail - length
+
+
+def _require_flat(stream: BinaryIO, size: int, dim: int) -> None:
+    """Check that FAISS's bytes are what `save_engine` lets it write, before FAISS reads them.
+
+    FAISS takes whatever kind of index the file names, and memory as the file says. Anybody can make
+    a file with a right SHA-256. Leaves the stream at its beginning; raises ValueError.
+    """
+    outer, dim_1, rows, *_ = _HEADER.unpack(stream.read(_HEADER.size))
+    inner, dim_2, rows_2, *_ = _HEADER.unpack(stream.read(_HEADER.size))
+    stream.seek(0)
+    expected = 2 * _HEADER.size + 8 + rows * dim * 4 + 8 + rows * 8
+    kinds, dims = (outer, inner), (dim_1, dim_2)
+    if kinds != (b"IxM2", b"IxFI") or dims != (dim, dim) or rows != rows_2 or size != expected:
+        raise ValueError("it does not hold what ragctx writes")
 
 
 def _load(stream: BinaryIO, meta: Meta) -> Engine:
     """Check the file, then let FAISS read the same open file, so that nobody can replace it."""
     faiss = _faiss()
-    store, state = _checked_stamp(stream)
+    store, state, size = _checked_stamp(stream)
     if store != meta.store:
         raise ValueError("it belongs to another index")
+    _require_flat(stream, size, meta.dim)
     mapped = faiss.read_index(faiss.PyCallbackIOReader(stream.read))
     flat = faiss.downcast_index(mapped.index)
     if not isinstance(flat, faiss.IndexFlatIP) or flat.d != meta.dim:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
-from unicodedata import normalize
 
 from ragctx.arguments import require_whole
 from ragctx.errors import InputError
 from ragctx.records import file_name
+from ragctx.text.composition import composed
 
 if TYPE_CHECKING:
     from ragctx.index.store import SourceInfo
@@ -75,8 +75,9 @@ def matching_ids(
 ) -> set[str]:
     """The ids of the documents that `wanted` (`Filter.documents`) names.
 
-    An entry means what it names exactly; failing that, what it names in other letters, upper or
-    lower case; failing that, with `by_part`, every document with the entry somewhere in its path.
+    An entry means what it names exactly; failing that, what it matches as a pattern; failing that,
+    what it names or matches in other letters, upper or lower case; failing that, with `by_part`,
+    every document with the entry somewhere in its path.
 
     Raises:
         InputError: an entry names no document; the message lists the most similar names.
@@ -91,8 +92,8 @@ def matching_ids(
 
 
 def _ids_of(entry: str, sources: Sequence[SourceInfo], *, by_part: bool) -> set[str]:
-    rules = (_names, _names_in_any_case, _is_part_of) if by_part else (_names,)
-    for matches in rules:
+    rules = (_names, _matches, _matches_in_any_case, _is_part_of)
+    for matches in rules if by_part else rules[:2]:
         ids = {source.document_id for source in sources if matches(entry, source)}
         if ids:
             return ids
@@ -100,10 +101,16 @@ def _ids_of(entry: str, sources: Sequence[SourceInfo], *, by_part: bool) -> set[
 
 
 def _names(entry: str, source: SourceInfo) -> bool:
-    return entry == source.document_id or _fits(_plain(entry), _slashed(source.path))
+    """Whether it is the id, the path or an end of it, as written: "[1].pdf" is no pattern then."""
+    path = f"/{_slashed(source.path)}"
+    return entry == source.document_id or path.endswith(f"/{_plain(entry)}")
 
 
-def _names_in_any_case(entry: str, source: SourceInfo) -> bool:
+def _matches(entry: str, source: SourceInfo) -> bool:
+    return _fits(_plain(entry), _slashed(source.path))
+
+
+def _matches_in_any_case(entry: str, source: SourceInfo) -> bool:
     return _fits(_folded(_plain(entry)), _folded(_slashed(source.path)))
 
 
@@ -127,7 +134,7 @@ def _slashed(path: str) -> str:
 
 def _folded(text: str) -> str:
     """In lower case and composed: file systems differ in how they spell an accented letter."""
-    return normalize("NFC", text).casefold()
+    return composed(text).casefold()
 
 
 def _no_such_document(entry: str, sources: Sequence[SourceInfo]) -> str:

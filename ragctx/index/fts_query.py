@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
+from ragctx.text.composition import composed
 from ragctx.text.words import STOP_WORDS, UNSPACED, WORD, overlapping_pairs
 
 _MOST_WORDS = 256  # of one question; FTS5 limits the depth of a query. Chosen by hand
@@ -24,8 +24,8 @@ def match_expression(question: str) -> str:
     >>> match_expression("Mu\\N{COMBINING DIAERESIS}ller")  # as macOS writes it
     '"müller"'
     """
-    composed = _LOOSE_ACCENTS.sub("", unicodedata.normalize("NFC", question))
-    words = dict.fromkeys(word for part in WORD.findall(composed.lower()) for word in _parts(part))
+    plain = _LOOSE_ACCENTS.sub("", composed(question)).lower()
+    words = dict.fromkeys(word for part in WORD.findall(plain) for word in _parts(part))
     content_words = [word for word in words if word not in STOP_WORDS] or list(words)
     return " OR ".join(_quoted(word) for word in content_words[:_MOST_WORDS])
 

@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ragctx.errors import IndexLockedError, StoreError
@@ -45,9 +45,10 @@ def write_lock(folder: Path) -> Iterator[None]:
                 f"The index {folder} is being written by process {_holder(descriptor)}. "
                 "Wait until that is done, or end it; reading is possible meanwhile."
             )
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, str(os.getpid()).encode())
+        with suppress(OSError):  # a full disk; it is only for the message
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, str(os.getpid()).encode())
         yield
     finally:
         os.close(descriptor)  # gives the lock back

@@ -31,6 +31,7 @@ _WAL_MAGIC = 0x377F0682  # the last bit tells the byte order of its checksums
 class RawRow:
     """A row as it is on a page. `rowid` is None in a table without row ids, and in an index."""
 
+    page: int  # all rows on one page are of one table or index
     rowid: int | None
     values: tuple[Value, ...]
 
@@ -94,9 +95,10 @@ class PageFile:
         for i in range(min(cells, (len(page) - pointers) // 2)):
             with suppress(ValueError, IndexError, struct.error, RecursionError):
                 (start,) = struct.unpack_from(">H", page, pointers + 2 * i)
-                yield self._row(page, start, kind)
+                rowid, values = self._row(page, start, kind)
+                yield RawRow(number, rowid, values)
 
-    def _row(self, page: bytes, at: int, kind: int) -> RawRow:
+    def _row(self, page: bytes, at: int, kind: int) -> tuple[int | None, tuple[Value, ...]]:
         """The row of the cell at a place. Raises ValueError or IndexError where there is none."""
         at += 4 if kind == _INNER_INDEX else 0  # the number of the page to its left
         size, at = _varint(page, at)
@@ -105,7 +107,7 @@ class PageFile:
             rowid, at = _varint(page, at)
         if size > len(self._data) + len(self._log) * self.page_bytes:
             raise ValueError(f"a row of {size} bytes")
-        return RawRow(rowid, _record(self._payload(page, at, size, kind)))
+        return rowid, _record(self._payload(page, at, size, kind))
 
     def _payload(self, page: bytes, at: int, size: int, kind: int) -> bytes:
         """The bytes of a row: those on the page, then those on its chain of overflow pages."""

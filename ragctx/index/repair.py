@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ragctx.errors import IndexDamagedError, IndexMissingError
+from ragctx.errors import IndexDamagedError, IndexMissingError, StoreError
 from ragctx.index import store
 from ragctx.index.checksums import checksum_of
 from ragctx.index.database import (
@@ -83,7 +83,8 @@ def verify_index(path: str | Path) -> tuple[Problem, ...]:
 
     Checks the database's structure, every document against the checksum taken when it was put, the
     lexical index against the passages, and `vectors.faiss` against the store. A `vectors.faiss`
-    that is missing or older than the database is not a problem: it is rebuilt when needed.
+    that is missing or older than the database is not a problem: it is rebuilt when needed. One that
+    is newer is: the database has lost changes.
 
     Raises:
         IndexMissingError: there is no index.
@@ -157,7 +158,7 @@ def _vectors(connection: sqlite3.Connection, folder: Path, meta: Meta) -> list[s
         return []
     try:
         if read_stamp(folder) != meta.state or meta.state is None:
-            return []
+            return _changes_lost(connection, folder, meta)
         held = load_file(folder, meta)
     except VectorFileError as error:
         return [str(error)]
@@ -165,6 +166,22 @@ def _vectors(connection: sqlite3.Connection, folder: Path, meta: Meta) -> list[s
     if not _equal(held, stored):
         return [f"{VECTORS} does not hold the vectors of the store"]
     return []
+
+
+def _changes_lost(connection: sqlite3.Connection, folder: Path, meta: Meta) -> list[str]:
+    """What `vectors.faiss` tells of passages that this database never had, though it is of it.
+
+    Rows are numbered upwards and no number is given twice, so a higher one than any that was given
+    is of a change that is gone: with a damaged log, or because an older copy was put back.
+    """
+    try:
+        rows = load_file(folder, meta).table.rows
+    except VectorFileError:  # of another index, or of none
+        return []
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
+    lost = int((rows > (found[0] if found else 0)).sum())
+    fact = f"the database has lost {lost} passages that {VECTORS} has; ingest their files again"
+    return [fact] if lost else []
 
 
 def _equal(one: Engine, other: Engine) -> bool:
@@ -194,21 +211,35 @@ def repair_index(path: str | Path, *, embedder: str | None = None) -> Repair:
         IndexMissingError, IndexMismatchError, IndexLockedError: as for writing.
         IndexDamagedError: not one document could be saved; the index is left as it was, and the
             message names the copy.
+        StoreError: there is no room for what a repair writes; what there was is still there.
     """
     folder = Path(path)
     if not (folder / DATABASE).is_file():
         raise missing(folder)
-    done: list[str] = []
     with write_lock(folder):
-        _remove_half_copies(folder)
         try:
-            quarantined = _repair_in_place(folder)
-        except (IndexDamagedError, IndexMissingError):
-            quarantined = _salvage(folder, embedder, done)
-        done.append("made the lexical index anew")
+            return _repaired(folder, embedder)
+        except OSError as error:
+            raise StoreError(
+                f"The index {folder} could not be repaired ({error.strerror or error}); nothing is "
+                f"lost by that. Make room for another copy of it, then: ragctx index repair "
+                f"{folder}"
+            ) from error
+
+
+def _repaired(folder: Path, embedder: str | None) -> Repair:
+    done: list[str] = []
+    _remove_half_copies(folder)
+    try:
         with reading(folder) as connection:
-            save_engine(load_engine(connection, read_meta(connection, folder), None), folder)
-        done.append(f"made {VECTORS} anew")
+            done += _changes_lost(connection, folder, read_meta(connection, folder))
+        quarantined = _repair_in_place(folder)
+    except (IndexDamagedError, IndexMissingError):
+        quarantined = _salvage(folder, embedder, done)
+    done.append("made the lexical index anew")
+    with reading(folder) as connection:
+        save_engine(load_engine(connection, read_meta(connection, folder), None), folder)
+    done.append(f"made {VECTORS} anew")
     return Repair(tuple(done), quarantined)
 
 
@@ -277,6 +308,8 @@ def _salvage(folder: Path, embedder: str | None, done: list[str]) -> tuple[Quara
     with explained(folder), closing(sqlite3.connect(fresh, isolation_level=None)) as new:
         with transaction(new):
             salvaged = save_documents(remains, new, remains.dim)
+        # Closing would write the log into the file as well, but not tell that there is no room.
+        new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if not salvaged.saved:
         _remove_database(fresh)
         raise IndexDamagedError(

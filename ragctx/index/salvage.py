@@ -8,19 +8,31 @@ checksum that was taken when it was stored; what is known of the others is count
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import count, islice, product, takewhile
+from operator import itemgetter
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from ragctx.embedding import Vectors
 from ragctx.index import store
+from ragctx.index.checks import wrong_norms
 from ragctx.index.checksums import checksum_of
+from ragctx.index.database import MAX_DIM
 from ragctx.index.raw_pages import PageFile, RawRow, Value
 from ragctx.records import Chunk, Document, Heading, Page
+
+MAX_TRIES = 64
+"""Choices among rows that claim to be the same that are tried for a document. Chosen by hand."""
+_NO_ROW = "its own row cannot be read"
+Entry: TypeAlias = tuple[str, int]
+"""A name and a number, as the unique indexes and the table of paths have them."""
 
 UNREADABLE = (
     sqlite3.Error,
@@ -53,26 +65,29 @@ class Salvaged:
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """The rows of a damaged database, by what they are. Keys are numbers of rows."""
+    """The rows of a damaged database, by what they are. Keys are numbers of rows.
+
+    Of each row there may be several: what is on a damaged page can look like any other row.
+    """
 
     meta: dict[str, str] = field(default_factory=dict)
     documents: dict[int, list[tuple[Value, ...]]] = field(default_factory=lambda: defaultdict(list))
-    pages: dict[int, dict[int, tuple[Value, ...]]] = field(
-        default_factory=lambda: defaultdict(dict)
+    pages: dict[int, dict[int, list[tuple[Value, ...]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )  # of each document by position
-    chunks: dict[int, dict[int, tuple[Value, ...]]] = field(
-        default_factory=lambda: defaultdict(dict)
-    )
-    vectors: dict[int, bytes] = field(default_factory=dict)
+    chunks: dict[int, list[tuple[int, tuple[Value, ...]]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )  # of each document, with their own rows
+    vectors: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     paths: dict[int, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
     @property
     def dim(self) -> int:
         """Length of the vectors: as meta tells, else that of most of them."""
         told = self.meta.get("dim", "")
-        if told.isdigit():
+        if told.isdigit() and 0 < int(told[:9]) <= MAX_DIM:
             return int(told)
-        lengths = [len(blob) // 4 for blob in self.vectors.values()]
+        lengths = [len(blob) // 4 for blobs in self.vectors.values() for blob in blobs]
         return max(set(lengths), key=lengths.count) if lengths else 0
 
     def numbers(self) -> list[int]:
@@ -83,23 +98,20 @@ class Remains:
 def read_remains(file: Path) -> Remains:
     """All rows of a damaged database that can be read. Changes nothing."""
     remains = Remains()
-    entries: list[tuple[str, int]] = []
+    entries: dict[int, list[Entry]] = defaultdict(list)
+    certain: set[Entry] = set()
     for row in PageFile(file).rows():
-        if row.rowid is None:
-            _sort_entry(row.values, remains, entries)
-        else:
-            _sort_row(row.rowid, row, remains)
-    # The unique indexes have entries (id, row) that look like sources' (path, document).
-    ids = {
-        (str(values[1]), number) for number, all_ in remains.documents.items() for values in all_
-    }
-    chunk_ids = {str(values[1]) for chunks in remains.chunks.values() for values in chunks.values()}
-    # "version" is also a setting of the lexical index; a path is there twice, in both its b-trees.
-    times = Counter(entries)
-    for path, number in times:
-        is_setting = path == "version" and times[path, number] == 1
-        if (path, number) not in ids and path not in chunk_ids and not is_setting:
-            remains.paths[number][path] = None
+        match row.values:
+            case _ if row.rowid is not None:
+                _sort_row(row.rowid, row, remains)
+            case (str(key), str(value)):
+                remains.meta.setdefault(key, value)
+            case (int(number), str(path)):  # of sources_of_document, and of nothing else
+                certain.add((path, number))
+            case (str(name), int(number)):
+                entries[row.page].append((name, number))
+    for path, number in _paths(entries.values(), certain, _ids(remains)):
+        remains.paths[number][path] = None
     return remains
 
 
@@ -137,25 +149,51 @@ def _sort_row(rowid: int, row: RawRow, remains: Remains) -> None:
     values = row.values
     match len(values):
         case 10 if isinstance(values[2], int) and isinstance(values[3], int):
-            remains.chunks[values[2]].setdefault(rowid, values)
+            remains.chunks[values[2]].append((rowid, values))
         case 10 if isinstance(values[1], str | bytes):
             remains.documents[rowid].append(values)
         case 6 if isinstance(values[0], int) and isinstance(values[1], int):
-            remains.pages[values[0]].setdefault(values[1], values[2:])
+            remains.pages[values[0]][values[1]].append(values[2:])
         case 2 if values[0] is None and isinstance(values[1], bytes):
             if values[1] and len(values[1]) % 4 == 0:
-                remains.vectors.setdefault(rowid, values[1])
+                remains.vectors[rowid].append(values[1])
 
 
-def _sort_entry(
-    values: tuple[Value, ...], remains: Remains, entries: list[tuple[str, int]]
-) -> None:
-    """A row of a table without row ids (meta, sources), or an entry of an index."""
-    match values:
-        case (str(key), str(value)):
-            remains.meta.setdefault(key, value)
-        case (str(path), int(number)) | (int(number), str(path)):  # the other: sources_of_document
-            entries.append((path, number))
+def _ids(remains: Remains) -> set[Entry]:
+    """The entries that the unique indexes have of the documents and chunks that can be read."""
+    ids = {(str(row[1]), number) for number, rows in remains.documents.items() for row in rows}
+    for chunks in remains.chunks.values():
+        ids |= {(str(row[1]), number) for number, row in chunks}
+    return ids
+
+
+def _paths(
+    pages: Iterable[Sequence[Entry]], certain: set[Entry], ids: set[Entry]
+) -> Iterator[Entry]:
+    """The entries that are paths with their documents.
+
+    Those of the unique indexes, an id and a row, look the same. A page is of one b-tree, so one
+    known entry tells what the others are, also those of documents and chunks that are lost.
+    """
+    yield from sorted(certain)
+    for entries in pages:
+        if not certain.isdisjoint(entries):
+            yield from (entry for entry in entries if entry not in certain)
+        elif ids.isdisjoint(entries):
+            yield from (entry for entry in entries if _may_be_path(entry[0]))
+
+
+_OFFSETS = re.compile(r"\d{1,19}-\d{1,19}")
+
+
+def _may_be_path(name: str) -> bool:
+    """Whether a name is neither a setting of the lexical index nor an id as chunks have them.
+
+    >>> [_may_be_path(name) for name in ("a.pdf", "version", "1f0c:20-310")]
+    [True, False, False]
+    """
+    before, _, offsets = name.rpartition(":")
+    return name != "version" and not (before and _OFFSETS.fullmatch(offsets))
 
 
 # ---- A document of its rows ------------------------------------------------------------------
@@ -165,52 +203,73 @@ def _document(
     remains: Remains, number: int, dim: int
 ) -> tuple[Document, list[Chunk], Vectors, str]:
     """The document with its chunks, vectors and recipe. Raises ValueError where it is not sound."""
-    candidates = remains.documents.get(number, [])
-    if not candidates:
-        raise ValueError("its own row cannot be read")
-    for values in candidates:
-        _, id_, title, outline, status, reader, warnings, recipe, checksum, _ = map(_text, values)
-        document = Document(
-            id=id_,
-            path="",
-            pages=tuple(_pages(remains, number)),
-            title=title,
-            outline=tuple(Heading(*heading) for heading in json.loads(outline)),
-            status=status,  # type: ignore[arg-type]
-            reader=reader,
-            warnings=tuple(json.loads(warnings)),
-        )
-        chunks, vectors = _chunks(remains, number, id_, dim)
-        if checksum_of(document, chunks, vectors) == checksum:
-            return document, chunks, vectors, recipe
-    raise ValueError("pages, chunks or vectors of it are missing or damaged")
+    rows = remains.documents.get(number, [])
+    reason = "pages, chunks or vectors of it are missing or damaged" if rows else _NO_ROW
+    of_number = remains.pages.get(number, {})
+    tries = ((row, pages) for row in rows for pages in _choices_of_pages(of_number))
+    for row, pages in islice(tries, MAX_TRIES):
+        try:
+            _, id_, title, outline, status, reader, warnings, recipe, checksum, _ = map(_text, row)
+            document = Document(
+                id=id_,
+                path="",
+                pages=tuple(_page(*page) for page in pages),
+                title=title,
+                outline=tuple(Heading(*heading) for heading in json.loads(outline)),
+                status=status,  # type: ignore[arg-type]
+                reader=reader,
+                warnings=tuple(json.loads(warnings)),
+            )
+            chunks, vectors = _chunks(remains, number, document, dim)
+            if checksum_of(document, chunks, vectors) == checksum:
+                return document, chunks, vectors, recipe
+        except UNREADABLE as error:
+            reason = str(error)
+    raise ValueError(reason)
 
 
-def _pages(remains: Remains, number: int) -> Iterator[Page]:
-    for _, (page, label, status, text) in sorted(remains.pages.get(number, {}).items()):
-        yield Page(
-            number=page,  # type: ignore[arg-type]
-            label=_text(label),
-            text=_text(text),
-            status=_text(status),  # type: ignore[arg-type]
-        )
+def _choices_of_pages(
+    pages: Mapping[int, Sequence[tuple[Value, ...]]],
+) -> Iterator[tuple[tuple[Value, ...], ...]]:
+    """Every choice of one row for each position, from 0 to before the first without a row."""
+    return product(*(pages[position] for position in takewhile(pages.__contains__, count())))
+
+
+def _page(number: Value, label: Value, status: Value, text: Value) -> Page:
+    return Page(
+        number=number,  # type: ignore[arg-type]
+        label=_text(label),
+        text=_text(text),
+        status=_text(status),  # type: ignore[arg-type]
+    )
 
 
 def _chunks(
-    remains: Remains, number: int, document_id: str, dim: int
+    remains: Remains, number: int, document: Document, dim: int
 ) -> tuple[list[Chunk], Vectors]:
-    rows = remains.chunks.get(number, {})
-    chunks, vectors = [], np.empty((len(rows), dim), np.float32)
-    for i, (row, values) in enumerate(sorted(rows.items())):
+    """The chunks that are stretches of the document's text, with their vectors."""
+    names = [column.name for column in fields(Chunk)]
+    chunks: list[Chunk] = []
+    vectors: list[Vectors] = []
+    for row, values in sorted(remains.chunks.get(number, ()), key=itemgetter(0)):
         _, id_, _, start, end, first_page, last_page, token_count, text, _ = values
-        known = (id_, document_id, start, end, first_page, last_page, _text(text), token_count)
-        names = (column.name for column in fields(Chunk))
-        chunk = Chunk(**dict(zip(names, known, strict=True)))  # type: ignore[arg-type]
-        chunks.append(chunk)
-        if row not in remains.vectors:
-            raise ValueError(f"the vector of chunk {id_!r} cannot be read")
-        vectors[i] = np.frombuffer(remains.vectors[row], dtype="<f4")
-    return chunks, vectors
+        if not (isinstance(start, int) and isinstance(end, int)):
+            continue
+        text = text.decode(errors="replace") if isinstance(text, bytes) else text
+        if document.text[start:end] == text:
+            known = (id_, document.id, start, end, first_page, last_page, text, token_count)
+            chunks.append(Chunk(**dict(zip(names, known, strict=True))))  # type: ignore[arg-type]
+            vectors.append(_vector(remains, row, dim))
+    return chunks, np.array(vectors, np.float32).reshape(-1, dim)
+
+
+def _vector(remains: Remains, row: int, dim: int) -> Vectors:
+    for blob in remains.vectors.get(row, ()):
+        if len(blob) == dim * 4:
+            vector = np.frombuffer(blob, dtype="<f4")
+            if not len(wrong_norms(vector[None])):
+                return vector
+    raise ValueError(f"the vector of row {row} cannot be read")
 
 
 def _id_of(remains: Remains, number: int) -> str:

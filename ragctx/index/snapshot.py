@@ -14,6 +14,7 @@ from ragctx.errors import InputError
 from ragctx.index import store
 from ragctx.index.database import Meta
 from ragctx.index.filters import Filter, matching_ids
+from ragctx.index.hit_checks import require_stored
 from ragctx.index.store import SourceInfo
 from ragctx.records import Chunk, Document, Hit, file_name
 
@@ -155,8 +156,17 @@ class Snapshot:
         return store.search_words(self.connection, expression, limit, documents, filter.pages)
 
     def hits(self, scored: Scored) -> list[Hit]:
-        """The chunks and documents of scored rows, ranked from 1 in the order given."""
-        chunks = store.read_chunks(self.connection, [row for row, _ in scored])
+        """The chunks and documents of scored rows, ranked from 1 in the order given.
+
+        Raises:
+            sqlite3.DatabaseError: one of them is not what was stored; `Index.snapshot` makes an
+                IndexDamagedError of it.
+        """
+        rows = [row for row, _ in scored]
+        chunks = store.read_chunks(self.connection, rows)
+        if lost := [row for row in rows if row not in chunks]:
+            raise sqlite3.DatabaseError(f"the passage of row {lost[0]} is missing")
+        require_stored(self.connection, chunks.values())
         hits = []
         for rank, (row, score) in enumerate(scored, 1):
             chunk, path = chunks[row]

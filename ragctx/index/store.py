@@ -277,7 +277,7 @@ def read_document(connection: sqlite3.Connection, document_id: str) -> Document 
             reader=reader,
             warnings=tuple(json.loads(warnings)),
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise sqlite3.DatabaseError(f"document {id_} cannot be decoded: {error}") from error
 
 
@@ -394,8 +394,8 @@ def read_vectors(connection: sqlite3.Connection, rows: Sequence[int], dim: int) 
         places.setdefault(int(row), []).append(i)
     vectors = np.full((len(rows), dim), np.nan, dtype=np.float32)
     for row, blob in _vector_blobs(connection, list(places)):
-        if len(blob) != dim * 4:
-            raise sqlite3.DatabaseError(f"the vector of row {row} has {len(blob)} bytes")
+        if not isinstance(blob, bytes) or len(blob) != dim * 4:
+            raise sqlite3.DatabaseError(f"the vector of row {row} has not {dim * 4} bytes")
         vectors[places.pop(row)] = np.frombuffer(blob, dtype="<f4")
     if places:
         raise sqlite3.DatabaseError(f"{len(places)} vectors are missing")
@@ -432,7 +432,7 @@ _CHUNK = f"""SELECT c.row, c.id, d.id, c.start, c.end, c.first_page, c.last_page
 
 def _vector_blobs(
     connection: sqlite3.Connection, rows: Sequence[int]
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[tuple[int, object]]:
     yield from connection.execute(
         "SELECT row, vector FROM vectors WHERE row IN (SELECT value FROM json_each(?))",
         (json.dumps(list(rows)),),

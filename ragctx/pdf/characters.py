@@ -11,10 +11,8 @@ import re
 import unicodedata
 from collections import Counter
 
+from ragctx.text.composition import composed
 from ragctx.text.well_formed import well_formed
-
-MAX_MARKS = 32
-"""Accents of a letter that are kept: NFC sorts them in quadratic time. No script has as many."""
 
 _HYPHEN = "\u2027"  # "the word goes on in the next line", while a page is cleaned
 _PRESENTATION = re.compile("[\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]+")
@@ -24,7 +22,6 @@ _INVISIBLE = re.compile(
     "\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # turning the direction of writing
 )
 _SPACE = re.compile("[\xa0\u2000-\u200a\u202f\u205f]")
-_UNLETTERED = re.compile(rf"[^\w\s]{{{MAX_MARKS},}}")
 _GLYPH_NAMES = re.compile(r"(?:/[A-Za-z]{1,3}\d{1,5}){3,}")
 _CJK = {"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "HALFWIDTH", "FULLWIDTH"}
 
@@ -43,7 +40,7 @@ def clean_characters(text: str) -> str:
     text = _PRESENTATION.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     text = well_formed(_INVISIBLE.sub("", text))
     text = _SPACE.sub(" ", text.replace("\u2028", "\n").replace("\u2029", "\n\n"))
-    return unicodedata.normalize("NFC", _UNLETTERED.sub(_few_marks, text))
+    return composed(text)
 
 
 def clean_line(text: str) -> str:
@@ -92,13 +89,3 @@ def _script(character: str) -> str:
         return ""
     first = unicodedata.name(character, "?").split()[0]
     return "CJK" if first in _CJK else first
-
-
-def _few_marks(match: re.Match[str]) -> str:
-    kept: list[str] = []
-    marks = 0
-    for character in match[0]:
-        marks = marks + 1 if unicodedata.combining(character) else 0
-        if marks <= MAX_MARKS:
-            kept.append(character)
-    return "".join(kept)

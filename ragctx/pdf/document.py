@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from ragctx.pdf.paragraphs import count_words, running_text
 from ragctx.pdf.reading import Line, PageText, Reading
 from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.records import Document, Heading, Page, PageStatus, PdfStatus
+from ragctx.text.composition import composed
 
 GARBLED = 0.3
 """A page with a larger share of meaningless characters is garbled, and gives no text. Chosen by
@@ -32,6 +32,8 @@ MAX_WARNINGS, MAX_LABEL, MAX_TITLE = 50, 40, 500
 """Warnings of a document, characters of a page label, characters of a title or heading: what is
 kept at most. Chosen by hand, above what real files have."""
 
+_LOST = ("timeout", "corrupt", "too_long")
+"""Statuses of pages whose text there may be, and was not read."""
 _XFA = "the form is XFA (made for one vendor's viewer): only its notice page could be read"
 _OCR = "no text layer, OCR needed"
 _GLYPHS = "its fonts do not say which letters their glyphs are, OCR needed"
@@ -126,7 +128,7 @@ def _is_garbled(page: PageText) -> bool:
 
 
 def _page(i: int, label: str, page: PageText | None, text: str, reading: Reading) -> Page:
-    text = unicodedata.normalize("NFC", text)
+    text = composed(text)
     status = _page_status(page, text) if page else reading.lost.get(i, "corrupt")
     return Page(number=i + 1, label=label, text=text, status=status)
 
@@ -171,7 +173,7 @@ def _status(pages: Sequence[Page], *, whole: bool) -> PdfStatus:
     scans = sum(page.status == "scanned" for page in pages)
     fine = ("ok", "empty", "scanned") if scans <= len(pages) * PLATES else ("ok", "empty")
     if not any(page.status == "ok" for page in pages):
-        lost = any(page.status in ("timeout", "corrupt") for page in pages)
+        lost = any(page.status in _LOST for page in pages)
         return "partial" if lost else "no_text"
     return "ok" if whole and all(page.status in fine for page in pages) else "partial"
 
@@ -180,7 +182,7 @@ def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
     """ragctx's own warnings about the document."""
     notes = []
     statuses = [page.status for page in pages]
-    if not any(status in ("ok", "timeout", "corrupt") for status in statuses):
+    if not any(status in ("ok", *_LOST) for status in statuses):
         blank = "every page is blank"
         notes.append(_OCR if "scanned" in statuses else _GLYPHS if "garbled" in statuses else blank)
     elif "garbled" in statuses:

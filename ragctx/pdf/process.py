@@ -32,6 +32,7 @@ from ragctx.pdf.reading import (
     Structure,
     event_of,
 )
+from ragctx.records import PageStatus
 
 MAX_RESTARTS = 20
 """After how many lost pages of one file the rest is given up. Chosen by hand."""
@@ -132,10 +133,20 @@ def read(request: Request, on_page: Callable[[int, int], None] | None = None) ->
         if time.monotonic() >= request.deadline or reading.characters > request.max_characters:
             break
     if reading.opening is not None:
+        why = _given_up(request, reading)
         for i in request.wanted(reading.count):
             if i not in reading.pages:
-                reading.lost.setdefault(i, "timeout")
+                reading.lost.setdefault(i, why)
     return reading
+
+
+def _given_up(request: Request, reading: Reading) -> PageStatus:
+    """Why pages were left out that no process was lost at."""
+    if reading.characters > request.max_characters:
+        return "too_long"
+    if time.monotonic() >= request.deadline:
+        return "timeout"
+    return next(reversed(reading.lost.values()), "corrupt")  # as the pages before them
 
 
 def _one_process(

@@ -6,7 +6,7 @@ The functions are those of `ragctx.pdf.pdfium_reader`, and so are the messages t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pypdf
 
 from ragctx.errors import PdfError
+from ragctx.pdf.filters import decoded
 from ragctx.pdf.messages import (
     MAX_HEADINGS,
     MAX_PAGE_CHARACTERS,
@@ -25,10 +26,11 @@ from ragctx.pdf.messages import (
     quietly,
     unplaced_line,
 )
-from ragctx.pdf.soundness import inflated_size
+from ragctx.pdf.soundness import MAX_DECODED, UNKNOWN
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")  # glyph numbers taken for characters
 
+_FONT_FILES = ("/FontFile", "/FontFile2", "/FontFile3")
 MAX_STREAMS = 1000
 """Streams of one page that are checked, and forms drawn on it. Chosen by hand, to bound the time.
 """
@@ -112,33 +114,64 @@ def read_page(document: Any, i: int) -> PageMessage:
     }
 
 
-def damage(document: Any, i: int) -> str:
-    """What is wrong with the compressed content of page i, counted from 0; "" if nothing is."""
+def holds_broken(document: Any, i: int, broken: Collection[int]) -> bool:
+    """Whether content of page i, counted from 0, is in one of these objects.
+
+    Where it is not known which objects are broken, as in encrypted files, the streams are decoded
+    to see.
+    """
+    is_known = UNKNOWN not in broken and not document.is_encrypted
     page = document.pages[i]
     contents = page.get("/Contents")
     contents = contents.get_object() if contents is not None else []
     streams = contents if isinstance(contents, list) else [contents]
     forms: list[Any] = quietly(lambda: list(page["/Resources"]["/XObject"].values()), [])
     maps: list[Any] = quietly(lambda: list(_letter_maps(page)), [])
-    for item in [*streams[:MAX_STREAMS], *forms[:MAX_STREAMS], *maps[:MAX_STREAMS]]:
+    drawn: list[Any] = quietly(lambda: list(islice(_appearances(page), MAX_STREAMS)), [])
+    for item in [*streams[:MAX_STREAMS], *forms[:MAX_STREAMS], *maps[:MAX_STREAMS], *drawn]:
         stream = item.get_object()
-        if isinstance(stream, pypdf.generic.EncodedStreamObject) and _is_cut_short(stream):
-            return "its content is damaged in the file; text may be missing"
-    return ""
+        place = getattr(stream, "indirect_reference", None)
+        if place is not None and place.idnum in broken:
+            return True
+        if not is_known and _is_damaged(stream):
+            return True
+    return False
 
 
 def _letter_maps(page: Any) -> Iterator[Any]:
-    """What tells which letters the glyphs of the page's fonts are."""
-    for font in page["/Resources"]["/Font"].values():
-        if letters := font.get_object().get("/ToUnicode"):
+    """What tells which letters the glyphs of the page's fonts are: a map, or the font itself."""
+    for reference in page["/Resources"]["/Font"].values():
+        font = reference.get_object()
+        if letters := font.get("/ToUnicode"):
             yield letters
+        for part in (font, *(below.get_object() for below in font.get("/DescendantFonts", ()))):
+            about = part.get("/FontDescriptor", {})
+            yield from (about[name] for name in _FONT_FILES if name in about)
 
 
-def _is_cut_short(stream: Any) -> bool:
+def _appearances(page: Any) -> Iterator[Any]:
+    """The streams that draw form fields and notes, one or one for each state."""
+    for note in page.get("/Annots") or ():
+        appearance = note.get_object().get("/AP", {}).get("/N")
+        drawn = None if appearance is None else appearance.get_object()
+        if isinstance(drawn, pypdf.generic.StreamObject):
+            yield drawn
+        elif isinstance(drawn, pypdf.generic.DictionaryObject):
+            yield from drawn.values()
+
+
+def _is_damaged(stream: Any) -> bool:
+    if not isinstance(stream, pypdf.generic.EncodedStreamObject):
+        return False
     filters = stream.get("/Filter")
-    first = filters[0] if isinstance(filters, list) and filters else filters
-    is_text = stream.get("/Subtype") != "/Image" and first == "/FlateDecode"
-    return is_text and inflated_size(bytes(stream._data)) is None
+    names = filters if isinstance(filters, list) else [filters]
+    if stream.get("/Subtype") == "/Image":
+        return False
+    try:
+        decoded(bytes(stream._data), [str(name)[1:].encode() for name in names], MAX_DECODED)
+    except ValueError:
+        return True
+    return False
 
 
 def _has_pictures(page: Any) -> bool:

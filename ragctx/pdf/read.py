@@ -155,8 +155,13 @@ def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | N
         hopeless = reading.failure is not None and reading.failure.status != "corrupt"
         second = reading if hopeless else read(replace(request, reader="pypdf"), on_page)
         return second if second.count else reading
-    doubtful = {i for i, page in reading.pages.items() if page.doubtful}
     broken = {i for i, status in reading.lost.items() if status == "corrupt"}
+    doubtful = {
+        i
+        for i, page in reading.pages.items()
+        # Beside pages that cannot be read, one without anything on it may be broken as well.
+        if page.doubtful or (broken and not page.raw_text.strip() and not page.pictures)
+    }
     if doubtful | broken:
         only = tuple(sorted(doubtful | broken))
         second = read(replace(request, reader="pypdf", only=only))

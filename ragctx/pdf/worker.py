@@ -26,7 +26,7 @@ from ragctx.pdf.messages import (
     one_line,
     quietly,
 )
-from ragctx.pdf.soundness import find_broken_streams
+from ragctx.pdf.soundness import soundness_of
 
 Send = Callable[[Message], None]
 
@@ -142,20 +142,27 @@ def _damage(request: RequestMessage) -> Callable[[int], str]:
 
     pdfium gives no access to streams, and gives what it could inflate without a word.
     """
-    finding = find_broken_streams(request["path"])
-    if finding == "sound":
+    soundness = soundness_of(request["path"])
+    if soundness.is_certain:
         return lambda i: ""
     from ragctx.pdf import pypdf_reader
 
     if request["reader"] != "pypdf":  # what it says on the way is not about the text
         logging.getLogger("pypdf").propagate = False
-    unknown = "" if finding == "encrypted" else DAMAGED
+    unknown = "" if soundness.encrypted else DAMAGED
     try:
         document = pypdf_reader.open_document(request["path"], request["password"])
     except Exception:
         return lambda i: unknown
-    otherwise = DAMAGED if finding == "broken objects" else ""
-    return lambda i: quietly(lambda: pypdf_reader.damage(document, i), unknown) or otherwise
+    otherwise = DAMAGED if soundness.shared else ""
+
+    def damage(i: int) -> str:
+        broken = quietly(lambda: pypdf_reader.holds_broken(document, i, soundness.broken), None)
+        if broken is None:
+            return unknown
+        return "its content is damaged in the file; text may be missing" if broken else otherwise
+
+    return damage
 
 
 def _page(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 
+from ragctx.text.composition import composed
 from ragctx.text.words import STOP_WORDS, WORD
 
 _SCRIPTS = {
@@ -75,7 +76,7 @@ def _by_script(text: str) -> str:
 
 
 def _by_words(text: str) -> str:
-    words = WORD.findall(unicodedata.normalize("NFC", text).casefold())
+    words = WORD.findall(composed(text).casefold())
     counts = {language: sum(word in known for word in words) for language, known in _KNOWN.items()}
     best = max(counts, key=lambda language: counts[language])
     english = sum(word in STOP_WORDS and word not in _KNOWN[best] for word in words)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragctx.errors import TokenizerError, require_extra
+from ragctx.text.well_formed import well_formed
 from ragctx.tokens.chat_template import ChatTemplate
 from ragctx.tokens.memo import RememberingEncoder
-from ragctx.tokens.tokenizer import Encoding, encodable
+from ragctx.tokens.tokenizer import Encoding
 
 if TYPE_CHECKING:
     import tokenizers
@@ -72,7 +73,7 @@ class HuggingFaceTokenizer:
         return self._text.encode(text)
 
     def _encode(self, text: str) -> list[int]:
-        token_ids: list[int] = self._plain.encode(encodable(text), add_special_tokens=False).ids
+        token_ids: list[int] = self._plain.encode(well_formed(text), add_special_tokens=False).ids
         if self._special_ids.isdisjoint(token_ids):
             return token_ids
         return list(self.encode_with_offsets(text).token_ids)
@@ -81,11 +82,11 @@ class HuggingFaceTokenizer:
         return self._own_text.encode(text)
 
     def _encode_markup(self, text: str) -> list[int]:
-        token_ids: list[int] = self._markup.encode(encodable(text), add_special_tokens=False).ids
+        token_ids: list[int] = self._markup.encode(well_formed(text), add_special_tokens=False).ids
         return token_ids
 
     def encode_with_offsets(self, text: str) -> Encoding:
-        found = self._plain.encode(encodable(text), add_special_tokens=False)
+        found = self._plain.encode(well_formed(text), add_special_tokens=False)
         if self._special_ids.isdisjoint(found.ids):
             return Encoding(tuple(found.ids), tuple(found.offsets))
         return self._encode_around(text, list(zip(found.ids, found.offsets, strict=True)))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from ragctx.errors import InputError, TokenizerError, require_extra
 from ragctx.paths import sha256_of
+from ragctx.text.well_formed import well_formed
 from ragctx.tokens.memo import RememberingEncoder
-from ragctx.tokens.tokenizer import Encoding, encodable
+from ragctx.tokens.tokenizer import Encoding
 
 if TYPE_CHECKING:
     import tiktoken
@@ -27,7 +28,7 @@ class TiktokenTokenizer:
     def __init__(self, encoding: tiktoken.Encoding) -> None:
         self.name = f"tiktoken:{encoding.name}"
         self._encoding = encoding
-        self._text = RememberingEncoder(lambda text: encoding.encode_ordinary(encodable(text)))
+        self._text = RememberingEncoder(lambda text: encoding.encode_ordinary(well_formed(text)))
 
     def __reduce__(self) -> tuple[type[TiktokenTokenizer], tuple[tiktoken.Encoding]]:
         """The encoding alone, without the memory of texts."""
@@ -37,7 +38,7 @@ class TiktokenTokenizer:
         return self._text.encode(text)
 
     def encode_markup(self, text: str) -> list[int]:
-        return self._encoding.encode(encodable(text), allowed_special="all")
+        return self._encoding.encode(well_formed(text), allowed_special="all")
 
     def encode_with_offsets(self, text: str) -> Encoding:
         """The ids with their spans; tokens that share a character both cover it."""

@@ -7,7 +7,6 @@ never yields a special token, whatever the text contains; `encode_markup` is for
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -97,11 +96,3 @@ def require_round_trip(tokenizer: Tokenizer, text: str) -> None:
             f"Tokenizer {tokenizer.name} does not give back {text[:80]!r} but {decoded[:80]!r}. "
             "Use the tokenizer that belongs to the model."
         )
-
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def encodable(text: str) -> str:
-    """`text` with each lone surrogate (broken PDFs have them) as U+FFFD, so offsets stay."""
-    return text if text.isascii() else _LONE_SURROGATE.sub("\ufffd", text)

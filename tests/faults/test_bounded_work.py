@@ -16,10 +16,12 @@ import pytest
 import ragctx.ingestion.cached
 import ragctx.ingestion.run
 from ragctx.index.index import Index
-from ragctx.ingestion import IngestSettings, ingest, open_cached
+from ragctx.ingestion import IngestSettings, ingest, open_cached, page_problems
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
 from ragctx.pdf.process import MAX_CHARACTERS_PER_BYTE, Limits
 from ragctx.pdf.read import read_pdf
+from ragctx.records import IngestRow
+from ragctx.views import with_cause
 from tests.support import pdf_files
 from tests.support.fakes import HashEmbedder
 
@@ -54,6 +56,19 @@ def test_many_pages_of_one_text_stop_at_what_a_person_could_have_written(tmp_pat
     assert len(document.text) < allowed + MAX_PAGE_CHARACTERS
     assert document.status == "partial" and document.pages[0].text
     assert any("nobody writes" in warning for warning in document.warnings)
+    # The pages left out were "timeout", though no time was up.
+    read = [page.status for page in document.pages if page.text]
+    assert {page.status for page in document.pages[len(read) :]} == {"too_long"}
+    left_out = tuple((i, "too_long") for i in range(len(read) + 1, 61))
+    assert page_problems(document) == left_out
+    row = IngestRow(
+        path="bomb.pdf",
+        outcome="added",
+        status=document.status,
+        pages=60,
+        page_problems=left_out,
+    )
+    assert "beyond the characters that a file may hold (pages " in with_cause(row).message
 
 
 def test_a_page_without_end_is_cut_and_the_ledger_tells(tmp_path: Path) -> None:

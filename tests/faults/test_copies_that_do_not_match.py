@@ -12,7 +12,7 @@ from ragctx.index.database import DATABASE
 from ragctx.index.engine import VECTORS
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
-from ragctx.index.repair import verify_index
+from ragctx.index.repair import repair_index, verify_index
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import index_with, put
 
@@ -58,6 +58,23 @@ def test_newer_vectors_beside_an_older_database_are_not_used(tmp_path: Path) -> 
         writer.remove("b.pdf")
         put(writer, "c", "third text")
     (folder / VECTORS).write_bytes(newer)
+    assert verify_index(folder) == ()  # nothing that was stored is missing
     (vector,) = HashEmbedder().encode(["third text"])
     with Index.open(folder).snapshot() as snapshot:
         assert snapshot.hits(snapshot.nearest(vector, 1, Filter()))[0].chunk.text == "third text"
+
+
+def test_a_database_that_lost_changes_is_told(tmp_path: Path) -> None:
+    # A flipped bit in the log takes everything after it, and SQLite says nothing.
+    folder = tmp_path / "index"
+    index = index_with(folder, {"a": ["first text"]})
+    backup = shutil.copy(folder / DATABASE, tmp_path / "backup.sqlite3")
+    with index.writer() as writer:
+        put(writer, "b", "second text", "third text")
+    for name in (f"{DATABASE}-wal", f"{DATABASE}-shm"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.copy(backup, folder / DATABASE)
+    told = "the database has lost 2 passages that vectors.faiss has; ingest their files again"
+    assert [problem.message for problem in verify_index(folder)] == [told]
+    assert repair_index(folder).done[0] == told
+    assert verify_index(folder) == ()

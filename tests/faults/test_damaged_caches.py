@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save
 
 from ragctx.errors import StoreError
 from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.generator.reader.passage_store import PassageStore
+from ragctx.generator.reader.passages import CachedPassage
 from ragctx.records import Generation
 from tests.generator.test_passage_store import passage
 
@@ -176,3 +180,35 @@ def test_an_unfinished_file_counts_and_an_old_one_is_removed(tmp_path: Path) -> 
     store.max_bytes = one + 1000
     store.keep((3,), passage((3,)))
     assert store.stats.held == 1 and store.stats.held_bytes <= one + 1000
+
+
+# --- passages
+
+
+def test_no_damage_gives_another_passage(tmp_path: Path) -> None:
+    store, at = PassageStore(tmp_path, 10**6, model="m"), random.Random(0)
+    kept = passage((1, 2, 3))
+    store.keep((1, 2, 3), kept)
+    [file] = tmp_path.iterdir()
+    sound = file.read_bytes()
+    for _ in range(200):
+        file.write_bytes(damaged(sound, at) if at.random() < 0.8 else sound[: at.randrange(900)])
+        if file.read_bytes() != sound:  # what was zero may have been made zero
+            assert store.find((1, 2, 3)) is None and not file.exists()
+    store.keep((1, 2, 3), kept)
+    assert file.read_bytes() == sound
+
+
+@pytest.mark.parametrize("field", ["keys", "values", "early", "states"])
+def test_a_forged_passage_whose_parts_do_not_fit_is_not_used(field: str, tmp_path: Path) -> None:
+    # Its checksum is right, for anybody can make one; it ended in a TypeError.
+    store, tokens = PassageStore(tmp_path, 10**6, model="m"), (1, 2, 3)
+    store.keep(tokens, passage(tokens))
+    [file] = tmp_path.iterdir()
+    tensors = {f.name: getattr(passage(tokens), f.name) for f in fields(CachedPassage)}
+    last = tensors[field].shape[-1]
+    for part in (None, tensors[field].reshape(-1), tensors[field].reshape(-1, 1, last)):
+        forged = {k: v for k, v in {**tensors, field: part}.items() if v is not None}
+        body = save({name: tensor.contiguous() for name, tensor in forged.items()})
+        file.write_bytes(hashlib.blake2b(body, digest_size=32).digest() + body)
+        assert store.find(tokens) is None

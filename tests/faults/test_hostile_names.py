@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ragctx.cli.commands import ask, search
 from ragctx.cli.exit_codes import exit_code_of
 from ragctx.cli.output import console, json_text, table
 from ragctx.cli.program import run
@@ -22,8 +23,10 @@ from ragctx.errors import RagctxError
 from ragctx.evaluation.report.text import csv_cell
 from ragctx.evaluation.report.write import write_report
 from ragctx.index.database import DATABASE
+from ragctx.index.filters import matching_ids
+from ragctx.records import Hit
 from tests.support.comparison_results import Fabrication
-from tests.support.index_samples import index_with
+from tests.support.index_samples import index_with, put
 
 ESCAPE = "\x1b]0;owned\x07\x9b2J\u202efdp"
 COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -69,6 +72,20 @@ def test_no_name_of_an_index_commands_the_terminal(
 def test_what_a_name_holds_can_be_seen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["index", "list", "--index", str(folder)]) == 0
     assert r"\u001b]0;owned\u0007\u009b2J\u202efdp" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_a_passage_or_an_answer_holds_can_be_seen(
+    full: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Names showed codes, and passages, answers and prompts U+FFFD, which hides what it was.
+    index = index_with(tmp_path / "index", {"d": [f"Tin{ESCAPE} melts."]})
+    [chunk] = index.chunks("d")
+    search._print([Hit(rank=1, score=1.0, chunk=chunk, document="d", path="d")], full=full)
+    ask._write(chunk.text)
+    shown = capsys.readouterr().out
+    assert shown.count(r"Tin\u001b]0;owned\u0007\u009b2J\u202efdp melts.") == 2
+    assert not COMMANDS.search(shown)
 
 
 @pytest.mark.parametrize("debug", [False, True])
@@ -127,3 +144,18 @@ def test_json_escapes_what_turns_a_line_around(tmp_path: Path) -> None:
     for text in ((tmp_path / "result.json").read_text("utf-8"), json_text({"verdict": ESCAPE})):
         assert not COMMANDS.search(text)
         assert json.loads(text)["verdict"] == ESCAPE
+
+
+def test_a_file_named_like_a_pattern_stands_for_itself_alone(tmp_path: Path) -> None:
+    # `index remove '*.pdf'`, of a file that has this name, removed every document.
+    names = ("*.pdf", "[1].pdf", "1.pdf", "a.pdf")
+    index = index_with(tmp_path / "index", {})
+    with index.writer() as writer:
+        for i, name in enumerate(names):
+            put(writer, f"id{i}", f"text {i}", path=f"/papers/{name}")
+    sources = index.sources()
+    assert matching_ids(["*.pdf"], sources) == {"id0"}
+    assert matching_ids(["[1].pdf"], sources, by_part=False) == {"id1"}
+    assert matching_ids(["papers/[1].pdf"], sources) == {"id1"}
+    assert matching_ids(["[a1].pdf"], sources) == {"id2", "id3"}
+    assert len(matching_ids(["papers/*"], sources)) == 4

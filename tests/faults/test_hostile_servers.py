@@ -42,6 +42,11 @@ def server(parts: Iterable[bytes], wait_s: float = 0.0) -> Iterator[str]:
                 for part in parts:
                     connection.sendall(part)
                     time.sleep(wait_s)
+                # Closed with a part of the request unread, the connection would be reset, and with
+                # it what the client has not taken yet.
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):
+                    pass
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()

@@ -347,6 +347,13 @@ def test_broken_characters_can_be_sent(script: Script) -> None:
     assert "Tin \ufffd melts." in script.requests[0][2]["messages"][0]["content"]
 
 
+def test_halves_of_a_character_are_sent_as_they_were_counted(script: Script) -> None:
+    # They were joined on their way into the message, after they had been counted as two.
+    generator = load(script.url, ByteTokenizer())
+    generator.generate(prompt_for(generator, "Tin \ud83d\ude00 melts."))
+    assert "Tin \ufffd\ufffd melts." in script.requests[0][2]["messages"][0]["content"]
+
+
 # ---- What goes wrong ---------------------------------------------------------------------------
 
 

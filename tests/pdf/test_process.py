@@ -65,6 +65,7 @@ def test_pages_that_kill_their_reader_cost_those_pages_only() -> None:
 def test_a_file_whose_every_page_kills_ends() -> None:
     reading, _ = reading_by("pages(10**6, lambda i: os._exit(9))")
     assert not reading.pages and len(reading.lost) == Limits().max_pages
+    assert set(reading.lost.values()) == {"corrupt"}  # also of those that were given up
 
 
 def test_a_process_that_hangs_at_opening_is_late() -> None:

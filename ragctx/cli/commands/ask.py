@@ -19,7 +19,7 @@ from ragctx.cli.output import attribution_table, console, ledger_table, write_js
 from ragctx.cli.session import Session, open_session, sources_of, with_load_time
 from ragctx.errors import InputError
 from ragctx.refusals import NOT_ANSWERED, READ
-from ragctx.text.display import one_line, printable
+from ragctx.text.display import escape_unsafe, one_line
 from ragctx.views import (
     FAIRLY_SURE,
     View,
@@ -209,7 +209,7 @@ def _view(answer: Answer, shown: Shown, session: Session) -> View:
 
 
 def _write(piece: str) -> None:
-    sys.stdout.write(printable(piece))
+    sys.stdout.write(escape_unsafe(piece))
     sys.stdout.flush()
 
 
@@ -275,7 +275,7 @@ def _print_extras(answer: Answer, shown: Shown, session: Session) -> None:
         console().print(attribution_table(_attributions(answer, session), answer))
     sys.stdout.flush()
     if shown.prompt:
-        print(printable(answer.prompt.text), file=sys.stderr)
+        print(escape_unsafe(answer.prompt.text), file=sys.stderr)
     if shown.ledger:
         console(stderr=True).print(ledger_table(answer.prompt.ledger))
 

@@ -14,7 +14,7 @@ from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, write_json
 from ragctx.cli.session import Sources, open_index, sources_of
-from ragctx.text.display import one_line, printable
+from ragctx.text.display import escape_unsafe, one_line
 from ragctx.views import place_words, search_view
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _print(hits: Iterable[Hit], score_name: str, *, full: bool) -> None:
         where = f"{hit.rank}. {place_words(hit.document, hit.chunk)}"
         heading = Text.assemble((where, "bold"), (f"  {score_name} {hit.score:.4f}", "dim"))
         screen.print(heading, soft_wrap=True)
-        text = printable(hit.chunk.text) if full else one_line(hit.chunk.text, _SHOWN)
+        text = escape_unsafe(hit.chunk.text) if full else one_line(hit.chunk.text, _SHOWN)
         body = Text(text)
         if sys.stdout.isatty():
             screen.print(Padding(body, (0, 0, 0, 3)))

@@ -22,6 +22,7 @@ from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.openai.http import KEY_VARIABLE, Server
 from ragctx.prompt.build import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Role, Segment
+from ragctx.text.well_formed import well_formed
 from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
 
 DEFAULT_CONTEXT_WINDOW = 4096
@@ -224,9 +225,7 @@ class OpenAIGenerator:
 
 
 def _message(role: str, text: str) -> dict[str, str]:
-    """A message. Lone surrogates, which broken PDFs have and JSON cannot hold, become U+FFFD."""
-    content = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return {"role": role, "content": content}
+    return {"role": role, "content": well_formed(text)}  # as it was counted
 
 
 _CHAT_MARK = re.compile(r"<[|｜][^<>\s]{1,40}[|｜]>")  # as most chat templates write their own

@@ -160,11 +160,21 @@ def _serialise(passage: CachedPassage) -> bytes:
 
 
 def _deserialise(content: bytes, tokens: int) -> CachedPassage | None:
-    """The passage, or None if the bytes are not those that were written."""
+    """The passage, or None if the bytes are not those that were written.
+
+    Anybody can make a checksum, so its parts must be there and fit together, too.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest:
         return None
-    passage = CachedPassage(**load(body))
-    return passage if passage.length == tokens else None
+    try:
+        passage = CachedPassage(**load(body))
+    except (SafetensorError, TypeError, KeyError, ValueError):
+        return None
+    caches, states = (passage.keys, passage.values), (passage.early, passage.states)
+    fits = all(t.ndim == 4 and t.shape[2] == tokens for t in caches)
+    fits = fits and all(t.ndim == 2 and t.shape[0] == tokens for t in states)
+    return passage if fits else None
