@@ -81,7 +81,7 @@ def test_what_a_passage_or_an_answer_holds_can_be_seen(
     # Names showed codes, and passages, answers and prompts U+FFFD, which hides what it was.
     index = index_with(tmp_path / "index", {"d": [f"Tin{ESCAPE} melts."]})
     [chunk] = index.chunks("d")
-    search._print([Hit(rank=1, score=1.0, chunk=chunk, document="d", path="d")], full=full)
+    search._print([Hit(rank=1, score=1.0, chunk=chunk, document="d", path="d")], "score", full=full)
     ask._write(chunk.text)
     shown = capsys.readouterr().out
     assert shown.count(r"Tin\u001b]0;owned\u0007\u009b2J\u202efdp melts.") == 2
