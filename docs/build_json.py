@@ -1,4 +1,4 @@
-"""Write docs/json.md and docs/schemas/ from `docs.json_shapes`: `python -m docs.build_json`."""
+"""Write docs/json.md and docs/schemas/ from `docs.json_shapes`; `python -m docs.build` calls it."""
 
 from __future__ import annotations
 
@@ -207,9 +207,3 @@ def _comments_of(kind: Any) -> dict[str, str]:
         if isinstance(line, ast.AnnAssign) and line.lineno in by_line:
             found[ast.unparse(line.target)] = by_line[line.lineno]
     return found
-
-
-if __name__ == "__main__":
-    SCHEMAS.mkdir(exist_ok=True)
-    for target, text in files().items():
-        target.write_text(text, encoding="utf-8")
