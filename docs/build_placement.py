@@ -17,7 +17,7 @@ PICTURE = Path(__file__).parent / "images" / "placements.svg"
 BEGIN, END = "<!-- orders: begin -->\n", "<!-- orders: end -->\n"
 
 PROFILE = PositionProfile("an example", (0.5, 0.6, 0.8, 0.7, 0.6), significant=True)
-"""An invented model that reads best in the middle, and better after it than before, to draw `calibrated` with."""
+"""An invented model that reads best in the middle, and better after it than before it."""
 
 _DOCUMENTS = "ABABBA"
 """The document of rank 1, 2, …; in each, a better rank stands later in the text."""
