@@ -324,12 +324,11 @@ def test_the_readme_imports_from_the_package_itself() -> None:
 # ---- What is generated, what is named --------------------------------------------------------
 
 
-GENERATED = build.files()
-
-
-@pytest.mark.parametrize("file", GENERATED, ids=name_of)
-def test_generated_files_are_up_to_date(file: Path) -> None:
-    assert file.read_text("utf-8") == GENERATED[file], "run `make docs`"
+def test_generated_files_are_up_to_date() -> None:
+    generated = build.files()
+    assert len(generated) > 10
+    stale = [name_of(file) for file in generated if file.read_text("utf-8") != generated[file]]
+    assert stale == [], "run `make docs`"
 
 
 def words_of_run(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.doctests import fenced
+from docs.docstrings import comment_of, fenced
 from tests.support.paths import ROOT
 
 FACES = sorted(
@@ -52,6 +52,19 @@ def test_an_example_ends_at_a_blank_line() -> None:
     assert fenced(text) == (
         "Add.\n\n```pycon\n>>> 1 + (\n...     1\n... )\n2\n```\n\nMore.\n\n```pycon\n>>> 3\n3\n```"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("rank: int  # from 1", "From 1."),
+        ("score: float | None  # None: not known …", "None: not known …"),
+        ("rank: int", ""),
+        ('mark: str = "  # no comment"', ""),
+    ],
+)
+def test_the_comment_behind_a_field_describes_it(line: str, words: str) -> None:
+    assert comment_of(line) == words
 
 
 def build(config: Path, site: Path) -> subprocess.CompletedProcess[str]:
