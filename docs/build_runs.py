@@ -8,6 +8,7 @@ README's picture is a run too. A slow test runs all of it again and compares the
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -122,7 +123,7 @@ def picture(folder: Path) -> str:
 
     _prepare(folder)
     output("ragctx ingest examples/samples", folder, columns=80, settings=_PLAIN)
-    screen = Console(record=True, width=98, file=open(os.devnull, "w"), color_system="truecolor")
+    screen = Console(record=True, width=98, file=io.StringIO(), color_system="truecolor")
     for number, command in enumerate(PICTURED):
         if number:
             screen.print()
