@@ -9,7 +9,7 @@ import json
 import textwrap
 import tokenize
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -53,14 +53,18 @@ def schema(command: str, *, is_closed: bool = False) -> dict[str, Any]:
 
     With `is_closed` a field that is not in it is an error: for tests, that it tells of all.
     """
-    definitions: dict[str, Any] = {}
-    kinds = [_schema_of(kind, definitions, is_closed) for kind in SHAPES[command]]
+    schemas = _Schemas(is_closed=is_closed)
+    kinds = [schemas.of(kind) for kind in SHAPES[command]]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"ragctx {command} --json" if "batch" not in command else f"ragctx {command}",
+        "title": _title(command),
         **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds}),
-        "$defs": dict(sorted(definitions.items())),
+        "$defs": dict(sorted(schemas.definitions.items())),
     }
+
+
+def _title(command: str) -> str:
+    return f"ragctx {command}" + ("" if "--" in command else " --json")
 
 
 def file_name(command: str) -> str:
@@ -83,8 +87,7 @@ def page() -> str:
     told: set[str] = set()
     for command in SHAPES:
         whole = schema(command)
-        title = f"ragctx {command}" + ("" if "batch" in command else " --json")
-        sections.append(f"## {title}\n\n[The schema](schemas/{file_name(command)}).\n")
+        sections.append(f"## {_title(command)}\n\n[The schema](schemas/{file_name(command)}).\n")
         for reference in whole.get("anyOf", [whole]):
             sections += _sections(reference["$ref"], whole["$defs"], told, level=3)
     return "\n".join(sections)
@@ -139,50 +142,59 @@ def _type_words(value: dict[str, Any]) -> str:
     return str(value.get("type", "anything"))
 
 
-def _schema_of(kind: Any, definitions: dict[str, Any], is_closed: bool) -> dict[str, Any]:
-    """The schema of a type; those of records go to `definitions`, by name."""
-    origin, parts = get_origin(kind), get_args(kind)
+@dataclass(kw_only=True)
+class _Schemas:
+    """Makes schemas of types; those of records go to `definitions`, by name."""
 
-    def of(part: Any) -> dict[str, Any]:
-        return _schema_of(part, definitions, is_closed)
+    is_closed: bool
+    definitions: dict[str, Any] = field(default_factory=dict)
+    kinds: dict[str, Any] = field(default_factory=dict)
 
-    if is_typeddict(kind) or is_dataclass(kind):
+    def of(self, kind: Any) -> dict[str, Any]:
+        """The schema of a type."""
+        origin, parts = get_origin(kind), get_args(kind)
+        if is_typeddict(kind) or is_dataclass(kind):
+            return self._reference(kind)
+        if origin is Literal:
+            return {"type": "string", "enum": list(parts)}
+        if origin in (Union, UnionType):
+            return {"anyOf": [self.of(part) for part in parts]}
+        if origin is dict:
+            return {"type": "object", "additionalProperties": self.of(parts[1])}
+        if origin is list or (origin is tuple and parts[-1] is Ellipsis):
+            return {"type": "array", "items": self.of(parts[0])}
+        if origin is tuple:
+            items = [self.of(part) for part in parts]
+            return {"type": "array", "prefixItems": items, "items": False}
+        return dict(_SCALARS[kind])
+
+    def _reference(self, kind: Any) -> dict[str, Any]:
         name = kind.__name__.removesuffix("Shape")
-        if name not in definitions:
-            definitions[name] = {}  # before its fields, which may hold it
-            definitions[name] |= _object(kind, definitions, is_closed)
+        if self.kinds.setdefault(name, kind) is not kind:
+            raise ValueError(f"two types are called {name}: {kind} and {self.kinds[name]}")
+        if name not in self.definitions:
+            self.definitions[name] = {}  # before its fields, which may hold it
+            self.definitions[name] |= self._object(kind)
         return {"$ref": f"#/$defs/{name}"}
-    if origin is Literal:
-        return {"type": "string", "enum": list(parts)}
-    if origin in (Union, UnionType):
-        return {"anyOf": [of(part) for part in parts]}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": of(parts[1])}
-    if origin is list or (origin is tuple and parts[-1] is Ellipsis):
-        return {"type": "array", "items": of(parts[0])}
-    if origin is tuple:
-        return {"type": "array", "prefixItems": [of(part) for part in parts], "items": False}
-    return dict(_SCALARS[kind])
 
-
-def _object(kind: Any, definitions: dict[str, Any], is_closed: bool) -> dict[str, Any]:
-    hints, comments = get_type_hints(kind), _comments_of(kind)
-    required = (
-        [field.name for field in fields(kind)]
-        if is_dataclass(kind)
-        else [name for name in hints if name in kind.__required_keys__]
-    )
-    properties = {}
-    for name, hint in hints.items():
-        description = {"description": comments[name]} if name in comments else {}
-        properties[name] = {**_schema_of(hint, definitions, is_closed), **description}
-    return {
-        "type": "object",
-        "description": " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split()),
-        "properties": properties,
-        "required": required,
-        **({"additionalProperties": False} if is_closed else {}),
-    }
+    def _object(self, kind: Any) -> dict[str, Any]:
+        hints, comments = get_type_hints(kind), _comments_of(kind)
+        required = (
+            [field.name for field in fields(kind)]
+            if is_dataclass(kind)
+            else [name for name in hints if name in kind.__required_keys__]
+        )
+        properties = {}
+        for name, hint in hints.items():
+            description = {"description": comments[name]} if name in comments else {}
+            properties[name] = {**self.of(hint), **description}
+        return {
+            "type": "object",
+            "description": " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split()),
+            "properties": properties,
+            "required": required,
+            **({"additionalProperties": False} if self.is_closed else {}),
+        }
 
 
 def _comments_of(kind: Any) -> dict[str, str]:
