@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from docs.docstrings import comment_of, fenced
 from tests.support.paths import ROOT
+
+pytest.importorskip("griffe", reason="pip install 'ragctx[docs]'")
+
+from docs.docstrings import comment_of, fenced
 
 FACES = sorted(
     ".".join(path.parent.relative_to(ROOT).parts)
@@ -68,7 +71,6 @@ def test_the_comment_behind_a_field_describes_it(line: str, words: str) -> None:
 
 
 def build(config: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    pytest.importorskip("mkdocs", reason="pip install 'ragctx[docs]'")
     return subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", config, "--site-dir", site],
         cwd=ROOT,
