@@ -40,16 +40,17 @@ def files() -> dict[Path, str]:
     """The pages with what their commands print now, and the picture."""
     made = {}
     for page in PAGES:
-        with tempfile.TemporaryDirectory(prefix="ragctx-docs-") as folder:
-            made[page] = filled(page.read_text("utf-8"), Path(folder))
-    with tempfile.TemporaryDirectory(prefix="ragctx-docs-") as folder:
-        made[PICTURE] = picture(Path(folder))
+        with tempfile.TemporaryDirectory(prefix="ragctx-docs-") as name:
+            folder = Path(name)
+            _prepare(folder)
+            made[page] = filled(page.read_text("utf-8"), folder)
+            if PICTURE not in made:
+                made[PICTURE] = picture(folder)
     return made
 
 
 def filled(page: str, folder: Path) -> str:
     """The page with every console block run in `folder`."""
-    _prepare(folder)
 
     def run_all(block: re.Match[str]) -> str:
         commands = [line[2:] for line in block.group().splitlines() if line.startswith("$ ")]
@@ -121,7 +122,6 @@ def picture(folder: Path) -> str:
     from rich.terminal_theme import MONOKAI
     from rich.text import Text
 
-    _prepare(folder)
     output("ragctx ingest examples/samples", folder, columns=80, settings=_PLAIN)
     screen = Console(record=True, width=98, file=io.StringIO(), color_system="truecolor")
     for number, command in enumerate(PICTURED):

@@ -106,9 +106,10 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(site: Path) -> No
 
 @pytest.mark.slow
 def test_examples_are_code_on_the_site(site: Path) -> None:
-    page = (site / "api" / "placement.html").read_text("utf-8")
-    assert "ragctx.placement.orders.edges" in page
-    assert "<blockquote>" not in page  # what Markdown makes of >>> outside of a fence
+    assert "ragctx.placement.orders.edges" in (site / "api" / "placement.html").read_text("utf-8")
+    pages = sorted((site / "api").glob("*.html"))
+    quotes = [page.name for page in pages if "<blockquote>" in page.read_text("utf-8")]
+    assert pages and quotes == []  # what Markdown makes of >>> outside of a fence
 
 
 @pytest.mark.slow
