@@ -9,7 +9,7 @@ DEMO_INDEX := indexes/demo
 DEMO_QUESTION ?= For how many years should the station's battery last?
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow check format docs train bench wheel clean
+.PHONY: help env demo test test-slow check format docs docs-runs train bench wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,13 @@ format: env  ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: env  ## Write docs/cli.md from the commands' help
-	$(BIN)/python -m docs.build_cli
+docs: env  ## Write the generated pages, and the documentation as a site into build/site
+	$(BIN)/python -m docs.build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html: open it in a browser, no server needed"
+
+docs-runs: env  ## Run the commands of README.md and the tutorial again, and show what they print
+	$(BIN)/python -m docs.build_runs
 
 CONFIG ?= training/config.toml
 
@@ -56,8 +61,10 @@ bench: env  ## Measure ingesting and asking; the last line of each is JSON
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.ask
 
-wheel: env  ## Build the wheel and the source archive into dist/
+wheel: env  ## Build the wheel and the source archive into dist/, and check their metadata
+	rm -rf dist
 	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:  ## Remove what was built and cached, but neither .venv nor your indexes
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis $(DEMO_INDEX)

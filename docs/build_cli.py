@@ -21,6 +21,11 @@ _HEAD = """\
 """
 
 
+def files() -> dict[Path, str]:
+    """What is to be written: the page."""
+    return {PAGE: page()}
+
+
 def page() -> str:
     """The page in Markdown: one section per command and subcommand."""
     sections = (f"## {path}\n\n```text\n{text}\n```\n" for path, text in _screens(command_line))

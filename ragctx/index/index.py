@@ -149,27 +149,27 @@ class Index:
             )
 
     def sources(self) -> tuple[SourceInfo, ...]:
-        """`Snapshot.sources` of a snapshot of its own."""
+        """Every file the index knows, sorted by path."""
         with self.snapshot() as snapshot:
             return snapshot.sources()
 
     def document(self, document_id: str) -> Document | None:
-        """`Snapshot.document` of a snapshot of its own."""
+        """The document with its pages, or None. Of several paths, `path` is the first by name."""
         with self.snapshot() as snapshot:
             return snapshot.document(document_id)
 
     def chunks(self, document_id: str) -> tuple[Chunk, ...]:
-        """`Snapshot.chunks` of a snapshot of its own."""
+        """A document's chunks in document order; empty if the document is not in the index."""
         with self.snapshot() as snapshot:
             return snapshot.chunks(document_id)
 
     def vectors_of(self, chunk_ids: Sequence[str]) -> Vectors:
-        """`Snapshot.vectors_of` of a snapshot of its own."""
+        """The vectors of chunks, as `Snapshot.vectors_of` gives them."""
         with self.snapshot() as snapshot:
             return snapshot.vectors_of(chunk_ids)
 
     def info(self) -> IndexInfo:
-        """`Snapshot.info` of a snapshot of its own."""
+        """The index in numbers."""
         with self.snapshot() as snapshot:
             return snapshot.info()
 

@@ -141,11 +141,22 @@ def build_prompt(
 ) -> Prompt:
     """The prompt of a placement: segments of token ids, labels 1, 2, … in prompt order.
 
-    Arguments as for `room_for_passages`; `ledger` goes along for those who ask why. What comes back
-    was counted once more as it will be sent: its ids, or, for a model behind an API, its text.
+    What comes back was counted once more as it will be sent: its ids, or, for a model behind an
+    API, its text.
+
+    Args:
+        template: the text around the passages.
+        question: takes the place of {question} in the template; not blank.
+        placement: the passages in prompt order.
+        tokenizer: the generator's.
+        context_window: tokens the model holds at once, prompt and answer together.
+        max_new_tokens: reserved for the answer.
+        budget_tokens: bound of the whole prompt; default all that the answer leaves.
+        ledger: what became of all candidates, to be kept with the prompt.
 
     Raises:
-        InputError: as `room_for_passages`.
+        InputError: the question is blank, a number is not positive, or they do not fit in the
+            window together.
         BudgetError: the passages do not fit; the message tells by how many tokens.
 
     >>> from ragctx.placement.strategies import place

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class HuggingFaceTokenizer:
-    """A `tokenizers` definition (the content of a tokenizer.json), read twice.
+    """The tokenizer that a tokenizer.json defines.
 
-    `_markup` reads special tokens. `_plain` does not: there, every added token that shows a
-    character is declared special and then encoded as ordinary text. (Added tokens of whitespace
-    alone, which some models have, stay: they structure nothing.)
+    Special tokens are read in markup alone. In anybody else's text every added token that shows a
+    character is encoded as ordinary text. (Added tokens of whitespace alone, which some models
+    have, stay: they structure nothing.)
     """
 
     def __init__(self, name: str, definition: str, chat: ChatTemplate | None = None) -> None:

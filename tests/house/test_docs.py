@@ -1,6 +1,6 @@
 """The documentation tells the truth: its commands and examples run, what it names exists.
 
-The fenced blocks of README.md and docs/*.md run offline, on the sample PDFs, in a temporary folder.
+The fenced blocks of README.md and docs/ run offline, on the sample PDFs, in a temporary folder.
 An HTML comment in the line before a block makes an exception:
 
 - `<!-- parsed only: REASON -->`: the commands are parsed, Python is compiled, and nothing is run;
@@ -27,13 +27,13 @@ from pypdf import PdfReader, PdfWriter
 
 import ragctx.embedding
 import ragctx.generator.load
-from docs import build_cli
+from docs import build, build_runs
 from ragctx.cli.help import Command as HelpfulCommand
 from ragctx.cli.help import Group as HelpfulGroup
 from ragctx.cli.program import command_line, run
 from tests.support.paths import ROOT, SAMPLES
 
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 RECORDS = (
     ROOT / "CHANGELOG.md",
     ROOT / "benchmarks" / "RESULTS.md",
@@ -50,7 +50,12 @@ LONGEST_LINE = 100
 
 Loader = Callable[..., Any]
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
 # ---- Blocks ----------------------------------------------------------------------------------
@@ -121,17 +126,19 @@ def commands_of(line: str) -> Iterator[list[str]]:
 def check_command(words: Sequence[str]) -> None:
     """Fail unless the command could be run: nothing is executed, no file need be there."""
     program, *arguments = words
-    if program == "ragctx":
+    if program == "ragctx" and arguments != ["--version"]:
         parse(command_line, "ragctx", arguments)
     elif program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
         assert arguments[0] in targets, f"make {arguments[0]}: no such target"
+    elif program == "source":
+        assert arguments == [".venv/bin/activate"], f"{arguments}: not what `make env` makes"
     elif program == "python" and arguments[0] == "-m":
         assert find_spec(arguments[1]), f"python -m {arguments[1]}: no such module"
     elif program == "python":
         assert (ROOT / arguments[0]).is_file(), f"python {arguments[0]}: no such file"
     else:
-        assert program in ("echo", "jq", "pip"), f"{program}: nobody checks this program"
+        assert program in ("echo", "jq", "pip", "ragctx"), f"{program}: nobody checks this program"
 
 
 def parse(
@@ -176,7 +183,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the pages speak of."""
     place = tmp_path_factory.mktemp("docs")
     excerpt("field-station-manual.pdf", range(8, 13), place / "manuals")
-    excerpt("field-station-manual.pdf", range(8, 13), place / "examples" / "samples")
+    samples = place / "examples" / "samples"
+    excerpt("field-station-manual.pdf", range(8, 13), samples)
+    excerpt("city-library-report.pdf", range(2, 4), samples)
     excerpt("city-library-report.pdf", range(2, 4), place).rename(place / "contract.pdf")
     facts = {"tin": 232, "lead": 327, "zinc": 420, "iron": 1538, "gold": 1064, "silver": 962}
     questions = "".join(
@@ -193,6 +202,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for name in ("questions.jsonl", "train.jsonl", "test.jsonl"):
         (place / name).write_text(questions, "utf-8")
+    (samples / "questions.jsonl").write_text(questions, "utf-8")
+    (place / "my.prompt").write_text("{passages}\n{text}\n{/passages}\n{question}\n", "utf-8")
     return place
 
 
@@ -248,7 +259,7 @@ def test_the_pages_with_commands_are_run() -> None:
     assert {page.name for page in RUNNABLE} >= {"README.md", "questions.md", "compare.md"}
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 def test_commands_run(page: Path, shell: None) -> None:
     for words in commands_to_run(page):
         if words[1] not in SLOW:
@@ -256,7 +267,7 @@ def test_commands_run(page: Path, shell: None) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 def test_slow_commands_run(page: Path, shell: None) -> None:
     for words in commands_to_run(page):
         run_command(words)
@@ -275,13 +286,13 @@ def test_the_pages_with_python_are_run() -> None:
     assert {page.name for page in WITH_PYTHON} >= {"README.md", "library.md", "compare.md"}
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
 def test_python_runs(page: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_python(page, capsys, leave_out=("parsed only", "slow"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
 def test_slow_python_runs(page: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_python(page, capsys, leave_out=("parsed only",))
 
@@ -313,8 +324,23 @@ def test_the_readme_imports_from_the_package_itself() -> None:
 # ---- What is generated, what is named --------------------------------------------------------
 
 
-def test_the_command_line_page_is_up_to_date() -> None:
-    assert build_cli.PAGE.read_text("utf-8") == build_cli.page(), "run `make docs`"
+def test_generated_files_are_up_to_date() -> None:
+    generated = build.files()
+    assert len(generated) > 10
+    stale = [name_of(file) for file in generated if file.read_text("utf-8") != generated[file]]
+    assert stale == [], "run `make docs`"
+
+
+def words_of_run(text: str) -> list[str]:
+    """What was printed, without what another machine prints differently: times and confidences."""
+    return re.sub(r"\d+(\.\d+)? (s\b|%|pages/s|chunks/s)", "", text).split()
+
+
+@pytest.mark.slow
+def test_runs_on_the_pages_are_what_the_commands_print() -> None:
+    for file, text in build_runs.files().items():
+        shown = file.read_text("utf-8")
+        assert words_of_run(shown) == words_of_run(text), f"{file.name}: run `make docs-runs`"
 
 
 def examples_of(command: click.Command) -> Iterator[str]:
@@ -334,7 +360,7 @@ def test_examples_in_help_screens_are_whole_commands_that_parse() -> None:
             check_command(words)
 
 
-@pytest.mark.parametrize("page", (*PAGES, *RECORDS), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", (*PAGES, *RECORDS), ids=name_of)
 def test_lines_of_prose_are_not_long(page: Path) -> None:
     prose = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     lines = [line for line in prose.splitlines() if not line.lstrip().startswith("|")]
@@ -342,18 +368,18 @@ def test_lines_of_prose_are_not_long(page: Path) -> None:
     assert [line for line in lines if len(line) > LONGEST_LINE] == []
 
 
-@pytest.mark.parametrize("page", (*PAGES, *RECORDS), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", (*PAGES, *RECORDS), ids=name_of)
 def test_links_lead_to_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-@pytest.mark.parametrize("page", (*PAGES, *RECORDS[1:]), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", (*PAGES, *RECORDS[1:]), ids=name_of)
 def test_modules_that_are_named_exist(page: Path) -> None:
     """`ragctx.placement.strategies.STRATEGIES`, `python -m benchmarks.ask`, `training.export`."""
     prose = TRANSCRIPTS.sub("", page.read_text("utf-8"))
-    for name in re.findall(r"\b(?:ragctx|benchmarks|training)(?:\.[A-Za-z_]\w*)+", prose):
+    for name in re.findall(r"(?<!/)\b(?:ragctx|benchmarks|training)(?:\.[A-Za-z_]\w*)+", prose):
         assert is_there(name), f"{page.name}: {name}"
 
 

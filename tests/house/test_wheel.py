@@ -89,6 +89,12 @@ def test_the_wheel_holds_the_package_its_templates_and_its_weights(wheel: Path) 
     }
 
 
+def test_both_archives_pass_the_checks_of_an_upload(wheel: Path) -> None:
+    archives = sorted(wheel.parent.iterdir())
+    assert [archive.name.rpartition(".")[2] for archive in archives] == ["whl", "gz"]
+    run(sys.executable, "-m", "twine", "check", "--strict", *archives, cwd=wheel.parent)
+
+
 def test_the_version_is_said_once(python: Path, tmp_path: Path) -> None:
     code = "import ragctx, importlib.metadata as m; print(ragctx.__version__, m.version('ragctx'))"
     assert run(python, "-c", code, cwd=tmp_path).split() == [ragctx.__version__] * 2

@@ -1,0 +1,284 @@
+"""The JSON objects of `--json` as types, for `docs.build_json`; tests hold real outputs to them.
+
+Where a command prints a record as it is, that record is the type (`Result`, `IndexInfo`). The
+comment behind a field, here and in the records, is its description in the schema.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from ragctx.evaluation.profiles import StoredProfile
+from ragctx.evaluation.questions.check import QuestionProblem
+from ragctx.evaluation.results import Result
+from ragctx.generator.reader.passage_cache import CacheStats
+from ragctx.generator.reader.passage_store import StoreStats
+from ragctx.index.repair import Problem, Repair
+from ragctx.index.snapshot import IndexInfo
+from ragctx.index.store import SourceInfo
+from ragctx.prompt.imitation import ImitatedLabel
+from ragctx.records import (
+    Citation,
+    FinishReason,
+    IngestOutcome,
+    LedgerOutcome,
+    PageStatus,
+    PdfStatus,
+    Refusal,
+    SegmentCount,
+)
+
+
+class HitShape(TypedDict):
+    """A passage that a search found."""
+
+    rank: int  # from 1
+    score: float | None  # the retriever's own, higher is better
+    document: str  # the file's name
+    path: str
+    first_page: int | None  # from 1; null where it is not known
+    last_page: int | None
+    start: int  # characters of the document's text, half open
+    end: int
+    text: str
+    chunk: str  # the passage's id
+
+
+class LedgerRowShape(TypedDict):
+    """What became of one candidate for the prompt, and why."""
+
+    chunk: str  # the candidate's id
+    document: str
+    rank: int
+    score: float | None
+    tokens: int  # what it costs in the prompt, header included
+    outcome: LedgerOutcome
+    reason: str
+
+
+class CertificateShape(TypedDict):
+    """How the tokens add up: prompt, answer and slack together are the window."""
+
+    context_window: int
+    max_new_tokens: int  # reserved for the answer
+    budget_tokens: int  # the most that the prompt may take
+    prompt_tokens: int  # the sum over the segments
+    segments: list[SegmentCount]
+    text_tokens: int | None  # of the joined text, where a server tokenises it again
+    slack_tokens: int  # of the window, that neither prompt nor answer needs
+
+
+class PromptShape(TypedDict):
+    """`ragctx prompt --json`: a prompt that fits."""
+
+    question: str
+    text: str
+    token_count: int
+    token_ids: list[int]
+    context_window: int
+    max_new_tokens: int
+    budget_tokens: int
+    placement: str  # the strategy that was used
+    segments: list[SegmentCount]
+    certificate: CertificateShape
+    saved_tokens: int  # by merging passages that overlap or touch
+    ledger: list[LedgerRowShape]
+
+
+class SearchShape(TypedDict):
+    """`ragctx search --json`: passages, best first."""
+
+    question: str
+    hits: list[HitShape]
+
+
+class FateShape(LedgerRowShape):
+    """A row of the ledger, where it is from, and what would let it in."""
+
+    label: str  # in the prompt; "" if it is not in it
+    tokens_to_enter: int | None  # how many more would let it in; null: it is in, or not known
+    path: str
+    first_page: int | None
+    last_page: int | None
+    start: int
+    end: int
+
+
+class FrontierShape(TypedDict):
+    """The largest summed relevance that so many tokens for passages allow."""
+
+    tokens: int
+    relevance: float
+
+
+class ExplanationShape(TypedDict):
+    """`ragctx explain --json`: why a prompt contains what it contains."""
+
+    question: str
+    placement: str
+    certificate: CertificateShape
+    room_tokens: int  # what the prompt leaves for passages
+    used_tokens: int
+    saved_tokens: int
+    relevance: float  # summed, of the selection
+    upper_bound: float  # no selection that fits has more
+    gap: float  # share of upper_bound that the selection may lack at most
+    score_name: str  # what the candidates' scores are, e.g. "RRF score"
+    candidates: list[FateShape]
+    frontier: list[FrontierShape]
+    imitated_labels: list[ImitatedLabel]
+
+
+class UsageShape(TypedDict):
+    """Tokens of a question and its answer."""
+
+    context_window: int
+    budget_tokens: int
+    prompt_tokens: int
+    max_new_tokens: int
+    new_tokens: int  # of the answer
+    reused_tokens: int  # of the prompt, from the cache
+    slack_tokens: int
+
+
+class AttributionShape(TypedDict):
+    """How much the answer depends on one passage; numbers are null where they are infinite."""
+
+    label: str
+    document: str
+    log_probability: float | None  # of the answer, with all passages
+    log_probability_without: float | None  # null: no other passage contains the answer
+    probability_lost: float | None
+
+
+class CacheShape(TypedDict):
+    """What the bundled reader had encoded before."""
+
+    memory: CacheStats
+    disk: StoreStats | None  # null without --kv-cache
+
+
+class _AnswerShape(TypedDict):
+    question: str
+    answer: str  # "" if it abstained
+    abstained: bool
+    confidence: float | None  # null where the model does not tell
+    refusal: Refusal | None  # why there is no answer
+    nearest: list[HitShape]  # up to three passages, if it abstained
+    finish_reason: FinishReason
+    citations: list[Citation]
+    placement: str
+    usage: UsageShape
+    timing: dict[str, float]  # seconds by stage
+    model: str
+
+
+class AnswerShape(_AnswerShape, total=False):
+    """`ragctx ask --json`: an answer with its sources, or an abstention."""
+
+    kv_cache: CacheShape  # of the bundled reader
+    attribution: list[AttributionShape]  # with --attribute
+    prompt: PromptShape  # with --show-prompt
+    ledger: list[LedgerRowShape]  # with --explain
+
+
+class BatchAnswerShape(AnswerShape, total=False):
+    """A line of `ragctx ask --batch`: an answer and where its question stood."""
+
+    line: int  # from 1, in the file of questions
+    id: object  # the "id" of the question's row, if it has one
+
+
+class _BatchErrorShape(TypedDict):
+    line: int
+    error: str
+
+
+class BatchErrorShape(_BatchErrorShape, total=False):
+    """A line of `ragctx ask --batch` for a question that could not be processed."""
+
+    question: str  # if the line could be read
+    id: object
+
+
+class PageProblemShape(TypedDict):
+    """A page without text, or without all of it."""
+
+    page: int  # from 1
+    status: PageStatus
+
+
+class IngestRowShape(TypedDict):
+    """What became of one file."""
+
+    path: str
+    outcome: IngestOutcome
+    status: PdfStatus
+    document_id: str
+    pages: int
+    chunks: int
+    reader: str  # the library that read it
+    seconds: float
+    message: str  # the fact and the remedy, in one line
+    page_problems: list[PageProblemShape]
+    warnings: list[str]
+
+
+class IngestShape(TypedDict):
+    """`ragctx ingest --json`: one row per file, and totals of what was read in this run."""
+
+    rows: list[IngestRowShape]
+    files: int
+    pages: int
+    chunks: int
+    seconds: float
+    pages_per_s: float
+    chunks_per_s: float
+    index: str  # its folder
+
+
+class SourcesShape(TypedDict):
+    """`ragctx index list --json`: the documents of an index."""
+
+    sources: list[SourceInfo]
+
+
+class VerifyShape(TypedDict):
+    """`ragctx index verify --json`: whether every checksum holds."""
+
+    sound: bool
+    problems: list[Problem]
+
+
+class RemovedShape(TypedDict):
+    """`ragctx index remove --json`: what was removed."""
+
+    removed: list[SourceInfo]
+
+
+class CheckedShape(TypedDict):
+    """`ragctx questions check --json`: what is wrong with a file of questions."""
+
+    rows: int
+    sound: bool
+    counts: dict[str, int]  # of problems, by kind
+    problems: list[QuestionProblem]
+
+
+SHAPES: dict[str, tuple[type, ...]] = {
+    "ask": (AnswerShape,),
+    "ask --batch": (BatchAnswerShape, BatchErrorShape),
+    "search": (SearchShape,),
+    "prompt": (PromptShape,),
+    "explain": (ExplanationShape,),
+    "ingest": (IngestShape,),
+    "index info": (IndexInfo,),
+    "index list": (SourcesShape,),
+    "index verify": (VerifyShape,),
+    "index repair": (Repair,),
+    "index remove": (RemovedShape,),
+    "compare": (Result,),
+    "probe": (StoredProfile,),
+    "questions check": (CheckedShape,),
+}
+"""The types that a command with --json prints; a line of a batch is one of two."""
