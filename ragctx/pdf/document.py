@@ -68,12 +68,13 @@ def document_from(reading: Reading, document_id: str, path: str, max_pages: int)
 
 
 def sound_characters(page: PageText) -> float:
-    """How much text a page gave, to compare two readings of it: characters, less if garbled.
+    """How much text a page gave, to compare two readings of it: less if garbled or lost.
 
     The eighth power (chosen by hand) makes a page with a fifth of nonsense count a sixth.
     """
     characters = len("".join(page.raw_text.split()))
-    sound = max(0.0, 1 - _nonsense(page.raw_text)) ** 8
+    lost = page.lost / max(1, characters + page.lost)
+    sound = max(0.0, 1 - _nonsense(page.raw_text) - lost) ** 8
     return characters * (0.01 if page.glyphs_only else sound)
 
 

@@ -1,0 +1,268 @@
+"""A page's characters, as pdfium places them, gathered into pieces of lines.
+
+pdfium gives lines that run across columns, and guesses spaces and line ends: between any two signs
+of Chinese, between all letters of a heading that is set wide. Here only what is drawn counts. A
+piece ends where its row has a wide gap, a word where the gap is wider than those between letters;
+what belongs together is decided where the whole page is seen (`ragctx.pdf.layout`).
+
+Coordinates run along the line of text (x) and down from it (y), in points, whatever way the text is
+turned.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import pypdfium2.raw as raw
+
+from ragctx.pdf.messages import LineMessage
+from ragctx.text.line_shapes import is_spaceless
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""left, top, right, bottom"""
+
+WIDE_GAP = 0.9
+"""Em: characters of a row farther apart are of different pieces. Spaces are 0.2 to 0.6 em wide."""
+WORD_GAP, MAX_WORD_GAP = 0.11, 0.25
+"""Em: letters farther apart than this are of different words; where it lies between the two depends
+on the page. Narrow spaces of justified lines are 0.12 em, loosely set letters as much apart."""
+WORD_GAP_SET_WIDE = 0.25
+"""Em: the same where letters are set wide, and with that unevenly."""
+SPACELESS_GAP = 0.6
+"""Em: the same for scripts that are written without spaces."""
+FAR_BACK = 0.5
+"""Em: a character goes on with a row if it begins at most this far before the end of the one before
+it (kerning, italics, accents)."""
+RAISED, SMALLER = 0.2, 0.8
+"""A mark above the line stands this much (em) higher than its neighbour, and is this much smaller.
+"""
+_HYPHEN = "\ufffe"
+
+Before: TypeAlias = Literal["", "drawn", "guessed", "line"]
+"""What pdfium gave before a character: nothing, a space that is drawn, one that it made up, or a
+line end, which it always makes up."""
+
+
+class Glyph(NamedTuple):
+    """A character that is drawn, and its place; `turn` counts quarter turns of the page."""
+
+    text: str
+    box: Box
+    size: float
+    turn: int
+    before: Before
+    at: int  # its number on the page, as pdfium counts
+
+    @property
+    def height(self) -> float:
+        """How tall its box is, never zero."""
+        return max(self.box[3] - self.box[1], 0.1)
+
+
+class Piece(NamedTuple):
+    """A piece of a line, and the share (0 to 1) of its characters whose font names no letters."""
+
+    message: LineMessage
+    unmapped: float
+
+
+def pieces(textpage: Any, start: int, stop: int, page_turn: int) -> list[Piece]:
+    """The pieces of the characters `start` to `stop`, in the order in which they were drawn."""
+    rows = list(_rows(_glyphs(textpage, start, stop)))
+    word_gap = _word_gap(rows)
+    return [
+        _piece(textpage, glyphs, text, page_turn)
+        for row in rows
+        for glyphs, text in _split(row, word_gap)
+    ]
+
+
+# ---- characters ------------------------------------------------------------------------------
+
+
+def _glyphs(textpage: Any, start: int, stop: int) -> Iterator[Glyph]:
+    rect, sizes, before = raw.FS_RECTF(), _Sizes(textpage), ""
+    for k in range(start, stop):
+        code = raw.FPDFText_GetUnicode(textpage, k)
+        text = _HYPHEN if code in (2, 0xFFFE) else chr(code) if code < 0x110000 else "\ufffd"
+        if text.isspace():
+            before = _stronger(before, text, raw.FPDFText_IsGenerated(textpage, k) == 1)
+            continue
+        if not raw.FPDFText_GetLooseCharBox(textpage, k, rect):
+            continue
+        angle = raw.FPDFText_GetCharAngle(textpage, k)
+        turn = -round(angle / (math.pi / 2)) % 4 if math.isfinite(angle) else 0
+        box = upright((rect.left, rect.bottom, rect.right, rect.top), turn)
+        if all(map(math.isfinite, box)):
+            yield Glyph(text, box, sizes.of(k, box), turn, before, k)  # type: ignore[arg-type]
+            before = ""
+
+
+def _stronger(before: str, text: str, made_up: bool) -> str:
+    if text in "\r\n":
+        return "line"
+    if before == "line" or made_up:
+        return before or "guessed"
+    return "drawn"
+
+
+@dataclass(slots=True)
+class _Sizes:
+    """Font sizes: what pdfium says, unless the text matrix sets the size and the font has another.
+
+    The answer is kept for as long as the boxes are equally tall.
+    """
+
+    textpage: Any
+    height: float = -1.0
+    size: float = 0.0
+
+    def of(self, k: int, box: Box) -> float:
+        height = box[3] - box[1]
+        if height != self.height:
+            self.height = height
+            self.size = abs(raw.FPDFText_GetFontSize(self.textpage, k))
+            if not 0.6 <= height / max(self.size, 0.1) <= 1.8:
+                self.size = height / 1.2
+        return self.size
+
+
+# ---- rows and pieces -------------------------------------------------------------------------
+
+
+def _rows(glyphs: Iterator[Glyph]) -> Iterator[list[Glyph]]:
+    """Glyphs that were drawn one after another in one row, in one direction of writing."""
+    row: list[Glyph] = []
+    for glyph in glyphs:
+        if row and not _go_on(row[-1], glyph):
+            yield row
+            row = []
+        row.append(glyph)
+    if row:
+        yield row
+
+
+def _go_on(a: Glyph, b: Glyph) -> bool:
+    if a.turn != b.turn:
+        return False
+    if _is_right_to_left(a) or _is_right_to_left(b):  # pdfium puts them in order
+        return b.before != "line"
+    shared = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
+    if shared <= 0.5 * min(a.height, b.height):
+        return False
+    return b.box[0] >= a.box[2] - FAR_BACK * max(a.size, b.size) or b.box[0] >= a.box[0]
+
+
+def _is_right_to_left(glyph: Glyph) -> bool:
+    return glyph.text > "\u0590" and unicodedata.bidirectional(glyph.text) in ("R", "AL", "AN")
+
+
+def _word_gap(rows: Sequence[Sequence[Glyph]]) -> float:
+    """Em between letters of different words: half of the page's usual space.
+
+    A sixth of all gaps are spaces, so the largest tenth begins among them.
+    """
+    gaps = sorted(_gap(a, b) for row in rows for a, b in pairwise(row))
+    usual = gaps[int(0.9 * len(gaps))] if gaps else 0.0
+    return min(max(usual / 2, WORD_GAP), MAX_WORD_GAP)
+
+
+def _split(row: Sequence[Glyph], word_gap: float) -> Iterator[tuple[Sequence[Glyph], str]]:
+    """The pieces of a row, parted at wide gaps, with their text."""
+    if any(map(_is_right_to_left, row)):
+        yield row, "".join(" " * bool(glyph.before) + glyph.text for glyph in row).strip()
+        return
+    usual, start, parts = _usual_gap(row), 0, [row[0].text]
+    word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
+    for i, (a, b) in enumerate(pairwise(row), start=1):
+        gap = _gap(a, b)
+        if gap > usual + WIDE_GAP:
+            yield row[start:i], "".join(parts)
+            start, parts = i, []
+        elif b.before == "drawn" or gap > max(word_gap, SPACELESS_GAP * _are_spaceless(a, b)):
+            parts.append(" ")
+        else:
+            parts.append(_set_off(row, i))
+        parts.append(b.text)
+    yield row[start:], "".join(parts)
+
+
+def _gap(a: Glyph, b: Glyph) -> float:
+    """Em between two glyphs of a row."""
+    return (b.box[0] - a.box[2]) / max(a.size, b.size, 0.1)
+
+
+def _usual_gap(row: Sequence[Glyph]) -> float:
+    """Em between the letters of a row that is set wide; 0 if it is not.
+
+    Single letters with spaces between them look the same; but in a row that is set wide some gaps
+    are spaces and therefore wider, unless all of it is one word in capitals.
+    """
+    gaps = [_gap(a, b) for a, b in pairwise(row) if b.before != "drawn"]
+    usual = statistics.median(gaps) if len(gaps) >= MIN_SET_WIDE else 0.0
+    if usual <= WORD_GAP:
+        return 0.0
+    has_spaces = len(gaps) < len(row) - 1 or max(gaps) > usual + WORD_GAP_SET_WIDE
+    return usual if has_spaces or all(glyph.text.isupper() for glyph in row) else 0.0
+
+
+MIN_SET_WIDE = 4
+"""Gaps that must be wide before letters are taken for set wide: "A B" is two words."""
+
+
+def _are_spaceless(a: Glyph, b: Glyph) -> bool:
+    return is_spaceless(a.text) and is_spaceless(b.text)
+
+
+def _set_off(row: Sequence[Glyph], i: int) -> str:
+    """What parts glyph i from the one before it where no space was drawn.
+
+    "10" and a raised "6" are "10^6", "320" and a raised "1" are a number and a note, and must never
+    become 3201.
+    """
+    last, glyph = row[i - 1], row[i]
+    if not (glyph.text.isdigit() and last.text.isdigit()):
+        return ""
+    if _is_raised(last, glyph):
+        base = "".join(one.text for one in row[max(0, i - 3) : i])
+        return "^" if base.endswith("10") and not base[:-2].isdigit() else " "
+    return " " if _is_raised(glyph, last) else ""
+
+
+def _is_raised(base: Glyph, mark: Glyph) -> bool:
+    higher = base.box[3] - mark.box[3]
+    return mark.size < SMALLER * base.size and higher > RAISED * base.size
+
+
+def _piece(textpage: Any, glyphs: Sequence[Glyph], text: str, page_turn: int) -> Piece:
+    some = {k: glyphs[k] for k in (0, len(glyphs) // 2, len(glyphs) - 1)}.values()
+    unmapped = sum(raw.FPDFText_HasUnicodeMapError(textpage, g.at) == 1 for g in some) / len(some)
+    middle = sorted(glyphs, key=lambda glyph: glyph.size)[len(glyphs) // 2]
+    message: LineMessage = {
+        "text": text,
+        "turn": (glyphs[0].turn - page_turn) % 4,
+        "left": round(min(glyph.box[0] for glyph in glyphs), 1),
+        "top": round(middle.box[1], 1),
+        "right": round(max(glyph.box[2] for glyph in glyphs), 1),
+        "bottom": round(middle.box[3], 1),
+        "size": round(middle.size, 1),
+    }
+    return Piece(message, unmapped)
+
+
+def upright(corners: Box, turn: int) -> Box:
+    """A box of the page (left, bottom, right, top; y upwards) seen along text turned so."""
+    x0, y0, x1, y1 = corners
+    if turn == 1:
+        return y0, x0, y1, x1
+    if turn == 2:
+        return -x1, y0, -x0, y1
+    if turn == 3:
+        return -y1, -x1, -y0, -x0
+    return x0, -y1, x1, -y0
