@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
-from ragctx.pdf.layout import Row, in_reading_order, unplaced
+from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.line_joining import clean_piece
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
 from ragctx.pdf.paragraphs import count_words, running_text
 from ragctx.pdf.reading import Line, PageText, Reading
+from ragctx.pdf.row import Row, unplaced
 from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.records import Document, Heading, Page, PageStatus, PdfStatus
 

@@ -98,10 +98,14 @@ def _glyphs(textpage: Any, start: int, stop: int) -> Iterator[Glyph]:
             continue
         angle = raw.FPDFText_GetCharAngle(textpage, k)
         turn = -round(angle / (math.pi / 2)) % 4 if math.isfinite(angle) else 0
-        box = upright((rect.left, rect.bottom, rect.right, rect.top), turn)
-        if all(map(math.isfinite, box)):
-            yield Glyph(text, box, sizes.of(k, box), turn, before, k)  # type: ignore[arg-type]
-            before = ""
+        corners = rect.left, rect.bottom, rect.right, rect.top
+        if not all(map(math.isfinite, corners)):
+            continue
+        size = sizes.of(k, upright(corners, turn))
+        if size < 0:  # the letters are turned once more, and so is the line
+            turn = (turn + 2) % 4
+        yield Glyph(text, upright(corners, turn), abs(size), turn, before, k)  # type: ignore[arg-type]
+        before = ""
 
 
 def _stronger(before: str, text: str, made_up: bool) -> str:
@@ -116,7 +120,7 @@ def _stronger(before: str, text: str, made_up: bool) -> str:
 class _Sizes:
     """Font sizes: what pdfium says, unless the text matrix sets the size and the font has another.
 
-    The answer is kept for as long as the boxes are equally tall.
+    They are negative where letters are drawn backwards and upside down. The answer is kept for as long as the boxes are equally tall.
     """
 
     textpage: Any
@@ -127,9 +131,9 @@ class _Sizes:
         height = box[3] - box[1]
         if height != self.height:
             self.height = height
-            self.size = abs(raw.FPDFText_GetFontSize(self.textpage, k))
-            if not 0.6 <= height / max(self.size, 0.1) <= 1.8:
-                self.size = height / 1.2
+            self.size = raw.FPDFText_GetFontSize(self.textpage, k)
+            if not 0.6 <= height / max(abs(self.size), 0.1) <= 1.8:
+                self.size = math.copysign(height / 1.2, self.size)
         return self.size
 
 

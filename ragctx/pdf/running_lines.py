@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ragctx.pdf.layout import Row
+from ragctx.pdf.row import Row
 
 EDGE_ROWS = 3
 """Running lines are sought in this many rows at either edge of a page: a head may have two lines,
