@@ -72,21 +72,29 @@ class Piece(NamedTuple):
     unmapped: float
 
 
-def pieces(textpage: Any, start: int, stop: int, page_turn: int) -> list[Piece]:
-    """The pieces of the characters `start` to `stop`, in the order in which they were drawn."""
-    rows = list(_rows(_glyphs(textpage, start, stop)))
+class Sheet(NamedTuple):
+    """A page whose text was loaded: what of it is shown, and how it is turned (quarter turns)."""
+
+    textpage: Any
+    shown: Box  # left, bottom, right, top; y upwards
+    turn: int
+
+
+def pieces(sheet: Sheet, start: int, stop: int) -> list[Piece]:
+    """The pieces of the characters `start` to `stop`, in the order in which they were drawn.
+
+    Characters that lie outside of what is shown of the page are left out.
+    """
+    rows = list(_rows(_glyphs(sheet, start, stop)))
     word_gap = _word_gap(rows)
-    return [
-        _piece(textpage, glyphs, text, page_turn)
-        for row in rows
-        for glyphs, text in _split(row, word_gap)
-    ]
+    return [_piece(sheet, glyphs, text) for row in rows for glyphs, text in _split(row, word_gap)]
 
 
 # ---- characters ------------------------------------------------------------------------------
 
 
-def _glyphs(textpage: Any, start: int, stop: int) -> Iterator[Glyph]:
+def _glyphs(sheet: Sheet, start: int, stop: int) -> Iterator[Glyph]:
+    textpage, (left, bottom, right, top) = sheet.textpage, sheet.shown
     rect, sizes, before = raw.FS_RECTF(), _Sizes(textpage), ""
     for k in range(start, stop):
         code = raw.FPDFText_GetUnicode(textpage, k)
@@ -99,7 +107,8 @@ def _glyphs(textpage: Any, start: int, stop: int) -> Iterator[Glyph]:
         angle = raw.FPDFText_GetCharAngle(textpage, k)
         turn = -round(angle / (math.pi / 2)) % 4 if math.isfinite(angle) else 0
         corners = rect.left, rect.bottom, rect.right, rect.top
-        if not all(map(math.isfinite, corners)):
+        x, y = rect.left + rect.right, rect.bottom + rect.top  # twice the middle
+        if not (2 * left <= x <= 2 * right and 2 * bottom <= y <= 2 * top):
             continue
         size = sizes.of(k, upright(corners, turn))
         if size < 0:  # the letters are turned once more, and so is the line
@@ -120,7 +129,8 @@ def _stronger(before: str, text: str, made_up: bool) -> str:
 class _Sizes:
     """Font sizes: what pdfium says, unless the text matrix sets the size and the font has another.
 
-    They are negative where letters are drawn backwards and upside down. The answer is kept for as long as the boxes are equally tall.
+    They are negative where letters are drawn backwards and upside down. The answer is kept for as
+    long as the boxes are equally tall.
     """
 
     textpage: Any
@@ -244,13 +254,15 @@ def _is_raised(base: Glyph, mark: Glyph) -> bool:
     return mark.size < SMALLER * base.size and higher > RAISED * base.size
 
 
-def _piece(textpage: Any, glyphs: Sequence[Glyph], text: str, page_turn: int) -> Piece:
+def _piece(sheet: Sheet, glyphs: Sequence[Glyph], text: str) -> Piece:
     some = {k: glyphs[k] for k in (0, len(glyphs) // 2, len(glyphs) - 1)}.values()
-    unmapped = sum(raw.FPDFText_HasUnicodeMapError(textpage, g.at) == 1 for g in some) / len(some)
+    unmapped = sum(raw.FPDFText_HasUnicodeMapError(sheet.textpage, g.at) == 1 for g in some) / len(
+        some
+    )
     middle = sorted(glyphs, key=lambda glyph: glyph.size)[len(glyphs) // 2]
     message: LineMessage = {
         "text": text,
-        "turn": (glyphs[0].turn - page_turn) % 4,
+        "turn": (glyphs[0].turn - sheet.turn) % 4,
         "left": round(min(glyph.box[0] for glyph in glyphs), 1),
         "top": round(middle.box[1], 1),
         "right": round(max(glyph.box[2] for glyph in glyphs), 1),

@@ -30,7 +30,7 @@ from ragctx.pdf.messages import (
     one_line,
     quietly,
 )
-from ragctx.pdf.pdfium_pieces import pieces
+from ragctx.pdf.pdfium_pieces import Box, Sheet, pieces
 
 FEW_CHARACTERS = 64
 """On a page with fewer characters than this, the objects are examined: is it blank, a picture, or
@@ -117,17 +117,17 @@ def _outline(document: Any) -> list[HeadingMessage]:
 def read_page(document: Any, i: int) -> PageMessage:
     """Page i, counted from 0, as lines with their places."""
     page, printed = document[i], MAX_PAGE_CHARACTERS
-    if raw.FPDFPage_GetAnnotCount(page) > 0 and document.formenv is not None:
+    if _has_drawn_annotations(page):
         printed = raw.FPDFText_CountChars(page.get_textpage())
         page = _with_fields_drawn(document, page, i)
     textpage = page.get_textpage()
     units = _code_units(textpage)
-    turn = page.get_rotation() // 90
+    sheet = Sheet(textpage, _shown(page), page.get_rotation() // 90)
     letters = len("".join(units[: 8 * FEW_CHARACTERS].split()))
     objects = _Objects() if letters >= FEW_CHARACTERS else _look_at_objects(page)
     count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
-    lines = pieces(textpage, 0, min(printed, count), turn)
-    filled_in = pieces(textpage, printed, count, turn)
+    lines = pieces(sheet, 0, min(printed, count))
+    filled_in = pieces(sheet, printed, count)
     unmapped = _unmapped_share(textpage)
     lost = 0
     if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:
@@ -144,10 +144,33 @@ def read_page(document: Any, i: int) -> PageMessage:
         "pictures": objects.make_the_page,
         "lost": lost,
         "glyphs_only": lost > 0.7 * len(units) or objects.texts > 10 * letters + 50,
-        "doubtful": unmapped > MAX_UNMAPPED or objects.texts > 2 * letters + 8,
+        "doubtful": unmapped > MAX_UNMAPPED or objects.texts > (2 * letters + 8) * (letters > 0),
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
         "damage": "",
     }
+
+
+_NOT_DRAWN = (raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP)
+"""Kinds of annotations that have no words of their own on the page."""
+
+
+def _has_drawn_annotations(page: Any) -> bool:
+    """Whether the page has form fields, stamps, remarks: text that is not part of its content."""
+    for i in range(min(raw.FPDFPage_GetAnnotCount(page), MANY_OBJECTS)):
+        annotation = raw.FPDFPage_GetAnnot(page, i)
+        kind = raw.FPDFAnnot_GetSubtype(annotation)
+        raw.FPDFPage_CloseAnnot(annotation)
+        if kind not in _NOT_DRAWN:
+            return True
+    return False
+
+
+def _shown(page: Any) -> Box:
+    """What is shown of the page: its crop box, within the media box."""
+    whole, cropped = page.get_mediabox(), page.get_cropbox()
+    left, bottom = max(whole[0], cropped[0]), max(whole[1], cropped[1])
+    right, top = min(whole[2], cropped[2]), min(whole[3], cropped[3])
+    return (left, bottom, right, top) if left < right and bottom < top else whole
 
 
 def _with_fields_drawn(document: Any, page: Any, i: int) -> Any:
