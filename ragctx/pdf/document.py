@@ -199,6 +199,11 @@ def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
     if lossy := [i + 1 for i, page in sorted(reading.pages.items()) if page.lost]:
         some = ", ".join(map(str, lossy[:10])) + (" …" if len(lossy) > 10 else "")
         notes.append(f"lines of which only glyphs are known left out, on pages {some}")
+    if hidden := {i + 1: page.hidden for i, page in reading.pages.items() if page.hidden}:
+        some = ", ".join(map(str, sorted(hidden)[:10])) + (" …" if len(hidden) > 10 else "")
+        notes.append(
+            f"text that nobody sees left out: {sum(hidden.values())} characters, on pages {some}"
+        )
     damaged = [f"page {i + 1}: {p.damage}" for i, p in sorted(reading.pages.items()) if p.damage]
     notes += damaged[:MAX_DAMAGED]
     if len(damaged) > MAX_DAMAGED:

@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import pypdfium2.raw as raw
 
 from ragctx.pdf.messages import LineMessage
+from ragctx.pdf.visibility import Placed
 from ragctx.text.line_shapes import is_spaceless
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -70,6 +71,7 @@ class Piece(NamedTuple):
 
     message: LineMessage
     unmapped: float
+    placed: Placed
 
 
 class Sheet(NamedTuple):
@@ -269,7 +271,21 @@ def _piece(sheet: Sheet, glyphs: Sequence[Glyph], text: str) -> Piece:
         "bottom": round(middle.box[3], 1),
         "size": round(middle.size, 1),
     }
-    return Piece(message, unmapped)
+    return Piece(message, unmapped, Placed(glyphs[0].at, _on_page(glyphs), middle.size))
+
+
+def _on_page(glyphs: Sequence[Glyph]) -> Box:
+    """The box around glyphs on the page: left, bottom, right, top; y upwards."""
+    left, top = min(g.box[0] for g in glyphs), min(g.box[1] for g in glyphs)
+    right, bottom = max(g.box[2] for g in glyphs), max(g.box[3] for g in glyphs)
+    turn = glyphs[0].turn
+    if turn == 1:
+        return top, left, bottom, right
+    if turn == 2:
+        return -right, top, -left, bottom
+    if turn == 3:
+        return -bottom, -right, -top, -left
+    return left, -bottom, right, -top
 
 
 def upright(corners: Box, turn: int) -> Box:

@@ -31,6 +31,7 @@ from ragctx.pdf.messages import (
     quietly,
 )
 from ragctx.pdf.pdfium_pieces import Box, Sheet, pieces
+from ragctx.pdf.visibility import are_seen
 
 FEW_CHARACTERS = 64
 """On a page with fewer characters than this, the objects are examined: is it blank, a picture, or
@@ -128,6 +129,10 @@ def read_page(document: Any, i: int) -> PageMessage:
     count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
     lines = pieces(sheet, 0, min(printed, count))
     filled_in = pieces(sheet, printed, count)
+    seen = are_seen(page, textpage, [line.placed for line in lines])
+    drawn = sum(len(line.message["text"]) for line in lines)
+    lines = list(itertools.compress(lines, seen))
+    hidden = drawn - sum(len(line.message["text"]) for line in lines)
     unmapped = _unmapped_share(textpage)
     lost = 0
     if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:
@@ -143,6 +148,7 @@ def read_page(document: Any, i: int) -> PageMessage:
         "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
         "pictures": objects.make_the_page,
         "lost": lost,
+        "hidden": hidden,
         "glyphs_only": lost > 0.7 * len(units) or objects.texts > 10 * letters + 50,
         "doubtful": unmapped > MAX_UNMAPPED or objects.texts > (2 * letters + 8) * (letters > 0),
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
