@@ -106,10 +106,10 @@ def _parts_columns(pieces: Sequence[Row], gutter: float) -> bool:
     right = [piece for piece in pieces if piece.left >= gutter]
     if len(crossing) > MAX_CROSSING * len(pieces):
         return False
-    return _is_column(left) and _is_column(right) and _stand_beside(left, right)
+    return are_running_text(left) and are_running_text(right) and _stand_beside(left, right)
 
 
-def _is_column(pieces: Sequence[Row]) -> bool:
+def are_running_text(pieces: Sequence[Row]) -> bool:
     """Whether most of the pieces are lines of running text that fill their column."""
     if len(pieces) < MIN_LINES:
         return False

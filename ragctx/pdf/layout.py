@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ragctx.pdf.columns import in_columns
+from ragctx.pdf.line_numbers import without_line_numbers
 from ragctx.pdf.row import Row, same_row
 
 
@@ -42,8 +43,13 @@ def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> li
     for piece in _without_shadows(pieces):
         groups.setdefault(piece.turn, []).append(piece)
     by_amount = sorted(groups.values(), key=lambda group: -sum(len(row.text) for row in group))
-    rows = [row for group in by_amount for row in _row_wise(_joined_rows(in_columns(group)))]
+    rows = [row for group in by_amount for row in _row_wise(_read(group))]
     return _with_values(rows, filled_in) if filled_in else rows
+
+
+def _read(group: Sequence[Row]) -> list[Row]:
+    """The rows of the pieces that are turned one way."""
+    return _joined_rows(in_columns(without_line_numbers(group)))
 
 
 # ---- what was drawn twice --------------------------------------------------------------------
