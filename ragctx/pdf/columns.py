@@ -106,7 +106,9 @@ def _parts_columns(pieces: Sequence[Row], gutter: float) -> bool:
     right = [piece for piece in pieces if piece.left >= gutter]
     if len(crossing) > MAX_CROSSING * len(pieces):
         return False
-    return are_running_text(left) and are_running_text(right) and _stand_beside(left, right)
+    if not (are_running_text(left) and _stand_beside(left, right)):
+        return False
+    return are_running_text(right) or _gutter(right) is not None  # or several columns
 
 
 def are_running_text(pieces: Sequence[Row]) -> bool:

@@ -136,13 +136,31 @@ def _change_otherwise(items: Sequence[_Edged], labels: Sequence[str]) -> bool:
     most = max(1.0, FEW_VALUES * len(items))
     for values in zip(*numbers, strict=True):
         pairs = list(zip(values, items, strict=True))
-        ahead = {(_value(value) or 0) - item.page for value, item in pairs}
+        ahead = {_ahead(value, item) for value, item in pairs}
         labelled = sum(value == labels[item.page].lower() for value, item in pairs)
-        if len(set(values)) > most and len(ahead) > most and labelled < MOSTLY * len(items):
+        counts_pages = None not in ahead and len(ahead) <= most
+        if len(set(values)) > most and not counts_pages and labelled < MOSTLY * len(items):
             return True
     return False
 
 
+def _ahead(value: str, item: _Edged) -> int | None:
+    """How far a number is ahead of its page's position, if it can be the page's at all."""
+    ahead = (_value(value) or 0) - item.page
+    if _LONE_NUMBER.fullmatch(item.row.text):
+        return ahead
+    ends = item.row.text.lower().split()
+    stands_out = value in (ends[0], ends[-1]) or _has_named_page(item, value)
+    return ahead if stands_out and abs(ahead) <= MAX_AHEAD else None
+
+
+def _has_named_page(item: _Edged, value: str) -> bool:
+    return any(match[1] == value for match in _PAGE_AND_NUMBER.finditer(item.row.text))
+
+
+MAX_AHEAD = 60
+"""A number farther from the page's position is taken for the page's only where it stands alone:
+better a head too many than an invoice without its number."""
 FEW_VALUES = 0.25
 """A number in a running line stays the same for some pages (a chapter's, a section's), or counts
 them, from one again now and then: of values, or of distances to the page, it has no more than this
