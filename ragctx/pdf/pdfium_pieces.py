@@ -60,11 +60,6 @@ class Glyph(NamedTuple):
     before: Before
     at: int  # its number on the page, as pdfium counts
 
-    @property
-    def height(self) -> float:
-        """How tall its box is, never zero."""
-        return max(self.box[3] - self.box[1], 0.1)
-
 
 class Piece(NamedTuple):
     """A piece of a line, and the share (0 to 1) of its characters whose font names no letters."""
@@ -87,9 +82,13 @@ def pieces(sheet: Sheet, start: int, stop: int) -> list[Piece]:
 
     Characters that lie outside of what is shown of the page are left out.
     """
-    rows = list(_rows(_glyphs(sheet, start, stop)))
-    word_gap = _word_gap(rows)
-    return [_piece(sheet, glyphs, text) for row in rows for glyphs, text in _split(row, word_gap)]
+    rows = [(row, _gaps(row)) for row in _rows(_glyphs(sheet, start, stop))]
+    word_gap = _word_gap([gap for _, gaps in rows for gap in gaps])
+    return [
+        _piece(sheet, glyphs, text)
+        for row, gaps in rows
+        for glyphs, text in _split(row, gaps, word_gap)
+    ]
 
 
 # ---- characters ------------------------------------------------------------------------------
@@ -97,29 +96,44 @@ def pieces(sheet: Sheet, start: int, stop: int) -> list[Piece]:
 
 def _glyphs(sheet: Sheet, start: int, stop: int) -> Iterator[Glyph]:
     textpage, (left, bottom, right, top) = sheet.textpage, sheet.shown
-    rect, sizes, before = raw.FS_RECTF(), _Sizes(textpage), ""
+    unicode_of, box_of = raw.FPDFText_GetUnicode, raw.FPDFText_GetLooseCharBox
+    rect, sizes, turn = raw.FS_RECTF(), _Sizes(textpage), 0
+    before: Before = "line"
     for k in range(start, stop):
-        code = raw.FPDFText_GetUnicode(textpage, k)
-        text = _HYPHEN if code in (2, 0xFFFE) else chr(code) if code < 0x110000 else "\ufffd"
-        if text.isspace():
+        code = unicode_of(textpage, k)
+        text = chr(code) if 32 < code < 0xFFFE else _as_text(code)
+        if not 32 < code < 127 and text.isspace():
             before = _stronger(before, text, raw.FPDFText_IsGenerated(textpage, k) == 1)
             continue
-        if not raw.FPDFText_GetLooseCharBox(textpage, k, rect):
+        if not box_of(textpage, k, rect):
             continue
-        angle = raw.FPDFText_GetCharAngle(textpage, k)
-        turn = -round(angle / (math.pi / 2)) % 4 if math.isfinite(angle) else 0
-        corners = rect.left, rect.bottom, rect.right, rect.top
-        x, y = rect.left + rect.right, rect.bottom + rect.top  # twice the middle
-        if not (2 * left <= x <= 2 * right and 2 * bottom <= y <= 2 * top):
+        x0, y0, x1, y1 = rect.left, rect.bottom, rect.right, rect.top
+        if not (left <= (x0 + x1) / 2 <= right and bottom <= (y0 + y1) / 2 <= top):
             continue
-        size = sizes.of(k, upright(corners, turn))
-        if size < 0:  # the letters are turned once more, and so is the line
-            turn = (turn + 2) % 4
-        yield Glyph(text, upright(corners, turn), abs(size), turn, before, k)  # type: ignore[arg-type]
+        if before:  # within a word, pdfium turns no letter
+            turn = _turn(textpage, k)
+        box = (x0, -y1, x1, -y0) if turn == 0 else upright((x0, y0, x1, y1), turn)
+        size = sizes.of(k, box[3] - box[1])
+        if size >= 0:
+            yield Glyph(text, box, size, turn, before, k)
+        else:  # letters drawn backwards: turned once more
+            way = (turn + 2) % 4
+            yield Glyph(text, upright((x0, y0, x1, y1), way), -size, way, before, k)
         before = ""
 
 
-def _stronger(before: str, text: str, made_up: bool) -> str:
+def _as_text(code: int) -> str:
+    if code in (2, 0xFFFE):
+        return _HYPHEN
+    return chr(code) if code < 0x110000 else "\ufffd"
+
+
+def _turn(textpage: Any, k: int) -> int:
+    angle = raw.FPDFText_GetCharAngle(textpage, k)
+    return -round(angle / (math.pi / 2)) % 4 if math.isfinite(angle) else 0
+
+
+def _stronger(before: Before, text: str, made_up: bool) -> Before:
     if text in "\r\n":
         return "line"
     if before == "line" or made_up:
@@ -139,8 +153,7 @@ class _Sizes:
     height: float = -1.0
     size: float = 0.0
 
-    def of(self, k: int, box: Box) -> float:
-        height = box[3] - box[1]
+    def of(self, k: int, height: float) -> float:
         if height != self.height:
             self.height = height
             self.size = raw.FPDFText_GetFontSize(self.textpage, k)
@@ -169,71 +182,75 @@ def _go_on(a: Glyph, b: Glyph) -> bool:
         return False
     if _is_right_to_left(a) or _is_right_to_left(b):  # pdfium puts them in order
         return b.before != "line"
-    shared = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
-    if shared <= 0.5 * min(a.height, b.height):
-        return False
-    return b.box[0] >= a.box[2] - FAR_BACK * max(a.size, b.size) or b.box[0] >= a.box[0]
+    (left, top, right, bottom), (next_left, next_top, _, next_bottom) = a.box, b.box
+    if top != next_top or bottom != next_bottom:
+        shared = min(bottom, next_bottom) - max(top, next_top)
+        if shared <= 0.5 * max(0.1, min(bottom - top, next_bottom - next_top)):
+            return False
+    return next_left >= left or next_left >= right - FAR_BACK * max(a.size, b.size)
 
 
 def _is_right_to_left(glyph: Glyph) -> bool:
     return glyph.text > "\u0590" and unicodedata.bidirectional(glyph.text) in ("R", "AL", "AN")
 
 
-def _word_gap(rows: Sequence[Sequence[Glyph]]) -> float:
+def _gaps(row: Sequence[Glyph]) -> list[float]:
+    """Em from each glyph of a row to the next."""
+    return [(b.box[0] - a.box[2]) / (max(a.size, b.size) or 0.1) for a, b in pairwise(row)]
+
+
+def _word_gap(gaps: Sequence[float]) -> float:
     """Em between letters of different words: half of the page's usual space.
 
     A sixth of all gaps are spaces, so the largest tenth begins among them.
     """
-    gaps = sorted(_gap(a, b) for row in rows for a, b in pairwise(row))
-    usual = gaps[int(0.9 * len(gaps))] if gaps else 0.0
+    usual = sorted(gaps)[int(0.9 * len(gaps))] if gaps else 0.0
     return min(max(usual / 2, WORD_GAP), MAX_WORD_GAP)
 
 
-def _split(row: Sequence[Glyph], word_gap: float) -> Iterator[tuple[Sequence[Glyph], str]]:
+def _split(
+    row: Sequence[Glyph], gaps: Sequence[float], word_gap: float
+) -> Iterator[tuple[Sequence[Glyph], str]]:
     """The pieces of a row, parted at wide gaps, with their text."""
     if any(map(_is_right_to_left, row)):
         yield row, "".join(" " * bool(glyph.before) + glyph.text for glyph in row).strip()
         return
-    usual, start, parts = _usual_gap(row), 0, [row[0].text]
+    usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
     word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
-    for i, (a, b) in enumerate(pairwise(row), start=1):
-        gap = _gap(a, b)
+    for i, gap in enumerate(gaps, start=1):
         if gap > usual + WIDE_GAP:
             yield row[start:i], "".join(parts)
             start, parts = i, []
-        elif b.before == "drawn" or gap > max(word_gap, SPACELESS_GAP * _are_spaceless(a, b)):
+        elif row[i].before == "drawn" or (gap > word_gap and not _joins_signs(row, i, gap)):
             parts.append(" ")
-        else:
+        elif row[i].size != row[i - 1].size:
             parts.append(_set_off(row, i))
-        parts.append(b.text)
+        parts.append(row[i].text)
     yield row[start:], "".join(parts)
 
 
-def _gap(a: Glyph, b: Glyph) -> float:
-    """Em between two glyphs of a row."""
-    return (b.box[0] - a.box[2]) / max(a.size, b.size, 0.1)
+def _joins_signs(row: Sequence[Glyph], i: int, gap: float) -> bool:
+    """Whether glyph i and the one before are of a script without spaces, and not far apart."""
+    both = is_spaceless(row[i - 1].text) and is_spaceless(row[i].text)
+    return both and gap <= SPACELESS_GAP
 
 
-def _usual_gap(row: Sequence[Glyph]) -> float:
+def _usual_gap(row: Sequence[Glyph], gaps: Sequence[float]) -> float:
     """Em between the letters of a row that is set wide; 0 if it is not.
 
     Single letters with spaces between them look the same; but in a row that is set wide some gaps
     are spaces and therefore wider, unless all of it is one word in capitals.
     """
-    gaps = [_gap(a, b) for a, b in pairwise(row) if b.before != "drawn"]
-    usual = statistics.median(gaps) if len(gaps) >= MIN_SET_WIDE else 0.0
+    undrawn = [gap for gap, glyph in zip(gaps, row[1:], strict=True) if glyph.before != "drawn"]
+    usual = statistics.median(undrawn) if len(undrawn) >= MIN_SET_WIDE else 0.0
     if usual <= WORD_GAP:
         return 0.0
-    has_spaces = len(gaps) < len(row) - 1 or max(gaps) > usual + WORD_GAP_SET_WIDE
+    has_spaces = len(undrawn) < len(gaps) or max(undrawn) > usual + WORD_GAP_SET_WIDE
     return usual if has_spaces or all(glyph.text.isupper() for glyph in row) else 0.0
 
 
 MIN_SET_WIDE = 4
 """Gaps that must be wide before letters are taken for set wide: "A B" is two words."""
-
-
-def _are_spaceless(a: Glyph, b: Glyph) -> bool:
-    return is_spaceless(a.text) and is_spaceless(b.text)
 
 
 def _set_off(row: Sequence[Glyph], i: int) -> str:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pypdfium2.raw as raw
-
-from ragctx.pdf.messages import quietly
 
 MIN_VISIBLE_PT = 1.5
 """Smaller letters are not read by anybody: the small print of contracts has 5 points."""
@@ -36,11 +35,18 @@ _SCALE = 1.5  # pixels a point
 _INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
 
 
+MAX_DEPTH = 3
+"""Forms within forms that are looked into."""
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""left, bottom, right, top; y upwards"""
+
+
 class Placed(NamedTuple):
     """A piece of text to judge: its first character's number, its box on the page, its size."""
 
     at: int
-    box: tuple[float, float, float, float]  # left, bottom, right, top; y upwards
+    box: Box
     size: float
 
 
@@ -86,7 +92,7 @@ class _Looks:
         return sum(shared) > 0.5 * (right - left) * (top - bottom)
 
     @cached_property
-    def _printed(self) -> list[tuple[float, float, float, float]]:
+    def _printed(self) -> list[Box]:
         items = ((raw.FPDFText_GetTextObject(self.textpage, p.at), p) for p in self.placed)
         return [piece.box for item, piece in items if item and _is_drawn(item)]
 
@@ -101,7 +107,7 @@ class _Looks:
         ground = sorted(pixels)[len(pixels) // 2]
         return shade is None or abs(ground - shade) >= SAME_SHADE
 
-    def _rows(self, box: tuple[float, float, float, float]) -> Iterator[bytes]:
+    def _rows(self, box: Box) -> Iterator[bytes]:
         data, width, height, stride = self._picture
         corners = [self._pixel(x, y, width, height) for x in box[::2] for y in box[1::2]]
         left, right = sorted((min(x for x, _ in corners), max(x for x, _ in corners)))
@@ -124,39 +130,71 @@ class _Looks:
 
     def _is_covered(self, item: Any, piece: Placed) -> bool:
         """Whether a picture or a shape that was drawn later lies over the middle of the piece."""
-        drawn = self._texts.get(_address(item))
+        drawn = self._texts.get(_address(item)) if self._covers else None
         if drawn is None:
             return False
         x, y = (piece.box[0] + piece.box[2]) / 2, (piece.box[1] + piece.box[3]) / 2
+        later = bisect_right(self._covers, drawn, key=lambda cover: cover[0])
         return any(
-            at > drawn and left <= x <= right and bottom <= y <= top
-            for at, (left, bottom, right, top) in self._covers
+            left <= x <= right and bottom <= y <= top
+            for _, (left, bottom, right, top) in self._covers[later:]
         )
 
     @cached_property
-    def _objects(self) -> list[tuple[int, Any]]:
-        found = itertools.islice(self.page.get_objects(max_depth=3), MAX_OBJECTS)
-        return list(enumerate(found))
+    def _objects(self) -> list[Any]:
+        """The page's texts, shapes and pictures in the order of drawing."""
+        count, get = raw.FPDFPage_CountObjects(self.page), raw.FPDFPage_GetObject
+        top = (get(self.page, i) for i in range(count))
+        return list(itertools.islice(_flattened(top, MAX_DEPTH), MAX_OBJECTS))
 
     @cached_property
     def _texts(self) -> dict[int, int]:
-        """When each text was drawn, by the address of its object."""
-        return {
-            _address(item.raw): i for i, item in self._objects if item.type == raw.FPDF_PAGEOBJ_TEXT
-        }
+        """When each object was drawn, by its address."""
+        return {_address(item): i for i, item in enumerate(self._objects)}
 
     @cached_property
-    def _covers(self) -> list[tuple[int, tuple[float, float, float, float]]]:
+    def _covers(self) -> list[tuple[int, Box]]:
         """Pictures and filled shapes: when each was drawn, and its box."""
         covers = []
-        nothing = (0.0, 0.0, 0.0, 0.0)
-        for i, item in self._objects:
-            if not (item.type == raw.FPDF_PAGEOBJ_IMAGE or _is_filled(item)):
-                continue
-            box = quietly(item.get_bounds, nothing)
-            if (box[2] - box[0]) * (box[3] - box[1]) >= MIN_COVER_PT2:
-                covers.append((i, box))
+        texts = (i for i, item in enumerate(self._objects) if _kind(item) == raw.FPDF_PAGEOBJ_TEXT)
+        first = next(texts, len(self._objects))  # what was drawn before lies below
+        for i, item in enumerate(self._objects[first:], start=first):
+            if _can_cover(item):
+                left, bottom, right, top = box = _bounds(item)
+                if (right - left) * (top - bottom) >= MIN_COVER_PT2:
+                    covers.append((i, box))
         return covers
+
+
+def _flattened(items: Iterable[Any], depth: int) -> Iterator[Any]:
+    """The objects, with those of forms in place of the forms."""
+    for item in items:
+        if _kind(item) != raw.FPDF_PAGEOBJ_FORM:
+            yield item
+        elif depth:
+            count = raw.FPDFFormObj_CountObjects(item)
+            inside = (raw.FPDFFormObj_GetObject(item, i) for i in range(count))
+            yield from _flattened(inside, depth - 1)
+
+
+def _kind(item: Any) -> int:
+    return int(raw.FPDFPageObj_GetType(item))
+
+
+def _can_cover(item: Any) -> bool:
+    kind = _kind(item)
+    if kind != raw.FPDF_PAGEOBJ_PATH:
+        return kind == int(raw.FPDF_PAGEOBJ_IMAGE)
+    mode, stroke = ctypes.c_int(), ctypes.c_int()
+    raw.FPDFPath_GetDrawMode(item, mode, stroke)
+    return mode.value != 0
+
+
+def _bounds(item: Any) -> Box:
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    if not raw.FPDFPageObj_GetBounds(item, left, bottom, right, top):
+        return (0.0, 0.0, 0.0, 0.0)
+    return left.value, bottom.value, right.value, top.value
 
 
 def _is_drawn(item: Any) -> bool:
@@ -165,14 +203,6 @@ def _is_drawn(item: Any) -> bool:
 
 def _address(item: Any) -> int:
     return ctypes.cast(item, ctypes.c_void_p).value or 0
-
-
-def _is_filled(item: Any) -> bool:
-    if item.type != raw.FPDF_PAGEOBJ_PATH:
-        return False
-    mode, stroke = ctypes.c_int(), ctypes.c_int()
-    raw.FPDFPath_GetDrawMode(item.raw, mode, stroke)
-    return mode.value != 0
 
 
 def _fill(textpage: Any, at: int) -> tuple[int, int]:
