@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
-from ragctx.pdf.layout import Row, in_reading_order, unplaced
+from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.line_joining import clean_piece
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
 from ragctx.pdf.paragraphs import count_words, running_text
 from ragctx.pdf.reading import Line, PageText, Reading
+from ragctx.pdf.row import Row, unplaced
 from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.records import Document, Heading, Page, PageStatus, PdfStatus
 from ragctx.text.composition import composed
@@ -70,12 +71,13 @@ def document_from(reading: Reading, document_id: str, path: str, max_pages: int)
 
 
 def sound_characters(page: PageText) -> float:
-    """How much text a page gave, to compare two readings of it: characters, less if garbled.
+    """How much text a page gave, to compare two readings of it: less if garbled or lost.
 
     The eighth power (chosen by hand) makes a page with a fifth of nonsense count a sixth.
     """
     characters = len("".join(page.raw_text.split()))
-    sound = max(0.0, 1 - _nonsense(page.raw_text)) ** 8
+    lost = page.lost / max(1, characters + page.lost)
+    sound = max(0.0, 1 - _nonsense(page.raw_text) - lost) ** 8
     return characters * (0.01 if page.glyphs_only else sound)
 
 
@@ -199,6 +201,11 @@ def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
     if lossy := [i + 1 for i, page in sorted(reading.pages.items()) if page.lost]:
         some = ", ".join(map(str, lossy[:10])) + (" …" if len(lossy) > 10 else "")
         notes.append(f"lines of which only glyphs are known left out, on pages {some}")
+    if hidden := {i + 1: page.hidden for i, page in reading.pages.items() if page.hidden}:
+        some = ", ".join(map(str, sorted(hidden)[:10])) + (" …" if len(hidden) > 10 else "")
+        notes.append(
+            f"text that nobody sees left out: {sum(hidden.values())} characters, on pages {some}"
+        )
     damaged = [f"page {i + 1}: {p.damage}" for i, p in sorted(reading.pages.items()) if p.damage]
     notes += damaged[:MAX_DAMAGED]
     if len(damaged) > MAX_DAMAGED:

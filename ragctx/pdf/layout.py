@@ -16,58 +16,11 @@ import itertools
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A row of text: a line of a paragraph, a heading, a row of a table.
-
-    `turn` counts quarter turns against the page as shown; `size` is the font size. Coordinates are
-    in points, or in characters and lines (see `unplaced`).
-    """
-
-    text: str
-    left: float
-    top: float
-    right: float
-    bottom: float
-    size: float
-    turn: int = 0
-    in_table: bool = False
-
-    @property
-    def is_placed(self) -> bool:
-        """Whether the row's place is in points: rows in lines are one unit high."""
-        return self.bottom - self.top > 1
-
-    @property
-    def height(self) -> float:
-        """How tall the row is, never zero."""
-        return max(self.bottom - self.top, 0.1)
-
-
-def unplaced(text: str) -> list[Row]:
-    """Rows of text that came without places, as a typewriter would set them.
-
-    >>> [(row.top, row.right) for row in unplaced("One\\n\\nThree")]
-    [(0, 3), (2, 5)]
-    """
-    rows = []
-    for i, line in enumerate(text.splitlines()):
-        if line.strip():
-            indent = len(line) - len(line.lstrip())
-            rows.append(
-                Row(
-                    text=line.strip(),
-                    left=indent,
-                    top=i,
-                    right=len(line.rstrip()),
-                    bottom=i + 1,
-                    size=2.0,
-                )
-            )
-    return rows
+from ragctx.pdf.columns import in_columns
+from ragctx.pdf.line_numbers import without_line_numbers
+from ragctx.pdf.row import Row, same_row
 
 
 def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> list[Row]:
@@ -90,14 +43,13 @@ def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> li
     for piece in _without_shadows(pieces):
         groups.setdefault(piece.turn, []).append(piece)
     by_amount = sorted(groups.values(), key=lambda group: -sum(len(row.text) for row in group))
-    rows = [row for group in by_amount for row in _row_wise(_joined_rows(group))]
+    rows = [row for group in by_amount for row in _row_wise(_read(group))]
     return _with_values(rows, filled_in) if filled_in else rows
 
 
-def same_row(a: Row, b: Row) -> bool:
-    """Whether two rows are beside each other: over half of the less tall one's height is shared."""
-    shared = min(a.bottom, b.bottom) - max(a.top, b.top)
-    return shared > 0.5 * min(a.height, b.height)
+def _read(group: Sequence[Row]) -> list[Row]:
+    """The rows of the pieces that are turned one way."""
+    return _joined_rows(in_columns(without_line_numbers(group)))
 
 
 # ---- what was drawn twice --------------------------------------------------------------------
@@ -275,6 +227,7 @@ def _joined(cells: list[Row]) -> Row:
 def usual_pitches(rows: Sequence[Row]) -> dict[int, float]:
     """The usual distance from one line to the next, by font size (rounded).
 
+    >>> from ragctx.pdf.row import unplaced
     >>> usual_pitches(unplaced("a\\nb\\nc\\n\\nd"))
     {2: 1}
     """

@@ -15,8 +15,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ragctx.pdf.layout import Row, same_row, usual_pitches
+from ragctx.pdf.layout import usual_pitches
 from ragctx.pdf.line_joining import HYPHEN, goes_on_as_url, join_broken
+from ragctx.pdf.row import Row, same_row
 from ragctx.text.line_shapes import (
     NEIGHBOURS,
     begins_bullet,
@@ -53,7 +54,7 @@ def running_text(rows: Sequence[Row], words: Mapping[str, int]) -> str:
         rows: a page's rows, in reading order.
         words: how often the document has each word, in lower case, hyphenated ones included.
 
-    >>> from ragctx.pdf.layout import unplaced
+    >>> from ragctx.pdf.row import unplaced
     >>> page = "A Heading\nThe first line of a long par-\nagraph, which wraps and goes\non here."
     >>> running_text(unplaced(page), {})
     'A Heading\nThe first line of a long paragraph, which wraps and goes on here.'

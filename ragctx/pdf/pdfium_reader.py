@@ -10,10 +10,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import logging
-import math
 import os
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,15 +23,15 @@ from ragctx.pdf.messages import (
     MAX_HEADINGS,
     MAX_PAGE_CHARACTERS,
     HeadingMessage,
-    LineMessage,
     OpenMessage,
     PageMessage,
     StructureMessage,
     no_password,
     one_line,
     quietly,
-    unplaced_line,
 )
+from ragctx.pdf.pdfium_pieces import Box, Sheet, pieces
+from ragctx.pdf.visibility import are_seen
 
 FEW_CHARACTERS = 64
 """On a page with fewer characters than this, the objects are examined: is it blank, a picture, or
@@ -49,8 +46,6 @@ Chosen by hand."""
 MAX_CONTROL_SHARE = 0.02
 """With a larger share of control characters, too, unmapped characters are glyph numbers, not
 letters. Chosen by hand."""
-_LINE_END = re.compile("\r\n|\r|\n|\ufffe")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def open_document(source: str | bytes, password: str | None) -> Any:
@@ -123,16 +118,21 @@ def _outline(document: Any) -> list[HeadingMessage]:
 def read_page(document: Any, i: int) -> PageMessage:
     """Page i, counted from 0, as lines with their places."""
     page, printed = document[i], MAX_PAGE_CHARACTERS
-    if raw.FPDFPage_GetAnnotCount(page) > 0 and document.formenv is not None:
-        printed = len(_code_units(page.get_textpage()))
+    if _has_drawn_annotations(page):
+        printed = raw.FPDFText_CountChars(page.get_textpage())
         page = _with_fields_drawn(document, page, i)
     textpage = page.get_textpage()
     units = _code_units(textpage)
-    turn = page.get_rotation() // 90
+    sheet = Sheet(textpage, _shown(page), page.get_rotation() // 90)
     letters = len("".join(units[: 8 * FEW_CHARACTERS].split()))
     objects = _Objects() if letters >= FEW_CHARACTERS else _look_at_objects(page)
-    lines = _lines(textpage, units, 0, printed, turn)
-    filled_in = _lines(textpage, units, printed, len(units), turn)
+    count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
+    lines = pieces(sheet, 0, min(printed, count))
+    filled_in = pieces(sheet, printed, count)
+    seen = are_seen(page, textpage, [line.placed for line in lines])
+    drawn = sum(len(line.message["text"]) for line in lines)
+    lines = list(itertools.compress(lines, seen))
+    hidden = drawn - sum(len(line.message["text"]) for line in lines)
     unmapped = _unmapped_share(textpage)
     lost = 0
     if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:
@@ -148,11 +148,35 @@ def read_page(document: Any, i: int) -> PageMessage:
         "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
         "pictures": objects.make_the_page,
         "lost": lost,
+        "hidden": hidden,
         "glyphs_only": lost > 0.7 * len(units) or objects.texts > 10 * letters + 50,
-        "doubtful": unmapped > MAX_UNMAPPED or objects.texts > 2 * letters + 8,
+        "doubtful": unmapped > MAX_UNMAPPED or objects.texts > (2 * letters + 8) * (letters > 0),
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
         "damage": "",
     }
+
+
+_NOT_DRAWN = (raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP)
+"""Kinds of annotations that have no words of their own on the page."""
+
+
+def _has_drawn_annotations(page: Any) -> bool:
+    """Whether the page has form fields, stamps, remarks: text that is not part of its content."""
+    for i in range(min(raw.FPDFPage_GetAnnotCount(page), MANY_OBJECTS)):
+        annotation = raw.FPDFPage_GetAnnot(page, i)
+        kind = raw.FPDFAnnot_GetSubtype(annotation)
+        raw.FPDFPage_CloseAnnot(annotation)
+        if kind not in _NOT_DRAWN:
+            return True
+    return False
+
+
+def _shown(page: Any) -> Box:
+    """What is shown of the page: its crop box, within the media box."""
+    whole, cropped = page.get_mediabox(), page.get_cropbox()
+    left, bottom = max(whole[0], cropped[0]), max(whole[1], cropped[1])
+    right, top = min(whole[2], cropped[2]), min(whole[3], cropped[3])
+    return (left, bottom, right, top) if left < right and bottom < top else whole
 
 
 def _with_fields_drawn(document: Any, page: Any, i: int) -> Any:
@@ -168,96 +192,6 @@ def _code_units(textpage: Any) -> str:
     buffer = (ctypes.c_ushort * (count + 1))()
     written = raw.FPDFText_GetText(textpage, 0, count, buffer)
     return "".join(map(chr, buffer[: max(0, written - 1)]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line, and the share (0 to 1) of its characters whose font does not map them to letters."""
-
-    message: LineMessage
-    unmapped: float
-
-
-def _lines(textpage: Any, units: str, start: int, stop: int, page_turn: int) -> list[_Line]:
-    """The lines of `units[start:stop]`, with their places."""
-    lines = []
-    for end, mark, after in _line_ends(units, start, min(stop, len(units))):
-        text = units[start:end]
-        first = start + len(text) - len(text.lstrip())
-        last = start + len(text.rstrip()) - 1
-        if first <= last:
-            line = _placed(textpage, units, first, last, page_turn)
-            line.message["text"] = _joined(text.strip()) + mark
-            lines.append(line)
-        start = after
-    return lines
-
-
-def _line_ends(units: str, start: int, stop: int) -> Iterator[tuple[int, str, int]]:
-    for match in _LINE_END.finditer(units, start, stop):
-        yield match.start(), "\ufffe" if match[0] == "\ufffe" else "", match.end()
-    yield stop, "", stop
-
-
-def _joined(units: str) -> str:
-    """Surrogate pairs made one character."""
-    if _SURROGATE.search(units):
-        return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return units
-
-
-def _placed(textpage: Any, units: str, first: int, last: int, page_turn: int) -> _Line:
-    """The place of the line with the characters `first` to `last`, still without its text.
-
-    It is measured at the first, middle and last character; pdfium may not know those it made up.
-    """
-    box, angle, unmapped, sizes = raw.FS_RECTF(), 0.0, 0, list[float]()
-    corners: list[tuple[float, float, float, float]] = []
-    for k in (first, (first + last) // 2, last):
-        at = raw.FPDFText_GetCharIndexFromTextIndex(textpage, k)
-        if at < 0 or raw.FPDFText_GetUnicode(textpage, at) != ord(units[k]):
-            continue
-        if not raw.FPDFText_GetLooseCharBox(textpage, at, box):
-            continue
-        corners.append((box.left, box.bottom, box.right, box.top))
-        unmapped += raw.FPDFText_HasUnicodeMapError(textpage, at) == 1
-        sizes.append(raw.FPDFText_GetFontSize(textpage, at))
-        if k == first:
-            angle = raw.FPDFText_GetCharAngle(textpage, at)
-    if not corners:
-        return _Line(unplaced_line(""), 0.0)
-    turn = -round(angle / (math.pi / 2)) % 4  # pdfium counts clockwise
-    left, top, right, bottom = _upright(corners, turn)
-    size = sorted(sizes)[len(sizes) // 2]  # one may be a mark, or a space that pdfium made up
-    if not 0.6 <= (bottom - top) / max(size, 0.1) <= 1.8:
-        size = (bottom - top) / 1.2  # the size is set by the text matrix, not by the font size
-    if not all(map(math.isfinite, (left, top, right, bottom, size))):
-        return _Line(unplaced_line(""), unmapped / len(corners))
-    message: LineMessage = {
-        "text": "",
-        "turn": (turn - page_turn) % 4,
-        "left": round(left, 1),
-        "top": round(top, 1),
-        "right": round(right, 1),
-        "bottom": round(bottom, 1),
-        "size": round(size, 1),
-    }
-    return _Line(message, unmapped / len(corners))
-
-
-def _upright(
-    corners: list[tuple[float, float, float, float]], turn: int
-) -> tuple[float, float, float, float]:
-    """The box around all corners, with x along the line of text and y downwards."""
-    x0, y0 = min(c[0] for c in corners), min(c[1] for c in corners)
-    x1, y1 = max(c[2] for c in corners), max(c[3] for c in corners)
-    if turn == 1:
-        return y0, x0, y1, x1
-    if turn == 2:
-        return -x1, y0, -x0, y1
-    if turn == 3:
-        return -y1, -x1, -y0, -x0
-    return x0, -y1, x1, -y0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from ragctx.paths import sha256_of
 from ragctx.pdf.document import document_from, sound_characters
 from ragctx.pdf.ligatures import seems_to_lack_letters
 from ragctx.pdf.names import READERS, PdfReader
+from ragctx.pdf.page_tree import written_pages
 from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.reading import Failure, Reading
 from ragctx.records import Document
@@ -155,6 +156,11 @@ def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | N
         hopeless = reading.failure is not None and reading.failure.status != "corrupt"
         second = reading if hopeless else read(replace(request, reader="pypdf"), on_page)
         return second if second.count else reading
+    if _may_miscount(reading, request):
+        leaves = read(replace(request, reader="pypdf", only=())).count
+        if leaves not in (0, reading.count):
+            by_leaves = read(replace(request, reader="pypdf"), on_page)
+            return by_leaves if by_leaves.pages else reading
     broken = {i for i, status in reading.lost.items() if status == "corrupt"}
     doubtful = {
         i
@@ -170,6 +176,11 @@ def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | N
                 reading.pages[i] = page
                 reading.lost.pop(i, None)
     return reading
+
+
+def _may_miscount(reading: Reading, request: Request) -> bool:
+    """Whether the page tree may lie: pdfium goes by its counts, pypdf by its leaves."""
+    return "corrupt" in reading.lost.values() or written_pages(request.path) > reading.count
 
 
 def _check(reading: Reading, path: Path, head: bytes) -> None:

@@ -41,6 +41,7 @@ class PageText:
     label: str
     pictures: bool
     lost: int
+    hidden: int
     glyphs_only: bool
     doubtful: bool
     cut: bool
@@ -166,6 +167,7 @@ def _page(message: Mapping[str, Any]) -> PageText:
         label=_value(message, "label", str),
         pictures=_value(message, "pictures", bool),
         lost=_value(message, "lost", int),
+        hidden=_value(message, "hidden", int),
         glyphs_only=_value(message, "glyphs_only", bool),
         doubtful=_value(message, "doubtful", bool),
         cut=_value(message, "cut", bool),

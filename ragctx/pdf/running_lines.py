@@ -1,9 +1,11 @@
 """Leaves out running heads and feet, page numbers and line numbers, which repeat.
 
 In a document of six pages or more, these are left out: a row at the upper or lower edge that is,
-digits apart, on a third of the pages; and where most pages have a row at the same height at that
-edge, also a row there that repeats on a few pages (a chapter's head) or has the page's own number
-in it. A row without digits is kept the first time, so that no words are lost to the document.
+page numbers apart, on a third of the pages; and where most pages have a row at the same height at
+that edge, also a row there that repeats on a few pages (a chapter's head) or has the page's own
+number in it, if most rows there have. A row without digits is kept the first time, so that no words
+are lost to the document. A row whose other numbers change from page to page carries data ("Amount
+due: 390.50") and stays.
 
 The thresholds were chosen by hand on the PDFs of the test collection.
 """
@@ -16,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ragctx.pdf.layout import Row
+from ragctx.pdf.row import Row
 
 EDGE_ROWS = 3
 """Running lines are sought in this many rows at either edge of a page: a head may have two lines,
@@ -76,6 +78,8 @@ def drop_running_lines(pages: Sequence[Sequence[Row]], labels: Sequence[str]) ->
     offsets = _number_offsets(edged)
     running = {id(item.row) for item in edged if _is_page_number(item, labels, offsets)}
     if len(pages) >= MIN_PAGES:
+        data = _data(edged, labels)
+        edged = [item for item in edged if id(item.row) not in data]
         running |= _repeated(edged, len(pages)) | _in_slots(edged, len(pages), labels, offsets)
     return [_without(rows, running) for rows in pages]
 
@@ -113,6 +117,58 @@ def _without_line_numbers(rows: Sequence[Row]) -> Sequence[Row]:
 _LINE_NUMBER = re.compile(r"[0-9]{1,3}")
 
 
+def _data(edged: Sequence[_Edged], labels: Sequence[str]) -> set[int]:
+    """Rows that differ in numbers which are not their pages', as ids of the `Row` objects."""
+    alike: dict[tuple[Edge, int, str], list[_Edged]] = {}
+    for item in edged:
+        alike.setdefault(item.key, []).append(item)
+    return {
+        id(item.row)
+        for items in alike.values()
+        if _change_otherwise(items, labels)
+        for item in items
+    }
+
+
+def _change_otherwise(items: Sequence[_Edged], labels: Sequence[str]) -> bool:
+    """Whether, of the numbers in rows that are alike, one changes and does not count the pages."""
+    numbers = [_NUMBER.findall(item.row.text.lower()) for item in items]
+    most = max(1.0, FEW_VALUES * len(items))
+    for values in zip(*numbers, strict=True):
+        pairs = list(zip(values, items, strict=True))
+        ahead = {_ahead(value, item) for value, item in pairs}
+        labelled = sum(value == labels[item.page].lower() for value, item in pairs)
+        counts_pages = None not in ahead and len(ahead) <= most
+        if len(set(values)) > most and not counts_pages and labelled < MOSTLY * len(items):
+            return True
+    return False
+
+
+def _ahead(value: str, item: _Edged) -> int | None:
+    """How far a number is ahead of its page's position, if it can be the page's at all."""
+    ahead = (_value(value) or 0) - item.page
+    if _LONE_NUMBER.fullmatch(item.row.text):
+        return ahead
+    ends = item.row.text.lower().split()
+    stands_out = value in (ends[0], ends[-1]) or _has_named_page(item, value)
+    return ahead if stands_out and abs(ahead) <= MAX_AHEAD else None
+
+
+def _has_named_page(item: _Edged, value: str) -> bool:
+    return any(match[1] == value for match in _PAGE_AND_NUMBER.finditer(item.row.text))
+
+
+MAX_AHEAD = 60
+"""A number farther from the page's position is taken for the page's only where it stands alone:
+better a head too many than an invoice without its number."""
+FEW_VALUES = 0.25
+"""A number in a running line stays the same for some pages (a chapter's, a section's), or counts
+them, from one again now and then: of values, or of distances to the page, it has no more than this
+share of the rows."""
+MOSTLY = 0.6
+"""The share of rows at one height that must have their pages' numbers in them."""
+
+
 def _repeated(edged: Sequence[_Edged], pages: int) -> set[int]:
     """Rows that are, digits apart, on many of the pages; as ids of the `Row` objects."""
     pages_of = Counter(key for _, key in {(item.page, item.key) for item in edged})
@@ -131,7 +187,11 @@ def _in_slots(
     if len({item.page for item in inside}) < SLOT_PAGES * pages:
         return set()
     times = Counter(item.key for item in inside)
-    numbered = {id(item.row) for item in inside if _has_page_number(item, labels, offsets)}
+    own = [item for item in inside if _has_page_number(item, labels, offsets)]
+    slots_of_own = Counter(item.slot for item in own)
+    numbered = {
+        id(item.row) for item in own if slots_of_own[item.slot] >= MOSTLY * slots[item.slot]
+    }
     return numbered | _but_the_first([item for item in inside if times[item.key] >= MIN_TIMES])
 
 

@@ -32,8 +32,8 @@ from ragctx.citations.abstention import is_abstention
 from ragctx.citations.labels import cited_statements, without_labels
 from ragctx.citations.resolve import cite
 from ragctx.citations.support import ReadText, find_support, says_something
-from ragctx.pdf.layout import unplaced
 from ragctx.pdf.paragraphs import running_text
+from ragctx.pdf.row import unplaced
 from ragctx.records import Document, Generation, Hit, Page
 from ragctx.text.sentences import split_sentences
 from ragctx.tokens.load import load_tokenizer

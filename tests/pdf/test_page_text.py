@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.pdf.layout import Row, in_reading_order, unplaced
+from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.line_joining import HYPHEN, clean_piece, join_broken
 from ragctx.pdf.paragraphs import count_words, running_text
+from ragctx.pdf.row import Row, unplaced
 from ragctx.pdf.running_lines import drop_running_lines
 
 WORDS = st.lists(st.text("abcdeXYZ0189.,-–(é字", min_size=1, max_size=9), min_size=1, max_size=6)

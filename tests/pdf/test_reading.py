@@ -20,6 +20,7 @@ PAGE: PageMessage = {
     "label": "iv",
     "pictures": False,
     "lost": 0,
+    "hidden": 0,
     "glyphs_only": False,
     "doubtful": True,
     "cut": False,

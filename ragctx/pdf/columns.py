@@ -1,0 +1,178 @@
+"""The order in which a person reads the pieces of a page: by column, and down each column.
+
+Pieces come in the order in which they were drawn. That is how programs write a page, and mostly how
+it is read, so it is kept wherever the page itself does not speak against it: where the drawing goes
+back up in a column, and where it runs across two columns of text.
+
+Columns are found as in a recursive XY cut (Nagy, Seth and Viswanathan 1992, "A prototype document
+image analysis system for technical journals"): a gutter of white from top to bottom parts them, and
+what crosses it (a title, a footnote) parts what is above from what is below. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from ragctx.pdf.row import Row, same_row
+
+MAX_PIECES = 2000
+"""On a page with more pieces than this, the order of drawing is kept: seeking takes time with their
+square."""
+MIN_LINES = 3
+"""A column has at least this many lines beside those of the other column."""
+MIN_GUTTER = 0.8
+"""Em: a gutter is at least this wide."""
+FULL = 0.6
+"""A line of running text fills this share of its column; half of a column's lines do, or more."""
+LONG = 16
+"""Characters of a line of running text, at least: cells of a table have fewer."""
+MAX_CROSSING = 0.34
+"""At most this share of the lines may cross a gutter."""
+MAX_DEPTH = 6
+"""Columns within columns that are sought."""
+
+
+def in_columns(pieces: Sequence[Row]) -> list[Row]:
+    """The pieces of one page, all turned one way, in reading order.
+
+    >>> def line(text: str, left: float, top: float) -> Row:
+    ...     wide = 5 * len(text)
+    ...     return Row(text=text, left=left, top=top, right=left + wide, bottom=top + 10, size=10)
+    >>> left = [line(f"left column, line {i}", 0, 12 * i) for i in range(3)]
+    >>> right = [line(f"right column, line {i}", 150, 12 * i) for i in range(3)]
+    >>> across = [piece for both in zip(left, right) for piece in both]
+    >>> in_columns(across) == [*left, *right]
+    True
+    """
+    if len(pieces) > MAX_PIECES:
+        return list(pieces)
+    return _ordered(list(pieces), MAX_DEPTH)
+
+
+def _ordered(pieces: list[Row], depth: int) -> list[Row]:
+    gutter = _gutter(pieces) if depth and len(pieces) >= 2 * MIN_LINES else None
+    if gutter is None:
+        return downwards(pieces)
+    ordered: list[Row] = []
+    for crosses, band in _bands(pieces, gutter):
+        if crosses:
+            ordered += downwards(band)
+        else:
+            ordered += _ordered([piece for piece in band if piece.right <= gutter], depth - 1)
+            ordered += _ordered([piece for piece in band if piece.right > gutter], depth - 1)
+    return ordered
+
+
+def _bands(pieces: Sequence[Row], gutter: float) -> list[tuple[bool, list[Row]]]:
+    """From top to bottom: what crosses the gutter, and what stands beside it in between."""
+    by_middle = sorted(pieces, key=lambda piece: piece.top + piece.bottom)
+    crossing = {id(piece) for piece in pieces if piece.left < gutter < piece.right}
+    marked = [(id(piece) in crossing, piece) for piece in by_middle]
+    drawn = {id(piece): i for i, piece in enumerate(pieces)}
+    return [
+        (crosses, sorted((piece for _, piece in band), key=lambda piece: drawn[id(piece)]))
+        for crosses, band in groupby(marked, key=lambda pair: pair[0])
+    ]
+
+
+# ---- gutters ---------------------------------------------------------------------------------
+
+
+def _gutter(pieces: Sequence[Row]) -> float | None:
+    """The x at which two columns of running text part; None if there are none.
+
+    Of the places between pieces, the one that the fewest pieces cross.
+    """
+    em = statistics.median(piece.size for piece in pieces)
+    lefts = sorted({math.floor(piece.left) for piece in pieces})
+    best: tuple[int, float] | None = None
+    for left in lefts:
+        before = max((piece.right for piece in pieces if piece.right <= left), default=None)
+        if before is None or left - before < MIN_GUTTER * em:
+            continue
+        gutter = (before + left) / 2
+        crossing = sum(piece.left < gutter < piece.right for piece in pieces)
+        if (best is None or crossing < best[0]) and _parts_columns(pieces, gutter):
+            best = crossing, gutter
+    return best[1] if best else None
+
+
+def _parts_columns(pieces: Sequence[Row], gutter: float) -> bool:
+    crossing = [piece for piece in pieces if piece.left < gutter < piece.right]
+    left = [piece for piece in pieces if piece.right <= gutter]
+    right = [piece for piece in pieces if piece.left >= gutter]
+    if len(crossing) > MAX_CROSSING * len(pieces):
+        return False
+    if not (are_running_text(left) and _stand_beside(left, right)):
+        return False
+    return are_running_text(right) or _gutter(right) is not None  # or several columns
+
+
+def are_running_text(pieces: Sequence[Row]) -> bool:
+    """Whether most of the pieces are lines of running text that fill their column."""
+    if len(pieces) < MIN_LINES:
+        return False
+    edges = sorted(piece.right for piece in pieces), sorted(piece.left for piece in pieces)
+    width = edges[0][int(0.9 * len(pieces))] - edges[1][int(0.1 * len(pieces))]
+    full = [
+        len(piece.text) >= LONG and piece.right - piece.left >= FULL * width for piece in pieces
+    ]
+    return sum(full) >= 0.5 * len(pieces)
+
+
+def _stand_beside(left: Sequence[Row], right: Sequence[Row]) -> bool:
+    """Whether both columns have lines at the same heights."""
+    top = max(min(piece.top for piece in column) for column in (left, right))
+    bottom = min(max(piece.bottom for piece in column) for column in (left, right))
+    inside: Callable[[Row], bool] = lambda piece: piece.bottom > top and piece.top < bottom  # noqa: E731
+    return min(sum(map(inside, left)), sum(map(inside, right))) >= MIN_LINES
+
+
+# ---- down a column ---------------------------------------------------------------------------
+
+
+def downwards(pieces: Sequence[Row]) -> list[Row]:
+    """The pieces of one column from top to bottom, and otherwise as they were drawn.
+
+    Where the drawing goes back up, to a place above or below the piece before, a new run begins;
+    each run is put in above the first piece that stands below it.
+
+    >>> def line(text: str, top: float) -> Row:
+    ...     return Row(text=text, left=0, top=top, right=60, bottom=top + 10, size=10)
+    >>> [row.text for row in downwards([line("third", 24), line("second", 12), line("first", 0)])]
+    ['first', 'second', 'third']
+    """
+    runs: list[list[Row]] = []
+    for piece in pieces:
+        if runs and not _goes_back(runs[-1][-1], piece):
+            runs[-1].append(piece)
+        else:
+            runs.append([piece])
+    ordered = runs[0] if runs else []
+    for run in runs[1:]:
+        ordered = _put_in(ordered, run)
+    return ordered
+
+
+def _goes_back(a: Row, b: Row) -> bool:
+    """Whether b stands above a in the same column, or to its left in the same row."""
+    if same_row(a, b):
+        return b.right <= a.left
+    return b.bottom <= a.top + 0.5 * a.height and b.left < a.right and a.left < b.right
+
+
+def _put_in(ordered: list[Row], run: list[Row]) -> list[Row]:
+    first = run[0]
+
+    def is_after(piece: Row) -> bool:
+        """Whether the run stands above a piece, or to its left in the same row."""
+        if same_row(piece, first):
+            return first.right <= piece.left
+        below = piece.top >= first.top + 0.5 * first.height
+        return below and piece.left < max(p.right for p in run) and piece.right > first.left
+
+    at = next((i for i, piece in enumerate(ordered) if is_after(piece)), len(ordered))
+    return [*ordered[:at], *run, *ordered[at:]]

@@ -1,0 +1,62 @@
+"""A row of a page: a piece of a line, a line, a row of a table, with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row of text: a line of a paragraph, a heading, a row of a table.
+
+    `turn` counts quarter turns against the page as shown; `size` is the font size. Coordinates are
+    in points, or in characters and lines (see `unplaced`).
+    """
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    size: float
+    turn: int = 0
+    in_table: bool = False
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the row's place is in points: rows in lines are one unit high."""
+        return self.bottom - self.top > 1
+
+    @property
+    def height(self) -> float:
+        """How tall the row is, never zero."""
+        return max(self.bottom - self.top, 0.1)
+
+
+def unplaced(text: str) -> list[Row]:
+    """Rows of text that came without places, as a typewriter would set them.
+
+    >>> [(row.top, row.right) for row in unplaced("One\\n\\nThree")]
+    [(0, 3), (2, 5)]
+    """
+    rows = []
+    for i, line in enumerate(text.splitlines()):
+        if line.strip():
+            indent = len(line) - len(line.lstrip())
+            rows.append(
+                Row(
+                    text=line.strip(),
+                    left=indent,
+                    top=i,
+                    right=len(line.rstrip()),
+                    bottom=i + 1,
+                    size=2.0,
+                )
+            )
+    return rows
+
+
+def same_row(a: Row, b: Row) -> bool:
+    """Whether two rows are beside each other: over half of the less tall one's height is shared."""
+    shared = min(a.bottom, b.bottom) - max(a.top, b.top)
+    return shared > 0.5 * min(a.height, b.height)

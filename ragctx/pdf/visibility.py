@@ -1,0 +1,227 @@
+"""Which pieces of text a person sees on the page.
+
+Text may be there and not be seen: in a layer that is switched off, in the colour of the paper,
+under a picture, set so small that it is a line. It is how instructions are hidden in documents that
+models will read, and how old prices stay in new offers. Judged is what is drawn: a piece that is
+suspect is looked for in a picture of the page. (Invisible text over a scan, the layer that OCR
+adds, has the scan's letters there, and is seen; over printed text it says everything again.)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
+
+import pypdfium2.raw as raw
+
+MIN_VISIBLE_PT = 1.5
+"""Smaller letters are not read by anybody: the small print of contracts has 5 points."""
+SAME_SHADE = 24
+"""Shades of grey, of 256, that differ by less are one to the eye. Chosen by hand."""
+FAINT_ALPHA = 26
+"""A tenth of full cover, of 255: fainter letters are looked for in the picture."""
+PALE = 230
+"""Lighter letters, of 255, are looked for in the picture: paper is white."""
+MAX_OBJECTS = 20_000
+"""How many objects of a page are looked at, for what may lie over its text."""
+MIN_COVER_PT2 = 60.0
+"""A smaller shape covers no text worth the look: a rule, a bullet."""
+_SCALE = 1.5  # pixels a point
+_INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
+
+
+MAX_DEPTH = 3
+"""Forms within forms that are looked into."""
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""left, bottom, right, top; y upwards"""
+
+
+class Placed(NamedTuple):
+    """A piece of text to judge: its first character's number, its box on the page, its size."""
+
+    at: int
+    box: Box
+    size: float
+
+
+def are_seen(page: Any, textpage: Any, placed: Sequence[Placed]) -> list[bool]:
+    """For each piece whether a person sees it."""
+    looks = _Looks(page, textpage, tuple(placed))
+    return [looks.sees(piece) for piece in placed]
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """Looks at one page; its picture is made when it is first needed."""
+
+    page: Any
+    textpage: Any
+    placed: tuple[Placed, ...]
+
+    def sees(self, piece: Placed) -> bool:
+        if piece.size < MIN_VISIBLE_PT:
+            return False
+        item = raw.FPDFText_GetTextObject(self.textpage, piece.at)
+        if not item:
+            return True
+        shade, alpha = _fill(self.textpage, piece.at)
+        is_drawn = _is_drawn(item)
+        if not is_drawn and self._repeats_printed(piece):
+            return False
+        is_pale = is_drawn and shade >= PALE
+        faint = is_drawn and alpha < FAINT_ALPHA
+        suspect = (
+            is_pale or faint or not is_drawn or _in_layer(item) or self._is_covered(item, piece)
+        )
+        return not suspect or self._shows(piece, shade if is_pale else None)
+
+    def _repeats_printed(self, piece: Placed) -> bool:
+        """Whether most of an invisible piece lies over text that is drawn."""
+        left, bottom, right, top = piece.box
+        shared = (
+            max(0.0, min(right, box[2]) - max(left, box[0]))
+            * max(0.0, min(top, box[3]) - max(bottom, box[1]))
+            for box in self._printed
+        )
+        return sum(shared) > 0.5 * (right - left) * (top - bottom)
+
+    @cached_property
+    def _printed(self) -> list[Box]:
+        items = ((raw.FPDFText_GetTextObject(self.textpage, p.at), p) for p in self.placed)
+        return [piece.box for item, piece in items if item and _is_drawn(item)]
+
+    def _shows(self, piece: Placed, shade: int | None) -> bool:
+        """Whether the picture of the page has something there; of a shade, something else."""
+        rows = self._rows(piece.box)
+        pixels = b"".join(rows)
+        if not pixels:
+            return True
+        if max(pixels) - min(pixels) < SAME_SHADE:
+            return False
+        ground = sorted(pixels)[len(pixels) // 2]
+        return shade is None or abs(ground - shade) >= SAME_SHADE
+
+    def _rows(self, box: Box) -> Iterator[bytes]:
+        data, width, height, stride = self._picture
+        corners = [self._pixel(x, y, width, height) for x in box[::2] for y in box[1::2]]
+        left, right = sorted((min(x for x, _ in corners), max(x for x, _ in corners)))
+        top, bottom = sorted((min(y for _, y in corners), max(y for _, y in corners)))
+        for y in range(max(0, top), min(height, bottom + 1)):
+            yield data[y * stride + max(0, left) : y * stride + max(0, min(width, right + 1))]
+
+    def _pixel(self, x: float, y: float, width: int, height: int) -> tuple[int, int]:
+        at_x, at_y = ctypes.c_int(), ctypes.c_int()
+        raw.FPDF_PageToDevice(self.page, 0, 0, width, height, 0, x, y, at_x, at_y)
+        return at_x.value, at_y.value
+
+    @cached_property
+    def _picture(self) -> tuple[bytes, int, int, int]:
+        """The page in shades of grey: its bytes, width, height, and bytes a row."""
+        bitmap = self.page.render(scale=_SCALE, grayscale=True)
+        return bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride
+
+    # ---- what may lie over the text --------------------------------------------------------
+
+    def _is_covered(self, item: Any, piece: Placed) -> bool:
+        """Whether a picture or a shape that was drawn later lies over the middle of the piece."""
+        drawn = self._texts.get(_address(item)) if self._covers else None
+        if drawn is None:
+            return False
+        x, y = (piece.box[0] + piece.box[2]) / 2, (piece.box[1] + piece.box[3]) / 2
+        later = bisect_right(self._covers, drawn, key=lambda cover: cover[0])
+        return any(
+            left <= x <= right and bottom <= y <= top
+            for _, (left, bottom, right, top) in self._covers[later:]
+        )
+
+    @cached_property
+    def _objects(self) -> list[Any]:
+        """The page's texts, shapes and pictures in the order of drawing."""
+        count, get = raw.FPDFPage_CountObjects(self.page), raw.FPDFPage_GetObject
+        top = (get(self.page, i) for i in range(count))
+        return list(itertools.islice(_flattened(top, MAX_DEPTH), MAX_OBJECTS))
+
+    @cached_property
+    def _texts(self) -> dict[int, int]:
+        """When each object was drawn, by its address."""
+        return {_address(item): i for i, item in enumerate(self._objects)}
+
+    @cached_property
+    def _covers(self) -> list[tuple[int, Box]]:
+        """Pictures and filled shapes: when each was drawn, and its box."""
+        covers = []
+        texts = (i for i, item in enumerate(self._objects) if _kind(item) == raw.FPDF_PAGEOBJ_TEXT)
+        first = next(texts, len(self._objects))  # what was drawn before lies below
+        for i, item in enumerate(self._objects[first:], start=first):
+            if _can_cover(item):
+                left, bottom, right, top = box = _bounds(item)
+                if (right - left) * (top - bottom) >= MIN_COVER_PT2:
+                    covers.append((i, box))
+        return covers
+
+
+def _flattened(items: Iterable[Any], depth: int) -> Iterator[Any]:
+    """The objects, with those of forms in place of the forms."""
+    for item in items:
+        if _kind(item) != raw.FPDF_PAGEOBJ_FORM:
+            yield item
+        elif depth:
+            count = raw.FPDFFormObj_CountObjects(item)
+            inside = (raw.FPDFFormObj_GetObject(item, i) for i in range(count))
+            yield from _flattened(inside, depth - 1)
+
+
+def _kind(item: Any) -> int:
+    return int(raw.FPDFPageObj_GetType(item))
+
+
+def _can_cover(item: Any) -> bool:
+    kind = _kind(item)
+    if kind != raw.FPDF_PAGEOBJ_PATH:
+        return kind == int(raw.FPDF_PAGEOBJ_IMAGE)
+    mode, stroke = ctypes.c_int(), ctypes.c_int()
+    raw.FPDFPath_GetDrawMode(item, mode, stroke)
+    return mode.value != 0
+
+
+def _bounds(item: Any) -> Box:
+    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
+    if not raw.FPDFPageObj_GetBounds(item, left, bottom, right, top):
+        return (0.0, 0.0, 0.0, 0.0)
+    return left.value, bottom.value, right.value, top.value
+
+
+def _is_drawn(item: Any) -> bool:
+    return raw.FPDFTextObj_GetTextRenderMode(item) not in _INVISIBLE_MODES
+
+
+def _address(item: Any) -> int:
+    return ctypes.cast(item, ctypes.c_void_p).value or 0
+
+
+def _fill(textpage: Any, at: int) -> tuple[int, int]:
+    """The shade of grey (0 to 255) in which a character is filled, and how much it covers."""
+    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+    if not raw.FPDFText_GetFillColor(textpage, at, red, green, blue, alpha):
+        return 0, 255
+    return (299 * red.value + 587 * green.value + 114 * blue.value) // 1000, alpha.value
+
+
+def _in_layer(item: Any) -> bool:
+    """Whether an object is marked as part of a layer, which may be switched off."""
+    return any(_mark(item, i) == "OC" for i in range(min(raw.FPDFPageObj_CountMarks(item), 20)))
+
+
+def _mark(item: Any, i: int) -> str:
+    size, buffer = ctypes.c_ulong(), ctypes.create_string_buffer(8)
+    mark = raw.FPDFPageObj_GetMark(item, i)
+    chars = ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR))
+    if not raw.FPDFPageObjMark_GetName(mark, chars, len(buffer), size):
+        return ""
+    return buffer.raw[: max(0, min(len(buffer), size.value) - 2)].decode("utf-16-le", "replace")
