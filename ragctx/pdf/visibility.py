@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import pypdfium2.raw as raw
 
+from ragctx.pdf.messages import quietly
+
 MIN_VISIBLE_PT = 1.5
 """Smaller letters are not read by anybody: the small print of contracts has 5 points."""
 SAME_SHADE = 24
@@ -31,6 +33,10 @@ MAX_OBJECTS = 20_000
 """How many objects of a page are looked at, for what may lie over its text."""
 MIN_COVER_PT2 = 60.0
 """A smaller shape covers no text worth the look: a rule, a bullet."""
+MAX_PIXELS = 4000
+"""Pixels of the picture's longer side: a page of a metre still has one for each point."""
+MIN_SCALE = 0.5
+"""Pixels a point below which letters do not show in the picture: then nothing is left out."""
 _SCALE = 1.5  # pixels a point
 _INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
 
@@ -122,8 +128,16 @@ class _Looks:
 
     @cached_property
     def _picture(self) -> tuple[bytes, int, int, int]:
-        """The page in shades of grey: its bytes, width, height, and bytes a row."""
-        bitmap = self.page.render(scale=_SCALE, grayscale=True)
+        """The page in shades of grey: its bytes, width, height, and bytes a row.
+
+        Empty for a page that is too large, or cannot be drawn.
+        """
+        scale = min(_SCALE, MAX_PIXELS / max(1.0, *self.page.get_size()))
+        if scale < MIN_SCALE:
+            return b"", 0, 0, 0
+        bitmap = quietly(lambda: self.page.render(scale=scale, grayscale=True), None)
+        if bitmap is None:
+            return b"", 0, 0, 0
         return bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride
 
     # ---- what may lie over the text --------------------------------------------------------

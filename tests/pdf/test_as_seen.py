@@ -206,6 +206,11 @@ def test_text_that_looks_unusual_and_is_seen_is_kept(seen: bytes, tmp_path: Path
     assert page_of(SEEN + b"\n" + seen, tmp_path) == "The price is 450 EUR.\n\nMind the gap."
 
 
+def test_on_a_page_too_large_to_draw_nothing_is_left_out(tmp_path: Path) -> None:
+    pale = b"1 g BT /F1 10 Tf 72 600 Td (Mind the gap.) Tj ET"
+    assert page_of(pale, tmp_path, page=b"/MediaBox[0 0 90000 792]") == "Mind the gap."
+
+
 # --- forms, remarks
 
 
