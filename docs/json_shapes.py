@@ -1,6 +1,6 @@
 """The JSON objects of `--json` as types, for `docs.build_json`; tests hold real outputs to them.
 
-Where a command prints a record as it is, that record is the type (`Result`, `IndexInfo`). The
+Where a command prints a record as it is, that record is the type (`Result`, `StoredProfile`). The
 comment behind a field, here and in the records, is its description in the schema.
 """
 
@@ -14,7 +14,6 @@ from ragctx.evaluation.results import Result
 from ragctx.generator.reader.passage_cache import CacheStats
 from ragctx.generator.reader.passage_store import StoreStats
 from ragctx.index.repair import Problem, Repair
-from ragctx.index.snapshot import IndexInfo
 from ragctx.index.store import SourceInfo
 from ragctx.prompt.imitation import ImitatedLabel
 from ragctx.records import (
@@ -237,6 +236,27 @@ class IngestShape(TypedDict):
     index: str  # its folder
 
 
+class IndexInfoShape(TypedDict):
+    """`ragctx index info --json`: an index in numbers. Times are UTC, ISO 8601."""
+
+    path: str
+    documents: int
+    sources: int  # files; several may hold one document
+    pages: int
+    chunks: int
+    bytes: int  # of all its files
+    embedder: str
+    dim: int
+    metric: str
+    format_version: int
+    ragctx_version: str  # of the ragctx that created it
+    created: str
+    updated: str
+    reader: str | None  # the settings of its documents; null where they are not known
+    chunk_tokens: int | None
+    overlap_tokens: int | None
+
+
 class SourcesShape(TypedDict):
     """`ragctx index list --json`: the documents of an index."""
 
@@ -256,6 +276,41 @@ class RemovedShape(TypedDict):
     removed: list[SourceInfo]
 
 
+class CachePartShape(TypedDict):
+    """One part of the cache."""
+
+    name: str
+    path: str
+    entries: int
+    bytes: int
+    max_bytes: int | None  # null: without a bound
+
+
+class CachedIndexShape(TypedDict):
+    """An index of PDFs that `ask` was given."""
+
+    path: str
+    bytes: int
+    used: str  # when it was last used: UTC, ISO 8601
+    documents: list[str]
+
+
+class CacheInfoShape(TypedDict):
+    """`ragctx cache info --json`: what is kept to save time."""
+
+    path: str
+    parts: list[CachePartShape]
+    indexes: list[CachedIndexShape]  # the one used last first
+
+
+class CacheClearedShape(TypedDict):
+    """`ragctx cache clear --json`: what was removed."""
+
+    indexes: int
+    answers: int
+    indexes_in_use: int  # or not removable; they stay
+
+
 class CheckedShape(TypedDict):
     """`ragctx questions check --json`: what is wrong with a file of questions."""
 
@@ -272,11 +327,13 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "prompt": (PromptShape,),
     "explain": (ExplanationShape,),
     "ingest": (IngestShape,),
-    "index info": (IndexInfo,),
+    "index info": (IndexInfoShape,),
     "index list": (SourcesShape,),
     "index verify": (VerifyShape,),
     "index repair": (Repair,),
     "index remove": (RemovedShape,),
+    "cache info": (CacheInfoShape,),
+    "cache clear": (CacheClearedShape,),
     "compare": (Result,),
     "probe": (StoredProfile,),
     "questions check": (CheckedShape,),

@@ -15,7 +15,7 @@ from ragctx.pdf.columns import are_running_text
 from ragctx.pdf.row import Row, same_row
 
 MIN_NUMBERS, MIN_NUMBERS_OF_STEPS = 8, 4
-"""At least so many numbers, one apart or in larger steps ("5, 10, 15, 20")."""
+"""At least this many numbers, one apart or in larger steps ("5, 10, 15, 20")."""
 ALIGNED = 0.6
 """Em: line numbers end, or begin, this close to one line."""
 _NUMBER = re.compile(r"[0-9]{1,4}")

@@ -179,7 +179,7 @@ def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | N
 
 
 def _may_miscount(reading: Reading, request: Request) -> bool:
-    """Whether the page tree may lie: pdfium goes by its counts, pypdf by its leaves."""
+    """Whether the page tree may be wrong: pdfium goes by its counts, pypdf by its leaves."""
     return "corrupt" in reading.lost.values() or written_pages(request.path) > reading.count
 
 

@@ -30,9 +30,9 @@ FAINT_ALPHA = 26
 PALE = 230
 """Lighter letters, of 255, are looked for in the picture: paper is white."""
 MAX_OBJECTS = 20_000
-"""How many objects of a page are looked at, for what may lie over its text."""
+"""How many objects of a page are looked at, for what may cover its text."""
 MIN_COVER_PT2 = 60.0
-"""A smaller shape covers no text worth the look: a rule, a bullet."""
+"""A smaller shape is a rule or a bullet, and covers no text."""
 MAX_PIXELS = 4000
 """Pixels of the picture's longer side: a page of a metre still has one for each point."""
 MIN_SCALE = 0.5
@@ -88,7 +88,7 @@ class _Looks:
         return not suspect or self._shows(piece, shade if is_pale else None)
 
     def _repeats_printed(self, piece: Placed) -> bool:
-        """Whether most of an invisible piece lies over text that is drawn."""
+        """Whether most of an invisible piece is over text that is drawn."""
         left, bottom, right, top = piece.box
         shared = (
             max(0.0, min(right, box[2]) - max(left, box[0]))
@@ -123,7 +123,8 @@ class _Looks:
 
     def _pixel(self, x: float, y: float, width: int, height: int) -> tuple[int, int]:
         at_x, at_y = ctypes.c_int(), ctypes.c_int()
-        raw.FPDF_PageToDevice(self.page, 0, 0, width, height, 0, x, y, at_x, at_y)
+        window = 0, 0, width, height, 0  # left, top, width, height, turn
+        raw.FPDF_PageToDevice(self.page, *window, x, y, at_x, at_y)
         return at_x.value, at_y.value
 
     @cached_property
@@ -140,10 +141,10 @@ class _Looks:
             return b"", 0, 0, 0
         return bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride
 
-    # ---- what may lie over the text --------------------------------------------------------
+    # ---- what may cover the text -----------------------------------------------------------
 
     def _is_covered(self, item: Any, piece: Placed) -> bool:
-        """Whether a picture or a shape that was drawn later lies over the middle of the piece."""
+        """Whether a picture or a shape that was drawn later covers the middle of the piece."""
         drawn = self._texts.get(_address(item)) if self._covers else None
         if drawn is None:
             return False
@@ -171,7 +172,7 @@ class _Looks:
         """Pictures and filled shapes: when each was drawn, and its box."""
         covers = []
         texts = (i for i, item in enumerate(self._objects) if _kind(item) == raw.FPDF_PAGEOBJ_TEXT)
-        first = next(texts, len(self._objects))  # what was drawn before lies below
+        first = next(texts, len(self._objects))  # what was drawn before is below
         for i, item in enumerate(self._objects[first:], start=first):
             if _can_cover(item):
                 left, bottom, right, top = box = _bounds(item)
@@ -221,10 +222,11 @@ def _address(item: Any) -> int:
 
 def _fill(textpage: Any, at: int) -> tuple[int, int]:
     """The shade of grey (0 to 255) in which a character is filled, and how much it covers."""
-    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
-    if not raw.FPDFText_GetFillColor(textpage, at, red, green, blue, alpha):
+    colour = [ctypes.c_uint() for _ in range(4)]
+    if not raw.FPDFText_GetFillColor(textpage, at, *colour):
         return 0, 255
-    return (299 * red.value + 587 * green.value + 114 * blue.value) // 1000, alpha.value
+    red, green, blue, alpha = (part.value for part in colour)
+    return (299 * red + 587 * green + 114 * blue) // 1000, alpha
 
 
 def _in_layer(item: Any) -> bool:

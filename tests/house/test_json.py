@@ -130,6 +130,17 @@ def test_index(printed: Printed, place: Path, tmp_path: Path) -> None:
     assert removed["removed"]
 
 
+def test_cache(
+    printed: Printed, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path))
+    printed("search", QUESTION, str(place / "manuals" / "report.pdf"))
+    (info,) = printed("cache info")
+    assert info["indexes"]
+    (cleared,) = printed("cache clear", "--yes")
+    assert cleared["indexes"] == 1
+
+
 def test_questions_check(printed: Printed) -> None:
     (checked,) = printed("questions check", "questions.jsonl")
     assert checked["problems"]
