@@ -124,7 +124,7 @@ class _Looks:
     def _pixel(self, x: float, y: float, width: int, height: int) -> tuple[int, int]:
         at_x, at_y = ctypes.c_int(), ctypes.c_int()
         window = 0, 0, width, height, 0  # left, top, width, height, turn
-        raw.FPDF_PageToDevice(self.page, *window, x, y, at_x, at_y)
+        raw.FPDF_PageToDevice(self.page, *(*window, x, y), at_x, at_y)
         return at_x.value, at_y.value
 
     @cached_property

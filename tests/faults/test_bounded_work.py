@@ -29,7 +29,7 @@ from tests.support.fakes import HashEmbedder
 def bomb(path: Path, *, lines: int, pages: int) -> Path:
     """A file whose pages all have the same content: lines of text, compressed twice."""
     drawn = b"".join(
-        b"BT /F1 2 Tf 0 %d Td (tin is soft and melts at 232 degrees) Tj ET\n" % (i % 790)
+        b"BT /F1 2 Tf 0 %d Td (tin is soft and melts at 232 degrees) Tj ET\n" % (7 * i % 790)
         for i in range(lines)
     )
     content = zlib.compress(zlib.compress(drawn, 9), 9)
