@@ -23,9 +23,16 @@ def match_expression(question: str) -> str:
     '"東京" OR "犬"*'
     >>> match_expression("Mu\\N{COMBINING DIAERESIS}ller")  # as macOS writes it
     '"müller"'
+    >>> match_expression("Straße")  # an index of ragctx 0.1 has it as it is written
+    '"strasse" OR "straße"'
     """
-    plain = _LOOSE_ACCENTS.sub("", composed(question)).lower()
-    words = dict.fromkeys(word for part in WORD.findall(plain) for word in _parts(part))
+    plain = composed(question, "NFKC").casefold(), composed(question).lower()
+    words = dict.fromkeys(
+        word
+        for form in dict.fromkeys(plain)
+        for part in WORD.findall(_LOOSE_ACCENTS.sub("", form))
+        for word in _parts(part)
+    )
     content_words = [word for word in words if word not in STOP_WORDS] or list(words)
     return " OR ".join(_quoted(word) for word in content_words[:_MOST_WORDS])
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ragctx.index.checksums import checksum_of, to_blob
 from ragctx.index.database import KEPT_STATES, utc_now
 from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
-from ragctx.text.words import spaced
+from ragctx.text.words import searchable
 
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
@@ -217,7 +217,7 @@ def _delete_contents(connection: sqlite3.Connection, document: int) -> None:
 
 def spaced_or_none(text: str) -> str | None:
     """What is indexed of a passage if that differs from its text; None if it does not."""
-    separated = spaced(text)
+    separated = searchable(text)
     return None if separated == text else separated
 
 

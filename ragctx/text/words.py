@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from ragctx.text.composition import composed
+
 UNSPACED = re.compile(
     "[\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+"
 )
@@ -41,6 +43,20 @@ def spaced(text: str) -> str:
     'in  東京 京都 都 .'
     """
     return UNSPACED.sub(lambda run: f" {' '.join(overlapping_pairs(run[0]))} ", text)
+
+
+def searchable(text: str) -> str:
+    """The text in the form in which lexical search finds it.
+
+    That is plain letters for full-width, raised, mathematical and joined ones ("ＡＢ", "m²", "㎏"),
+    "ss" for "ß", and runs of Chinese and Japanese cut as `spaced` cuts them.
+
+    >>> searchable("５ ㎏ of ﬂour"), searchable("Straße"), searchable("Tin")
+    ('5 kg of flour', 'strasse', 'Tin')
+    """
+    plain = composed(text, "NFKC")
+    folded = plain.casefold()
+    return spaced(plain if folded == plain.lower() else folded)
 
 
 def overlapping_pairs(run: str) -> list[str]:

@@ -491,6 +491,26 @@ def test_spacing_loses_no_character_and_leaves_spaced_scripts_alone(text: str) -
         assert spaced(text) == text
 
 
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("The fuse ＡＢＣ－１２３ blows.", "ABC-123"),
+        ("The 𝑚𝑎𝑥𝑖𝑚𝑢𝑚 𝑝𝑜𝑤𝑒𝑟 is 5 kW.", "maximum power"),
+        ("A room of 20 m² holds ㎏ of H₂O.", "m2"),
+        ("A room of 20 m² holds ㎏ of H₂O.", "kg"),
+        ("A room of 20 m² holds ㎏ of H₂O.", "H2O"),
+        ("ﾄﾗﾝｽ", "トランス"),
+        ("Die Straße ist nass.", "STRASSE"),
+        ("The ﬁsh ﬂoats.", "fish"),
+        ("the code ABC-123", "ＡＢＣ－１２３"),
+    ],
+)
+def test_characters_that_are_read_alike_are_found(written: str, asked: str, tmp_path: Path) -> None:
+    index = index_with(tmp_path, {"d": [written], "other": ["Nothing of it."]})
+    found = search(index, HashEmbedder(), asked, retriever="lexical")
+    assert [hit.chunk.text for hit in found] == [written]
+
+
 def test_stop_words_count_when_there_is_nothing_else() -> None:
     assert match_expression("What is the Who?") == '"what" OR "is" OR "the" OR "who"'
     assert match_expression("Who are the Rolling Stones?") == '"rolling" OR "stones"'
