@@ -11,9 +11,9 @@ what crosses it (a title, a footnote) parts what is above from what is below. Pu
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import groupby
 
 from ragctx.pdf.row import Row, same_row
@@ -31,6 +31,9 @@ LONG = 16
 """Characters of a line of running text, at least: cells of a table have fewer."""
 MAX_CROSSING = 0.34
 """At most this share of the lines may cross a gutter."""
+MAX_PLACES, MAX_BESIDE = 8, 2
+"""Places that are tried, and columns beyond the second. They bound the time; newspapers have more.
+"""
 MAX_DEPTH = 6
 """Columns within columns that are sought."""
 
@@ -81,34 +84,38 @@ def _bands(pieces: Sequence[Row], gutter: float) -> list[tuple[bool, list[Row]]]
 # ---- gutters ---------------------------------------------------------------------------------
 
 
-def _gutter(pieces: Sequence[Row]) -> float | None:
+def _gutter(pieces: Sequence[Row], depth: int = MAX_BESIDE) -> float | None:
     """The x at which two columns of running text part; None if there are none.
 
-    Of the places between pieces, the one that the fewest pieces cross.
+    Of the places between pieces, the one that the fewest pieces cross. `depth` is how many columns
+    more may stand to the right of it.
     """
+    places = (x for x in _places(pieces) if _parts_columns(pieces, x, depth))
+    return next(places, None)
+
+
+def _places(pieces: Sequence[Row]) -> list[float]:
+    """The middles of the white between pieces, first those that the fewest pieces cross."""
     em = statistics.median(piece.size for piece in pieces)
-    lefts = sorted({math.floor(piece.left) for piece in pieces})
-    best: tuple[int, float] | None = None
+    lefts, rights = sorted(p.left for p in pieces), sorted(p.right for p in pieces)
+    found: dict[float, tuple[int, float]] = {}
     for left in lefts:
-        before = max((piece.right for piece in pieces if piece.right <= left), default=None)
-        if before is None or left - before < MIN_GUTTER * em:
-            continue
-        gutter = (before + left) / 2
-        crossing = sum(piece.left < gutter < piece.right for piece in pieces)
-        if (best is None or crossing < best[0]) and _parts_columns(pieces, gutter):
-            best = crossing, gutter
-    return best[1] if best else None
+        ended = bisect_right(rights, left)
+        white = left - rights[ended - 1] if ended else 0.0
+        if white >= MIN_GUTTER * em:
+            middle = left - white / 2
+            crossing = bisect_left(lefts, middle) - bisect_right(rights, middle)
+            if crossing <= MAX_CROSSING * len(pieces):
+                found[middle] = crossing, -white
+    return sorted(found, key=lambda middle: found[middle])[:MAX_PLACES]
 
 
-def _parts_columns(pieces: Sequence[Row], gutter: float) -> bool:
-    crossing = [piece for piece in pieces if piece.left < gutter < piece.right]
+def _parts_columns(pieces: Sequence[Row], gutter: float, depth: int) -> bool:
     left = [piece for piece in pieces if piece.right <= gutter]
     right = [piece for piece in pieces if piece.left >= gutter]
-    if len(crossing) > MAX_CROSSING * len(pieces):
-        return False
     if not (are_running_text(left) and _stand_beside(left, right)):
         return False
-    return are_running_text(right) or _gutter(right) is not None  # or several columns
+    return are_running_text(right) or (depth > 0 and _gutter(right, depth - 1) is not None)
 
 
 def are_running_text(pieces: Sequence[Row]) -> bool:
@@ -127,8 +134,11 @@ def _stand_beside(left: Sequence[Row], right: Sequence[Row]) -> bool:
     """Whether both columns have lines at the same heights."""
     top = max(min(piece.top for piece in column) for column in (left, right))
     bottom = min(max(piece.bottom for piece in column) for column in (left, right))
-    inside: Callable[[Row], bool] = lambda piece: piece.bottom > top and piece.top < bottom  # noqa: E731
-    return min(sum(map(inside, left)), sum(map(inside, right))) >= MIN_LINES
+    beside = (
+        sum(piece.bottom > top and piece.top < bottom for piece in column)
+        for column in (left, right)
+    )
+    return min(beside) >= MIN_LINES
 
 
 # ---- down a column ---------------------------------------------------------------------------

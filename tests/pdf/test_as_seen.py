@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,6 +99,18 @@ def test_the_rows_of_a_table_stay_whole() -> None:
 def test_a_heading_that_was_drawn_last_stands_above_its_text() -> None:
     body, heading = column("body", 0), line("The heading", 0, 60)
     assert in_columns([*body, heading]) == [heading, *body]
+
+
+def test_no_arrangement_of_pieces_takes_long() -> None:
+    shapes = (
+        [line("x" * (20 + i % 7), 37 * (i % 50), 13 * (i // 50)) for i in range(2000)],
+        [line("word word word word", 90 * (i % 45), 12 * (i // 45)) for i in range(2000)],
+        [line("word word word word", i, 2000 - i) for i in range(2000)],
+    )
+    began = time.perf_counter()
+    for pieces in shapes:
+        assert Counter(in_columns(pieces)) == Counter(pieces)
+    assert time.perf_counter() - began < 30
 
 
 # --- what belongs together
