@@ -184,13 +184,13 @@ def _rows(glyphs: Iterator[Glyph]) -> Iterator[list[Glyph]]:
 def _go_on(a: Glyph, b: Glyph) -> bool:
     if a.turn != b.turn:
         return False
-    if _is_right_to_left(a) or _is_right_to_left(b):  # pdfium puts them in order
-        return b.before != "line"
     (left, top, right, bottom), (next_left, next_top, _, next_bottom) = a.box, b.box
     if top != next_top or bottom != next_bottom:
         shared = min(bottom, next_bottom) - max(top, next_top)
         if shared <= 0.5 * max(0.1, min(bottom - top, next_bottom - next_top)):
             return False
+    if _is_right_to_left(a) or _is_right_to_left(b):  # pdfium puts them in order
+        return b.before != "line"
     return next_left >= left or next_left >= right - FAR_BACK * max(a.size, b.size)
 
 
@@ -217,7 +217,8 @@ def _split(
 ) -> Iterator[tuple[Sequence[Glyph], str]]:
     """The pieces of a row, parted at wide gaps, with their text."""
     if any(map(_is_right_to_left, row)):
-        yield row, "".join(" " * bool(glyph.before) + glyph.text for glyph in row).strip()
+        letters = (" " * bool(glyph.before) + glyph.text for glyph in _unturned(row))
+        yield row, "".join(letters).strip()
         return
     usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
     word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
@@ -231,6 +232,25 @@ def _split(
             parts.append(_set_off(row, i))
         parts.append(row[i].text)
     yield row[start:], "".join(parts)
+
+
+def _unturned(row: Sequence[Glyph]) -> list[Glyph]:
+    """The glyphs of a row from right to left, with the letters of each sign in their order.
+
+    pdfium turns a row around that was drawn from left to right, and with it the letters of signs
+    that stand for several: lam and alef, a letter and its mark.
+    """
+    letters = list(row)
+    for i, (a, b) in enumerate(pairwise(row)):
+        is_turned = (b.text == _LAM and a.text in _ALEFS) or (
+            unicodedata.combining(a.text) and not unicodedata.combining(b.text)
+        )
+        if is_turned and a.box == b.box:
+            letters[i], letters[i + 1] = b._replace(before=a.before), a._replace(before=b.before)
+    return letters
+
+
+_LAM, _ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
 
 
 def _joins_signs(row: Sequence[Glyph], i: int, gap: float) -> bool:

@@ -11,8 +11,10 @@ import pytest
 
 from ragctx.pdf.columns import in_columns
 from ragctx.pdf.line_numbers import without_line_numbers
+from ragctx.pdf.pdfium_pieces import Glyph, _unturned
 from ragctx.pdf.read import read_pdf
 from ragctx.pdf.row import Row
+from tests.support.paths import SHARED
 from tests.support.pdf_files import document, lines
 
 CASES = Path(__file__).parent / "cases"
@@ -273,6 +275,24 @@ def test_radicals_are_read_as_the_characters_that_they_look_like() -> None:
     assert text("kangxi.pdf") == (
         "本契約の日は二月一日とし、金額は十万円とする。長い雨の後で青い車が走った。"
     )
+
+
+def test_the_letters_of_a_joined_sign_are_in_order_in_a_line_that_was_turned_around() -> None:
+    # pdfium turns a line of Arabic around, and "lam alef", which is one sign, became "alef lam".
+    def sign(text: str, left: float) -> Glyph:
+        box = (left, 0.0, left + 9, 10.0)
+        return Glyph(text=text, box=box, size=10, turn=0, before="", at=0)
+
+    row = [sign("ا", 90), sign("إ", 80), sign("ل", 80), sign("ن", 70), sign("ّ", 60), sign("ت", 60)]
+    assert "".join(glyph.text for glyph in _unturned(row)) == "الإنتّ"
+    apart = [sign("ا", 90), sign("ل", 80)]
+    assert _unturned(apart) == apart
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the PDFs with their texts in ../shared")
+def test_arabic_is_read_as_it_is_written() -> None:
+    text = read_pdf(next(SHARED.rglob("right_to_left_01.pdf"))).text
+    assert text.startswith("تحسين الإنتاجية وحل المشكلات من خلال البرمجة بلغة")
 
 
 def test_a_page_that_pdfium_finds_empty_though_it_holds_text_is_read_by_pypdf() -> None:
