@@ -265,11 +265,16 @@ def _usual_gap(row: Sequence[Glyph], gaps: Sequence[float]) -> float:
     Single letters with spaces between them look the same; but in a row that is set wide some gaps
     are spaces and therefore wider, unless all of it is one word in capitals.
     """
-    undrawn = [gap for gap, glyph in zip(gaps, row[1:], strict=True) if glyph.before != "drawn"]
+    between = [  # letters: dots that lead to a page number are set wide anywhere
+        (gap, b.before == "drawn")
+        for gap, (a, b) in zip(gaps, pairwise(row), strict=True)
+        if a.text.isalnum() and b.text.isalnum()
+    ]
+    undrawn = [gap for gap, is_drawn in between if not is_drawn]
     usual = statistics.median(undrawn) if len(undrawn) >= MIN_SET_WIDE else 0.0
     if usual <= WORD_GAP:
         return 0.0
-    has_spaces = len(undrawn) < len(gaps) or max(undrawn) > usual + WORD_GAP_SET_WIDE
+    has_spaces = len(undrawn) < len(between) or max(undrawn) > usual + WORD_GAP_SET_WIDE
     return usual if has_spaces or all(glyph.text.isupper() for glyph in row) else 0.0
 
 

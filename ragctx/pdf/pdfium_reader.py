@@ -30,7 +30,7 @@ from ragctx.pdf.messages import (
     one_line,
     quietly,
 )
-from ragctx.pdf.pdfium_pieces import Box, Sheet, pieces
+from ragctx.pdf.pdfium_pieces import Box, Piece, Sheet, pieces
 from ragctx.pdf.visibility import are_seen
 
 FEW_CHARACTERS = 64
@@ -134,9 +134,9 @@ def read_page(document: Any, i: int) -> PageMessage:
     lines = list(itertools.compress(lines, seen))
     hidden = drawn - sum(len(line.message["text"]) for line in lines)
     unmapped = _unmapped_share(textpage)
-    lost = 0
+    lost, glyphs = 0, sum(map(_signs, lines))
     if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:
-        lost = sum(len(line.message["text"]) for line in lines if line.unmapped > 0.5)
+        lost = sum(_signs(line) for line in lines if line.unmapped > 0.5)
         lines = [line for line in lines if line.unmapped <= 0.5]
     return {
         "kind": "page",
@@ -149,7 +149,7 @@ def read_page(document: Any, i: int) -> PageMessage:
         "pictures": objects.make_the_page,
         "lost": lost,
         "hidden": hidden,
-        "glyphs_only": lost > 0.7 * len(units) or objects.texts > 10 * letters + 50,
+        "glyphs_only": lost > 0.7 * glyphs or objects.texts > 10 * letters + 50,
         "doubtful": unmapped > MAX_UNMAPPED or objects.texts > (2 * letters + 8) * (letters > 0),
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
         "damage": "",
@@ -172,11 +172,19 @@ def _has_drawn_annotations(page: Any) -> bool:
 
 
 def _shown(page: Any) -> Box:
-    """What is shown of the page: its crop box, within the media box."""
-    whole, cropped = page.get_mediabox(), page.get_cropbox()
-    left, bottom = max(whole[0], cropped[0]), max(whole[1], cropped[1])
-    right, top = min(whole[2], cropped[2]), min(whole[3], cropped[3])
-    return (left, bottom, right, top) if left < right and bottom < top else whole
+    """What is shown of the page, in its own coordinates.
+
+    (Asked of the view, for pdfium tells a page's boxes only where the page itself has them, and
+    most pages of many files have them from the tree.)
+    """
+    fine = 2**20  # parts of the page's width and height, so that nothing is rounded
+    x, y = ctypes.c_double(), ctypes.c_double()
+    corners = []
+    for corner in ((0, 0), (fine, fine)):
+        raw.FPDF_DeviceToPage(page, *(0, 0, fine, fine, 0), *corner, x, y)
+        corners.append((x.value, y.value))
+    (x0, y0), (x1, y1) = corners
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
 
 
 def _with_fields_drawn(document: Any, page: Any, i: int) -> Any:
@@ -214,6 +222,10 @@ def _look_at_objects(page: Any) -> _Objects:
             pictured += abs((right - left) * (top - bottom))
     # A fifth of the page, and 50 paths (rules and boxes are fewer), are chosen by hand.
     return _Objects(texts, pictured >= 0.2 * width * height or (paths > 50 and not texts))
+
+
+def _signs(piece: Piece) -> int:
+    return len(piece.message["text"].replace(" ", ""))
 
 
 def _control_share(textpage: Any, units: str) -> float:

@@ -175,6 +175,28 @@ def test_only_what_the_crop_box_shows_is_read() -> None:
     ]
 
 
+def test_a_page_whose_size_the_tree_has_is_read_to_its_edge(tmp_path: Path) -> None:
+    # A4 from the tree was taken for US letter, which is 50 points lower: titles were cut off.
+    data = document([lines("The title.", y=830)]).replace(b"/MediaBox[0 0 612 792]", b"")
+    data = data.replace(b"/Type/Pages", b"/Type/Pages/MediaBox[0 0 595 842]")
+    path = tmp_path / "a4.pdf"
+    path.write_bytes(data)
+    assert read_pdf(path).text == "The title."
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_turned_page_is_shown_within_its_crop_box(turn: int, tmp_path: Path) -> None:
+    shown, cut = lines("The title.", y=700), lines("Printer's marks", y=50)
+    page = b"/Rotate %d/CropBox[0 100 612 792]" % turn
+    assert page_of(shown + cut, tmp_path, page=page) == "The title."
+
+
+def test_a_line_of_contents_keeps_its_words_apart(tmp_path: Path) -> None:
+    # The dots, set wide, made letters and spaces between words look the same.
+    led = b"BT /F1 10 Tf 72 700 Td (The R environment ) Tj 3 Tc (.........................) Tj ET"
+    assert page_of(led, tmp_path).startswith("The R environment .")
+
+
 def test_a_layer_that_is_off_is_left_out_and_told() -> None:
     found = read_pdf(CASES / "layer_off.pdf")
     assert found.text == "The price is 450 EUR." and found.status == "ok"
