@@ -76,9 +76,9 @@ def sound_characters(page: PageText) -> float:
     The eighth power (chosen by hand) makes a page with a fifth of nonsense count a sixth.
     """
     characters = len("".join(page.raw_text.split()))
-    lost = page.lost / max(1, characters + page.lost)
-    sound = max(0.0, 1 - _nonsense(page.raw_text) - lost) ** 8
-    return characters * (0.01 if page.glyphs_only else sound)
+    whole = characters / max(1, characters + page.lost)
+    sound = max(0.0, 1 - _nonsense(page.raw_text)) ** 8
+    return characters * whole * (0.01 if page.glyphs_only else sound)
 
 
 def _nonsense(text: str) -> float:
