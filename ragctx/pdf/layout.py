@@ -99,6 +99,8 @@ def _goes_on(row: Row, piece: Row) -> bool:
 def _side_by_side(a: Row, b: Row) -> Row:
     """Two pieces of one row as one; the height and font size are those of the longer text."""
     touching = b.left - a.right < TOUCHING * max(a.size, b.size)
+    if a.text[-1:].isdigit() and b.text[:1].isdigit():
+        touching = False  # two figures of a picture or a table, never one
     text = a.text.rstrip("\ufffe") + ("" if touching else " ") + b.text
     longer = a if len(a.text) >= len(b.text) else b
     return Row(

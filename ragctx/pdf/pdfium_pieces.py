@@ -35,6 +35,8 @@ WORD_GAP, MAX_WORD_GAP = 0.11, 0.25
 page. Narrow spaces of justified lines are 0.12 em, loosely set letters as much apart."""
 WORD_GAP_SET_WIDE = 0.25
 """Em: the same where letters are set wide, and with that unevenly."""
+GUESSED = 0.75
+"""Where pdfium makes up a space, this share of the gap is enough."""
 SPACELESS_GAP = 0.6
 """Em: the same for scripts that are written without spaces."""
 FAR_BACK = 0.5
@@ -222,11 +224,14 @@ def _split(
         return
     usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
     word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
+    guess_gap = word_gap if usual else max(WORD_GAP, GUESSED * word_gap)
     for i, gap in enumerate(gaps, start=1):
         if gap > usual + WIDE_GAP:
             yield row[start:i], "".join(parts)
             start, parts = i, []
-        elif row[i].before == "drawn" or (gap > word_gap and not _joins_signs(row, i, gap)):
+        elif row[i].before == "drawn":
+            parts.append(" ")
+        elif gap > (guess_gap if row[i].before else word_gap) and not _joins_signs(row, i, gap):
             parts.append(" ")
         elif row[i].size != row[i - 1].size:
             parts.append(_set_off(row, i))
@@ -272,12 +277,14 @@ def _usual_gap(row: Sequence[Glyph], gaps: Sequence[float]) -> float:
     ]
     undrawn = [gap for gap, is_drawn in between if not is_drawn]
     usual = statistics.median(undrawn) if len(undrawn) >= MIN_SET_WIDE else 0.0
-    if usual <= WORD_GAP:
+    if not WORD_GAP < usual < MAX_SET_WIDE:
         return 0.0
     has_spaces = len(undrawn) < len(between) or max(undrawn) > usual + WORD_GAP_SET_WIDE
     return usual if has_spaces or all(glyph.text.isupper() for glyph in row) else 0.0
 
 
+MAX_SET_WIDE = 0.8
+"""Em: letters farther apart are the cells of a table."""
 MIN_SET_WIDE = 4
 """Gaps that must be wide before letters are taken for set wide: "A B" is two words."""
 

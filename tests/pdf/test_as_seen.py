@@ -197,6 +197,14 @@ def test_a_line_of_contents_keeps_its_words_apart(tmp_path: Path) -> None:
     assert page_of(led, tmp_path).startswith("The R environment .")
 
 
+def test_the_figures_of_a_tables_row_are_never_one(tmp_path: Path) -> None:
+    cells = b"".join(
+        b"BT /F1 10 Tf %d 700 Td (%s) Tj ET\n" % (72 + 35 * i, cell)
+        for i, cell in enumerate((b"morph", b"5", b"8", b"8", b"2", b"0", b"1.6", b"1.0", b"1.6"))
+    )
+    assert page_of(cells, tmp_path) == "morph 5 8 8 2 0 1.6 1.0 1.6"
+
+
 def test_a_layer_that_is_off_is_left_out_and_told() -> None:
     found = read_pdf(CASES / "layer_off.pdf")
     assert found.text == "The price is 450 EUR." and found.status == "ok"
