@@ -85,7 +85,7 @@ def _nonsense(text: str) -> float:
     """Share of characters that mean nothing, 0 to 1."""
     if len(_BEYOND_LATIN.findall(text)) < 0.01 * len(text):  # one script: nothing can be mixed
         return garbled_share(text)
-    return min(1.0, garbled_share(text) + mixed_share("".join(text.splitlines())))
+    return min(1.0, garbled_share(text) + mixed_share(" ".join(text.splitlines())))
 
 
 _BEYOND_LATIN = re.compile("[^\x00-\u024f\u2000-\u206f]")
