@@ -296,12 +296,15 @@ def _set_off(row: Sequence[Glyph], i: int) -> str:
     become 3201.
     """
     last, glyph = row[i - 1], row[i]
-    if not (glyph.text.isdigit() and last.text.isdigit()):
+    if not (last.text.isdigit() and (glyph.text.isdigit() or glyph.text in _SIGNS)):
         return ""
     if _is_raised(last, glyph):
         base = "".join(one.text for one in row[max(0, i - 3) : i])
         return "^" if base.endswith("10") and not base[:-2].isdigit() else " "
     return " " if _is_raised(glyph, last) else ""
+
+
+_SIGNS = "+-\u2212\u2013"
 
 
 def _is_raised(base: Glyph, mark: Glyph) -> bool:

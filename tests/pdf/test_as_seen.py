@@ -132,6 +132,13 @@ def test_a_raised_digit_is_never_part_of_the_number_before_it() -> None:
     )
 
 
+def test_a_raised_sign_begins_an_exponent(tmp_path: Path) -> None:
+    raised = b"BT /F1 12 Tf 72 700 Td (It weighs 10) Tj 5 Ts /F1 7 Tf (-3) Tj 0 Ts ET\n"
+    level = b"BT /F1 12 Tf 72 680 Td (pages 10-3) Tj ET\n"
+    assert page_of(raised, tmp_path) == "It weighs 10^-3"
+    assert page_of(level, tmp_path) == "pages 10-3"
+
+
 @pytest.mark.parametrize("name", ["lineno_perline.pdf", "lineno_column.pdf"])
 def test_line_numbers_go_in_whatever_order_they_were_drawn(name: str) -> None:
     said = text(name)
