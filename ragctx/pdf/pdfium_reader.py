@@ -30,7 +30,8 @@ from ragctx.pdf.messages import (
     one_line,
     quietly,
 )
-from ragctx.pdf.pdfium_pieces import Box, Piece, Sheet, pieces
+from ragctx.pdf.pdfium_pieces import Piece, pieces
+from ragctx.pdf.pdfium_runs import Box, Sheet, codes_of
 from ragctx.pdf.visibility import are_seen
 
 FEW_CHARACTERS = 64
@@ -127,8 +128,9 @@ def read_page(document: Any, i: int) -> PageMessage:
     letters = len("".join(units[: 8 * FEW_CHARACTERS].split()))
     objects = _Objects() if letters >= FEW_CHARACTERS else _look_at_objects(page)
     count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
-    lines = pieces(sheet, 0, min(printed, count))
-    filled_in = pieces(sheet, printed, count)
+    codes = codes_of(textpage, count)
+    lines = pieces(sheet, codes[:printed], 0)
+    filled_in = pieces(sheet, codes[printed:], printed)
     seen = are_seen(page, textpage, [line.placed for line in lines])
     drawn = sum(len(line.message["text"]) for line in lines)
     lines = list(itertools.compress(lines, seen))

@@ -10,11 +10,10 @@ adds, has the scan's letters there, and is seen; over printed text it says every
 from __future__ import annotations
 
 import ctypes
-import itertools
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice, repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import pypdfium2.raw as raw
@@ -145,61 +144,63 @@ class _Looks:
 
     def _is_covered(self, item: Any, piece: Placed) -> bool:
         """Whether a picture or a shape that was drawn later covers the middle of the piece."""
-        drawn = self._texts.get(_address(item)) if self._covers else None
-        if drawn is None:
-            return False
         x, y = (piece.box[0] + piece.box[2]) / 2, (piece.box[1] + piece.box[3]) / 2
-        later = bisect_right(self._covers, drawn, key=lambda cover: cover[0])
-        return any(
-            left <= x <= right and bottom <= y <= top
-            for _, (left, bottom, right, top) in self._covers[later:]
-        )
+        over = [
+            i
+            for i, (left, bottom, right, top) in self._covers
+            if left <= x <= right and bottom <= y <= top
+        ]
+        return bool(over) and max(over) > self._drawn.get(_address(item), MAX_OBJECTS)
 
     @cached_property
-    def _objects(self) -> list[Any]:
-        """The page's texts, shapes and pictures in the order of drawing."""
-        count, get = raw.FPDFPage_CountObjects(self.page), raw.FPDFPage_GetObject
-        top = (get(self.page, i) for i in range(count))
-        return list(itertools.islice(_flattened(top, MAX_DEPTH), MAX_OBJECTS))
+    def _objects(self) -> list[tuple[int, Any]]:
+        """The page's texts, shapes and pictures, with their kinds, in the order of drawing."""
+        page = self.page.raw
+        count = min(raw.FPDFPage_CountObjects(page), MAX_OBJECTS)
+        items = map(raw.FPDFPage_GetObject, repeat(page), range(count))
+        return list(islice(_flattened(list(items), MAX_DEPTH), MAX_OBJECTS))
 
     @cached_property
-    def _texts(self) -> dict[int, int]:
-        """When each object was drawn, by its address."""
-        return {_address(item): i for i, item in enumerate(self._objects)}
+    def _drawn(self) -> dict[int, int]:
+        """When each text was drawn, by its address."""
+        texts = ((i, item) for i, (kind, item) in enumerate(self._objects) if kind == _TEXT)
+        return {_address(item): i for i, item in texts}
 
     @cached_property
     def _covers(self) -> list[tuple[int, Box]]:
         """Pictures and filled shapes: when each was drawn, and its box."""
+        kinds = [kind for kind, _ in self._objects]
+        first = kinds.index(_TEXT) if _TEXT in kinds else len(kinds)  # what was before is below
         covers = []
-        texts = (i for i, item in enumerate(self._objects) if _kind(item) == raw.FPDF_PAGEOBJ_TEXT)
-        first = next(texts, len(self._objects))  # what was drawn before is below
-        for i, item in enumerate(self._objects[first:], start=first):
-            if _can_cover(item):
+        for i, (kind, item) in enumerate(self._objects[first:], start=first):
+            if kind == _IMAGE or (kind == _PATH and _is_filled(item)):
                 left, bottom, right, top = box = _bounds(item)
                 if (right - left) * (top - bottom) >= MIN_COVER_PT2:
                     covers.append((i, box))
         return covers
 
 
-def _flattened(items: Iterable[Any], depth: int) -> Iterator[Any]:
-    """The objects, with those of forms in place of the forms."""
-    for item in items:
-        if _kind(item) != raw.FPDF_PAGEOBJ_FORM:
-            yield item
-        elif depth:
-            count = raw.FPDFFormObj_CountObjects(item)
-            inside = (raw.FPDFFormObj_GetObject(item, i) for i in range(count))
-            yield from _flattened(inside, depth - 1)
+_TEXT, _PATH = int(raw.FPDF_PAGEOBJ_TEXT), int(raw.FPDF_PAGEOBJ_PATH)
+_IMAGE, _FORM = int(raw.FPDF_PAGEOBJ_IMAGE), int(raw.FPDF_PAGEOBJ_FORM)
 
 
-def _kind(item: Any) -> int:
-    return int(raw.FPDFPageObj_GetType(item))
+def _flattened(items: Sequence[Any], depth: int) -> Iterable[tuple[int, Any]]:
+    """The objects with their kinds; those of forms in place of the forms."""
+    kinds = list(map(raw.FPDFPageObj_GetType, items))
+    if _FORM not in kinds:
+        return zip(kinds, items, strict=True)
+    return chain.from_iterable(
+        [(kind, item)] if kind != _FORM else _flattened(_inside(item), depth - 1) if depth else []
+        for kind, item in zip(kinds, items, strict=True)
+    )
 
 
-def _can_cover(item: Any) -> bool:
-    kind = _kind(item)
-    if kind != raw.FPDF_PAGEOBJ_PATH:
-        return kind == int(raw.FPDF_PAGEOBJ_IMAGE)
+def _inside(form: Any) -> list[Any]:
+    count = min(raw.FPDFFormObj_CountObjects(form), MAX_OBJECTS)
+    return [raw.FPDFFormObj_GetObject(form, i) for i in range(count)]
+
+
+def _is_filled(item: Any) -> bool:
     mode, stroke = ctypes.c_int(), ctypes.c_int()
     raw.FPDFPath_GetDrawMode(item, mode, stroke)
     return mode.value != 0
@@ -217,7 +218,7 @@ def _is_drawn(item: Any) -> bool:
 
 
 def _address(item: Any) -> int:
-    return ctypes.cast(item, ctypes.c_void_p).value or 0
+    return ctypes.c_void_p.from_buffer(item).value or 0
 
 
 def _fill(textpage: Any, at: int) -> tuple[int, int]:

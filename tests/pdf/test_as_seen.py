@@ -11,7 +11,8 @@ import pytest
 
 from ragctx.pdf.columns import in_columns
 from ragctx.pdf.line_numbers import without_line_numbers
-from ragctx.pdf.pdfium_pieces import Glyph, _unturned
+from ragctx.pdf.pdfium_pieces import _unturned
+from ragctx.pdf.pdfium_runs import Run
 from ragctx.pdf.read import read_pdf
 from ragctx.pdf.row import Row
 from tests.support.paths import SHARED
@@ -316,12 +317,12 @@ def test_radicals_are_read_as_the_characters_that_they_look_like() -> None:
 
 def test_the_letters_of_a_joined_sign_are_in_order_in_a_line_that_was_turned_around() -> None:
     # pdfium turns a line of Arabic around, and "lam alef", which is one sign, became "alef lam".
-    def sign(text: str, left: float) -> Glyph:
+    def sign(text: str, left: float) -> Run:
         box = (left, 0.0, left + 9, 10.0)
-        return Glyph(text=text, box=box, size=10, turn=0, before="", at=0)
+        return Run(text=text, box=box, last_left=left, size=10, turn=0, before="", at=0)
 
     row = [sign("ا", 90), sign("إ", 80), sign("ل", 80), sign("ن", 70), sign("ّ", 60), sign("ت", 60)]
-    assert "".join(glyph.text for glyph in _unturned(row)) == "الإنتّ"
+    assert "".join(run.text for run in _unturned(row)) == "الإنتّ"
     apart = [sign("ا", 90), sign("ل", 80)]
     assert _unturned(apart) == apart
 
