@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
+from ragctx.pdf.form_fields import with_fields
 from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.line_joining import clean_piece
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
@@ -99,12 +100,18 @@ def _rows(page: PageText | None) -> list[Row]:
     if page is None or _is_garbled(page):
         return []
     if page.text is not None:
-        values = "".join(f"\n{line.text}" for line in page.filled_in)
-        return _cleaned(unplaced(page.text + values))
-    return in_reading_order(
-        _cleaned([_row(line) for line in page.lines]),
-        _cleaned([_row(line) for line in page.filled_in]),
-    )
+        return _cleaned(_unplaced(page.text, page.filled_in))
+    pieces, values = with_fields(_cleaned([_row(line) for line in page.lines]), page.fields)
+    filled_in = [*values, *(_row(line) for line in page.filled_in)]
+    return in_reading_order(_cleaned(pieces), _cleaned(filled_in))
+
+
+def _unplaced(text: str, filled_in: Sequence[Line]) -> list[Row]:
+    """The lines of a text, and form fields after them."""
+    fields = [" ".join(line.text.split()) for line in filled_in if line.text.strip()]
+    rows = unplaced("\n".join([text, *fields]))
+    first = len(rows) - len(fields)
+    return [*rows[:first], *(replace(row, is_field=True) for row in rows[first:])]
 
 
 def _row(line: Line) -> Row:

@@ -93,6 +93,8 @@ TOUCHING = 0.12
 
 
 def _goes_on(row: Row, piece: Row) -> bool:
+    if row.is_field or (piece.is_field and _WORDS.search(row.text)):
+        return False  # but the number of a field goes before it
     return same_row(row, piece) and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
 
 
@@ -112,6 +114,7 @@ def _side_by_side(a: Row, b: Row) -> Row:
         size=longer.size,
         turn=a.turn,
         in_table=a.in_table or b.in_table,
+        is_field=b.is_field,
     )
 
 

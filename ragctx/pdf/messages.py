@@ -18,6 +18,8 @@ MAX_PAGE_CHARACTERS = 200_000
 newspaper in the smallest type not 100,000."""
 MAX_HEADINGS = 5000
 """Headings kept of an outline; the rest is left out. Chosen by hand, above any real outline."""
+MAX_FIELDS = 2000
+"""Form fields read of one page; the rest is left out. A tax form has some 200."""
 
 
 class RequestMessage(TypedDict):
@@ -68,6 +70,33 @@ class LineMessage(TypedDict):
     size: float
 
 
+class FieldMessage(TypedDict):
+    """A form field of a page that a person sees.
+
+    Coordinates are as in `LineMessage`.
+
+    Keys:
+        kind: "value" (a text, or chosen from a list), "tick" or "radio".
+        name: what the form calls it, with the names of the groups around it.
+        tooltip: what it is called where it is pointed at; "" if it has none.
+        value: what it holds; what the chosen option, or a radio button, is called.
+        is_list: whether all that can be chosen is drawn in its box.
+        is_chosen: whether it is ticked.
+        left, top, right, bottom: its box.
+    """
+
+    kind: Literal["value", "tick", "radio"]
+    name: str
+    tooltip: str
+    value: str
+    is_list: bool
+    is_chosen: bool
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 class StartedMessage(TypedDict):
     """The library is imported. Keys: only `kind`."""
 
@@ -108,7 +137,8 @@ class PageMessage(TypedDict):
         reader: the library that read it.
         text: its text, from a library that gives no places; else None.
         lines: its lines in the order in which they were drawn; empty if there is `text`.
-        filled_in: the values of form fields, as lines.
+        filled_in: what stamps and remarks say, and values of form fields without a place, as lines.
+        fields: its form fields.
         label: what the page calls itself ("xii"); "" if unknown.
         pictures: whether pictures, or letters drawn as shapes, make up the page.
         lost: characters left out because their font does not map glyphs to letters.
@@ -125,6 +155,7 @@ class PageMessage(TypedDict):
     text: str | None
     lines: list[LineMessage]
     filled_in: list[LineMessage]
+    fields: list[FieldMessage]
     label: str
     pictures: bool
     lost: int

@@ -30,6 +30,7 @@ from ragctx.pdf.messages import (
     one_line,
     quietly,
 )
+from ragctx.pdf.pdfium_forms import Placed, as_drawn, form_fields
 from ragctx.pdf.pdfium_pieces import Box, Piece, Sheet, pieces
 from ragctx.pdf.visibility import are_seen
 
@@ -118,7 +119,9 @@ def _outline(document: Any) -> list[HeadingMessage]:
 def read_page(document: Any, i: int) -> PageMessage:
     """Page i, counted from 0, as lines with their places."""
     page, printed = document[i], MAX_PAGE_CHARACTERS
+    fields: list[Placed] = []
     if _has_drawn_annotations(page):
+        fields = form_fields(document, page, page.get_rotation() // 90)
         printed = raw.FPDFText_CountChars(page.get_textpage())
         page = _with_fields_drawn(document, page, i)
     textpage = page.get_textpage()
@@ -129,7 +132,8 @@ def read_page(document: Any, i: int) -> PageMessage:
     count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
     lines = pieces(sheet, 0, min(printed, count))
     filled_in = pieces(sheet, printed, count)
-    seen = are_seen(page, textpage, [line.placed for line in lines])
+    seen = are_seen(page, textpage, [line.placed for line in (*lines, *filled_in)])
+    form, filled_in = as_drawn(fields, list(zip(filled_in, seen[len(lines) :], strict=True)))
     drawn = sum(len(line.message["text"]) for line in lines)
     lines = list(itertools.compress(lines, seen))
     hidden = drawn - sum(len(line.message["text"]) for line in lines)
@@ -145,6 +149,7 @@ def read_page(document: Any, i: int) -> PageMessage:
         "text": None,
         "lines": [line.message for line in lines],
         "filled_in": [line.message for line in filled_in],
+        "fields": form,
         "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
         "pictures": objects.make_the_page,
         "lost": lost,

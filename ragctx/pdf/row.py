@@ -21,6 +21,7 @@ class Row:
     size: float
     turn: int = 0
     in_table: bool = False
+    is_field: bool = False  # a form field with its label
 
     @property
     def is_placed(self) -> bool:

@@ -36,6 +36,26 @@ def words_of(text: str) -> list[str]:
     return [word for word in WORD.findall(text.casefold()) if word not in _ARTICLES]
 
 
+def folded(text: str) -> str:
+    """The text in the form in which texts are compared: of one form and one case.
+
+    Offsets into it are not those of the text: see `ragctx.text.folding`.
+
+    >>> folded("ﬁne Straße １２")
+    'fine strasse 12'
+    """
+    return composed(text, "NFKC").casefold()
+
+
+def compared_words(text: str) -> list[str]:
+    """All words of a text in the form in which they are compared.
+
+    >>> compared_words("The ﬁrst １２")
+    ['the', 'first', '12']
+    """
+    return WORD.findall(folded(text))
+
+
 def spaced(text: str) -> str:
     """The text with runs of Chinese and Japanese cut into overlapping pairs.
 

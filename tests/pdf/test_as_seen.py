@@ -103,6 +103,14 @@ def test_a_heading_that_was_drawn_last_stands_above_its_text() -> None:
     assert in_columns([*body, heading]) == [heading, *body]
 
 
+def test_labels_that_were_drawn_before_all_else_stand_among_it() -> None:
+    # A form of LibreOffice: text of the document first, then labels of its controls.
+    labels = [line("Gender:", 0, 50), line("Nationality:", 0, 100)]
+    others = [line("Female", 0, 62), line("Birthday", 0, 20), line("Privacy", 0, 130)]
+    found = [row.text for row in in_columns([*labels, others[1], others[0], others[2]])]
+    assert found == ["Birthday", "Gender:", "Female", "Nationality:", "Privacy"]
+
+
 def test_no_arrangement_of_pieces_takes_long() -> None:
     shapes = (
         [line("x" * (20 + i % 7), 37 * (i % 50), 13 * (i // 50)) for i in range(2000)],
