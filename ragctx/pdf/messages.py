@@ -142,7 +142,7 @@ class PageMessage(TypedDict):
         label: what the page calls itself ("xii"); "" if unknown.
         pictures: whether pictures, or letters drawn as shapes, make up the page.
         lost: characters left out because their font does not map glyphs to letters.
-        hidden: characters left out because nobody sees them on the page.
+        hidden: lines left out of the others because nobody sees them on the page.
         glyphs_only: whether nearly all characters are such glyphs.
         doubtful: whether the other library may well give more.
         cut: whether the page has more than `MAX_PAGE_CHARACTERS`.
@@ -159,7 +159,7 @@ class PageMessage(TypedDict):
     label: str
     pictures: bool
     lost: int
-    hidden: int
+    hidden: list[LineMessage]
     glyphs_only: bool
     doubtful: bool
     cut: bool

@@ -11,6 +11,7 @@ turned.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import statistics
 import unicodedata
@@ -22,6 +23,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import pypdfium2.raw as raw
 
 from ragctx.pdf.messages import LineMessage
+from ragctx.pdf.symbol_fonts import Signs, sign, signs_of
 from ragctx.pdf.visibility import Placed
 from ragctx.text.line_shapes import is_spaceless
 
@@ -119,6 +121,8 @@ def _glyphs(sheet: Sheet, start: int, stop: int) -> Iterator[Glyph]:
             turn = _turn(textpage, k)
         box = (x0, -y1, x1, -y0) if turn == 0 else upright((x0, y0, x1, y1), turn)
         size = sizes.of(k, box[3] - box[1])
+        if sizes.signs is not None:
+            text = sign(code, sizes.signs)
         if size >= 0:
             yield Glyph(text=text, box=box, size=size, turn=turn, before=before, at=k)
         else:  # letters drawn backwards: turned once more
@@ -152,20 +156,32 @@ class _Sizes:
     """Font sizes: what pdfium says, unless the text matrix sets the size and the font has another.
 
     They are negative where letters are drawn backwards and upside down. The answer is kept for as
-    long as the boxes are equally tall.
+    long as the boxes are equally tall: those of another font hardly ever are, and so `signs`, which
+    a font of signs has, are looked up as seldom.
     """
 
     textpage: Any
     height: float = -1.0
     size: float = 0.0
+    signs: Signs | None = None
 
     def of(self, k: int, height: float) -> float:
         if height != self.height:
             self.height = height
             self.size = raw.FPDFText_GetFontSize(self.textpage, k)
+            self.signs = signs_of(_font_name(self.textpage, k))
             if not 0.6 <= height / max(abs(self.size), 0.1) <= 1.8:
                 self.size = math.copysign(height / 1.2, self.size)
         return self.size
+
+
+def _font_name(textpage: Any, k: int) -> str:
+    buffer = ctypes.create_string_buffer(_LONGEST_NAME)
+    size = raw.FPDFText_GetFontInfo(textpage, k, buffer, _LONGEST_NAME, None)
+    return buffer.value.decode("utf-8", "replace") if size else ""
+
+
+_LONGEST_NAME = 128  # bytes; a longer name is none
 
 
 # ---- rows and pieces -------------------------------------------------------------------------

@@ -134,9 +134,8 @@ def read_page(document: Any, i: int) -> PageMessage:
     filled_in = pieces(sheet, printed, count)
     seen = are_seen(page, textpage, [line.placed for line in (*lines, *filled_in)])
     form, filled_in = as_drawn(fields, list(zip(filled_in, seen[len(lines) :], strict=True)))
-    drawn = sum(len(line.message["text"]) for line in lines)
+    hidden = [line for line, is_seen in zip(lines, seen, strict=False) if not is_seen]
     lines = list(itertools.compress(lines, seen))
-    hidden = drawn - sum(len(line.message["text"]) for line in lines)
     unmapped = _unmapped_share(textpage)
     lost, glyphs = 0, sum(map(_signs, lines))
     if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:
@@ -153,7 +152,7 @@ def read_page(document: Any, i: int) -> PageMessage:
         "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
         "pictures": objects.make_the_page,
         "lost": lost,
-        "hidden": hidden,
+        "hidden": [line.message for line in hidden],
         "glyphs_only": lost > 0.7 * glyphs or objects.texts > 10 * letters + 50,
         "doubtful": unmapped > MAX_UNMAPPED or objects.texts > (2 * letters + 8) * (letters > 0),
         "cut": len(units) >= MAX_PAGE_CHARACTERS,

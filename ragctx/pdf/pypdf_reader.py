@@ -109,7 +109,7 @@ def read_page(document: Any, i: int) -> PageMessage:
         "label": "",  # see `StructureMessage.labels`
         "pictures": pictures,
         "lost": 0,
-        "hidden": 0,
+        "hidden": [],
         "glyphs_only": len(_CONTROL.findall(text)) > MAX_CONTROL_SHARE * len(text),
         "doubtful": False,
         "cut": len(text) > MAX_PAGE_CHARACTERS,

@@ -43,7 +43,7 @@ class PageText:
     label: str
     pictures: bool
     lost: int
-    hidden: int
+    hidden: tuple[Line, ...]
     glyphs_only: bool
     doubtful: bool
     cut: bool
@@ -166,11 +166,11 @@ def _page(message: Mapping[str, Any]) -> PageText:
         text=None if message.get("text") is None else _value(message, "text", str),
         lines=tuple(map(_line, message.get("lines", ()))),
         filled_in=tuple(map(_line, message["filled_in"])),
-        fields=tuple(map(_field, message.get("fields", ()))),
+        fields=tuple(map(_field, message["fields"])),
         label=_value(message, "label", str),
         pictures=_value(message, "pictures", bool),
         lost=_value(message, "lost", int),
-        hidden=_value(message, "hidden", int),
+        hidden=tuple(map(_line, message["hidden"])),
         glyphs_only=_value(message, "glyphs_only", bool),
         doubtful=_value(message, "doubtful", bool),
         cut=_value(message, "cut", bool),
