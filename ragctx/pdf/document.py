@@ -140,6 +140,9 @@ def _row(line: Line) -> Row:
         bottom=line.bottom,
         size=max(line.size, MIN_SIZE),
         turn=line.turn,
+        block=line.block,
+        cell=line.cell,
+        role=line.role,
     )
 
 

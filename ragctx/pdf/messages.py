@@ -59,6 +59,9 @@ class LineMessage(TypedDict):
         turn: quarter turns, counter-clockwise, against the page as shown; 0 to 3.
         left, top, right, bottom: the box around the line.
         size: the font size.
+        block, cell: in a tagged file, which block of the page it is part of (a paragraph, a row of
+            a table), in reading order from 1, and which cell of it; 0 for none.
+        role: what the block is, as the file says: "P", "H1", "LI", "TR"; "" for none.
     """
 
     text: str
@@ -68,6 +71,9 @@ class LineMessage(TypedDict):
     right: float
     bottom: float
     size: float
+    block: int
+    cell: int
+    role: str
 
 
 class FieldMessage(TypedDict):
@@ -256,6 +262,9 @@ def unplaced_line(text: str) -> LineMessage:
         "right": 0.0,
         "bottom": 0.0,
         "size": 0.0,
+        "block": 0,
+        "cell": 0,
+        "role": "",
     }
 
 

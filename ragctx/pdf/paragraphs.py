@@ -98,6 +98,21 @@ def _with_mark(text: str, mark: str, following: str, words: Mapping[str, int]) -
 
 
 def _break_between(rows: Sequence[Row], i: int, pitches: Mapping[int, float], is_new: bool) -> str:
+    """What parts row i from row i - 1, by their places and by the file's tags: see `_by_place`."""
+    a, b = rows[i - 1], rows[i]
+    mark = _by_place(rows, i, pitches, is_new)
+    is_next = a.block != b.block and a.block > 0 and b.block > 0
+    if mark != " " or not is_next or a.text.endswith(HYPHEN):
+        return mark
+    if a.role == b.role and a.role not in _ITEMS and not ends_clause(a.text):
+        return mark  # some programs make a paragraph of every line
+    return "\n" if b.role in _ITEMS else "\n\n"
+
+
+_ITEMS = ("LI", "TOCI", "TR")
+
+
+def _by_place(rows: Sequence[Row], i: int, pitches: Mapping[int, float], is_new: bool) -> str:
     """What parts row i from row i - 1: " " (the line goes on), a line end, or an empty line.
 
     `pitches` are the usual steps from line to line, by font size (`usual_pitches`); `is_new` is

@@ -342,6 +342,9 @@ def _piece(sheet: Sheet, glyphs: Sequence[Glyph], text: str) -> Piece:
         "right": round(max(glyph.box[2] for glyph in glyphs), 1),
         "bottom": round(middle.box[3], 1),
         "size": round(middle.size, 1),
+        "block": 0,
+        "cell": 0,
+        "role": "",
     }
     return Piece(message, unmapped, Placed(glyphs[0].at, _on_page(glyphs), middle.size))
 

@@ -32,6 +32,7 @@ from ragctx.pdf.messages import (
 )
 from ragctx.pdf.pdfium_forms import Placed, as_drawn, form_fields
 from ragctx.pdf.pdfium_pieces import Box, Piece, Sheet, pieces
+from ragctx.pdf.pdfium_tags import tags_of
 from ragctx.pdf.visibility import are_seen
 
 FEW_CHARACTERS = 64
@@ -136,6 +137,9 @@ def read_page(document: Any, i: int) -> PageMessage:
     form, filled_in = as_drawn(fields, list(zip(filled_in, seen[len(lines) :], strict=True)))
     hidden = [line for line, is_seen in zip(lines, seen, strict=False) if not is_seen]
     lines = list(itertools.compress(lines, seen))
+    for line, tag in zip(lines, tags_of(page, textpage, lines), strict=True):
+        message = line.message
+        message["block"], message["cell"], message["role"] = tag
     unmapped = _unmapped_share(textpage)
     lost, glyphs = 0, sum(map(_signs, lines))
     if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:

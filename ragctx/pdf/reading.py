@@ -28,6 +28,9 @@ class Line:
     right: float
     bottom: float
     size: float
+    block: int = 0
+    cell: int = 0
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +182,7 @@ def _page(message: Mapping[str, Any]) -> PageText:
 
 
 def _line(message: Mapping[str, Any]) -> Line:
+    message = {"block": 0, "cell": 0, "role": "", **message}
     return Line(
         text=_value(message, "text", str),
         turn=_value(message, "turn", int),
@@ -187,6 +191,9 @@ def _line(message: Mapping[str, Any]) -> Line:
         right=_number(message, "right"),
         bottom=_number(message, "bottom"),
         size=_number(message, "size"),
+        block=_value(message, "block", int),
+        cell=_value(message, "cell", int),
+        role=_value(message, "role", str),
     )
 
 

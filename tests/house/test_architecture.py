@@ -87,7 +87,13 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "click": ("cli*",),
     "rich": ("cli*",),
     "pypdf": ("pdf.pypdf_reader", "pdf.font_maps"),
-    "pypdfium2": ("pdf.pdfium_reader", "pdf.pdfium_pieces", "pdf.pdfium_forms", "pdf.visibility"),
+    "pypdfium2": (
+        "pdf.pdfium_reader",
+        "pdf.pdfium_pieces",
+        "pdf.pdfium_forms",
+        "pdf.pdfium_tags",
+        "pdf.visibility",
+    ),
     "faiss": ("index.engine",),
     "sqlite3": (
         "index.database",
