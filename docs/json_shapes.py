@@ -253,6 +253,7 @@ class IndexInfoShape(TypedDict):
     created: str
     updated: str
     reader: str | None  # the settings of its documents; null where they are not known
+    hidden: str | None
     chunk_tokens: int | None
     overlap_tokens: int | None
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, zip_longest
 
-from ragctx.text.composition import composed
+from ragctx.text.folding import plain_text
 from ragctx.text.sentences import sentence_spans
 
 STRETCH = 1.5
@@ -328,7 +328,8 @@ def _best(
 
 
 def _words(text: str) -> Iterator[Word]:
-    matches = list(_WORD.finditer(text))
+    plain = plain_text(text)
+    matches = list(_WORD.finditer(plain.text))
     for match, following in zip_longest(matches, matches[1:]):
         normal = _normal(match.group())
         if not normal:  # nothing but soft hyphens
@@ -336,10 +337,11 @@ def _words(text: str) -> Iterator[Word]:
         is_number = _is_number(normal)
         unit = ""
         if is_number and following:
-            unit = _unit(text[match.end() : following.start()], _normal(following.group()))
+            unit = _unit(plain.text[match.end() : following.start()], _normal(following.group()))
+        start, end = plain.origin(*match.span())
         yield Word(
-            start=match.start(),
-            end=match.end(),
+            start=start,
+            end=end,
             text=normal,
             key=_NUMBER_WORDS.get(normal, normal) if is_number else _stem(normal),
             is_number=is_number,
@@ -359,8 +361,8 @@ def _unit(gap: str, word: str) -> str:
 
 
 def _normal(word: str) -> str:
-    """A word without differences of case, width, soft hyphens and thousands separators."""
-    word = composed(word.replace("\u00ad", ""), "NFKC").casefold()
+    """A word without differences of case, soft hyphens and thousands separators."""
+    word = word.replace("\u00ad", "").casefold()
     word = word.replace("\u2019", "'").replace("\u2212", "-")
     return word.replace(",", "") if _GROUPED.match(word) else word
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from ragctx.text.words import STOP_WORDS, spaced
+from ragctx.text.words import STOP_WORDS, searchable
 
 _K1, _B = 1.2, 0.75  # the usual defaults, as in Lucene: damp repeated words, favour short texts
 _WORD = re.compile(r"\w+")
@@ -52,4 +52,4 @@ class Bm25:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(spaced(text.lower()))
+    return _WORD.findall(searchable(text).lower())

@@ -7,7 +7,7 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
-from ragctx.text.composition import composed
+from ragctx.text.folding import folded
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -16,12 +16,12 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 def normalize_answer(text: str) -> str:
     """The text in lower case, without punctuation, articles and extra space.
 
-    Accents count as one with their letters, however they are stored.
+    Letters count as one however they are stored: accents, ligatures, full width.
 
     >>> normalize_answer("The  Meissner effect.")
     'meissner effect'
     """
-    plain = composed(text).lower().translate(_PUNCTUATION)
+    plain = folded(text).translate(_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", plain).split())
 
 
@@ -72,7 +72,7 @@ def _comparable(text: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    return " ".join(composed(text).lower().split())
+    return " ".join(folded(text).split())
 
 
 def _f1(prediction: str, answer: str) -> float:

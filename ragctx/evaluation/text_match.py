@@ -1,15 +1,17 @@
 """Whether one text contains another, copies it or is nearly the same, as far as answers go.
 
-All functions compare words (`words_of`): case and articles do not count.
+All functions compare words (`words_of`): case, articles and forms of letters do not count.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 
-from ragctx.text.composition import composed
+from ragctx.text.folding import folded, plain_text
+from ragctx.text.folding import plain as plain_letters
 from ragctx.text.words import words_of
 
 FEWEST_COPIED_WORDS = 8
@@ -20,7 +22,7 @@ COPIED_SHARE = 0.8
 
 def plain(text: str) -> str:
     """The words of a text with blanks between: the same for texts that differ in details only."""
-    return " ".join(words_of(composed(text)))
+    return " ".join(words_of(text))
 
 
 def holds_any(text: str, phrases: Iterable[str]) -> bool:
@@ -36,9 +38,22 @@ def holds_any(text: str, phrases: Iterable[str]) -> bool:
     within = f" {plain(text)} "
     for phrase in phrases:
         wanted = plain(phrase)
-        if f" {wanted} " in within if wanted else phrase.strip() and phrase.strip() in text:
+        bare = folded(phrase.strip())
+        if f" {wanted} " in within if wanted else bare and bare in folded(text):
             return True
     return False
+
+
+def place_of(phrase: str, text: str) -> tuple[int, int] | None:
+    """Where a text first has a phrase, whatever its case and the form of its letters.
+
+    >>> text = "Half a KILO of ﬂour"
+    >>> text[slice(*(place_of("kilo of flour", text) or (0, 0)))]
+    'KILO of ﬂour'
+    """
+    made = plain_text(text)
+    found = re.search(re.escape(plain_letters(phrase)), made.text, re.IGNORECASE)
+    return made.origin(*found.span()) if found and found[0] else None
 
 
 def longest_shared_run(one: str, other: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ragctx.text.composition import composed
+from ragctx.text.folding import folded
 from ragctx.text.words import STOP_WORDS, UNSPACED, WORD, overlapping_pairs
 
 _MOST_WORDS = 256  # of one question; FTS5 limits the depth of a query. Chosen by hand
@@ -26,7 +27,7 @@ def match_expression(question: str) -> str:
     >>> match_expression("Straße")  # an index of ragctx 0.1 has it as it is written
     '"strasse" OR "straße"'
     """
-    plain = composed(question, "NFKC").casefold(), composed(question).lower()
+    plain = folded(question), composed(question).lower()
     words = dict.fromkeys(
         word
         for form in dict.fromkeys(plain)

@@ -250,6 +250,7 @@ class _Run:
             document_id=document_id,
             password=self.settings.password,
             reader=self.recipe.reader,
+            hidden=self.recipe.hidden,
             limits=self.settings.limits,
             on_page=self.progress.on_page,
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ragctx.arguments import require_kind, require_whole
 from ragctx.errors import InputError
-from ragctx.pdf.names import READERS, PdfReader
+from ragctx.pdf.names import HIDDEN_TEXT, READERS, HiddenText, PdfReader
 from ragctx.pdf.process import Limits
 
 if TYPE_CHECKING:
@@ -36,11 +36,14 @@ class Recipe:
     chunk_tokens: int
     overlap_tokens: int
     embedder: str  # its id
+    hidden: HiddenText = "drop"
 
     def __str__(self) -> str:
+        # What is the default is not said: so it was in indexes that knew nothing else.
+        hidden = "" if self.hidden == "drop" else f"hidden={self.hidden} "
         return (
             f"reader={self.reader} chunk_tokens={self.chunk_tokens} "
-            f"overlap_tokens={self.overlap_tokens} embedder={self.embedder}"
+            f"overlap_tokens={self.overlap_tokens} {hidden}embedder={self.embedder}"
         )
 
     @classmethod
@@ -54,12 +57,13 @@ class Recipe:
             chunk_tokens=int(found["chunk"]),
             overlap_tokens=int(found["overlap"]),
             embedder=found["embedder"],
+            hidden="keep" if found["keeps_hidden"] else "drop",
         )
 
 
 _RECIPE = re.compile(
     r"reader=(?P<reader>\w+) chunk_tokens=(?P<chunk>\d{1,9}) overlap_tokens=(?P<overlap>\d{1,9}) "
-    r"embedder=(?P<embedder>.+)",
+    r"(?P<keeps_hidden>hidden=keep )?embedder=(?P<embedder>.+)",
     re.DOTALL,
 )
 
@@ -69,12 +73,14 @@ class IngestSettings:
     """How documents are read and cut, in tokens of the embedder.
 
     What is None is as the index remembers it from its first ingest; in a new index the reader is
-    "auto", a chunk has `CHUNK_TOKENS` at most, and chunks do not overlap.
+    "auto", a chunk has `CHUNK_TOKENS` at most, chunks do not overlap, and text that nobody sees is
+    left out.
     """
 
     reader: PdfReader | None = None
     chunk_tokens: int | None = None
     overlap_tokens: int | None = None
+    hidden: HiddenText | None = None
     password: str | None = None
     limits: Limits = Limits()
 
@@ -97,6 +103,7 @@ class IngestSettings:
                 known.overlap_tokens if self.overlap_tokens is None else self.overlap_tokens
             ),
             embedder=embedder.id,
+            hidden=known.hidden if self.hidden is None else self.hidden,
         )
         _check(recipe, embedder)
         return recipe
@@ -114,6 +121,7 @@ def require_same(
         "--chunk-tokens": (remembered.chunk_tokens, recipe.chunk_tokens),
         "--overlap-tokens": (remembered.overlap_tokens, recipe.overlap_tokens),
         "--reader": (remembered.reader, recipe.reader),
+        "--hidden": (remembered.hidden, recipe.hidden),
     }
     other = {name: pair for name, pair in options.items() if pair[0] != pair[1]}
     if not other:
@@ -134,6 +142,8 @@ def _check(recipe: Recipe, embedder: Embedder) -> None:
     most = embedder.max_seq_length - 2  # the embedder adds a token at either end
     if recipe.reader not in READERS:
         raise InputError(f"reader is {recipe.reader!r}; valid: {', '.join(READERS)}")
+    if recipe.hidden not in HIDDEN_TEXT:
+        raise InputError(f"hidden is {recipe.hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
     if not MIN_CHUNK_TOKENS <= recipe.chunk_tokens <= most:
         raise InputError(
             f"chunk_tokens is {recipe.chunk_tokens}; the embedder {embedder.id} reads "

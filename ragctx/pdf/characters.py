@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 
+from ragctx.pdf.symbol_fonts import without_private
 from ragctx.text.composition import composed
 from ragctx.text.radicals import without_radicals
 from ragctx.text.well_formed import well_formed
@@ -39,7 +40,7 @@ def clean_characters(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x02", _HYPHEN)
     text = text.replace("\ufffe", _HYPHEN).replace("\xad\n", _HYPHEN + "\n").replace("\xad", "")
     text = _PRESENTATION.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    text = without_radicals(well_formed(_INVISIBLE.sub("", text)))
+    text = without_private(without_radicals(well_formed(_INVISIBLE.sub("", text))))
     text = _SPACE.sub(" ", text.replace("\u2028", "\n").replace("\u2029", "\n\n"))
     return composed(text)
 

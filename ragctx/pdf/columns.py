@@ -148,7 +148,8 @@ def downwards(pieces: Sequence[Row]) -> list[Row]:
     """The pieces of one column from top to bottom, and otherwise as they were drawn.
 
     Where the drawing goes back up, to a place above or below the piece before, a new run begins;
-    each run is put in above the first piece that stands below it.
+    each run is put in above the first piece that stands below it, up to where that comes before
+    what is left of the run.
 
     >>> def line(text: str, top: float) -> Row:
     ...     return Row(text=text, left=0, top=top, right=60, bottom=top + 10, size=10)
@@ -163,7 +164,10 @@ def downwards(pieces: Sequence[Row]) -> list[Row]:
             runs.append([piece])
     ordered = runs[0] if runs else []
     for run in runs[1:]:
-        ordered = _put_in(ordered, run)
+        while run:
+            at = _place_of(run, ordered)
+            length = _length_before(run, ordered[at] if at < len(ordered) else None)
+            ordered, run = [*ordered[:at], *run[:length], *ordered[at:]], run[length:]
     return ordered
 
 
@@ -174,7 +178,16 @@ def _goes_back(a: Row, b: Row) -> bool:
     return b.bottom <= a.top + 0.5 * a.height and b.left < a.right and a.left < b.right
 
 
-def _put_in(ordered: list[Row], run: list[Row]) -> list[Row]:
+def _length_before(run: Sequence[Row], following: Row | None) -> int:
+    """How many pieces of a run, at least one, come before the piece that follows it."""
+    if following is None:
+        return len(run)
+    passed = (i for i in range(1, len(run)) if _goes_back(run[i], following))
+    return next(passed, len(run))
+
+
+def _place_of(run: Sequence[Row], ordered: Sequence[Row]) -> int:
+    """Index of the piece before which a run belongs."""
     first = run[0]
 
     def is_after(piece: Row) -> bool:
@@ -184,5 +197,4 @@ def _put_in(ordered: list[Row], run: list[Row]) -> list[Row]:
         below = piece.top >= first.top + 0.5 * first.height
         return below and piece.left < max(p.right for p in run) and piece.right > first.left
 
-    at = next((i for i, piece in enumerate(ordered) if is_after(piece)), len(ordered))
-    return [*ordered[:at], *run, *ordered[at:]]
+    return next((i for i, piece in enumerate(ordered) if is_after(piece)), len(ordered))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
+from ragctx.pdf.form_fields import with_fields
+from ragctx.pdf.hidden_text import MARK, marked
 from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.line_joining import clean_piece
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
+from ragctx.pdf.names import HiddenText
 from ragctx.pdf.paragraphs import count_words, running_text
 from ragctx.pdf.reading import Line, PageText, Reading
 from ragctx.pdf.row import Row, unplaced
 from ragctx.pdf.running_lines import drop_running_lines
+from ragctx.pdf.symbol_fonts import private_count
 from ragctx.records import Document, Heading, Page, PageStatus, PdfStatus
 from ragctx.text.composition import composed
 
@@ -40,7 +44,14 @@ _OCR = "no text layer, OCR needed"
 _GLYPHS = "its fonts do not say which letters their glyphs are, OCR needed"
 
 
-def document_from(reading: Reading, document_id: str, path: str, max_pages: int) -> Document:
+def document_from(
+    reading: Reading,
+    document_id: str,
+    path: str,
+    *,
+    max_pages: int,
+    hidden: HiddenText = "drop",
+) -> Document:
     """The document that a reading gives; of more than `max_pages` pages, the first."""
     count = min(reading.count, max_pages)
     read = [reading.pages.get(i) for i in range(count)]
@@ -52,12 +63,12 @@ def document_from(reading: Reading, document_id: str, path: str, max_pages: int)
             i=i,
             label=labels[i],
             page=read[i],
-            text=running_text(rows[i], words),
+            text=_with_hidden(running_text(rows[i], words), read[i], hidden),
             reading=reading,
         )
         for i in range(count)
     )
-    notes = _notes(reading, pages, count)
+    notes = _notes(reading, pages, count, hidden)
     return Document(
         id=document_id,
         path=path,
@@ -99,12 +110,25 @@ def _rows(page: PageText | None) -> list[Row]:
     if page is None or _is_garbled(page):
         return []
     if page.text is not None:
-        values = "".join(f"\n{line.text}" for line in page.filled_in)
-        return _cleaned(unplaced(page.text + values))
-    return in_reading_order(
-        _cleaned([_row(line) for line in page.lines]),
-        _cleaned([_row(line) for line in page.filled_in]),
-    )
+        return _cleaned(_unplaced(page.text, page.filled_in))
+    pieces, values = with_fields(_cleaned([_row(line) for line in page.lines]), page.fields)
+    filled_in = [*values, *(_row(line) for line in page.filled_in)]
+    return in_reading_order(_cleaned(pieces), _cleaned(filled_in))
+
+
+def _unplaced(text: str, filled_in: Sequence[Line]) -> list[Row]:
+    """The lines of a text, and form fields after them."""
+    fields = [" ".join(line.text.split()) for line in filled_in if line.text.strip()]
+    rows = unplaced("\n".join([text, *fields]))
+    first = len(rows) - len(fields)
+    return [*rows[:first], *(replace(row, is_field=True) for row in rows[first:])]
+
+
+def _with_hidden(text: str, page: PageText | None, hidden: HiddenText) -> str:
+    if hidden == "drop" or page is None or not page.hidden:
+        return text
+    rows = in_reading_order(_cleaned([_row(line) for line in page.hidden]))
+    return "\n\n".join(filter(None, (text, marked(row.text for row in rows))))
 
 
 def _row(line: Line) -> Row:
@@ -116,6 +140,9 @@ def _row(line: Line) -> Row:
         bottom=line.bottom,
         size=max(line.size, MIN_SIZE),
         turn=line.turn,
+        block=line.block,
+        cell=line.cell,
+        role=line.role,
     )
 
 
@@ -180,7 +207,7 @@ def _status(pages: Sequence[Page], *, whole: bool) -> PdfStatus:
     return "ok" if whole and all(page.status in fine for page in pages) else "partial"
 
 
-def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
+def _notes(reading: Reading, pages: Sequence[Page], count: int, hidden: HiddenText) -> list[str]:
     """ragctx's own warnings about the document."""
     notes = []
     statuses = [page.status for page in pages]
@@ -198,14 +225,21 @@ def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
         notes.append(_XFA)
     if opening and opening.attachments:
         notes.append(f"embedded files left out: {opening.attachments}")
-    if lossy := [i + 1 for i, page in sorted(reading.pages.items()) if page.lost]:
-        some = ", ".join(map(str, lossy[:10])) + (" …" if len(lossy) > 10 else "")
-        notes.append(f"lines of which only glyphs are known left out, on pages {some}")
-    if hidden := {i + 1: page.hidden for i, page in reading.pages.items() if page.hidden}:
-        some = ", ".join(map(str, sorted(hidden)[:10])) + (" …" if len(hidden) > 10 else "")
-        notes.append(
-            f"text that nobody sees left out: {sum(hidden.values())} characters, on pages {some}"
-        )
+    return [*notes, *_what_is_missing(reading, hidden)]
+
+
+def _what_is_missing(reading: Reading, hidden: HiddenText) -> list[str]:
+    """Notes on what of the pages did not become their text."""
+    notes = []
+    if lossy := [i for i, page in reading.pages.items() if page.lost]:
+        notes.append(f"lines of which only glyphs are known left out, {_on_pages(lossy)}")
+    if private := {i: n for i, page in reading.pages.items() if (n := _private_count(page))}:
+        total = sum(private.values())
+        notes.append(f"signs of which only codes are known left out: {total}, {_on_pages(private)}")
+    if unseen := {i: page.hidden for i, page in reading.pages.items() if page.hidden}:
+        total = sum(len(line.text) for lines in unseen.values() for line in lines)
+        fate = "left out" if hidden == "drop" else f"kept as [{MARK}: …]"
+        notes.append(f"text that nobody sees {fate}: {total} characters, {_on_pages(unseen)}")
     damaged = [f"page {i + 1}: {p.damage}" for i, p in sorted(reading.pages.items()) if p.damage]
     notes += damaged[:MAX_DAMAGED]
     if len(damaged) > MAX_DAMAGED:
@@ -213,3 +247,19 @@ def _notes(reading: Reading, pages: Sequence[Page], count: int) -> list[str]:
     if any(page.cut for page in reading.pages.values()):
         notes.append(f"a page has more than {MAX_PAGE_CHARACTERS} characters; the rest is left out")
     return notes
+
+
+def _private_count(page: PageText) -> int:
+    """How many signs of a page that gave text nobody knows."""
+    count = private_count(page.raw_text)
+    return 0 if count and _is_garbled(page) else count
+
+
+def _on_pages(pages: Iterable[int]) -> str:
+    """Pages, counted from 0 here and from 1 by people; of many, the first.
+
+    >>> _on_pages([4, 0])
+    'on pages 1, 5'
+    """
+    numbers = [str(i + 1) for i in sorted(pages)]
+    return f"on pages {', '.join(numbers[:10])}{' …' if len(numbers) > 10 else ''}"

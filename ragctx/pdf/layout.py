@@ -21,6 +21,7 @@ from dataclasses import replace
 from ragctx.pdf.columns import in_columns
 from ragctx.pdf.line_numbers import without_line_numbers
 from ragctx.pdf.row import Row, same_row
+from ragctx.pdf.tagged import in_tagged_order
 
 
 def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> list[Row]:
@@ -39,12 +40,18 @@ def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> li
     >>> [row.text for row in in_reading_order([tin, point, lead], [value])]
     ['Tin 232', 'Lead 327']
     """
+    pieces = _without_shadows(pieces)
+    is_tagged = any(piece.block for piece in pieces)
+    rows = in_tagged_order(pieces, _by_place) if is_tagged else _by_place(pieces)
+    return _with_values(rows, filled_in) if filled_in else rows
+
+
+def _by_place(pieces: Sequence[Row]) -> list[Row]:
     groups: dict[int, list[Row]] = {}
-    for piece in _without_shadows(pieces):
+    for piece in pieces:
         groups.setdefault(piece.turn, []).append(piece)
     by_amount = sorted(groups.values(), key=lambda group: -sum(len(row.text) for row in group))
-    rows = [row for group in by_amount for row in _row_wise(_read(group))]
-    return _with_values(rows, filled_in) if filled_in else rows
+    return [row for group in by_amount for row in _row_wise(_read(group))]
 
 
 def _read(group: Sequence[Row]) -> list[Row]:
@@ -93,6 +100,8 @@ TOUCHING = 0.12
 
 
 def _goes_on(row: Row, piece: Row) -> bool:
+    if row.is_field or (piece.is_field and _WORDS.search(row.text)):
+        return False  # but the number of a field goes before it
     return same_row(row, piece) and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
 
 
@@ -112,6 +121,10 @@ def _side_by_side(a: Row, b: Row) -> Row:
         size=longer.size,
         turn=a.turn,
         in_table=a.in_table or b.in_table,
+        block=a.block,
+        cell=a.cell,
+        role=a.role,
+        is_field=b.is_field,
     )
 
 

@@ -18,6 +18,8 @@ MAX_PAGE_CHARACTERS = 200_000
 newspaper in the smallest type not 100,000."""
 MAX_HEADINGS = 5000
 """Headings kept of an outline; the rest is left out. Chosen by hand, above any real outline."""
+MAX_FIELDS = 2000
+"""Form fields read of one page; the rest is left out. A tax form has some 200."""
 
 
 class RequestMessage(TypedDict):
@@ -57,6 +59,9 @@ class LineMessage(TypedDict):
         turn: quarter turns, counter-clockwise, against the page as shown; 0 to 3.
         left, top, right, bottom: the box around the line.
         size: the font size.
+        block, cell: in a tagged file, which block of the page it is part of (a paragraph, a row of
+            a table), in reading order from 1, and which cell of it; 0 for none.
+        role: what the block is, as the file says: "P", "H1", "LI", "TR"; "" for none.
     """
 
     text: str
@@ -66,6 +71,36 @@ class LineMessage(TypedDict):
     right: float
     bottom: float
     size: float
+    block: int
+    cell: int
+    role: str
+
+
+class FieldMessage(TypedDict):
+    """A form field of a page that a person sees.
+
+    Coordinates are as in `LineMessage`.
+
+    Keys:
+        kind: "value" (a text, or chosen from a list), "tick" or "radio".
+        name: what the form calls it, with the names of the groups around it.
+        tooltip: what it is called where it is pointed at; "" if it has none.
+        value: what it holds; what the chosen option, or a radio button, is called.
+        is_list: whether all that can be chosen is drawn in its box.
+        is_chosen: whether it is ticked.
+        left, top, right, bottom: its box.
+    """
+
+    kind: Literal["value", "tick", "radio"]
+    name: str
+    tooltip: str
+    value: str
+    is_list: bool
+    is_chosen: bool
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 class StartedMessage(TypedDict):
@@ -108,11 +143,12 @@ class PageMessage(TypedDict):
         reader: the library that read it.
         text: its text, from a library that gives no places; else None.
         lines: its lines in the order in which they were drawn; empty if there is `text`.
-        filled_in: the values of form fields, as lines.
+        filled_in: what stamps and remarks say, and values of form fields without a place, as lines.
+        fields: its form fields.
         label: what the page calls itself ("xii"); "" if unknown.
         pictures: whether pictures, or letters drawn as shapes, make up the page.
         lost: characters left out because their font does not map glyphs to letters.
-        hidden: characters left out because nobody sees them on the page.
+        hidden: lines left out of the others because nobody sees them on the page.
         glyphs_only: whether nearly all characters are such glyphs.
         doubtful: whether the other library may well give more.
         cut: whether the page has more than `MAX_PAGE_CHARACTERS`.
@@ -125,10 +161,11 @@ class PageMessage(TypedDict):
     text: str | None
     lines: list[LineMessage]
     filled_in: list[LineMessage]
+    fields: list[FieldMessage]
     label: str
     pictures: bool
     lost: int
-    hidden: int
+    hidden: list[LineMessage]
     glyphs_only: bool
     doubtful: bool
     cut: bool
@@ -225,6 +262,9 @@ def unplaced_line(text: str) -> LineMessage:
         "right": 0.0,
         "bottom": 0.0,
         "size": 0.0,
+        "block": 0,
+        "cell": 0,
+        "role": "",
     }
 
 

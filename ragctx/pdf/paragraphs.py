@@ -39,6 +39,8 @@ PARAGRAPH_STEP = 1.35
 """A step larger than this many usual steps begins a paragraph."""
 MAX_PITCH = 1.6
 """The usual step counts as at most this many line heights: double spacing is not a paragraph."""
+MAX_FIELD_STEP = 3.0
+"""Fields of a form belong together up to this step, in line heights: boxes need room."""
 FULL_LINE = 2.0
 """Em: a line that ends this close to the column's edge, or closer, is full."""
 SPREAD = 0.75
@@ -96,6 +98,21 @@ def _with_mark(text: str, mark: str, following: str, words: Mapping[str, int]) -
 
 
 def _break_between(rows: Sequence[Row], i: int, pitches: Mapping[int, float], is_new: bool) -> str:
+    """What parts row i from row i - 1, by their places and by the file's tags: see `_by_place`."""
+    a, b = rows[i - 1], rows[i]
+    mark = _by_place(rows, i, pitches, is_new)
+    is_next = a.block != b.block and a.block > 0 and b.block > 0
+    if mark != " " or not is_next or a.text.endswith(HYPHEN):
+        return mark
+    if a.role == b.role and a.role not in _ITEMS and not ends_clause(a.text):
+        return mark  # some programs make a paragraph of every line
+    return "\n" if b.role in _ITEMS else "\n\n"
+
+
+_ITEMS = ("LI", "TOCI", "TR")
+
+
+def _by_place(rows: Sequence[Row], i: int, pitches: Mapping[int, float], is_new: bool) -> str:
     """What parts row i from row i - 1: " " (the line goes on), a line end, or an empty line.
 
     `pitches` are the usual steps from line to line, by font size (`usual_pitches`); `is_new` is
@@ -109,6 +126,8 @@ def _break_between(rows: Sequence[Row], i: int, pitches: Mapping[int, float], is
     if a.in_table or b.in_table:
         return "\n" if a.in_table == b.in_table else "\n\n"
     step = b.bottom - a.bottom
+    if a.is_field or b.is_field:
+        return "\n" if -0.5 <= step / a.height <= MAX_FIELD_STEP else "\n\n"
     if step <= MIN_STEP * a.height or step > MAX_STEP * a.height:
         return _after_jump(rows, i)
     if not _are_of_one_size(a, b):

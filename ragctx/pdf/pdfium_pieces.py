@@ -218,6 +218,9 @@ def _piece(sheet: Sheet, row: Sequence[Run], text: str) -> Piece:
         "right": round(box[2], 1),
         "bottom": round(middle.box[3], 1),
         "size": round(middle.size, 1),
+        "block": 0,
+        "cell": 0,
+        "role": "",
     }
     placed = Placed(row[0].at, _on_page(box, row[0].turn), middle.size)
     return Piece(message, _unmapped_share(sheet, row), placed)

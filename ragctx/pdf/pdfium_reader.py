@@ -30,8 +30,10 @@ from ragctx.pdf.messages import (
     one_line,
     quietly,
 )
+from ragctx.pdf.pdfium_forms import Placed, as_drawn, form_fields
 from ragctx.pdf.pdfium_pieces import Piece, pieces
 from ragctx.pdf.pdfium_runs import Box, Sheet, codes_of
+from ragctx.pdf.pdfium_tags import tags_of
 from ragctx.pdf.visibility import are_seen
 
 FEW_CHARACTERS = 64
@@ -119,7 +121,9 @@ def _outline(document: Any) -> list[HeadingMessage]:
 def read_page(document: Any, i: int) -> PageMessage:
     """Page i, counted from 0, as lines with their places."""
     page, printed = document[i], MAX_PAGE_CHARACTERS
+    fields: list[Placed] = []
     if _has_drawn_annotations(page):
+        fields = form_fields(document, page, page.get_rotation() // 90)
         printed = raw.FPDFText_CountChars(page.get_textpage())
         page = _with_fields_drawn(document, page, i)
     textpage = page.get_textpage()
@@ -131,10 +135,13 @@ def read_page(document: Any, i: int) -> PageMessage:
     codes = codes_of(textpage, count)
     lines = pieces(sheet, codes[:printed], 0)
     filled_in = pieces(sheet, codes[printed:], printed)
-    seen = are_seen(page, textpage, [line.placed for line in lines])
-    drawn = sum(len(line.message["text"]) for line in lines)
+    seen = are_seen(page, textpage, [line.placed for line in (*lines, *filled_in)])
+    form, filled_in = as_drawn(fields, list(zip(filled_in, seen[len(lines) :], strict=True)))
+    hidden = [line for line, is_seen in zip(lines, seen, strict=False) if not is_seen]
     lines = list(itertools.compress(lines, seen))
-    hidden = drawn - sum(len(line.message["text"]) for line in lines)
+    for line, tag in zip(lines, tags_of(page, textpage, lines), strict=True):
+        message = line.message
+        message["block"], message["cell"], message["role"] = tag
     unmapped = _unmapped_share(textpage)
     lost, glyphs = 0, sum(map(_signs, lines))
     if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:
@@ -147,10 +154,11 @@ def read_page(document: Any, i: int) -> PageMessage:
         "text": None,
         "lines": [line.message for line in lines],
         "filled_in": [line.message for line in filled_in],
+        "fields": form,
         "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
         "pictures": objects.make_the_page,
         "lost": lost,
-        "hidden": hidden,
+        "hidden": [line.message for line in hidden],
         "glyphs_only": lost > 0.7 * glyphs or objects.texts > 10 * letters + 50,
         "doubtful": unmapped > MAX_UNMAPPED or objects.texts > (2 * letters + 8) * (letters > 0),
         "cut": len(units) >= MAX_PAGE_CHARACTERS,

@@ -17,6 +17,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pypdfium2.raw as raw
 
+from ragctx.pdf.symbol_fonts import Signs, sign, signs_of
+
 Box: TypeAlias = tuple[float, float, float, float]
 """left, top, right, bottom"""
 
@@ -95,7 +97,7 @@ def runs(sheet: Sheet, codes: str, start: int) -> Iterator[Run]:
                 text, last_left, right = text + letter, left, box[2]
                 continue
         if run is not None:
-            yield _grown(run, text, last_left, right)
+            yield _grown(run, pen.letters(text), last_left, right)
         box, size, turn = pen.set_to(k, (x0, y0, x1, y1), begins_word=before != "")
         run = Run(
             text=letter,
@@ -108,14 +110,14 @@ def runs(sheet: Sheet, codes: str, start: int) -> Iterator[Run]:
         )
         text, last_left, right, even, before = letter, box[0], box[2], EVEN * size, ""
     if run is not None:
-        yield _grown(run, text, last_left, right)
+        yield _grown(run, pen.letters(text), last_left, right)
 
 
 _LINE: Before = "line"
 
 
 def _grown(run: Run, text: str, last_left: float, right: float) -> Run:
-    if len(text) == 1:
+    if text == run.text:
         return run
     left, top, _, bottom = run.box
     return run._replace(text=text, box=(left, top, right, bottom), last_left=last_left)
@@ -148,12 +150,17 @@ def _stronger(before: Before, text: str, made_up: bool) -> Before:
 
 @dataclass(slots=True)
 class _Pen:
-    """How letters are set at the moment: turned so, and so large."""
+    """How letters are set at the moment: turned so, so large, in a font of signs or of letters.
+
+    Size and font are asked for where a box is of another height than the one before: those of
+    another font hardly ever are equally tall.
+    """
 
     textpage: Any
     turn: int = 0
     size: float = 0.0  # as `_size` tells
     tall: float = -1.0
+    signs: Signs | None = None
 
     def set_to(self, k: int, corners: Box, *, begins_word: bool) -> tuple[Box, float, int]:
         """The box, size and turn of letter k."""
@@ -163,10 +170,26 @@ class _Pen:
         if box[3] - box[1] != self.tall:
             self.tall = box[3] - box[1]
             self.size = _size(self.textpage, k, self.tall)
+            self.signs = signs_of(_font_name(self.textpage, k))
         if self.size >= 0:
             return box, self.size, self.turn
         way = (self.turn + 2) % 4  # letters drawn backwards: turned once more
         return upright(corners, way), -self.size, way
+
+    def letters(self, codes: str) -> str:
+        """What codes of the font stand for."""
+        if self.signs is None:
+            return codes
+        return "".join(sign(ord(code), self.signs) for code in codes)
+
+
+def _font_name(textpage: Any, k: int) -> str:
+    buffer = ctypes.create_string_buffer(_LONGEST_NAME)
+    size = raw.FPDFText_GetFontInfo(textpage, k, buffer, _LONGEST_NAME, None)
+    return buffer.value.decode("utf-8", "replace") if size else ""
+
+
+_LONGEST_NAME = 128  # bytes; a longer name is none
 
 
 def _turn(textpage: Any, k: int) -> int:

@@ -96,18 +96,20 @@ def read_page(document: Any, i: int) -> PageMessage:
     text = str(page.extract_text())
     pictures = not text.strip() and bool(quietly(lambda: _has_pictures(page), False))
     kept = text[:MAX_PAGE_CHARACTERS]
-    values: list[str] = quietly(lambda: list(islice(_values(page), MAX_VALUES)), [])
+    fields: list[tuple[str, str]] = quietly(lambda: list(islice(_fields(page), MAX_VALUES)), [])
+    filled_in = [f"{label}: {value}" for label, value in fields if value not in kept]
     return {
         "kind": "page",
         "page": i,
         "reader": "pypdf",
         "text": kept,
         "lines": [],
-        "filled_in": [unplaced_line(value) for value in values if value not in kept],
+        "filled_in": [unplaced_line(line) for line in filled_in],
+        "fields": [],
         "label": "",  # see `StructureMessage.labels`
         "pictures": pictures,
         "lost": 0,
-        "hidden": 0,
+        "hidden": [],
         "glyphs_only": len(_CONTROL.findall(text)) > MAX_CONTROL_SHARE * len(text),
         "doubtful": False,
         "cut": len(text) > MAX_PAGE_CHARACTERS,
@@ -180,10 +182,30 @@ def _has_pictures(page: Any) -> bool:
     return any(objects[name].get("/Subtype") == "/Image" for name in objects)
 
 
-def _values(page: Any) -> Iterator[str]:
+def _fields(page: Any) -> Iterator[tuple[str, str]]:
+    """What the form fields of a page are called, and what they hold: ticks and chosen options."""
     for reference in page.get("/Annots") or ():
         field = reference.get_object()
-        value = field.get("/V") or (field.get("/Parent") or {}).get("/V")
-        is_text = isinstance(value, str) and not value.startswith("/") and value.strip()
-        if field.get("/Subtype") == "/Widget" and is_text:
-            yield str(value)[:MAX_VALUE_CHARACTERS]
+        if field.get("/Subtype") != "/Widget" or int(field.get("/F", 0)) & _NOT_SHOWN:
+            continue
+        group = field.get("/Parent") or {}
+        label = _of(field, group, "/TU") or _of(field, group, "/T")
+        kind, flags = _of(field, group, "/FT"), int(field.get("/Ff", group.get("/Ff", 0)))
+        value = _of(field, group, "/V")
+        state = str(field.get("/AS", ""))
+        if kind == "/Btn" and not flags & _PUSH_BUTTON and state:
+            if not flags & _RADIO:
+                yield label, "no" if state == "/Off" else "yes"
+            elif state != "/Off":
+                yield label, state[1:]
+        elif kind != "/Btn" and value.strip():
+            yield label, value
+
+
+_NOT_SHOWN = 2 | 32  # ISO 32000-1, table 165: hidden, not to be viewed
+_RADIO, _PUSH_BUTTON = 1 << 15, 1 << 16  # ISO 32000-1, table 226
+
+
+def _of(field: Any, group: Any, key: str) -> str:
+    value = field.get(key) or group.get(key)
+    return str(value)[:MAX_VALUE_CHARACTERS] if isinstance(value, str) else ""

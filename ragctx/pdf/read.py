@@ -19,7 +19,7 @@ from ragctx.errors import InputError, PdfError
 from ragctx.paths import sha256_of
 from ragctx.pdf.document import document_from, sound_characters
 from ragctx.pdf.ligatures import seems_to_lack_letters
-from ragctx.pdf.names import READERS, PdfReader
+from ragctx.pdf.names import HIDDEN_TEXT, READERS, HiddenText, PdfReader
 from ragctx.pdf.page_tree import written_pages
 from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.reading import Failure, Reading
@@ -34,6 +34,7 @@ def read_pdf(
     document_id: str | None = None,
     password: str | None = None,
     reader: PdfReader = "auto",
+    hidden: HiddenText = "drop",
     limits: Limits | None = None,
     on_page: OnPage | None = None,
 ) -> Document:
@@ -44,6 +45,10 @@ def read_pdf(
         document_id: its `file_id`, if it was hashed already; else it is hashed here.
         password: for encrypted files; those with an empty user password need none.
         reader: which library gives the text.
+        hidden: what becomes of text that nobody sees on the page (white on white, in a layer that
+            is off): it is left out, or kept in lines of their own after the page's other text, as
+            "[hidden: …]". `Document.warnings` tells how much there is on which pages. Only pdfium
+            tells it from other text.
         limits: time, memory and size one file may cost.
         on_page: called with the number of the page just read and the number of pages.
 
@@ -55,7 +60,7 @@ def read_pdf(
     Raises:
         PdfError: no document comes of it; its `status` tells why ("encrypted", "corrupt",
             "timeout", "too_large", "unreadable").
-        InputError: `reader` is not one of `READERS`.
+        InputError: `reader` is not one of `READERS`, or `hidden` not one of `HIDDEN_TEXT`.
 
     >>> document = read_pdf(Path("manual.pdf"))  # doctest: +SKIP
     >>> document.page_of(1200).label  # doctest: +SKIP
@@ -70,6 +75,8 @@ def read_pdf(
         require_function("on_page", on_page, "give a function of a page's number and their number")
     if reader not in READERS:
         raise InputError(f"reader is {reader!r}; valid: {', '.join(READERS)}")
+    if hidden not in HIDDEN_TEXT:
+        raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
     head = _first_bytes(path, limits)
     document_id = document_id or _hashed(path)
     library = "pypdf" if reader == "pypdf" else "pdfium"
@@ -83,7 +90,7 @@ def read_pdf(
     if reader == "auto":
         reading = _with_second_opinion(reading, request, on_page)
     _check(reading, path, head)
-    return document_from(reading, document_id, str(path), limits.max_pages)
+    return document_from(reading, document_id, str(path), max_pages=limits.max_pages, hidden=hidden)
 
 
 def file_id(path: Path) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast, get_args
 
+from ragctx.pdf.form_fields import Field, FieldKind
 from ragctx.records import Heading, PageStatus, PdfStatus
 from ragctx.text.well_formed import well_formed
 
@@ -27,6 +28,9 @@ class Line:
     right: float
     bottom: float
     size: float
+    block: int = 0
+    cell: int = 0
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +42,11 @@ class PageText:
     text: str | None
     lines: tuple[Line, ...]
     filled_in: tuple[Line, ...]
+    fields: tuple[Field, ...]
     label: str
     pictures: bool
     lost: int
-    hidden: int
+    hidden: tuple[Line, ...]
     glyphs_only: bool
     doubtful: bool
     cut: bool
@@ -164,10 +169,11 @@ def _page(message: Mapping[str, Any]) -> PageText:
         text=None if message.get("text") is None else _value(message, "text", str),
         lines=tuple(map(_line, message.get("lines", ()))),
         filled_in=tuple(map(_line, message["filled_in"])),
+        fields=tuple(map(_field, message["fields"])),
         label=_value(message, "label", str),
         pictures=_value(message, "pictures", bool),
         lost=_value(message, "lost", int),
-        hidden=_value(message, "hidden", int),
+        hidden=tuple(map(_line, message["hidden"])),
         glyphs_only=_value(message, "glyphs_only", bool),
         doubtful=_value(message, "doubtful", bool),
         cut=_value(message, "cut", bool),
@@ -176,6 +182,7 @@ def _page(message: Mapping[str, Any]) -> PageText:
 
 
 def _line(message: Mapping[str, Any]) -> Line:
+    message = {"block": 0, "cell": 0, "role": "", **message}
     return Line(
         text=_value(message, "text", str),
         turn=_value(message, "turn", int),
@@ -184,6 +191,26 @@ def _line(message: Mapping[str, Any]) -> Line:
         right=_number(message, "right"),
         bottom=_number(message, "bottom"),
         size=_number(message, "size"),
+        block=_value(message, "block", int),
+        cell=_value(message, "cell", int),
+        role=_value(message, "role", str),
+    )
+
+
+def _field(message: Mapping[str, Any]) -> Field:
+    kind = _value(message, "kind", str)
+    if kind not in get_args(FieldKind):
+        raise ValueError(f"unknown kind {kind!r}")
+    return Field(
+        kind=cast(FieldKind, kind),
+        name=_value(message, "name", str),
+        tooltip=_value(message, "tooltip", str),
+        value=_value(message, "value", str),
+        is_chosen=_value(message, "is_chosen", bool),
+        left=_number(message, "left"),
+        top=_number(message, "top"),
+        right=_number(message, "right"),
+        bottom=_number(message, "bottom"),
     )
 
 

@@ -10,7 +10,9 @@ class Row:
     """A row of text: a line of a paragraph, a heading, a row of a table.
 
     `turn` counts quarter turns against the page as shown; `size` is the font size. Coordinates are
-    in points, or in characters and lines (see `unplaced`).
+    in points, or in characters and lines (see `unplaced`). In a tagged file, `block` is the number
+    of the paragraph or table row that it is part of, `cell` that of its cell, and `role` what that
+    block is ("H1", "P", "TR"); else 0, 0 and "".
     """
 
     text: str
@@ -21,6 +23,10 @@ class Row:
     size: float
     turn: int = 0
     in_table: bool = False
+    block: int = 0
+    cell: int = 0
+    role: str = ""
+    is_field: bool = False  # a form field with its label
 
     @property
     def is_placed(self) -> bool:

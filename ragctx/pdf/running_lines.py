@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ragctx.pdf.row import Row
+from ragctx.text.folding import folded
 
 EDGE_ROWS = 3
 """Running lines are sought in this many rows at either edge of a page: a head may have two lines,
@@ -59,7 +60,7 @@ class _Edged:
     def key(self) -> tuple[Edge, int, str]:
         """What two running lines have in common: their place and, digits apart, their text."""
         height = round(self.row.bottom / 4) if self.row.is_placed else 0  # to 4 points
-        return self.edge, height, _NUMBER.sub("#", self.row.text.lower())
+        return self.edge, height, _NUMBER.sub("#", folded(self.row.text))
 
     @property
     def slot(self) -> tuple[Edge, int]:
@@ -132,12 +133,12 @@ def _data(edged: Sequence[_Edged], labels: Sequence[str]) -> set[int]:
 
 def _change_otherwise(items: Sequence[_Edged], labels: Sequence[str]) -> bool:
     """Whether, of the numbers in rows that are alike, one changes and does not count the pages."""
-    numbers = [_NUMBER.findall(item.row.text.lower()) for item in items]
+    numbers = [_NUMBER.findall(folded(item.row.text)) for item in items]
     most = max(1.0, FEW_VALUES * len(items))
     for values in zip(*numbers, strict=True):
         pairs = list(zip(values, items, strict=True))
         ahead = {_ahead(value, item) for value, item in pairs}
-        labelled = sum(value == labels[item.page].lower() for value, item in pairs)
+        labelled = sum(value == folded(labels[item.page]) for value, item in pairs)
         counts_pages = None not in ahead and len(ahead) <= most
         if len(set(values)) > most and not counts_pages and labelled < MOSTLY * len(items):
             return True
@@ -149,7 +150,7 @@ def _ahead(value: str, item: _Edged) -> int | None:
     ahead = (_value(value) or 0) - item.page
     if _LONE_NUMBER.fullmatch(item.row.text):
         return ahead
-    ends = item.row.text.lower().split()
+    ends = folded(item.row.text).split()
     stands_out = value in (ends[0], ends[-1]) or _has_named_page(item, value)
     return ahead if stands_out and abs(ahead) <= MAX_AHEAD else None
 
@@ -224,7 +225,7 @@ def _number_offsets(edged: Sequence[_Edged]) -> Counter[int]:
 
 def _value(word: str) -> int | None:
     """The number that a word is, in digits or Roman; None if it is neither."""
-    word = word.strip("-–—[]()|.·• ").lower()
+    word = folded(word.strip("-–—[]()|.·• "))
     if word.isascii() and word.isdigit() and len(word) < 6:
         return int(word)
     return _roman(word) if word and not word.strip("ivxlc") else None
@@ -255,7 +256,7 @@ def _has_page_number(item: _Edged, labels: Sequence[str], offsets: Counter[int])
 def _is_own(word: str, item: _Edged, labels: Sequence[str], offsets: Counter[int]) -> bool:
     """Whether a word is the number of the page it is on."""
     value = _value(word)
-    if word.lower() == labels[item.page].lower() or value == item.page + 1:
+    if folded(word) == folded(labels[item.page]) or value == item.page + 1:
         return True
     return value is not None and offsets[value - item.page] >= MIN_TIMES
 

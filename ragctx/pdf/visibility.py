@@ -232,11 +232,12 @@ def _fill(textpage: Any, at: int) -> tuple[int, int]:
 
 def _in_layer(item: Any) -> bool:
     """Whether an object is marked as part of a layer, which may be switched off."""
-    return any(_mark(item, i) == "OC" for i in range(min(raw.FPDFPageObj_CountMarks(item), 20)))
+    return any(mark_name(item, i) == "OC" for i in range(min(raw.FPDFPageObj_CountMarks(item), 20)))
 
 
-def _mark(item: Any, i: int) -> str:
-    size, buffer = ctypes.c_ulong(), ctypes.create_string_buffer(8)
+def mark_name(item: Any, i: int) -> str:
+    """What an object's i-th mark is called ("OC", "Artifact"); "" if that is long."""
+    size, buffer = ctypes.c_ulong(), ctypes.create_string_buffer(32)
     mark = raw.FPDFPageObj_GetMark(item, i)
     chars = ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR))
     if not raw.FPDFPageObjMark_GetName(mark, chars, len(buffer), size):

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.text.folding import plain
+
 RUN_WORDS = 5
 """Words of a run. Shorter runs are shared by chance, longer ones miss copies that were edited.
 Chosen by hand, within what is usual for finding near-duplicates."""
@@ -96,7 +98,7 @@ def _words(texts: Sequence[str]) -> tuple[Hashes, Numbers]:
     A word is a run of bytes without whitespace; each Chinese or Japanese character is a word. These
     begin with the UTF-8 bytes E3 to E9 (U+3000 to U+9FFF), which no other byte of UTF-8 equals.
     """
-    pieces = [text.encode("utf-8", "surrogatepass") for text in texts]
+    pieces = [plain(text).encode("utf-8", "surrogatepass") for text in texts]
     joined = b" " * 8 + b" ".join(pieces) + b" " * 8
     data = np.frombuffer(joined, dtype=np.uint8)
     blank = (data <= 32) | ((data >= 0xE3) & (data <= 0xE9))  # whitespace, or a word of its own

@@ -21,7 +21,7 @@ _TAIL = 80
 
 CLOSERS = "\"'”’»›)]}」』）】〉》〕］"
 """What may follow a full stop and still belong to its sentence."""
-_BULLETS = "•‣◦▪▫■□●○◆◇►▶✓✗\uf0b7"
+_BULLETS = "•‣◦▪▫■□●○◆◇►▶✓✗✔✘☐☑☒◻❑❒❖➢➲✦"
 _BULLET = re.compile(rf"[{_BULLETS}]")
 _NUMBER = r"(?:\d{1,3}(?:\.\d{1,3}){0,8}|[a-zA-Z]|[ivxIVX]{1,5})"
 _ITEM = re.compile(rf"[-–—*·]\s|\(?{_NUMBER}[.)]\s")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ragctx.text.composition import composed
+from ragctx.text.folding import folded, plain
 
 UNSPACED = re.compile(
     "[\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+"
@@ -30,10 +30,21 @@ STOP_WORDS = frozenset(
 def words_of(text: str) -> list[str]:
     """The words of a text, in order: letters, digits and underscores in a row, no articles.
 
-    >>> words_of("The “Tin” melts at 1,232.5 degrees")
-    ['tin', 'melts', 'at', '1', '232', '5', 'degrees']
+    They are in the form in which texts are compared (`folding.folded`).
+
+    >>> words_of("The “Tin” melts at 1,232.5 ﬂat degrees")
+    ['tin', 'melts', 'at', '1', '232', '5', 'flat', 'degrees']
     """
-    return [word for word in WORD.findall(text.casefold()) if word not in _ARTICLES]
+    return [word for word in WORD.findall(folded(text)) if word not in _ARTICLES]
+
+
+def compared_words(text: str) -> list[str]:
+    """The words of a text with its articles, otherwise as `words_of` gives them.
+
+    >>> compared_words("The ﬁrst １２")
+    ['the', 'first', '12']
+    """
+    return WORD.findall(folded(text))
 
 
 def spaced(text: str) -> str:
@@ -54,9 +65,8 @@ def searchable(text: str) -> str:
     >>> searchable("５ ㎏ of ﬂour"), searchable("Straße"), searchable("Tin")
     ('5 kg of flour', 'strasse', 'Tin')
     """
-    plain = composed(text, "NFKC")
-    folded = plain.casefold()
-    return spaced(plain if folded == plain.lower() else folded)
+    letters, in_one_case = plain(text), folded(text)
+    return spaced(letters if in_one_case == letters.lower() else in_one_case)
 
 
 def overlapping_pairs(run: str) -> list[str]:

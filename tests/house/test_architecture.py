@@ -91,6 +91,8 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "pdf.pdfium_reader",
         "pdf.pdfium_pieces",
         "pdf.pdfium_runs",
+        "pdf.pdfium_forms",
+        "pdf.pdfium_tags",
         "pdf.visibility",
     ),
     "faiss": ("index.engine",),

@@ -34,7 +34,9 @@ def folder(tmp_path: Path, reader: TextReader) -> Path:
     return tmp_path
 
 
-def run(folder: Path, what: str = "pdfs", *, rebuild: bool = False, **settings: int) -> list[str]:
+def run(
+    folder: Path, what: str = "pdfs", *, rebuild: bool = False, **settings: int | str
+) -> list[str]:
     """The outcomes, by file name."""
     made = IngestSettings(**settings) if settings else None  # type: ignore[arg-type]
     rows = ingest(folder / what, folder / "index", HashEmbedder(), settings=made, rebuild=rebuild)
@@ -61,6 +63,25 @@ def test_what_the_first_ingest_set_goes_for_the_next(folder: Path) -> None:
     assert recipes(folder) == {"a": 40, "b": 40, "c": 40}
     found = remembered(folder)
     assert found is not None and (found.chunk_tokens, found.overlap_tokens) == (40, 8)
+
+
+def test_hidden_text_is_kept_where_the_first_ingest_kept_it(folder: Path) -> None:
+    settings = IngestSettings(hidden="keep")
+    ingest(folder / "pdfs", folder / "index", HashEmbedder(), settings=settings)
+    recipe = remembered(folder)
+    assert recipe is not None and recipe.hidden == "keep"
+    assert run(folder) == ["a unchanged", "b unchanged"]
+    with pytest.raises(InputError, match=r"--hidden keep, not drop.*--hidden drop --rebuild"):
+        run(folder, hidden="drop")
+    with pytest.raises(InputError, match="valid: drop, keep"):
+        run(folder, hidden="show")
+
+
+def test_a_recipe_says_nothing_of_hidden_text_that_is_left_out() -> None:
+    """Indexes that were made before there was a choice have the same recipe."""
+    recipe = Recipe(reader="auto", chunk_tokens=180, overlap_tokens=0, embedder="hidden=keep m@1")
+    assert str(recipe) == ("reader=auto chunk_tokens=180 overlap_tokens=0 embedder=hidden=keep m@1")
+    assert Recipe.parsed(str(recipe)) == recipe
 
 
 def test_other_settings_are_refused_with_the_command_that_rebuilds(folder: Path) -> None:
@@ -193,6 +214,7 @@ def test_settings_are_checked_with_those_that_are_remembered(folder: Path) -> No
         chunk_tokens=st.integers(0, 10**6),
         overlap_tokens=st.integers(0, 10**6),
         embedder=st.text(min_size=1),
+        hidden=st.sampled_from(["drop", "keep"]),
     )
 )
 def test_a_recipe_is_its_text(recipe: Recipe) -> None:

@@ -23,7 +23,8 @@ import json, os, sys, time
 request = json.loads(sys.stdin.readline())
 def say(**message): print(json.dumps(message), flush=True)
 def page(n): say(kind="page", page=n, text=f"text {n}", reader="stand-in", pictures=False, label="",
-                 filled_in=[], glyphs_only=False, doubtful=False, cut=False, lost=0, hidden=0)
+                 filled_in=[], glyphs_only=False, doubtful=False, cut=False, lost=0, hidden=[],
+                 fields=[])
 def opened(n): say(kind="started"); say(kind="open", pages=n, attachments=0, xfa=False)
 def pages(n, at=lambda i: None):
     opened(n)

@@ -123,7 +123,8 @@ def page(i, text, doubtful=False):
     if i < r["first"]: return
     say(kind="begin", page=i)
     say(kind="page", page=i, text=text, filled_in=[], reader=r["reader"], label="",
-        pictures=False, glyphs_only=False, doubtful=doubtful, cut=False, lost=0, hidden=0)
+        pictures=False, glyphs_only=False, doubtful=doubtful, cut=False, lost=0, hidden=[],
+        fields=[])
 """
 
 

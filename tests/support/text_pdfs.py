@@ -29,6 +29,7 @@ class TextReader:
         document_id: str,
         password: str | None = None,
         reader: str = "auto",
+        hidden: str = "drop",
         limits: object = None,
         on_page: Callable[[int, int], None] | None = None,
     ) -> Document:

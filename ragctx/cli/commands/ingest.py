@@ -20,7 +20,7 @@ from ragctx.cli.progress import ingest_progress
 from ragctx.cli.session import when_unlocked
 from ragctx.errors import IndexMissingError, InputError, StoreError
 from ragctx.paths import DEFAULT_INDEX
-from ragctx.pdf.names import READERS
+from ragctx.pdf.names import HIDDEN_TEXT, READERS
 from ragctx.text.wording import counted
 from ragctx.views import ingest_view, ingest_words, is_in_index, is_plain, with_cause
 
@@ -48,6 +48,13 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     type=click.Choice(READERS),
     help="Library that reads the PDFs; auto tries pdfium first, then pypdf where it may do better."
     "  [default: that of the index, or auto]",
+)
+@click.option(
+    "--hidden",
+    type=click.Choice(HIDDEN_TEXT),
+    help="Text that nobody sees on the page (white on white, a layer that is off): drop leaves it "
+    "out, keep puts it after the page's other text, as [hidden: …].  [default: that of the index, "
+    "or drop]",
 )
 @options.password_option
 @click.option(
@@ -80,6 +87,7 @@ def ingest_command(
     index_path: Path,
     embedder_spec: str,
     reader: str | None,
+    hidden: str | None,
     password: str | None,
     chunk_tokens: int | None,
     overlap_tokens: int | None,
@@ -99,6 +107,7 @@ def ingest_command(
 
     settings = IngestSettings(
         reader=reader,  # type: ignore[arg-type]
+        hidden=hidden,  # type: ignore[arg-type]
         chunk_tokens=chunk_tokens,
         overlap_tokens=overlap_tokens,
         password=password,

@@ -15,6 +15,7 @@ from ragctx.evaluation.results import (
     QuestionRecord,
     Result,
 )
+from ragctx.evaluation.text_match import place_of
 from ragctx.text.display import one_line
 from ragctx.text.markup import Markup, joined, tag
 
@@ -165,8 +166,9 @@ def _wanted(question: QuestionRecord) -> list[Markup]:
 def _around_answer(text: str, answers: Sequence[str]) -> list[str]:
     """The passage, cut around an answer, which is marked."""
     line = one_line(text)
-    places = [(line.lower().find(a.lower()), len(a)) for a in map(_tidy, answers) if a]
-    start, length = next((place for place in places if place[0] >= 0), (0, 0))
+    places = (place_of(answer, line) for answer in map(_tidy, answers) if answer)
+    start, end = next((place for place in places if place is not None), (0, 0))
+    length = end - start
     first = max(0, start - _PASSAGE // 2) if start + length > _PASSAGE else 0
     last = min(len(line), first + _PASSAGE)
     before, answer, after = (
