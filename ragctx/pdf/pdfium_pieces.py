@@ -21,12 +21,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pypdfium2.raw as raw
 
+from ragctx.pdf.geometry import Box, Frame, along_line, on_page
 from ragctx.pdf.messages import LineMessage
 from ragctx.pdf.visibility import Placed
 from ragctx.text.line_shapes import is_spaceless
-
-Box: TypeAlias = tuple[float, float, float, float]
-"""left, top, right, bottom"""
 
 WIDE_GAP = 0.9
 """Em: characters of a row farther apart are of different pieces. Spaces are 0.2 to 0.6 em wide."""
@@ -72,14 +70,14 @@ class Piece(NamedTuple):
     message: LineMessage
     unmapped: float
     placed: Placed
+    glyphs: Sequence[Glyph]
 
 
 class Sheet(NamedTuple):
-    """A page whose text was loaded: what of it is shown, and how it is turned (quarter turns)."""
+    """A page whose text was loaded, and what of it is shown."""
 
     textpage: Any
-    shown: Box  # left, bottom, right, top; y upwards
-    turn: int
+    frame: Frame
 
 
 def pieces(sheet: Sheet, start: int, stop: int) -> list[Piece]:
@@ -100,7 +98,7 @@ def pieces(sheet: Sheet, start: int, stop: int) -> list[Piece]:
 
 
 def _glyphs(sheet: Sheet, start: int, stop: int) -> Iterator[Glyph]:
-    textpage, (left, bottom, right, top) = sheet.textpage, sheet.shown
+    textpage, (left, bottom, right, top) = sheet.textpage, sheet.frame.shown
     unicode_of, box_of = raw.FPDFText_GetUnicode, raw.FPDFText_GetLooseCharBox
     rect, sizes, turn = raw.FS_RECTF(), _Sizes(textpage), 0
     before: Before = "line"
@@ -117,13 +115,13 @@ def _glyphs(sheet: Sheet, start: int, stop: int) -> Iterator[Glyph]:
             continue
         if before:  # within a word, pdfium turns no letter
             turn = _turn(textpage, k)
-        box = (x0, -y1, x1, -y0) if turn == 0 else upright((x0, y0, x1, y1), turn)
+        box = (x0, -y1, x1, -y0) if turn == 0 else along_line((x0, y0, x1, y1), turn)
         size = sizes.of(k, box[3] - box[1])
         if size >= 0:
             yield Glyph(text=text, box=box, size=size, turn=turn, before=before, at=k)
         else:  # letters drawn backwards: turned once more
             way = (turn + 2) % 4
-            box = upright((x0, y0, x1, y1), way)
+            box = along_line((x0, y0, x1, y1), way)
             yield Glyph(text=text, box=box, size=-size, turn=way, before=before, at=k)
         before = ""
 
@@ -320,37 +318,19 @@ def _piece(sheet: Sheet, glyphs: Sequence[Glyph], text: str) -> Piece:
     middle = sorted(glyphs, key=lambda glyph: glyph.size)[len(glyphs) // 2]
     message: LineMessage = {
         "text": text,
-        "turn": (glyphs[0].turn - sheet.turn) % 4,
+        "turn": (glyphs[0].turn - sheet.frame.turn) % 4,
         "left": round(min(glyph.box[0] for glyph in glyphs), 1),
         "top": round(middle.box[1], 1),
         "right": round(max(glyph.box[2] for glyph in glyphs), 1),
         "bottom": round(middle.box[3], 1),
         "size": round(middle.size, 1),
     }
-    return Piece(message, unmapped, Placed(glyphs[0].at, _on_page(glyphs), middle.size))
+    placed = Placed(glyphs[0].at, _on_page(glyphs), middle.size)
+    return Piece(message, unmapped, placed, glyphs)
 
 
 def _on_page(glyphs: Sequence[Glyph]) -> Box:
-    """The box around glyphs on the page: left, bottom, right, top; y upwards."""
+    """The box around glyphs on the page."""
     left, top = min(g.box[0] for g in glyphs), min(g.box[1] for g in glyphs)
     right, bottom = max(g.box[2] for g in glyphs), max(g.box[3] for g in glyphs)
-    turn = glyphs[0].turn
-    if turn == 1:
-        return top, left, bottom, right
-    if turn == 2:
-        return -right, top, -left, bottom
-    if turn == 3:
-        return -bottom, -right, -top, -left
-    return left, -bottom, right, -top
-
-
-def upright(corners: Box, turn: int) -> Box:
-    """A box of the page (left, bottom, right, top; y upwards) seen along text turned so."""
-    x0, y0, x1, y1 = corners
-    if turn == 1:
-        return y0, x0, y1, x1
-    if turn == 2:
-        return -x1, y0, -x0, y1
-    if turn == 3:
-        return -y1, -x1, -y0, -x0
-    return x0, -y1, x1, -y0
+    return on_page((left, top, right, bottom), glyphs[0].turn)

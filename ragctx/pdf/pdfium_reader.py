@@ -19,25 +19,27 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
 from ragctx.errors import PdfError
+from ragctx.pdf.geometry import on_page
 from ragctx.pdf.messages import (
     MAX_HEADINGS,
     MAX_PAGE_CHARACTERS,
+    GlyphLineMessage,
     HeadingMessage,
     OpenMessage,
     PageMessage,
+    SheetMessage,
     StructureMessage,
     no_password,
     one_line,
     quietly,
 )
-from ragctx.pdf.pdfium_pieces import Box, Piece, Sheet, pieces
+from ragctx.pdf.pdfium_page import MANY_OBJECTS, frame_of, with_fields_drawn
+from ragctx.pdf.pdfium_pieces import Piece, Sheet, pieces
 from ragctx.pdf.visibility import are_seen
 
 FEW_CHARACTERS = 64
 """On a page with fewer characters than this, the objects are examined: is it blank, a picture, or
 is there text that pdfium does not give? Chosen by hand: about one line."""
-MANY_OBJECTS = 20_000
-"""How many objects of a page are examined at most. Chosen by hand, to bound the time."""
 SAMPLE = 96
 """How many characters of a page are checked for a letter in their font's map. Chosen by hand."""
 MAX_UNMAPPED = 0.1
@@ -117,81 +119,82 @@ def _outline(document: Any) -> list[HeadingMessage]:
 
 def read_page(document: Any, i: int) -> PageMessage:
     """Page i, counted from 0, as lines with their places."""
-    page, printed = document[i], MAX_PAGE_CHARACTERS
-    if _has_drawn_annotations(page):
-        printed = raw.FPDFText_CountChars(page.get_textpage())
-        page = _with_fields_drawn(document, page, i)
+    page, printed = with_fields_drawn(document, i)
     textpage = page.get_textpage()
     units = _code_units(textpage)
-    sheet = Sheet(textpage, _shown(page), page.get_rotation() // 90)
     letters = len("".join(units[: 8 * FEW_CHARACTERS].split()))
     objects = _Objects() if letters >= FEW_CHARACTERS else _look_at_objects(page)
-    count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
-    lines = pieces(sheet, 0, min(printed, count))
-    filled_in = pieces(sheet, printed, count)
-    seen = are_seen(page, textpage, [line.placed for line in lines])
-    drawn = sum(len(line.message["text"]) for line in lines)
-    lines = list(itertools.compress(lines, seen))
-    hidden = drawn - sum(len(line.message["text"]) for line in lines)
+    drawn = _drawn_lines(page, textpage, printed)
+    lines = drawn.seen
     unmapped = _unmapped_share(textpage)
-    lost, glyphs = 0, sum(map(_signs, lines))
+    lost: list[Piece] = []
+    glyphs = sum(map(_signs, lines))
     if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:
-        lost = sum(_signs(line) for line in lines if line.unmapped > 0.5)
+        lost = [line for line in lines if line.unmapped > 0.5]
         lines = [line for line in lines if line.unmapped <= 0.5]
+    lost_signs = sum(map(_signs, lost))
     return {
         "kind": "page",
         "page": i,
         "reader": "pdfium",
         "text": None,
         "lines": [line.message for line in lines],
-        "filled_in": [line.message for line in filled_in],
+        "filled_in": [line.message for line in drawn.filled_in],
+        "hidden_lines": [line.message for line in drawn.hidden],
+        "lost_lines": [line.message for line in lost],
         "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
         "pictures": objects.make_the_page,
-        "lost": lost,
-        "hidden": hidden,
-        "glyphs_only": lost > 0.7 * glyphs or objects.texts > 10 * letters + 50,
+        "lost": lost_signs,
+        "hidden": sum(len(line.message["text"]) for line in drawn.hidden),
+        "glyphs_only": lost_signs > 0.7 * glyphs or objects.texts > 10 * letters + 50,
         "doubtful": unmapped > MAX_UNMAPPED or objects.texts > (2 * letters + 8) * (letters > 0),
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
         "damage": "",
     }
 
 
-_NOT_DRAWN = (raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP)
-"""Kinds of annotations that have no words of their own on the page."""
+def read_sheet(document: Any, i: int) -> SheetMessage:
+    """Where each glyph of page i is, in the lines that `read_page` gives."""
+    page, printed = with_fields_drawn(document, i)
+    frame = frame_of(page)
+    drawn = _drawn_lines(page, page.get_textpage(), printed)
+    return {
+        "kind": "sheet",
+        "page": i,
+        "shown": list(frame.shown),
+        "turn": frame.turn,
+        "lines": [_glyph_line(line) for line in (*drawn.seen, *drawn.filled_in)],
+    }
 
 
-def _has_drawn_annotations(page: Any) -> bool:
-    """Whether the page has form fields, stamps, remarks: text that is not part of its content."""
-    for i in range(min(raw.FPDFPage_GetAnnotCount(page), MANY_OBJECTS)):
-        annotation = raw.FPDFPage_GetAnnot(page, i)
-        kind = raw.FPDFAnnot_GetSubtype(annotation)
-        raw.FPDFPage_CloseAnnot(annotation)
-        if kind not in _NOT_DRAWN:
-            return True
-    return False
+def _glyph_line(line: Piece) -> GlyphLineMessage:
+    return {
+        "text": [glyph.text for glyph in line.glyphs],
+        "boxes": [
+            [round(edge, 2) for edge in on_page(glyph.box, glyph.turn)] for glyph in line.glyphs
+        ],
+    }
 
 
-def _shown(page: Any) -> Box:
-    """What is shown of the page, in its own coordinates.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DrawnLines:
+    """The lines of a page, those that nobody sees apart, and the values of its form fields."""
 
-    (Asked of the view, for pdfium tells a page's boxes only where the page itself has them, and
-    most pages of many files have them from the tree.)
-    """
-    fine = 2**20  # parts of the page's width and height, so that nothing is rounded
-    x, y = ctypes.c_double(), ctypes.c_double()
-    corners = []
-    for corner in ((0, 0), (fine, fine)):
-        raw.FPDF_DeviceToPage(page, *(0, 0, fine, fine, 0), *corner, x, y)
-        corners.append((x.value, y.value))
-    (x0, y0), (x1, y1) = corners
-    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+    seen: list[Piece]
+    hidden: list[Piece]
+    filled_in: list[Piece]
 
 
-def _with_fields_drawn(document: Any, page: Any, i: int) -> Any:
-    """The page, opened again, with the values of its form fields drawn as part of its content."""
-    raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
-    page.close()
-    return document[i]
+def _drawn_lines(page: Any, textpage: Any, printed: int) -> _DrawnLines:
+    sheet = Sheet(textpage, frame_of(page))
+    count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
+    lines = pieces(sheet, 0, min(printed, count))
+    seen = are_seen(page, textpage, [line.placed for line in lines])
+    return _DrawnLines(
+        seen=list(itertools.compress(lines, seen)),
+        hidden=[line for line, is_seen in zip(lines, seen, strict=True) if not is_seen],
+        filled_in=pieces(sheet, printed, count),
+    )
 
 
 def _code_units(textpage: Any) -> str:

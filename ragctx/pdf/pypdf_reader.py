@@ -104,6 +104,8 @@ def read_page(document: Any, i: int) -> PageMessage:
         "text": kept,
         "lines": [],
         "filled_in": [unplaced_line(value) for value in values if value not in kept],
+        "hidden_lines": [],
+        "lost_lines": [],
         "label": "",  # see `StructureMessage.labels`
         "pictures": pictures,
         "lost": 0,
