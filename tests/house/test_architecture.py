@@ -87,7 +87,13 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "click": ("cli*",),
     "rich": ("cli*",),
     "pypdf": ("pdf.pypdf_reader", "pdf.font_maps"),
-    "pypdfium2": ("pdf.pdfium_reader", "pdf.pdfium_pieces", "pdf.visibility"),
+    "pypdfium2": (
+        "pdf.pdfium_reader",
+        "pdf.pdfium_page",
+        "pdf.pdfium_pieces",
+        "pdf.pdfium_picture",
+        "pdf.visibility",
+    ),
     "faiss": ("index.engine",),
     "sqlite3": (
         "index.database",
