@@ -115,14 +115,20 @@ def quote_boxes(
     Arguments and errors: see `page_image`.
     """
     require_kind("quote", quote, str, "give a text that is on the page")
-    return boxes_of(quote, page_sheet(path, page, password=password, limits=limits).lines)
+    sheet = page_sheet(path, page, password=password, limits=limits)
+    boxes = boxes_of(quote, sheet.lines)
+    if boxes:
+        return boxes
+    mended = _look(path, page, password=password, limits=limits, mend_fonts=True)
+    return boxes_of(quote, mended.sheets[page - 1].lines) if mended.sheets else ()
 
 
 def page_sheet(
     path: str | Path, page: int, *, password: str | None = None, limits: Limits | None = None
 ) -> Sheet:
     """Where the glyphs of a page are. Arguments and errors: see `page_image`."""
-    reading = _look(path, page, (), scale=None, password=password, limits=limits)
+    reading = _look(path, page, password=password, limits=limits)
+    _require(page - 1 in reading.sheets, reading, Path(path), page)
     return reading.sheets[page - 1]
 
 
@@ -140,21 +146,23 @@ def draw_page(
     if not scale > 0:
         raise InputError(f"scale is {scale}. Give pixels a point, above 0; 2 is 144 an inch.")
     reading = _look(path, page, marks, scale=scale, password=password, limits=limits)
+    _require(page - 1 in reading.pictures, reading, Path(path), page)
     return reading.pictures[page - 1]
 
 
 def _look(
     path: str | Path,
     page: int,
-    marks: Iterable[Mark],
+    marks: Iterable[Mark] = (),
     *,
-    scale: float | None,
+    scale: float | None = None,
     password: str | None,
     limits: Limits | None,
+    mend_fonts: bool = False,
 ) -> Reading:
-    """Look at a page in another process.
+    """Look at a page in another process, with `mend_fonts` at one of a copy, if that is of use.
 
-    Raises PdfError if that gave nothing, InputError if there is no such page.
+    Raises PdfError if the file cannot be opened, InputError if there is no such page.
     """
     path, limits = require_pdf(path, password, limits)
     require_whole("page", page, least=1)
@@ -166,22 +174,27 @@ def _look(
         limits=limits,
         deadline=time.monotonic() + limits.file_timeout_s,
         only=(page - 1,),
+        mend_fonts=mend_fonts,
         look={"scale": scale, "marks": [mark.as_message() for mark in marks]},
     )
     reading = read(request)
-    if not reading.count:
+    if not reading.count and not mend_fonts:
         raise why_unread(reading, path, head)
-    if page > reading.count:
+    if page > reading.count > 0:
         raise no_such_page(path, str(page), reading.count)
-    seen = reading.sheets if scale is None else reading.pictures
-    if page - 1 not in seen:
-        status = reading.lost.get(page - 1, "corrupt")
-        why = "; ".join(reading.warnings[:1]) or f"page {page}: it is damaged"
-        raise PdfError(
-            f"{path.name} has a page that cannot be drawn ({why}); open it in a viewer",
-            status="timeout" if status == "timeout" else "corrupt",
-        )
     return reading
+
+
+def _require(is_there: bool, reading: Reading, path: Path, page: int) -> None:
+    """Raise PdfError if what was looked for on a page is not there."""
+    if is_there:
+        return
+    status = reading.lost.get(page - 1, "corrupt")
+    why = "; ".join(reading.warnings[:1]) or f"page {page}: it is damaged"
+    raise PdfError(
+        f"{path.name} has a page that cannot be drawn ({why}); open it in a viewer",
+        status="timeout" if status == "timeout" else "corrupt",
+    )
 
 
 def no_such_page(path: Path, page: str, count: int) -> InputError:

@@ -9,6 +9,7 @@ import struct
 import zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_RGB = (8, 2, 0, 0, 0)  # 8 bits a colour; three of them; the only packing, filter, and order
 
 
 def png_of(pixels: bytes, width: int, height: int, stride: int) -> bytes:
@@ -18,7 +19,7 @@ def png_of(pixels: bytes, width: int, height: int, stride: int) -> bytes:
     True
     """
     rows = (pixels[y * stride : y * stride + 3 * width] for y in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits a colour; RGB
+    header = struct.pack(">II5B", width, height, *_RGB)
     packed = zlib.compress(b"".join(b"\0" + row for row in rows), 6)  # 0: rows as they are
     return b"".join(
         (SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", packed), _chunk(b"IEND", b""))

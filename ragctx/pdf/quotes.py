@@ -23,6 +23,10 @@ MAX_LINE_LETTERS = 2000
 """Letters at a line's end that may be a quote's beginning: longer lines are no lines of text."""
 
 
+MAX_BEGINNINGS = 100
+"""Places at which a quote may begin that are considered."""
+
+
 class _Line(NamedTuple):
     """A line's letters, and for each of them the index of its glyph."""
 
@@ -40,11 +44,15 @@ class _Part(NamedTuple):
 
 
 class _Path(NamedTuple):
-    """How the quote was found up to some letter, with how many jumps between lines."""
+    """How the quote was found up to some letter, with how many jumps between lines.
+
+    A path that only begins may do so at several places; which one is chosen by what follows.
+    """
 
     jumps: int
     part: _Part
     before: _Path | None
+    elsewhere: tuple[_Part, ...] = ()
 
 
 def boxes_of(quote: str, lines: Sequence[GlyphLine]) -> tuple[Box, ...]:
@@ -107,7 +115,7 @@ def _over_lines(sought: str, lines: Sequence[_Line]) -> _Path | None:
     for i, line in enumerate(lines):
         places.setdefault(line.letters, []).append(i)
     lengths, ordered = sorted({len(letters) for letters in places}), sorted(places)
-    best = dict(_beginnings(sought, lines))
+    best = _beginnings(sought, lines)
     for at in range(1, len(sought)):
         if path := best.get(at):
             for end, places_there in _goings_on(sought, at, places, lengths, ordered):
@@ -117,16 +125,17 @@ def _over_lines(sought: str, lines: Sequence[_Line]) -> _Path | None:
     return best.get(len(sought))
 
 
-def _beginnings(sought: str, lines: Sequence[_Line]) -> Iterator[tuple[int, _Path]]:
-    """Lines whose last letters are the quote's first: how many, and the path; the first line last.
-
-    (So that in a dictionary of them it is the first line that stays.)
-    """
-    for i in range(len(lines) - 1, -1, -1):
-        letters = lines[i].letters
+def _beginnings(sought: str, lines: Sequence[_Line]) -> dict[int, _Path]:
+    """The lines whose last letters are the quote's first, by how many letters that are."""
+    found: dict[int, list[_Part]] = {}
+    for i, (letters, _, _) in enumerate(lines):
         for length in range(1, min(len(letters), len(sought) - 1, MAX_LINE_LETTERS) + 1):
             if letters.endswith(sought[:length]):
-                yield length, _Path(0, _Part(i, len(letters) - length, len(letters)), None)
+                found.setdefault(length, []).append(_Part(i, len(letters) - length, len(letters)))
+    return {
+        length: _Path(0, parts[0], None, tuple(parts[1:MAX_BEGINNINGS]))
+        for length, parts in found.items()
+    }
 
 
 def _goings_on(
@@ -153,8 +162,12 @@ def _goings_on(
 
 
 def _further(path: _Path, lines: Sequence[int], length: int) -> _Path:
-    """The path, gone on in that of the lines that is drawn next, or else before."""
-    following = path.part.line + 1
-    at = bisect_left(lines, following)
+    """The path, gone on in that of the lines that is drawn next, or else after, or before."""
+    for part in (path.part, *path.elsewhere):
+        following = part.line + 1
+        at = bisect_left(lines, following)
+        if at < len(lines) and lines[at] == following:
+            return _Path(path.jumps, _Part(following, 0, length), path._replace(part=part))
+    at = bisect_left(lines, path.part.line)
     line = lines[at] if at < len(lines) else lines[-1]
-    return _Path(path.jumps + (line != following), _Part(line, 0, length), path)
+    return _Path(path.jumps + 1, _Part(line, 0, length), path)
