@@ -15,6 +15,7 @@ from ragctx.generator.reader.passage_cache import CacheStats
 from ragctx.generator.reader.passage_store import StoreStats
 from ragctx.index.repair import Problem, Repair
 from ragctx.index.store import SourceInfo
+from ragctx.pdf.page_view import WhyLeftOut
 from ragctx.prompt.imitation import ImitatedLabel
 from ragctx.records import (
     Citation,
@@ -236,6 +237,49 @@ class IngestShape(TypedDict):
     index: str  # its folder
 
 
+class BoxShape(TypedDict):
+    """A box on a page as it is shown, in points from the upper left corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class PageLineShape(TypedDict):
+    """A line of a page."""
+
+    text: str
+    box: BoxShape | None  # null where the reader gives no places
+
+
+class LeftOutShape(TypedDict):
+    """A line of a page that is not part of its text."""
+
+    text: str
+    why: WhyLeftOut
+    box: BoxShape | None
+
+
+class PageShape(TypedDict):
+    """`ragctx page --json`: a page as it is read."""
+
+    document: str  # the file's name
+    path: str
+    page: int  # its number, from 1
+    label: str  # what the page calls itself
+    status: PageStatus
+    reader: str  # the library that read it; "" if none could
+    width: float  # as shown, in points
+    height: float
+    text: str
+    lines: list[PageLineShape]  # in reading order
+    left_out: list[LeftOutShape]
+    quote: str | None  # of --quote
+    quote_boxes: list[BoxShape] | None  # one for each line that the quote is on
+    png: str | None  # the picture that was written
+
+
 class IndexInfoShape(TypedDict):
     """`ragctx index info --json`: an index in numbers. Times are UTC, ISO 8601."""
 
@@ -328,6 +372,7 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "prompt": (PromptShape,),
     "explain": (ExplanationShape,),
     "ingest": (IngestShape,),
+    "page": (PageShape,),
     "index info": (IndexInfoShape,),
     "index list": (SourcesShape,),
     "index verify": (VerifyShape,),

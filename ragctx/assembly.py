@@ -20,6 +20,7 @@ from ragctx.prompt.frame import Frame, build_frame
 from ragctx.prompt.template import load_template
 from ragctx.prompt.window import share_window
 from ragctx.records import GetDocument, Hit, LedgerRow, Prompt, Selection
+from ragctx.selection.expansion import GetChunks, Surroundings, expand
 from ragctx.selection.floors import Floor, cut_below, keep_best
 from ragctx.selection.merging import join_ledgers, merge_hits
 from ragctx.selection.selectors import Selector, as_selector, fill
@@ -51,6 +52,7 @@ class Assembly:
             `ragctx.selection.floors.at_least(0.3)`; None: all of them.
         max_chunks: the most passages to show; None: as many as fit.
         trim: whether the best passage that does not fit is cut at the end of a sentence.
+        expand: how many chunks before and after each passage are added, as far as tokens are left.
     """
 
     budget_tokens: int | None = None
@@ -65,6 +67,7 @@ class Assembly:
     floor: Floor | None = None
     max_chunks: int | None = None
     trim: bool = False
+    expand: int = 0
 
     def __post_init__(self) -> None:
         """Raise InputError for a setting of another kind; its range is checked where it is used."""
@@ -73,6 +76,7 @@ class Assembly:
                 require_whole(name, getattr(self, name))
         for name in ("max_new_tokens", "seed", "merged_tokens"):
             require_whole(name, getattr(self, name))
+        require_whole("expand", self.expand, least=0)
         if self.floor is not None:
             require_function("floor", self.floor, "give ragctx.selection.floors.at_least(0.3)")
         if self.profile is not None:
@@ -99,6 +103,7 @@ def assemble(
     context_window: int,
     assembly: Assembly | None = None,
     get_document: GetDocument | None = None,
+    get_chunks: GetChunks | None = None,
 ) -> Prompt:
     """Choose the best of `hits` that fit, put them in order, and build the prompt.
 
@@ -110,6 +115,7 @@ def assemble(
         assembly: how the prompt is made.
         get_document: a document by its id, or None where there is none. With it, passages that
             only whitespace separates are merged, and a trimmed passage knows its pages.
+        get_chunks: a document's chunks by its id, in their order, for `assembly.expand`.
 
     Raises:
         BudgetError: not even one passage fits.
@@ -130,6 +136,7 @@ def assemble(
         context_window=context_window,
         assembly=assembly,
         get_document=get_document,
+        get_chunks=get_chunks,
     ).prompt
 
 
@@ -141,12 +148,14 @@ def trace(
     context_window: int,
     assembly: Assembly | None = None,
     get_document: GetDocument | None = None,
+    get_chunks: GetChunks | None = None,
 ) -> Trace:
     """`assemble`, keeping what the prompt was chosen from."""
     assembly = assembly or Assembly()
     require_kind("assembly", assembly, Assembly, "give Assembly(placement=…, …)")
     if get_document is not None:
         require_function("get_document", get_document, "give index.document")
+    surroundings = _surroundings(assembly, get_document, get_chunks)
     _require_arguments(question, hits)
     tokenizer, select = as_tokenizer(tokenizer), as_selector(assembly.select)
     question, hits = well_formed(question), [_well_formed(hit) for hit in hits]
@@ -173,6 +182,16 @@ def trace(
             tokenizer.count,
             page_of=documents.page_of if documents else None,
         )
+    if surroundings is not None:
+        selection = expand(
+            selection,
+            assembly.expand,
+            surroundings,
+            lambda some: passage_costs(frame.template, some, tokenizer, room_tokens=room),
+            count=tokenizer.count,
+            max_tokens=assembly.merged_tokens,
+            last_rank=max((hit.rank for hit in hits), default=0),
+        )
     if pool.hits and not selection.selected:
         raise BudgetError(_nothing_fits(min(pool.costs), frame, assembly))
     placement = place(selection, assembly.placement, seed=assembly.seed, profile=assembly.profile)
@@ -190,6 +209,23 @@ def trace(
         room_tokens=room,
         selection=selection,
     )
+
+
+def _surroundings(
+    assembly: Assembly, get_document: GetDocument | None, get_chunks: GetChunks | None
+) -> Surroundings | None:
+    """Where neighbours are taken from; None if there are to be none.
+
+    Raises InputError if they are wanted and nobody can give them.
+    """
+    if not assembly.expand:
+        return None
+    if get_document is None or get_chunks is None:
+        raise InputError(
+            f"expand is {assembly.expand}, but the text beside passages is not known; give "
+            "get_document=index.document and get_chunks=index.chunks, or expand=0"
+        )
+    return Surroundings(get_document=cache(get_document), get_chunks=cache(get_chunks))
 
 
 def _require_arguments(question: object, hits: object) -> None:

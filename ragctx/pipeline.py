@@ -85,6 +85,7 @@ def ask(
             context_window=generator.context_window,
             assembly=fitted,
             get_document=get_document,
+            get_chunks=snapshot.chunks,
         )
         assembled = time.perf_counter()
         answer = answer_prompt(

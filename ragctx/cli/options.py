@@ -74,6 +74,7 @@ class AssemblyOptions:
     min_score: float | Literal["auto"] | None = None
     max_chunks: int | None = None
     trim: bool = False
+    expand: int = 0
 
     def resolve(self, scale: ScoreScale) -> Assembly:
         """The settings for the pipeline, with passages scored on `scale`.
@@ -98,6 +99,7 @@ class AssemblyOptions:
             floor=self._floor(scale),
             max_chunks=self.max_chunks,
             trim=self.trim,
+            expand=self.expand,
         )
 
     def _floor(self, scale: ScoreScale) -> Floor | None:
@@ -241,6 +243,9 @@ def assembly_options(command: Command) -> Command:
             is_flag=True,
             help="Shorten the best passage that does not fit, at the end of a sentence.",
         ),
+        expand_option(
+            "Also show the N chunks before and after each passage, as far as tokens are left."
+        ),
         click.option(
             "--template",
             metavar="NAME|FILE",
@@ -249,6 +254,18 @@ def assembly_options(command: Command) -> Command:
         profile_option,
     )
     return gathered("assembly", AssemblyOptions, options)(command)
+
+
+def expand_option(help: str) -> Decorator:
+    """--expand."""
+    return click.option(
+        "--expand",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help=help,
+    )
 
 
 def profile_option(command: Command) -> Command:

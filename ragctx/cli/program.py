@@ -21,6 +21,7 @@ from ragctx.cli.commands.compare import compare_command
 from ragctx.cli.commands.explain import explain_command
 from ragctx.cli.commands.index import index_group
 from ragctx.cli.commands.ingest import ingest_command
+from ragctx.cli.commands.page import page_command
 from ragctx.cli.commands.probe import probe_command
 from ragctx.cli.commands.prompt import prompt_command
 from ragctx.cli.commands.questions import questions_group
@@ -36,6 +37,7 @@ from ragctx.threads import wait_passively
     'ragctx search "notice period" -k 5',
     'ragctx prompt "What is the notice period?" --budget-tokens 3000',
     'ragctx explain "What is the notice period?"',
+    "ragctx page contract.pdf 12",
     "ragctx index info",
 )
 @click.group(
@@ -57,6 +59,7 @@ _COMMANDS = (
     search_command,
     prompt_command,
     explain_command,
+    page_command,
     index_group,
     cache_group,
     questions_group,

@@ -84,15 +84,16 @@ def explain(
     """
     selection, prompt = trace.selection, trace.prompt
     labels = {p.hit.rank: p.label for p in prompt.passages if p.hit is not None}
-    spans = {hit.chunk.id: hit.rank for hit in trace.candidates}
+    spans = {hit.chunk.id: hit.rank for hit in (*trace.candidates, *selection.selected)}
     entries = tokens_to_enter(trace, select)
     known = {(hit.rank, hit.chunk.id): hit for hit in (*trace.candidates, *hits)}
+    passages = {hit.rank: hit for hit in selection.selected}  # which may be of neighbours alone
 
     def fate(row: LedgerRow) -> Fate:
         rank = row.rank if row.into is None else spans.get(row.into, row.rank)
         return Fate(
             row=row,
-            hit=known[row.rank, row.chunk],
+            hit=known.get((row.rank, row.chunk)) or passages[rank],
             label="" if row.outcome == "dropped" else labels.get(rank, ""),
             tokens_to_enter=entries.get((row.rank, row.chunk)),
         )

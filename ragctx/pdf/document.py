@@ -55,8 +55,8 @@ def document_from(
     """The document that a reading gives; of more than `max_pages` pages, the first."""
     count = min(reading.count, max_pages)
     read = [reading.pages.get(i) for i in range(count)]
-    labels = [_label(reading, i) for i in range(count)]
-    rows = drop_running_lines([_rows(page) for page in read], labels)
+    labels = labels_of(reading, count)
+    rows = drop_running_lines(rows_of(reading, count), labels)
     words = count_words(rows)
     pages = tuple(
         _page(
@@ -79,6 +79,16 @@ def document_from(
         reader="+".join(sorted({page.reader for page in read if page})),
         warnings=tuple(dict.fromkeys([*notes, *reading.warnings]))[:MAX_WARNINGS],
     )
+
+
+def labels_of(reading: Reading, count: int) -> list[str]:
+    """What each of the first `count` pages calls itself."""
+    return [_label(reading, i) for i in range(count)]
+
+
+def rows_of(reading: Reading, count: int) -> list[list[Row]]:
+    """The rows of each of the first `count` pages in reading order, running lines among them."""
+    return [_rows(reading.pages.get(i)) for i in range(count)]
 
 
 def sound_characters(page: PageText) -> float:

@@ -16,6 +16,9 @@ from ragctx.errors import PdfError
 MAX_PAGE_CHARACTERS = 200_000
 """Characters kept of one page; the rest is left out. A dense page has about 10,000, a sheet of
 newspaper in the smallest type not 100,000."""
+MAX_PICTURE_PIXELS = 10_000_000
+"""Pixels of a page's picture at most: an A4 page with 300 dots an inch has 8,700,000. As a message
+its file is at most 4/3 of 3 bytes a pixel, within the bytes of one message."""
 MAX_HEADINGS = 5000
 """Headings kept of an outline; the rest is left out. Chosen by hand, above any real outline."""
 MAX_FIELDS = 2000
@@ -35,6 +38,7 @@ class RequestMessage(TypedDict):
         first: leave out the pages before this one.
         structure: whether to read outline, title and page labels, too.
         mend_fonts: read a copy with mended fonts, or nothing if no font can be mended.
+        look: instead of reading pages, look at them so; None: read them.
     """
 
     path: str
@@ -46,6 +50,36 @@ class RequestMessage(TypedDict):
     first: int
     structure: bool
     mend_fonts: bool
+    look: LookMessage | None
+
+
+class LookMessage(TypedDict):
+    """How pages are to be looked at: pdfium only.
+
+    Keys:
+        scale: pixels a point of a picture of the page, or None for no picture; fewer if it would
+            have more than `MAX_PICTURE_PIXELS`. Where the glyphs are is told in any case.
+        marks: what to draw over the page.
+    """
+
+    scale: float | None
+    marks: list[MarkMessage]
+
+
+class MarkMessage(TypedDict):
+    """A box to draw over a page.
+
+    Keys:
+        box: left, top, right, bottom, in points from the upper left corner as shown.
+        label: a word to write beside it; "" for none.
+        colour: red, green, blue, 0 to 255.
+        filled: whether it is filled, so that the text shows through, or only outlined.
+    """
+
+    box: list[float]
+    label: str
+    colour: list[int]
+    filled: bool
 
 
 class LineMessage(TypedDict):
@@ -145,6 +179,7 @@ class PageMessage(TypedDict):
         lines: its lines in the order in which they were drawn; empty if there is `text`.
         filled_in: what stamps and remarks say, and values of form fields without a place, as lines.
         fields: its form fields.
+        lost_lines: the lines left out because their font does not map glyphs to letters.
         label: what the page calls itself ("xii"); "" if unknown.
         pictures: whether pictures, or letters drawn as shapes, make up the page.
         lost: characters left out because their font does not map glyphs to letters.
@@ -162,6 +197,7 @@ class PageMessage(TypedDict):
     lines: list[LineMessage]
     filled_in: list[LineMessage]
     fields: list[FieldMessage]
+    lost_lines: list[LineMessage]
     label: str
     pictures: bool
     lost: int
@@ -170,6 +206,53 @@ class PageMessage(TypedDict):
     doubtful: bool
     cut: bool
     damage: str
+
+
+class GlyphLineMessage(TypedDict):
+    """A line, glyph by glyph.
+
+    Keys:
+        text: the characters of each glyph.
+        boxes: the box of each on the page: left, bottom, right, top; y upwards.
+    """
+
+    text: list[str]
+    boxes: list[list[float]]
+
+
+class SheetMessage(TypedDict):
+    """Where the glyphs of a page are.
+
+    Keys:
+        page: which one, counted from 0.
+        shown: what is shown of the page: left, bottom, right, top; y upwards.
+        turn: quarter turns, clockwise, by which the page is shown turned.
+        lines: its lines in the order in which they were drawn.
+    """
+
+    kind: Literal["sheet"]
+    page: int
+    shown: list[float]
+    turn: int
+    lines: list[GlyphLineMessage]
+
+
+class PictureMessage(TypedDict):
+    """A picture of a page.
+
+    Keys:
+        page: which one, counted from 0.
+        width, height: in pixels.
+        scale: pixels a point.
+        png: the file, in base64.
+    """
+
+    kind: Literal["picture"]
+    page: int
+    width: int
+    height: int
+    scale: float
+    png: str
 
 
 class BrokenMessage(TypedDict):
@@ -243,6 +326,8 @@ Message: TypeAlias = (
     | OpenMessage
     | BeginMessage
     | PageMessage
+    | SheetMessage
+    | PictureMessage
     | BrokenMessage
     | StructureMessage
     | FailedMessage

@@ -9,10 +9,9 @@ from typing import Any, TypeAlias
 
 import pypdfium2.raw as raw
 
+from ragctx.pdf.geometry import Box, along_line
 from ragctx.pdf.messages import MAX_FIELDS, FieldMessage
 from ragctx.pdf.pdfium_pieces import Piece
-from ragctx.pdf.pdfium_runs import upright
-from ragctx.pdf.visibility import Box
 
 Placed: TypeAlias = tuple[FieldMessage, Box]
 """A field, and its box on the page."""
@@ -85,7 +84,7 @@ def _field(form: Any, page: Any, i: int, turn: int) -> Placed | None:
         if not raw.FPDFAnnot_GetRect(note, rect):
             return None
         box = rect.left, rect.bottom, rect.right, rect.top
-        return _message(form, note, kind, upright(box, turn)), box
+        return _message(form, note, kind, along_line(box, turn)), box
     finally:
         raw.FPDFPage_CloseAnnot(note)
 

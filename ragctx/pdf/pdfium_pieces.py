@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 import pypdfium2.raw as raw
 
+from ragctx.pdf.geometry import Box, on_page
 from ragctx.pdf.messages import LineMessage
-from ragctx.pdf.pdfium_runs import FAR_BACK, WORD_GAP, Box, Run, Sheet, is_right_to_left, runs
+from ragctx.pdf.pdfium_runs import FAR_BACK, WORD_GAP, Run, Sheet, is_right_to_left, runs
 from ragctx.pdf.visibility import Placed
 from ragctx.text.line_shapes import is_spaceless
 
@@ -44,6 +45,7 @@ class Piece(NamedTuple):
     message: LineMessage
     unmapped: float
     placed: Placed
+    runs: Sequence[Run]
 
 
 def pieces(sheet: Sheet, codes: str, start: int) -> list[Piece]:
@@ -212,7 +214,7 @@ def _piece(sheet: Sheet, row: Sequence[Run], text: str) -> Piece:
     middle, box = _middle(row), _around(row)
     message: LineMessage = {
         "text": text,
-        "turn": (row[0].turn - sheet.turn) % 4,
+        "turn": (row[0].turn - sheet.frame.turn) % 4,
         "left": round(box[0], 1),
         "top": round(middle.box[1], 1),
         "right": round(box[2], 1),
@@ -222,8 +224,8 @@ def _piece(sheet: Sheet, row: Sequence[Run], text: str) -> Piece:
         "cell": 0,
         "role": "",
     }
-    placed = Placed(row[0].at, _on_page(box, row[0].turn), middle.size)
-    return Piece(message, _unmapped_share(sheet, row), placed)
+    placed = Placed(row[0].at, on_page(box, row[0].turn), middle.size)
+    return Piece(message, _unmapped_share(sheet, row), placed, row)
 
 
 def _middle(row: Sequence[Run]) -> Run:
@@ -248,15 +250,3 @@ def _unmapped_share(sheet: Sheet, row: Sequence[Run]) -> float:
 def _around(row: Sequence[Run]) -> Box:
     lefts, tops, rights, bottoms = zip(*(run.box for run in row), strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
-
-
-def _on_page(box: Box, turn: int) -> Box:
-    """The box of text turned so on the page: left, bottom, right, top; y upwards."""
-    left, top, right, bottom = box
-    if turn == 1:
-        return top, left, bottom, right
-    if turn == 2:
-        return -right, top, -left, bottom
-    if turn == 3:
-        return -bottom, -right, -top, -left
-    return left, -bottom, right, -top

@@ -22,25 +22,27 @@ from ragctx.errors import PdfError
 from ragctx.pdf.messages import (
     MAX_HEADINGS,
     MAX_PAGE_CHARACTERS,
+    FieldMessage,
+    GlyphLineMessage,
     HeadingMessage,
     OpenMessage,
     PageMessage,
+    SheetMessage,
     StructureMessage,
     no_password,
     one_line,
     quietly,
 )
-from ragctx.pdf.pdfium_forms import Placed, as_drawn, form_fields
+from ragctx.pdf.pdfium_forms import as_drawn
+from ragctx.pdf.pdfium_page import MANY_OBJECTS, OpenPage, frame_of, with_fields_drawn
 from ragctx.pdf.pdfium_pieces import Piece, pieces
-from ragctx.pdf.pdfium_runs import Box, Sheet, codes_of
+from ragctx.pdf.pdfium_runs import Sheet, codes_of, letter_boxes
 from ragctx.pdf.pdfium_tags import tags_of
 from ragctx.pdf.visibility import are_seen
 
 FEW_CHARACTERS = 64
 """On a page with fewer characters than this, the objects are examined: is it blank, a picture, or
 is there text that pdfium does not give? Chosen by hand: about one line."""
-MANY_OBJECTS = 20_000
-"""How many objects of a page are examined at most. Chosen by hand, to bound the time."""
 SAMPLE = 96
 """How many characters of a page are checked for a letter in their font's map. Chosen by hand."""
 MAX_UNMAPPED = 0.1
@@ -120,88 +122,90 @@ def _outline(document: Any) -> list[HeadingMessage]:
 
 def read_page(document: Any, i: int) -> PageMessage:
     """Page i, counted from 0, as lines with their places."""
-    page, printed = document[i], MAX_PAGE_CHARACTERS
-    fields: list[Placed] = []
-    if _has_drawn_annotations(page):
-        fields = form_fields(document, page, page.get_rotation() // 90)
-        printed = raw.FPDFText_CountChars(page.get_textpage())
-        page = _with_fields_drawn(document, page, i)
+    opened = with_fields_drawn(document, i)
+    page = opened.page
     textpage = page.get_textpage()
     units = _code_units(textpage)
-    sheet = Sheet(textpage, _shown(page), page.get_rotation() // 90)
     letters = len("".join(units[: 8 * FEW_CHARACTERS].split()))
     objects = _Objects() if letters >= FEW_CHARACTERS else _look_at_objects(page)
-    count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
-    codes = codes_of(textpage, count)
-    lines = pieces(sheet, codes[:printed], 0)
-    filled_in = pieces(sheet, codes[printed:], printed)
-    seen = are_seen(page, textpage, [line.placed for line in (*lines, *filled_in)])
-    form, filled_in = as_drawn(fields, list(zip(filled_in, seen[len(lines) :], strict=True)))
-    hidden = [line for line, is_seen in zip(lines, seen, strict=False) if not is_seen]
-    lines = list(itertools.compress(lines, seen))
+    drawn = _drawn_lines(opened, textpage)
+    lines = drawn.seen
     for line, tag in zip(lines, tags_of(page, textpage, lines), strict=True):
         message = line.message
         message["block"], message["cell"], message["role"] = tag
     unmapped = _unmapped_share(textpage)
-    lost, glyphs = 0, sum(map(_signs, lines))
+    lost: list[Piece] = []
+    glyphs = sum(map(_signs, lines))
     if unmapped > MAX_UNMAPPED and _control_share(textpage, units) > MAX_CONTROL_SHARE:
-        lost = sum(_signs(line) for line in lines if line.unmapped > 0.5)
+        lost = [line for line in lines if line.unmapped > 0.5]
         lines = [line for line in lines if line.unmapped <= 0.5]
+    lost_signs = sum(map(_signs, lost))
     return {
         "kind": "page",
         "page": i,
         "reader": "pdfium",
         "text": None,
         "lines": [line.message for line in lines],
-        "filled_in": [line.message for line in filled_in],
-        "fields": form,
+        "filled_in": [line.message for line in drawn.filled_in],
+        "fields": drawn.fields,
+        "lost_lines": [line.message for line in lost],
         "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
         "pictures": objects.make_the_page,
-        "lost": lost,
-        "hidden": [line.message for line in hidden],
-        "glyphs_only": lost > 0.7 * glyphs or objects.texts > 10 * letters + 50,
+        "lost": lost_signs,
+        "hidden": [line.message for line in drawn.hidden],
+        "glyphs_only": lost_signs > 0.7 * glyphs or objects.texts > 10 * letters + 50,
         "doubtful": unmapped > MAX_UNMAPPED or objects.texts > (2 * letters + 8) * (letters > 0),
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
         "damage": "",
     }
 
 
-_NOT_DRAWN = (raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_POPUP)
-"""Kinds of annotations that have no words of their own on the page."""
+def read_sheet(document: Any, i: int) -> SheetMessage:
+    """Where each glyph of page i is, in the lines that `read_page` gives."""
+    opened = with_fields_drawn(document, i)
+    frame, textpage = frame_of(opened.page), opened.page.get_textpage()
+    drawn = _drawn_lines(opened, textpage)
+    lines = (*drawn.seen, *drawn.filled_in)
+    return {
+        "kind": "sheet",
+        "page": i,
+        "shown": list(frame.shown),
+        "turn": frame.turn,
+        "lines": [_glyph_line(textpage, line) for line in lines],
+    }
 
 
-def _has_drawn_annotations(page: Any) -> bool:
-    """Whether the page has form fields, stamps, remarks: text that is not part of its content."""
-    for i in range(min(raw.FPDFPage_GetAnnotCount(page), MANY_OBJECTS)):
-        annotation = raw.FPDFPage_GetAnnot(page, i)
-        kind = raw.FPDFAnnot_GetSubtype(annotation)
-        raw.FPDFPage_CloseAnnot(annotation)
-        if kind not in _NOT_DRAWN:
-            return True
-    return False
+def _glyph_line(textpage: Any, line: Piece) -> GlyphLineMessage:
+    boxes = (box for run in line.runs for box in letter_boxes(textpage, run))
+    return {
+        "text": [letter for run in line.runs for letter in run.text],
+        "boxes": [[round(edge, 2) for edge in box] for box in boxes],
+    }
 
 
-def _shown(page: Any) -> Box:
-    """What is shown of the page, in its own coordinates.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DrawnLines:
+    """The lines of a page, those that nobody sees apart, and what form fields and remarks say."""
 
-    (Asked of the view, for pdfium tells a page's boxes only where the page itself has them, and
-    most pages of many files have them from the tree.)
-    """
-    fine = 2**20  # parts of the page's width and height, so that nothing is rounded
-    x, y = ctypes.c_double(), ctypes.c_double()
-    corners = []
-    for corner in ((0, 0), (fine, fine)):
-        raw.FPDF_DeviceToPage(page, *(0, 0, fine, fine, 0), *corner, x, y)
-        corners.append((x.value, y.value))
-    (x0, y0), (x1, y1) = corners
-    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
+    seen: list[Piece]
+    hidden: list[Piece]
+    filled_in: list[Piece]
+    fields: list[FieldMessage]
 
 
-def _with_fields_drawn(document: Any, page: Any, i: int) -> Any:
-    """The page, opened again, with the values of its form fields drawn as part of its content."""
-    raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
-    page.close()
-    return document[i]
+def _drawn_lines(opened: OpenPage, textpage: Any) -> _DrawnLines:
+    sheet = Sheet(textpage, frame_of(opened.page))
+    codes = codes_of(textpage, min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS))
+    lines = pieces(sheet, codes[: opened.printed], 0)
+    filled_in = pieces(sheet, codes[opened.printed :], opened.printed)
+    seen = are_seen(opened.page, textpage, [line.placed for line in (*lines, *filled_in)])
+    fields, outside = as_drawn(opened.fields, list(zip(filled_in, seen[len(lines) :], strict=True)))
+    return _DrawnLines(
+        seen=list(itertools.compress(lines, seen)),
+        hidden=[line for line, is_seen in zip(lines, seen, strict=False) if not is_seen],
+        filled_in=outside,
+        fields=fields,
+    )
 
 
 def _code_units(textpage: Any) -> str:

@@ -17,10 +17,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pypdfium2.raw as raw
 
+from ragctx.pdf.geometry import Box, Frame, along_line
 from ragctx.pdf.symbol_fonts import Signs, sign, signs_of
-
-Box: TypeAlias = tuple[float, float, float, float]
-"""left, top, right, bottom"""
 
 WORD_GAP = 0.11
 """Em: letters at most this far apart are of one word, on any page."""
@@ -40,11 +38,10 @@ line end, which it always makes up."""
 
 
 class Sheet(NamedTuple):
-    """A page whose text was loaded: what of it is shown, and how it is turned (quarter turns)."""
+    """A page whose text was loaded, and what of it is shown."""
 
     textpage: Any
-    shown: Box  # left, bottom, right, top; y upwards
-    turn: int
+    frame: Frame
 
 
 class Run(NamedTuple):
@@ -71,7 +68,10 @@ def runs(sheet: Sheet, codes: str, start: int) -> Iterator[Run]:
 
     Characters outside of what is shown of the page are left out.
     """
-    textpage, (shown_left, shown_bottom, shown_right, shown_top) = sheet.textpage.raw, sheet.shown
+    textpage, (shown_left, shown_bottom, shown_right, shown_top) = (
+        sheet.textpage.raw,
+        sheet.frame.shown,
+    )
     boxes = _boxes(textpage, start, len(codes))
     run: Run | None = None
     text, last_left, right = "", 0.0, 0.0  # what has grown of the run
@@ -84,7 +84,7 @@ def runs(sheet: Sheet, codes: str, start: int) -> Iterator[Run]:
         if not (shown_left <= x <= shown_right and shown_bottom <= y <= shown_top):
             continue
         if not before and run is not None:  # within a word, pdfium turns no letter
-            box = upright((x0, y0, x1, y1), run.turn) if run.turn else (x0, -y1, x1, -y0)
+            box = along_line((x0, y0, x1, y1), run.turn) if run.turn else (x0, -y1, x1, -y0)
             left = box[0]
             if (
                 -even <= box[1] - run.box[1] <= even
@@ -135,6 +135,11 @@ def _boxes(textpage: Any, start: int, length: int) -> Iterator[Box]:
     return zip(lefts, bottoms, rights, tops, strict=True)
 
 
+def letter_boxes(textpage: Any, run: Run) -> list[Box]:
+    """The box of each of a run's letters on the page."""
+    return list(_boxes(textpage.raw, run.at, len(run.text)))
+
+
 def is_right_to_left(letter: str) -> bool:
     """Whether a letter is of a script, or a number of one, that is written from right to left."""
     return letter > _RIGHT_TO_LEFT and unicodedata.bidirectional(letter) in ("R", "AL", "AN")
@@ -166,7 +171,7 @@ class _Pen:
         """The box, size and turn of letter k."""
         if begins_word:
             self.turn = _turn(self.textpage, k)
-        box = upright(corners, self.turn)
+        box = along_line(corners, self.turn)
         if box[3] - box[1] != self.tall:
             self.tall = box[3] - box[1]
             self.size = _size(self.textpage, k, self.tall)
@@ -174,7 +179,7 @@ class _Pen:
         if self.size >= 0:
             return box, self.size, self.turn
         way = (self.turn + 2) % 4  # letters drawn backwards: turned once more
-        return upright(corners, way), -self.size, way
+        return along_line(corners, way), -self.size, way
 
     def letters(self, codes: str) -> str:
         """What codes of the font stand for."""
@@ -224,15 +229,3 @@ def codes_of(textpage: Any, count: int) -> str:
         numbers = (raw.FPDFText_GetUnicode(textpage.raw, k) for k in range(count))
         codes = "".join(chr(n) if n < 0x110000 else "\ufffd" for n in numbers)
     return codes.replace("\x02", _HYPHEN)
-
-
-def upright(corners: Box, turn: int) -> Box:
-    """A box of the page (left, bottom, right, top; y upwards) seen along text turned so."""
-    x0, y0, x1, y1 = corners
-    if turn == 1:
-        return y0, x0, y1, x1
-    if turn == 2:
-        return -x1, y0, -x0, y1
-    if turn == 3:
-        return -y1, -x1, -y0, -x0
-    return x0, -y1, x1, -y0

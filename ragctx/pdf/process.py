@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from ragctx.arguments import require_number, require_whole
-from ragctx.pdf.messages import MAX_PAGE_CHARACTERS, RequestMessage
+from ragctx.pdf.messages import MAX_PAGE_CHARACTERS, LookMessage, RequestMessage
 from ragctx.pdf.reading import (
     Begun,
     Broken,
@@ -27,8 +27,11 @@ from ragctx.pdf.reading import (
     Event,
     Failure,
     Opening,
+    PageEvent,
     PageText,
+    Picture,
     Reading,
+    Sheet,
     Structure,
     event_of,
 )
@@ -78,7 +81,8 @@ class Limits:
 class Request:
     """What to read, by which library ("pdfium" or "pypdf"); `only` these pages, counted from 0.
 
-    With `mend_fonts`, from a copy with mended fonts; see `messages.RequestMessage`.
+    With `mend_fonts`, from a copy with mended fonts; with `look`, where the glyphs of these pages
+    are and pictures of them, instead of their text; see `messages.RequestMessage`.
     """
 
     path: Path
@@ -88,6 +92,7 @@ class Request:
     deadline: float  # of time.monotonic()
     only: tuple[int, ...] | None = None
     mend_fonts: bool = False
+    look: LookMessage | None = None
     worker: Sequence[str] = field(default_factory=lambda: WORKER)
 
     def from_page(self, first: int) -> str:
@@ -102,6 +107,7 @@ class Request:
             "first": first,
             "structure": self.only is None and not self.mend_fonts,
             "mend_fonts": self.mend_fonts,
+            "look": self.look,
         }
         return json.dumps(message)
 
@@ -184,7 +190,7 @@ def _is_possible(event: Event, reading: Reading) -> bool:
     """Whether the file has the page that an event is about; -1 is the structure."""
     if isinstance(event, Begun):
         return -1 <= event.page < reading.count
-    return not isinstance(event, PageText | Broken) or 0 <= event.page < reading.count
+    return not isinstance(event, PageEvent) or 0 <= event.page < reading.count
 
 
 def _take(event: Event, reading: Reading, on_page: Callable[[int, int], None] | None) -> None:
@@ -200,6 +206,10 @@ def _take(event: Event, reading: Reading, on_page: Callable[[int, int], None] | 
     elif isinstance(event, Broken):
         reading.lost[event.page] = "corrupt"
         reading.warnings.append(f"page {event.page + 1}: {event.message}")
+    elif isinstance(event, Sheet):
+        reading.sheets[event.page] = event
+    elif isinstance(event, Picture):
+        reading.pictures[event.page] = event
     elif isinstance(event, PageText):
         reading.pages[event.page] = event
         reading.characters += len(event.raw_text) + sum(len(v.text) for v in event.filled_in)

@@ -106,6 +106,7 @@ def read_page(document: Any, i: int) -> PageMessage:
         "lines": [],
         "filled_in": [unplaced_line(line) for line in filled_in],
         "fields": [],
+        "lost_lines": [],
         "label": "",  # see `StructureMessage.labels`
         "pictures": pictures,
         "lost": 0,

@@ -66,19 +66,35 @@ def read_pdf(
     >>> document.page_of(1200).label  # doctest: +SKIP
     'xii'
     """
-    require_kind("path", path, (str, os.PathLike), "give the path of a PDF")
-    path, limits = Path(path), limits or Limits()
-    require_kind("limits", limits, Limits, "give Limits(file_timeout_s=…, …)")
-    if password is not None:
-        require_kind("password", password, str, "give a text")
+    if hidden not in HIDDEN_TEXT:
+        raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
+    limits = limits or Limits()
+    reading = read_pages(path, password=password, reader=reader, limits=limits, on_page=on_page)
+    document_id = document_id or _hashed(Path(path))
+    return document_from(
+        reading, document_id, str(Path(path)), max_pages=limits.max_pages, hidden=hidden
+    )
+
+
+def read_pages(
+    path: str | Path,
+    *,
+    password: str | None = None,
+    reader: PdfReader = "auto",
+    limits: Limits | None = None,
+    on_page: OnPage | None = None,
+) -> Reading:
+    """What the libraries give of a PDF's pages, at least one: `read_pdf` makes a Document of it.
+
+    Raises:
+        PdfError, InputError: as `read_pdf` does.
+    """
+    path, limits = require_pdf(path, password, limits)
     if on_page is not None:
         require_function("on_page", on_page, "give a function of a page's number and their number")
     if reader not in READERS:
         raise InputError(f"reader is {reader!r}; valid: {', '.join(READERS)}")
-    if hidden not in HIDDEN_TEXT:
-        raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
-    head = _first_bytes(path, limits)
-    document_id = document_id or _hashed(path)
+    head = first_bytes(path, limits)
     library = "pypdf" if reader == "pypdf" else "pdfium"
     deadline = time.monotonic() + limits.file_timeout_s
     request = Request(
@@ -89,8 +105,24 @@ def read_pdf(
         _mend_ligatures(reading, request)
     if reader == "auto":
         reading = _with_second_opinion(reading, request, on_page)
-    _check(reading, path, head)
-    return document_from(reading, document_id, str(path), max_pages=limits.max_pages, hidden=hidden)
+    if not reading.pages:
+        raise why_unread(reading, path, head)
+    return reading
+
+
+def require_pdf(
+    path: str | Path, password: str | None, limits: Limits | None
+) -> tuple[Path, Limits]:
+    """The path and the limits, the default ones for None.
+
+    Raises InputError if one of the three is of another kind.
+    """
+    require_kind("path", path, (str, os.PathLike), "give the path of a PDF")
+    limits = limits or Limits()
+    require_kind("limits", limits, Limits, "give Limits(file_timeout_s=…, …)")
+    if password is not None:
+        require_kind("password", password, str, "give a text")
+    return Path(path), limits
 
 
 def file_id(path: Path) -> str:
@@ -123,7 +155,7 @@ def _hashed(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def _first_bytes(path: Path, limits: Limits) -> bytes:
+def first_bytes(path: Path, limits: Limits) -> bytes:
     """The file's first 1,024 bytes: a PDF has "%PDF" among them.
 
     Raises:
@@ -190,29 +222,30 @@ def _may_miscount(reading: Reading, request: Request) -> bool:
     return "corrupt" in reading.lost.values() or written_pages(request.path) > reading.count
 
 
-def _check(reading: Reading, path: Path, head: bytes) -> None:
-    """Raise PdfError if nothing was read, for the reason that helps most."""
-    if reading.pages:
-        return
+def why_unread(reading: Reading, path: Path, head: bytes) -> PdfError:
+    """The error for a file of which nothing was read, with the reason that helps most.
+
+    `head` are its first bytes.
+    """
     if reading.count:
         status = "timeout" if "timeout" in reading.lost.values() else "corrupt"
         why = "; ".join(reading.warnings[:1])
-        raise PdfError(f"{path.name}: none of its pages could be read ({why})", status=status)
+        return PdfError(f"{path.name}: none of its pages could be read ({why})", status=status)
     failure = reading.failure or Failure("corrupt", "")
     if failure.status == "timeout":
         message = f"{path.name} {failure.message}; raise Limits.file_timeout_s"
-        raise PdfError(message, status="timeout")
+        return PdfError(message, status="timeout")
     if failure.status != "corrupt":
-        raise PdfError(f"{path.name} {failure.message}", status=failure.status)
+        return PdfError(f"{path.name} {failure.message}", status=failure.status)
     if b"%PDF" not in head:
         begins = head[:12].decode("latin-1")
-        raise PdfError(
+        return PdfError(
             f"{path.name} is not a PDF: it begins with {begins!r}; get the PDF itself, or make one "
             f"of it, for example: libreoffice --convert-to pdf {path.name}",
             status="corrupt",
         )
     why = f" ({failure.message.rstrip('.')})" if failure.message else ": it has no pages"
-    raise PdfError(
+    return PdfError(
         f"{path.name} is damaged{why}; get it again, or repair it: qpdf {path.name} repaired.pdf",
         status="corrupt",
     )

@@ -6,13 +6,16 @@ that lacks a key, or holds a value of another type, is not a message.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 from ragctx.pdf.form_fields import Field, FieldKind
+from ragctx.pdf.geometry import Box, Frame
+from ragctx.pdf.png import SIGNATURE
 from ragctx.records import Heading, PageStatus, PdfStatus
 from ragctx.text.well_formed import well_formed
 
@@ -50,6 +53,7 @@ class PageText:
     glyphs_only: bool
     doubtful: bool
     cut: bool
+    lost_lines: tuple[Line, ...] = ()
     damage: str = ""
 
     @property
@@ -61,6 +65,37 @@ class PageText:
 @dataclass(frozen=True, slots=True)
 class Started:
     """The library is imported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlyphLine:
+    """A line, glyph by glyph: `boxes[i]` is the box of `text[i]` on the page as shown, in points.
+
+    Boxes are left, top, right, bottom, from the upper left corner.
+    """
+
+    text: tuple[str, ...]
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """Where the glyphs of a page are, line by line in the order in which they were drawn."""
+
+    page: int
+    frame: Frame
+    lines: tuple[GlyphLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture of a page: a PNG file, its size in pixels, and pixels a point."""
+
+    page: int
+    width: int
+    height: int
+    scale: float
+    png: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +146,8 @@ class Ended:
     warnings: tuple[str, ...]
 
 
-Event: TypeAlias = Started | Opening | Begun | PageText | Broken | Structure | Failure | Ended
+PageEvent: TypeAlias = PageText | Sheet | Picture | Broken
+Event: TypeAlias = Started | Opening | Begun | PageEvent | Structure | Failure | Ended
 
 
 @dataclass(kw_only=True)
@@ -123,6 +159,8 @@ class Reading:
 
     opening: Opening | None = None
     pages: dict[int, PageText] = field(default_factory=dict)
+    sheets: dict[int, Sheet] = field(default_factory=dict)
+    pictures: dict[int, Picture] = field(default_factory=dict)
     lost: dict[int, PageStatus] = field(default_factory=dict)
     structure: Structure = Structure()
     warnings: list[str] = field(default_factory=list)
@@ -170,6 +208,7 @@ def _page(message: Mapping[str, Any]) -> PageText:
         lines=tuple(map(_line, message.get("lines", ()))),
         filled_in=tuple(map(_line, message["filled_in"])),
         fields=tuple(map(_field, message["fields"])),
+        lost_lines=tuple(map(_line, message.get("lost_lines", ()))),
         label=_value(message, "label", str),
         pictures=_value(message, "pictures", bool),
         lost=_value(message, "lost", int),
@@ -214,6 +253,42 @@ def _field(message: Mapping[str, Any]) -> Field:
     )
 
 
+def _sheet(message: Mapping[str, Any]) -> Sheet:
+    turn = _value(message, "turn", int)
+    if turn not in range(4):
+        raise ValueError(f"{turn} quarter turns")
+    frame = Frame(shown=_box(message["shown"]), turn=turn)
+    lines = (_glyph_line(line, frame) for line in _value(message, "lines", list))
+    return Sheet(page=_value(message, "page", int), frame=frame, lines=tuple(lines))
+
+
+def _glyph_line(message: Mapping[str, Any], frame: Frame) -> GlyphLine:
+    boxes = tuple(frame.as_shown(_box(box)) for box in _value(message, "boxes", list))
+    text = _texts(message, "text")
+    if len(text) != len(boxes):
+        raise ValueError(f"{len(text)} glyphs and {len(boxes)} boxes")
+    return GlyphLine(text=text, boxes=boxes)
+
+
+def _picture(message: Mapping[str, Any]) -> Picture:
+    width, height = _value(message, "width", int), _value(message, "height", int)
+    png = base64.b64decode(_value(message, "png", str), validate=True)
+    if not png.startswith(SIGNATURE) or min(width, height) < 1:
+        raise ValueError("not a picture")
+    return Picture(
+        page=_value(message, "page", int),
+        width=width,
+        height=height,
+        scale=_number(message, "scale"),
+        png=png,
+    )
+
+
+def _box(edges: Sequence[Any]) -> Box:
+    left, first, right, second = map(_finite, edges)
+    return left, first, right, second
+
+
 def _structure(message: Mapping[str, Any]) -> Structure:
     outline = tuple(
         Heading(
@@ -238,6 +313,8 @@ _DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Event]] = {
     "open": _opening,
     "begin": lambda message: Begun(_value(message, "page", int)),
     "page": _page,
+    "sheet": _sheet,
+    "picture": _picture,
     "broken": lambda message: Broken(_value(message, "page", int), _value(message, "message", str)),
     "structure": _structure,
     "failed": _failure,
@@ -255,9 +332,13 @@ def _value(message: Mapping[str, Any], key: str, type_: type[T]) -> T:
 
 
 def _number(message: Mapping[str, Any], key: str) -> float:
-    number = float(message[key])
+    return _finite(message[key])
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{key} is {number}")
+        raise ValueError(f"a number is {number}")
     return number
 
 

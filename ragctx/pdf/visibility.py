@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice, repeat
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import pypdfium2.raw as raw
 
+from ragctx.pdf.geometry import Box
 from ragctx.pdf.messages import quietly
 
 MIN_VISIBLE_PT = 1.5
@@ -42,9 +43,6 @@ _INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
 
 MAX_DEPTH = 3
 """Forms within forms that are looked into."""
-
-Box: TypeAlias = tuple[float, float, float, float]
-"""left, bottom, right, top; y upwards"""
 
 
 class Placed(NamedTuple):

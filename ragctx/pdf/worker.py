@@ -19,6 +19,8 @@ from typing import TextIO
 
 from ragctx.errors import PdfError
 from ragctx.pdf.messages import (
+    BrokenMessage,
+    LookMessage,
     Message,
     OpenMessage,
     PageMessage,
@@ -120,6 +122,10 @@ def _read(request: RequestMessage, send: Send) -> None:
     document = library.open_document(source, request["password"])
     opening: OpenMessage = library.opening(document)
     send(opening)
+    if request["look"] is not None:
+        wanted = [i for i in request["only"] or [] if i >= request["first"]]
+        _look(document, wanted, request["look"], send)
+        return
     damage_of = _damage(request)
     pages: Iterable[int] = range(min(opening["pages"], request["max_pages"]))
     for i in pages if request["only"] is None else request["only"]:
@@ -129,6 +135,20 @@ def _read(request: RequestMessage, send: Send) -> None:
     if request["structure"]:
         send({"kind": "begin", "page": -1})
         send(library.structure(document))
+
+
+def _look(document: object, pages: Iterable[int], look: LookMessage, send: Send) -> None:
+    """Send where the glyphs of the pages are, and pictures of them."""
+    from ragctx.pdf import pdfium_picture, pdfium_reader
+
+    for i in pages:
+        send({"kind": "begin", "page": i})
+        try:
+            send(pdfium_reader.read_sheet(document, i))
+            if look["scale"] is not None:
+                send(pdfium_picture.draw(document, i, look["scale"], look["marks"]))
+        except Exception as error:
+            send(_broken(i, error))
 
 
 def _mended(request: RequestMessage) -> bytes | None:
@@ -174,10 +194,14 @@ def _page(
         is_certain = message["damage"] not in ("", DAMAGED)
         message["doubtful"] = message["doubtful"] or is_certain
     except Exception as error:
-        if isinstance(error, MemoryError):
-            error = MemoryError("needs more memory than is allowed")
-        return {"kind": "broken", "page": i, "message": one_line(error)}
+        return _broken(i, error)
     return message
+
+
+def _broken(i: int, error: Exception) -> BrokenMessage:
+    if isinstance(error, MemoryError):
+        error = MemoryError("needs more memory than is allowed")
+    return {"kind": "broken", "page": i, "message": one_line(error)}
 
 
 if __name__ == "__main__":

@@ -89,9 +89,11 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "pypdf": ("pdf.pypdf_reader", "pdf.font_maps"),
     "pypdfium2": (
         "pdf.pdfium_reader",
+        "pdf.pdfium_forms",
+        "pdf.pdfium_page",
+        "pdf.pdfium_picture",
         "pdf.pdfium_pieces",
         "pdf.pdfium_runs",
-        "pdf.pdfium_forms",
         "pdf.pdfium_tags",
         "pdf.visibility",
     ),

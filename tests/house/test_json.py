@@ -86,6 +86,14 @@ def test_ingest(printed: Printed) -> None:
     assert {row["outcome"] for row in again["rows"]} == {"unchanged", "failed"}
 
 
+def test_page(printed: Printed) -> None:
+    (page,) = printed("page", "manuals/report.pdf", "1")
+    assert page["lines"] and page["quote_boxes"] is None
+    quote = " ".join(line["text"] for line in page["lines"][2:4])
+    (found,) = printed("page", "manuals/report.pdf", "1", "--quote", quote, "--png", "page.png")
+    assert len(found["quote_boxes"]) == 2 and found["png"] == "page.png"
+
+
 def test_search(printed: Printed) -> None:
     (found,) = printed("search", QUESTION)
     assert found["hits"]

@@ -105,6 +105,7 @@ def _explain(
             context_window=CONTEXT_WINDOW,
             assembly=how,
             get_document=snapshot.document,
+            get_chunks=snapshot.chunks,
         )
     return explain(made, hits, as_selector(how.select), score_name=retrieval.scale.name)
 

@@ -108,6 +108,7 @@ def _assemble(
             context_window=CONTEXT_WINDOW,
             assembly=how,
             get_document=snapshot.document,
+            get_chunks=snapshot.chunks,
         )
 
 

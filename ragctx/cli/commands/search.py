@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ _SHOWN = 300  # characters of a passage shown unless --full
 @options.embedder_option
 @options.password_option
 @options.retrieval_options(k=10)
+@options.expand_option("Show each passage with the N chunks before and after it.")
 @click.option("--full", is_flag=True, help="Show whole passages.")
 @options.json_option
 @click.pass_context
@@ -48,6 +50,7 @@ def search_command(
     embedder_spec: str,
     password: str | None,
     retrieval: options.RetrievalOptions,
+    expand: int,
     full: bool,
     as_json: bool,
 ) -> None:
@@ -59,7 +62,7 @@ def search_command(
         ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
     )
     question = options.read_question(question)
-    hits = _search(question, sources, retrieval)
+    hits = _search(question, sources, retrieval, expand)
     if as_json:
         write_json(search_view(question, hits))
     elif hits:
@@ -68,13 +71,23 @@ def search_command(
         say("nothing found; name other documents or pages, or none")
 
 
-def _search(question: str, sources: Sources, chosen: options.RetrievalOptions) -> list[Hit]:
+def _search(
+    question: str, sources: Sources, chosen: options.RetrievalOptions, expand: int
+) -> list[Hit]:
     from ragctx.embedding import load_embedder
     from ragctx.retrieval import retrieve
+    from ragctx.selection.expansion import Surroundings, widened
 
     retrieval, embedder = chosen.resolve(), load_embedder(sources.embedder_spec)
     index = open_index(sources, embedder)
-    return retrieve(question, index, embedder, retrieval)
+    with index.snapshot() as snapshot:
+        hits = retrieve(question, snapshot, embedder, retrieval)
+        if not expand:
+            return hits
+        beside = Surroundings(
+            get_document=cache(snapshot.document), get_chunks=cache(snapshot.chunks)
+        )
+        return [widened(hit, expand, beside) for hit in hits]
 
 
 def _print(hits: Iterable[Hit], score_name: str, *, full: bool) -> None:

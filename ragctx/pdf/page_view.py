@@ -1,0 +1,196 @@
+"""What is read on a page, line by line, and what is left out: to see what went wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ragctx.arguments import require_kind
+from ragctx.pdf.document import document_from, labels_of, rows_of
+from ragctx.pdf.geometry import Box, Frame
+from ragctx.pdf.line_joining import HYPHEN, clean_piece
+from ragctx.pdf.names import PdfReader
+from ragctx.pdf.page_image import (
+    SCALE,
+    Mark,
+    PageImage,
+    draw_page,
+    no_such_page,
+    page_sheet,
+)
+from ragctx.pdf.process import Limits
+from ragctx.pdf.read import read_pages, require_pdf
+from ragctx.pdf.reading import Line, PageText
+from ragctx.pdf.row import Row
+from ragctx.pdf.running_lines import drop_running_lines
+from ragctx.records import Page
+
+WhyLeftOut = Literal["running line", "hidden", "no letters", "margin number or repeated"]
+"""Why a line is not part of the text: it repeats from page to page; nobody sees it on the page; its
+font does not say which letters its glyphs are; it counts lines, or is drawn twice."""
+
+MAX_LINES = 3000
+"""Lines of a page that are compared with its rows: it takes time with their square."""
+_READ, _LEFT_OUT = (0, 90, 200), (220, 0, 0)  # colours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLine:
+    """A line as it is read, and its box: left, top, right, bottom, in points from the upper left.
+
+    The box is None where the reader gives no places (pypdf).
+    """
+
+    text: str
+    box: Box | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A line that is not part of the text, and why."""
+
+    text: str
+    box: Box | None
+    why: WhyLeftOut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageView:
+    """A page as it is read: its text, the lines of it in reading order, and what was left out.
+
+    `width` and `height` are those of the page as shown, in points.
+    """
+
+    path: str
+    page: Page
+    reader: str  # the library that read it; "" if none could
+    lines: tuple[ReadLine, ...]
+    left_out: tuple[LeftOut, ...]
+    width: float
+    height: float
+
+
+def page_view(
+    path: str | Path,
+    page: int | str,
+    *,
+    password: str | None = None,
+    reader: PdfReader = "auto",
+    limits: Limits | None = None,
+) -> PageView:
+    """What is read on a page. All of the file is read: running lines show on many pages.
+
+    Args:
+        path: the PDF.
+        page: its number, from 1, or its label ("iv"); a text that is both is the number.
+        password: for encrypted files.
+        reader: which library gives the text.
+        limits: time, memory and size that the file may cost.
+
+    Raises:
+        PdfError: the file cannot be read; its `status` tells why.
+        InputError: there is no such page, or an argument is of another kind.
+
+    >>> view = page_view("manual.pdf", "iv")  # doctest: +SKIP
+    >>> [(line.why, line.text) for line in view.left_out]  # doctest: +SKIP
+    [('running line', 'Pump manual')]
+    """
+    path, limits = require_pdf(path, password, limits)
+    require_kind("page", page, (int, str), "give its number or its label")
+    reading = read_pages(path, password=password, reader=reader, limits=limits)
+    document = document_from(reading, "", str(path), max_pages=limits.max_pages)
+    i = _index(path, str(page), labels_of(reading, len(document.pages)))
+    text = reading.pages.get(i)
+    ordered = rows_of(reading, len(document.pages))
+    kept = drop_running_lines(ordered, labels_of(reading, len(document.pages)))[i]
+    frame = page_sheet(path, i + 1, password=password, limits=limits).frame
+    return PageView(
+        path=str(path),
+        page=document.pages[i],
+        reader=text.reader if text else "",
+        lines=tuple(ReadLine(text=_plain(row.text), box=_box(row, frame)) for row in kept),
+        left_out=tuple(_left_out(ordered[i], kept, text, frame)),
+        width=frame.width,
+        height=frame.height,
+    )
+
+
+def view_image(
+    view: PageView,
+    *,
+    scale: float = SCALE,
+    password: str | None = None,
+    limits: Limits | None = None,
+) -> PageImage:
+    """The page with a box around each line that is read, numbered in reading order.
+
+    What was left out has a red box without a number.
+    """
+    read = [
+        Mark(line.box, str(number), _READ)
+        for number, line in enumerate(view.lines, 1)
+        if line.box is not None
+    ]
+    out = [Mark(line.box, "", _LEFT_OUT) for line in view.left_out if line.box is not None]
+    picture = draw_page(
+        view.path,
+        view.page.number,
+        [*out, *read],
+        scale=scale,
+        password=password,
+        limits=limits,
+    )
+    return PageImage(
+        png=picture.png, width=picture.width, height=picture.height, scale=picture.scale
+    )
+
+
+def _index(path: Path, page: str, labels: Sequence[str]) -> int:
+    """The index of the page with this number or label."""
+    if page.isdecimal() and len(page) < 10 and 1 <= int(page) <= len(labels):
+        return int(page) - 1
+    folded = [label.casefold() for label in labels]
+    if page.casefold() not in folded:
+        raise no_such_page(path, page, len(labels))
+    return folded.index(page.casefold())
+
+
+def _left_out(
+    ordered: Sequence[Row], kept: Sequence[Row], text: PageText | None, frame: Frame
+) -> Iterator[LeftOut]:
+    """Running lines, in reading order; then what does not even become a row."""
+    known = {id(row) for row in kept}
+    for row in ordered:
+        if id(row) not in known:
+            yield LeftOut(text=_plain(row.text), box=_box(row, frame), why="running line")
+    if text is None:
+        return
+    for line in text.hidden:
+        yield _line_left_out(line, "hidden", frame)
+    for line in text.lost_lines:
+        yield _line_left_out(line, "no letters", frame)
+    for line in text.lines[:MAX_LINES]:
+        if clean_piece(line.text) and not any(_holds(row, line) for row in ordered[:MAX_LINES]):
+            yield _line_left_out(line, "margin number or repeated", frame)
+
+
+def _line_left_out(line: Line, why: WhyLeftOut, frame: Frame) -> LeftOut:
+    return LeftOut(text=_plain(clean_piece(line.text)), box=_box(line, frame), why=why)
+
+
+def _holds(row: Row, line: Line) -> bool:
+    """Whether the middle of a line is in a row."""
+    x, y = (line.left + line.right) / 2, (line.top + line.bottom) / 2
+    return row.turn == line.turn and row.left <= x <= row.right and row.top <= y <= row.bottom
+
+
+def _box(line: Row | Line, frame: Frame) -> Box | None:
+    if isinstance(line, Row) and not line.is_placed:
+        return None
+    return frame.line_as_shown((line.left, line.top, line.right, line.bottom), line.turn)
+
+
+def _plain(text: str) -> str:
+    return text.replace(HYPHEN, "-")
