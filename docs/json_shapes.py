@@ -255,6 +255,7 @@ class IndexInfoShape(TypedDict):
     reader: str | None  # the settings of its documents; null where they are not known
     chunk_tokens: int | None
     overlap_tokens: int | None
+    headers: bool | None  # null in an index of before there were any
 
 
 class SourcesShape(TypedDict):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ragctx.arguments import require_kind, require_whole
 from ragctx.errors import InputError
+from ragctx.headers import with_context
 from ragctx.records import Chunk, Document
 from ragctx.text.sentences import Sentence, split_sentences
 from ragctx.tokens.load import as_tokenizer
@@ -54,6 +55,7 @@ def chunk_document(
     *,
     max_tokens: int = 180,
     overlap_tokens: int = 0,
+    headers: bool = True,
 ) -> list[Chunk]:
     r"""Cut a document into chunks, in order, that hold every character that is not whitespace.
 
@@ -64,6 +66,8 @@ def chunk_document(
             embedder's `max_seq_length` minus the special tokens it adds.
         overlap_tokens: repeat up to this many tokens of whole sentences from the chunk before,
             where a chunk begins with a sentence; at most half of `max_tokens`.
+        headers: tell each chunk the document's title, the headings above it, and what it goes on
+            from (`ragctx.headers`).
 
     Raises:
         InputError: a limit is out of range, or too small for a single character.
@@ -103,7 +107,8 @@ def chunk_document(
             max_tokens=max_tokens,
             overlap_tokens=overlap_tokens,
         )
-    return [_chunk(document, span, count) for span, count in spans]
+    chunks = [_chunk(document, span, count) for span, count in spans]
+    return [with_context(chunk, document) for chunk in chunks] if headers else chunks
 
 
 def plan_cuts(

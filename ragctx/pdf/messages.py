@@ -57,6 +57,7 @@ class LineMessage(TypedDict):
         turn: quarter turns, counter-clockwise, against the page as shown; 0 to 3.
         left, top, right, bottom: the box around the line.
         size: the font size.
+        bold: whether its first, middle and last letters are set in a bold font.
     """
 
     text: str
@@ -66,6 +67,7 @@ class LineMessage(TypedDict):
     right: float
     bottom: float
     size: float
+    bold: bool
 
 
 class StartedMessage(TypedDict):
@@ -225,6 +227,7 @@ def unplaced_line(text: str) -> LineMessage:
         "right": 0.0,
         "bottom": 0.0,
         "size": 0.0,
+        "bold": False,
     }
 
 

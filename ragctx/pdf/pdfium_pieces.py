@@ -11,7 +11,9 @@ turned.
 
 from __future__ import annotations
 
+import ctypes
 import math
+import re
 import statistics
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -313,7 +315,8 @@ def _is_raised(base: Glyph, mark: Glyph) -> bool:
 
 
 def _piece(sheet: Sheet, glyphs: Sequence[Glyph], text: str) -> Piece:
-    some = {k: glyphs[k] for k in (0, len(glyphs) // 2, len(glyphs) - 1)}.values()
+    places = {0, len(glyphs) // 2, len(glyphs) - 1}
+    some = [glyphs[k] for k in sorted(places)]
     unmapped = sum(raw.FPDFText_HasUnicodeMapError(sheet.textpage, g.at) == 1 for g in some) / len(
         some
     )
@@ -326,8 +329,24 @@ def _piece(sheet: Sheet, glyphs: Sequence[Glyph], text: str) -> Piece:
         "right": round(max(glyph.box[2] for glyph in glyphs), 1),
         "bottom": round(middle.box[3], 1),
         "size": round(middle.size, 1),
+        "bold": all(_is_bold(sheet.textpage, glyph.at) for glyph in some),
     }
     return Piece(message, unmapped, Placed(glyphs[0].at, _on_page(glyphs), middle.size))
+
+
+_FONT_NAME_BYTES = 128
+_BOLD = re.compile(rb"(?i)bold|black|heavy|cmbx|cmssbx|sfbx|[-,]bd\b|\bmedi\b|nimbus\w+-medi|-bx\d")
+_FORCE_BOLD = 1 << 18  # of a font's flags, ISO 32000-1, table 123
+
+
+def _is_bold(textpage: Any, k: int) -> bool:
+    """Whether a character's font is a bold one, by its name or its flags.
+
+    pdfium's own weights are those of the fonts it puts in for missing ones: they say little.
+    """
+    name, flags = ctypes.create_string_buffer(_FONT_NAME_BYTES), ctypes.c_int()
+    raw.FPDFText_GetFontInfo(textpage, k, name, _FONT_NAME_BYTES, flags)
+    return _BOLD.search(name.value) is not None or bool(flags.value & _FORCE_BOLD)
 
 
 def _on_page(glyphs: Sequence[Glyph]) -> Box:

@@ -27,6 +27,7 @@ class Line:
     right: float
     bottom: float
     size: float
+    bold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,7 @@ def _line(message: Mapping[str, Any]) -> Line:
         right=_number(message, "right"),
         bottom=_number(message, "bottom"),
         size=_number(message, "size"),
+        bold=_value({"bold": False, **message}, "bold", bool),
     )
 
 

@@ -21,6 +21,7 @@ class Row:
     size: float
     turn: int = 0
     in_table: bool = False
+    bold: bool = False
 
     @property
     def is_placed(self) -> bool:
