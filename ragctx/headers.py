@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from ragctx.lead_ins import LeadIns
 from ragctx.records import Chunk, Document, Section
 
 PATH_SEPARATOR = " > "
@@ -31,7 +32,8 @@ def section_at(sections: Sequence[Section], start: int, end: int) -> tuple[str, 
 
     Args:
         sections: a document's sections, in order.
-        start, end: a stretch of the document's text, in characters, half open.
+        start: where a stretch of the document's text begins, in characters …
+        end: … and ends, half open.
 
     >>> sections = [Section("Metals", 0), Section("Tin", 10, 1), Section("Wood", 90)]
     >>> section_at(sections, 10, 80), section_at(sections, 70, 200)
@@ -57,10 +59,20 @@ def _path(sections: Sequence[Section], i: int) -> tuple[str, ...]:
     return tuple(reversed(path))
 
 
-def with_context(chunk: Chunk, document: Document) -> Chunk:
-    """The chunk with the title and section that it belongs to."""
-    section = section_at(document.sections, chunk.start, chunk.end)
-    return replace(chunk, title=document.title, section=section)
+def with_context(chunk: Chunk, document: Document, lead_ins: LeadIns) -> Chunk:
+    """The chunk with the title and section that it belongs to, and what it goes on from.
+
+    Args:
+        chunk: of the document.
+        document: with its sections.
+        lead_ins: of the document's text.
+    """
+    return replace(
+        chunk,
+        title=document.title,
+        section=section_at(document.sections, chunk.start, chunk.end),
+        lead_in=lead_ins.before(chunk.start),
+    )
 
 
 def section_words(chunk: Chunk) -> str:

@@ -221,7 +221,8 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
             raise IndexMismatchError(
                 f"The index {folder} has format version {version} (written by ragctx "
                 f"{values.get('ragctx_version', '?')}); ragctx {__version__} reads versions "
-                f"{' and '.join(map(str, READ_VERSIONS))}. Make a new one: ragctx ingest PATH --index NEW_DIR"
+                f"{' and '.join(map(str, READ_VERSIONS))}. Make a new one: "
+                "ragctx ingest PATH --index NEW_DIR"
             )
         return Meta(
             format_version=version,

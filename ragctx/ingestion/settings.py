@@ -138,8 +138,8 @@ def require_same(
     words = [str(path) for path in paths] or ["PATH"]
     words += ["--index", str(index), *given]
     raise InputError(
-        f"the index {index} was made with {', '.join(facts)}; leave that out, or read every document again: "
-        f"ragctx ingest {shlex.join(words)} --rebuild"
+        f"the index {index} was made with {', '.join(facts)}; leave that out, or read every "
+        f"document again: ragctx ingest {shlex.join(words)} --rebuild"
     )
 
 

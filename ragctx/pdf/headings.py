@@ -123,9 +123,8 @@ def find_headings(pages: Sequence[Sequence[Row]], outline: Sequence[Heading]) ->
         for i, rows in enumerate(pages)
         for candidate in _without_contents(list(_candidates(i, rows, body)))
     ]
-    seen = _without_repeats(seen)
     title = _title(seen, body)
-    seen = [candidate for candidate in seen if candidate not in title]
+    seen = [c for c in _without_cover(_without_repeats(seen)) if c not in title]
     words = " ".join(candidate.title for candidate in title)[:MAX_TITLE]
     if told and len(told) >= DENSE * len(pages):
         return Headings(words, _in_order(told))
@@ -140,6 +139,16 @@ def _title(candidates: Sequence[_Candidate], body: _Body) -> list[_Candidate]:
     later = max((c.size for c in candidates if c.page > first), default=0.0)
     least = max(later + 0.6, TITLE * body.size)
     return [c for c in candidates if c.page == first and c.size >= least][:MAX_TITLE_PARTS]
+
+
+def _without_cover(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """The candidates without those of the first page whose type no later heading has.
+
+    Addresses, dates and numbers of a cover would stand above the whole document.
+    """
+    first = min((candidate.page for candidate in candidates), default=0)
+    later = {c.rank for c in candidates if c.page > first}
+    return [c for c in candidates if not later or c.page > first or c.rank in later]
 
 
 def _beside(told: Sequence[Found], seen: Sequence[_Candidate]) -> list[Found]:

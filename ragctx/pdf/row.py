@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Cell(NamedTuple):
+    """A part of a row with a gap before and after it, and its place along the row."""
+
+    left: float
+    right: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,7 +19,8 @@ class Row:
     """A row of text: a line of a paragraph, a heading, a row of a table.
 
     `turn` counts quarter turns against the page as shown; `size` is the font size. Coordinates are
-    in points, or in characters and lines (see `unplaced`).
+    in points, or in characters and lines (see `unplaced`). `cells` are the parts of a row that has
+    gaps; none if it has none.
     """
 
     text: str
@@ -22,6 +32,7 @@ class Row:
     turn: int = 0
     in_table: bool = False
     bold: bool = False
+    cells: tuple[Cell, ...] = ()
 
     @property
     def is_placed(self) -> bool:
