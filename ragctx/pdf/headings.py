@@ -53,6 +53,7 @@ _NUMBERED = re.compile(
 _CAPTION = re.compile(
     r"(?:table|figure|fig\.?|exhibit|chart|box|listing|algorithm|page)\s*\d", re.I
 )
+_ABBREVIATED = re.compile(r"\b(?:inc|corp|ltd|co|jr|sr|etc|u\.s)\.\Z", re.IGNORECASE)
 _LEADER = re.compile(r"\.{4}|(?:\. ){3}")
 _CODE = re.compile(r"[{}<>=\\|;$#@]|\(\)|::|--|^[a-z_]+\(")
 _LETTER_WORD = re.compile(r"[^\W\d_]{3,}")
@@ -225,7 +226,7 @@ def _runs(rows: Sequence[Row]) -> dict[str, str]:
     runs: dict[str, str] = {}
     for length in range(1, MAX_ROWS + 1):
         for i in range(len(rows) - length + 1):
-            text = " ".join(row.text for row in rows[i : i + length])
+            text = _words_of(rows[i : i + length])
             if len(text) <= MAX_CHARACTERS:
                 runs.setdefault(_key(text), text)
     return runs
@@ -258,7 +259,7 @@ def _candidates(page: int, rows: Sequence[Row], body: _Body) -> Iterator[_Candid
         if _stands_out(rows, i, body):
             while stop < len(rows) and _goes_on(rows[stop - 1], rows[stop], rows, stop, body):
                 stop += 1
-            title = " ".join(row.text for row in rows[i:stop])
+            title = _words_of(rows[i:stop])
             if stop - i <= MAX_ROWS and is_title(title):
                 yield _Candidate(
                     page=page,
@@ -269,6 +270,10 @@ def _candidates(page: int, rows: Sequence[Row], body: _Body) -> Iterator[_Candid
                     bold=rows[i].bold,
                 )
         i = stop
+
+
+def _words_of(rows: Sequence[Row]) -> str:
+    return " ".join(" ".join(row.text.split()) for row in rows)
 
 
 def _stands_out(rows: Sequence[Row], i: int, body: _Body) -> bool:
@@ -308,7 +313,8 @@ def is_title(text: str) -> bool:
     letters = sum(map(str.isalpha, rest))
     if letters < 0.5 * len(rest.replace(" ", "")) or rest[0].islower():
         return False
-    return rest[-1] not in ".,:;" and _LEADER.search(text) is None
+    ends = rest[-1] in ".,:;" and not _ABBREVIATED.search(rest)
+    return not ends and _LEADER.search(text) is None
 
 
 MIN_CONTENTS = 3

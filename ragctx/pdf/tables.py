@@ -11,6 +11,7 @@ heights.
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ CROSSING = 0.25
 LONG = 60
 """Characters: where half of the rows have two cells of this length, or longer, columns of prose
 stand side by side."""
+_SECTION = re.compile(r"(?:[A-Z]|\d{1,3})(?:\.\d{1,3})*\.?")
 _BEFORE, _AFTER = frozenset("$€£¥"), frozenset((")", "%", ")%", "†", "*", "‡"))
 """Signs that are set apart from the number they belong to, before it or after it."""
 
@@ -160,10 +162,12 @@ def _length(row: Row) -> int:
 
 
 def _has_cells(row: Row) -> bool:
-    """Whether a row has two cells or more; the mark of an item is none."""
+    """Whether a row has two cells or more; the mark of an item or number of a heading is none."""
     if not row.is_placed or len(row.cells) < 2:
         return False
-    return len(row.cells) > 2 or not is_lone_marker(row.cells[0].text)
+    first = row.cells[0].text
+    is_mark = is_lone_marker(first) or (_SECTION.fullmatch(first) and (row.bold or "." in first))
+    return len(row.cells) > 2 or not is_mark
 
 
 def _block_end(rows: Sequence[Row], i: int) -> int:
