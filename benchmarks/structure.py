@@ -1,6 +1,6 @@
 """Whether passages are found better with their headers: title, section path and lead-in.
 
-    python -m benchmarks.structure --questions benchmarks/data/real_pdfs.jsonl --data ../shared/data/pdf
+    python -m benchmarks.structure --questions benchmarks/data/real_pdfs.jsonl
 
 The PDFs that the questions name are read and cut once, into one index for each variant of what goes
 with a passage. A hit answers a question if it is on a page that the question names and holds one of

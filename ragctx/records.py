@@ -135,6 +135,7 @@ class LedgerRow(NamedTuple):
     start: int = 0  # the candidate's characters in its document's text, half open
     end: int = 0
     into: str | None = None  # of a merged candidate: the chunk id of the span that holds it
+    section: tuple[str, ...] = ()  # the headings above the candidate, the outermost first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
