@@ -15,6 +15,7 @@ import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ragctx.pdf.row import Cell, Row
 from ragctx.text.line_shapes import is_lone_marker
@@ -25,6 +26,8 @@ STACK_STEP = 0.6
 """Row heights between two lines of one cell at most."""
 BLOCK_STEP = 2.5
 """Row heights between two rows of a table at most."""
+PART = 0.3
+"""The share of a cell's width that tells in which column it begins."""
 BACK = 3.0
 """Row heights that a row may begin above the end of the one before: beside a label of two rows."""
 MAX_LABELS = 3
@@ -276,16 +279,12 @@ def _is_aligned(rows: Sequence[Row], columns: Sequence[_Span]) -> bool:
 
 
 def _column_of(cell: Cell, columns: Sequence[_Span]) -> int:
-    """The first column that a cell covers a good part of, or the nearest."""
-    for k, column in enumerate(columns):
-        shared = min(cell.right, column.right) - max(cell.left, column.left)
-        if shared > 0.3 * max(0.1, min(cell.right - cell.left, column.right - column.left)):
+    """The first column, up to the middle of its gutters, that has a good part of a cell."""
+    middles = [(a.right + b.left) / 2 for a, b in pairwise(columns)]
+    for k, right in enumerate(middles):
+        if min(cell.right, right) - cell.left > PART * max(0.1, cell.right - cell.left):
             return k
-    middle = (cell.left + cell.right) / 2
-    return min(
-        range(len(columns)),
-        key=lambda k: max(columns[k].left - middle, middle - columns[k].right, 0.0),
-    )
+    return len(columns) - 1
 
 
 def _merged(cells: Sequence[Cell]) -> list[Cell]:
