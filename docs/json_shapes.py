@@ -42,6 +42,9 @@ class HitShape(TypedDict):
     end: int
     text: str
     chunk: str  # the passage's id
+    title: str  # the document's, as it was stored with the passage; "" where it is not known
+    section: list[str]  # the headings above the passage, the outermost first
+    lead_in: str  # the table's header rows or the list's opening that the passage goes on from
 
 
 class LedgerRowShape(TypedDict):
@@ -54,6 +57,7 @@ class LedgerRowShape(TypedDict):
     tokens: int  # what it costs in the prompt, header included
     outcome: LedgerOutcome
     reason: str
+    section: list[str]  # the headings above it, the outermost first
 
 
 class CertificateShape(TypedDict):
@@ -300,6 +304,7 @@ class IndexInfoShape(TypedDict):
     hidden: str | None
     chunk_tokens: int | None
     overlap_tokens: int | None
+    headers: bool | None  # null in an index of before there were any
 
 
 class SourcesShape(TypedDict):

@@ -11,14 +11,16 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from ragctx.arguments import require_kind, require_whole
 from ragctx.errors import InputError
+from ragctx.headers import with_context
+from ragctx.lead_ins import LeadIns
 from ragctx.records import Chunk, Document
 from ragctx.text.sentences import Sentence, split_sentences
 from ragctx.tokens.load import as_tokenizer
@@ -43,6 +45,8 @@ _BREAK_COSTS = {
 empty one 1. Chosen by hand."""
 _ORPHAN_COST = 0.8
 """What a break between a heading (or "as follows:") and what it announces costs. Chosen by hand."""
+_WITHIN_COST = 0.5
+"""What a break within a table or a list costs at least, if all of it would fit. Chosen by hand."""
 _BLOCK = 20_000  # characters encoded at a time; any size gives almost the same tokens
 
 Span = tuple[int, int]
@@ -54,6 +58,7 @@ def chunk_document(
     *,
     max_tokens: int = 180,
     overlap_tokens: int = 0,
+    headers: bool = True,
 ) -> list[Chunk]:
     r"""Cut a document into chunks, in order, that hold every character that is not whitespace.
 
@@ -64,6 +69,8 @@ def chunk_document(
             embedder's `max_seq_length` minus the special tokens it adds.
         overlap_tokens: repeat up to this many tokens of whole sentences from the chunk before,
             where a chunk begins with a sentence; at most half of `max_tokens`.
+        headers: tell each chunk the document's title, the headings above it, and what it goes on
+            from (`ragctx.headers`).
 
     Raises:
         InputError: a limit is out of range, or too small for a single character.
@@ -85,8 +92,11 @@ def chunk_document(
     text, tokenizer = document.text, as_tokenizer(tokenizer)
     ruler = _Ruler(text, tokenizer)
     units = _units(text, ruler, max_tokens - overlap_tokens)
+    lead_ins = LeadIns(text)
+    costs = _costs(text, units, {section.start for section in document.sections})
+    costs = _held_together(costs, units, lead_ins, max_tokens - overlap_tokens)
     sizes = [(unit.first_token, unit.last_token, unit.start, unit.end) for unit in units]
-    cuts = plan_cuts(sizes, _costs(text, units), max_tokens - overlap_tokens)
+    cuts = plan_cuts(sizes, costs, max_tokens - overlap_tokens)
     spans: list[tuple[Span, int]] = []
     for first, last in pairwise(cuts):
         boundaries = [unit.start for unit in units[first + 1 : last]]
@@ -103,7 +113,8 @@ def chunk_document(
             max_tokens=max_tokens,
             overlap_tokens=overlap_tokens,
         )
-    return [_chunk(document, span, count) for span, count in spans]
+    chunks = [_chunk(document, span, count) for span, count in spans]
+    return [with_context(chunk, document, lead_ins) for chunk in chunks] if headers else chunks
 
 
 def plan_cuts(
@@ -246,6 +257,8 @@ def _units(text: str, ruler: _Ruler, limit: int) -> list[_Unit]:
     for sentence in split_sentences(text):
         begins = True
         for start, end, after in _pieces(text, sentence, ruler, limit):
+            if begins:  # empty cells before it belong to a row of a table
+                start = _row_start(text, start)
             units.append(
                 _Unit(
                     start=start,
@@ -258,6 +271,14 @@ def _units(text: str, ruler: _Ruler, limit: int) -> list[_Unit]:
             )
             begins = False
     return _merge_tiny(units, limit // TINY)
+
+
+def _row_start(text: str, start: int) -> int:
+    """Where the line begins, if there are only tabs before `start`; else `start`."""
+    at = start
+    while at > 0 and text[at - 1] == "\t":
+        at -= 1
+    return at if at == 0 or text[at - 1] == "\n" else start
 
 
 def _pieces(
@@ -335,9 +356,12 @@ def _merge_tiny(units: list[_Unit], tokens: int) -> list[_Unit]:
 # ---- What a break costs ----------------------------------------------------------------------
 
 
-def _costs(text: str, units: list[_Unit]) -> list[float]:
-    """The cost of a break after each unit. Headings stay with what follows."""
-    headings = [_is_heading(text, unit) for unit in units]
+def _costs(text: str, units: list[_Unit], sections: Set[int]) -> list[float]:
+    """The cost of a break after each unit. Headings stay with what follows.
+
+    `sections` are the offsets at which headings were found; others are guessed.
+    """
+    headings = [unit.start in sections or _is_heading(text, unit) for unit in units]
     costs = []
     for i, unit in enumerate(units):
         heading_follows = i + 1 < len(units) and headings[i + 1]
@@ -347,6 +371,25 @@ def _costs(text: str, units: list[_Unit]) -> list[float]:
             costs.append(_BREAK_COSTS["heading"])
         else:
             costs.append(_BREAK_COSTS[unit.after])
+    return costs
+
+
+def _held_together(
+    costs: list[float], units: Sequence[_Unit], lead_ins: LeadIns, limit: int
+) -> list[float]:
+    """The costs, raised for breaks after what opens a table or list, and within those that fit."""
+    ends = [unit.end for unit in units]
+    costs = [
+        _ORPHAN_COST if unit.end in lead_ins.openings else cost
+        for unit, cost in zip(units, costs, strict=True)
+    ]
+    for start, end in lead_ins.together:
+        first, last = bisect_right(ends, start), bisect_left(ends, end)
+        if first < last < len(units) and (
+            units[last].last_token - units[first].first_token <= limit
+        ):
+            for i in range(first, last):
+                costs[i] = max(costs[i], _WITHIN_COST)
     return costs
 
 

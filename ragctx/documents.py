@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -53,6 +53,18 @@ class Heading:
     depth: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading that stands in the text, and what is under it up to the next one.
+
+    `start` is the heading's offset in `Document.text`, `depth` counts from 0, the outermost.
+    """
+
+    title: str
+    start: int
+    depth: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Document:
     """A document's text with its page table.
@@ -78,6 +90,8 @@ class Document:
     status: PdfStatus = "ok"
     reader: str = ""  # which reader gave the text: "pdfium", "pypdf", or both
     warnings: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = field(default=(), compare=False)
+    """The headings found in the text, in order. An index keeps them with its passages only."""
 
     def __post_init__(self) -> None:
         """Raise InputError for a path or pages of another kind."""

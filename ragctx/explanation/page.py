@@ -9,7 +9,7 @@ from ragctx.explanation.fates import Explanation, Fate
 from ragctx.explanation.view import entry_words, imitation_words, selection_words
 from ragctx.records import Segment
 from ragctx.text.display import one_line, printable
-from ragctx.views import certificate, number, place_words
+from ragctx.views import certificate, number, place_words, section_line
 
 
 def explanation_page(explained: Explanation) -> str:
@@ -89,7 +89,7 @@ def _row(fate: Fate) -> str:
     row, chunk = fate.row, fate.hit.chunk
     score = number(row.score)
     place = f"[{fate.label}]" if fate.label else ""
-    where = place_words(row.document, chunk)
+    where = " · ".join(filter(None, (place_words(row.document, chunk), section_line(chunk))))
     why = "; ".join(filter(None, (row.reason, entry_words(fate))))
     return (
         f'<tr class="{row.outcome}"><td>{row.rank}</td>'

@@ -26,13 +26,25 @@ def checksum_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -
         document.reader,
         document.warnings,
         [astuple(p) for p in document.pages],
-        [astuple(chunk) for chunk in sorted(chunks, key=lambda chunk: (chunk.start, chunk.end))],
+        [_told_of(chunk) for chunk in sorted(chunks, key=lambda chunk: (chunk.start, chunk.end))],
     ]
     digest = hashlib.sha256(json.dumps(about).encode())
     order = sorted(range(len(chunks)), key=lambda i: (chunks[i].start, chunks[i].end))
     for i in order:
         digest.update(to_blob(vectors[i]))
     return digest.hexdigest()
+
+
+def _told_of(chunk: Chunk) -> tuple[object, ...]:
+    """What is stored of a chunk. What it belongs to counts only if it is known.
+
+    Indexes of ragctx 0.2 and before have nothing of it, and checksums without it.
+    """
+    own, belongs = astuple(chunk)[:_OWN_FIELDS], (chunk.title, chunk.section, chunk.lead_in)
+    return (*own, *belongs) if any(belongs) else own
+
+
+_OWN_FIELDS = 8  # of a chunk: from its id to its token count
 
 
 def to_blob(vector: Vectors) -> bytes:

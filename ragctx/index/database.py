@@ -31,7 +31,10 @@ from ragctx.paths import open_regular, require_regular
 from ragctx.text.display import one_line
 
 DATABASE = "ragctx.sqlite3"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""What is written. Version 1, of ragctx 0.2 and before, lacks the table `contexts`: it is read as
+if that were empty, and becomes version 2 when it is next written to."""
+READ_VERSIONS = (1, FORMAT_VERSION)
 KEPT_STATES = 100
 """How many changes back the vectors of a file may still serve."""
 METRIC = "inner_product"
@@ -41,6 +44,9 @@ _APPLICATION_ID = 0x72616763  # "ragc"
 _FACT = 300  # characters of what SQLite says is wrong, which may quote whole passages; by hand
 _TIMEOUT_S = 10.0  # seconds to wait for SQLite's own short locks (recovery after a crash); by hand
 
+# What a passage belongs to; no row where nothing is known. `section` is a JSON list.
+_CONTEXTS = """CREATE TABLE contexts (row INTEGER PRIMARY KEY REFERENCES chunks(row),
+    title TEXT NOT NULL, section TEXT NOT NULL, lead_in TEXT NOT NULL)"""
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE documents (
@@ -60,6 +66,7 @@ TABLES = (
         last_page INTEGER NOT NULL, token_count INTEGER NOT NULL,
         text TEXT NOT NULL, spaced TEXT)""",
     "CREATE INDEX chunks_of_document ON chunks (document, start, \"end\")",
+    _CONTEXTS,
     "CREATE TABLE vectors (row INTEGER PRIMARY KEY REFERENCES chunks(row), vector BLOB NOT NULL)",
     """CREATE TABLE sources (
         path TEXT PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(row)) WITHOUT ROWID
@@ -142,6 +149,9 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
     """
     _require_database(folder)
     with explained(folder), closing(_connect_reading(folder)) as connection:
+        if _lacks_contexts(connection):
+            connection.execute("PRAGMA temp_store=MEMORY")
+            connection.execute(_CONTEXTS.replace("CREATE TABLE", "CREATE TEMP TABLE"))
         connection.execute("PRAGMA query_only=ON")
         connection.execute("BEGIN")
         yield connection
@@ -153,6 +163,12 @@ def writing(folder: Path) -> Iterator[sqlite3.Connection]:
     """A connection for `transaction`s. The caller holds the write lock."""
     _require_database(folder)
     with explained(folder), closing(_connect(folder / DATABASE, "rw")) as connection:
+        if _lacks_contexts(connection):
+            with transaction(connection):
+                connection.execute(_CONTEXTS)
+                connection.execute(
+                    "UPDATE meta SET value = ? WHERE key = 'format_version'", (str(FORMAT_VERSION),)
+                )
         connection.execute("PRAGMA foreign_keys=ON")
         yield connection
 
@@ -201,11 +217,12 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
     values = dict(connection.execute("SELECT key, value FROM meta"))
     try:
         version = int(values["format_version"])
-        if version != FORMAT_VERSION:
+        if version not in READ_VERSIONS:
             raise IndexMismatchError(
                 f"The index {folder} has format version {version} (written by ragctx "
-                f"{values.get('ragctx_version', '?')}); ragctx {__version__} reads version "
-                f"{FORMAT_VERSION}. Make a new one: ragctx ingest PATH --index NEW_DIR"
+                f"{values.get('ragctx_version', '?')}); ragctx {__version__} reads versions "
+                f"{' and '.join(map(str, READ_VERSIONS))}. Make a new one: "
+                "ragctx ingest PATH --index NEW_DIR"
             )
         return Meta(
             format_version=version,
@@ -283,6 +300,15 @@ def _own_schema() -> dict[str, tuple[str, str]]:
 
 def _plain(sql: object) -> str:
     return " ".join(str(sql).split())
+
+
+def _lacks_contexts(connection: sqlite3.Connection) -> bool:
+    """Whether the file is an index of format version 1."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if "meta" not in names or "contexts" in names:
+        return False
+    found = connection.execute("SELECT value FROM meta WHERE key = 'format_version'").fetchone()
+    return found is not None and str(found[0]) == "1"
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

@@ -139,10 +139,7 @@ def _flaw(connection: sqlite3.Connection, document_id: str, checksum: str, dim: 
 
 def _words(connection: sqlite3.Connection) -> list[str]:
     """Compare the words with the passages, in a copy: FTS5 checks only what it may write."""
-    stale = sum(
-        not isinstance(text, str) or store.spaced_or_none(text) != known
-        for text, known in connection.execute("SELECT text, spaced FROM chunks")
-    )
+    stale = sum(fresh != known for _, fresh, known in store.read_words(connection))
     facts = [f"{stale} passages are cut into other words than they should be"] if stale else []
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
         connection.backup(copy)

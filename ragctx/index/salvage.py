@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import count, islice, product, takewhile
 from operator import itemgetter
 from pathlib import Path
@@ -78,6 +78,7 @@ class Remains:
     chunks: dict[int, list[tuple[int, tuple[Value, ...]]]] = field(
         default_factory=lambda: defaultdict(list)
     )  # of each document, with their own rows
+    contexts: dict[int, tuple[str, str, str]] = field(default_factory=dict)
     vectors: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     paths: dict[int, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -154,6 +155,9 @@ def _sort_row(rowid: int, row: RawRow, remains: Remains) -> None:
             remains.documents[rowid].append(values)
         case 6 if isinstance(values[0], int) and isinstance(values[1], int):
             remains.pages[values[0]][values[1]].append(values[2:])
+        case 4 if values[0] is None and all(isinstance(text, str | bytes) for text in values[1:]):
+            title, section, lead_in = map(_text, values[1:])
+            remains.contexts[rowid] = title, section, lead_in
         case 2 if values[0] is None and isinstance(values[1], bytes):
             if values[1] and len(values[1]) % 4 == 0:
                 remains.vectors[rowid].append(values[1])
@@ -248,7 +252,6 @@ def _chunks(
     remains: Remains, number: int, document: Document, dim: int
 ) -> tuple[list[Chunk], Vectors]:
     """The chunks that are stretches of the document's text, with their vectors."""
-    names = [column.name for column in fields(Chunk)]
     chunks: list[Chunk] = []
     vectors: list[Vectors] = []
     for row, values in sorted(remains.chunks.get(number, ()), key=itemgetter(0)):
@@ -257,8 +260,22 @@ def _chunks(
             continue
         text = text.decode(errors="replace") if isinstance(text, bytes) else text
         if document.text[start:end] == text:
-            known = (id_, document.id, start, end, first_page, last_page, text, token_count)
-            chunks.append(Chunk(**dict(zip(names, known, strict=True))))  # type: ignore[arg-type]
+            title, section, lead_in = remains.contexts.get(row, ("", "[]", ""))
+            chunks.append(
+                Chunk(
+                    id=id_,  # type: ignore[arg-type]
+                    document_id=document.id,
+                    start=start,
+                    end=end,
+                    first_page=first_page,  # type: ignore[arg-type]
+                    last_page=last_page,  # type: ignore[arg-type]
+                    text=text,
+                    token_count=token_count,  # type: ignore[arg-type]
+                    title=title,
+                    section=tuple(map(str, json.loads(section))),
+                    lead_in=lead_in,
+                )
+            )
             vectors.append(_vector(remains, row, dim))
     return chunks, np.array(vectors, np.float32).reshape(-1, dim)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.headers import indexed_text
 from ragctx.index.checksums import checksum_of, to_blob
 from ragctx.index.database import KEPT_STATES, utc_now
 from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
@@ -138,8 +139,7 @@ def count_change(connection: sqlite3.Connection) -> None:
 
 def rebuild_words(connection: sqlite3.Connection) -> None:
     """Rebuild the lexical index from the passages."""
-    for row, text, known in connection.execute("SELECT row, text, spaced FROM chunks").fetchall():
-        fresh = spaced_or_none(text) if isinstance(text, str) else None
+    for row, fresh, known in list(read_words(connection)):
         if fresh != known:
             connection.execute("UPDATE chunks SET spaced = ? WHERE row = ?", (fresh, row))
     connection.execute("INSERT INTO words(words) VALUES ('rebuild')")
@@ -182,7 +182,7 @@ def _write_contents(
         ),
     )
     for chunk, vector in zip(chunks, vectors, strict=True):
-        separated = spaced_or_none(chunk.text)
+        separated = words_or_none(chunk)
         cursor = connection.execute(
             "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -198,6 +198,9 @@ def _write_contents(
             ),
         )
         key = cursor.lastrowid
+        if chunk.title or chunk.section or chunk.lead_in:
+            context = (key, chunk.title, json.dumps(chunk.section), chunk.lead_in)
+            connection.execute("INSERT INTO contexts VALUES (?, ?, ?, ?)", context)
         connection.execute("INSERT INTO vectors VALUES (?, ?)", (key, to_blob(vector)))
         words = separated or chunk.text
         connection.execute("INSERT INTO words(rowid, text) VALUES (?, ?)", (key, words))
@@ -210,15 +213,22 @@ def _delete_contents(connection: sqlite3.Connection, document: int) -> None:
         f"SELECT 'delete', row, text FROM passages WHERE row IN {of_document}",
         (document,),
     )
-    connection.execute(f"DELETE FROM vectors WHERE row IN {of_document}", (document,))
+    for table in ("vectors", "contexts"):
+        connection.execute(f"DELETE FROM {table} WHERE row IN {of_document}", (document,))
     connection.execute("DELETE FROM chunks WHERE document = ?", (document,))
     connection.execute("DELETE FROM pages WHERE document = ?", (document,))
 
 
-def spaced_or_none(text: str) -> str | None:
-    """What is indexed of a passage if that differs from its text; None if it does not."""
-    separated = searchable(text)
-    return None if separated == text else separated
+def words_or_none(chunk: Chunk) -> str | None:
+    """What is indexed of a passage, with its header, if it differs from its text; None if not."""
+    words = searchable(indexed_text(chunk))
+    return None if words == chunk.text else words
+
+
+def read_words(connection: sqlite3.Connection) -> Iterator[tuple[int, str | None, object]]:
+    """(row, `words_or_none`, what is stored of it) of all passages whose text is one."""
+    for row in connection.execute(_CHUNK.replace(_FIRST_PATH, "c.spaced")):
+        yield row[0], words_or_none(_chunk(row)) if isinstance(row[7], str) else None, row[9]
 
 
 # ---- Reading ---------------------------------------------------------------------------------
@@ -295,7 +305,7 @@ def read_recipe(connection: sqlite3.Connection) -> str | None:
 def read_sound_vectors(
     connection: sqlite3.Connection, document_id: str, dim: int
 ) -> dict[str, Vectors]:
-    """The vectors (dim,) of a document's chunks by their texts.
+    """The vectors (dim,) of a document's chunks by their texts as they were indexed.
 
     Empty for a document that is not held, or no longer as it was stored.
 
@@ -314,7 +324,7 @@ def read_sound_vectors(
             return {}
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
         return {}  # values of other types than were stored
-    return {chunk.text: vector for chunk, vector in zip(chunks, vectors, strict=True)}
+    return {indexed_text(chunk): vector for chunk, vector in zip(chunks, vectors, strict=True)}
 
 
 def find_document(connection: sqlite3.Connection, document_id: str, recipe: str) -> int | None:
@@ -346,8 +356,17 @@ def read_chunks_of(
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
     """The chunk of a row that `_CHUNK` selects: its number, then the fields of `Chunk` in order."""
-    names = [field.name for field in fields(Chunk)]
-    return Chunk(**dict(zip(names, row[1:9], strict=True)))
+    title, section, lead_in = row[10:13]
+    own = [field.name for field in fields(Chunk)][:8]
+    try:
+        return Chunk(
+            **dict(zip(own, row[1:9], strict=True)),
+            title=title or "",
+            section=tuple(map(str, json.loads(section or "[]"))),
+            lead_in=lead_in or "",
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise sqlite3.DatabaseError(f"passage {row[1]!r:.80} cannot be decoded: {error}") from error
 
 
 def read_chunks(
@@ -426,8 +445,8 @@ def search_words(
 
 _FIRST_PATH = "(SELECT min(path) FROM sources s WHERE s.document = d.row)"
 _CHUNK = f"""SELECT c.row, c.id, d.id, c.start, c.end, c.first_page, c.last_page, c.text,
-    c.token_count, {_FIRST_PATH}
-    FROM chunks c JOIN documents d ON d.row = c.document"""
+    c.token_count, {_FIRST_PATH}, x.title, x.section, x.lead_in
+    FROM chunks c JOIN documents d ON d.row = c.document LEFT JOIN contexts x ON x.row = c.row"""
 
 
 def _vector_blobs(

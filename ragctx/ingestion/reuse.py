@@ -1,6 +1,6 @@
 """Vectors that were computed before are not computed again.
 
-A vector depends on the chunk's text and on the embedder, and on nothing else. The text always comes
+A vector depends on the chunk's text, with its header, and on the embedder. The text always comes
 from the file itself: whoever cannot open a document learns nothing of it from another index.
 """
 
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragctx.embedding import text_tokens
 from ragctx.errors import StoreError
+from ragctx.headers import fitted, indexed_text
 from ragctx.index.database import read_meta, reading
 from ragctx.index.index import Index
 from ragctx.index.store import read_recipes
@@ -43,7 +45,7 @@ class KnownVectors:
         self._lenders = tuple(islice((path for path in lenders if path != own.path), MAX_LENDERS))
 
     def of(self, document_id: str, recipe: str) -> dict[str, Vectors]:
-        """The vectors (dim,) of a document's chunks by their texts; empty if nobody has any.
+        """The vectors (dim,) of a document's chunks by their texts as indexed; empty if none.
 
         Others are asked only for documents that were made by this recipe.
         """
@@ -83,21 +85,23 @@ def embedded(
     not computed it in vain. `on_embedded` is called with the chunks done and the chunks in all.
     """
     vectors = np.empty((len(chunks), embedder.dim), np.float32)
-    found = {**known, **unfinished.find([chunk.text for chunk in chunks])}
-    lengths = {chunk.text: chunk.token_count for chunk in chunks if chunk.text not in found}
+    by_text = {indexed_text(chunk): chunk for chunk in chunks}
+    found = {**known, **unfinished.find(list(by_text))}
     # The longest first, as the embedder wants its batches: of texts of similar length.
-    left = sorted(lengths, key=lambda text: -lengths[text])
+    left = sorted(by_text.keys() - found.keys(), key=lambda text: (-len(text), text))
     done = len(chunks) - len(left)
+    count, limit_tokens = embedder.tokenizer.count, text_tokens(embedder)
     for first in range(0, len(left), _GROUP):
         group = left[first : first + _GROUP]
 
         def on_progress(count: int, before: int = done + first) -> None:
             on_embedded(before + count, len(chunks))
 
-        rows = embedder.encode(group, on_progress=on_progress)
+        texts = [fitted(by_text[text], count, limit_tokens) for text in group]
+        rows = embedder.encode(texts, on_progress=on_progress)
         found.update(zip(group, rows, strict=True))
         if first + _GROUP < len(left):  # the last group is stored with its document in a moment
             unfinished.keep(group, rows)
     for i, chunk in enumerate(chunks):
-        vectors[i] = found[chunk.text]
+        vectors[i] = found[indexed_text(chunk)]
     return vectors

@@ -19,6 +19,7 @@ from ragctx.arguments import require_kind
 from ragctx.chunking import chunk_document
 from ragctx.embedding import require_embedder
 from ragctx.errors import PdfError
+from ragctx.headers import indexed_text
 from ragctx.index.index import Index
 from ragctx.index.unfinished import UnfinishedVectors
 from ragctx.ingest_ledger import IngestOutcome, IngestRow
@@ -154,6 +155,8 @@ def _agreed(
     with index.snapshot() as snapshot:
         told, is_empty = snapshot.recipe, not snapshot.recipes()
     remembered = Recipe.parsed(told)
+    if rebuild and remembered is not None and remembered.headers is None:
+        remembered = replace(remembered, headers=True)
     recipe = settings.recipe(embedder, remembered)
     if remembered is not None and not rebuild and not is_empty:
         require_same(recipe, remembered, index.path, named.paths if named else ())
@@ -259,6 +262,7 @@ class _Run:
             self.embedder.tokenizer,
             max_tokens=self.recipe.chunk_tokens,
             overlap_tokens=self.recipe.overlap_tokens,
+            headers=bool(self.recipe.headers),
         )
         vectors = embedded(
             chunks,
@@ -275,7 +279,7 @@ class _Run:
         name = str(path)
         outcome: IngestOutcome = "replaced" if self.writer.sources(path=name) else "added"
         self.writer.put(name, document, chunks, vectors, recipe=str(self.recipe))
-        self.unfinished.forget([chunk.text for chunk in chunks])
+        self.unfinished.forget([indexed_text(chunk) for chunk in chunks])
         return IngestRow(
             path=name,
             outcome=outcome,

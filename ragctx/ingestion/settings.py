@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ragctx.arguments import require_kind, require_whole
+from ragctx.embedding import text_tokens
 from ragctx.errors import InputError
 from ragctx.pdf.names import HIDDEN_TEXT, READERS, HiddenText, PdfReader
 from ragctx.pdf.process import Limits
@@ -37,13 +38,16 @@ class Recipe:
     overlap_tokens: int
     embedder: str  # its id
     hidden: HiddenText = "drop"
+    headers: bool | None = None
+    """Whether passages are indexed with their `ragctx.headers`; None: before there were any."""
 
     def __str__(self) -> str:
         # What is the default is not said: so it was in indexes that knew nothing else.
         hidden = "" if self.hidden == "drop" else f"hidden={self.hidden} "
+        headers = {True: "headers=yes ", False: "headers=no ", None: ""}[self.headers]
         return (
             f"reader={self.reader} chunk_tokens={self.chunk_tokens} "
-            f"overlap_tokens={self.overlap_tokens} {hidden}embedder={self.embedder}"
+            f"overlap_tokens={self.overlap_tokens} {hidden}{headers}embedder={self.embedder}"
         )
 
     @classmethod
@@ -58,12 +62,13 @@ class Recipe:
             overlap_tokens=int(found["overlap"]),
             embedder=found["embedder"],
             hidden="keep" if found["keeps_hidden"] else "drop",
+            headers=None if found["headers"] is None else found["headers"] == "yes",
         )
 
 
 _RECIPE = re.compile(
     r"reader=(?P<reader>\w+) chunk_tokens=(?P<chunk>\d{1,9}) overlap_tokens=(?P<overlap>\d{1,9}) "
-    r"(?P<keeps_hidden>hidden=keep )?embedder=(?P<embedder>.+)",
+    r"(?P<keeps_hidden>hidden=keep )?(?:headers=(?P<headers>yes|no) )?embedder=(?P<embedder>.+)",
     re.DOTALL,
 )
 
@@ -73,14 +78,15 @@ class IngestSettings:
     """How documents are read and cut, in tokens of the embedder.
 
     What is None is as the index remembers it from its first ingest; in a new index the reader is
-    "auto", a chunk has `CHUNK_TOKENS` at most, chunks do not overlap, and text that nobody sees is
-    left out.
+    "auto", a chunk has `CHUNK_TOKENS` at most, chunks do not overlap and have `headers`, and text
+    that nobody sees is left out.
     """
 
     reader: PdfReader | None = None
     chunk_tokens: int | None = None
     overlap_tokens: int | None = None
     hidden: HiddenText | None = None
+    headers: bool | None = None
     password: str | None = None
     limits: Limits = Limits()
 
@@ -94,7 +100,11 @@ class IngestSettings:
         if self.password is not None:
             require_kind("password", self.password, str, "give a text")
         known = remembered or Recipe(
-            reader="auto", chunk_tokens=CHUNK_TOKENS, overlap_tokens=0, embedder=embedder.id
+            reader="auto",
+            chunk_tokens=CHUNK_TOKENS,
+            overlap_tokens=0,
+            embedder=embedder.id,
+            headers=True,
         )
         recipe = Recipe(
             reader=known.reader if self.reader is None else self.reader,
@@ -104,6 +114,7 @@ class IngestSettings:
             ),
             embedder=embedder.id,
             hidden=known.hidden if self.hidden is None else self.hidden,
+            headers=known.headers if self.headers in (None, bool(known.headers)) else self.headers,
         )
         _check(recipe, embedder)
         return recipe
@@ -124,22 +135,26 @@ def require_same(
         "--hidden": (remembered.hidden, recipe.hidden),
     }
     other = {name: pair for name, pair in options.items() if pair[0] != pair[1]}
-    if not other:
+    facts = [f"{name} {old}, not {new}" for name, (old, new) in other.items()]
+    given = [word for name, (_, new) in other.items() for word in (name, str(new))]
+    if bool(recipe.headers) != bool(remembered.headers):
+        old_flag, new_flag = ("--headers", "--no-headers")[:: 1 if remembered.headers else -1]
+        facts.append(f"{old_flag}, not {new_flag}")
+        given.append(new_flag)
+    if not facts:
         return
-    facts = ", ".join(f"{name} {old}, not {new}" for name, (old, new) in other.items())
     words = [str(path) for path in paths] or ["PATH"]
-    words += ["--index", str(index)]
-    words += [word for name, (_, new) in other.items() for word in (name, str(new))]
+    words += ["--index", str(index), *given]
     raise InputError(
-        f"the index {index} was made with {facts}; leave that out, or read every document again: "
-        f"ragctx ingest {shlex.join(words)} --rebuild"
+        f"the index {index} was made with {', '.join(facts)}; leave that out, or read every "
+        f"document again: ragctx ingest {shlex.join(words)} --rebuild"
     )
 
 
 def _check(recipe: Recipe, embedder: Embedder) -> None:
     require_whole("chunk_tokens", recipe.chunk_tokens)
     require_whole("overlap_tokens", recipe.overlap_tokens)
-    most = embedder.max_seq_length - 2  # the embedder adds a token at either end
+    most = text_tokens(embedder)
     if recipe.reader not in READERS:
         raise InputError(f"reader is {recipe.reader!r}; valid: {', '.join(READERS)}")
     if recipe.hidden not in HIDDEN_TEXT:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
 from ragctx.pdf.form_fields import with_fields
+from ragctx.pdf.headings import believed_title, find_headings, sections_of
 from ragctx.pdf.hidden_text import MARK, marked
 from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.line_joining import clean_piece
@@ -68,16 +69,19 @@ def document_from(
         )
         for i in range(count)
     )
+    outline = _outline(reading, count)
+    headings = find_headings(rows, outline)
     notes = _notes(reading, pages, count, hidden)
     return Document(
         id=document_id,
         path=path,
         pages=pages,
-        title=clean_line(reading.structure.title)[:MAX_TITLE],
-        outline=_outline(reading, count),
+        title=_title(reading, pages, headings.title),
+        outline=outline,
         status=_status(pages, whole=_is_whole(reading, count, notes)),
         reader="+".join(sorted({page.reader for page in read if page})),
         warnings=tuple(dict.fromkeys([*notes, *reading.warnings]))[:MAX_WARNINGS],
+        sections=sections_of(pages, headings.found),
     )
 
 
@@ -153,6 +157,7 @@ def _row(line: Line) -> Row:
         block=line.block,
         cell=line.cell,
         role=line.role,
+        bold=line.bold,
     )
 
 
@@ -190,6 +195,13 @@ def _label(reading: Reading, i: int) -> str:
 
 
 # ---- the whole -------------------------------------------------------------------------------
+
+
+def _title(reading: Reading, pages: Sequence[Page], seen: str) -> str:
+    """The title in the file, unless its first page has another one in large type (`seen`)."""
+    title = clean_line(reading.structure.title)[:MAX_TITLE]
+    first = next((page.text for page in pages if page.text), "")
+    return title if not seen or believed_title(title, first) else seen
 
 
 def _outline(reading: Reading, count: int) -> tuple[Heading, ...]:

@@ -20,7 +20,8 @@ from dataclasses import replace
 
 from ragctx.pdf.columns import in_columns
 from ragctx.pdf.line_numbers import without_line_numbers
-from ragctx.pdf.row import Row, same_row
+from ragctx.pdf.row import Cell, Row, same_row
+from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
 
 
@@ -43,6 +44,7 @@ def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> li
     pieces = _without_shadows(pieces)
     is_tagged = any(piece.block for piece in pieces)
     rows = in_tagged_order(pieces, _by_place) if is_tagged else _by_place(pieces)
+    rows = with_cells_apart(rows)
     return _with_values(rows, filled_in) if filled_in else rows
 
 
@@ -95,6 +97,8 @@ def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
 
 OVERLAP = 0.5
 """Em: a piece that goes on with a row may begin this far before its end (kerning, italics)."""
+CELL_GAP = 0.8
+"""Em: pieces of a row that are farther apart may be cells of a table."""
 TOUCHING = 0.12
 """Em: pieces closer than this are parts of one word; the narrowest space is about 0.2 em."""
 
@@ -125,7 +129,22 @@ def _side_by_side(a: Row, b: Row) -> Row:
         cell=a.cell,
         role=a.role,
         is_field=b.is_field,
+        bold=a.bold and b.bold,
+        cells=_cells(a, b),
     )
+
+
+def _cells(a: Row, b: Row) -> tuple[Cell, ...]:
+    """The cells of two pieces side by side: where they are close, the last and the first are one.
+
+    The mark of an item is no cell.
+    """
+    own, further = (row.cells or (Cell(row.left, row.right, row.text),) for row in (a, b))
+    last, first = own[-1], further[0]
+    if b.left - a.right >= CELL_GAP * max(a.size, b.size):
+        return (*own, *further)
+    text = last.text + (" " if first.left - last.right > TOUCHING * a.size else "") + first.text
+    return (*own[:-1], Cell(last.left, first.right, text), *further[1:])
 
 
 def _with_values(rows: list[Row], values: Sequence[Row]) -> list[Row]:

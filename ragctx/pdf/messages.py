@@ -96,6 +96,7 @@ class LineMessage(TypedDict):
         block, cell: in a tagged file, which block of the page it is part of (a paragraph, a row of
             a table), in reading order from 1, and which cell of it; 0 for none.
         role: what the block is, as the file says: "P", "H1", "LI", "TR"; "" for none.
+        bold: whether its first, middle and last letters are set in a bold font.
     """
 
     text: str
@@ -108,6 +109,7 @@ class LineMessage(TypedDict):
     block: int
     cell: int
     role: str
+    bold: bool
 
 
 class FieldMessage(TypedDict):
@@ -350,6 +352,7 @@ def unplaced_line(text: str) -> LineMessage:
         "block": 0,
         "cell": 0,
         "role": "",
+        "bold": False,
     }
 
 

@@ -37,6 +37,8 @@ MIN_STEP, MAX_STEP = 0.2, 12.0
 in both cases another column or block of text begins."""
 PARAGRAPH_STEP = 1.35
 """A step larger than this many usual steps begins a paragraph."""
+MAX_ROW_GAP = 4.0
+"""Rows of tables that are farther apart than this many row heights are of two tables."""
 MAX_PITCH = 1.6
 """The usual step counts as at most this many line heights: double spacing is not a paragraph."""
 MAX_FIELD_STEP = 3.0
@@ -124,7 +126,8 @@ def _by_place(rows: Sequence[Row], i: int, pitches: Mapping[int, float], is_new:
     if a.text.endswith(HYPHEN):
         return " "
     if a.in_table or b.in_table:
-        return "\n" if a.in_table == b.in_table else "\n\n"
+        together = a.in_table and b.in_table and b.top - a.bottom < MAX_ROW_GAP * a.height
+        return "\n" if together else "\n\n"
     step = b.bottom - a.bottom
     if a.is_field or b.is_field:
         return "\n" if -0.5 <= step / a.height <= MAX_FIELD_STEP else "\n\n"

@@ -34,6 +34,7 @@ class Line:
     block: int = 0
     cell: int = 0
     role: str = ""
+    bold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +234,7 @@ def _line(message: Mapping[str, Any]) -> Line:
         block=_value(message, "block", int),
         cell=_value(message, "cell", int),
         role=_value(message, "role", str),
+        bold=_value({"bold": False, **message}, "bold", bool),
     )
 
 

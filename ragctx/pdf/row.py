@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Cell(NamedTuple):
+    """A part of a row with a gap before and after it, and its place along the row."""
+
+    left: float
+    right: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,9 +19,10 @@ class Row:
     """A row of text: a line of a paragraph, a heading, a row of a table.
 
     `turn` counts quarter turns against the page as shown; `size` is the font size. Coordinates are
-    in points, or in characters and lines (see `unplaced`). In a tagged file, `block` is the number
-    of the paragraph or table row that it is part of, `cell` that of its cell, and `role` what that
-    block is ("H1", "P", "TR"); else 0, 0 and "".
+    in points, or in characters and lines (see `unplaced`). `cells` are the parts of a row that has
+    gaps; none if it has none. In a tagged file, `block` is the number of the paragraph or table row
+    that it is part of, `cell` that of its cell, and `role` what that block is ("H1", "P", "TR");
+    else 0, 0 and "".
     """
 
     text: str
@@ -27,6 +37,8 @@ class Row:
     cell: int = 0
     role: str = ""
     is_field: bool = False  # a form field with its label
+    bold: bool = False
+    cells: tuple[Cell, ...] = ()
 
     @property
     def is_placed(self) -> bool:

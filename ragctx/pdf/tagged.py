@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TypeAlias
 
-from ragctx.pdf.row import Row
+from ragctx.pdf.row import Cell, Row
 
 Read: TypeAlias = Callable[[Sequence[Row]], list[Row]]
 """The rows of pieces, by their places."""
@@ -47,7 +47,7 @@ def _read_block(block: Sequence[Row], read: Read) -> list[Row]:
         return rows
     if not _is_right_to_left("".join(row.text for row in rows)):
         cells.sort(key=lambda cell: min(row.left for row in cell))  # some are in order of drawing
-    return [_table_row([row for cell in cells for row in cell])]
+    return [_table_row(cells)]
 
 
 def _is_right_to_left(text: str) -> bool:
@@ -55,7 +55,8 @@ def _is_right_to_left(text: str) -> bool:
     return ways["R"] + ways["AL"] > ways["L"]
 
 
-def _table_row(rows: Sequence[Row]) -> Row:
+def _table_row(cells: Sequence[Sequence[Row]]) -> Row:
+    rows = [row for cell in cells for row in cell]
     return replace(
         rows[0],
         text=" ".join(row.text for row in rows),
@@ -64,4 +65,10 @@ def _table_row(rows: Sequence[Row]) -> Row:
         right=max(row.right for row in rows),
         bottom=max(row.bottom for row in rows),
         in_table=True,
+        cells=tuple(map(_cell, cells)),
     )
+
+
+def _cell(rows: Sequence[Row]) -> Cell:
+    left, right = min(row.left for row in rows), max(row.right for row in rows)
+    return Cell(left, right, " ".join(row.text for row in rows))

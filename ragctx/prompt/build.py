@@ -22,8 +22,9 @@ from itertools import accumulate
 from operator import add
 
 from ragctx.errors import BudgetError
+from ragctx.headers import section_words
 from ragctx.prompt.frame import Frame, build_frame, count_tokens
-from ragctx.prompt.template import Part, Template, without_pages
+from ragctx.prompt.template import Part, Template, without
 from ragctx.prompt.window import share_window
 from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment
 from ragctx.tokens.tokenizer import Tokenizer
@@ -78,16 +79,23 @@ def _by_layout(
 
     Most often all get the same.
     """
-    groups: dict[bool, list[int]] = {}
+    groups: dict[frozenset[str], list[int]] = {}
     for i, hit in enumerate(hits):
-        groups.setdefault(hit.chunk.first_page is not None, []).append(i)
-    for has_pages, members in groups.items():
-        yield (*template.header, *_passage_parts(template, has_pages)), members
+        groups.setdefault(_unknown(hit), []).append(i)
+    for unknown, members in groups.items():
+        yield (*template.header, *without(unknown, template.passage)), members
 
 
-def _passage_parts(template: Template, has_pages: bool) -> Sequence[Part]:
-    """The template's parts for a passage, without {pages} if its pages are not known."""
-    return template.passage if has_pages else without_pages(template.passage)
+def _passage_parts(template: Template, hit: Hit) -> Sequence[Part]:
+    """The template's parts for a passage, without what is not known of it."""
+    unknown = _unknown(hit)
+    return without(unknown, template.passage) if unknown else template.passage
+
+
+def _unknown(hit: Hit) -> frozenset[str]:
+    """The slots for which there is nothing."""
+    known = {"pages": hit.chunk.first_page is not None, "section": bool(hit.chunk.section)}
+    return frozenset(slot for slot, is_known in known.items() if not is_known)
 
 
 def _unlabelled(
@@ -257,10 +265,20 @@ def _pages(hit: Hit) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
+def _section(hit: Hit) -> str:
+    return " ".join(section_words(hit.chunk).split())
+
+
+def _lead_in(hit: Hit) -> str:
+    return f"{hit.chunk.lead_in}\n" if hit.chunk.lead_in else ""
+
+
 _SLOTS: dict[str, Callable[[Hit], str]] = {
     "text": lambda hit: hit.chunk.text,
     "document": _name,
+    "section": _section,
     "pages": _pages,
+    "lead_in": _lead_in,
 }
 
 
@@ -272,7 +290,7 @@ def _passages(template: Template, hits: Sequence[Hit], tokenizer: Tokenizer) -> 
     for position, hit in enumerate(hits, start=1):
         document = hit.chunk.document_id, hit.document
         header = template.header if document != before else ()
-        parts = (*header, *_passage_parts(template, hit.chunk.first_page is not None))
+        parts = (*header, *_passage_parts(template, hit))
         segments.append(_passage(parts, hit, str(position), plain, markup))
         before = document
     return segments

@@ -4,16 +4,17 @@
 
     {passages}
     [{label}] ({document}, p. {pages})
-    {text}
+    {lead_in}{text}
 
     {/passages}
     Question:
     {question}
 
 The text between {passages} and {/passages} is repeated for every passage. It contains {text} once,
-and optionally {label}, {document} and {pages}, which is left out, with a "p." before it, where the
-pages are not known. {question} occurs outside of it, once or more. There
-are two optional blocks, each allowed once:
+and optionally {label}, {document}, {section} and {pages}: of the last two, what is not known is
+left out, with a "p." or comma before it. {lead_in} is what the passage goes on from, such as the
+header rows of its table, on lines of their own; mostly it is nothing. {question} occurs outside of
+it, once or more. There are two optional blocks, each allowed once:
 
 - {system} … {/system}, at the very beginning: plain text for the system's turn of a chat template,
   or, for a model without one, for the beginning of the prompt.
@@ -34,7 +35,7 @@ from pathlib import Path
 from ragctx.errors import InputError, TemplateError
 from ragctx.paths import decoded, expanded
 
-_INSIDE = ("text", "label", "document", "pages")
+_INSIDE = ("text", "label", "document", "section", "pages", "lead_in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Part:
     """A stretch of the template's own text (which may contain {label}), or a slot."""
 
     text: str
-    slot: str = ""  # "text", "document", "pages" or "question"; "" for the template's own text
+    slot: str = ""  # the name of a mark without its braces; "" for the template's own text
 
     @property
     def has_label(self) -> bool:
@@ -182,22 +183,28 @@ def _forbid(name: str, place: str, source: str, slots: Collection[str]) -> None:
 
 
 def _parts(source: str) -> tuple[Part, ...]:
-    pieces = re.split(r"\{(text|document|pages|question)\}", source)
+    pieces = re.split(r"\{(text|document|section|pages|lead_in|question)\}", source)
     parts = [Part("", piece) if i % 2 else Part(piece) for i, piece in enumerate(pieces)]
     return tuple(part for part in parts if part.text or part.slot)
 
 
-def without_pages(parts: Sequence[Part]) -> tuple[Part, ...]:
-    r"""The parts for a passage whose pages are not known: no {pages}, nor what introduces it.
+def without(slots: Collection[str], parts: Sequence[Part]) -> tuple[Part, ...]:
+    r"""The parts for a passage of which something is not known, without what introduces it.
 
-    >>> source = "{passages}[{label}] ({document}, p. {pages}) {text}{/passages}{question}"
-    >>> parts = parse_template(source)
-    >>> [part.slot or part.text for part in without_pages(parts.passage)]
+    Args:
+        slots: what is not known: "pages", "section", both or nothing.
+        parts: around a passage.
+
+    >>> source = "[{label}] ({document}, {section}, p. {pages}) {text}"
+    >>> parts = parse_template(f"{{passages}}{source}{{/passages}}{{question}}").passage
+    >>> [part.slot or part.text for part in without({"pages"}, parts)]
+    ['[{label}] (', 'document', ', ', 'section', ') ', 'text']
+    >>> [part.slot or part.text for part in without({"section", "pages"}, parts)]
     ['[{label}] (', 'document', ') ', 'text']
     """
     kept = [*parts]
-    while "pages" in (slots := [part.slot for part in kept]):
-        at = slots.index("pages")
+    while unknown := [at for at, part in enumerate(kept) if part.slot in slots]:
+        at = unknown[0]
         lead = kept[at - 1].text if at and not kept[at - 1].slot else ""
         tail = kept[at + 1].text if at + 1 < len(kept) and not kept[at + 1].slot else ""
         first, last = at - bool(lead), at + 1 + bool(tail)
@@ -212,7 +219,7 @@ _PAGE_WORD = re.compile(r"(?i)\b(?:pages?|pp?\.?|pgs?\.?)\Z")
 
 
 def _without_introduction(lead: str) -> str:
-    """The text before a page number without what introduces it: ", p. ", " page "."""
+    """The text before a page number or section without what introduces it: ", p. ", " page "."""
     lead = _PAGE_WORD.sub("", lead.rstrip(" \t:=")).rstrip(" \t")
     return lead[:-1] if lead.endswith((",", ";", ":")) else lead
 

@@ -99,4 +99,5 @@ def ledger_row(
         start=hit.chunk.start,
         end=hit.chunk.end,
         into=into,
+        section=hit.chunk.section,
     )

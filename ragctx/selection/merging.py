@@ -153,6 +153,9 @@ def _join(a: Chunk, b: Chunk, text: str | None) -> Chunk | None:
         last_page=_later(a.last_page, b.last_page),
         text=joined,
         token_count=0,
+        title=a.title,
+        section=a.section,
+        lead_in=a.lead_in,
     )
 
 

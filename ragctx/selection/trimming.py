@@ -129,6 +129,9 @@ def _cut_chunk(chunk: Chunk, piece: _Piece, page_of: PageOf | None) -> Chunk:
         last_page=last_page,
         text=chunk.text[piece.start : piece.end],
         token_count=piece.tokens,
+        title=chunk.title,
+        section=chunk.section,
+        lead_in=chunk.lead_in,
     )
 
 

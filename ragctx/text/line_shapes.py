@@ -29,7 +29,7 @@ _LONE_MARKER = re.compile(r"(?:[^\w\s]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\Z")
 _LEADER = re.compile(  # "Contents . . . . . 12"
     r"(?<![.·…])(?<![.·…]\s)(?:[.·…]\s?){4,}\s*\S{1,8}\Z"
 )
-_COLUMNS = re.compile(r"\S(?:\t|\s{3,})\S")
+_COLUMNS = re.compile(r"\S(?:\t|\s{3,}\S)")
 _AMOUNT = re.compile(r"\d[.,]\d\d\)?%?\Z")
 _SPACELESS = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0eff]")
 _SENTENCE_END = re.compile(rf"[.!?…。！？｡।॥؟۔።][{re.escape(CLOSERS)}]*(?:\[\d+\])*\Z")

@@ -239,3 +239,56 @@ def test_rows_of_a_rebuild_are_those_of_all_sources(folder: Path) -> None:
         progress=Progress(on_files=told.append),
     )
     assert told == [3] == [len(rows)]
+
+
+# ---- Headers of passages
+
+
+def as_before_headers(folder: Path) -> None:
+    """Make the index what ragctx 0.2 left: recipes that say nothing of headers."""
+    with closing(sqlite3.connect(folder / "index" / DATABASE)) as connection, connection:
+        for table, column in (("documents", "recipe"), ("meta", "value")):
+            connection.execute(
+                f"UPDATE {table} SET {column} = replace({column}, 'headers=yes ', '')"
+            )
+
+
+def titles(folder: Path) -> set[str]:
+    index = Index.open(folder / "index")
+    return {chunk.title for s in index.sources() for chunk in index.chunks(s.document_id)}
+
+
+@pytest.mark.parametrize("headers", [True, False, None])
+def test_a_recipe_tells_of_headers_and_reads_back(headers: bool | None) -> None:
+    recipe = Recipe(
+        reader="auto", chunk_tokens=180, overlap_tokens=0, embedder="m@1", headers=headers
+    )
+    assert Recipe.parsed(str(recipe)) == recipe
+    assert ("headers=" in str(recipe)) == (headers is not None)
+
+
+def test_a_new_index_has_headers_and_says_so(folder: Path) -> None:
+    run(folder)
+    found = remembered(folder)
+    assert found is not None and found.headers is True
+
+
+def test_an_index_of_before_headers_stays_as_it_is_until_a_rebuild(folder: Path) -> None:
+    run(folder)
+    as_before_headers(folder)
+    assert run(folder) == ["a unchanged", "b unchanged"]
+    run(folder, "other")
+    found = remembered(folder)
+    assert found is not None and found.headers is None
+    assert sorted(run(folder, rebuild=True)) == ["a replaced", "b replaced", "c replaced"]
+    found = remembered(folder)
+    assert found is not None and found.headers is True
+
+
+def test_headers_are_refused_or_left_out_like_any_setting(folder: Path) -> None:
+    run(folder, headers=False)
+    with pytest.raises(InputError, match=r"--no-headers, not --headers.*--headers --rebuild"):
+        run(folder, headers=True)
+    run(folder, rebuild=True)  # what was chosen stays
+    found = remembered(folder)
+    assert found is not None and found.headers is False and titles(folder) == {""}

@@ -106,7 +106,7 @@ def test_a_row_of_a_table_is_one_row_however_many_lines_its_cells_have(tmp_path:
         (b"TR", [(b"TD", 5), (b"TD", 4)]),
     ]
     text = tagged(tmp_path, cells, [(b"Table", rows)])
-    assert text.splitlines() == ["Metal Melts at", "Tin, which is soft 232", "Lead 327"]
+    assert text.splitlines() == ["Metal\tMelts at", "Tin, which is soft\t232", "Lead\t327"]
 
 
 def test_items_of_a_list_are_lines_with_their_labels(tmp_path: Path) -> None:

@@ -743,3 +743,54 @@ def test_a_template_leaves_unknown_pages_out_with_what_introduces_them(
     )
     assert prompt.passages[0].text == left
     assert passage_costs(template, hits, ByteTokenizer()) == [len(left)]
+
+
+# ---- Section and lead-in
+
+
+def in_section(hit: Hit, *section: str, lead_in: str = "") -> Hit:
+    return replace(hit, chunk=replace(hit.chunk, section=section, lead_in=lead_in))
+
+
+SECTIONED = (
+    "{passages}[{label}] ({document}, {section}, p. {pages}) {lead_in}{text}\n{/passages}{question}"
+)
+
+
+def test_a_template_shows_sections_and_lead_ins_where_they_are_known() -> None:
+    hits = [
+        in_section(HITS[0], "3 Results", "3.2 Metals", lead_in="Metal\tMelts"),
+        HITS[1],
+    ]
+    prompt = built(parse_template(SECTIONED), hits)
+    assert prompt.passages[0].text == (
+        "[1] (metals.pdf, 3 Results > 3.2 Metals, p. 1) Metal\tMelts\nTin melts at 232 °C.\n"
+    )
+    assert prompt.passages[1].text == "[2] (metals.pdf, p. 2-3) Lead melts at 327 °C.\n"
+    assert [passage.own_text for passage in prompt.passages] == [h.chunk.text for h in hits]
+
+
+def built(template: Template, hits: Sequence[Hit]) -> Prompt:
+    return build_prompt(
+        template,
+        QUESTION,
+        place(hits, "best_first"),
+        ByteTokenizer(),
+        context_window=4096,
+        max_new_tokens=16,
+    )
+
+
+def test_what_section_and_lead_in_cost_is_counted() -> None:
+    template, tokenizer = parse_template(SECTIONED), ByteTokenizer()
+    hits = [in_section(HITS[0], "Metals [2] {text}", lead_in="A\tB"), HITS[1]]
+    costs = passage_costs(template, hits, tokenizer)
+    assert costs == [len(segment.token_ids) for segment in built(template, hits).passages]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_templates_show_lead_ins_before_the_text(name: str) -> None:
+    hit = in_section(HITS[0], "Metals", lead_in="Metal\tMelts")
+    passage = built(load_template(name), [hit]).passages[0]
+    assert passage.text[: passage.text_start].endswith("Metal\tMelts\n")
+    assert passage.own_text == hit.chunk.text and "Metals" not in passage.text

@@ -72,7 +72,7 @@ def _shown(info: IndexInfo) -> dict[str, object]:
 
     shown = asdict(info)
     recipe = Recipe.parsed(shown.pop("recipe"))
-    for name in ("reader", "hidden", "chunk_tokens", "overlap_tokens"):
+    for name in ("reader", "hidden", "chunk_tokens", "overlap_tokens", "headers"):
         shown[name] = getattr(recipe, name) if recipe else None
     return shown
 

@@ -72,6 +72,12 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     "or 0]",
 )
 @click.option(
+    "--headers/--no-headers",
+    default=None,
+    help="Whether the document's title and the headings above a passage are searched with it.  "
+    "[default: as the index has it, or --headers]",
+)
+@click.option(
     "--prune", is_flag=True, help="Also remove documents below PATH whose files are gone."
 )
 @click.option(
@@ -91,6 +97,7 @@ def ingest_command(
     password: str | None,
     chunk_tokens: int | None,
     overlap_tokens: int | None,
+    headers: bool | None,
     prune: bool,
     rebuild: bool,
     strict: bool,
@@ -110,6 +117,7 @@ def ingest_command(
         hidden=hidden,  # type: ignore[arg-type]
         chunk_tokens=chunk_tokens,
         overlap_tokens=overlap_tokens,
+        headers=headers,
         password=password,
     )
     began = time.perf_counter()
@@ -128,6 +136,10 @@ def ingest_command(
     else:
         _print(rows, seconds, index_path)
     _tell_vanished(rows, run.prune_command)
+    if _lacks_headers(index_path):
+        say(
+            f"passages of this index do not know their sections; to add them: {run.rebuild_command}"
+        )
     return _exit_code(rows, strict=strict, as_json=as_json)
 
 
@@ -145,10 +157,18 @@ class _Run:
     @property
     def prune_command(self) -> str:
         """The command that removes what is gone."""
+        return self._command("--prune")
+
+    @property
+    def rebuild_command(self) -> str:
+        """The command that reads every document again."""
+        return self._command("--rebuild")
+
+    def _command(self, flag: str) -> str:
         words = ["ragctx", "ingest", *self.paths, "--index", str(self.index_path)]
         if self.embedder_spec != "default":
             words += ["--embedder", self.embedder_spec]
-        return shlex.join([*words, "--prune"])
+        return shlex.join([*words, flag])
 
     def rows(self) -> tuple[IngestRow, ...]:
         """Bring the files into the index, once no other process writes to it."""
@@ -261,6 +281,17 @@ def _tell_vanished(rows: Sequence[IngestRow], command: str) -> None:
         f"{counted(len(gone), 'file')} of the index {'is' if len(gone) == 1 else 'are'} no longer "
         f"on disk ({names}{more}); to remove {'it' if len(gone) == 1 else 'them'}: {command}"
     )
+
+
+def _lacks_headers(index_path: Path) -> bool:
+    """Whether the index was made before passages were indexed with headers."""
+    from ragctx.index.index import Index
+    from ragctx.ingestion.settings import Recipe
+
+    with suppress(StoreError):
+        recipe = Recipe.parsed(Index.open(index_path).info().recipe)
+        return recipe is not None and recipe.headers is None
+    return False
 
 
 def _exit_code(rows: Sequence[IngestRow], *, strict: bool, as_json: bool) -> int:

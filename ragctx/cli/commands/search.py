@@ -16,7 +16,7 @@ from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, write_json
 from ragctx.cli.session import Sources, open_index, sources_of
 from ragctx.text.display import escape_unsafe, one_line
-from ragctx.views import place_words, search_view
+from ragctx.views import place_words, search_view, section_line
 
 if TYPE_CHECKING:
     from ragctx.records import Hit
@@ -99,6 +99,8 @@ def _print(hits: Iterable[Hit], score_name: str, *, full: bool) -> None:
         where = f"{hit.rank}. {place_words(hit.document, hit.chunk)}"
         heading = Text.assemble((where, "bold"), (f"  {score_name} {hit.score:.4f}", "dim"))
         screen.print(heading, soft_wrap=True)
+        if section := section_line(hit.chunk):
+            screen.print(Text(f"   {section}", "dim"), soft_wrap=True)
         text = escape_unsafe(hit.chunk.text) if full else one_line(hit.chunk.text, _SHOWN)
         body = Text(text)
         if sys.stdout.isatty():

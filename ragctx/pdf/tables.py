@@ -1,0 +1,320 @@
+"""Sets the cells of tables apart: a row of a table becomes a line with a tab between its cells.
+
+An empty cell leaves its tab, so that a cell's place in the line is its column; tabs cost no tokens,
+and nothing else in a page's text has any (`ragctx.tables` reads them back). A table is found by its
+white space: rows that follow each other, whose cells leave the same gutters free. A cell of several
+lines, drawn one cell after another, is put together first.
+
+The thresholds were chosen by hand on the PDFs of the test collection, in font sizes (em) or row
+heights.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from ragctx.pdf.row import Cell, Row
+from ragctx.text.line_shapes import is_lone_marker
+
+MAX_STACK_ROWS, MAX_STACK_CHARACTERS = 6, 240
+"""A cell of several lines has at most this many, and this many characters."""
+STACK_STEP = 0.6
+"""Row heights between two lines of one cell at most."""
+BLOCK_STEP = 2.5
+"""Row heights between two rows of a table at most."""
+PART = 0.3
+"""The share of a cell's width that tells in which column it begins."""
+BACK = 3.0
+"""Row heights that a row may begin above the end of the one before: beside a label of two rows."""
+MAX_LABELS = 3
+"""Rows of one cell that may follow each other within a table: labels of groups, wrapped lines."""
+MIN_GUTTER = 0.3
+"""Em: the white space between two columns is at least this wide."""
+CROSSING = 0.25
+"""The share of a table's rows that may cross a gutter, if too few gutters are quite free."""
+LONG = 60
+"""Characters: where half of the rows have two cells of this length, or longer, columns of prose
+stand side by side."""
+_SECTION = re.compile(r"(?:[A-Z]|\d{1,3})(?:\.\d{1,3})*\.?")
+_BEFORE, _AFTER = frozenset("$€£¥"), frozenset((")", "%", ")%", "†", "*", "‡"))
+"""Signs that are set apart from the number they belong to, before it or after it."""
+
+
+def with_cells_apart(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a page, in reading order, with a tab between the cells of tables.
+
+    >>> from ragctx.pdf.row import Cell
+    >>> def row(top: float, *cells: Cell) -> Row:
+    ...     return Row(
+    ...         text=" ".join(cell.text for cell in cells),
+    ...         left=cells[0].left,
+    ...         top=top,
+    ...         right=cells[-1].right,
+    ...         bottom=top + 9,
+    ...         size=9,
+    ...         cells=cells,
+    ...     )
+    >>> rows = [
+    ...     row(0, Cell(40, 60, "Melts"), Cell(80, 99, "Costs")),
+    ...     row(10, Cell(0, 12, "Tin"), Cell(40, 55, "232"), Cell(80, 90, "30")),
+    ...     row(20, Cell(0, 15, "Lead"), Cell(80, 90, "20")),
+    ... ]
+    >>> [row.text for row in with_cells_apart(rows)]
+    ['\\tMelts\\tCosts', 'Tin\\t232\\t30', 'Lead\\t\\t20']
+    """
+    rows = _stacked(rows)
+    ordered: list[Row] = []
+    i = 0
+    while i < len(rows):
+        end = _block_end(rows, i)
+        block = rows[i:end]
+        ordered += _table(block) or block
+        i = end
+    return ordered
+
+
+# ---- cells of several lines --------------------------------------------------------------------
+
+
+def _stacked(rows: Sequence[Row]) -> list[Row]:
+    """The rows, with cells of several lines that stand side by side made one row."""
+    stacked: list[Row] = []
+    i = 0
+    while i < len(rows):
+        stacks, end = _stacks(rows, i)
+        if len(stacks) > 1 and any(len(stack) > 1 for stack in stacks):
+            stacked.append(_side_by_side(stacks))
+        else:
+            end = i + 1
+            stacked.append(rows[i])
+        i = end
+    return stacked
+
+
+def _stacks(rows: Sequence[Row], i: int) -> tuple[list[list[Row]], int]:
+    """Stacks of rows that begin at row i and stand beside each other, and where the last ends."""
+    stacks: list[list[Row]] = []
+    end = i
+    while end < len(rows):
+        stack = _stack(rows, end)
+        if not stack or (stacks and not _is_beside(stacks[-1], stack)):
+            break
+        stacks.append(stack)
+        end += len(stack)
+    return stacks, end
+
+
+def _stack(rows: Sequence[Row], i: int) -> list[Row]:
+    """The lines of one cell that begin at row i; none if it is no cell."""
+    if not rows[i].is_placed or rows[i].in_table or len(rows[i].cells) > 1:
+        return []
+    end = i + 1
+    while end < len(rows) and _is_next_line(rows[end - 1], rows[end]):
+        end += 1
+    stack = list(rows[i:end])
+    is_cell = len(stack) <= MAX_STACK_ROWS and sum(map(_length, stack)) <= MAX_STACK_CHARACTERS
+    return stack if is_cell else []
+
+
+def _is_next_line(a: Row, b: Row) -> bool:
+    if len(b.cells) > 1 or b.in_table or a.turn != b.turn or abs(a.size - b.size) > 1:
+        return False
+    overlap = min(a.right, b.right) - max(a.left, b.left)
+    return overlap > 0 and -0.3 * a.height < b.top - a.bottom < STACK_STEP * a.height
+
+
+def _is_beside(a: Sequence[Row], b: Sequence[Row]) -> bool:
+    """Whether stack b stands to the right of stack a, with half of the less tall one's height."""
+    if a[0].turn != b[0].turn or min(row.left for row in b) < max(row.right for row in a):
+        return False
+    shared = min(a[-1].bottom, b[-1].bottom) - max(a[0].top, b[0].top)
+    return shared > 0.5 * min(a[-1].bottom - a[0].top, b[-1].bottom - b[0].top)
+
+
+def _side_by_side(stacks: Sequence[Sequence[Row]]) -> Row:
+    cells = tuple(
+        Cell(
+            min(row.left for row in stack),
+            max(row.right for row in stack),
+            " ".join(row.text for row in stack),
+        )
+        for stack in stacks
+    )
+    first = stacks[0][0]
+    return replace(
+        first,
+        text=" ".join(cell.text for cell in cells),
+        left=min(cell.left for cell in cells),
+        right=max(cell.right for cell in cells),
+        top=min(stack[0].top for stack in stacks),
+        bottom=max(stack[-1].bottom for stack in stacks),
+        bold=all(row.bold for stack in stacks for row in stack),
+        cells=cells,
+    )
+
+
+def _length(row: Row) -> int:
+    return len(row.text)
+
+
+# ---- blocks of rows ----------------------------------------------------------------------------
+
+
+def _has_cells(row: Row) -> bool:
+    """Whether a row has two cells or more; the mark of an item or number of a heading is none."""
+    if not row.is_placed or len(row.cells) < 2:
+        return False
+    first = row.cells[0].text
+    is_mark = is_lone_marker(first) or (_SECTION.fullmatch(first) and (row.bold or "." in first))
+    return len(row.cells) > 2 or not is_mark
+
+
+def _block_end(rows: Sequence[Row], i: int) -> int:
+    """Where the block of rows ends that may be a table and begins at row i; i + 1 if none does."""
+    if not _has_cells(rows[i]):
+        return i + 1
+    end = last = i + 1
+    while end < len(rows) and _follows(rows[end - 1], rows[end]) and end - last <= MAX_LABELS:
+        end += 1
+        if _has_cells(rows[end - 1]):
+            last = end
+    return last
+
+
+def _follows(a: Row, b: Row) -> bool:
+    step = b.top - a.bottom
+    tall = max(min(a.height, b.height), 0.8 * b.size)
+    return a.turn == b.turn and b.is_placed and -BACK * tall < step < BLOCK_STEP * tall
+
+
+# ---- columns -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    left: float
+    right: float
+
+
+def _table(block: Sequence[Row]) -> list[Row]:
+    """The rows of a table with their cells apart; none if the block is no table."""
+    several = [row for row in block if _has_cells(row)]
+    if len(several) < 2 or _is_prose(several):
+        return []
+    columns = _columns(several)
+    if len(columns) < 2 or not _is_aligned(several, columns):
+        return []
+    return [_apart(row, columns) for row in block]
+
+
+def _is_prose(rows: Sequence[Row]) -> bool:
+    """Whether columns of running text stand side by side."""
+    long = [sum(len(cell.text) >= LONG for cell in row.cells) >= 2 for row in rows]
+    return sum(long) >= 0.5 * len(rows)
+
+
+def _columns(rows: Sequence[Row]) -> list[_Span]:
+    """The columns, from left to right, as the rows with most cells show them."""
+    usual = statistics.median_high([len(row.cells) for row in rows])
+    best = [row for row in rows if len(row.cells) >= usual]
+    if len(best) < 2:
+        best = list(rows)
+    free = _between_gutters(best, 0)
+    if len(free) < usual:
+        crossed = _between_gutters(best, int(CROSSING * len(best)))
+        free = crossed if len(crossed) > len(free) else free
+    return free
+
+
+def _between_gutters(rows: Sequence[Row], crossing: int) -> list[_Span]:
+    """What is between gutters, the white spaces that at most `crossing` rows cross."""
+    least = MIN_GUTTER * statistics.median(row.size for row in rows)
+    edges = sorted(
+        edge
+        for row in rows
+        for cell in _merged(row.cells)
+        for edge in _edges(cell.left, cell.right)
+    )
+    columns: list[_Span] = []
+    depth, left = 0, 0.0
+    for at, change in edges:
+        was = depth
+        depth += change
+        if was <= crossing < depth:
+            left = at
+        elif depth <= crossing < was:
+            columns.append(_Span(left, at))
+    return list(_joined(columns, least))
+
+
+def _edges(left: float, right: float) -> tuple[tuple[float, int], tuple[float, int]]:
+    return (left, 1), (max(right, left), -1)
+
+
+def _joined(columns: Sequence[_Span], least: float) -> Iterator[_Span]:
+    """The columns, with those that are too close to each other made one."""
+    held: _Span | None = None
+    for column in columns:
+        if held is not None and column.left - held.right < least:
+            held = _Span(held.left, column.right)
+            continue
+        if held is not None:
+            yield held
+        held = column
+    if held is not None:
+        yield held
+
+
+def _is_aligned(rows: Sequence[Row], columns: Sequence[_Span]) -> bool:
+    """Whether two columns at least have cells in two rows or more."""
+    filled = [0] * len(columns)
+    for row in rows:
+        for k in {_column_of(cell, columns) for cell in _merged(row.cells)}:
+            filled[k] += 1
+    return sum(count >= 2 for count in filled) >= 2
+
+
+def _column_of(cell: Cell, columns: Sequence[_Span]) -> int:
+    """The first column, up to the middle of its gutters, that has a good part of a cell."""
+    middles = [(a.right + b.left) / 2 for a, b in pairwise(columns)]
+    for k, right in enumerate(middles):
+        if min(cell.right, right) - cell.left > PART * max(0.1, cell.right - cell.left):
+            return k
+    return len(columns) - 1
+
+
+def _merged(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells, with a sign that belongs to a number put together with it."""
+    merged: list[Cell] = []
+    sign = Cell(0.0, 0.0, "")  # that belongs to the next cell
+    for left, right, text in cells:
+        if sign.text:
+            left, text = sign.left, f"{sign.text} {text}"
+        sign = Cell(0.0, 0.0, "")
+        if text[-1:] in _BEFORE:
+            text, sign = text[:-1].rstrip(), Cell(max(left, right - 1), right, text[-1])
+        if merged and text in _AFTER:
+            merged[-1] = Cell(merged[-1].left, right, merged[-1].text + text)
+        elif text:
+            merged.append(Cell(left, right if not sign.text else max(left, right - 1), text))
+    return [*merged, sign] if sign.text else merged
+
+
+def _apart(row: Row, columns: Sequence[_Span]) -> Row:
+    """The row as a line with a tab between its cells."""
+    cells = _merged(row.cells or (Cell(row.left, row.right, row.text),))
+    if len(cells) == 1 and _covered(cells[0], columns) > 1:
+        return replace(row, in_table=True)
+    texts = [""] * len(columns)
+    for cell in cells:
+        k = _column_of(cell, columns)
+        texts[k] = f"{texts[k]} {cell.text}".strip()
+    return replace(row, text="\t".join(texts).rstrip("\t"), in_table=True)
+
+
+def _covered(cell: Cell, columns: Sequence[_Span]) -> int:
+    return sum(min(cell.right, c.right) > max(cell.left, c.left) for c in columns)

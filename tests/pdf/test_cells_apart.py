@@ -1,0 +1,117 @@
+"""Tables found by their white space: the tabs give back the grid that was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragctx.pdf.layout import in_reading_order
+from ragctx.pdf.row import Row
+
+SIZE, WIDE = 9.0, 90.0
+
+
+def piece(text: str, left: float, top: float, size: float = SIZE) -> Row:
+    right = left + 0.5 * size * len(text)
+    return Row(text=text, left=left, top=top, right=right, bottom=top + size, size=size)
+
+
+def drawn(grid: Sequence[Sequence[str]], *, top: float = 0.0, by_column: bool = False) -> list[Row]:
+    """The pieces of a grid, row by row or column by column; empty cells are not drawn."""
+    cells = [
+        (k if by_column else i, piece(text, WIDE * k, top + 12 * i))
+        for i, row in enumerate(grid)
+        for k, text in enumerate(row)
+        if text
+    ]
+    return [made for _, made in sorted(cells, key=lambda cell: cell[0])]
+
+
+def texts(pieces: Sequence[Row]) -> list[str]:
+    return [row.text for row in in_reading_order(pieces)]
+
+
+words = st.sampled_from(["Tin", "Lead", "232", "1,204", "30 %", "Melts at", "-265", "n/a"])
+cells = words | st.just("")
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> list[list[str]]:
+    """Grids of two columns or more in which every row and column has enough to be seen."""
+    width, height = draw(st.integers(2, 5)), draw(st.integers(3, 7))
+    grid = [[draw(words), draw(words), *draw(_rest(width - 2))] for _ in range(height)]
+    grid[0] = [draw(words) for _ in range(width)]
+    grid[1] = [draw(words) for _ in range(width)]
+    return grid
+
+
+def _rest(width: int) -> st.SearchStrategy[list[str]]:
+    return st.lists(cells, min_size=width, max_size=width)
+
+
+@given(grids())
+def test_a_grid_is_read_back_from_its_tabs(grid: list[list[str]]) -> None:
+    assert texts(drawn(grid)) == ["\t".join(row).rstrip("\t") for row in grid]
+
+
+def test_a_header_that_spans_columns_stands_over_the_first_of_them() -> None:
+    over = [piece("Three months ended", WIDE + 20, 0), piece("Nine months", 3 * WIDE + 20, 0)]
+    grid = [["", "2023", "2022", "2023", "2022"], ["Tin", "1.20", "1.10", "3.40", "3.30"]] * 2
+    assert texts([*over, *drawn(grid, top=12)])[0] == "\tThree months ended\t\tNine months"
+
+
+def test_lines_of_one_cell_become_one_line() -> None:
+    # As in 10-Qs: "July 1," and below it "2023", drawn column by column.
+    head = [
+        made
+        for k, name in enumerate(("July 1,", "June 25,"), 1)
+        for made in (piece(name, WIDE * k, 0), piece("2023", WIDE * k, 10))
+    ]
+    rows = drawn([["Tin", "60,584", "63,355"], ["Lead", "21,213", "19,604"]], top=24)
+    assert texts([*head, *rows]) == [
+        "\tJuly 1, 2023\tJune 25, 2023",
+        "Tin\t60,584\t63,355",
+        "Lead\t21,213\t19,604",
+    ]
+
+
+def test_a_currency_sign_is_part_of_its_number() -> None:
+    signs = [piece("$", WIDE - 14, 0), piece("$", 2 * WIDE - 14, 0)]
+    rows = drawn([["Tin", "60", "63"], ["Lead", "21", "19"]])
+    pieces = [rows[0], signs[0], rows[1], signs[1], *rows[2:]]
+    assert texts(pieces) == ["Tin\t$ 60\t$ 63", "Lead\t21\t19"]
+
+
+def test_a_label_between_rows_stays_a_line_of_its_own() -> None:
+    rows = drawn([["Tin", "60", "63"], ["Net sales:"], ["Lead", "21", "19"]])
+    assert texts(rows) == ["Tin\t60\t63", "Net sales:", "Lead\t21\t19"]
+
+
+def test_items_and_numbered_headings_are_no_tables() -> None:
+    items = [[piece("•", 0, 12 * i), piece("made of tin", 20, 12 * i)] for i in range(3)]
+    assert texts([cell for row in items for cell in row]) == ["• made of tin"] * 3
+    numbers = [[piece(f"1.{i}", 0, 40 * i), piece("Of tin", 30, 40 * i)] for i in range(3)]
+    assert texts([cell for row in numbers for cell in row]) == [f"1.{i} Of tin" for i in range(3)]
+
+
+def test_columns_of_prose_are_no_table() -> None:
+    line = "Tin is a soft metal that melts at a low temperature, used for cans"
+    rows = [piece(line, left, 12 * i) for i in range(4) for left in (0.0, 330.0)]
+    assert not any("\t" in text for text in texts(rows))
+
+
+def test_words_of_prose_never_get_a_tab() -> None:
+    rows = [
+        piece("Tin is a soft metal that melts at a low temperature", 0, 12 * i) for i in range(9)
+    ]
+    assert not any("\t" in text for text in texts(rows))
+
+
+@given(grids(), st.integers(0, 3))
+def test_nothing_is_lost_or_added(grid: list[list[str]], turn: int) -> None:
+    pieces = [replace(made, turn=turn) for made in drawn(grid)]
+    read = " ".join(texts(pieces)).split()
+    assert sorted(read) == sorted(" ".join(made.text for made in pieces).split())
