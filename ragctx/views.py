@@ -39,6 +39,7 @@ _READ = ("added", "replaced")
 _OUTCOMES: tuple[IngestOutcome, ...] = (
     "added",
     "replaced",
+    "completed",
     "unchanged",
     "moved",
     "duplicate",

@@ -31,7 +31,8 @@ from ragctx.paths import open_regular, require_regular
 from ragctx.text.display import one_line
 
 DATABASE = "ragctx.sqlite3"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 had no table `waiting`. It is read as it is, and brought up to date when written."""
 KEPT_STATES = 100
 """How many changes back the vectors of a file may still serve."""
 METRIC = "inner_product"
@@ -41,6 +42,11 @@ _APPLICATION_ID = 0x72616763  # "ragc"
 _FACT = 300  # characters of what SQLite says is wrong, which may quote whole passages; by hand
 _TIMEOUT_S = 10.0  # seconds to wait for SQLite's own short locks (recovery after a crash); by hand
 
+_NEW_IN_2 = (
+    # Chunks of documents that do not have all of their vectors yet, see `ragctx.index.waiting`.
+    """CREATE TABLE waiting (
+        row INTEGER PRIMARY KEY REFERENCES chunks(row), vector BLOB, checksum BLOB)""",
+)
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE documents (
@@ -68,6 +74,7 @@ TABLES = (
     'CREATE VIEW passages AS SELECT row, coalesce(spaced, text) AS text FROM chunks',
     """CREATE VIRTUAL TABLE words USING fts5 (
         text, content='passages', content_rowid='row', tokenize='unicode61 remove_diacritics 2')""",
+    *_NEW_IN_2,
 )  # fmt: skip
 
 
@@ -142,8 +149,9 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
     """
     _require_database(folder)
     with explained(folder), closing(_connect_reading(folder)) as connection:
-        connection.execute("PRAGMA query_only=ON")
         connection.execute("BEGIN")
+        _stand_in(connection)
+        connection.execute("PRAGMA query_only=ON")
         yield connection
         connection.execute("COMMIT")
 
@@ -154,6 +162,7 @@ def writing(folder: Path) -> Iterator[sqlite3.Connection]:
     _require_database(folder)
     with explained(folder), closing(_connect(folder / DATABASE, "rw")) as connection:
         connection.execute("PRAGMA foreign_keys=ON")
+        _bring_up_to_date(connection)
         yield connection
 
 
@@ -168,6 +177,32 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _stand_in(connection: sqlite3.Connection) -> None:
+    """Let an index of version 1 be read as if it had the tables that came later, all empty."""
+    if _has_tables(connection) and not _is_up_to_date(connection):
+        for statement in _NEW_IN_2:
+            connection.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Give an index of version 1 the tables that came later. What is no such index stays."""
+    if not _has_tables(connection) or _is_up_to_date(connection):
+        return
+    version = "SELECT 1 FROM meta WHERE key = 'format_version' AND value = '1'"
+    with suppress(sqlite3.OperationalError), transaction(connection):  # `read_meta` tells why
+        if connection.execute(version).fetchone():
+            for statement in _NEW_IN_2:
+                connection.execute(statement)
+            connection.execute(
+                "UPDATE meta SET value = ? WHERE key = 'format_version'", (str(FORMAT_VERSION),)
+            )
+
+
+def _is_up_to_date(connection: sqlite3.Connection) -> bool:
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'waiting'").fetchone()
+    return found is not None
 
 
 def holds_index(folder: Path) -> bool:
@@ -201,7 +236,7 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
     values = dict(connection.execute("SELECT key, value FROM meta"))
     try:
         version = int(values["format_version"])
-        if version != FORMAT_VERSION:
+        if not 1 <= version <= FORMAT_VERSION:
             raise IndexMismatchError(
                 f"The index {folder} has format version {version} (written by ragctx "
                 f"{values.get('ragctx_version', '?')}); ragctx {__version__} reads version "

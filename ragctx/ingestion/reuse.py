@@ -6,27 +6,21 @@ from the file itself: whoever cannot open a document learns nothing of it from a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ragctx.errors import StoreError
 from ragctx.index.database import read_meta, reading
 from ragctx.index.index import Index
 from ragctx.index.store import read_recipes
-from ragctx.index.unfinished import UnfinishedVectors
 
 if TYPE_CHECKING:
-    from ragctx.embedding import Embedder, Vectors
-    from ragctx.records import Chunk
+    from ragctx.embedding import Vectors
 
-_GROUP = 64
-"""Chunks embedded between two writes: some seconds of work are lost at most. Chosen by hand."""
 MAX_LENDERS = 300
 """Indexes that are asked for what they hold, 2 to 4 ms for each: a second in all; by hand."""
 
@@ -67,37 +61,3 @@ class KnownVectors:
                     for made in read_recipes(connection).items():
                         found.setdefault(made, Index(folder, meta))
         return found
-
-
-def embedded(
-    chunks: Sequence[Chunk],
-    embedder: Embedder,
-    *,
-    known: Mapping[str, Vectors],
-    unfinished: UnfinishedVectors,
-    on_embedded: Callable[[int, int], None],
-) -> Vectors:
-    """The vectors of a document's chunks, float32 (n, dim): those known, and the others computed.
-
-    What is computed is kept in `unfinished` from time to time, so that a run that is cut off has
-    not computed it in vain. `on_embedded` is called with the chunks done and the chunks in all.
-    """
-    vectors = np.empty((len(chunks), embedder.dim), np.float32)
-    found = {**known, **unfinished.find([chunk.text for chunk in chunks])}
-    lengths = {chunk.text: chunk.token_count for chunk in chunks if chunk.text not in found}
-    # The longest first, as the embedder wants its batches: of texts of similar length.
-    left = sorted(lengths, key=lambda text: -lengths[text])
-    done = len(chunks) - len(left)
-    for first in range(0, len(left), _GROUP):
-        group = left[first : first + _GROUP]
-
-        def on_progress(count: int, before: int = done + first) -> None:
-            on_embedded(before + count, len(chunks))
-
-        rows = embedder.encode(group, on_progress=on_progress)
-        found.update(zip(group, rows, strict=True))
-        if first + _GROUP < len(left):  # the last group is stored with its document in a moment
-            unfinished.keep(group, rows)
-    for i, chunk in enumerate(chunks):
-        vectors[i] = found[chunk.text]
-    return vectors

@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "assembly": "placement prompt selection text tokens",
     "views": "text",
     "explanation": "assembly prompt selection text views",
-    "ingestion": "chunking embedding index pdf",
+    "ingestion": "chunking embedding index pdf tokens",
     "retrieval": "embedding index text",
     "refusals": "index text",
     "pipeline": "assembly citations embedding generator index refusals retrieval",
@@ -92,6 +92,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "sqlite3": (
         "index.database",
         "index.store",
+        "index.waiting",
         "index.engine",
         "index.repair",
         "index.salvage",

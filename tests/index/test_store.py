@@ -157,7 +157,7 @@ def test_another_embedder_or_dimension_is_refused_naming_both(tmp_path: Path) ->
 def test_another_format_version_is_refused_naming_both(tmp_path: Path) -> None:
     index_with(tmp_path, TWO)
     change(tmp_path, "UPDATE meta SET value = '99' WHERE key = 'format_version'")
-    with pytest.raises(IndexMismatchError, match=r"version 99.*reads version 1"):
+    with pytest.raises(IndexMismatchError, match=r"version 99.*reads version 2"):
         Index.open(tmp_path)
 
 
