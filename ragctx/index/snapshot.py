@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ragctx.errors import InputError
 from ragctx.index import store, waiting
 from ragctx.index.database import Meta
@@ -41,7 +39,7 @@ class IndexInfo:
     sources: int
     pages: int
     chunks: int
-    chunks_without_vectors: int  # found by their words until `ragctx ingest` embeds them
+    unembedded: int  # chunks without vectors, found by their words until `ragctx ingest` goes on
     bytes: int  # of all its files
     embedder: str
     dim: int
@@ -120,20 +118,12 @@ class Snapshot:
         unknown = [chunk_id for chunk_id in chunk_ids if chunk_id not in rows]
         if unknown:
             raise InputError(f"The index {self.path} has no chunk {unknown[0]!r}.")
-        waits = waiting.read_waiting(self.connection, rows.values())
-        if not waits:
-            return store.read_vectors(self.connection, [rows[id_] for id_ in chunk_ids], self.dim)
-        kept = self.kept_vectors(waits)
-        lacking = [chunk_id for chunk_id in chunk_ids if rows[chunk_id] in waits - kept.keys()]
-        if lacking:
+        if waiting.read_waiting(self.connection, rows.values()):
             raise InputError(
-                f"The passage {lacking[0]!r} has no vector yet. Embed the rest of its document: "
+                f"The index {self.path} has not all vectors of these chunks yet. Embed the rest: "
                 f"ragctx ingest PATH --index {self.path}"
             )
-        others = [row for row in rows.values() if row not in waits]
-        stored = store.read_vectors(self.connection, others, self.dim)
-        found = {**kept, **dict(zip(others, stored, strict=True))}
-        return np.array([found[rows[id_]] for id_ in chunk_ids], np.float32).reshape(-1, self.dim)
+        return store.read_vectors(self.connection, [rows[id_] for id_ in chunk_ids], self.dim)
 
     # ---- What waits for its vectors -----------------------------------------------------------
 
@@ -146,12 +136,23 @@ class Snapshot:
         """How many chunks have no vector yet, and of which files."""
         return waiting.read_lacking(self.connection)
 
-    def kept_vectors(self, rows: Iterable[int] | None = None) -> dict[int, Vectors]:
-        """Vectors (dim,) of chunks whose documents do not have all of theirs; of all, or of rows.
+    def kept_vectors(self, rows: Iterable[int]) -> dict[int, Vectors]:
+        """Vectors (dim,) of chunks whose documents do not have all of theirs, by row.
 
         Those that have none yet are left out.
         """
         return waiting.read_kept(self.connection, rows, self.dim)
+
+    def waiting_rows(self, filter: Filter) -> list[int]:
+        """The chunks whose documents do not have all of their vectors, by chunk id."""
+        documents = self._documents(filter)
+        return waiting.read_waiting_rows(self.connection, documents, filter.pages)
+
+    def waiting_among_ids(self, chunk_ids: Sequence[str]) -> dict[str, int]:
+        """Those of some chunks whose documents do not have all of their vectors: rows by id."""
+        rows = store.read_chunk_rows(self.connection, chunk_ids)
+        waits = waiting.read_waiting(self.connection, rows.values())
+        return {chunk_id: row for chunk_id, row in rows.items() if row in waits}
 
     def waiting_among(self, expression: str, k: int, filter: Filter) -> Scored:
         """`matching`, of the chunks whose documents do not have all of their vectors."""
@@ -174,7 +175,7 @@ class Snapshot:
         return IndexInfo(
             path=str(self.path),
             **counts,
-            chunks_without_vectors=self.lacking().chunks,
+            unembedded=self.lacking().chunks,
             bytes=sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file()),
             embedder=self.meta.embedder,
             dim=self.meta.dim,

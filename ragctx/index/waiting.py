@@ -57,6 +57,20 @@ def read_waiting(connection: sqlite3.Connection, rows: Iterable[int]) -> set[int
     return {row for (row,) in found}
 
 
+def read_waiting_rows(
+    connection: sqlite3.Connection, documents: Iterable[int] | None, pages: tuple[int, int]
+) -> list[int]:
+    """All of them that touch `pages` and belong to `documents` (None: any), by chunk id."""
+    wanted = None if documents is None else json.dumps(list(documents))
+    found = connection.execute(
+        """SELECT c.row FROM waiting w JOIN chunks c ON c.row = w.row
+        WHERE c.last_page >= ? AND c.first_page <= ?
+            AND (? IS NULL OR c.document IN (SELECT value FROM json_each(?))) ORDER BY c.id""",
+        (*pages, wanted, wanted),
+    )
+    return [row for (row,) in found]
+
+
 def read_lacking(connection: sqlite3.Connection) -> Lacking:
     """How many chunks have no vector yet, and the paths of the documents that wait for some."""
     chunks = connection.execute("SELECT count(*) FROM waiting WHERE vector IS NULL").fetchone()[0]
@@ -99,18 +113,12 @@ def keep(connection: sqlite3.Connection, vectors: Mapping[int, Vectors]) -> None
     )
 
 
-def read_kept(
-    connection: sqlite3.Connection, rows: Iterable[int] | None, dim: int
-) -> dict[int, Vectors]:
-    """The vectors (dim,) that are kept for chunks that wait, by row, if they are as they were.
-
-    Of these rows, or of all.
-    """
-    wanted = None if rows is None else json.dumps(list(rows))
+def read_kept(connection: sqlite3.Connection, rows: Iterable[int], dim: int) -> dict[int, Vectors]:
+    """The vectors (dim,) that are kept for some rows of chunks, if they are as they were."""
     found = connection.execute(
         """SELECT row, vector, checksum FROM waiting WHERE vector IS NOT NULL
-        AND (? IS NULL OR row IN (SELECT value FROM json_each(?)))""",
-        (wanted, wanted),
+        AND row IN (SELECT value FROM json_each(?))""",
+        (json.dumps(list(rows)),),
     )
     return {
         row: np.frombuffer(blob, dtype="<f4")

@@ -209,7 +209,7 @@ def test_a_kill_in_a_long_document_loses_no_vector_that_was_written(tmp_path: Pa
     with closing(sqlite3.connect(folder / DATABASE)) as database:
         stored = dict(database.execute("SELECT row, vector FROM vectors"))
     assert kept.items() <= stored.items()
-    assert Index.open(folder).info().chunks_without_vectors == 0
+    assert Index.open(folder).info().unembedded == 0
     assert verify_index(folder) == ()
 
 
