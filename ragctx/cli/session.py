@@ -47,8 +47,8 @@ _NAMED = 3  # files without vectors that a command names one by one
 class Sources:
     """The documents to ask: the PDFs that were named, or else an index.
 
-    `chunk_tokens` is the size of chunks into which PDFs are cut; None is the default. PDFs with more
-    chunks to embed than `embed_at_most` are not embedded before they are asked; see `open_cached`.
+    `chunk_tokens` is the size of chunks into which PDFs are cut; None is the default. PDFs with
+    more chunks to embed than `embed_at_most` are asked before they are; see `open_cached`.
     """
 
     pdfs: tuple[str, ...]

@@ -121,11 +121,11 @@ def ask_command(
 
     PDFs named on the command line are read once and remembered by their content, so that asking
     again is quick; without any, the index is searched. Of long ones, only the passages that match
-    the question's words best are compared by meaning, until `ragctx ingest` embeds them all. Each answer comes with how sure it is, if
-    the model tells. The exit code is 3 when the documents were read and do not contain the answer,
-    and 1 when they could not be read for it. With --batch every argument is a PDF, and a question
-    that cannot be processed gives a row with an "error"; the exit code is 1 only if none could be
-    processed.
+    the question's words best are compared by meaning, until `ragctx ingest` embeds them all. Each
+    answer comes with how sure it is, if the model tells. The exit code is 3 when the documents were
+    read and do not contain the answer, and 1 when they could not be read for it. With --batch every
+    argument is a PDF, and a question that cannot be processed gives a row with an "error"; the exit
+    code is 1 only if none could be processed.
     """
     if batch is not None:
         pdfs = (*([question] if question else []), *pdfs)
