@@ -238,6 +238,7 @@ class IngestShape(TypedDict):
     seconds: float
     pages_per_s: float
     chunks_per_s: float
+    unembedded: int  # chunks of the index without vectors, after `--lexical` or a break
     index: str  # its folder
 
 
@@ -292,6 +293,7 @@ class IndexInfoShape(TypedDict):
     sources: int  # files; several may hold one document
     pages: int
     chunks: int
+    unembedded: int  # chunks without vectors, found by their words until `ragctx ingest` goes on
     bytes: int  # of all its files
     embedder: str
     dim: int
@@ -318,6 +320,7 @@ class VerifyShape(TypedDict):
 
     sound: bool
     problems: list[Problem]
+    unembedded: int  # chunks without vectors, which is no problem
 
 
 class RemovedShape(TypedDict):

@@ -8,9 +8,18 @@ from typing import Literal
 from ragctx.documents import PageStatus, PdfStatus
 
 IngestOutcome = Literal[
-    "added", "replaced", "unchanged", "moved", "duplicate", "removed", "vanished", "failed"
+    "added",
+    "replaced",
+    "completed",
+    "unchanged",
+    "moved",
+    "duplicate",
+    "removed",
+    "vanished",
+    "failed",
 ]
-"""What an ingest run did with one file. `moved`: its content was in the index under a path that is
+"""What an ingest run did with one file. `completed`: its text was in the index, and its vectors are
+now, too; `moved`: its content was in the index under a path that is
 gone; `vanished`: it is no longer on disk, and the index still holds it."""
 
 

@@ -27,6 +27,7 @@ from ragctx.index.index import Index, as_index
 from ragctx.index.snapshot import Snapshot
 from ragctx.records import Hit
 from ragctx.text.well_formed import well_formed
+from ragctx.unembedded import Unembedded
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
@@ -44,6 +45,11 @@ class Query:
 
     text: str
     embedder: Embedder
+
+    @cached_property
+    def unembedded(self) -> Unembedded:
+        """Gives the passages that have no vectors yet theirs, for this question."""
+        return Unembedded(self.embedder)
 
     @cached_property
     def vector(self) -> NDArray[np.float32]:
@@ -105,10 +111,14 @@ def search(
     query = Query(well_formed(question), embedder)
     with index.snapshot() as snapshot:
         if mmr_lambda is None:
-            return _with_similarity(retriever(snapshot, query, k, filter), snapshot, query)
-        pool = retriever(snapshot, query, max(CANDIDATES, k), filter)
-        vectors = snapshot.vectors_of([hit.chunk.id for hit in pool])
-        return _with_similarity(diversified(pool, vectors, k, mmr_lambda), snapshot, query)
+            hits = retriever(snapshot, query, k, filter)
+        else:
+            pool = retriever(snapshot, query, max(CANDIDATES, k), filter)
+            vectors = query.unembedded.vectors_of(snapshot, [hit.chunk.id for hit in pool])
+            hits = diversified(pool, vectors, k, mmr_lambda)
+        hits = _with_similarity(hits, snapshot, query)
+    query.unembedded.keep(index.path)
+    return hits
 
 
 def _with_similarity(hits: list[Hit], snapshot: Snapshot, query: Query) -> list[Hit]:
@@ -119,14 +129,25 @@ def _with_similarity(hits: list[Hit], snapshot: Snapshot, query: Query) -> list[
     unknown = [hit for hit in hits if hit.similarity is None]
     if len(unknown) == len(hits):
         return hits
-    cosines = snapshot.vectors_of([hit.chunk.id for hit in unknown]) @ query.vector
+    vectors = query.unembedded.vectors_of(snapshot, [hit.chunk.id for hit in unknown])
+    cosines = vectors @ query.vector
     similarity = {hit.chunk.id: float(c) for hit, c in zip(unknown, cosines, strict=True)}
     return [replace(hit, similarity=similarity.get(hit.chunk.id, hit.similarity)) for hit in hits]
 
 
 def dense(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
-    """By inner product of unit vectors (cosine), from -1 to 1."""
-    hits = snapshot.hits(snapshot.nearest(query.vector, k, filter))
+    """By inner product of unit vectors (cosine), from -1 to 1.
+
+    Of passages that have no vectors yet, those that match the question's words best are embedded.
+    """
+    scored = snapshot.nearest(query.vector, k, filter)
+    if not snapshot.is_complete:
+        late = query.unembedded.nearest(snapshot, query.text, query.vector, filter)
+        both = snapshot.hits([*scored, *late[:k]])
+        both = [replace(hit, similarity=hit.score) for hit in both]
+        best = sorted(both, key=lambda hit: (-(hit.similarity or 0.0), hit.chunk.id))[:k]
+        return [replace(hit, rank=rank) for rank, hit in enumerate(best, 1)]
+    hits = snapshot.hits(scored)
     return [replace(hit, similarity=hit.score) for hit in hits]
 
 

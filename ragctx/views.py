@@ -40,6 +40,7 @@ _READ = ("added", "replaced")
 _OUTCOMES: tuple[IngestOutcome, ...] = (
     "added",
     "replaced",
+    "completed",
     "unchanged",
     "moved",
     "duplicate",

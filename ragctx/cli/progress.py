@@ -5,27 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ragctx.cli.output import console
-from ragctx.text.display import one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-    from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion.progress import Progress
 
 
 _NAME = 24  # characters of a file's name shown
-_READING = 0.05
-"""Share of the time for a file that reading it takes; embedding takes the rest. Measured: 4 %."""
+_STAGE = 9
 
 
 @contextmanager
 def ingest_progress() -> Iterator[Progress]:
-    """Callbacks for `ragctx.ingestion.ingest` that move a bar of all files and one of this file."""
+    """Callbacks for `ragctx.ingestion.ingest` that move a bar of reading and one of embedding."""
     import rich.progress as rich
 
     from ragctx.ingestion.progress import Progress
@@ -104,18 +100,24 @@ class _PhaseBar:
 
 
 class _IngestBars:
-    """One bar of all files, by their bytes, and one of the file that is being read.
+    """One bar of what is read, by bytes, and one of what is embedded, by chunks.
 
-    Both have a rate and the time left.
+    Both have a rate and the time left. How many chunks there will be in all is judged by the share
+    of the bytes that was read.
     """
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
-        self._began = self._step_began = time.perf_counter()
+        self._began = time.perf_counter()
         self._sizes: Sequence[int] = ()
-        self._files_done = self._bytes_done = self._pages = 0
-        self._files = bars.add_task("ingesting".ljust(_NAME), total=1, unit="")
-        self._file = bars.add_task("", total=None, unit="", visible=False)
+        self._size_of: dict[str, int] = {}  # of the files that are being read
+        self._share_of: dict[str, float] = {}  # what was read of them
+        self._files_read = self._bytes_read = self._pages = self._embedded = 0
+        self._embedding_began: float | None = None
+        self._reading = bars.add_task("reading".ljust(_STAGE), total=1, unit="")
+        self._embedding = bars.add_task(
+            "embedding".ljust(_STAGE), total=None, unit="", visible=False
+        )
 
     def callbacks(self) -> Progress:
         from ragctx.ingestion.progress import Progress
@@ -124,47 +126,51 @@ class _IngestBars:
             on_sizes=self.on_sizes,
             on_file=self.on_file,
             on_page=self.on_page,
+            on_read=self.on_read,
             on_embedded=self.on_embedded,
-            on_row=self.on_row,
         )
 
     def on_sizes(self, sizes: Sequence[int]) -> None:
         self._sizes = sizes
-        self._show_files(0.0)
+        self._show_reading()
 
     def on_file(self, path: str) -> None:
-        name = one_line(PurePath(path).name, _NAME).ljust(_NAME)
-        self._bars.reset(self._file, total=None, description=name, unit="", visible=False)
-        self._step_began = time.perf_counter()
+        at = self._files_read + len(self._size_of)  # files begin and end in their order
+        self._size_of[path] = self._sizes[at] if at < len(self._sizes) else 0
 
-    def on_page(self, page: int, pages: int) -> None:
+    def on_page(self, path: str, page: int, pages: int) -> None:
         self._pages += 1
-        self._show_file(page, pages, "pages")
-        self._show_files(_READING * page / pages)
-        if page == pages:
-            self._step_began = time.perf_counter()
+        self._share_of[path] = max(page / pages, self._share_of.get(path, 0.0))
+        self._show_reading()
+
+    def on_read(self, path: str) -> None:
+        self._files_read += 1
+        self._bytes_read += self._size_of.pop(path, 0)
+        self._share_of.pop(path, None)
+        self._show_reading()
 
     def on_embedded(self, done: int, chunks: int) -> None:
-        self._show_file(done, chunks, "chunks")
-        self._show_files(_READING + (1 - _READING) * done / chunks)
+        now = time.perf_counter()
+        if self._embedding_began is None:
+            self._embedding_began, self._embedded = now, done
+        rate = (done - self._embedded) / max(now - self._embedding_began, 1e-9)
+        self._bars.update(
+            self._embedding,
+            completed=done,
+            total=chunks / max(self._share, 0.01),
+            unit=f"{done:,}/{chunks:,} chunks, {rate:.0f}/s",
+            visible=True,
+        )
 
-    def on_row(self, row: IngestRow) -> None:
-        if self._files_done < len(self._sizes):
-            self._bytes_done += self._sizes[self._files_done]
-            self._files_done += 1
-        self._show_files(0.0)
-        self._bars.update(self._file, visible=False)
+    @property
+    def _share(self) -> float:
+        """How much was read, 0 to 1."""
+        partly = [share * self._size_of.get(path, 0) for path, share in self._share_of.items()]
+        return (self._bytes_read + sum(partly)) / (sum(self._sizes) or 1)
 
-    def _show_files(self, share: float) -> None:
-        """Move the upper bar; of the file that is being read, `share` is done."""
-        count = len(self._sizes)
-        size = self._sizes[self._files_done] if self._files_done < count else 0
+    def _show_reading(self) -> None:
         pages_s = self._pages / max(time.perf_counter() - self._began, 1e-9)
-        unit = f"{self._files_done}/{count} files" + f", {pages_s:.0f} pages/s" * bool(self._pages)
-        done = self._bytes_done + share * size
-        self._bars.update(self._files, completed=done, total=sum(self._sizes) or 1, unit=unit)
-
-    def _show_file(self, done: int, total: int, noun: str) -> None:
-        rate = done / max(time.perf_counter() - self._step_began, 1e-9)
-        unit = f"{done}/{total} {noun}, {rate:.0f}/s"
-        self._bars.update(self._file, completed=done, total=total, unit=unit, visible=True)
+        unit = f"{self._files_read}/{len(self._sizes)} files"
+        if self._pages:
+            unit += f", {self._pages:,} pages, {pages_s:.0f}/s"
+        self._bars.update(self._reading, completed=self._share, total=1, unit=unit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from ragctx.cli.options import AssemblyOptions, RetrievalOptions
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress, loading
 from ragctx.errors import IndexDamagedError, IndexLockedError, RagctxError
+from ragctx.text.wording import counted
 from ragctx.views import is_in_index
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
+    from ragctx.index.waiting import Lacking
     from ragctx.ingest_ledger import IngestRow
     from ragctx.records import Answer
     from ragctx.retrieval import Retrieval
@@ -32,14 +36,19 @@ T = TypeVar("T")
 
 WAIT_S = 600.0
 """How long to wait for a process that reads the same PDFs: it may take minutes; chosen by hand."""
+AT_ONCE = 256
+"""Chunks of named PDFs that are embedded before one question is answered: some 65 pages, for which
+a person waits some seconds. With more, the question is answered by words first. Chosen by hand."""
 _POLL_S = 0.1
+_NAMED = 3  # files without vectors that a command names one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """The documents to ask: the PDFs that were named, or else an index.
 
-    `chunk_tokens` is the size of chunks into which PDFs are cut; None is the default.
+    `chunk_tokens` is the size of chunks into which PDFs are cut; None is the default. PDFs with
+    more chunks to embed than `embed_at_most` are asked before they are; see `open_cached`.
     """
 
     pdfs: tuple[str, ...]
@@ -47,6 +56,7 @@ class Sources:
     embedder_spec: str
     password: str | None
     chunk_tokens: int | None = None
+    embed_at_most: int | None = None
 
 
 def sources_of(
@@ -57,10 +67,19 @@ def sources_of(
     embedder_spec: str,
     password: str | None,
 ) -> Sources:
-    """The documents that a command line names; PDFs and --index together are wrong usage."""
+    """The documents that a command line names, for one question.
+
+    PDFs and --index together are wrong usage.
+    """
     if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("name PDFs or --index, not both.", ctx)
-    return Sources(pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password)
+    return Sources(
+        pdfs=pdfs,
+        index_path=index_path,
+        embedder_spec=embedder_spec,
+        password=password,
+        embed_at_most=AT_ONCE,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,12 +166,32 @@ def with_load_time(answer: Answer, session: Session) -> Answer:
 
 
 def open_index(sources: Sources, embedder: Embedder) -> Index:
-    """Read the PDFs that were named, or open the index."""
+    """Read the PDFs that were named, or open the index; one line tells what has no vectors yet."""
     from ragctx.index.index import Index
 
+    if sources.pdfs:
+        index = _open_pdfs(sources, embedder)
+    else:
+        index = Index.open(sources.index_path, embedder=embedder)
+    with index.snapshot() as snapshot:
+        if not snapshot.is_complete:
+            _tell_lacking(snapshot.lacking(), sources)
+    return index
+
+
+def _tell_lacking(lacking: Lacking, sources: Sources) -> None:
+    if not lacking.chunks:
+        return
+    paths = sources.pdfs or lacking.paths
+    if len(paths) > _NAMED and not sources.pdfs:
+        paths = (os.path.commonpath(paths),)
+    words = ["ragctx", "ingest", *paths]
     if not sources.pdfs:
-        return Index.open(sources.index_path, embedder=embedder)
-    return _open_pdfs(sources, embedder)
+        words += ["--index", str(sources.index_path)]
+    say(
+        f"{counted(lacking.chunks, 'passage')} without vectors yet: found by their words, the "
+        f"likeliest compared by meaning too; for all of them: {shlex.join(words)}"
+    )
 
 
 def when_unlocked(work: Callable[[], T], busy: str = "reads the same PDFs") -> T:
@@ -189,6 +228,7 @@ def _open_pdfs(sources: Sources, embedder: Embedder) -> Index:
                 sources.pdfs,
                 embedder,
                 settings=settings,
+                embed_at_most=sources.embed_at_most,
                 lenders=[sources.index_path, *noted_indexes()],
                 progress=progress,
             )

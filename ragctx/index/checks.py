@@ -20,10 +20,8 @@ _NORM_TOLERANCE = 1e-3
 """How far a vector's norm may be from 1: float32 rounding gives 1e-6; chosen by hand above it."""
 
 
-def require_storable(
-    path: str, document: Document, chunks: Sequence[Chunk], vectors: Vectors, dim: int
-) -> None:
-    """Check that a document, its chunks and vectors can be stored.
+def require_storable(path: str, document: Document, chunks: Sequence[Chunk]) -> None:
+    """Check that a document and its chunks can be stored.
 
     Raises:
         InputError: something does not fit; the message names it, and how to mend it.
@@ -39,7 +37,6 @@ def require_storable(
                 "text.encode('utf-8', 'replace').decode()"
             )
     _require_chunks(document, chunks)
-    _require_vectors(chunks, vectors, dim)
 
 
 def _texts(document: Document) -> Iterator[tuple[str, str]]:
@@ -68,13 +65,21 @@ def _require_chunks(document: Document, chunks: Sequence[Chunk]) -> None:
         spans.add((chunk.start, chunk.end))
 
 
-def _require_vectors(chunks: Sequence[Chunk], vectors: Vectors, dim: int) -> None:
+def require_vectors(chunks: Sequence[Chunk], vectors: Vectors, dim: int) -> None:
+    """Check that vectors are those of the chunks. Raises InputError, as `require_storable` does."""
     require_kind("vectors", vectors, np.ndarray, "give np.asarray(vectors, dtype=np.float32)")
     if vectors.shape != (len(chunks), dim) or vectors.dtype != np.float32:
         raise InputError(
             f"vectors are {vectors.dtype} {vectors.shape}; {len(chunks)} chunks in this index need "
             f"float32 ({len(chunks)}, {dim}), one row per chunk."
         )
+    require_unit_rows(vectors, len(chunks), dim)
+
+
+def require_unit_rows(vectors: Vectors, n: int, dim: int) -> None:
+    """Check that vectors are (n, dim), and of length 1. Raises InputError."""
+    if vectors.shape != (n, dim) and n:
+        raise InputError(f"vectors are {vectors.shape}, not ({n}, {dim}); give one row per chunk")
     wrong = wrong_norms(vectors)
     if len(wrong):
         norm = float(np.linalg.norm(vectors[wrong[0]].astype(np.float64)))

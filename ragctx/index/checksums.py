@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from ragctx.embedding import Vectors
 
 
-def checksum_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -> str:
-    """SHA-256 over everything stored of a document but its path, for a file may be moved."""
+def checksum_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors | None = None) -> str:
+    """SHA-256 over everything stored of a document but its path, for a file may be moved.
+
+    Without vectors it is that of a document that does not have all of them yet.
+    """
     about = [
         document.id,
         document.title,
@@ -29,9 +32,9 @@ def checksum_of(document: Document, chunks: Sequence[Chunk], vectors: Vectors) -
         [_told_of(chunk) for chunk in sorted(chunks, key=lambda chunk: (chunk.start, chunk.end))],
     ]
     digest = hashlib.sha256(json.dumps(about).encode())
-    order = sorted(range(len(chunks)), key=lambda i: (chunks[i].start, chunks[i].end))
-    for i in order:
-        digest.update(to_blob(vectors[i]))
+    if vectors is not None:
+        for i in sorted(range(len(chunks)), key=lambda i: (chunks[i].start, chunks[i].end)):
+            digest.update(to_blob(vectors[i]))
     return digest.hexdigest()
 
 

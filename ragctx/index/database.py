@@ -32,8 +32,8 @@ from ragctx.text.display import one_line
 
 DATABASE = "ragctx.sqlite3"
 FORMAT_VERSION = 2
-"""What is written. Version 1, of ragctx 0.2 and before, lacks the table `contexts`: it is read as
-if that were empty, and becomes version 2 when it is next written to."""
+"""What is written. Version 1, of ragctx 0.2 and before, lacks the tables of `_NEW_IN_2`: it is read
+as if they were empty, and brought up to date when it is next written to."""
 READ_VERSIONS = (1, FORMAT_VERSION)
 KEPT_STATES = 100
 """How many changes back the vectors of a file may still serve."""
@@ -44,9 +44,15 @@ _APPLICATION_ID = 0x72616763  # "ragc"
 _FACT = 300  # characters of what SQLite says is wrong, which may quote whole passages; by hand
 _TIMEOUT_S = 10.0  # seconds to wait for SQLite's own short locks (recovery after a crash); by hand
 
-# What a passage belongs to; no row where nothing is known. `section` is a JSON list.
-_CONTEXTS = """CREATE TABLE contexts (row INTEGER PRIMARY KEY REFERENCES chunks(row),
-    title TEXT NOT NULL, section TEXT NOT NULL, lead_in TEXT NOT NULL)"""
+_NEW_IN_2 = (
+    # What a passage belongs to; no row where nothing is known. `section` is a JSON list.
+    """CREATE TABLE contexts (
+        row INTEGER PRIMARY KEY REFERENCES chunks(row),
+        title TEXT NOT NULL, section TEXT NOT NULL, lead_in TEXT NOT NULL)""",
+    # Chunks of documents that do not have all of their vectors yet, see `ragctx.index.waiting`.
+    """CREATE TABLE waiting (
+        row INTEGER PRIMARY KEY REFERENCES chunks(row), vector BLOB, checksum BLOB)""",
+)
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE documents (
@@ -66,7 +72,6 @@ TABLES = (
         last_page INTEGER NOT NULL, token_count INTEGER NOT NULL,
         text TEXT NOT NULL, spaced TEXT)""",
     "CREATE INDEX chunks_of_document ON chunks (document, start, \"end\")",
-    _CONTEXTS,
     "CREATE TABLE vectors (row INTEGER PRIMARY KEY REFERENCES chunks(row), vector BLOB NOT NULL)",
     """CREATE TABLE sources (
         path TEXT PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(row)) WITHOUT ROWID
@@ -75,6 +80,7 @@ TABLES = (
     'CREATE VIEW passages AS SELECT row, coalesce(spaced, text) AS text FROM chunks',
     """CREATE VIRTUAL TABLE words USING fts5 (
         text, content='passages', content_rowid='row', tokenize='unicode61 remove_diacritics 2')""",
+    *_NEW_IN_2,
 )  # fmt: skip
 
 
@@ -149,11 +155,10 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
     """
     _require_database(folder)
     with explained(folder), closing(_connect_reading(folder)) as connection:
-        if _lacks_contexts(connection):
-            connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute(_CONTEXTS.replace("CREATE TABLE", "CREATE TEMP TABLE"))
-        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA temp_store=MEMORY")  # for `_stand_in`
         connection.execute("BEGIN")
+        _stand_in(connection)
+        connection.execute("PRAGMA query_only=ON")
         yield connection
         connection.execute("COMMIT")
 
@@ -163,13 +168,8 @@ def writing(folder: Path) -> Iterator[sqlite3.Connection]:
     """A connection for `transaction`s. The caller holds the write lock."""
     _require_database(folder)
     with explained(folder), closing(_connect(folder / DATABASE, "rw")) as connection:
-        if _lacks_contexts(connection):
-            with transaction(connection):
-                connection.execute(_CONTEXTS)
-                connection.execute(
-                    "UPDATE meta SET value = ? WHERE key = 'format_version'", (str(FORMAT_VERSION),)
-                )
         connection.execute("PRAGMA foreign_keys=ON")
+        _bring_up_to_date(connection)
         yield connection
 
 
@@ -184,6 +184,32 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _stand_in(connection: sqlite3.Connection) -> None:
+    """Let an index of version 1 be read as if it had the tables that came later, all empty."""
+    if _has_tables(connection) and not _is_up_to_date(connection):
+        for statement in _NEW_IN_2:
+            connection.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Give an index of version 1 the tables that came later. What is no such index stays."""
+    if not _has_tables(connection) or _is_up_to_date(connection):
+        return
+    version = "SELECT 1 FROM meta WHERE key = 'format_version' AND value = '1'"
+    with suppress(sqlite3.OperationalError), transaction(connection):  # `read_meta` tells why
+        if connection.execute(version).fetchone():
+            for statement in _NEW_IN_2:
+                connection.execute(statement)
+            connection.execute(
+                "UPDATE meta SET value = ? WHERE key = 'format_version'", (str(FORMAT_VERSION),)
+            )
+
+
+def _is_up_to_date(connection: sqlite3.Connection) -> bool:
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'waiting'").fetchone()
+    return found is not None
 
 
 def holds_index(folder: Path) -> bool:
@@ -300,15 +326,6 @@ def _own_schema() -> dict[str, tuple[str, str]]:
 
 def _plain(sql: object) -> str:
     return " ".join(str(sql).split())
-
-
-def _lacks_contexts(connection: sqlite3.Connection) -> bool:
-    """Whether the file is an index of format version 1."""
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    if "meta" not in names or "contexts" in names:
-        return False
-    found = connection.execute("SELECT value FROM meta WHERE key = 'format_version'").fetchone()
-    return found is not None and str(found[0]) == "1"
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

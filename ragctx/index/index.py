@@ -16,15 +16,17 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ragctx.cards import card, clipped, line
 from ragctx.errors import InputError, StoreError
-from ragctx.index import store
-from ragctx.index.checks import require_storable
+from ragctx.index import store, waiting
+from ragctx.index.checks import require_storable, require_unit_rows, require_vectors
 from ragctx.index.database import (
     DATABASE,
     Meta,
@@ -47,6 +49,9 @@ from ragctx.text.wording import counted
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
     from ragctx.index.engine import Engine
+
+_ALL = 2**62
+"""More chunks than a document has."""
 
 
 class Index:
@@ -253,22 +258,75 @@ class IndexWriter:
         Raises:
             InputError: chunks, vectors and document do not fit together.
         """
-        require_storable(path, document, chunks, vectors, self._dim)
-        try:
-            with self._change() as connection:
-                store.put_document(
-                    connection,
-                    path=path,
-                    document=document,
-                    chunks=chunks,
-                    vectors=vectors,
-                    recipe=recipe,
-                )
-        except sqlite3.IntegrityError as error:
-            raise InputError(
-                f"{path!r} cannot be stored ({error}): one of its chunk ids belongs to another "
-                "document. Make ids of the document's id and offsets, as chunk_document does."
-            ) from error
+        require_storable(path, document, chunks)
+        require_vectors(chunks, vectors, self._dim)
+        with self._change() as connection, _own_chunk_ids(path):
+            store.put_document(
+                connection,
+                path=path,
+                document=document,
+                chunks=chunks,
+                vectors=vectors,
+                recipe=recipe,
+            )
+
+    def put_text(
+        self, path: str, document: Document, chunks: Sequence[Chunk], *, recipe: str
+    ) -> None:
+        """Store a document as `put` does, to be found by its words; its vectors come later.
+
+        They are given to `keep`, for the chunks that `lacking` names, and made the document's own
+        by `settle`. A document without chunks has nothing to wait for.
+
+        Raises:
+            InputError: chunks and document do not fit together.
+        """
+        require_storable(path, document, chunks)
+        with self._change() as connection, _own_chunk_ids(path):
+            store.put_document(
+                connection,
+                path=path,
+                document=document,
+                chunks=chunks,
+                vectors=None,
+                recipe=recipe,
+            )
+
+    def waiting_documents(self) -> set[str]:
+        """The ids of the documents that do not have all of their vectors."""
+        with explained(self._folder):
+            return set(waiting.read_waiting_documents(self._connection))
+
+    def lacking(self, document_id: str, limit: int = _ALL) -> dict[int, Chunk]:
+        """The first chunks of a document that have no vector yet, by row, in document order."""
+        with explained(self._folder):
+            rows = waiting.read_lacking_rows(self._connection, document_id, limit)
+            found = store.read_chunks(self._connection, rows)
+            return {row: found[row][0] for row in rows}
+
+    def count_lacking(self, document_id: str) -> int:
+        """How many chunks of a document have no vector yet."""
+        with explained(self._folder):
+            return waiting.count_lacking(self._connection, document_id)
+
+    def keep(self, vectors: Mapping[int, Vectors]) -> None:
+        """Keep vectors, float32 (dim,), for chunks that wait for them, by row.
+
+        Raises:
+            InputError: one is not a unit vector of the index's dimension.
+        """
+        stacked = np.array(list(vectors.values()), np.float32).reshape(len(vectors), -1)
+        require_unit_rows(stacked, len(vectors), self._dim)
+        with explained(self._folder), transaction(self._connection):
+            waiting.keep(self._connection, vectors)
+
+    def settle(self, document_id: str) -> bool:
+        """Make the vectors kept for a document its own, in one step, if all are there.
+
+        Returns whether it has them all now. A kept vector that is damaged is forgotten.
+        """
+        with self._change() as connection:
+            return store.settle_document(connection, document_id, self._dim)
 
     def sources(
         self, *, path: str | None = None, document_id: str | None = None
@@ -316,6 +374,18 @@ class IndexWriter:
             yield self._connection
             if self._connection.total_changes != before:
                 store.count_change(self._connection)
+
+
+@contextmanager
+def _own_chunk_ids(path: str) -> Iterator[None]:
+    """Tell what SQLite refuses in the block: ids of chunks that another document has."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise InputError(
+            f"{path!r} cannot be stored ({error}): one of its chunk ids belongs to another "
+            "document. Make ids of the document's id and offsets, as chunk_document does."
+        ) from error
 
 
 def as_index(index: str | Path | Index | Snapshot, embedder: Embedder) -> Index | Snapshot:

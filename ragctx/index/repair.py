@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ragctx.errors import IndexDamagedError, IndexMissingError, StoreError
-from ragctx.index import store
+from ragctx.index import store, waiting
 from ragctx.index.checksums import checksum_of
 from ragctx.index.database import (
     DATABASE,
@@ -82,7 +82,8 @@ def verify_index(path: str | Path) -> tuple[Problem, ...]:
     """Everything wrong with the index in `path`; empty when it is sound. Changes nothing.
 
     Checks the database's structure, every document against the checksum taken when it was put, the
-    lexical index against the passages, and `vectors.faiss` against the store. A `vectors.faiss`
+    lexical index against the passages, and `vectors.faiss` against the store. A document that does
+    not have all of its vectors yet is sound; `Index.info` counts what is missing. A `vectors.faiss`
     that is missing or older than the database is not a problem: it is rebuilt when needed. One that
     is newer is: the database has lost changes.
 
@@ -130,7 +131,10 @@ def _flaw(connection: sqlite3.Connection, document_id: str, checksum: str, dim: 
     """What is wrong with a document, or ""."""
     try:
         document = store.read_document(connection, document_id)
-        chunks, vectors = store.read_chunks_of(connection, document_id, dim)
+        found = store.read_chunks_of(connection, document_id)
+        rows, chunks = [row for row, _ in found], [chunk for _, chunk in found]
+        waits = waiting.read_waiting(connection, rows) == set(rows)
+        vectors = None if waits else store.read_vectors(connection, rows, dim)
         sound = document is not None and checksum_of(document, chunks, vectors) == checksum
     except UNREADABLE as error:
         return f"cannot be read ({error})"

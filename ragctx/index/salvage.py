@@ -205,8 +205,11 @@ def _may_be_path(name: str) -> bool:
 
 def _document(
     remains: Remains, number: int, dim: int
-) -> tuple[Document, list[Chunk], Vectors, str]:
-    """The document with its chunks, vectors and recipe. Raises ValueError where it is not sound."""
+) -> tuple[Document, list[Chunk], Vectors | None, str]:
+    """The document with its chunks, vectors and recipe. Raises ValueError where it is not sound.
+
+    Without vectors, if it did not have all of them: those that were kept are computed again.
+    """
     rows = remains.documents.get(number, [])
     reason = "pages, chunks or vectors of it are missing or damaged" if rows else _NO_ROW
     of_number = remains.pages.get(number, {})
@@ -224,7 +227,10 @@ def _document(
                 reader=reader,
                 warnings=tuple(json.loads(warnings)),
             )
-            chunks, vectors = _chunks(remains, number, document, dim)
+            numbers, chunks = _chunks(remains, number, document)
+            if checksum_of(document, chunks) == checksum:
+                return document, chunks, None, recipe
+            vectors = np.array([_vector(remains, n, dim) for n in numbers], np.float32)
             if checksum_of(document, chunks, vectors) == checksum:
                 return document, chunks, vectors, recipe
         except UNREADABLE as error:
@@ -248,12 +254,10 @@ def _page(number: Value, label: Value, status: Value, text: Value) -> Page:
     )
 
 
-def _chunks(
-    remains: Remains, number: int, document: Document, dim: int
-) -> tuple[list[Chunk], Vectors]:
-    """The chunks that are stretches of the document's text, with their vectors."""
+def _chunks(remains: Remains, number: int, document: Document) -> tuple[list[int], list[Chunk]]:
+    """The chunks that are stretches of the document's text, with their rows."""
+    rows: list[int] = []
     chunks: list[Chunk] = []
-    vectors: list[Vectors] = []
     for row, values in sorted(remains.chunks.get(number, ()), key=itemgetter(0)):
         _, id_, _, start, end, first_page, last_page, token_count, text, _ = values
         if not (isinstance(start, int) and isinstance(end, int)):
@@ -276,8 +280,8 @@ def _chunks(
                     lead_in=lead_in,
                 )
             )
-            vectors.append(_vector(remains, row, dim))
-    return chunks, np.array(vectors, np.float32).reshape(-1, dim)
+            rows.append(row)
+    return rows, chunks
 
 
 def _vector(remains: Remains, row: int, dim: int) -> Vectors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.errors import InputError
-from ragctx.index import store
+from ragctx.index import store, waiting
 from ragctx.index.database import Meta
 from ragctx.index.filters import Filter, matching_ids
 from ragctx.index.hit_checks import require_stored
 from ragctx.index.store import SourceInfo
+from ragctx.index.waiting import Lacking
 from ragctx.records import Chunk, Document, Hit, file_name
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class IndexInfo:
     sources: int
     pages: int
     chunks: int
+    unembedded: int  # chunks without vectors, found by their words until `ragctx ingest` goes on
     bytes: int  # of all its files
     embedder: str
     dim: int
@@ -88,10 +90,13 @@ class Snapshot:
 
     def chunks(self, document_id: str) -> tuple[Chunk, ...]:
         """A document's chunks in document order; empty if the document is not in the index."""
-        return tuple(store.read_chunks_of(self.connection, document_id, self.dim)[0])
+        return tuple(chunk for _, chunk in store.read_chunks_of(self.connection, document_id))
 
     def sound_vectors(self, document_id: str) -> dict[str, Vectors]:
-        """The vectors (dim,) of a document's chunks by their texts; none of a damaged document."""
+        """The vectors (dim,) of a document's chunks by their texts, as far as it has them.
+
+        None of a damaged document.
+        """
         return store.read_sound_vectors(self.connection, document_id, self.dim)
 
     def recipes(self) -> dict[str, str]:
@@ -107,13 +112,59 @@ class Snapshot:
         """The vectors of chunks, float32 (n, dim), row i for `chunk_ids[i]`.
 
         Raises:
-            InputError: the index has no chunk of one of these ids.
+            InputError: the index has no chunk of one of these ids, or no vector of it yet.
         """
         rows = store.read_chunk_rows(self.connection, chunk_ids)
         unknown = [chunk_id for chunk_id in chunk_ids if chunk_id not in rows]
         if unknown:
             raise InputError(f"The index {self.path} has no chunk {unknown[0]!r}.")
+        if waiting.read_waiting(self.connection, rows.values()):
+            raise InputError(
+                f"The index {self.path} has not all vectors of these chunks yet. Embed the rest: "
+                f"ragctx ingest PATH --index {self.path}"
+            )
         return store.read_vectors(self.connection, [rows[id_] for id_ in chunk_ids], self.dim)
+
+    # ---- What waits for its vectors -----------------------------------------------------------
+
+    @cached_property
+    def is_complete(self) -> bool:
+        """Whether every document has all of its vectors."""
+        return not waiting.anything_waits(self.connection)
+
+    def lacking(self) -> Lacking:
+        """How many chunks have no vector yet, and of which files."""
+        return waiting.read_lacking(self.connection)
+
+    def kept_vectors(self, rows: Iterable[int]) -> dict[int, Vectors]:
+        """Vectors (dim,) of chunks whose documents do not have all of theirs, by row.
+
+        Those that have none yet are left out.
+        """
+        return waiting.read_kept(self.connection, rows, self.dim)
+
+    def waiting_rows(self, filter: Filter) -> list[int]:
+        """The chunks whose documents do not have all of their vectors, by chunk id."""
+        documents = self._documents(filter)
+        return waiting.read_waiting_rows(self.connection, documents, filter.pages)
+
+    def waiting_among_ids(self, chunk_ids: Sequence[str]) -> dict[str, int]:
+        """Those of some chunks whose documents do not have all of their vectors: rows by id."""
+        rows = store.read_chunk_rows(self.connection, chunk_ids)
+        waits = waiting.read_waiting(self.connection, rows.values())
+        return {chunk_id: row for chunk_id, row in rows.items() if row in waits}
+
+    def waiting_among(self, expression: str, k: int, filter: Filter) -> Scored:
+        """`matching`, of the chunks whose documents do not have all of their vectors."""
+        documents = set(waiting.read_waiting_documents(self.connection).values())
+        named = self._documents(filter)
+        documents &= documents if named is None else named
+        limit = min(k, _MOST_ROWS)
+        return store.search_words(self.connection, expression, limit, documents, filter.pages)
+
+    def chunks_by_row(self, rows: Sequence[int]) -> dict[int, Chunk]:
+        """Chunks by their rows."""
+        return {row: chunk for row, (chunk, _) in store.read_chunks(self.connection, rows).items()}
 
     def info(self) -> IndexInfo:
         """The index in numbers."""
@@ -124,6 +175,7 @@ class Snapshot:
         return IndexInfo(
             path=str(self.path),
             **counts,
+            unembedded=self.lacking().chunks,
             bytes=sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file()),
             embedder=self.meta.embedder,
             dim=self.meta.dim,

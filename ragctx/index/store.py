@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragctx.headers import indexed_text
+from ragctx.index import waiting
 from ragctx.index.checksums import checksum_of, to_blob
 from ragctx.index.database import KEPT_STATES, utc_now
 from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
@@ -59,10 +60,13 @@ def put_document(
     path: str,
     document: Document,
     chunks: Sequence[Chunk],
-    vectors: Vectors,
+    vectors: Vectors | None,
     recipe: str,
-) -> None:
-    """Store a document under a path, in place of what path and document held before."""
+) -> int:
+    """Store a document under a path, in place of what path and document held before; its row.
+
+    Without `vectors` its chunks wait for them.
+    """
     checksum = checksum_of(document, chunks, vectors)
     known = connection.execute(
         "SELECT row, checksum FROM documents WHERE id = ?", (document.id,)
@@ -78,6 +82,32 @@ def put_document(
         row = _write_document(connection, known and known[0], document, recipe, checksum)
         _write_contents(connection, row, document, chunks, vectors)
     map_source(connection, path, row)
+    return int(row)
+
+
+def settle_document(connection: sqlite3.Connection, document_id: str, dim: int) -> bool:
+    """Give a document the vectors that were kept for it; whether it has all of them now.
+
+    Raises:
+        sqlite3.DatabaseError: its text is no longer what was stored.
+    """
+    found = read_chunks_of(connection, document_id)
+    rows, chunks = [row for row, _ in found], [chunk for _, chunk in found]
+    if not waiting.read_waiting(connection, rows):
+        return True
+    document = read_document(connection, document_id)
+    (checksum,) = connection.execute(
+        "SELECT checksum FROM documents WHERE id = ?", (document_id,)
+    ).fetchone()
+    if document is None or checksum_of(document, chunks) != checksum:
+        raise sqlite3.DatabaseError(f"the text of document {document_id} has changed")
+    vectors = waiting.settle(connection, rows, dim)
+    if vectors is not None:
+        checksum = checksum_of(document, chunks, vectors)
+        connection.execute(
+            "UPDATE documents SET checksum = ? WHERE id = ?", (checksum, document_id)
+        )
+    return vectors is not None
 
 
 def map_source(connection: sqlite3.Connection, path: str, document: int) -> None:
@@ -172,7 +202,7 @@ def _write_contents(
     row: int,
     document: Document,
     chunks: Sequence[Chunk],
-    vectors: Vectors,
+    vectors: Vectors | None,
 ) -> None:
     connection.executemany(
         "INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?)",
@@ -181,7 +211,7 @@ def _write_contents(
             for i, page in enumerate(document.pages)
         ),
     )
-    for chunk, vector in zip(chunks, vectors, strict=True):
+    for i, chunk in enumerate(chunks):
         separated = words_or_none(chunk)
         cursor = connection.execute(
             "INSERT INTO chunks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -201,7 +231,10 @@ def _write_contents(
         if chunk.title or chunk.section or chunk.lead_in:
             context = (key, chunk.title, json.dumps(chunk.section), chunk.lead_in)
             connection.execute("INSERT INTO contexts VALUES (?, ?, ?, ?)", context)
-        connection.execute("INSERT INTO vectors VALUES (?, ?)", (key, to_blob(vector)))
+        if vectors is None:
+            connection.execute("INSERT INTO waiting VALUES (?, NULL, NULL)", (key,))
+        else:
+            connection.execute("INSERT INTO vectors VALUES (?, ?)", (key, to_blob(vectors[i])))
         words = separated or chunk.text
         connection.execute("INSERT INTO words(rowid, text) VALUES (?, ?)", (key, words))
 
@@ -213,7 +246,7 @@ def _delete_contents(connection: sqlite3.Connection, document: int) -> None:
         f"SELECT 'delete', row, text FROM passages WHERE row IN {of_document}",
         (document,),
     )
-    for table in ("vectors", "contexts"):
+    for table in ("vectors", "contexts", "waiting"):
         connection.execute(f"DELETE FROM {table} WHERE row IN {of_document}", (document,))
     connection.execute("DELETE FROM chunks WHERE document = ?", (document,))
     connection.execute("DELETE FROM pages WHERE document = ?", (document,))
@@ -319,8 +352,15 @@ def read_sound_vectors(
         return {}
     try:
         document = read_document(connection, document_id)
-        chunks, vectors = read_chunks_of(connection, document_id, dim)
-        if document is None or checksum_of(document, chunks, vectors) != stored[0]:
+        rows = read_chunks_of(connection, document_id)
+        chunks = [chunk for _, chunk in rows]
+        if document is None:
+            return {}
+        if checksum_of(document, chunks) == stored[0]:
+            kept = waiting.read_kept(connection, [row for row, _ in rows], dim)
+            return {chunk.text: kept[row] for row, chunk in rows if row in kept}
+        vectors = read_vectors(connection, [row for row, _ in rows], dim)
+        if checksum_of(document, chunks, vectors) != stored[0]:
             return {}
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
         return {}  # values of other types than were stored
@@ -344,14 +384,12 @@ def read_document_rows(connection: sqlite3.Connection, document_ids: Iterable[st
     return {row for (row,) in found}
 
 
-def read_chunks_of(
-    connection: sqlite3.Connection, document_id: str, dim: int
-) -> tuple[list[Chunk], Vectors]:
-    """A document's chunks in document order, with their vectors, float32 (n, dim)."""
+def read_chunks_of(connection: sqlite3.Connection, document_id: str) -> list[tuple[int, Chunk]]:
+    """A document's chunks in document order, each with its row."""
     rows = connection.execute(
         _CHUNK + " WHERE d.id = ? ORDER BY c.start, c.end", (document_id,)
     ).fetchall()
-    return [_chunk(row) for row in rows], read_vectors(connection, [row[0] for row in rows], dim)
+    return [(row[0], _chunk(row)) for row in rows]
 
 
 def _chunk(row: tuple[Any, ...]) -> Chunk:
@@ -390,9 +428,10 @@ def read_chunk_rows(connection: sqlite3.Connection, chunk_ids: Sequence[str]) ->
 
 
 def read_chunk_table(connection: sqlite3.Connection) -> ChunkTable:
-    """Rows, documents and pages of all chunks, in the order of their ids."""
+    """Rows, documents and pages of all chunks with vectors, in the order of their ids."""
     found = connection.execute(
-        "SELECT row, document, first_page, last_page FROM chunks ORDER BY id"
+        """SELECT row, document, first_page, last_page FROM chunks
+        WHERE row NOT IN (SELECT row FROM waiting) ORDER BY id"""
     ).fetchall()
     rows, documents, first_pages, last_pages = (
         np.array(found, dtype=np.int64).reshape(-1, 4).T.copy()

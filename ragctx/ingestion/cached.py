@@ -33,6 +33,7 @@ def open_cached(
     progress: Progress | None = None,
     folder: Path | None = None,
     lenders: Iterable[Path] = (),
+    embed_at_most: int | None = None,
 ) -> tuple[Index, tuple[IngestRow, ...]]:
     """The index of exactly these PDFs, made unless it is in the cache; and the rows of making it.
 
@@ -41,6 +42,9 @@ def open_cached(
     and an encrypted one is not opened without its password. No rows means that nothing had to be
     done. A cached index that is damaged is made again. The cache is bounded: see `IndexCache`. What
     is returned stays there as long as it is in use.
+
+    With `embed_at_most`, documents are found by their words only if more chunks than this would
+    have to be embedded. Vectors that another index has by the next call are taken from there.
 
     Vectors of the same documents in other cached indexes, and in those of the folders `lenders`,
     are not computed again.
@@ -59,7 +63,7 @@ def open_cached(
     index = _opened(cache, lease, embedder)
     index.lease = lease
     wanted = {str(path): document_id for path, document_id in ids.items()}
-    if {source.path: source.document_id for source in index.sources()} == wanted:
+    if _holds(index, wanted):
         return index, ()
     rows = ingest_files(
         list(ids),
@@ -68,11 +72,19 @@ def open_cached(
         ids=ids,
         settings=settings,
         lenders=(*lenders, *cache.folders()),
+        embed_at_most=embed_at_most,
         progress=progress,
     )
     _forget_others(index, wanted)
     cache.shrink()
     return index, rows
+
+
+def _holds(index: Index, wanted: Mapping[str, str]) -> bool:
+    """Whether an index has exactly these documents, by path, and all of their vectors."""
+    with index.snapshot() as snapshot:
+        held = {source.path: source.document_id for source in snapshot.sources()}
+        return held == wanted and snapshot.is_complete
 
 
 def _opened(cache: IndexCache, lease: Lease, embedder: Embedder) -> Index:

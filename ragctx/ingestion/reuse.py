@@ -6,29 +6,21 @@ from the file itself: whoever cannot open a document learns nothing of it from a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ragctx.embedding import text_tokens
 from ragctx.errors import StoreError
-from ragctx.headers import fitted, indexed_text
 from ragctx.index.database import read_meta, reading
 from ragctx.index.index import Index
 from ragctx.index.store import read_recipes
-from ragctx.index.unfinished import UnfinishedVectors
 
 if TYPE_CHECKING:
-    from ragctx.embedding import Embedder, Vectors
-    from ragctx.records import Chunk
+    from ragctx.embedding import Vectors
 
-_GROUP = 64
-"""Chunks embedded between two writes: some seconds of work are lost at most. Chosen by hand."""
 MAX_LENDERS = 300
 """Indexes that are asked for what they hold, 2 to 4 ms for each: a second in all; by hand."""
 
@@ -69,39 +61,3 @@ class KnownVectors:
                     for made in read_recipes(connection).items():
                         found.setdefault(made, Index(folder, meta))
         return found
-
-
-def embedded(
-    chunks: Sequence[Chunk],
-    embedder: Embedder,
-    *,
-    known: Mapping[str, Vectors],
-    unfinished: UnfinishedVectors,
-    on_embedded: Callable[[int, int], None],
-) -> Vectors:
-    """The vectors of a document's chunks, float32 (n, dim): those known, and the others computed.
-
-    What is computed is kept in `unfinished` from time to time, so that a run that is cut off has
-    not computed it in vain. `on_embedded` is called with the chunks done and the chunks in all.
-    """
-    vectors = np.empty((len(chunks), embedder.dim), np.float32)
-    by_text = {indexed_text(chunk): chunk for chunk in chunks}
-    found = {**known, **unfinished.find(list(by_text))}
-    # The longest first, as the embedder wants its batches: of texts of similar length.
-    left = sorted(by_text.keys() - found.keys(), key=lambda text: (-len(text), text))
-    done = len(chunks) - len(left)
-    count, limit_tokens = embedder.tokenizer.count, text_tokens(embedder)
-    for first in range(0, len(left), _GROUP):
-        group = left[first : first + _GROUP]
-
-        def on_progress(count: int, before: int = done + first) -> None:
-            on_embedded(before + count, len(chunks))
-
-        texts = [fitted(by_text[text], count, limit_tokens) for text in group]
-        rows = embedder.encode(texts, on_progress=on_progress)
-        found.update(zip(group, rows, strict=True))
-        if first + _GROUP < len(left):  # the last group is stored with its document in a moment
-            unfinished.keep(group, rows)
-    for i, chunk in enumerate(chunks):
-        vectors[i] = found[indexed_text(chunk)]
-    return vectors

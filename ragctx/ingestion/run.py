@@ -1,10 +1,8 @@
-"""From PDFs on disk to an index: one ledger row per file, one transaction per document.
+"""From PDFs on disk to an index: one ledger row per file, its text stored in one transaction.
 
 A file that cannot be read costs its own row, never the run: everything before it is already in the
-index, and everything after it still gets its turn. Running again does only what is left to do.
-
-A file is looked up once and hashed once: its id, taken from its bytes, decides whether the index
-holds it already, and goes with it to whoever reads it.
+index, and everything after it still gets its turn. A file is found by its words as soon as it was
+read; its vectors follow. Running again does only what is left to do.
 """
 
 from __future__ import annotations
@@ -15,20 +13,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from ragctx.arguments import require_kind
-from ragctx.chunking import chunk_document
 from ragctx.embedding import require_embedder
 from ragctx.errors import PdfError
 from ragctx.headers import indexed_text
 from ragctx.index.index import Index
-from ragctx.index.unfinished import UnfinishedVectors
 from ragctx.ingest_ledger import IngestOutcome, IngestRow
+from ragctx.ingestion.ahead import Ahead
+from ragctx.ingestion.embedding_queue import EmbeddingQueue
 from ragctx.ingestion.finding import Reach, as_paths, find_pdfs, is_gone
 from ragctx.ingestion.progress import Progress
-from ragctx.ingestion.reuse import KnownVectors, embedded
+from ragctx.ingestion.reading import FileFound, FileRead, FileReader, cores
+from ragctx.ingestion.reuse import KnownVectors
 from ragctx.ingestion.settings import IngestSettings, Recipe, require_same
-from ragctx.pdf.read import file_id, read_pdf, require_size
-from ragctx.records import Chunk, Document, PageStatus, PdfStatus
+from ragctx.records import Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
@@ -45,12 +45,14 @@ def ingest(
     prune: bool = False,
     rebuild: bool = False,
     lenders: Iterable[Path] = (),
+    embed_at_most: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[IngestRow, ...]:
     """Read, cut, embed and store the PDFs that `paths` name; one row for each.
 
     A file of the index below `paths` that is no longer on disk has a row, too: "vanished", or
-    "removed" with `prune`. One that was moved has a single row, "moved".
+    "removed" with `prune`. One that was moved has a single row, "moved". Files are read by several
+    processes, while others are embedded; the index that comes of it is the same.
 
     Args:
         paths: files, folders and glob patterns, or one of them; see `find_pdfs`. With `prune` they
@@ -63,6 +65,8 @@ def ingest(
             again that was made by others. Run again, it goes on where it stopped.
         lenders: folders of other indexes; vectors that they hold of the same documents are not
             computed again.
+        embed_at_most: leave all vectors to a later run if more chunks than this lack one. The
+            documents are found by their words until then.
         progress: functions to call on the way.
 
     Raises:
@@ -91,6 +95,7 @@ def ingest(
         prune=prune,
         rebuild=rebuild,
         lenders=lenders,
+        embed_at_most=embed_at_most,
         progress=progress,
     )
 
@@ -106,6 +111,7 @@ def ingest_files(
     prune: bool = False,
     rebuild: bool = False,
     lenders: Iterable[Path] = (),
+    embed_at_most: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[IngestRow, ...]:
     """`ingest` for files that `find_pdfs` has found already.
@@ -115,53 +121,38 @@ def ingest_files(
     """
     settings, progress = settings or IngestSettings(), progress or Progress()
     with index.writer() as writer:
-        recipe = _agreed(index, writer, embedder, settings, named=reach, rebuild=rebuild)
+        with index.snapshot() as snapshot:
+            told, made = Recipe.parsed(snapshot.recipe), snapshot.recipes()
+        if rebuild and told is not None and told.headers is None:
+            told = replace(told, headers=True)
+        recipe = settings.recipe(embedder, told)
+        if told is not None and made and not rebuild:
+            require_same(recipe, told, index.path, reach.paths if reach else ())
+        writer.remember(str(recipe))
         if rebuild:
             files = _with_sources(files, writer)
         progress.on_files(len(files))
         progress.on_sizes([_size_of(path) for path in files])
         run = _Run(
             writer=writer,
-            embedder=embedder,
-            settings=settings,
-            recipe=recipe,
+            reader=FileReader(
+                tokenizer=embedder.tokenizer,
+                settings=settings,
+                recipe=recipe,
+                progress=progress,
+                made=made,
+                ids=ids or {},
+            ),
             known=KnownVectors(index, lenders),
-            unfinished=UnfinishedVectors(index.path, embedder),
+            queue=EmbeddingQueue(writer, embedder, on_embedded=progress.on_embedded),
             progress=progress,
-            ids=ids or {},
+            embed_at_most=embed_at_most,
+            waiting=writer.waiting_documents(),
         )
-        rows = []
-        for path in files:
-            rows.append(run.one(path))
-            progress.on_row(rows[-1])
+        rows = run.rows(files)
         if reach is not None:
             rows += _gone(writer, reach, prune=prune)
     return tuple(rows)
-
-
-def _agreed(
-    index: Index,
-    writer: IndexWriter,
-    embedder: Embedder,
-    settings: IngestSettings,
-    *,
-    named: Reach | None,
-    rebuild: bool,
-) -> Recipe:
-    """How this run makes documents, which the index remembers from now on.
-
-    Raises InputError if its documents were made otherwise, and are not to be made again.
-    """
-    with index.snapshot() as snapshot:
-        told, is_empty = snapshot.recipe, not snapshot.recipes()
-    remembered = Recipe.parsed(told)
-    if rebuild and remembered is not None and remembered.headers is None:
-        remembered = replace(remembered, headers=True)
-    recipe = settings.recipe(embedder, remembered)
-    if remembered is not None and not rebuild and not is_empty:
-        require_same(recipe, remembered, index.path, named.paths if named else ())
-    writer.remember(str(recipe))
-    return recipe
 
 
 def _with_sources(files: Sequence[Path], writer: IndexWriter) -> list[Path]:
@@ -195,35 +186,76 @@ def _size_of(path: Path) -> int:
         return 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Run:
-    """One ingest run over many files."""
+    """One ingest run over many files: what was read is stored and embedded while others are read.
+
+    Everything is written by the thread that calls `rows`, in the order of the files.
+    """
 
     writer: IndexWriter
-    embedder: Embedder
-    settings: IngestSettings
-    recipe: Recipe  # how every document of this run is made
+    reader: FileReader
     known: KnownVectors
-    unfinished: UnfinishedVectors
+    queue: EmbeddingQueue
     progress: Progress
-    ids: Mapping[Path, str] = field(default_factory=dict)  # of files that were hashed before
+    embed_at_most: int | None
+    waiting: set[str]  # documents whose vectors an earlier run left to be computed
+    resumed: set[str] = field(default_factory=set)  # those of them that are in the queue
+    done: list[IngestRow] = field(default_factory=list)  # in the order of the files
+    told: int = 0  # rows that were given to `progress`
 
-    def one(self, path: Path) -> IngestRow:
-        """Bring one file into the index; if that fails, its row gives the reason."""
+    def rows(self, files: Sequence[Path]) -> list[IngestRow]:
+        """Bring the files into the index; of one that fails, its row gives the reason."""
+        threads = min(cores(), len(files))
+        found, stopped = self.reader.found(files), self.reader.stopped
+        with Ahead(self.reader.read, found, threads=threads, stopped=stopped) as ahead:
+            for path in files:
+                while not ahead.is_ready() and self._step(flush=False):
+                    pass
+                self.done.append(self._taken(ahead.take()))
+                self.progress.on_read(str(path))
+                self._tell()
+        while self._step(flush=True):
+            pass
+        self._tell(everything=True)
+        return self.done
+
+    def _step(self, *, flush: bool) -> bool:
+        """Embed one group of chunks, if any waits and vectors are wanted."""
+        most = self.embed_at_most
+        if most is not None and not (flush and self.queue.lacking <= most):
+            return False
+        embedded = self.queue.step(flush=flush)
+        self._tell()
+        return embedded
+
+    def _tell(self, *, everything: bool = False) -> None:
+        """Tell of the files that are done, in their order."""
+        while self.told < len(self.done):
+            row = self.done[self.told]
+            waits = row.document_id in self.queue
+            if waits and not everything:
+                return
+            if row.document_id in self.resumed and row.outcome == "unchanged" and not waits:
+                row = replace(row, outcome="completed")
+            row = replace(row, seconds=row.seconds + self.queue.seconds_of(row.document_id))
+            self.done[self.told] = row
+            self.told += 1
+            self.progress.on_row(row)
+
+    def _taken(self, read: FileRead) -> IngestRow:
+        """Bring what was read of a file into the index."""
         began = time.perf_counter()
-        self.progress.on_file(str(path))
-        try:
-            _require_file(path)
-            require_size(path, self.settings.limits)  # before its bytes are hashed
-            document_id = self.ids.get(path) or file_id(path)
-            was_moved = self._follow(path, document_id)
-            row = self._known(path, document_id, was_moved) or self._fresh(path, document_id)
-        except PdfError as error:
-            return _failed(path, error.status, str(error), began)
-        except OSError as error:
-            reason = f"cannot be read ({error.strerror or error}); check the path and permissions"
-            return _failed(path, "unreadable", reason, began)
-        return replace(row, seconds=time.perf_counter() - began)
+        row = _failure(read)
+        if row is None:
+            was_moved = self._follow(read.path, read.document_id)
+            row = self._known(read.path, read.document_id, was_moved)
+        if row is None and read.document is None:  # what made it known is gone, or failed
+            path, document_id = read.path, read.document_id
+            read = self.reader.read(FileFound(path=path, document_id=document_id, is_new=True))
+            row = _failure(read)
+        row = row or self._stored(read)
+        return replace(row, seconds=read.seconds + time.perf_counter() - began)
 
     def _follow(self, path: Path, document_id: str) -> bool:
         """Whether the file was moved here from a path that is gone; the index then follows it."""
@@ -238,48 +270,35 @@ class _Run:
     def _known(self, path: Path, document_id: str, was_moved: bool) -> IngestRow | None:
         """The row of a file whose content is in the index already, made by this recipe."""
         sources = self.writer.sources(document_id=document_id)
-        if not sources or sources[0].recipe != str(self.recipe):  # all are of one document
+        recipe = str(self.reader.recipe)
+        if not sources or sources[0].recipe != recipe:  # all are of one document
             return None
         outcome: IngestOutcome = "moved" if was_moved else "unchanged"
         if all(source.path != str(path) for source in sources):
-            self.writer.alias(str(path), document_id, recipe=str(self.recipe))
+            self.writer.alias(str(path), document_id, recipe=recipe)
             outcome = "duplicate"
+        if document_id in self.waiting:
+            self.waiting.discard(document_id)
+            self.resumed.add(document_id)
+            self._queue(document_id, sources[0].chunks, self.known.of(document_id, recipe))
         return _row_of(path, outcome, sources[0])
 
-    def _fresh(self, path: Path, document_id: str) -> IngestRow:
-        """Read, cut, embed and store a file."""
-        document = read_pdf(
-            path,
-            document_id=document_id,
-            password=self.settings.password,
-            reader=self.recipe.reader,
-            hidden=self.recipe.hidden,
-            limits=self.settings.limits,
-            on_page=self.progress.on_page,
-        )
-        chunks = chunk_document(
-            document,
-            self.embedder.tokenizer,
-            max_tokens=self.recipe.chunk_tokens,
-            overlap_tokens=self.recipe.overlap_tokens,
-            headers=bool(self.recipe.headers),
-        )
-        vectors = embedded(
-            chunks,
-            self.embedder,
-            known=self.known.of(document_id, str(self.recipe)),
-            unfinished=self.unfinished,
-            on_embedded=self.progress.on_embedded,
-        )
-        return self._store(path, document, chunks, vectors)
-
-    def _store(
-        self, path: Path, document: Document, chunks: Sequence[Chunk], vectors: Vectors
-    ) -> IngestRow:
-        name = str(path)
+    def _stored(self, read: FileRead) -> IngestRow:
+        """Store a file that was read: with its vectors if all are known, else to wait for them."""
+        document, chunks, name = read.document, read.chunks, str(read.path)
+        assert document is not None
+        recipe = str(self.reader.recipe)
         outcome: IngestOutcome = "replaced" if self.writer.sources(path=name) else "added"
-        self.writer.put(name, document, chunks, vectors, recipe=str(self.recipe))
-        self.unfinished.forget([indexed_text(chunk) for chunk in chunks])
+        known = self.known.of(document.id, recipe)
+        self.waiting.discard(document.id)
+        texts = [indexed_text(chunk) for chunk in chunks]
+        if all(text in known for text in texts):
+            vectors = np.array([known[text] for text in texts], np.float32)
+            shaped = vectors.reshape(len(chunks), self.queue.dim)
+            self.writer.put(name, document, chunks, shaped, recipe=recipe)
+        else:
+            self.writer.put_text(name, document, chunks, recipe=recipe)
+            self._queue(document.id, len(chunks), known)
         return IngestRow(
             path=name,
             outcome=outcome,
@@ -293,6 +312,26 @@ class _Run:
             warnings=document.warnings,
         )
 
+    def _queue(self, document_id: str, chunks: int, known: Mapping[str, Vectors]) -> None:
+        """Let a stored document wait for those of its vectors that are not known."""
+        lacking = self.writer.lacking(document_id) if known else {}
+        texts = {row: indexed_text(chunk) for row, chunk in lacking.items()}
+        lent = {row: known[text] for row, text in texts.items() if text in known}
+        if lent:
+            self.writer.keep(lent)
+        self.queue.add(document_id, chunks)
+
+
+def _failure(read: FileRead) -> IngestRow | None:
+    """The row of a file that could not be read."""
+    error = read.error
+    if error is None:
+        return None
+    if isinstance(error, PdfError):
+        return _failed(read.path, error.status, str(error))
+    reason = f"cannot be read ({error.strerror or error}); check the path and permissions"
+    return _failed(read.path, "unreadable", reason)
+
 
 def _row_of(path: Path, outcome: IngestOutcome, source: SourceInfo) -> IngestRow:
     return IngestRow(
@@ -303,16 +342,6 @@ def _row_of(path: Path, outcome: IngestOutcome, source: SourceInfo) -> IngestRow
         pages=source.pages,
         chunks=source.chunks,
     )
-
-
-def _require_file(path: Path) -> None:
-    """Raise PdfError for what is not a file, and for names that an index cannot hold."""
-    if path.exists() and not path.is_file():
-        raise PdfError(f"{path.name} is not a file; name a PDF or a folder", status="unreadable")
-    if any("\ud800" <= character <= "\udfff" for character in str(path)):
-        raise PdfError(
-            f"the name {path.name!a} is not valid Unicode; rename the file", status="unreadable"
-        )
 
 
 def page_problems(document: Document) -> tuple[tuple[int, PageStatus], ...]:
@@ -332,12 +361,7 @@ def _advice(document: Document) -> str:
     return ""
 
 
-def _failed(path: Path, status: str, message: str, began: float) -> IngestRow:
-    seconds = time.perf_counter() - began
+def _failed(path: Path, status: str, message: str) -> IngestRow:
     return IngestRow(
-        path=str(path),
-        outcome="failed",
-        status=cast(PdfStatus, status),
-        seconds=seconds,
-        message=message,
+        path=str(path), outcome="failed", status=cast(PdfStatus, status), message=message
     )

@@ -19,7 +19,7 @@ import pytest
 
 import ragctx.embedding
 import ragctx.generator.load
-import ragctx.ingestion.run
+import ragctx.ingestion.reading
 from ragctx import retrieval
 from ragctx.cli import session
 from ragctx.cli.options import RETRIEVER_NAMES, SELECTOR_NAMES
@@ -57,7 +57,7 @@ Cli = Callable[..., Done]
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> TextReader:
     made = TextReader()
-    monkeypatch.setattr(ragctx.ingestion.run, "read_pdf", made)
+    monkeypatch.setattr(ragctx.ingestion.reading, "read_pdf", made)
     return made
 
 

@@ -19,7 +19,7 @@ import pytest
 
 import ragctx.embedding
 import ragctx.generator.load
-import ragctx.ingestion.run
+import ragctx.ingestion.reading
 from ragctx.cli import progress
 from ragctx.cli.program import run
 from ragctx.evaluation import answer_cache
@@ -27,7 +27,7 @@ from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.index.cache import IndexCache
 from ragctx.index.lock import write_lock
 from ragctx.index.noted import noted_indexes
-from ragctx.records import Generation, IngestRow
+from ragctx.records import Generation
 from tests.support.fakes import HashEmbedder
 from tests.support.generators import CopyingGenerator
 from tests.support.text_pdfs import TextReader, write
@@ -67,7 +67,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     write(tmp_path / "pdfs" / "iron.pdf", "Iron melts at 1538 degrees.")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(ragctx.ingestion.run, "read_pdf", TextReader())
+    monkeypatch.setattr(ragctx.ingestion.reading, "read_pdf", TextReader())
     monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: HashEmbedder())
     generator = CopyingGenerator("232 degrees")
     monkeypatch.setattr(ragctx.generator.load, "load_generator", lambda spec, **_: generator)
@@ -214,39 +214,55 @@ class Bars:
     reset = update
 
 
-def test_the_upper_bar_goes_by_bytes_and_only_forward() -> None:
+def test_one_bar_of_reading_and_one_of_embedding_and_both_only_go_forward() -> None:
     bars = Bars()
     told = progress._IngestBars(bars).callbacks()  # type: ignore[arg-type]
-    row = IngestRow(path="a.pdf", outcome="added", status="ok")
-    shares = []
+    shares: dict[int, list[float]] = {0: [], 1: []}
 
     def look() -> None:
-        shares.append(bars.tasks[0]["completed"] / bars.tasks[0]["total"])
+        for task, seen in shares.items():
+            if bars.tasks[task]["total"]:
+                seen.append(bars.tasks[task]["completed"] / bars.tasks[task]["total"])
 
     told.on_sizes([100, 300])
-    for path in ("a.pdf", "b.pdf"):
+    for path in ("a.pdf", "b.pdf"):  # both are read at once
         told.on_file(path)
-        look()
-        for page in (1, 2):
-            told.on_page(page, 2)
+    for page in (1, 2):
+        for path in ("a.pdf", "b.pdf"):
+            told.on_page(path, page, 2)
             look()
-        for chunks in (1, 2, 3):
-            told.on_embedded(chunks, 3)
-            look()
-        told.on_row(row)
+    told.on_read("a.pdf")
+    look()
+    told.on_embedded(0, 10)
+    told.on_read("b.pdf")
+    for done in (10, 40):
+        told.on_embedded(done, 40)
         look()
-    assert shares == sorted(shares)
-    assert (shares[0], shares[6], shares[-1]) == (0, 0.25, 1)
-    assert bars.tasks[0]["unit"].startswith("2/2 files, ")
-    assert bars.tasks[1]["unit"].startswith("3/3 chunks, ")
+    assert shares[0] == sorted(shares[0]) and shares[1] == sorted(shares[1])
+    assert (shares[0][0], shares[0][1], shares[0][-1]) == (0.125, 0.5, 1)
+    assert (shares[1][0], shares[1][-1]) == (0.25, 1)
+    assert bars.tasks[0]["unit"].startswith("2/2 files, 4 pages, ")
+    assert bars.tasks[1]["unit"].startswith("40/40 chunks, ")
+
+
+def test_the_time_left_for_embedding_counts_what_is_not_read_yet() -> None:
+    bars = Bars()
+    told = progress._IngestBars(bars).callbacks()  # type: ignore[arg-type]
+    told.on_sizes([100, 300])
+    told.on_file("a.pdf")
+    told.on_read("a.pdf")
+    told.on_embedded(5, 10)  # of a quarter of the bytes
+    assert (bars.tasks[1]["completed"], bars.tasks[1]["total"]) == (5, 40)
+    assert bars.tasks[1]["unit"].startswith("5/10 chunks, ")
 
 
 def test_files_of_no_bytes_and_unknown_ones_do_no_harm() -> None:
     bars = Bars()
     told = progress._IngestBars(bars).callbacks()  # type: ignore[arg-type]
     told.on_sizes([0])
-    for _ in range(2):
-        told.on_row(IngestRow(path="a.pdf", outcome="failed", status="corrupt"))
+    for path in ("a.pdf", "b.pdf"):
+        told.on_file(path)
+        told.on_read(path)
     assert bars.tasks[0]["completed"] == 0
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from ragctx.generator.reader.checkpoint import FOLDER
+from ragctx.index.database import DATABASE
+from ragctx.index.index import Index
 from ragctx.index.repair import verify_index
-from ragctx.index.unfinished import UNFINISHED
 from tests.support.paths import SAMPLES
 
 RAGCTX = (sys.executable, "-m", "ragctx")
@@ -191,16 +194,32 @@ def test_the_bundled_reader_answers_a_batch(place: Path) -> None:
 @pytest.mark.slow
 def test_a_kill_in_a_long_document_loses_no_vector_that_was_written(tmp_path: Path) -> None:
     ingest = [*RAGCTX, "ingest", str(SAMPLES), "--chunk-tokens", "40"]
-    kept = tmp_path / "indexes" / "default" / UNFINISHED
+    folder = tmp_path / "indexes" / "default"
     process = subprocess.Popen(ingest, cwd=tmp_path, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not kept.exists():
+    while time.monotonic() < deadline and not kept_vectors(folder):
         time.sleep(0.05)
     process.kill()
     process.wait(timeout=60)
-    size = kept.stat().st_size
-    assert size > 0
-    assert verify_index(kept.parent) == ()
+    kept = kept_vectors(folder)
+    assert kept
+    assert verify_index(folder) == ()
     done = subprocess.run(ingest, cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, kept.exists()) == (0, False), done.stderr
-    assert verify_index(kept.parent) == ()
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        stored = dict(database.execute("SELECT row, vector FROM vectors"))
+    assert kept.items() <= stored.items()
+    assert Index.open(folder).info().unembedded == 0
+    assert verify_index(folder) == ()
+
+
+def kept_vectors(folder: Path) -> dict[int, bytes]:
+    """The vectors that wait for the others of their documents, by row."""
+    if not (folder / DATABASE).is_file():
+        return {}
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        with suppress(sqlite3.OperationalError):  # the tables are being made
+            return dict(
+                database.execute("SELECT row, vector FROM waiting WHERE vector IS NOT NULL")
+            )
+    return {}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import faiss  # noqa: F401  (once, not in every child)
 
-import ragctx.ingestion.run
+import ragctx.ingestion.reading
 from ragctx.chunking import chunk_document
 from ragctx.errors import IndexMissingError, RagctxError
 from ragctx.evaluation.answer_cache import AnswerCache
@@ -297,7 +297,7 @@ def operations(
 ) -> Mapping[str, Callable[[], Operation]]:
     """What can be interrupted, by name. `documents` are those that were read before, by id."""
     library = Library(folder / "pdfs", documents)
-    ragctx.ingestion.run.read_pdf = library.read
+    ragctx.ingestion.reading.read_pdf = library.read
     paths = [library.write(f"{name}.pdf", name) for name in ("tin", "zinc", "lead")]
 
     def before_a_replacement(index: Path) -> None:

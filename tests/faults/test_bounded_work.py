@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import ragctx.ingestion.cached
-import ragctx.ingestion.run
+import ragctx.ingestion.reading
 from ragctx.index.index import Index
 from ragctx.ingestion import IngestSettings, ingest, open_cached, page_problems
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
@@ -88,7 +88,7 @@ def test_a_file_above_the_limit_is_refused_before_it_is_hashed(
     path = tmp_path / "sparse.pdf"
     path.touch()
     os.truncate(path, 8 * 2**30)
-    for module in (ragctx.ingestion.run, ragctx.ingestion.cached):
+    for module in (ragctx.ingestion.reading, ragctx.ingestion.cached):
         monkeypatch.setattr(module, "file_id", lambda path: pytest.fail("it was hashed"))
     embedder = HashEmbedder()
     index = Index.open_or_create(tmp_path / "index", embedder=embedder)

@@ -41,6 +41,7 @@ def as_version_1(folder: Path) -> None:
     """Make the index in the folder what ragctx 0.2 would have made."""
     with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
         connection.execute("DROP TABLE contexts")
+        connection.execute("DROP TABLE waiting")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'format_version'")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import ragctx.ingestion.run
+import ragctx.ingestion.reading
 from tests.support.text_pdfs import TextReader
 
 
@@ -12,5 +12,5 @@ from tests.support.text_pdfs import TextReader
 def reader(monkeypatch: pytest.MonkeyPatch) -> TextReader:
     """Reads text files in the place of PDFs."""
     made = TextReader()
-    monkeypatch.setattr(ragctx.ingestion.run, "read_pdf", made)
+    monkeypatch.setattr(ragctx.ingestion.reading, "read_pdf", made)
     return made

@@ -163,7 +163,7 @@ def test_a_run_cut_off_keeps_what_was_done_and_goes_on(
     assert names(index) == ["iron.pdf"]
     write(folder / "middle.pdf", "Now it can be read.")
     rows = run(index, folder)
-    assert outcomes(rows) == {"iron.pdf": "unchanged", "middle.pdf": "added", "tin.pdf": "added"}
+    assert outcomes(rows) == {"iron.pdf": "completed", "middle.pdf": "added", "tin.pdf": "added"}
 
 
 def test_what_is_no_file_costs_its_row_and_no_time(index: Index, folder: Path) -> None:
@@ -318,12 +318,18 @@ def test_progress_tells_of_every_file_page_and_row(index: Index, folder: Path) -
     progress = Progress(
         on_files=lambda count: seen.append(count),
         on_file=lambda path: seen.append(Path(path).name),
-        on_page=lambda page, pages: seen.append((page, pages)),
+        on_page=lambda path, page, pages: seen.append((Path(path).name, page, pages)),
+        on_read=lambda path: seen.append(f"{Path(path).name} read"),
+        on_embedded=lambda done, chunks: seen.append((done, chunks)),
         on_row=lambda row: seen.append(row),
     )
     rows = ingest([folder], index, HashEmbedder(), progress=progress)
     iron, tin = rows
-    assert seen == [2, "iron.pdf", (1, 2), (2, 2), iron, "tin.pdf", (1, 1), tin]
+    of_iron = ["iron.pdf", ("iron.pdf", 1, 2), ("iron.pdf", 2, 2), "iron.pdf read"]
+    of_tin = ["tin.pdf", ("tin.pdf", 1, 1), "tin.pdf read"]
+    for events in ([*of_iron, iron], [*of_tin, tin], ["iron.pdf read", "tin.pdf read", iron, tin]):
+        assert [event for event in seen if event in events] == events  # files are read at once
+    assert seen[-3:] == [(2, 2), iron, tin]
 
 
 def test_a_new_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from ragctx.index.cache import IndexCache
 from ragctx.index.database import DATABASE
 from ragctx.index.index import Index
-from ragctx.index.unfinished import UNFINISHED
-from ragctx.ingestion import reuse
+from ragctx.ingestion import embedding_queue, reuse
 from ragctx.ingestion.cached import open_cached
 from ragctx.ingestion.progress import Progress
 from ragctx.ingestion.reuse import KnownVectors
@@ -55,7 +54,7 @@ def pages(name: str, count: int = 6) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reuse, "_GROUP", 8)
+    monkeypatch.setattr(embedding_queue, "GROUP", 8)
 
 
 def cached(tmp_path: Path, *paths: Path, lenders: Sequence[Path] = ()) -> tuple[Index, list[str]]:
@@ -198,7 +197,6 @@ def test_what_was_embedded_of_a_long_document_is_not_embedded_again(
     (row,) = ingest(long_file, tmp_path / "index", then)
     assert not set(first.asked) & set(then.asked)
     assert len(first.asked) + len(then.asked) == row.chunks
-    assert not (tmp_path / "index" / UNFINISHED).exists()
     ingest(long_file, tmp_path / "whole", HashEmbedder())
     assert everything(Index.open(tmp_path / "index")) == everything(Index.open(tmp_path / "whole"))
 
@@ -234,22 +232,13 @@ def test_an_index_that_is_killed_and_one_that_is_not_are_the_same(
     assert 0 < len(embedder.asked) < 20
 
 
-def test_a_short_document_writes_no_file_of_its_own(
-    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept: list[object] = []
-    monkeypatch.setattr(reuse.UnfinishedVectors, "keep", lambda self, texts, _: kept.append(texts))
-    ingest(files["a"], tmp_path / "index", HashEmbedder())
-    assert kept == []
-
-
 def test_progress_counts_what_was_known(tmp_path: Path, long_file: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         ingest(long_file, tmp_path / "index", Counting(stop_after=20))
     told: list[tuple[int, int]] = []
     progress = Progress(on_embedded=lambda done, chunks: told.append((done, chunks)))
     (row,) = ingest(long_file, tmp_path / "index", HashEmbedder(), progress=progress)
-    assert told[0][0] > 16 and told[-1] == (row.chunks, row.chunks)
+    assert told[0] == (16, row.chunks) and told[-1] == (row.chunks, row.chunks)
 
 
 def test_many_cached_indexes_are_asked_within_a_bound(

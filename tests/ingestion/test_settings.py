@@ -118,7 +118,7 @@ def test_a_rebuild_that_is_cut_off_loses_nothing_and_goes_on(folder: Path) -> No
     ids = {source.document_id for source in Index.open(folder / "index").sources()}
     reading = reader_that_stops_at("b.pdf")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ragctx.ingestion.run.read_pdf", reading)
+        patch.setattr("ragctx.ingestion.reading.read_pdf", reading)
         with pytest.raises(KeyboardInterrupt):
             run(folder, rebuild=True, chunk_tokens=60)
     assert recipes(folder) == {"a": 60, "b": 40}
@@ -127,7 +127,7 @@ def test_a_rebuild_that_is_cut_off_loses_nothing_and_goes_on(folder: Path) -> No
     assert all(index.chunks(document_id) for document_id in ids)
     assert verify_index(folder / "index") == ()
     assert b.read_text() == text
-    assert run(folder, rebuild=True, chunk_tokens=60) == ["a unchanged", "b replaced"]
+    assert run(folder, rebuild=True, chunk_tokens=60) == ["a completed", "b replaced"]
     assert recipes(folder) == {"a": 60, "b": 60}
 
 
@@ -170,12 +170,12 @@ def test_an_index_that_remembers_nothing_is_asked_how_its_documents_were_made(
 def test_an_old_index_whose_documents_do_not_agree_takes_what_it_is_told(folder: Path) -> None:
     run(folder, chunk_tokens=40)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ragctx.ingestion.run.read_pdf", reader_that_stops_at("b.pdf"))
+        patch.setattr("ragctx.ingestion.reading.read_pdf", reader_that_stops_at("b.pdf"))
         with pytest.raises(KeyboardInterrupt):
             run(folder, rebuild=True, chunk_tokens=60)
     forget(folder)
     assert remembered(folder) is None
-    assert run(folder, chunk_tokens=60) == ["a unchanged", "b replaced"]
+    assert run(folder, chunk_tokens=60) == ["a completed", "b replaced"]
 
 
 def test_a_first_ingest_that_brought_nothing_sets_nothing_for_good(folder: Path) -> None:

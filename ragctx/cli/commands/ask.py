@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,11 +120,12 @@ def ask_command(
     """Answer a question and cite checked sources.
 
     PDFs named on the command line are read once and remembered by their content, so that asking
-    again is quick; without any, the index is searched. Each answer comes with how sure it is, if
-    the model tells. The exit code is 3 when the documents were read and do not contain the answer,
-    and 1 when they could not be read for it. With --batch every argument is a PDF, and a question
-    that cannot be processed gives a row with an "error"; the exit code is 1 only if none could be
-    processed.
+    again is quick; without any, the index is searched. Of long ones, only the passages that match
+    the question's words best are compared by meaning, until `ragctx ingest` embeds them all. Each
+    answer comes with how sure it is, if the model tells. The exit code is 3 when the documents were
+    read and do not contain the answer, and 1 when they could not be read for it. With --batch every
+    argument is a PDF, and a question that cannot be processed gives a row with an "error"; the exit
+    code is 1 only if none could be processed.
     """
     if batch is not None:
         pdfs = (*([question] if question else []), *pdfs)
@@ -139,6 +140,7 @@ def ask_command(
         min_confidence=min_confidence,
     )
     if batch is not None:
+        sources = replace(sources, embed_at_most=None)  # many questions repay the vectors
         session = open_session(sources, model, retrieval, assembly)
         return run_batch(
             batch,

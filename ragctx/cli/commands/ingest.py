@@ -86,6 +86,12 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     help="Let the index have these settings from now on, and read every document of it again that "
     "was made with others.",
 )
+@click.option(
+    "--lexical",
+    is_flag=True,
+    help="Stop before the vectors: documents are found by their words until the command runs again "
+    "without it.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 if any file could not be read.")
 @options.json_option
 def ingest_command(
@@ -100,15 +106,17 @@ def ingest_command(
     headers: bool | None,
     prune: bool,
     rebuild: bool,
+    lexical: bool,
     strict: bool,
     as_json: bool,
 ) -> int:
     """Read PDFs into an index: files, folders, patterns.
 
     Running it again reads only what is new or changed; an interrupted run continues where it
-    stopped, and a file that was moved is recognised. The index remembers how its documents are
-    read and cut. A file that cannot be read does not stop the others: it is listed with the reason.
-    The exit code is 1 if no file could be added, or with --strict if any file could not be added.
+    stopped, and a file that was moved is recognised. A document is found by its words as soon as
+    it was read; its vectors follow. The index remembers how its documents are read and cut. A file
+    that cannot be read does not stop the others: it is listed with the reason. The exit code is 1
+    if no file could be added, or with --strict if any file could not be added.
     """
     from ragctx.ingestion.settings import IngestSettings
 
@@ -128,13 +136,22 @@ def ingest_command(
         settings=settings,
         prune=prune,
         rebuild=rebuild,
+        lexical=lexical,
     )
     rows = tuple(map(with_cause, run.rows()))
     seconds = time.perf_counter() - began
     if as_json:
-        write_json({**ingest_view(rows, seconds), "index": str(index_path)})
+        unembedded = run.unembedded
+        write_json(
+            {**ingest_view(rows, seconds), "unembedded": unembedded, "index": str(index_path)}
+        )
     else:
         _print(rows, seconds, index_path)
+        if run.unembedded and lexical:
+            say(
+                f"{counted(run.unembedded, 'chunk')} without vectors, found by their words; "
+                f"to embed them: {run.command()}"
+            )
     _tell_vanished(rows, run.prune_command)
     if _lacks_headers(index_path):
         say(
@@ -153,22 +170,33 @@ class _Run:
     settings: IngestSettings
     prune: bool
     rebuild: bool
+    lexical: bool
+
+    def command(self, *flags: str) -> str:
+        """The command that was given, with other flags."""
+        words = ["ragctx", "ingest", *self.paths, "--index", str(self.index_path)]
+        if self.embedder_spec != "default":
+            words += ["--embedder", self.embedder_spec]
+        return shlex.join([*words, *flags])
 
     @property
     def prune_command(self) -> str:
         """The command that removes what is gone."""
-        return self._command("--prune")
+        return self.command("--prune")
 
     @property
     def rebuild_command(self) -> str:
         """The command that reads every document again."""
-        return self._command("--rebuild")
+        return self.command("--rebuild")
 
-    def _command(self, flag: str) -> str:
-        words = ["ragctx", "ingest", *self.paths, "--index", str(self.index_path)]
-        if self.embedder_spec != "default":
-            words += ["--embedder", self.embedder_spec]
-        return shlex.join([*words, flag])
+    @property
+    def unembedded(self) -> int:
+        """How many chunks of the index have no vectors."""
+        from ragctx.index.index import Index
+
+        with suppress(StoreError), Index.open(self.index_path).snapshot() as snapshot:
+            return snapshot.lacking().chunks
+        return 0
 
     def rows(self) -> tuple[IngestRow, ...]:
         """Bring the files into the index, once no other process writes to it."""
@@ -216,6 +244,7 @@ class _Run:
                 prune=self.prune,
                 rebuild=self.rebuild,
                 lenders=_lenders(),
+                embed_at_most=0 if self.lexical else None,
                 progress=_noting(progress, done),
             )
 

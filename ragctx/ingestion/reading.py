@@ -1,0 +1,145 @@
+"""A file on disk to a document and its chunks, in a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragctx.chunking import chunk_document
+from ragctx.errors import PdfError
+from ragctx.ingestion.progress import Progress
+from ragctx.ingestion.settings import IngestSettings, Recipe
+from ragctx.pdf.read import file_id, read_pdf, require_size
+from ragctx.records import Chunk, Document
+
+if TYPE_CHECKING:
+    from ragctx.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFound:
+    """A file on disk: its id, and whether it is to be read; or why it cannot be."""
+
+    path: Path
+    document_id: str = ""
+    is_new: bool = False
+    error: PdfError | OSError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRead:
+    """What came of a file: its id and, if it was read, its document."""
+
+    path: Path
+    document_id: str = ""
+    document: Document | None = None
+    chunks: tuple[Chunk, ...] = ()
+    error: PdfError | OSError | None = None  # why it could not be read
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileReader:
+    """Finds, reads and cuts the files of one ingest run; several threads may read at once.
+
+    A file is hashed once: its id, taken from its bytes, decides whether it is read at all.
+    """
+
+    tokenizer: Tokenizer
+    settings: IngestSettings
+    recipe: Recipe
+    progress: Progress
+    made: Mapping[str, str]  # how the documents that the index holds were made, by id
+    ids: Mapping[Path, str]  # of files that were hashed before
+    stopped: threading.Event = field(default_factory=threading.Event)  # set: nobody waits for it
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def found(self, paths: Iterable[Path]) -> Iterator[FileFound]:
+        """Look up files: of those with the same content, the first is to be read."""
+        known = {id_ for id_, recipe in self.made.items() if recipe == str(self.recipe)}
+        for path in paths:
+            with self._one_at_a_time:
+                self.progress.on_file(str(path))
+            try:
+                _require_file(path)
+                require_size(path, self.settings.limits)  # before its bytes are hashed
+                document_id = self.ids.get(path) or file_id(path)
+            except (PdfError, OSError) as error:
+                yield FileFound(path=path, error=error)
+                continue
+            yield FileFound(path=path, document_id=document_id, is_new=document_id not in known)
+            known.add(document_id)
+
+    def read(self, found: FileFound) -> FileRead:
+        """Read and cut a file if it is new."""
+        path, document_id = found.path, found.document_id
+        if found.error is not None or not found.is_new:
+            return FileRead(path=path, document_id=document_id, error=found.error)
+        began = time.perf_counter()
+        try:
+            document = self._document(path, document_id)
+            chunks = self._cut(document)
+        except (PdfError, OSError) as error:
+            return FileRead(path=path, error=error, seconds=time.perf_counter() - began)
+        return FileRead(
+            path=path,
+            document_id=document_id,
+            document=document,
+            chunks=chunks,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _document(self, path: Path, document_id: str) -> Document:
+        def on_page(page: int, pages: int) -> None:
+            if self.stopped.is_set():
+                raise _Stopped
+            with self._one_at_a_time:
+                self.progress.on_page(str(path), page, pages)
+
+        return read_pdf(
+            path,
+            document_id=document_id,
+            password=self.settings.password,
+            reader=self.recipe.reader,
+            hidden=self.recipe.hidden,
+            limits=self.settings.limits,
+            on_page=on_page,
+        )
+
+    def _cut(self, document: Document) -> tuple[Chunk, ...]:
+        with self._one_at_a_time:  # a tokenizer need not bear several threads
+            return tuple(
+                chunk_document(
+                    document,
+                    self.tokenizer,
+                    max_tokens=self.recipe.chunk_tokens,
+                    overlap_tokens=self.recipe.overlap_tokens,
+                    headers=bool(self.recipe.headers),
+                )
+            )
+
+
+class _Stopped(Exception):
+    """Ends the reading of a file that nobody waits for any more."""
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _require_file(path: Path) -> None:
+    """Raise PdfError for what is not a file, and for names that an index cannot hold."""
+    if path.exists() and not path.is_file():
+        raise PdfError(f"{path.name} is not a file; name a PDF or a folder", status="unreadable")
+    if any("\ud800" <= character <= "\udfff" for character in str(path)):
+        raise PdfError(
+            f"the name {path.name!a} is not valid Unicode; rename the file", status="unreadable"
+        )
