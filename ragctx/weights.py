@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,12 @@ _KINDS = {"F32": np.float32, "F16": np.float16, "I8": np.int8, "U8": np.uint8, "
 _LENGTH_BYTES = 8
 
 
-def read_weights(path: Path, sha256: str, remedy: str) -> dict[str, NDArray[Any]]:
+@contextmanager
+def read_weights(path: Path, sha256: str, remedy: str) -> Iterator[dict[str, NDArray[Any]]]:
     """The arrays of a safetensors file whose SHA-256 is known, by name; none can be written.
 
-    `remedy` tells in errors how to get the right file.
+    The file is hashed by a thread of its own during the block, and known to be the right one only
+    after it: give nothing out before. `remedy` tells in errors how to get the right file.
 
     Raises:
         ModelError: the file cannot be read, or is another one.
@@ -34,13 +39,17 @@ def read_weights(path: Path, sha256: str, remedy: str) -> dict[str, NDArray[Any]
             content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:  # an empty file cannot be mapped
         raise ModelError(f"{path} cannot be read ({error}). {remedy}") from error
-    # Hashing 90 MB takes about 0.1 s: no reason to remember that it was right last time.
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != sha256:
-        raise ModelError(
-            f"{path} is not the model it should be: SHA-256 {digest}, expected {sha256}. {remedy}"
-        )
-    return mapped_arrays(content)
+    with ThreadPoolExecutor(1) as pool:
+        hashing = pool.submit(hashlib.sha256, content)
+        try:
+            yield mapped_arrays(content)
+        finally:  # if the file is a wrong one, this tells more than what went wrong in the block
+            digest = hashing.result().hexdigest()
+            if digest != sha256:
+                raise ModelError(
+                    f"{path} is not the model it should be: SHA-256 {digest}, expected {sha256}. "
+                    f"{remedy}"
+                )
 
 
 def mapped_arrays(content: mmap.mmap | bytes) -> dict[str, NDArray[Any]]:

@@ -57,15 +57,15 @@ def random_encoder() -> Encoder:
 
 def tiny_embedder(encoder: Encoder) -> MiniLM:
     """The embedder whose graph has the weights of a torch network."""
-    written, state = embedder_graph(TINY, positions=32), encoder.state_dict()
+    written, state = embedder_graph(TINY), encoder.state_dict()
     weights = {theirs: state[ours].numpy() for theirs, ours in bert_names(TINY.layers).items()}
     weights["embeddings.token_type_embeddings.weight"] = np.zeros((2, TINY.width), np.float32)
     return MiniLM(
         "tiny@0",
         Graph(written.content, {name: weights[name] for name in written.weights}),
-        dim=TINY.width,
-        tokenizer=load_tokenizer("bundled"),
-        max_seq_length=32,
+        weights,
+        load_tokenizer("bundled"),
+        32,
     )
 
 

@@ -19,27 +19,17 @@ from ragctx.runtime import FOLDER, GRAPHS
 from training.graph_builder import GraphBuilder, LayerNames, WrittenGraph
 from training.transformer import Shape
 
-MAX_POSITIONS = 512
-"""Positions of all-MiniLM-L6-v2."""
 
+def embedder_graph(shape: Shape) -> WrittenGraph:
+    """`embeddings` (T, width) of one text's tokens -> `vector` (width,) of length 1.
 
-def embedder_graph(shape: Shape, positions: int = MAX_POSITIONS) -> WrittenGraph:
-    """`token_ids` (T,) of one text -> `vector` (width,) of length 1.
-
-    Weights are called as in BERT's files. A text runs alone, without padding: so its vector depends
-    on nothing else.
+    The embeddings are looked up outside: of that table, half of the file, a run needs a few rows,
+    and ONNX Runtime would read all of it. Weights are called as in BERT's files. A text runs alone,
+    without padding: so its vector depends on nothing else.
     """
     graph, width = GraphBuilder(shape), shape.width
-    token_ids = graph.input("token_ids", TensorProto.INT64, "T")
-    embeddings = "embeddings"
-    words = graph.weight(f"{embeddings}.word_embeddings.weight", shape.vocabulary, width)
-    types = graph.weight(f"{embeddings}.token_type_embeddings.weight", 2, width)
-    places = graph.weight(f"{embeddings}.position_embeddings.weight", positions, width)
-    zero, one = graph.constant(0), graph.constant(1)
-    tokens = graph.op("Add", graph.op("Gather", words, token_ids), graph.op("Gather", types, zero))
-    length = graph.op("Shape", token_ids)
-    where = graph.op("Slice", places, zero, length, zero, one)
-    states = graph.norm(graph.op("Add", tokens, where), f"{embeddings}.LayerNorm")
+    embeddings = graph.input("embeddings", TensorProto.FLOAT, "T", width)
+    states = graph.norm(embeddings, "embeddings.LayerNorm")
     for i in range(shape.layers):
         names = bert_layer(i)
         queries, keys, values = (
@@ -48,7 +38,7 @@ def embedder_graph(shape: Shape, positions: int = MAX_POSITIONS) -> WrittenGraph
         weights = graph.op("Softmax", graph.scores(queries, keys), axis=-1)
         attended = graph.op("MatMul", weights, values)
         states = graph.finish(states, attended, names, shape.feed_forward)
-    mean = graph.op("ReduceMean", states, zero, keepdims=0)
+    mean = graph.op("ReduceMean", states, graph.constant(0), keepdims=0)
     graph.output(graph.op("LpNormalization", mean, axis=0, p=2), "vector", width)
     return graph.written("embedder")
 
