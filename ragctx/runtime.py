@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,29 +70,52 @@ class Graph:
         return found
 
 
-def load_graph(name: str, weights: Weights, folder: Path = FOLDER) -> Graph:
+def load_graph(name: str, weights: Weights) -> Graph:
     """The graph `name` of this version of ragctx; `weights` may hold more than it needs.
 
     Raises:
         ModelError: the graph is missing, damaged or of another version, or lacks a weight.
     """
-    path = folder / f"{name}.onnx"
+    path, about = FOLDER / f"{name}.onnx", _about(name)
     try:
         content = path.read_bytes()
-        about = json.loads((folder / GRAPHS).read_text("utf-8"))[name]
-        expected, needed = about["sha256"], about["weights"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} or its entry in {GRAPHS} is missing ({error}); {REINSTALL}") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error}); {REINSTALL}") from error
     digest = hashlib.sha256(content).hexdigest()
-    if digest != expected:
+    if digest != about.sha256:
         raise ModelError(
-            f"{path} is damaged or of another version: SHA-256 {digest}, expected {expected}; "
-            f"{REINSTALL}"
+            f"{path} is damaged or of another version: SHA-256 {digest}, expected "
+            f"{about.sha256}; {REINSTALL}"
         )
-    missing = [weight for weight in needed if weight not in weights]
+    missing = [weight for weight in about.weights if weight not in weights]
     if missing:
         raise ModelError(
             f"{path} needs the weight {missing[0]!r}, which the model's file does not have; "
             f"{REINSTALL}"
         )
-    return Graph(content, {weight: weights[weight] for weight in needed})
+    return Graph(content, {weight: weights[weight] for weight in about.weights})
+
+
+def graph_sha256(name: str) -> str:
+    """The SHA-256 of the graph `name` of this version of ragctx: equal ones compute the same.
+
+    Raises:
+        ModelError: the file that tells it is missing or damaged.
+    """
+    return _about(name).sha256
+
+
+class _About(NamedTuple):
+    """What `GRAPHS` tells of a graph."""
+
+    sha256: str
+    weights: tuple[str, ...]
+
+
+def _about(name: str) -> _About:
+    path = FOLDER / GRAPHS
+    try:
+        entry = json.loads(path.read_text("utf-8"))[name]
+        return _About(str(entry["sha256"]), tuple(map(str, entry["weights"])))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is missing or damaged ({error}); {REINSTALL}") from error

@@ -21,6 +21,8 @@ from training.transformer import Shape
 
 OPSET, FUSED_OPSET, IR_VERSION = 18, 1, 8
 """Versions that ONNX Runtime has understood since 1.14 (2023)."""
+Attribute = int | float | list[int]
+
 FUSED = "com.microsoft"
 """The domain of ONNX Runtime's fused operations."""
 
@@ -65,10 +67,12 @@ class GraphBuilder:
         self._inputs.append(helper.make_tensor_value_info(name, kind, sizes))
         return name
 
-    def output(self, value: str, name: str, *sizes: int | str) -> None:
-        """Give a value out under `name`, as float32."""
-        self._nodes.append(helper.make_node("Identity", [value], [name]))
-        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes))
+    def output(
+        self, value: str, name: str, *sizes: int | str, kind: int = TensorProto.FLOAT
+    ) -> None:
+        """Give a float32 value out under `name`, as numbers of `kind`."""
+        self._nodes.append(helper.make_node("Cast", [value], [name], to=kind))
+        self._outputs.append(helper.make_tensor_value_info(name, kind, sizes))
 
     def weight(self, name: str, *sizes: int, kind: int = TensorProto.FLOAT) -> str:
         """A weight, whose numbers are given when the graph is loaded."""
@@ -86,11 +90,11 @@ class GraphBuilder:
         self._constants.setdefault(name, numpy_helper.from_array(array, name))
         return name
 
-    def op(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, **attributes: Attribute) -> str:
         """The first output of a standard operation."""
         return self._node(kind, inputs, "", attributes)
 
-    def fused(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def fused(self, kind: str, *inputs: str, **attributes: Attribute) -> str:
         """The first output of one of ONNX Runtime's own operations."""
         return self._node(kind, inputs, FUSED, attributes)
 
@@ -104,11 +108,11 @@ class GraphBuilder:
         return WrittenGraph(content=content, weights=tuple(self._weights))
 
     def _node(
-        self, kind: str, inputs: Sequence[str], domain: str, attributes: Mapping[str, object]
+        self, kind: str, inputs: Sequence[str], domain: str, attributes: Mapping[str, Attribute]
     ) -> str:
         result = f"{len(self._nodes)} {kind}"
         self._nodes.append(
-            helper.make_node(kind, list(inputs), [result], domain=domain, **attributes)
+            helper.make_node(kind, list(inputs), [result], domain=domain, **attributes)  # type: ignore[arg-type]
         )
         return result
 
@@ -144,14 +148,42 @@ class GraphBuilder:
         scale = self.shape.head_width**-0.5
         return self.fused("FusedMatMul", queries, keys, transB=1, alpha=scale)
 
+    def rotated(self, vectors: str, cos: str, sin: str) -> str:
+        """(heads, T, head_width), turned by the angles of each token: rotary positions."""
+        batch = self.op("Unsqueeze", vectors, self.constant(0))
+        turned = self.fused("RotaryEmbedding", batch, self.constant(0), cos, sin)
+        return self.op("Squeeze", turned, self.constant(0))
+
+    def after_cached(self, name: str, new: str, kind: int) -> str:
+        """(heads, N + T, head_width): the input `name` (heads, N, head_width), then `new`."""
+        cached = self.input(name, kind, self.shape.heads, "N", self.shape.head_width)
+        return self.op("Concat", self.op("Cast", cached, to=TensorProto.FLOAT), new, axis=1)
+
+    def first_rows(self, rows: str, like: str) -> str:
+        """As many rows from the beginning as `like` has."""
+        return self.op("Slice", rows, self.constant(0), self._rows_of(like), self.constant(0))
+
+    def last_rows(self, rows: str, like: str) -> str:
+        """As many rows from the end as `like` has."""
+        begin = self.op("Neg", self._rows_of(like))
+        end = self.constant(np.iinfo(np.int64).max)
+        return self.op("Slice", rows, begin, end, self.constant(0))
+
+    def _rows_of(self, value: str) -> str:
+        return self.op("Shape", value, start=0, end=1)
+
     def finish(self, states: str, attended: str, names: LayerNames, feed_forward: int) -> str:
         """The next states (T, width) from `attended` (heads, T, head_width)."""
         width = self.shape.width
         side_by_side = self.op("Transpose", attended, perm=[1, 0, 2])
         merged = self.op("Reshape", side_by_side, self.constant(0, width))
-        states = self._added(states, self.linear(merged, names.output, width, width), names.output_norm)
+        states = self._added(
+            states, self.linear(merged, names.output, width, width), names.output_norm
+        )
         wide = self.fused("Gelu", self.linear(states, names.up, feed_forward, width))
-        return self._added(states, self.linear(wide, names.down, width, feed_forward), names.down_norm)
+        return self._added(
+            states, self.linear(wide, names.down, width, feed_forward), names.down_norm
+        )
 
     def _added(self, states: str, more: str, norm: str) -> str:
         """The layer normalisation of a sum."""

@@ -11,12 +11,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from onnx import TensorProto
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
-from ragctx.runtime import FOLDER, GRAPHS
+from ragctx.generator.reader.network import ALONE, Architecture, ReaderNetwork
+from ragctx.runtime import FOLDER, GRAPHS, Graph
 from training.graph_builder import GraphBuilder, LayerNames, WrittenGraph
+from training.network import TorchNetwork
 from training.transformer import Shape
 
 
@@ -43,6 +49,79 @@ def embedder_graph(shape: Shape) -> WrittenGraph:
     return graph.written("embedder")
 
 
+def reader_first_graph(shape: Shape, cached: int = TensorProto.FLOAT16) -> WrittenGraph:
+    """The reader's first pass: T new tokens over N cached positions, which may be none.
+
+    Inputs: `embeddings` (T, width); `cos`, `sin` (T, head_width / 2), the rotation of each token
+    within its segment; `start_cos`, `start_sin` (N + T, head_width / 2), that of every segment's
+    start; `bias` (T, N + T), added to the attention scores; `cached_keys.i`, `cached_values.i`
+    (heads, N, head_width) for every layer.
+    Outputs: `states.i` (T, width) before layer i, the last after all; `keys.i`, `values.i` (heads,
+    T, head_width) of the new tokens, in the precision of the cache.
+    """
+    graph, width, half = GraphBuilder(shape), shape.width, shape.head_width // 2
+    embeddings = graph.input("embeddings", TensorProto.FLOAT, "T", width)
+    cos, sin = (graph.input(name, TensorProto.FLOAT, "T", half) for name in ("cos", "sin"))
+    starts = [graph.input(f"start_{n}", TensorProto.FLOAT, "N + T", half) for n in ("cos", "sin")]
+    bias = graph.input("bias", TensorProto.FLOAT, "T", "N + T")
+    own_starts = [graph.last_rows(rows, embeddings) for rows in starts]
+    states = graph.norm(embeddings, "embeddings.norm")
+    for i in range(shape.layers):
+        names = reader_layer(f"layers.{i}")
+        graph.output(states, f"states.{i}", "T", width)
+        queries, keys, values = (
+            graph.projected(states, name) for name in (names.query, names.key, names.value)
+        )
+        queries, keys = (graph.rotated(part, cos, sin) for part in (queries, keys))
+        for kind, part in (("keys", keys), ("values", values)):
+            graph.output(part, f"{kind}.{i}", shape.heads, "T", shape.head_width, kind=cached)
+        every_key, every_value = (
+            graph.after_cached(f"cached_{kind}.{i}", part, cached)
+            for kind, part in (("keys", keys), ("values", values))
+        )
+        scores = graph.scores(
+            graph.rotated(queries, *own_starts), graph.rotated(every_key, *starts)
+        )
+        weights = graph.op("Softmax", graph.op("Add", scores, bias), axis=-1)
+        attended = graph.op("MatMul", weights, every_value)
+        states = graph.finish(states, attended, names, shape.feed_forward)
+    graph.output(states, f"states.{shape.layers}", "T", width)
+    return graph.written("reader_first")
+
+
+def reader_second_graph(shape: Shape, alone: int = ALONE) -> WrittenGraph:
+    """The reader's second pass: a passage of T tokens that sees a question of Q.
+
+    Inputs: `passage` (T, width), its states before layer `alone`; `question.i` (Q, width), the
+    question's before the pass's i-th layer; `cos`, `sin` (T + Q, head_width / 2), the rotations of
+    the passage and then of the question.
+    Output: `states` (T, width).
+    """
+    graph, width, half = GraphBuilder(shape), shape.width, shape.head_width // 2
+    states = passage = graph.input("passage", TensorProto.FLOAT, "T", width)
+    cos, sin = (graph.input(name, TensorProto.FLOAT, "T + Q", half) for name in ("cos", "sin"))
+    own = [graph.first_rows(rows, passage) for rows in (cos, sin)]
+    shared = [(f"layers.{i}", shape.feed_forward) for i in range(alone, shape.layers)]
+    layers = [*shared, ("second", shape.feed_forward // 2)]
+    for i, (layer, feed_forward) in enumerate(layers):
+        names = reader_layer(layer)
+        question = graph.input(f"question.{i}", TensorProto.FLOAT, "Q", width)
+        both = graph.op("Concat", states, question, axis=0)
+        queries = graph.rotated(graph.projected(states, names.query), *own)
+        keys = graph.rotated(graph.projected(both, names.key), cos, sin)
+        values = graph.projected(both, names.value)
+        weights = graph.op("Softmax", graph.scores(queries, keys), axis=-1)
+        attended = graph.op("MatMul", weights, values)
+        states = graph.finish(states, attended, names, feed_forward)
+    graph.output(states, "states", "T", width)
+    return graph.written("reader_second")
+
+
+def reader_layer(layer: str) -> LayerNames:
+    """The names of the weights of one of the reader's layers."""
+    return LayerNames(**{field.name: f"{layer}.{field.name}" for field in fields(LayerNames)})
+
+
 def bert_layer(i: int) -> LayerNames:
     """The names in BERT's files of the weights of layer `i`."""
     layer = f"encoder.layer.{i}"
@@ -58,9 +137,41 @@ def bert_layer(i: int) -> LayerNames:
     )
 
 
+def runnable(network: TorchNetwork, cached: type[np.floating[Any]] = np.float16) -> ReaderNetwork:
+    """A network in torch as graphs with the same weights; passages are kept as `cached`."""
+    shape, kind = network.shape, helper.np_dtype_to_tensor_dtype(np.dtype(cached))
+    written = reader_first_graph(shape, kind), reader_second_graph(shape, network.alone)
+    weights = arrays_of(network)
+    first, second = (
+        Graph(graph.content, {name: weights[name] for name in graph.weights}) for graph in written
+    )
+    architecture = Architecture(
+        layers=shape.layers,
+        alone=network.alone,
+        heads=shape.heads,
+        head_width=shape.head_width,
+        epsilon=shape.epsilon,
+        cached=cached,
+    )
+    return ReaderNetwork(first, second, weights, architecture)
+
+
+def arrays_of(network: TorchNetwork) -> dict[str, NDArray[np.float32]]:
+    """The weights of a network in torch, by name."""
+    return {
+        name: tensor.detach().float().cpu().contiguous().numpy()
+        for name, tensor in network.state_dict().items()
+    }
+
+
 def write(folder: Path) -> None:
     """Write every graph, and what `ragctx.runtime` must know of each."""
-    graphs = {"embedder": embedder_graph(Shape())}
+    shape = Shape()
+    graphs = {
+        "embedder": embedder_graph(shape),
+        "reader_first": reader_first_graph(shape),
+        "reader_second": reader_second_graph(shape),
+    }
     folder.mkdir(parents=True, exist_ok=True)
     about = {}
     for name, graph in graphs.items():

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ragctx.generator.reader.int8_kernels import TILE, Int8RowProduct, RowProduct, row_product
+from ragctx.generator.reader.prefill import concatenate
 from torch import Tensor
 
 from ragctx.generator.reader.checkpoint import dequantise, quantise, rounded
 from ragctx.generator.reader.decode import Decoder, LikeliestToken, NextTokenScorer, decode_tokens
-from ragctx.generator.reader.int8_kernels import TILE, Int8RowProduct, RowProduct, row_product
 from ragctx.generator.reader.kv_cache import KVCache
-from ragctx.generator.reader.prefill import concatenate
 from tests.support.tiny_reader import (
     NETWORK,
     READER,

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ragctx.generator.reader.prefill import concatenate, question_mask
 from torch import Tensor
 
 from ragctx.errors import InputError, TemplateError
@@ -26,7 +27,6 @@ from ragctx.generator.reader.network import MAX_SPAN_TOKENS, QuestionStates
 from ragctx.generator.reader.passage_cache import PassageCache
 from ragctx.generator.reader.passages import CachedPassage
 from ragctx.generator.reader.passes import PassResult, Prior, first_pass, second_pass
-from ragctx.generator.reader.prefill import concatenate, question_mask
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.generator.reader.rope import angles, rotate
 from ragctx.generator.reader.spans import ECHO, Span, best_spans, by_agreement, is_echo

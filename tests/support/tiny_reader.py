@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
+from ragctx.transformer import Shape
 from torch import Tensor
 
 from ragctx.generator.reader.calibration import Calibration
 from ragctx.generator.reader.network import ReaderNetwork
 from ragctx.generator.reader.reader import BundledReader
 from ragctx.generator.reader.rope import rotate
-from ragctx.transformer import Shape
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=60)
 Tokens = tuple[int, ...]
