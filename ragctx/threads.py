@@ -1,10 +1,11 @@
 """How many threads compute, and how they wait for each other.
 
-The bundled models run one text a thread (`each`): no run waits for another, so nothing spins. FAISS,
-and torch where a Hugging Face model runs, compute with OpenMP, whose threads spin while they wait at
-a barrier: they keep a core busy, so that they can go on at once. On a machine that has other work to
-do, they keep each other from running. Seconds of a new process that answers one question, on two
-cores (Xeon with AVX-512, with torch), with threads that sleep and with threads that spin:
+The bundled models run one text a thread (`each`): no run waits for another, so nothing spins.
+FAISS, and torch where a Hugging Face model runs, compute with OpenMP, whose threads spin while they
+wait at a barrier: they keep a core busy, so that they can go on at once. On a machine that has
+other work to do, they keep each other from running. Seconds of a new process that answered one
+question when torch ran the bundled models, on two cores (Xeon with AVX-512), with threads that
+sleep and with threads that spin:
 
 - nothing else running (4 pairs): 2.6 to 3.0, and 2.5 to 3.0; medians 2.76 and 2.57;
 - beside two busy processes (3 pairs): 4.1 to 4.5, and 4.6 to 6.5; medians 4.12 and 5.60;
@@ -34,6 +35,13 @@ PASSIVE = {
     "KMP_BLOCKTIME": "0",  # Intel's and LLVM's: milliseconds to wait before sleeping
 }
 """The environment variables that OpenMP reads when it is loaded."""
+
+COUNTS = (
+    "OMP_NUM_THREADS",  # FAISS, and torch
+    "OPENBLAS_NUM_THREADS",  # numpy
+    "RAYON_NUM_THREADS",  # tokenizers, which encodes lists of texts in parallel
+)
+"""The environment variables by which libraries are told how many threads to use."""
 
 _CORES = Path("/sys/devices/system/cpu")
 
@@ -80,10 +88,9 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], threads: int) ->
 
 
 def wait_passively(environment: MutableMapping[str, str] | None = None) -> bool:
-    """Let OpenMP's threads sleep while they wait, and be as many as `thread_count` says.
+    """Let OpenMP's threads sleep while they wait. Call it before torch or FAISS is imported.
 
-    The command line does so; call it before numpy, torch or FAISS is imported. A variable that is
-    set already keeps its value.
+    The command line does so. A variable of `PASSIVE` that is set already keeps its value.
 
     Args:
         environment: where to set the variables; default `os.environ`.
@@ -100,3 +107,16 @@ def wait_passively(environment: MutableMapping[str, str] | None = None) -> bool:
     for name, value in PASSIVE.items():
         environment.setdefault(name, value)
     return not {"torch", "faiss"} & sys.modules.keys()
+
+
+def limit_threads(environment: MutableMapping[str, str] | None = None) -> None:
+    """Let other libraries use no more threads than `thread_count`. Call it before their import.
+
+    The command line does so. A variable of `COUNTS` that is set already keeps its value;
+    `environment` is as for `wait_passively`.
+
+    Raises InputError if `RAGCTX_THREADS` is not a whole number of 1 or more.
+    """
+    environment = os.environ if environment is None else environment
+    for name in COUNTS:
+        environment.setdefault(name, str(thread_count()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ragctx.generator.reader.network import ALONE
 from training.common import (
     Config,
     bundled_tokenizer,
@@ -22,7 +23,6 @@ from training.common import (
 )
 from training.data import Passage, load_passages
 from training.loop import Score, Stage, train
-from ragctx.generator.reader.network import ALONE
 from training.network import TorchNetwork
 from training.score import score_questions
 

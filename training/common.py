@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as RustTokenizer
 
-from ragctx.paths import replacing
 from ragctx.generator.reader.network import ALONE
+from ragctx.paths import replacing
 from training.network import TorchNetwork
 from training.transformer import Shape
 

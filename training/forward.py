@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.data import CLS, PAD, SEP, Passage
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS
+from training.data import CLS, PAD, SEP, Passage
 from training.network import (
     EncodedBatch,
     QuestionStates,

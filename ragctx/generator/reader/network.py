@@ -100,7 +100,7 @@ class ReaderNetwork:
         first: Graph,
         second: Graph,
         weights: Weights,
-        architecture: Architecture = Architecture(),  # noqa: B008 - frozen
+        architecture: Architecture = Architecture(),
     ) -> None:
         self.architecture = architecture
         self._first, self._second, self._weights = first, second, weights
@@ -159,7 +159,7 @@ class ReaderNetwork:
     def _encoded(self, passage: Tokens) -> CachedPassage:
         architecture = self.architecture
         states = [f"states.{i}" for i in (architecture.alone, architecture.layers - 1)]
-        inputs = self._inputs(passage, self._nothing)
+        inputs = self._inputs(passage, self.empty_cache)
         *cached, early, before_last = self._first.run([*self._cached, *states], inputs)
         return CachedPassage(
             keys=np.stack(cached[: architecture.layers]),
@@ -220,7 +220,7 @@ class ReaderNetwork:
         return [f"states.{i}" for i in range(first, last + 1)]
 
     @cached_property
-    def _nothing(self) -> KVCache:
+    def empty_cache(self) -> KVCache:
         """A cache of no positions."""
         sizes = (self.architecture.heads, 0, self.architecture.head_width)
         empty = tuple(np.zeros(sizes, dtype=self.architecture.cached) for _ in self._layers)

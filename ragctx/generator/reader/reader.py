@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.arguments import require_kind
-from ragctx.errors import ModelError, TemplateError
+from ragctx.errors import TemplateError
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
 from ragctx.generator.reader.checkpoint import FOLDER, load_network, reader_files
 from ragctx.generator.reader.context import (
