@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -83,6 +82,8 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], threads: int) ->
     if threads == 1 or len(items) < 2:
         yield from map(work, items)
         return
+    from concurrent.futures import ThreadPoolExecutor  # not on the way to `ragctx --help`
+
     with ThreadPoolExecutor(min(threads, len(items))) as pool:
         yield from pool.map(work, items)
 

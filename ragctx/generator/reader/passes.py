@@ -24,8 +24,7 @@ from ragctx.generator.reader.spans import Span, best_spans, start_log_probabilit
 from ragctx.records import Hit, Prompt
 
 SECOND_PASS_PASSAGES = 3
-"""Passages that take the second pass. Chosen by hand; three of 256 tokens take about 71 ms in 8
-bits and 147 ms in float32 on one thread (training/LOG.md)."""
+"""Passages that take the second pass. Chosen by hand."""
 
 TYPICAL_COSINE = 0.45
 """Cosine assumed for a passage whose cosine to the question is unknown: by all-MiniLM-L6-v2, that
