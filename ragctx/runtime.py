@@ -25,6 +25,9 @@ GRAPHS = "graphs.json"
 
 REINSTALL = "reinstall it: pip install --force-reinstall ragctx"
 
+_FATAL = 4
+"""Severity from which ONNX Runtime writes on standard error: what goes wrong is raised, too."""
+
 Weights = Mapping[str, NDArray[Any]]
 """Arrays by the names that a graph has for them."""
 
@@ -38,8 +41,8 @@ class Graph:
     def __init__(self, content: bytes, weights: Weights) -> None:
         import onnxruntime
 
-        onnxruntime.set_default_logger_severity(4)  # what goes wrong comes as an error
         options = onnxruntime.SessionOptions()
+        options.log_severity_level = _FATAL
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         # the graphs are written as they should run: looking for better ones takes 30 ms
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -58,9 +61,8 @@ class Graph:
                 f"({str(error).splitlines()[0][:200]}); reinstall both: "
                 "pip install --force-reinstall ragctx onnxruntime"
             ) from error
-        # a part of the graph that the outputs do not need is not computed
         self._options = onnxruntime.RunOptions()
-        self._options.only_execute_path_to_fetches = True
+        self._options.log_severity_level = _FATAL
 
     def run(
         self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]

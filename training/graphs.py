@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from ragctx.generator.reader.network import ALONE, Architecture, ReaderNetwork
+from ragctx.generator.reader.network import ALONE, Architecture, ReaderGraphs, ReaderNetwork
 from ragctx.runtime import FOLDER, GRAPHS, Graph
 from training.graph_builder import GraphBuilder, LayerNames, WrittenGraph
 from training.network import TorchNetwork
@@ -49,44 +49,83 @@ def embedder_graph(shape: Shape) -> WrittenGraph:
     return graph.written("embedder")
 
 
-def reader_first_graph(shape: Shape, cached: int = TensorProto.FLOAT16) -> WrittenGraph:
-    """The reader's first pass: T new tokens over N cached positions, which may be none.
+def reader_first_graph(
+    shape: Shape, alone: int = ALONE, cached: int = TensorProto.FLOAT16
+) -> WrittenGraph:
+    """All but the last layer of the reader's first pass: T new tokens over N cached positions.
 
-    Inputs: `embeddings` (T, width); `cos`, `sin` (T, head_width / 2), the rotation of each token
-    within its segment; `start_cos`, `start_sin` (N + T, head_width / 2), that of every segment's
-    start; `bias` (T, N + T), added to the attention scores; `cached_keys.i`, `cached_values.i`
-    (heads, N, head_width) for every layer.
-    Outputs: `states.i` (T, width) before layer i, the last after all; `keys.i`, `values.i` (heads,
-    T, head_width) of the new tokens, in the precision of the cache.
+    Nothing need be cached: then it reads a passage, and the last layer has only keys and values.
+    Inputs: `embeddings` (T, width), and those of `_Attention` for every layer but the last.
+    Outputs: `states.i` (T, width) before layer i, from `alone` on; `keys.i`, `values.i` (heads, T,
+    head_width) of the new tokens in every layer, in the precision of the cache.
     """
-    graph, width, half = GraphBuilder(shape), shape.width, shape.head_width // 2
+    graph, width = GraphBuilder(shape), shape.width
     embeddings = graph.input("embeddings", TensorProto.FLOAT, "T", width)
-    cos, sin = (graph.input(name, TensorProto.FLOAT, "T", half) for name in ("cos", "sin"))
-    starts = [graph.input(f"start_{n}", TensorProto.FLOAT, "N + T", half) for n in ("cos", "sin")]
-    bias = graph.input("bias", TensorProto.FLOAT, "T", "N + T")
-    own_starts = [graph.last_rows(rows, embeddings) for rows in starts]
-    states = graph.norm(embeddings, "embeddings.norm")
+    attention = _Attention(graph, like=embeddings, cached=cached)
+    states, last = graph.norm(embeddings, "embeddings.norm"), shape.layers - 1
     for i in range(shape.layers):
-        names = reader_layer(f"layers.{i}")
-        graph.output(states, f"states.{i}", "T", width)
-        queries, keys, values = (
-            graph.projected(states, name) for name in (names.query, names.key, names.value)
-        )
-        queries, keys = (graph.rotated(part, cos, sin) for part in (queries, keys))
+        if i >= alone:
+            graph.output(states, f"states.{i}", "T", width)
+        keys, values = attention.keys_values(states, i)
         for kind, part in (("keys", keys), ("values", values)):
             graph.output(part, f"{kind}.{i}", shape.heads, "T", shape.head_width, kind=cached)
-        every_key, every_value = (
-            graph.after_cached(f"cached_{kind}.{i}", part, cached)
-            for kind, part in (("keys", keys), ("values", values))
-        )
-        scores = graph.scores(
-            graph.rotated(queries, *own_starts), graph.rotated(every_key, *starts)
-        )
-        weights = graph.op("Softmax", graph.op("Add", scores, bias), axis=-1)
-        attended = graph.op("MatMul", weights, every_value)
-        states = graph.finish(states, attended, names, shape.feed_forward)
-    graph.output(states, f"states.{shape.layers}", "T", width)
+        if i != last:
+            states = attention.next_states(states, keys, values, i)
     return graph.written("reader_first")
+
+
+def reader_last_graph(shape: Shape, cached: int = TensorProto.FLOAT16) -> WrittenGraph:
+    """The last layer of the reader's first pass, which passages do not need.
+
+    Inputs: `before` (T, width), the states before it, and those of `_Attention`.
+    Output: `after` (T, width).
+    """
+    graph, last = GraphBuilder(shape), shape.layers - 1
+    states = graph.input("before", TensorProto.FLOAT, "T", shape.width)
+    attention = _Attention(graph, like=states, cached=cached)
+    after = attention.next_states(states, *attention.keys_values(states, last), last)
+    graph.output(after, "after", "T", shape.width)
+    return graph.written("reader_last")
+
+
+class _Attention:
+    """The first pass's layers: T new tokens see N cached positions and each other.
+
+    Inputs of the graph: `cos`, `sin` (T, head_width / 2), the rotation of each token within its
+    segment; `start_cos`, `start_sin` (N + T, head_width / 2), that of every segment's start; `bias`
+    (T, N + T), added to the attention scores; `cached_keys.i`, `cached_values.i` (heads, N,
+    head_width) for each layer.
+    """
+
+    def __init__(self, graph: GraphBuilder, *, like: str, cached: int) -> None:
+        half = graph.shape.head_width // 2
+        self.graph, self.cached = graph, cached
+        self.own = [graph.input(name, TensorProto.FLOAT, "T", half) for name in ("cos", "sin")]
+        self.starts = [
+            graph.input(f"start_{name}", TensorProto.FLOAT, "N + T", half)
+            for name in ("cos", "sin")
+        ]
+        self.bias = graph.input("bias", TensorProto.FLOAT, "T", "N + T")
+        self.own_starts = [graph.last_rows(rows, like) for rows in self.starts]
+
+    def keys_values(self, states: str, i: int) -> tuple[str, str]:
+        """Keys, rotated within their segment, and values of new tokens in layer i."""
+        names = reader_layer(f"layers.{i}")
+        keys = self.graph.rotated(self.graph.projected(states, names.key), *self.own)
+        return keys, self.graph.projected(states, names.value)
+
+    def next_states(self, states: str, keys: str, values: str, i: int) -> str:
+        """The states after layer i."""
+        graph, names = self.graph, reader_layer(f"layers.{i}")
+        queries = graph.rotated(graph.projected(states, names.query), *self.own)
+        every_key = graph.after_cached(f"cached_keys.{i}", keys, self.cached)
+        every_value = graph.after_cached(f"cached_values.{i}", values, self.cached)
+        scores = graph.scores(
+            graph.rotated(queries, *self.own_starts), graph.rotated(every_key, *self.starts)
+        )
+        weights = graph.op("Softmax", graph.op("Add", scores, self.bias), axis=-1)
+        attended = graph.op("MatMul", weights, every_value)
+        return graph.finish(states, attended, names, graph.shape.feed_forward)
 
 
 def reader_second_graph(shape: Shape, alone: int = ALONE) -> WrittenGraph:
@@ -140,10 +179,17 @@ def bert_layer(i: int) -> LayerNames:
 def runnable(network: TorchNetwork, cached: type[np.floating[Any]] = np.float16) -> ReaderNetwork:
     """A network in torch as graphs with the same weights; passages are kept as `cached`."""
     shape, kind = network.shape, helper.np_dtype_to_tensor_dtype(np.dtype(cached))
-    written = reader_first_graph(shape, kind), reader_second_graph(shape, network.alone)
+    written = (
+        reader_first_graph(shape, network.alone, kind),
+        reader_last_graph(shape, kind),
+        reader_second_graph(shape, network.alone),
+    )
     weights = arrays_of(network)
-    first, second = (
-        Graph(graph.content, {name: weights[name] for name in graph.weights}) for graph in written
+    graphs = ReaderGraphs(
+        *(
+            Graph(graph.content, {name: weights[name] for name in graph.weights})
+            for graph in written
+        )
     )
     architecture = Architecture(
         layers=shape.layers,
@@ -153,7 +199,7 @@ def runnable(network: TorchNetwork, cached: type[np.floating[Any]] = np.float16)
         epsilon=shape.epsilon,
         cached=cached,
     )
-    return ReaderNetwork(first, second, weights, architecture)
+    return ReaderNetwork(graphs, weights, architecture)
 
 
 def arrays_of(network: TorchNetwork) -> dict[str, NDArray[np.float32]]:
@@ -170,6 +216,7 @@ def write(folder: Path) -> None:
     graphs = {
         "embedder": embedder_graph(shape),
         "reader_first": reader_first_graph(shape),
+        "reader_last": reader_last_graph(shape),
         "reader_second": reader_second_graph(shape),
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragctx.errors import ModelError
-from ragctx.generator.reader.network import SCALE, TOKENS, Architecture, ReaderNetwork
+from ragctx.generator.reader.network import SCALE, TOKENS, Architecture, ReaderGraphs, ReaderNetwork
 from ragctx.runtime import REINSTALL, Weights, load_graph
 from ragctx.weights import read_weights
 
@@ -118,5 +118,7 @@ def load_network(files: ReaderFiles) -> ReaderNetwork:
     expected = str(files.about["weights_sha256"])
     with read_weights(files.weights, expected, f"{REINSTALL[0].upper()}{REINSTALL[1:]}") as stored:
         weights = dequantise(stored, but=(TOKENS,))
-        first, second = (load_graph(f"reader_{name}", weights) for name in ("first", "second"))
-        return ReaderNetwork(first, second, weights, Architecture())
+        graphs = ReaderGraphs(
+            **{name: load_graph(f"reader_{name}", weights) for name in ReaderGraphs._fields}
+        )
+        return ReaderNetwork(graphs, weights, Architecture())

@@ -18,7 +18,7 @@ Both passes are graphs (`ragctx.runtime`); the heads on top, a few products with
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -88,6 +88,14 @@ class Reading(NamedTuple):
     kv_cache: KVCache
 
 
+class ReaderGraphs(NamedTuple):
+    """The graphs that `training.graphs` writes for the reader."""
+
+    first: Graph  # the first pass without its last layer
+    last: Graph  # that layer
+    second: Graph  # the second pass
+
+
 class ReaderNetwork:
     """The graphs of both passes, and the heads.
 
@@ -97,13 +105,12 @@ class ReaderNetwork:
 
     def __init__(
         self,
-        first: Graph,
-        second: Graph,
+        graphs: ReaderGraphs,
         weights: Weights,
         architecture: Architecture = Architecture(),
     ) -> None:
         self.architecture = architecture
-        self._first, self._second, self._weights = first, second, weights
+        self._graphs, self._weights = graphs, weights
         self._table, self._scale = weights[TOKENS], weights.get(TOKENS + SCALE)
 
     # ---- the passes ------------------------------------------------------------------------------
@@ -118,8 +125,7 @@ class ReaderNetwork:
 
     def read_question(self, question: Tokens, kv_cache: KVCache) -> QuestionStates:
         """The states of a question's tokens after all that is cached; it ends with [MASK]."""
-        inputs = self._inputs(question, kv_cache, visible=question_mask(len(question)))
-        return QuestionStates(np.stack(self._first.run(self._states, inputs)))
+        return self._read(question, kv_cache, visible=question_mask(len(question)))[0]
 
     def read(
         self,
@@ -134,12 +140,10 @@ class ReaderNetwork:
         The last `offset` cached positions and the new ones are one segment. `visible` (T, T) tells
         which new tokens see which (None: all see all).
         """
-        inputs = self._inputs(token_ids, kv_cache, offset=offset, visible=visible)
-        found = self._first.run([*self._states, *self._cached], inputs)
-        states, keys_values = found[: len(self._states)], found[len(self._states) :]
-        keys, values = keys_values[: len(self._layers)], keys_values[len(self._layers) :]
-        longer = kv_cache.followed_by(keys, values, kv_cache.end - offset)
-        return Reading(QuestionStates(np.stack(states)), longer)
+        states, cached = self._read(token_ids, kv_cache, offset=offset, visible=visible)
+        layers = self.architecture.layers
+        longer = kv_cache.followed_by(cached[:layers], cached[layers:], kv_cache.end - offset)
+        return Reading(states, longer)
 
     def second_pass(self, passages: Sequence[Array], question: QuestionStates) -> list[Floats]:
         """For each passage, the states (T, width) of its tokens after they have seen the question.
@@ -157,27 +161,53 @@ class ReaderNetwork:
         return rows * self._scale[list(token_ids), None]
 
     def _encoded(self, passage: Tokens) -> CachedPassage:
-        architecture = self.architecture
-        states = [f"states.{i}" for i in (architecture.alone, architecture.layers - 1)]
-        inputs = self._inputs(passage, self.empty_cache)
-        *cached, early, before_last = self._first.run([*self._cached, *states], inputs)
+        layers, kind = self.architecture.layers, self.architecture.cached
+        positions = self._positions(len(passage), self.empty_cache)
+        cached, states = self._but_last(passage, self.empty_cache, positions)
         return CachedPassage(
-            keys=np.stack(cached[: architecture.layers]),
-            values=np.stack(cached[architecture.layers :]),
-            early=early.astype(architecture.cached),
-            states=before_last.astype(architecture.cached),
+            keys=np.stack(cached[:layers]),
+            values=np.stack(cached[layers:]),
+            early=states[0].astype(kind),
+            states=states[-1].astype(kind),
         )
 
-    def _inputs(
+    def _read(
         self,
         token_ids: Sequence[int],
         kv_cache: KVCache,
         *,
         offset: int = 0,
         visible: NDArray[np.bool_] | None = None,
-    ) -> dict[str, Array]:
-        """The inputs of the first pass's graph; see `read`."""
-        new, head_width = len(token_ids), self.architecture.head_width
+    ) -> tuple[QuestionStates, list[Array]]:
+        """States of new tokens, and their keys in every layer and then their values; see `read`."""
+        positions = self._positions(len(token_ids), kv_cache, offset=offset, visible=visible)
+        cached, states = self._but_last(token_ids, kv_cache, positions)
+        last = _of_layers(kv_cache, [self.architecture.layers - 1])
+        inputs = {"before": states[-1], **positions, **last}
+        return QuestionStates(np.stack(states + self._graphs.last.run(["after"], inputs))), cached
+
+    def _but_last(
+        self, token_ids: Sequence[int], kv_cache: KVCache, positions: Mapping[str, Floats]
+    ) -> tuple[list[Array], list[Floats]]:
+        """All but the last layer: keys in every layer and then values; states from `alone` on."""
+        layers = range(self.architecture.layers)
+        kept = [f"{kind}.{i}" for kind in ("keys", "values") for i in layers]
+        states = [f"states.{i}" for i in layers[self.architecture.alone :]]
+        past = _of_layers(kv_cache, layers[:-1])
+        inputs = {"embeddings": self.embedded(token_ids), **positions, **past}
+        found = self._graphs.first.run([*kept, *states], inputs)
+        return found[: len(kept)], found[len(kept) :]
+
+    def _positions(
+        self,
+        new: int,
+        kv_cache: KVCache,
+        *,
+        offset: int = 0,
+        visible: NDArray[np.bool_] | None = None,
+    ) -> dict[str, Floats]:
+        """Where `new` tokens and all cached ones are, and who sees whom, as the graphs take it."""
+        head_width = self.architecture.head_width
         own_start = np.full(new, kv_cache.end - offset, dtype=np.int64)
         starts = np.concatenate((kv_cache.starts, own_start))
         cos, sin = angles(offset + np.arange(new), head_width)
@@ -186,14 +216,11 @@ class ReaderNetwork:
         if visible is not None:
             bias[:, kv_cache.length :][~visible] = HIDDEN
         return {
-            "embeddings": self.embedded(token_ids),
             "cos": cos,
             "sin": sin,
             "start_cos": start_cos,
             "start_sin": start_sin,
             "bias": bias,
-            **{f"cached_keys.{i}": keys for i, keys in enumerate(kv_cache.keys)},
-            **{f"cached_values.{i}": values for i, values in enumerate(kv_cache.values)},
         }
 
     def _with_question(self, question: QuestionStates, passage: Array) -> Floats:
@@ -201,29 +228,16 @@ class ReaderNetwork:
         cos, sin = angles(np.arange(total), self.architecture.head_width)
         before = {f"question.{i}": states for i, states in enumerate(question.by_layer)}
         inputs = {"passage": passage.astype(np.float32), "cos": cos, "sin": sin, **before}
-        (states,) = self._second.run(["states"], inputs)
+        (states,) = self._graphs.second.run(["states"], inputs)
         return states
-
-    @property
-    def _layers(self) -> range:
-        return range(self.architecture.layers)
-
-    @property
-    def _cached(self) -> list[str]:
-        """The keys and values of new tokens."""
-        return [f"{kind}.{i}" for kind in ("keys", "values") for i in self._layers]
-
-    @property
-    def _states(self) -> list[str]:
-        """The states that the second pass needs of a question."""
-        first, last = self.architecture.alone, self.architecture.layers
-        return [f"states.{i}" for i in range(first, last + 1)]
 
     @cached_property
     def empty_cache(self) -> KVCache:
         """A cache of no positions."""
         sizes = (self.architecture.heads, 0, self.architecture.head_width)
-        empty = tuple(np.zeros(sizes, dtype=self.architecture.cached) for _ in self._layers)
+        empty = tuple(
+            np.zeros(sizes, dtype=self.architecture.cached) for _ in range(self.architecture.layers)
+        )
         return KVCache(keys=empty, values=empty, starts=np.zeros(0, dtype=np.int64), end=0)
 
     # ---- the heads -------------------------------------------------------------------------------
@@ -281,6 +295,15 @@ class ReaderNetwork:
     def _scaled(self, query: Floats) -> Floats:
         scaled: Floats = query * np.float32(query.shape[-1] ** -0.5)
         return scaled
+
+
+def _of_layers(kv_cache: KVCache, layers: Iterable[int]) -> dict[str, Array]:
+    """What is cached for some layers, as the graphs take it."""
+    return {
+        f"cached_{kind}.{i}": parts[i]
+        for kind, parts in (("keys", kv_cache.keys), ("values", kv_cache.values))
+        for i in layers
+    }
 
 
 def question_mask(length: int) -> NDArray[np.bool_]:
