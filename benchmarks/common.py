@@ -13,7 +13,27 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-PACKAGES = ("ragctx", "torch", "faiss-cpu", "pypdfium2", "pypdf", "tokenizers", "numpy")
+PACKAGES = (
+    "ragctx",
+    "onnxruntime",
+    "torch",
+    "faiss-cpu",
+    "pypdfium2",
+    "pypdf",
+    "tokenizers",
+    "numpy",
+)
+
+FLAGS = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimd",
+)
 
 
 def environment() -> dict[str, Any]:
@@ -27,6 +47,7 @@ def environment() -> dict[str, Any]:
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        "cpu_flags": _flags(),
         "python": platform.python_version(),
         "system": platform.system(),
         "versions": versions,
@@ -66,6 +87,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 def result(name: str, **values: Any) -> None:
     """The last line: one JSON object with the environment in it."""
     sys.stdout.write(json.dumps({"benchmark": name, **environment(), **values}) + "\n")
+
+
+def _flags() -> list[str]:
+    """Of the instructions that matrix products use, those that this processor has."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8").splitlines() if info.exists() else []
+    has = next((line.split() for line in lines if line.startswith(("flags", "Features"))), [])
+    return [flag for flag in FLAGS if flag in has]
 
 
 def _cpu() -> str:

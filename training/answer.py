@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ragctx.generator.reader.network import ALONE, ReaderNetwork
+from ragctx.generator.reader.network import ALONE
 from training.common import (
     Config,
     bundled_tokenizer,
@@ -23,6 +23,7 @@ from training.common import (
 )
 from training.data import Passage, load_passages
 from training.loop import Score, Stage, train
+from training.network import TorchNetwork
 from training.score import score_questions
 
 
@@ -87,7 +88,7 @@ def dev_score(config: Config) -> Score:
     """F1 and exact match on held-out Wikipedia questions, each with its own passage."""
     dev = config.questions / "squadshifts_newwiki.dev.jsonl.gz"
 
-    def score(network: ReaderNetwork, limit: int | None) -> dict[str, float]:
+    def score(network: TorchNetwork, limit: int | None) -> dict[str, float]:
         return score_questions(network, dev, limit)
 
     return score

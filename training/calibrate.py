@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ragctx.embedding import Embedder
@@ -97,8 +96,7 @@ def beside_others(*parts: Sequence[Scored]) -> list[list[Scored]]:
 
 def scores(reader: BundledReader, questions: Sequence[Read]) -> list[Scored]:
     """What the reader answers with its present settings."""
-    with torch.inference_mode():
-        return [answer(reader, each) for each in questions]
+    return [answer(reader, each) for each in questions]
 
 
 def fit_prior(reader: BundledReader, questions: Sequence[Read]) -> Prior:
@@ -211,8 +209,7 @@ def calibration_error(there: Sequence[float], absent: Sequence[float], bins: int
 
 def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -> dict[str, Any]:
     """Prior, calibration and threshold from the even rows, and what they give on the odd ones."""
-    with torch.inference_mode():
-        even, odd = parts_of(reader, folder, embedder, per_set)
+    even, odd = parts_of(reader, folder, embedder, per_set)
     prior = fit_prior(reader, even.there)
     there, absent = scores(reader, even.there), scores(reader, even.absent)
     reader.calibration = calibration = fit_calibration(there, absent)

@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as RustTokenizer
 
-from ragctx.generator.reader.network import ALONE, ReaderNetwork
+from ragctx.generator.reader.network import ALONE
 from ragctx.paths import replacing
-from ragctx.transformer import Shape
+from training.network import TorchNetwork
+from training.transformer import Shape
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -149,25 +150,25 @@ class Log:
         sys.stderr.flush()
 
 
-def save_network(network: ReaderNetwork, path: Path) -> None:
+def save_network(network: TorchNetwork, path: Path) -> None:
     """Write the weights, whole or not at all."""
     with replacing(path) as part:
         save_file({k: v.contiguous() for k, v in network.state_dict().items()}, str(part))
 
 
-def load_network(path: Path, alone: int = ALONE) -> ReaderNetwork:
+def load_network(path: Path, alone: int = ALONE) -> TorchNetwork:
     """A network with the weights at `path` whose second pass begins after `alone` layers."""
-    network = ReaderNetwork(Shape(), alone)
+    network = TorchNetwork(Shape(), alone)
     network.load_state_dict(load_file(str(path)))
     return network
 
 
-def freeze_embeddings(network: ReaderNetwork) -> None:
+def freeze_embeddings(network: TorchNetwork) -> None:
     """Keep the token embeddings as they are in MiniLM: less to learn, less to forget."""
     network.embeddings.tokens.weight.requires_grad_(False)
 
 
-def set_dropout(network: ReaderNetwork, share: float) -> None:
+def set_dropout(network: TorchNetwork, share: float) -> None:
     """Set the share of what each layer adds that is left out in training."""
     for layer in (*network.shared(), network.second):
         layer.dropout = share

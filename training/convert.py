@@ -16,9 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ragctx.generator.reader.network import ReaderNetwork
-from ragctx.generator.reader.rope import rotate
-from ragctx.transformer import Encoder, Layer, Shape, load_encoder
 from training.common import (
     Config,
     Log,
@@ -35,9 +32,12 @@ from training.common import (
 )
 from training.data import Passage, load_passages
 from training.forward import passages_tensor
+from training.network import TorchNetwork
+from training.rope import rotate
+from training.transformer import Encoder, Layer, Shape, load_encoder
 
 
-def student_states(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> list[Tensor]:
+def student_states(network: TorchNetwork, ids: Tensor, mask: Tensor) -> list[Tensor]:
     """The student's states after the embeddings and after every layer."""
     states = [network.embeddings(ids)]
     cos, sin = network.rotation(torch.arange(ids.shape[1], device=ids.device))
@@ -50,10 +50,10 @@ def student_states(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> list[Te
     return states
 
 
-def fresh_network() -> ReaderNetwork:
+def fresh_network() -> TorchNetwork:
     """A reader with MiniLM's weights and new heads, whose pointers start close to the identity."""
     teacher = load_encoder(str(minilm_weights()))
-    network = ReaderNetwork(Shape())
+    network = TorchNetwork(Shape())
     weights = {k: v for k, v in teacher.state_dict().items() if "positions" not in k}
     network.load_state_dict(weights, strict=False)
     with torch.no_grad():
@@ -85,7 +85,7 @@ def sample_passages(passages: Sequence[Passage], tokens: int, rng: random.Random
 
 
 def imitate(
-    network: ReaderNetwork, teacher: Encoder, ids: Tensor, mask: Tensor
+    network: TorchNetwork, teacher: Encoder, ids: Tensor, mask: Tensor
 ) -> tuple[Tensor, float]:
     """Return the squared error summed over all layers, and the mean cosine after the last one."""
     with torch.no_grad(), autocast(ids.device):

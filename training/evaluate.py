@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
@@ -172,7 +171,7 @@ def read(reader: BundledReader, asked: AskedQuestion) -> Read:
     passages, question = reader.parts(prompt)
     cached, _ = reader.cache.fetch(passages, reader.encode)
     states = reader.read_question(question, cached)
-    nothing = torch.empty(0)
+    nothing = np.empty(0)
     return Read(
         asked=asked,
         prompt=prompt,
@@ -202,8 +201,7 @@ def answer(reader: BundledReader, question: Read) -> Scored:
 
 def score(reader: BundledReader, questions: Iterable[AskedQuestion]) -> list[Scored]:
     """Every question's result."""
-    with torch.inference_mode():
-        return [answer(reader, read(reader, asked)) for asked in questions]
+    return [answer(reader, read(reader, asked)) for asked in questions]
 
 
 def score_freely(reader: BundledReader, questions: Iterable[AskedQuestion]) -> list[Scored]:

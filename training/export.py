@@ -13,7 +13,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from ragctx.embedding import load_embedder
 from ragctx.generator.reader.calibration import Evidence
@@ -31,6 +31,7 @@ from training.common import (
     run_folder,
     stage_parser,
 )
+from training.graphs import arrays_of
 
 FILES = ("reader.safetensors", "tokenizer.json", "reader.json")
 UNFITTED = {
@@ -44,7 +45,7 @@ UNFITTED = {
 def make(weights: Path, folder: Path, config: Config) -> None:
     """Write reader.safetensors, tokenizer.json and reader.json with fitted numbers."""
     folder.mkdir(exist_ok=True, parents=True)
-    save_file(quantise(load_network(weights).state_dict()), str(folder / "reader.safetensors"))
+    save_file(quantise(arrays_of(load_network(weights))), str(folder / "reader.safetensors"))
     bundled_tokenizer().save(str(folder / "tokenizer.json"), pretty=False)
     digest = sha256_of(folder / "reader.safetensors")
     about = {

@@ -14,15 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ragctx.generator.reader.network import (
-    MAX_SPAN_TOKENS,
+from ragctx.generator.reader.network import MAX_SPAN_TOKENS
+from training.data import CLS, PAD, SEP, Passage
+from training.network import (
     EncodedBatch,
     QuestionStates,
-    ReaderNetwork,
+    TorchNetwork,
 )
-from ragctx.generator.reader.rope import rotate
-from ragctx.transformer import attend
-from training.data import CLS, PAD, SEP, Passage
+from training.rope import rotate
+from training.transformer import attend
 
 SECOND_PASS_PASSAGES = 2
 """Passages that take the second pass with each question in training: one fewer than in use, to
@@ -130,7 +130,7 @@ class Packing:
         return self.pack(padded.transpose(1, 2)).transpose(1, 2)
 
 
-def encode(network: ReaderNetwork, ids: Tensor, mask: Tensor) -> EncodedBatch:
+def encode(network: TorchNetwork, ids: Tensor, mask: Tensor) -> EncodedBatch:
     """What `network.encode` gives, computed without padding outside of attention."""
     packing = Packing(mask)
     states = network.embeddings(packing.pack(ids))
@@ -165,7 +165,7 @@ def read_mask(batch: Batch) -> Tensor:
     return torch.cat((passages.flatten(2), row), 2)
 
 
-def read(network: ReaderNetwork, encoded: EncodedBatch, batch: Batch) -> QuestionStates:
+def read(network: TorchNetwork, encoded: EncodedBatch, batch: Batch) -> QuestionStates:
     """The states (G, M, width) of the questions' tokens over the passages they see."""
     within = torch.arange(batch.passages.shape[1], device=batch.places.device)
     places = batch.places[:, :, None] + within
@@ -217,7 +217,7 @@ def question_rows(states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def losses(
-    network: ReaderNetwork, batch: Batch, writing: bool, teacher: ReaderNetwork | None = None
+    network: TorchNetwork, batch: Batch, writing: bool, teacher: TorchNetwork | None = None
 ) -> Losses:
     """Start over positions and null in both passes, end given the start, and the written answer.
 
@@ -257,7 +257,7 @@ def losses(
 
 
 @torch.no_grad()
-def taught(teacher: ReaderNetwork, batch: Batch, passages: Tensor, real: Tensor) -> Scores:
+def taught(teacher: TorchNetwork, batch: Batch, passages: Tensor, real: Tensor) -> Scores:
     """A teacher's second pass over the same passages."""
     encoded = encode(teacher, batch.passages, batch.passage_mask)
     return second_pass_scores(
@@ -282,7 +282,7 @@ def distance(student: Scores, teacher: Scores) -> Tensor:
 
 
 def second_pass_scores(
-    network: ReaderNetwork,
+    network: TorchNetwork,
     batch: Batch,
     encoded: EncodedBatch,
     question: QuestionStates,
@@ -300,7 +300,7 @@ def second_pass_scores(
 
 
 def second_pass(
-    network: ReaderNetwork,
+    network: TorchNetwork,
     batch: Batch,
     encoded: EncodedBatch,
     question: QuestionStates,
@@ -332,7 +332,7 @@ def second_pass(
 
 
 def second_pass_rotations(
-    network: ReaderNetwork, mask: Tensor, question_tokens: int
+    network: TorchNetwork, mask: Tensor, question_tokens: int
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Rotations of the second pass: for passages (B, T), and for a question right after each."""
     own = network.rotation(torch.arange(mask.shape[1], device=mask.device))
@@ -340,7 +340,7 @@ def second_pass_rotations(
     return own, network.rotation((mask.sum(1, keepdim=True) + following)[:, None])
 
 
-def _first_scores(network: ReaderNetwork, batch: Batch, answer: Tensor, states: Tensor) -> Tensor:
+def _first_scores(network: TorchNetwork, batch: Batch, answer: Tensor, states: Tensor) -> Tensor:
     """(Q, C, L): scores of the starts in the slots that each question reads, by the first pass."""
     slots = batch.slots[batch.group]
     scores = torch.einsum("qw,glw->qgl", network.start_query(answer), states)
@@ -366,7 +366,7 @@ def _start_loss(scores: Tensor, right: Tensor) -> Tensor:
 
 
 def _second_start_scores(
-    network: ReaderNetwork, answer: Tensor, states: Tensor, content: Tensor
+    network: TorchNetwork, answer: Tensor, states: Tensor, content: Tensor
 ) -> Tensor:
     scores = network.start_scores(answer[:, None], states.flatten(1, 2))[:, 0]
     relevance = network.relevance_scores(states[:, :, 0]).repeat_interleave(states.shape[2], 1)
@@ -375,7 +375,7 @@ def _second_start_scores(
 
 
 def _end_scores(
-    network: ReaderNetwork, batch: Batch, answer: Tensor, states: Tensor, passages: Tensor
+    network: TorchNetwork, batch: Batch, answer: Tensor, states: Tensor, passages: Tensor
 ) -> Tensor:
     own = (passages == batch.group[:, None]) & ~batch.null[:, None]
     rows, slots = own.nonzero(as_tuple=True)
@@ -395,7 +395,7 @@ def _end_loss(batch: Batch, ends: Tensor) -> Tensor:
     return F.nll_loss(ends, target) if len(ends) else ends.sum()
 
 
-def _writing_loss(network: ReaderNetwork, batch: Batch, states: Tensor, passages: Tensor) -> Tensor:
+def _writing_loss(network: TorchNetwork, batch: Batch, states: Tensor, passages: Tensor) -> Tensor:
     """Loss of the answer as written or copied: one softmax over vocabulary and own passage."""
     rows, steps = (batch.answers != -100).nonzero(as_tuple=True)
     if not len(rows):

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ragctx.generator.reader.network import ReaderNetwork
 from training.batches import Visit, batches, make_batch
 from training.common import (
     Config,
@@ -31,14 +30,15 @@ from training.common import (
 )
 from training.data import Passage, visits
 from training.forward import Batch, Losses, losses
+from training.network import TorchNetwork
 
 Settings = Mapping[str, Any]
 Sets = Mapping[str, list[Passage]]
-Score = Callable[[ReaderNetwork, int | None], dict[str, float]]
+Score = Callable[[TorchNetwork, int | None], dict[str, float]]
 """(network, questions or None for all) -> what goes into the log."""
 
 
-def optimizer_for(network: ReaderNetwork, settings: Settings) -> torch.optim.AdamW:
+def optimizer_for(network: TorchNetwork, settings: Settings) -> torch.optim.AdamW:
     """AdamW; the new layer and the heads learn faster than the layers that were trained before."""
     body = [p for n, p in network.named_parameters() if _is_body(n) and p.requires_grad]
     heads = [p for n, p in network.named_parameters() if not _is_body(n) and p.requires_grad]
@@ -79,13 +79,13 @@ def learning_rate_factor(step: int, warmup_steps: int, progress: float) -> float
 
 
 def train_step(
-    network: ReaderNetwork,
+    network: TorchNetwork,
     optimizer: torch.optim.Optimizer,
     batch: Batch,
     settings: Settings,
     factor: float,
     writing: bool,
-    teacher: ReaderNetwork | None = None,
+    teacher: TorchNetwork | None = None,
 ) -> Losses:
     """Make one step of the optimizer at the configured learning rates times `factor`."""
     rates = (settings["learning_rate"], settings["head_learning_rate"])
@@ -106,7 +106,7 @@ def train_step(
 class Average:
     """Exponential moving average of the weights that are trained (Polyak and Juditsky 1992)."""
 
-    def __init__(self, network: ReaderNetwork, decay: float) -> None:
+    def __init__(self, network: TorchNetwork, decay: float) -> None:
         self.decay = decay
         self.trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
         self.weights = {name: p.detach().clone() for name, p in self.trained.items()}
@@ -118,9 +118,9 @@ class Average:
         for name, parameter in self.trained.items():
             self.weights[name].lerp_(parameter, share)
 
-    def network(self, network: ReaderNetwork) -> ReaderNetwork:
+    def network(self, network: TorchNetwork) -> TorchNetwork:
         """A network with the averaged weights, on the CPU."""
-        averaged = ReaderNetwork(network.shape, network.alone)
+        averaged = TorchNetwork(network.shape, network.alone)
         averaged.load_state_dict({**network.state_dict(), **self.weights})
         return averaged
 
@@ -192,14 +192,14 @@ class Stage:
     sets: Sets
     score: Score
     minutes: float | None = None
-    teacher: ReaderNetwork | None = None
+    teacher: TorchNetwork | None = None
 
 
 @dataclass(kw_only=True)
 class State:
     """What a run changes, and the file that keeps it until the run is over."""
 
-    network: ReaderNetwork
+    network: TorchNetwork
     optimizer: torch.optim.AdamW
     average: Average
     run: Run
@@ -224,7 +224,7 @@ class State:
             self.run = Run(**saved["run"])
 
 
-def train(network: ReaderNetwork, stage: Stage, config: Config) -> None:
+def train(network: TorchNetwork, stage: Stage, config: Config) -> None:
     """Train until the steps or the minutes are over; leave NAME.safetensors and NAME.jsonl.
 
     A run that was stopped goes on from NAME.pt, which is deleted when the run is over.

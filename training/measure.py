@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.evaluation.statistics.intervals import bootstrap_mean
@@ -86,8 +85,7 @@ def by_refusal(reader: BundledReader, embedder: Embedder, config: Config) -> dic
         path = config.questions / f"{name}.dev.jsonl.gz"
         fresh = unseen_rows(path, known_rows(config), config.measure["refusal"])
         pool = Pool(rows_of(path, None), embedder)
-        with torch.inference_mode():
-            add_read(part, reader, fresh, pool, seed=2)
+        add_read(part, reader, fresh, pool, seed=2)
         used[name] = len(fresh)
         sys.stderr.write(f"{name} {len(fresh)}\n")
     there, absent = (scores(reader, each) for each in (part.there, part.absent))

@@ -27,7 +27,8 @@ from ragctx.cli.commands.prompt import prompt_command
 from ragctx.cli.commands.questions import questions_group
 from ragctx.cli.commands.search import search_command
 from ragctx.cli.help import Group, examples
-from ragctx.threads import wait_passively
+from ragctx.errors import RagctxError
+from ragctx.threads import limit_threads, wait_passively
 
 
 @examples(
@@ -94,8 +95,12 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """The program `ragctx`."""
-    wait_passively()
     exit_codes.prepare_streams()
+    wait_passively()
+    try:
+        limit_threads()
+    except RagctxError as error:
+        sys.exit(exit_codes.exit_code_of(error))
     if "_RAGCTX_COMPLETE" in os.environ:  # a shell asks for completions
         command_line.main(prog_name="ragctx")
     sys.exit(run())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.arguments import require_kind, require_whole
-from ragctx.errors import InputError, ModelError
+from ragctx.errors import InputError, ModelError, require_extra
 from ragctx.paths import expanded
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def load_generator(
 
     Raises:
         ModelError: there is no such model, or its files are damaged.
-        MissingExtraError: a directory is given and transformers is not installed.
+        MissingExtraError: a directory is given, and torch or transformers is not installed.
         InputError: a server's model without a tokenizer, the bundled reader with one, or another
             model with `kv_cache`.
     """
@@ -66,7 +66,8 @@ def load_generator(
             f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
             "(config.json, *.safetensors, tokenizer.json), or http://HOST:PORT/v1#MODEL"
         )
-    from ragctx.generator.huggingface.model import load_huggingface
+    with require_extra("A Hugging Face model", "torch and transformers", "'ragctx[hf]'"):
+        from ragctx.generator.huggingface.model import load_huggingface
 
     return load_huggingface(directory, tokenizer=tokenizer)
 

@@ -12,8 +12,9 @@ from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
-from safetensors.torch import save
+from safetensors.numpy import save
 
 from ragctx.errors import StoreError
 from ragctx.evaluation.answer_cache import AnswerCache
@@ -207,8 +208,13 @@ def test_a_forged_passage_whose_parts_do_not_fit_is_not_used(field: str, tmp_pat
     [file] = tmp_path.iterdir()
     tensors = {f.name: getattr(passage(tokens), f.name) for f in fields(CachedPassage)}
     last = tensors[field].shape[-1]
-    for part in (None, tensors[field].reshape(-1), tensors[field].reshape(-1, 1, last)):
+    for part in (
+        None,
+        tensors[field].reshape(-1),
+        tensors[field].reshape(-1, 1, last),
+        tensors[field].astype(np.float64),
+    ):
         forged = {k: v for k, v in {**tensors, field: part}.items() if v is not None}
-        body = save({name: tensor.contiguous() for name, tensor in forged.items()})
+        body = save({name: np.ascontiguousarray(array) for name, array in forged.items()})
         file.write_bytes(hashlib.blake2b(body, digest_size=32).digest() + body)
         assert store.find(tokens) is None

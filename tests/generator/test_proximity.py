@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,8 +13,8 @@ from ragctx.generator.reader.passes import by_span_proximity
 from ragctx.generator.reader.proximity import FIRST_WORD, LIKE, REACH, rarities, term_proximity
 from ragctx.generator.reader.spans import Span
 
-torch.manual_seed(1)
-EMBEDDINGS = torch.randn(FIRST_WORD + 12, 3)
+EMBEDDINGS = np.random.default_rng(1).normal(size=(FIRST_WORD + 12, 3)).astype(np.float32)
+ONE_HOT = np.eye(FIRST_WORD + 3, dtype=np.float32)
 tokens = st.integers(FIRST_WORD - 2, FIRST_WORD + 11)
 
 
@@ -28,7 +28,8 @@ def slowly(
         for at, token in enumerate(passage):
             if first <= at <= last or not own[at]:
                 continue
-            cosine = torch.cosine_similarity(EMBEDDINGS[word], EMBEDDINGS[token], dim=0).item()
+            a, b = EMBEDDINGS[word], EMBEDDINGS[token]
+            cosine = float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
             like = max(0.0, (cosine - LIKE) / (1 - LIKE))
             best = max(best, like * math.exp(-max(first - at, at - last) / REACH))
         found += count / sum(counts.values()) * best
@@ -47,8 +48,8 @@ def test_every_spans_proximity_is_that_counted_word_by_word(
     question: list[int], passages: list[list[tuple[int, bool]]], data: st.DataObject
 ) -> None:
     ids = [[token for token, _ in passage] for passage in passages]
-    own = [torch.tensor([is_own for _, is_own in passage]) for passage in passages]
-    proximity = term_proximity(EMBEDDINGS, question, ids, own)
+    own = [np.array([is_own for _, is_own in passage]) for passage in passages]
+    proximity = term_proximity(EMBEDDINGS.__getitem__, question, ids, own)
     begin = 0
     for passage, is_own in zip(ids, own, strict=True):
         first = data.draw(st.integers(0, len(passage) - 1))
@@ -59,15 +60,15 @@ def test_every_spans_proximity_is_that_counted_word_by_word(
         assert proximity.of_tokens()[begin + first] == proximity.of_spans(
             [begin + first], [begin + first]
         )
-        alone = term_proximity(EMBEDDINGS, question, [passage], [is_own]).of_tokens()
-        assert torch.equal(alone, proximity.of_tokens()[begin : begin + len(passage)])
+        alone = term_proximity(EMBEDDINGS.__getitem__, question, [passage], [is_own]).of_tokens()
+        assert np.array_equal(alone, proximity.of_tokens()[begin : begin + len(passage)])
         begin += len(passage)
 
 
 def test_the_words_of_an_answer_do_not_speak_for_it() -> None:
     """Else the question's own words would be closest of all."""
-    ids, own = [FIRST_WORD, FIRST_WORD + 1, FIRST_WORD + 2], torch.ones(3) > 0
-    proximity = term_proximity(torch.eye(FIRST_WORD + 3), [FIRST_WORD], [ids], [own])
+    ids, own = [FIRST_WORD, FIRST_WORD + 1, FIRST_WORD + 2], np.ones(3) > 0
+    proximity = term_proximity(ONE_HOT.__getitem__, [FIRST_WORD], [ids], [own])
     assert proximity.of_spans([0, 1, 0], [0, 1, 1]).tolist() == pytest.approx(
         [0.0, math.exp(-1 / REACH), 0.0]
     )
@@ -75,8 +76,8 @@ def test_the_words_of_an_answer_do_not_speak_for_it() -> None:
 
 def test_spans_are_worth_what_they_are_near_by_span_proximity() -> None:
     """A span's start was close to a word that the span itself swallows: that must not count."""
-    ids, own = [FIRST_WORD + 1, FIRST_WORD, FIRST_WORD + 2], torch.ones(3) > 0
-    proximity = term_proximity(torch.eye(FIRST_WORD + 3), [FIRST_WORD], [ids], [own])
+    ids, own = [FIRST_WORD + 1, FIRST_WORD, FIRST_WORD + 2], np.ones(3) > 0
+    proximity = term_proximity(ONE_HOT.__getitem__, [FIRST_WORD], [ids], [own])
     spans = [
         Span(first=0, last=2, log_probability=-0.5),
         Span(first=0, last=0, log_probability=-0.7),

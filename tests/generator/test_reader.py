@@ -1,7 +1,7 @@
 """Laws of the bundled reader: cached equals uncached, passages may come in any order.
 
-The reference is a plain one-pass forward over the whole prompt with the whole mask written out:
-slow, and obviously right.
+The reference is a plain one-pass forward in torch over the whole prompt with the whole mask written
+out: slow, and obviously right.
 """
 
 from __future__ import annotations
@@ -10,35 +10,39 @@ import itertools
 import math
 from collections import Counter
 from dataclasses import fields, replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ragctx.errors import InputError, TemplateError
 from ragctx.generator.reader.calibration import Calibration, evidence_of
 from ragctx.generator.reader.checkpoint import dequantise, quantise, reader_files
-from ragctx.generator.reader.kv_cache import KVCache
-from ragctx.generator.reader.network import MAX_SPAN_TOKENS, QuestionStates
+from ragctx.generator.reader.kv_cache import concatenate
+from ragctx.generator.reader.network import MAX_SPAN_TOKENS, question_mask
 from ragctx.generator.reader.passage_cache import PassageCache
 from ragctx.generator.reader.passages import CachedPassage
 from ragctx.generator.reader.passes import PassResult, Prior, first_pass, second_pass
-from ragctx.generator.reader.prefill import concatenate, question_mask
 from ragctx.generator.reader.reader import load_bundled
-from ragctx.generator.reader.rope import angles, rotate
+from ragctx.generator.reader.rope import angles
 from ragctx.generator.reader.spans import ECHO, Span, best_spans, by_agreement, is_echo
 from ragctx.placement.strategies import place
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template
 from ragctx.records import Hit
 from ragctx.text.words import words_of
+from ragctx.threads import THREADS
 from tests.support.tiny_reader import (
     NETWORK,
     READER,
     TINY,
+    TORCH,
     Tokens,
     one_pass,
     prompts,
@@ -46,139 +50,171 @@ from tests.support.tiny_reader import (
     tiny_reader,
     tokens,
 )
+from training.graphs import runnable
+from training.rope import angles as torch_angles
+from training.rope import rotate
+
+HALF = tiny_reader(TORCH, np.float16)
+
+
+def close(found: NDArray[Any], expected: Tensor | NDArray[Any], tolerance: float = 1e-4) -> None:
+    np.testing.assert_allclose(found, expected, atol=tolerance, rtol=tolerance)
 
 
 @settings(max_examples=40, deadline=None)
 @given(prompt=prompts, first=st.integers(0, 300))
-@torch.inference_mode()
 def test_cached_passages_give_the_states_of_one_pass(
     prompt: tuple[list[Tokens], Tokens], first: int
 ) -> None:
     passages, question = prompt
     cached = READER.encode(passages)
     states = one_pass(passages, question, first)
-    for kept, layer in (("early", NETWORK.alone), ("states", -2)):
-        found = torch.cat([getattr(s, kept) for s in cached])
-        whole = states[layer][: -len(question)]
-        torch.testing.assert_close(found, whole, atol=1e-4, rtol=1e-4)
-    expected = QuestionStates(torch.stack([s[-len(question) :] for s in states[NETWORK.alone :]]))
-    for asked in (READER.read_question(question, cached), READER.prefill(question, cached)[0]):
-        torch.testing.assert_close(asked, expected, atol=1e-4, rtol=1e-4)
+    for kept, layer in (("early", TORCH.alone), ("states", -2)):
+        found = np.concatenate([getattr(s, kept) for s in cached])
+        close(found, states[layer][: -len(question)])
+    expected = torch.stack([s[-len(question) :] for s in states[TORCH.alone :]])
+    close(READER.read_question(question, cached).by_layer, expected)
+    longer = NETWORK.read(
+        question, concatenate(cached, first), visible=question_mask(len(question))
+    )
+    close(longer.states.by_layer, expected)
 
 
 @settings(max_examples=25, deadline=None)
 @given(prompt=prompts, first=st.integers(1, 3000))
-@torch.inference_mode()
 def test_shifting_every_position_changes_nothing(
     prompt: tuple[list[Tokens], Tokens], first: int
 ) -> None:
     passages, question = prompt
     cached = READER.encode(passages)
-    here, there = (READER.prefill(question, cached, at)[0] for at in (0, first))
-    torch.testing.assert_close(here, there, atol=1e-3, rtol=1e-3)
+    here, there = (NETWORK.read_question(question, concatenate(cached, at)) for at in (0, first))
+    close(here.by_layer, there.by_layer, 1e-3)
 
 
 @settings(max_examples=25, deadline=None)
 @given(passages=st.lists(tokens, min_size=2, max_size=6))
-@torch.inference_mode()
 def test_a_cached_passage_does_not_depend_on_its_neighbours(passages: list[Tokens]) -> None:
     together = READER.encode(passages)
     for passage, kept in zip(passages, together, strict=True):
         (alone,) = READER.encode([passage])
         for field in fields(CachedPassage):
-            assert torch.equal(getattr(alone, field.name), getattr(kept, field.name))
+            assert np.array_equal(getattr(alone, field.name), getattr(kept, field.name))
 
 
-@torch.inference_mode()
+def test_the_shipped_reader_encodes_passages_alone_as_together_to_the_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With however many threads: rounding in the second pass can amplify the least difference."""
+    reader = load_bundled()
+    words = "the pump moves water from the tank to the boiler every year".split()
+    passages = [(101, *reader.tokenizer.encode(" ".join(words * n)), 102) for n in (1, 7, 2, 20, 3)]
+    alone = [reader.encode([passage])[0] for passage in passages]
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv(THREADS, threads)
+        for one, other in zip(alone, reader.encode(passages), strict=True):
+            for field in fields(CachedPassage):
+                assert np.array_equal(getattr(one, field.name), getattr(other, field.name))
+
+
 def test_any_order_of_cached_passages_equals_one_pass_in_that_order() -> None:
     passages: list[Tokens] = [(5, 6, 7), (8, 9), (10, 11, 12, 13)]
     cached = READER.encode(passages)
     for order in itertools.permutations(range(3)):
         asked = READER.read_question((3, 4, 2), [cached[i] for i in order])
-        expected = one_pass([passages[i] for i in order], (3, 4, 2))[-1][-3:]
-        torch.testing.assert_close(asked.last, expected, atol=1e-4, rtol=1e-4)
+        close(asked.last, one_pass([passages[i] for i in order], (3, 4, 2))[-1][-3:])
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 4])
-@torch.inference_mode()
 def test_reading_an_answer_in_pieces_equals_reading_it_at_once(cut: int) -> None:
-    cached = READER.encode([(5, 6, 7), (8, 9)])
-    kv_cache = concatenate(NETWORK, cached)
-    ids, positions = torch.tensor([[2, 20, 21, 22, 23]]), torch.arange(5, 10)[None]
-    causal = torch.ones(5, 5, dtype=torch.bool).tril()
-    at_once, _ = NETWORK.read(ids, positions, kv_cache, causal)
-    head, longer = NETWORK.read(ids[:, :cut], positions[:, :cut], kv_cache, causal[:cut, :cut])
+    kv_cache = concatenate(READER.encode([(5, 6, 7), (8, 9)]), first=11)
+    ids, causal = [2, 20, 21, 22, 23], np.tri(5) > 0
+    at_once = NETWORK.read(ids, kv_cache, visible=causal)
+    head = NETWORK.read(ids[:cut], kv_cache, visible=causal[:cut, :cut])
     rest = 5 - cut
-    tail, _ = NETWORK.read(ids[:, cut:], positions[:, cut:], longer, causal[:rest, :rest])
-    in_pieces = torch.cat((head.last, tail.last), 1)
-    torch.testing.assert_close(in_pieces, at_once.last, atol=1e-4, rtol=1e-4)
-
-
-@torch.inference_mode()
-def test_padding_in_the_past_is_never_seen() -> None:
-    (cached,) = READER.encode([(5, 6, 7)])
-    kv_cache = concatenate(NETWORK, [cached])
-    grown = KVCache(
-        tuple(F.pad(k, (0, 0, 0, 2), value=9.0) for k in kv_cache.keys),
-        tuple(F.pad(v, (0, 0, 0, 2), value=9.0) for v in kv_cache.values),
-        torch.tensor([[True, True, True, False, False]]),
-    )
-    ids, positions = torch.tensor([[3, 2]]), torch.tensor([[3, 4]])
-    plain, _ = NETWORK.read(ids, positions, kv_cache, question_mask(2))
-    masked, _ = NETWORK.read(ids, positions, grown, question_mask(2))
-    torch.testing.assert_close(plain.last, masked.last, atol=1e-5, rtol=1e-5)
+    tail = NETWORK.read(ids[cut:], head.kv_cache, offset=cut, visible=causal[:rest, :rest])
+    close(np.concatenate((head.states.last, tail.states.last)), at_once.states.last)
+    assert tail.kv_cache.length == at_once.kv_cache.length == 10
+    assert tail.kv_cache.end == at_once.kv_cache.end == 21
 
 
 def test_rotation_depends_on_the_difference_of_positions_only() -> None:
     q, k = torch.randn(1, 8), torch.randn(1, 8)
 
     def score(p: int, s: int) -> Tensor:
-        at_p, at_s = (angles(torch.tensor([i]), 8) for i in (p, s))
+        at_p, at_s = (torch_angles(torch.tensor([i]), 8) for i in (p, s))
         return rotate(q, *at_p) @ rotate(k, *at_s).T
 
     torch.testing.assert_close(score(7, 3), score(100_007, 100_003), atol=1e-4, rtol=1e-4)
 
 
+@given(positions=st.lists(st.integers(0, 200_000), min_size=1, max_size=20))
+def test_angles_are_those_that_the_network_was_trained_with(positions: list[int]) -> None:
+    for found, trained in zip(
+        angles(np.array(positions), 8), torch_angles(torch.tensor(positions), 8), strict=True
+    ):
+        np.testing.assert_allclose(found, trained[:, 4:], atol=1e-6)  # there, both halves
+
+
 @pytest.mark.parametrize("alone", range(TINY.layers))
-@settings(max_examples=25, deadline=None)
-@given(passages=st.lists(tokens, min_size=1, max_size=4), asked=tokens)
-@torch.inference_mode()
 def test_a_second_pass_is_the_last_layers_over_the_passage_followed_by_the_question(
-    alone: int, passages: list[Tokens], asked: Tokens
+    alone: int,
 ) -> None:
     """Wherever the passage was in the prompt."""
     network = tiny_network(alone=alone)
-    reader = tiny_reader(network=network)
-    cached = reader.encode(passages)
-    question = reader.prefill(asked, cached, first=7)[0]
-    found = network.second_pass([each.early for each in cached], question)
+    reader = tiny_reader(network)
     layers = [*network.shared()[alone:], network.second]
     assert len(layers) == TINY.layers - alone + 1
-    for i, passage in enumerate(passages):
-        seen = cached[i].early
-        for layer, following in zip(layers, question.by_layer, strict=True):
-            row = torch.cat((seen, following))[None]
-            q, k, v = layer.project(row)
-            cos, sin = network.rotation(torch.arange(row.shape[1]))
-            attended = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
-            seen = layer.finish(row, attended)[0, : len(passage)]
-        torch.testing.assert_close(found[i], seen, atol=1e-4, rtol=1e-4)
+
+    @settings(max_examples=25, deadline=None)
+    @given(passages=st.lists(tokens, min_size=1, max_size=4), asked=tokens)
+    def check(passages: list[Tokens], asked: Tokens) -> None:
+        cached = reader.encode(passages)
+        question = reader.network.read_question(asked, concatenate(cached, first=7))
+        found = reader.network.second_pass([each.early for each in cached], question)
+        for i, passage in enumerate(passages):
+            seen = torch.tensor(cached[i].early)
+            for layer, following in zip(layers, torch.tensor(question.by_layer), strict=True):
+                row = torch.cat((seen, following))[None]
+                q, k, v = layer.project(row)
+                cos, sin = network.rotation(torch.arange(row.shape[1]))
+                attended = F.scaled_dot_product_attention(
+                    rotate(q, cos, sin), rotate(k, cos, sin), v
+                )
+                seen = layer.finish(row, attended)[0, : len(passage)]
+            close(found[i], seen)
+
+    check()
+
+
+@settings(max_examples=30, deadline=None)
+@given(prompt=prompts)
+def test_the_heads_are_those_that_were_trained(prompt: tuple[list[Tokens], Tokens]) -> None:
+    states = one_pass(*prompt)[-1]
+    answer, context = states[-1], states[:-1]
+    state, around = answer.numpy(), context.numpy()
+    close(NETWORK.start_scores(state, around), TORCH.start_scores(answer, context), 1e-3)
+    ends = TORCH.end_scores(answer, context[0], context[:96])
+    close(NETWORK.end_scores(state, around[:96]), ends, 1e-3)
+    close(NETWORK.null_score(state), TORCH.null_score(answer))
+    close(NETWORK.second_null_score(state), TORCH.second_null_score(answer))
+    close(NETWORK.relevance_scores(around), TORCH.relevance_scores(context))
+    close(NETWORK.vocabulary_scores(state), TORCH.vocabulary_scores(answer), 1e-3)
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), length=st.integers(1, 30), limit=st.integers(1, 60))
-@torch.inference_mode()
 def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: int) -> None:
-    torch.manual_seed(seed)
-    answer, context = torch.randn(TINY.width), torch.randn(length, TINY.width)
-    content = torch.rand(length) > 0.2
+    rng = np.random.default_rng(seed)
+    answer = rng.normal(size=TINY.width).astype(np.float32)
+    context = rng.normal(size=(length, TINY.width)).astype(np.float32)
+    content = rng.random(length) > 0.2
     content[0] = True
     null_score = NETWORK.second_null_score
     spans, null = best_spans(
         NETWORK, answer, context, content, null_score, beam=length, max_tokens=limit
     )
-    starts = NETWORK.start_scores(answer, context).masked_fill(~content, -1e9)
-    log_start = torch.cat((starts, null_score(answer))).log_softmax(0)
+    starts = np.where(content, NETWORK.start_scores(answer, context), -1e9)
+    log_start = torch.tensor(np.concatenate((starts, null_score(answer)))).log_softmax(0)
     best: tuple[float, int, int] = (-1e30, 0, 0)
     for i in range(length):
         stop = i
@@ -186,7 +222,7 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
             stop += 1
         if stop == i:
             continue
-        ends = NETWORK.end_scores(answer, context[i], context[i:stop]).log_softmax(0)
+        ends = torch.tensor(NETWORK.end_scores(answer, context[i:stop])).log_softmax(0)
         for j in range(i, stop):
             best = max(best, (float(log_start[i] + ends[j - i]), i, j))
     top = spans[0]
@@ -195,33 +231,27 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
     assert null == pytest.approx(float(log_start[-1]), abs=1e-4)
 
 
-@torch.inference_mode()
 def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
     cached = READER.encode([(5, 6, 7), (8, 9, 10, 11)])
-    asked, known = READER.read_question((3, 4, 2), cached), torch.zeros(7)
-    content = [torch.tensor([False, True, True]), torch.tensor([False, True, True, True])]
+    asked, known = READER.read_question((3, 4, 2), cached), np.zeros(7, dtype=np.float32)
+    content = [np.array([False, True, True]), np.array([False, True, True, True])]
     first = first_pass(NETWORK, cached, content, asked.answer, known)
-    plain = second_pass(
-        network=NETWORK,
-        passages=cached,
-        content=content,
-        question=asked,
-        first=first,
-        log_odds=known,
-    )
-    lifted = tiny_network(alone=NETWORK.alone)
+    lifted = tiny_network(alone=TORCH.alone)
     lifted.relevance.bias.add_(2.0)
-    found = second_pass(
-        network=lifted,
-        passages=cached,
-        content=content,
-        question=asked,
-        first=first,
-        log_odds=known,
+    plain, found = (
+        second_pass(
+            network=network,
+            passages=cached,
+            content=content,
+            question=asked,
+            first=first,
+            log_odds=known,
+        )
+        for network in (NETWORK, runnable(lifted, np.float32))
     )
-    assert plain.log_odds.unique().numel() == 2  # one for each passage
-    torch.testing.assert_close(found.log_odds, plain.log_odds + 2.0)
-    torch.testing.assert_close(found.states, plain.states)
+    assert len(set(plain.log_odds.tolist())) == 2  # one for each passage
+    close(found.log_odds, plain.log_odds + 2.0)
+    close(found.states, plain.states)
 
 
 WORDS = st.lists(st.sampled_from(["red", "the", "Red,", "fox", "1990", "$"]), max_size=6)
@@ -299,8 +329,8 @@ def test_evidence_compares_the_passages_with_each_other() -> None:
 
 
 def cached_passage(n: int) -> CachedPassage:
-    keys, states = torch.zeros(1, 1, n, 2), torch.zeros(n, 2)
-    return CachedPassage(keys=keys, values=keys.clone(), early=states, states=states.clone())
+    keys, states = np.zeros((1, 1, n, 2)), np.zeros((n, 2))
+    return CachedPassage(keys=keys, values=keys.copy(), early=states, states=states.copy())
 
 
 @settings(max_examples=60, deadline=None)
@@ -343,33 +373,40 @@ def test_a_negative_bound_is_refused() -> None:
 
 
 def test_quantised_weights_come_back_within_half_a_step() -> None:
-    weights = {"matrix": torch.randn(5, 7), "vector": torch.randn(4), "zero": torch.zeros(2, 2)}
+    rng = np.random.default_rng(0)
+    weights = {
+        "matrix": rng.normal(size=(5, 7)).astype(np.float32),
+        "vector": rng.normal(size=4).astype(np.float32),
+        "zero": np.zeros((2, 2), dtype=np.float32),
+    }
     packed = quantise(weights)
-    assert packed["matrix"].dtype == torch.int8
+    assert packed["matrix"].dtype == np.int8
     back = dequantise(packed)
     assert set(back) == set(weights)
-    step = weights["matrix"].abs().amax(1, keepdim=True) / 127
-    assert ((back["matrix"] - weights["matrix"]).abs() <= step / 2 + 1e-6).all()
-    assert torch.equal(back["vector"], weights["vector"])
-    assert torch.equal(back["zero"], weights["zero"])
+    step = np.abs(weights["matrix"]).max(1, keepdims=True) / 127
+    assert (np.abs(back["matrix"] - weights["matrix"]) <= step / 2 + 1e-6).all()
+    assert np.array_equal(back["vector"], weights["vector"])
+    assert np.array_equal(back["zero"], weights["zero"])
+    kept = dequantise(packed, but=("matrix",))
+    assert kept["matrix"] is packed["matrix"] and set(kept) == {*weights, "matrix.scale"}
 
 
 @settings(max_examples=20, deadline=None)
 @given(prompt=prompts)
-@torch.inference_mode()
 def test_half_precision_passages_are_the_same_from_encoding_and_from_the_cache(
     prompt: tuple[list[Tokens], Tokens],
 ) -> None:
     """Kept in half precision from the start, so that an answer never depends on the cache."""
     passages, question = prompt
-    reader = tiny_reader(torch.float16)
-    cold, _ = reader.cache.fetch(passages, reader.encode)
-    warm, reused = reader.cache.fetch(passages, lambda _: pytest.fail("encoded again"))
+    HALF.forget()
+    cold, _ = HALF.cache.fetch(passages, HALF.encode)
+    warm, reused = HALF.cache.fetch(passages, lambda _: pytest.fail("encoded again"))
+    assert {part.dtype for part in (cold[0].keys, cold[0].early)} == {np.dtype(np.float16)}
     assert reused == sum(map(len, passages))
-    first, again = (reader.read_question(question, each) for each in (cold, warm))
-    assert torch.equal(first.by_layer, again.by_layer)
+    first, again = (HALF.read_question(question, each) for each in (cold, warm))
+    assert np.array_equal(first.by_layer, again.by_layer)
     exact = one_pass(passages, question)[-1][-1]
-    assert F.cosine_similarity(first.answer, exact, dim=0) > 0.999
+    assert F.cosine_similarity(torch.tensor(first.answer), exact, dim=0) > 0.999
 
 
 @pytest.mark.parametrize("template", ["qa", "plain"])
@@ -456,7 +493,7 @@ def test_a_readers_identity_is_spelt_as_in_the_first_release() -> None:
 
 
 def test_a_reader_that_forgot_reads_every_passage_again() -> None:
-    reader = tiny_reader()
+    reader = tiny_reader(TORCH)
     reader.cache.fetch([(5, 6), (7, 8)], reader.encode)
     assert reader.caches_prompts and reader.cache.stats.held == 2
     reader.forget()

@@ -49,7 +49,8 @@ GROUND: dict[str, set[str]] = {
 MAY_IMPORT = {
     # package or module      what else of ragctx it may import
     "threads": "",
-    "transformer": "",
+    "weights": "",
+    "runtime": "",
     "text": "",
     "placement": "",
     "tokens": "text",
@@ -58,11 +59,11 @@ MAY_IMPORT = {
     "lead_ins": "tables text",
     "headers": "lead_ins",
     "chunking": "headers lead_ins text tokens",
-    "embedding": "tokens transformer",
+    "embedding": "runtime threads tokens weights",
     "selection": "text",
     "prompt": "headers tokens",
     "citations": "text",
-    "generator.reader": "text tokens transformer",
+    "generator.reader": "runtime text threads tokens weights",
     "generator.huggingface": "tokens",
     "generator.openai": "prompt text tokens",
     "generator": "generator.reader generator.huggingface generator.openai tokens",
@@ -102,6 +103,8 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "pdf.visibility",
     ),
     "faiss": ("index.engine",),
+    "onnxruntime": ("runtime",),
+    "torch": ("embedding", "generator.huggingface.*"),
     "sqlite3": (
         "index.database",
         "index.store",

@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
 from torch import Tensor
 
 from ragctx.generator.reader.calibration import Calibration
-from ragctx.generator.reader.network import ReaderNetwork
 from ragctx.generator.reader.reader import BundledReader
-from ragctx.generator.reader.rope import rotate
-from ragctx.transformer import Shape
+from training.graphs import runnable
+from training.network import TorchNetwork
+from training.rope import rotate
+from training.transformer import Shape
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=60)
 Tokens = tuple[int, ...]
 
 
-def tiny_network(seed: int = 0, alone: int = 1) -> ReaderNetwork:
+def tiny_network(seed: int = 0, alone: int = 1) -> TorchNetwork:
     torch.manual_seed(seed)
-    network = ReaderNetwork(TINY, alone)
+    network = TorchNetwork(TINY, alone)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    return network.eval()
-
-
-NETWORK = tiny_network()
+    return network.eval().requires_grad_(False)
 
 
 def tiny_reader(
-    cache_dtype: torch.dtype = torch.float32, network: ReaderNetwork = NETWORK
+    network: TorchNetwork, cached: type[np.floating[Any]] = np.float32
 ) -> BundledReader:
     return BundledReader(
-        network,
+        runnable(network, cached),
         None,  # type: ignore[arg-type]  # these tests need ids only
         name="tiny",
         context_window=512,
         threshold=0.0,
         calibration=Calibration((0.0, 1.0, *[0.0] * 8)),
-        cache_dtype=cache_dtype,
     )
 
 
-READER = tiny_reader()
+TORCH = tiny_network()
+READER = tiny_reader(TORCH)
+NETWORK = READER.network
 
 
 def one_pass(
@@ -50,7 +52,7 @@ def one_pass(
 ) -> list[Tensor]:
     """States (N, width) of every token of the prompt, before each layer and after the last one.
 
-    Computed in one forward pass over the whole prompt, under the written-out mask.
+    Computed in torch, in one forward pass over the whole prompt, under the written-out mask.
     """
     lengths = [len(passage) for passage in passages]
     answer_start = sum(lengths) + len(question)
@@ -65,10 +67,10 @@ def one_pass(
     mask_at = answer_start - 1
     visible[at:, mask_at:] = torch.ones(total - at, total - mask_at).tril(at - mask_at) > 0
     ids = torch.tensor([[t for passage in passages for t in passage] + [*question, *answer]])
-    cos, sin = NETWORK.rotation(first + torch.arange(total))
-    states = NETWORK.embeddings(ids)
+    cos, sin = TORCH.rotation(first + torch.arange(total))
+    states = TORCH.embeddings(ids)
     before = [states[0]]
-    for layer in NETWORK.shared():
+    for layer in TORCH.shared():
         q, k, v = layer.project(states)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)

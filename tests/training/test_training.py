@@ -14,11 +14,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragctx.generator.reader.kv_cache import KVCache
-from ragctx.generator.reader.network import EncodedBatch, QuestionStates, ReaderNetwork
-from ragctx.generator.reader.prefill import question_mask
-from ragctx.generator.reader.rope import rotate
-from ragctx.transformer import Shape
 from training.batches import batches, make_batch
 from training.calibrate import PRECISION, best_threshold, logistic, refusal_scores
 from training.common import set_dropout
@@ -39,14 +34,18 @@ from training.data import (
 )
 from training.evaluate import rows_of
 from training.forward import Batch, encode, losses, question_rows, read, second_pass
+from training.kv_cache import KVCache
 from training.measure import unseen_rows
+from training.network import EncodedBatch, QuestionStates, TorchNetwork, question_mask
+from training.rope import rotate
+from training.transformer import Shape
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=120)
 
 
-def network() -> ReaderNetwork:
+def network() -> TorchNetwork:
     torch.manual_seed(0)
-    made = ReaderNetwork(TINY, alone=1)
+    made = TorchNetwork(TINY, alone=1)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return made
@@ -165,7 +164,7 @@ def test_a_student_that_is_its_own_teacher_has_nothing_to_imitate() -> None:
 def test_imitating_a_teacher_with_full_attention_brings_the_student_nearer(null: float) -> None:
     """Where all own passages are gone there are starts to imitate, and no ends."""
     made, batch = network(), made_batch(5, 4, null)
-    teacher = ReaderNetwork(TINY, alone=0).eval().requires_grad_(False)
+    teacher = TorchNetwork(TINY, alone=0).eval().requires_grad_(False)
     for parameter in teacher.parameters():
         torch.nn.init.normal_(parameter, std=0.8)
     optimizer = torch.optim.AdamW(made.parameters(), lr=3e-3)
@@ -180,7 +179,7 @@ def test_imitating_a_teacher_with_full_attention_brings_the_student_nearer(null:
 
 
 def concatenated(
-    made: ReaderNetwork, batch: Batch, encoded: EncodedBatch, slots: list[tuple[int, int]]
+    made: TorchNetwork, batch: Batch, encoded: EncodedBatch, slots: list[tuple[int, int]]
 ) -> KVCache:
     keys: list[list[torch.Tensor]] = [[] for _ in made.layers]
     values: list[list[torch.Tensor]] = [[] for _ in made.layers]

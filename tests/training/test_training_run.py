@@ -17,9 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ragctx.generator.reader.network import ReaderNetwork
 from ragctx.generator.reader.reader import load_bundled
-from ragctx.transformer import Shape
 from training import export
 from training.__main__ import Step, run_all
 from training.batches import make_batch
@@ -30,6 +28,8 @@ from training.data import Passage, Question
 from training.forward import losses
 from training.loop import Stage, train
 from training.measure import SETS
+from training.network import TorchNetwork
+from training.transformer import Shape
 
 TINY = Shape(layers=3, width=32, heads=4, feed_forward=48, vocabulary=120)
 SETTINGS: dict[str, Any] = {
@@ -44,9 +44,9 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def network(alone: int = 1) -> ReaderNetwork:
+def network(alone: int = 1) -> TorchNetwork:
     torch.manual_seed(0)
-    return ReaderNetwork(TINY, alone)
+    return TorchNetwork(TINY, alone)
 
 
 def passages(count: int) -> list[Passage]:

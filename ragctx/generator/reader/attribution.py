@@ -11,13 +11,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ragctx.attribution import Attribution
 from ragctx.errors import InputError
 from ragctx.generator.reader.context import content_masks
+from ragctx.generator.reader.network import MAX_SPAN_TOKENS
 from ragctx.generator.reader.passes import SecondPass, first_pass, proximity_of, second_pass
+from ragctx.generator.reader.softmax import Floats, log_softmax, log_sum_exp
 from ragctx.generator.reader.spans import start_log_probabilities
 from ragctx.records import Generation, Prompt
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from ragctx.generator.reader.reader import BundledReader
 
 
-@torch.inference_mode()
 def attribute(
     reader: BundledReader, prompt: Prompt, generation: Generation
 ) -> tuple[Attribution, ...]:
@@ -69,7 +69,7 @@ def answer_log_probability(
     answer: Sequence[int],
 ) -> float:
     """Log-probability that the reader copies the ids `answer`, from wherever they occur."""
-    network, content = reader.second_pass_network, content_masks(prompt)
+    network, content = reader.network, content_masks(prompt)
     log_odds = reader.prior.token_log_odds(prompt, proximity_of(network, prompt, content))
     first = first_pass(network, passages, content, question.answer, log_odds)
     second = second_pass(
@@ -92,19 +92,18 @@ def answer_log_probability(
         + _end_log_probability(reader, second, question.answer, start, len(answer))
         for start in _occurrences(ids, second.content.tolist(), answer)
     ]
-    return float(torch.tensor(places).logsumexp(0)) if places else -math.inf
+    return float(log_sum_exp(np.array(places, dtype=np.float32))) if places else -math.inf
 
 
 def _end_log_probability(
-    reader: BundledReader, second: SecondPass, answer: Tensor, first: int, length: int
+    reader: BundledReader, second: SecondPass, answer: Floats, first: int, length: int
 ) -> float:
     """Log-probability that a span from position `first` has `length` tokens."""
-    network = reader.second_pass_network
-    reach = network.length_bias.shape[0]
-    content = second.content[first : first + reach]
-    stop = first + int(content.int().cummin(0).values.sum())
-    ends = network.end_scores(answer, second.states[first], second.states[first:stop])
-    return float(ends.log_softmax(0)[length - 1])
+    network = reader.network
+    content = second.content[first : first + MAX_SPAN_TOKENS]
+    stop = first + int(np.logical_and.accumulate(content).sum())
+    ends = network.end_scores(answer, second.states[first:stop])
+    return float(log_softmax(ends)[length - 1])
 
 
 def _occurrences(

@@ -12,48 +12,55 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from ragctx.errors import ModelError
+from ragctx.generator.reader.network import SCALE, TOKENS, Architecture, ReaderGraphs, ReaderNetwork
+from ragctx.runtime import REINSTALL, Weights, load_graph
+from ragctx.weights import read_weights
 
 FOLDER = Path(__file__).parent / "weights"
-SCALE = ".scale"
-"""Ending of the name under which a matrix's scales are stored."""
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.int8]
 
 
-def quantise(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices as int8 with a float32 scale per row beside them; everything else as float32."""
-    stored: dict[str, Tensor] = {}
+def quantise(weights: Mapping[str, Floats]) -> dict[str, Floats | Bytes]:
+    """Matrices as int8 with a float32 scale per row beside them; everything else as it is."""
+    stored: dict[str, Floats | Bytes] = {}
     for name, weight in weights.items():
         if weight.ndim != 2:
-            stored[name] = weight.float().contiguous()
+            stored[name] = weight
             continue
         stored[name], stored[name + SCALE] = rounded(weight)
     return stored
 
 
-def rounded(matrix: Tensor) -> tuple[Tensor, Tensor]:
+def rounded(matrix: Floats) -> tuple[Bytes, Floats]:
     """A matrix as int8 (rows, columns), and the float32 scale (rows,) of each row."""
-    scale = matrix.abs().amax(dim=1).clamp(min=1e-12) / 127  # clamped: a row may be all zeros
-    integers = (matrix / scale[:, None]).round().to(torch.int8)
-    return integers.contiguous(), scale.float().contiguous()
+    highest = np.abs(matrix).max(1)
+    scale = (highest.clip(min=1e-12) / 127).astype(np.float32)  # clipped: a row may be all zeros
+    return (matrix / scale[:, None]).round().astype(np.int8), scale
 
 
-def dequantise(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def dequantise(stored: Weights, *, but: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
     """The float32 weights that `quantise` stored, to within half a scale step.
 
-    >>> back = dequantise(quantise({"w": torch.tensor([[1.0, -0.5], [0.0, 0.25]])}))["w"]
-    >>> float((back - torch.tensor([[1.0, -0.5], [0.0, 0.25]])).abs().max()) < 0.005
+    Those named in `but` stay as they are stored, with their scales.
+
+    >>> back = dequantise(quantise({"w": np.array([[1.0, -0.5], [0.0, 0.25]], np.float32)}))["w"]
+    >>> float(abs(back - np.array([[1.0, -0.5], [0.0, 0.25]])).max()) < 0.005
     True
     """
+    kept = {*but, *(name + SCALE for name in but)}
     weights = {}
     for name, value in stored.items():
-        if name.endswith(SCALE):
-            continue
         scale = stored.get(name + SCALE)
-        # one operation: converting to float first would write every matrix twice
-        weights[name] = torch.mul(value, scale[:, None]) if scale is not None else value
+        if name in kept:
+            weights[name] = value
+        elif not name.endswith(SCALE):
+            weights[name] = value if scale is None else value * scale[:, None]
     return weights
 
 
@@ -103,15 +110,15 @@ def reader_files(folder: Path = FOLDER) -> ReaderFiles:
     return files
 
 
-def load_weights(files: ReaderFiles) -> dict[str, Tensor]:
-    """Load the weights as float32. Raises ModelError if safetensors finds the file damaged."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def load_network(files: ReaderFiles) -> ReaderNetwork:
+    """The network with the shipped weights.
 
-    try:
-        return dequantise(load_file(str(files.weights)))
-    except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{files.weights} is damaged ({error}); reinstall it: "
-            "pip install --force-reinstall ragctx"
-        ) from error
+    Raises ModelError if weights or graphs are missing, damaged or of another version.
+    """
+    expected = str(files.about["weights_sha256"])
+    with read_weights(files.weights, expected, f"{REINSTALL[0].upper()}{REINSTALL[1:]}") as stored:
+        weights = dequantise(stored, but=(TOKENS,))
+        graphs = ReaderGraphs(
+            **{name: load_graph(f"reader_{name}", weights) for name in ReaderGraphs._fields}
+        )
+        return ReaderNetwork(graphs, weights, Architecture())

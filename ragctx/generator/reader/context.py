@@ -12,16 +12,20 @@ from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from ragctx.errors import TemplateError
 from ragctx.generator.reader.passages import CachedPassage, Tokens
+from ragctx.generator.reader.softmax import Floats
 from ragctx.records import CopiedSpan, Prompt
 
 if TYPE_CHECKING:
     from ragctx.generator.reader.spans import Span
     from ragctx.tokens.tokenizer import Tokenizer
+
+
+Mask = NDArray[np.bool_]
 
 
 def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:
@@ -52,20 +56,20 @@ def passage_at(prompt: Prompt, position: int) -> int:
     return bisect_right(passage_starts(prompt), position) - 1
 
 
-def content_masks(prompt: Prompt) -> list[Tensor]:
+def content_masks(prompt: Prompt) -> list[Mask]:
     """For each passage (T,), True at the tokens of its own text, False at headers and markers."""
     masks = []
     for passage in prompt.passages:
-        mask = torch.zeros(len(passage.token_ids), dtype=torch.bool)
+        mask = np.zeros(len(passage.token_ids), dtype=np.bool_)
         mask[passage.token_start : passage.token_end] = True
         masks.append(mask)
     return masks
 
 
-def context_of(prompt: Prompt, passages: Sequence[CachedPassage]) -> tuple[Tensor, Tensor]:
+def context_of(prompt: Prompt, passages: Sequence[CachedPassage]) -> tuple[Floats, Mask]:
     """The passages' states side by side (N, width), and which of the N are their own text."""
-    states = torch.cat([passage.states.float() for passage in passages])
-    return states, torch.cat(content_masks(prompt))
+    states = np.concatenate([passage.states for passage in passages]).astype(np.float32)
+    return states, np.concatenate(content_masks(prompt))
 
 
 def similarities_of(prompt: Prompt) -> list[float | None]:

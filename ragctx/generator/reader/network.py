@@ -8,24 +8,31 @@ to any position: a cached passage is not an approximation of the model but the m
 
 The first pass over all passages is cheap, but no passage sees the question in it. So the few
 passages that it finds likeliest take a second pass: starting from their states after the first
-`ALONE` layers, they go through the remaining layers and one more together with the question (late
+layers, they go through the remaining layers and one more together with the question (late
 interaction; DeFormer, Cao et al., ACL 2020). The cost does not grow with the prompt, and it does
 not depend on where in the prompt a passage is.
+
+Both passes are graphs (`ragctx.runtime`); the heads on top, a few products with vectors, are numpy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import NamedTuple
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
 from ragctx.generator.reader.kv_cache import KVCache
-from ragctx.generator.reader.rope import angles, rotate
-from ragctx.transformer import Embeddings, Layer, Shape, attend
+from ragctx.generator.reader.passages import Array, CachedPassage, Tokens
+from ragctx.generator.reader.rope import angles
+from ragctx.runtime import Graph, Weights
+from ragctx.threads import each, thread_count
+
+Floats = NDArray[np.float32]
 
 ALONE = 4
 """Layers that a passage goes through without the question in both passes. Chosen between 3 and 4 on
@@ -34,14 +41,23 @@ ALONE = 4
 MAX_SPAN_TOKENS = 96
 """Longest answer span that the end pointer can reach, in tokens: a sentence or two."""
 
+TOKENS, SCALE = "embeddings.tokens.weight", ".scale"
+"""Name of the token embeddings, and what is added for the name of a matrix's scales."""
 
-class EncodedBatch(NamedTuple):
-    """B passages, each encoded alone, at positions counted from the passage's own start."""
+HIDDEN = np.float32(-1e9)
+"""Added to the attention score of a token that must not be seen."""
 
-    keys: tuple[Tensor, ...]  # per layer (B, heads, T, head_width), before rotation
-    values: tuple[Tensor, ...]  # per layer (B, heads, T, head_width)
-    early: Tensor  # (B, T, width): after the first `ALONE` layers, where the second pass begins
-    states: Tensor  # (B, T, width): before the last layer; the first pass points at these
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """The sizes of a reader that its graphs do not tell."""
+
+    layers: int = 6  # for passages, questions and answers alike
+    alone: int = ALONE  # of these, what a passage goes through without the question in both passes
+    heads: int = 12
+    head_width: int = 32
+    epsilon: float = 1e-12  # of layer normalisation
+    cached: type[np.floating[Any]] = np.float16  # precision that passages are kept in
 
 
 class QuestionStates(NamedTuple):
@@ -50,211 +66,254 @@ class QuestionStates(NamedTuple):
     The last token is [MASK], whose state is the first one of the answer.
     """
 
-    by_layer: Tensor  # (…, second-pass layers + 1, T, width)
+    by_layer: Floats  # (second-pass layers + 1, T, width)
 
     @property
-    def last(self) -> Tensor:
-        """(…, T, width): the states after the last layer."""
-        return self.by_layer[..., -1, :, :]
+    def last(self) -> Floats:
+        """(T, width): the states after the last layer."""
+        states: Floats = self.by_layer[-1]
+        return states
 
     @property
-    def answer(self) -> Tensor:
-        """(…, width): the state of [MASK] after the last layer."""
-        return self.by_layer[..., -1, -1, :]
-
-    def row(self, i: int) -> QuestionStates:
-        """The i-th question of a batch."""
-        return QuestionStates(self.by_layer[i])
+    def answer(self) -> Floats:
+        """(width,): the state of [MASK] after the last layer."""
+        state: Floats = self.by_layer[-1, -1]
+        return state
 
 
-class ReaderNetwork(nn.Module):
-    """Six layers for passages, questions and answers, one more for the second pass, and heads.
+class Reading(NamedTuple):
+    """What reading new tokens gave: their states, and the cache with their keys and values."""
 
-    The second pass begins after `alone` of the shared layers; 0 is full attention over passage and
-    question. The names of its parts are those of the tensors in the weights file.
+    states: QuestionStates
+    kv_cache: KVCache
+
+
+class ReaderGraphs(NamedTuple):
+    """The graphs that `training.graphs` writes for the reader."""
+
+    first: Graph  # the first pass without its last layer
+    last: Graph  # that layer
+    second: Graph  # the second pass
+
+
+class ReaderNetwork:
+    """The graphs of both passes, and the heads.
+
+    `weights` are those of `reader.safetensors`, dequantised but for the token embeddings: of these,
+    which are half of all, a prompt needs few.
     """
 
-    def __init__(self, shape: Shape, alone: int = ALONE) -> None:
-        super().__init__()
-        self.shape = shape
-        self.alone = min(alone, shape.layers - 1)
-        self.embeddings = Embeddings(shape)
-        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
-        self.second = Layer(replace(shape, feed_forward=shape.feed_forward // 2))
-        width = shape.width
-        self.start = nn.Linear(width, width)
-        self.end = nn.Linear(width, width)
-        self.end_given_start = nn.Linear(width, width, bias=False)
-        self.length_bias = nn.Parameter(torch.zeros(MAX_SPAN_TOKENS))
-        self.null = nn.Linear(width, 1)
-        self.null_again = nn.Linear(width, 1)
-        self.relevance = nn.Linear(width, 1)
-        self.transform = nn.Linear(width, width)
-        self.transform_norm = nn.LayerNorm(width, eps=shape.epsilon)
-        self.vocabulary_bias = nn.Parameter(torch.zeros(shape.vocabulary))
+    def __init__(
+        self,
+        graphs: ReaderGraphs,
+        weights: Weights,
+        architecture: Architecture = Architecture(),
+    ) -> None:
+        self.architecture = architecture
+        self._graphs, self._weights = graphs, weights
+        self._table, self._scale = weights[TOKENS], weights.get(TOKENS + SCALE)
 
-    def encode(self, token_ids: Tensor, mask: Tensor | None = None) -> EncodedBatch:
-        """Encode each row of `token_ids` (B, T) alone.
+    # ---- the passes ------------------------------------------------------------------------------
 
-        `mask` (B, T) is True where there is a token; None means everywhere.
+    def encode(self, passages: Sequence[Tokens]) -> list[CachedPassage]:
+        """Encode each passage alone: bit for bit the same, whatever is encoded with it.
+
+        Batches would add up in another order. The difference is 1e-7, but rounding can amplify it
+        until another answer is chosen.
         """
-        states = self.embeddings(token_ids)
-        cos, sin = self.rotation(torch.arange(token_ids.shape[1], device=token_ids.device))
-        visible = None if mask is None else mask[:, None, None, :]
-        keys, values, before = [], [], [states]
-        *alone, last = self.shared()
-        for layer in alone:
-            q, k, v = layer.project(states)
-            keys.append(k)
-            values.append(v)
-            attended = attend(rotate(q, cos, sin), rotate(k, cos, sin), v, visible)
-            states = layer.finish(states, attended)
-            before.append(states)
-        k, v = last.keys_values(states)
-        return EncodedBatch(
-            keys=(*keys, k), values=(*values, v), early=before[self.alone], states=states
-        )
+        return list(each(self._encoded, passages, thread_count()))
+
+    def read_question(self, question: Tokens, kv_cache: KVCache) -> QuestionStates:
+        """The states of a question's tokens after all that is cached; it ends with [MASK]."""
+        return self._read(question, kv_cache, visible=question_mask(len(question)))[0]
 
     def read(
         self,
-        token_ids: Tensor,
-        positions: Tensor,
+        token_ids: Sequence[int],
         kv_cache: KVCache,
-        visible: Tensor | None = None,
-    ) -> tuple[QuestionStates, KVCache]:
-        """Run new tokens over what is cached; return their states and the longer cache.
+        *,
+        offset: int = 0,
+        visible: NDArray[np.bool_] | None = None,
+    ) -> Reading:
+        """Run new tokens over what is cached; also return the longer cache.
 
-        `token_ids` and `positions` are (B, T); `visible` (T, T) tells which new tokens see which
-        (None: all see all, as the tokens of a question do).
+        The last `offset` cached positions and the new ones are one segment. `visible` (T, T) tells
+        which new tokens see which (None: all see all).
         """
-        states = self.embeddings(token_ids)
-        cos, sin = self.rotation(positions[:, None, :])
-        mask = _read_mask(kv_cache, token_ids.shape, visible, token_ids.device)
-        keys, values, before = [], [], [states]
-        for i, layer in enumerate(self.shared()):
-            q, k, v = layer.project(states)
-            q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-            k, v = kv_cache.followed_by(i, k, v)
-            keys.append(k)
-            values.append(v)
-            attended = attend(q, k, v, mask)
-            states = layer.finish(states, attended)
-            before.append(states)
-        return self.question_states(before), kv_cache.replaced(keys, values)
+        states, cached = self._read(token_ids, kv_cache, offset=offset, visible=visible)
+        layers = self.architecture.layers
+        longer = kv_cache.followed_by(cached[:layers], cached[layers:], kv_cache.end - offset)
+        return Reading(states, longer)
 
-    def question_states(self, states: list[Tensor]) -> QuestionStates:
-        """Keep, of the states before each layer and after the last, those for the second pass."""
-        return QuestionStates(torch.stack(states[self.alone :], -3))
-
-    def second_pass(self, passages: Sequence[Tensor], question: QuestionStates) -> list[Tensor]:
+    def second_pass(self, passages: Sequence[Array], question: QuestionStates) -> list[Floats]:
         """For each passage, the states (T, width) of its tokens after they have seen the question.
 
-        `passages` are the `early` states (T, width) of `encode`; `question` includes [MASK]. It is
-        taken to follow each passage directly, wherever the two are in the prompt.
+        `passages` are their `early` states (T, width); `question` includes [MASK]. It is taken to
+        follow each passage directly, wherever the two are in the prompt.
         """
-        question_tokens = question.last.shape[-2]
-        rotations = [
-            self.rotation(torch.arange(len(passage) + question_tokens, device=passage.device))
-            for passage in passages
-        ]
-        states = [passage[None] for passage in passages]
-        by_layer = question.by_layer.unbind(-3)
-        for layer, question_in in zip(self.second_pass_layers(), by_layer, strict=True):
-            keys_values = layer.keys_values(question_in[None])
-            states = [
-                _with_question(layer, passage, keys_values, rotation)
-                for passage, rotation in zip(states, rotations, strict=True)
-            ]
-        return [passage[0] for passage in states]
+        return list(each(partial(self._with_question, question), passages, thread_count()))
 
-    def shared(self) -> list[Layer]:
-        """The layers that passages, questions and answers have in common."""
-        return [layer for layer in self.layers if isinstance(layer, Layer)]
+    def embedded(self, token_ids: Sequence[int]) -> Floats:
+        """(T, width): the embeddings of tokens, before any layer."""
+        rows = self._table[list(token_ids)]
+        if self._scale is None:
+            return rows
+        return rows * self._scale[list(token_ids), None]
 
-    def second_pass_layers(self) -> list[Layer]:
-        """The layers of the second pass: the later shared ones, and its own."""
-        return [*self.shared()[self.alone :], self.second]
+    def _encoded(self, passage: Tokens) -> CachedPassage:
+        layers, kind = self.architecture.layers, self.architecture.cached
+        positions = self._positions(len(passage), self.empty_cache)
+        cached, states = self._but_last(passage, self.empty_cache, positions)
+        return CachedPassage(
+            keys=np.stack(cached[:layers]),
+            values=np.stack(cached[layers:]),
+            early=states[0].astype(kind),
+            states=states[-1].astype(kind),
+        )
 
-    def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of `positions` for `rotate`, at this network's head width."""
-        return angles(positions, self.shape.head_width)
+    def _read(
+        self,
+        token_ids: Sequence[int],
+        kv_cache: KVCache,
+        *,
+        offset: int = 0,
+        visible: NDArray[np.bool_] | None = None,
+    ) -> tuple[QuestionStates, list[Array]]:
+        """States of new tokens, and their keys in every layer and then their values; see `read`."""
+        positions = self._positions(len(token_ids), kv_cache, offset=offset, visible=visible)
+        cached, states = self._but_last(token_ids, kv_cache, positions)
+        last = _of_layers(kv_cache, [self.architecture.layers - 1])
+        inputs = {"before": states[-1], **positions, **last}
+        return QuestionStates(np.stack(states + self._graphs.last.run(["after"], inputs))), cached
 
-    def start_scores(self, answer_state: Tensor, context: Tensor) -> Tensor:
-        """Score of each context position as the next one to copy: (..., width), (N, width) -> N."""
-        return self.start_query(answer_state) @ context.transpose(-1, -2)
+    def _but_last(
+        self, token_ids: Sequence[int], kv_cache: KVCache, positions: Mapping[str, Floats]
+    ) -> tuple[list[Array], list[Floats]]:
+        """All but the last layer: keys in every layer and then values; states from `alone` on."""
+        layers = range(self.architecture.layers)
+        kept = [f"{kind}.{i}" for kind in ("keys", "values") for i in layers]
+        states = [f"states.{i}" for i in layers[self.architecture.alone :]]
+        past = _of_layers(kv_cache, layers[:-1])
+        inputs = {"embeddings": self.embedded(token_ids), **positions, **past}
+        found = self._graphs.first.run([*kept, *states], inputs)
+        return found[: len(kept)], found[len(kept) :]
 
-    def start_query(self, answer_state: Tensor) -> Tensor:
-        """The vector whose dot product with a position's state is that position's start score."""
-        return self._scaled(self.start(answer_state))
+    def _positions(
+        self,
+        new: int,
+        kv_cache: KVCache,
+        *,
+        offset: int = 0,
+        visible: NDArray[np.bool_] | None = None,
+    ) -> dict[str, Floats]:
+        """Where `new` tokens and all cached ones are, and who sees whom, as the graphs take it."""
+        head_width = self.architecture.head_width
+        own_start = np.full(new, kv_cache.end - offset, dtype=np.int64)
+        starts = np.concatenate((kv_cache.starts, own_start))
+        cos, sin = angles(offset + np.arange(new), head_width)
+        start_cos, start_sin = angles(starts, head_width)
+        bias = np.zeros((new, len(starts)), dtype=np.float32)
+        if visible is not None:
+            bias[:, kv_cache.length :][~visible] = HIDDEN
+        return {
+            "cos": cos,
+            "sin": sin,
+            "start_cos": start_cos,
+            "start_sin": start_sin,
+            "bias": bias,
+        }
 
-    def relevance_scores(self, first_states: Tensor) -> Tensor:
-        """What all starts in a passage gain or lose together: (..., width) -> (...).
+    def _with_question(self, question: QuestionStates, passage: Array) -> Floats:
+        total = len(passage) + question.last.shape[0]
+        cos, sin = angles(np.arange(total), self.architecture.head_width)
+        before = {f"question.{i}": states for i, states in enumerate(question.by_layer)}
+        inputs = {"passage": passage.astype(np.float32), "cos": cos, "sin": sin, **before}
+        (states,) = self._graphs.second.run(["states"], inputs)
+        return states
+
+    @cached_property
+    def empty_cache(self) -> KVCache:
+        """A cache of no positions."""
+        sizes = (self.architecture.heads, 0, self.architecture.head_width)
+        empty = tuple(
+            np.zeros(sizes, dtype=self.architecture.cached) for _ in range(self.architecture.layers)
+        )
+        return KVCache(keys=empty, values=empty, starts=np.zeros(0, dtype=np.int64), end=0)
+
+    # ---- the heads -------------------------------------------------------------------------------
+
+    def start_scores(self, answer_state: Floats, context: Floats) -> Floats:
+        """Score of each context position as the next one to copy: (width,), (N, width) -> (N,)."""
+        return context @ self._scaled(self._linear("start", answer_state))
+
+    def relevance_scores(self, first_states: Floats) -> Floats:
+        """What all starts in a passage gain or lose together: (P, width) -> (P,).
 
         `first_states` are the states of passages' first tokens, [CLS], after the second pass.
         """
-        scores: Tensor = self.relevance(first_states)
-        return scores[..., 0]
+        scores: Floats = self._linear("relevance", first_states)[..., 0]
+        return scores
 
-    def null_score(self, answer_state: Tensor) -> Tensor:
-        """Score of "not in these passages", on the scale of `start_scores`: (..., 1)."""
-        score: Tensor = self.null(answer_state)
-        return score
+    def null_score(self, answer_state: Floats) -> Floats:
+        """Score of "not in these passages", on the scale of `start_scores`: (1,)."""
+        return self._linear("null", answer_state)
 
-    def second_null_score(self, answer_state: Tensor) -> Tensor:
+    def second_null_score(self, answer_state: Floats) -> Floats:
         """`null_score` of the second pass."""
-        score: Tensor = self.null_again(answer_state)
-        return score
+        return self._linear("null_again", answer_state)
 
-    def end_scores(self, answer_state: Tensor, first: Tensor, following: Tensor) -> Tensor:
-        """Scores of where the span ends, given where it starts.
+    def end_scores(self, answer_state: Floats, following: Floats) -> Floats:
+        """Scores (…, M) of where a span ends, given where it starts.
 
-        `answer_state` and `first` (the start token's state) are (..., width), `following`
-        (..., M, width) are the states of the start token and the M - 1 tokens after it.
+        `answer_state` is (width,), `following` (…, M, width) are the states of the start token and
+        of the M - 1 tokens after it.
         """
-        query = self._scaled(self.end(answer_state) + self.end_given_start(first))
-        scores = (following @ query.unsqueeze(-1)).squeeze(-1)
-        return scores + self.length_bias[: following.shape[-2]]
+        given = following[..., 0, :] @ self._weights["end_given_start.weight"].T
+        query = self._scaled(self._linear("end", answer_state) + given)
+        scores: Floats = (following @ query[..., None])[..., 0]
+        return scores + self._weights["length_bias"][: following.shape[-2]]
 
-    def vocabulary_scores(self, answer_state: Tensor) -> Tensor:
-        """Scores of writing each vocabulary token, on the scale of `start_scores`."""
-        transformed = self.transform_norm(F.gelu(self.transform(answer_state)))
-        return F.linear(transformed, self.embeddings.tokens.weight, self.vocabulary_bias)
+    def vocabulary_scores(self, answer_state: Floats) -> Floats:
+        """Scores (vocabulary,) of writing each token, on the scale of `start_scores`."""
+        hidden = _gelu(self._linear("transform", answer_state))
+        centred = hidden - hidden.mean()
+        normed = centred / np.sqrt((centred**2).mean() + self.architecture.epsilon)
+        norm = "transform_norm"
+        normed = normed * self._weights[f"{norm}.weight"] + self._weights[f"{norm}.bias"]
+        scores: Floats = self._vocabulary @ normed.astype(np.float32)
+        return scores + self._weights["vocabulary_bias"]
 
-    def _scaled(self, query: Tensor) -> Tensor:
-        scaled: Tensor = query * self.shape.width**-0.5
+    @cached_property
+    def _vocabulary(self) -> Floats:
+        """(vocabulary, width): the embeddings of all tokens."""
+        return self.embedded(range(len(self._table)))
+
+    def _linear(self, name: str, states: Floats) -> Floats:
+        product: Floats = states @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+        return product
+
+    def _scaled(self, query: Floats) -> Floats:
+        scaled: Floats = query * np.float32(query.shape[-1] ** -0.5)
         return scaled
 
 
-def _with_question(
-    layer: Layer,
-    states: Tensor,
-    question: tuple[Tensor, Tensor],
-    rotation: tuple[Tensor, Tensor],
-) -> Tensor:
-    """A passage's next states; it sees itself and the keys and values of the question after it.
-
-    `rotation` covers the passage's positions and then the question's.
-    """
-    question_keys, question_values = question
-    own_rotation = rotation[0][: states.shape[1]], rotation[1][: states.shape[1]]
-    q, k, v = layer.project(states)
-    keys = rotate(torch.cat((k, question_keys), 2), *rotation)
-    values = torch.cat((v, question_values), 2)
-    attended = attend(rotate(q, *own_rotation), keys, values, None)
-    return layer.finish(states, attended)
+def _of_layers(kv_cache: KVCache, layers: Iterable[int]) -> dict[str, Array]:
+    """What is cached for some layers, as the graphs take it."""
+    return {
+        f"cached_{kind}.{i}": parts[i]
+        for kind, parts in (("keys", kv_cache.keys), ("values", kv_cache.values))
+        for i in layers
+    }
 
 
-def _read_mask(
-    kv_cache: KVCache, size: torch.Size, visible: Tensor | None, device: torch.device
-) -> Tensor | None:
-    """(B, 1, T, N + T): which cached and new positions each new token sees; None if all."""
-    if kv_cache.mask is None and visible is None:
-        return None
-    batch, new = size
-    cached = torch.ones(batch, kv_cache.length, dtype=torch.bool, device=device)
-    if kv_cache.mask is not None:
-        cached[:, : kv_cache.mask.shape[1]] = kv_cache.mask
-    if visible is None:
-        visible = torch.ones(new, new, dtype=torch.bool, device=device)
-    rows = cached[:, None, :].expand(batch, new, kv_cache.length)
-    return torch.cat((rows, visible.expand(batch, new, new)), dim=-1)[:, None]
+def question_mask(length: int) -> NDArray[np.bool_]:
+    """(T, T): question tokens see the question in both directions; [MASK], the last, sees all."""
+    visible = np.ones((length, length), dtype=np.bool_)
+    visible[:-1, -1] = False
+    return visible
+
+
+def _gelu(states: Floats) -> Floats:
+    """Gaussian error linear units, exactly, one number after the other: for short vectors."""
+    halves = [0.5 * (1 + math.erf(x / math.sqrt(2))) for x in states.tolist()]
+    return states * np.array(halves, dtype=np.float32)

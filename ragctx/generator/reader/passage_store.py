@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from ragctx.errors import InputError, ModelError
 from ragctx.generator.reader.passages import CachedPassage, Tokens
 from ragctx.paths import open_regular, private_folder, write_whole
@@ -152,10 +154,10 @@ def _remove(path: Path) -> bool:
 
 
 def _serialise(passage: CachedPassage) -> bytes:
-    from safetensors.torch import save
+    from safetensors.numpy import save
 
-    tensors = {field.name: getattr(passage, field.name) for field in fields(passage)}
-    body = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    arrays = {field.name: getattr(passage, field.name) for field in fields(passage)}
+    body = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     return hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() + body
 
 
@@ -165,7 +167,7 @@ def _deserialise(content: bytes, tokens: int) -> CachedPassage | None:
     Anybody can make a checksum, so its parts must be there and fit together, too.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.numpy import load
 
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest:
@@ -173,6 +175,8 @@ def _deserialise(content: bytes, tokens: int) -> CachedPassage | None:
     try:
         passage = CachedPassage(**load(body))
     except (SafetensorError, TypeError, KeyError, ValueError):
+        return None
+    if any(getattr(passage, field.name).dtype != np.float16 for field in fields(passage)):
         return None
     caches, states = (passage.keys, passage.values), (passage.early, passage.states)
     fits = all(t.ndim == 4 and t.shape[2] == tokens for t in caches)

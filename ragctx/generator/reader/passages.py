@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor
+from numpy.typing import NDArray
 
 Tokens = tuple[int, ...]
+Array = NDArray[Any]
+"""Numbers in the precision that passages are kept in: float16, or float32 in tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,17 +19,18 @@ class CachedPassage:
     It depends on the passage's own tokens and on the model, on nothing else.
     """
 
-    keys: Tensor  # (layers, heads, T, head_width), rotated from the passage's own first token
-    values: Tensor  # (layers, heads, T, head_width)
-    early: Tensor  # (T, width): states after the layers both passes share; the second starts here
-    states: Tensor  # (T, width): states before the last layer; the first pass points at these
+    keys: Array  # (layers, heads, T, head_width), rotated from the passage's own first token
+    values: Array  # (layers, heads, T, head_width)
+    early: Array  # (T, width): states after the layers both passes share; the second starts here
+    states: Array  # (T, width): states before the last layer; the first pass points at these
 
     @property
     def length(self) -> int:
         """Number of tokens."""
-        return self.states.shape[0]
+        length: int = self.states.shape[0]
+        return length
 
     @property
     def nbytes(self) -> int:
-        """Size of all tensors in bytes."""
+        """Size of all arrays in bytes."""
         return sum(part.nbytes for part in (self.keys, self.values, self.early, self.states))

@@ -13,19 +13,18 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ragctx.generator.reader.context import content_masks
+from ragctx.generator.reader.context import Mask, content_masks
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS, QuestionStates, ReaderNetwork
 from ragctx.generator.reader.passages import CachedPassage
 from ragctx.generator.reader.proximity import TermProximity, term_proximity
+from ragctx.generator.reader.softmax import Floats, likeliest_first, log_sum_exp
 from ragctx.generator.reader.spans import Span, best_spans, start_log_probabilities
 from ragctx.records import Hit, Prompt
 
 SECOND_PASS_PASSAGES = 3
-"""Passages that take the second pass. Chosen by hand; three of 256 tokens take about 71 ms in 8
-bits and 147 ms in float32 on one thread (training/LOG.md)."""
+"""Passages that take the second pass. Chosen by hand."""
 
 TYPICAL_COSINE = 0.45
 """Cosine assumed for a passage whose cosine to the question is unknown: by all-MiniLM-L6-v2, that
@@ -54,11 +53,12 @@ class Prior:
         cosine = TYPICAL_COSINE if hit.similarity is None else hit.similarity
         return self.similarity * cosine - self.rank * math.log(max(1, hit.rank))
 
-    def token_log_odds(self, prompt: Prompt, proximity: TermProximity) -> Tensor:
+    def token_log_odds(self, prompt: Prompt, proximity: TermProximity) -> Floats:
         """(N,): log-odds of each token of the context to begin the answer."""
-        log_odds = torch.tensor([self.log_odds(passage.hit) for passage in prompt.passages])
-        lengths = torch.tensor([len(passage.token_ids) for passage in prompt.passages])
-        return log_odds.repeat_interleave(lengths) + self.proximity * proximity.of_tokens()
+        log_odds = [self.log_odds(passage.hit) for passage in prompt.passages]
+        lengths = [len(passage.token_ids) for passage in prompt.passages]
+        of_passages: Floats = np.repeat(np.array(log_odds, dtype=np.float32), lengths)
+        return of_passages + np.float32(self.proximity) * proximity.of_tokens()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,20 +80,20 @@ class FirstPass(NamedTuple):
     """What the first pass found, as log-probabilities."""
 
     null: float
-    starts: tuple[Tensor, ...]  # for each passage (T,): that the answer starts at each token
+    starts: tuple[Floats, ...]  # for each passage (T,): that the answer starts at each token
 
-    def passages(self) -> Tensor:
+    def passages(self) -> Floats:
         """(P,): log-probability that the answer starts in each passage."""
-        return torch.stack([starts.logsumexp(0) for starts in self.starts])
+        return np.array([log_sum_exp(starts) for starts in self.starts], dtype=np.float32)
 
 
 class SecondPass(NamedTuple):
     """The chosen passages side by side, after they have seen the question."""
 
     chosen: list[int]  # numbers of the passages, in prompt order
-    states: Tensor  # (N, width)
-    content: Tensor  # (N,): which positions are a passage's own text
-    log_odds: Tensor  # (N,): of a start there, by the prior and by the passage's relevance
+    states: Floats  # (N, width)
+    content: Mask  # (N,): which positions are a passage's own text
+    log_odds: Floats  # (N,): of a start there, by the prior and by the passage's relevance
     positions: list[int]  # (N,): each one's position in the whole context
 
 
@@ -148,9 +148,7 @@ def read_twice(
     )
 
 
-def proximity_of(
-    network: ReaderNetwork, prompt: Prompt, content: Sequence[Tensor]
-) -> TermProximity:
+def proximity_of(network: ReaderNetwork, prompt: Prompt, content: Sequence[Mask]) -> TermProximity:
     """The question's term proximity to each token of the passages' own text."""
     question = [
         token
@@ -159,7 +157,7 @@ def proximity_of(
         for token in segment.token_ids
     ]
     passages = [passage.token_ids for passage in prompt.passages]
-    return term_proximity(network.embeddings.tokens.weight, question, passages, content)
+    return term_proximity(network.embedded, question, passages, content)
 
 
 def by_span_proximity(
@@ -187,45 +185,45 @@ def by_span_proximity(
 def first_pass(
     network: ReaderNetwork,
     passages: Sequence[CachedPassage],
-    content: Sequence[Tensor],
-    answer: Tensor,
-    log_odds: Tensor,
+    content: Sequence[Mask],
+    answer: Floats,
+    log_odds: Floats,
 ) -> FirstPass:
     """Where the answer may start, by the answer's state (width,) and prior `log_odds` (N,)."""
-    states = torch.cat([passage.states for passage in passages]).float()
+    states = np.concatenate([passage.states for passage in passages]).astype(np.float32)
     starts = network.start_scores(answer, states)
     null = network.null_score(answer)
-    scores = start_log_probabilities(starts, torch.cat(list(content)), null, log_odds)
-    return FirstPass(float(scores[-1]), torch.split(scores[:-1], [len(mask) for mask in content]))
+    scores = start_log_probabilities(starts, np.concatenate(content), null, log_odds)
+    ends = list(accumulate(len(mask) for mask in content))[:-1]
+    return FirstPass(float(scores[-1]), tuple(np.split(scores[:-1], ends)))
 
 
-def likeliest(log_probabilities: Tensor, content: Sequence[Tensor]) -> list[int]:
+def likeliest(log_probabilities: Floats, content: Sequence[Mask]) -> list[int]:
     """The passages to take into the second pass, in prompt order; of equals the earlier."""
-    has_text = torch.tensor([bool(mask.any()) for mask in content])
-    ranked = log_probabilities.masked_fill(~has_text, -torch.inf)
-    order = ranked.argsort(descending=True, stable=True)
+    has_text = np.array([bool(mask.any()) for mask in content])
+    order = likeliest_first(np.where(has_text, log_probabilities, -np.inf).astype(np.float32))
     return sorted(order[: min(SECOND_PASS_PASSAGES, int(has_text.sum()))].tolist())
 
 
 def second_pass(
     network: ReaderNetwork,
     passages: Sequence[CachedPassage],
-    content: Sequence[Tensor],
+    content: Sequence[Mask],
     question: QuestionStates,
     first: FirstPass,
-    log_odds: Tensor,
+    log_odds: Floats,
 ) -> SecondPass:
     """Let the passages that the first pass finds likeliest see the question."""
     chosen = likeliest(first.passages(), content)
-    states = network.second_pass([passages[i].early.float() for i in chosen], question)
-    relevance = network.relevance_scores(torch.stack([passage[0] for passage in states]))
-    lengths = torch.tensor([len(passage) for passage in states])
+    states = network.second_pass([passages[i].early for i in chosen], question)
+    relevance = network.relevance_scores(np.stack([passage[0] for passage in states]))
+    lengths = [len(passage) for passage in states]
     starts = list(accumulate((len(mask) for mask in content), initial=0))
     positions = [position for i in chosen for position in range(starts[i], starts[i + 1])]
     return SecondPass(
         chosen=chosen,
-        states=torch.cat(states),
-        content=torch.cat([content[i] for i in chosen]),
-        log_odds=relevance.repeat_interleave(lengths) + log_odds[positions],
+        states=np.concatenate(states),
+        content=np.concatenate([content[i] for i in chosen]),
+        log_odds=np.repeat(relevance, lengths) + log_odds[positions],
         positions=positions,
     )

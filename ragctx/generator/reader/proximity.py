@@ -8,12 +8,13 @@ answer's own words do not count, or the question would answer itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
+
+from ragctx.generator.reader.context import Mask
+from ragctx.generator.reader.softmax import Floats
 
 FIRST_WORD = 1996
 """The first id of BERT's vocabulary that is a word; those below are marks and single characters."""
@@ -27,45 +28,54 @@ LIKE = 0.4
 Chosen between 0.6 and 0.4 by F1 on held-out questions (training/LOG.md)."""
 
 
+Embedded = Callable[[list[int]], Floats]
+"""(n,) token ids -> their embeddings (n, width)."""
+
+
 class TermProximity(NamedTuple):
     """For Q words of the question and N tokens of the context: 0, far away, to 1."""
 
-    before: Tensor  # (Q, N): the word's proximity among the tokens before each, in its passage
-    after: Tensor  # (Q, N): and among the tokens after it
-    weights: Tensor  # (Q,): how much each word counts, rare ones more; they sum to 1
+    before: Floats  # (Q, N): the word's proximity among the tokens before each, in its passage
+    after: Floats  # (Q, N): and among the tokens after it
+    weights: Floats  # (Q,): how much each word counts, rare ones more; they sum to 1
 
-    def of_tokens(self) -> Tensor:
+    def of_tokens(self) -> Floats:
         """(N,): proximity of all words to each token."""
-        return self.weights @ torch.maximum(self.before, self.after)
+        return self.weights @ np.maximum(self.before, self.after)
 
-    def of_spans(self, first: Sequence[int], last: Sequence[int]) -> Tensor:
+    def of_spans(self, first: Sequence[int], last: Sequence[int]) -> Floats:
         """(S,): proximity of all words to spans, given by their first and last positions."""
-        return self.weights @ torch.maximum(self.before[:, first], self.after[:, last])
+        return self.weights @ np.maximum(self.before[:, first], self.after[:, last])
 
 
 def term_proximity(
-    embeddings: Tensor,
+    embedded: Embedded,
     question: Sequence[int],
     passages: Sequence[Sequence[int]],
-    contents: Sequence[Tensor],
+    contents: Sequence[Mask],
 ) -> TermProximity:
     """Proximity of the words of `question` to the tokens of `passages`, all given as token ids.
 
-    `embeddings` is (V, width); `contents` has a mask (T,) for each passage, True at its own text.
+    `embedded` looks up the embeddings (n, width) of n tokens; `contents` has a mask (T,) for each
+    passage, True at its own text.
 
-    >>> ids, everything = (2000, 2001, 2002, 2000), torch.ones(4, dtype=torch.bool)
-    >>> proximity = term_proximity(torch.eye(2003), (2000, 102), [ids], [everything])
-    >>> proximity.of_tokens(), proximity.of_spans([2], [3])  # exp of -3 / 30, -1 / 30, ...
-    (tensor([0.9048, 0.9672, 0.9672, 0.9048]), tensor([0.9355]))
+    >>> ids, everything = (2000, 2001, 2002, 2000), np.ones(4, dtype=np.bool_)
+    >>> table = np.eye(2003, dtype=np.float32)
+    >>> proximity = term_proximity(lambda ids: table[ids], (2000, 102), [ids], [everything])
+    >>> proximity.of_tokens().round(4)  # exp of -3 / 30, -1 / 30, ...
+    array([0.9048, 0.9672, 0.9672, 0.9048], dtype=float32)
+    >>> proximity.of_spans([2], [3]).round(4)
+    array([0.9355], dtype=float32)
     """
     rarity = rarities(question)
-    words = F.normalize(embeddings[list(rarity)].float(), dim=1)
-    weights = torch.tensor(list(rarity.values())) / (sum(rarity.values()) or 1.0)
+    words = _unit(embedded(list(rarity)))
+    counts = np.array(list(rarity.values()), dtype=np.float32)
+    weights = counts / np.float32(sum(rarity.values()) or 1.0)
     sides = [
-        _proximity(_likeness(embeddings, words, passage) * content)
+        _proximity(_likeness(words, _unit(embedded(list(passage)))) * content)
         for passage, content in zip(passages, contents, strict=True)
     ]
-    before, after = (torch.cat(side, dim=1) for side in zip(*sides, strict=True))
+    before, after = (np.concatenate(side, axis=1) for side in zip(*sides, strict=True))
     return TermProximity(before, after, weights)
 
 
@@ -80,20 +90,28 @@ def rarities(question: Iterable[int]) -> dict[int, float]:
     return {token: math.log(token - FIRST_WORD + 2) for token in question if token >= FIRST_WORD}
 
 
-def _likeness(embeddings: Tensor, words: Tensor, passage: Sequence[int]) -> Tensor:
+def _unit(vectors: Floats) -> Floats:
+    """Each row scaled to length 1; a row of zeros stays."""
+    lengths: Floats = np.sqrt((vectors**2).sum(1, keepdims=True))
+    units: Floats = vectors / lengths.clip(min=1e-12)
+    return units
+
+
+def _likeness(words: Floats, tokens: Floats) -> Floats:
     """(Q, T): 0 for tokens that are not alike, 1 for the same one."""
-    tokens = F.normalize(embeddings.index_select(0, torch.tensor(passage)).float(), dim=1)
-    return ((words @ tokens.T - LIKE) / (1 - LIKE)).clamp(0, 1)
+    above: Floats = words @ tokens.T - np.float32(LIKE)
+    return (above / np.float32(1 - LIKE)).clip(0, 1)
 
 
-def _proximity(likeness: Tensor) -> tuple[Tensor, Tensor]:
+def _proximity(likeness: Floats) -> tuple[Floats, Floats]:
     """(Q, T) twice: the best likeness, faded by distance, before and after each token."""
-    logs = likeness.log()
-    return _best_before(logs), _best_before(logs.flip(1)).flip(1)
+    with np.errstate(divide="ignore"):  # the logarithm of 0, not alike, is -inf
+        logs = np.log(likeness)
+    return _best_before(logs), _best_before(logs[:, ::-1])[:, ::-1]
 
 
-def _best_before(logs: Tensor) -> Tensor:
+def _best_before(logs: Floats) -> Floats:
     """max over s < t of exp(logs[s] - (t - s) / REACH), in one pass: a running maximum."""
-    place = torch.arange(logs.shape[1]) / REACH
-    best = (logs + place).cummax(1).values
-    return F.pad((best[:, :-1] - place[1:]).exp(), (1, 0))
+    place = np.arange(logs.shape[1], dtype=np.float32) / np.float32(REACH)
+    best = np.maximum.accumulate(logs + place, axis=1)
+    return np.pad(np.exp(best[:, :-1] - place[1:]), ((0, 0), (1, 0)))

@@ -11,17 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
 from ragctx.arguments import require_kind
-from ragctx.errors import ModelError, TemplateError
+from ragctx.errors import TemplateError
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
-from ragctx.generator.reader.checkpoint import FOLDER, ReaderFiles, load_weights, reader_files
+from ragctx.generator.reader.checkpoint import FOLDER, load_network, reader_files
 from ragctx.generator.reader.context import (
     context_of,
     locate,
@@ -29,19 +25,16 @@ from ragctx.generator.reader.context import (
     similarities_of,
     split_prompt,
 )
-from ragctx.generator.reader.decode import Decoder, LikeliestToken, decode_tokens
-from ragctx.generator.reader.int8 import in_int8
-from ragctx.generator.reader.kv_cache import KVCache
-from ragctx.generator.reader.network import QuestionStates, ReaderNetwork
+from ragctx.generator.reader.decode import LikeliestToken, decode_tokens
+from ragctx.generator.reader.kv_cache import concatenate
+from ragctx.generator.reader.network import QuestionStates, ReaderNetwork, question_mask
 from ragctx.generator.reader.passage_cache import PassageCache
 from ragctx.generator.reader.passage_store import PassageStore
 from ragctx.generator.reader.passages import CachedPassage, Tokens
 from ragctx.generator.reader.passes import PassResult, Prior, read_twice
-from ragctx.generator.reader.prefill import concatenate, question_mask, read_over
-from ragctx.generator.reader.rope import rotate
 from ragctx.generator.reader.spans import by_agreement
 from ragctx.records import FinishReason, Generation, Prompt
-from ragctx.transformer import Shape, unfilled
+from ragctx.runtime import graph_sha256
 
 if TYPE_CHECKING:
     from ragctx.tokens.tokenizer import Tokenizer
@@ -60,8 +53,8 @@ class BundledReader:
     answers rather than abstains; `calibration` turns what both passes found into that probability,
     `prior` weighs what the search knew of each passage. If the search computed the passages'
     cosines to the question (`Hit.similarity`) and none reaches `min_similarity`, the question is
-    about something else and the confidence is 0. Passages are cached as `cache_dtype`: rounded at
-    once, so that an answer never depends on whether a passage was in the cache.
+    about something else and the confidence is 0. Passages are rounded to the precision of the cache
+    at once, so that an answer never depends on whether a passage was in it.
     """
 
     template = "reader"
@@ -82,9 +75,8 @@ class BundledReader:
         prior: Prior = Prior(),  # noqa: B008 - frozen
         min_similarity: float = -1.0,
         cache: PassageCache | None = None,
-        cache_dtype: torch.dtype = torch.float16,
     ) -> None:
-        self.network = network.eval()
+        self.network = network
         self.tokenizer = tokenizer
         self.name = name
         self.context_window = context_window
@@ -93,11 +85,9 @@ class BundledReader:
         self.prior = prior
         self.min_similarity = min_similarity
         self.cache = PassageCache(CACHE_BYTES) if cache is None else cache
-        self.cache_dtype = cache_dtype
 
     # ---- answering -------------------------------------------------------------------------------
 
-    @torch.inference_mode()
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
     ) -> Generation:
@@ -138,7 +128,6 @@ class BundledReader:
             on_text(generation.text)
         return generation
 
-    @torch.inference_mode()
     def write(self, prompt: Prompt) -> Generation:
         """Answer freely, token by token, from passages and vocabulary alike (greedy).
 
@@ -150,20 +139,21 @@ class BundledReader:
         if not passages:
             return _abstention(prefill_s=time.perf_counter() - began, confidence=0.0)
         cached, reused = self.cache.fetch(passages, self.encode)
-        question_states, kv_cache = self.prefill(question, cached)
-        steps = self.decoder.steps_after(kv_cache, kv_cache.length, prompt.max_new_tokens)
-        confidence = self.confidence(prompt, self.read_twice(prompt, cached, question_states))
+        visible = question_mask(len(question))
+        read = self.network.read(question, concatenate(cached), visible=visible)
+        confidence = self.confidence(prompt, self.read_twice(prompt, cached, read.states))
         prefilled = time.perf_counter()
         if confidence < self.threshold:
             return _abstention(
                 prefill_s=prefilled - began, confidence=confidence, reused_tokens=reused
             )
         context, content = context_of(prompt, cached)
-        context_ids = torch.tensor([token for passage in passages for token in passage])
+        context_ids = [token for passage in passages for token in passage]
         token_ids = decode_tokens(
-            question_states.answer,
-            steps,
-            LikeliestToken(self.decoder, context, content, context_ids),
+            self.network,
+            read,
+            LikeliestToken(self.network, context, content, context_ids),
+            offset=len(question),
             stop=question[-2],  # [SEP]
             max_new_tokens=prompt.max_new_tokens,
         )
@@ -213,51 +203,18 @@ class BundledReader:
         return passages, question
 
     def encode(self, passages: list[Tokens]) -> list[CachedPassage]:
-        """Encode each passage alone: bit for bit the same, whatever is encoded with it.
-
-        Batches would add up in another order. The difference is 1e-7, but rounding in the second
-        pass can amplify it until another answer is chosen.
-        """
-        return [self._encoded(torch.tensor([passage])) for passage in passages]
-
-    def _encoded(self, ids: Tensor) -> CachedPassage:
-        encoded = self.network.encode(ids)
-        rotation = self.network.rotation(torch.arange(ids.shape[1]))
-
-        def rounded(part: Tensor) -> Tensor:
-            return part.to(self.cache_dtype, copy=True)
-
-        return CachedPassage(
-            keys=rounded(rotate(torch.cat(encoded.keys), *rotation)),
-            values=rounded(torch.cat(encoded.values)),
-            early=rounded(encoded.early[0]),
-            states=rounded(encoded.states[0]),
-        )
+        """Encode each passage alone: bit for bit the same, whatever is encoded with it."""
+        return self.network.encode(passages)
 
     def read_question(self, question: Tokens, passages: Sequence[CachedPassage]) -> QuestionStates:
         """The question's states over the passages, of whose positions only the order counts."""
-        return read_over(self.network, question, passages)
-
-    def prefill(
-        self, question: Tokens, passages: Sequence[CachedPassage], first: int = 0
-    ) -> tuple[QuestionStates, KVCache]:
-        """What `read_question` returns, and the keys and values of passages and question.
-
-        `first` is the position of the first passage's first token; it makes no difference to the
-        states.
-        """
-        kv_cache = concatenate(self.network, passages, first)
-        positions = first + kv_cache.length + torch.arange(len(question))
-        states, kv_cache = self.network.read(
-            torch.tensor([question]), positions[None], kv_cache, question_mask(len(question))
-        )
-        return states.row(0), kv_cache
+        return self.network.read_question(question, concatenate(passages))
 
     def read_twice(
         self, prompt: Prompt, passages: Sequence[CachedPassage], question: QuestionStates
     ) -> PassResult:
         """Run both passes over the passages; the spans come in the order of `by_agreement`."""
-        result = read_twice(self.second_pass_network, prompt, passages, question, self.prior)
+        result = read_twice(self.network, prompt, passages, question, self.prior)
         texts = [text for _, text in locate(prompt, result.spans, self.tokenizer)]
         return replace(result, spans=by_agreement(result.spans, texts, prompt.question))
 
@@ -277,17 +234,6 @@ class BundledReader:
         """Whether the search knows cosines and none of them reaches `min_similarity`."""
         known = [cosine for cosine in similarities_of(prompt) if cosine is not None]
         return bool(known) and max(known) < self.min_similarity
-
-    @cached_property
-    def second_pass_network(self) -> ReaderNetwork:
-        """The network with its second pass in 8-bit integers, where they are quicker."""
-        return in_int8(self.network)
-
-    @cached_property
-    def decoder(self) -> Decoder:
-        """The network prepared for decoding token by token."""
-        with torch.inference_mode():
-            return Decoder(self.network)
 
 
 def _abstention(*, prefill_s: float, confidence: float, reused_tokens: int = 0) -> Generation:
@@ -319,11 +265,10 @@ def load_bundled(
     from ragctx.tokens.load import load_tokenizer
 
     files = reader_files(folder)
-    dtype = torch.float16
-    model = f"{files.about['weights_sha256']} {dtype}"
+    model = f"{files.about['weights_sha256']} {graph_sha256('reader_first')}"
     store = None if kv_cache is None else PassageStore(kv_cache, kv_cache_bytes, model=model)
     return BundledReader(
-        build_network(files),
+        load_network(files),
         load_tokenizer(str(files.tokenizer)),
         name=str(files.about["name"]),
         context_window=int(files.about["context_window"]),
@@ -332,22 +277,4 @@ def load_bundled(
         prior=Prior(**files.about["prior"]),
         min_similarity=float(files.about["min_similarity"]),
         cache=PassageCache(cache_bytes, store),
-        cache_dtype=dtype,
     )
-
-
-def build_network(files: ReaderFiles) -> ReaderNetwork:
-    """The network with the shipped weights, without initialising random ones first.
-
-    Raises ModelError if the weights are those of another version.
-    """
-    with unfilled():
-        network = ReaderNetwork(Shape())
-    try:
-        network.load_state_dict(load_weights(files), assign=True)
-    except RuntimeError as error:  # other names or sizes
-        raise ModelError(
-            f"{files.weights} holds another version's weights ({str(error).splitlines()[0]}); "
-            "reinstall ragctx: pip install --force-reinstall ragctx"
-        ) from error
-    return network

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ragctx.generator.reader.network import MAX_SPAN_TOKENS, ReaderNetwork
+from ragctx.generator.reader.context import Mask
+from ragctx.generator.reader.network import HIDDEN, MAX_SPAN_TOKENS, ReaderNetwork
+from ragctx.generator.reader.softmax import Floats, likeliest_first, log_softmax
 from ragctx.text.words import STOP_WORDS, words_of
 
 ECHO = 3.0
@@ -43,12 +44,12 @@ class Span:
 
 def best_spans(
     network: ReaderNetwork,
-    answer_state: Tensor,
-    context: Tensor,
-    content: Tensor,
-    null_score: Callable[[Tensor], Tensor],
+    answer_state: Floats,
+    context: Floats,
+    content: Mask,
+    null_score: Callable[[Floats], Floats],
     *,
-    prior: Tensor | None = None,
+    prior: Floats | None = None,
     beam: int = BEAM,
     ends_each: int = ENDS_EACH,
     max_tokens: int = MAX_SPAN_TOKENS,
@@ -63,24 +64,21 @@ def best_spans(
     """
     starts = network.start_scores(answer_state, context)
     scores = start_log_probabilities(starts, content, null_score(answer_state), prior)
-    beam = min(beam, int(content.sum()))
-    top, first = scores[:-1].topk(beam)
-    reach = first[:, None] + torch.arange(min(max_tokens, MAX_SPAN_TOKENS), device=first.device)
+    first = likeliest_first(scores[:-1])[: min(beam, int(content.sum()))]
+    reach = first[:, None] + np.arange(min(max_tokens, MAX_SPAN_TOKENS))
     inside = reach < len(context)
-    reach = reach.clamp(max=len(context) - 1)
-    inside &= content[reach].cummin(1).values
-    following = context[reach]
-    query = answer_state.expand(beam, -1)
-    ends = network.end_scores(query, following[:, 0], following)
-    ends = ends.masked_fill(~inside, -1e9).log_softmax(1)
-    best, offsets = ends.topk(min(ends_each, ends.shape[1]), dim=1)
-    real = inside.gather(1, offsets)
-    total = (top[:, None] + best)[real]
-    first, offsets = first[:, None].expand_as(offsets)[real], offsets[real]
-    order = total.argsort(descending=True, stable=True)
+    reach = reach.clip(max=len(context) - 1)
+    inside &= np.logical_and.accumulate(content[reach], axis=1)
+    ends = np.where(inside, network.end_scores(answer_state, context[reach]), HIDDEN)
+    ends = log_softmax(ends)
+    offsets = likeliest_first(ends)[:, :ends_each]
+    total = scores[first, None] + np.take_along_axis(ends, offsets, axis=1)
+    real = np.take_along_axis(inside, offsets, axis=1)
+    begins = np.broadcast_to(first[:, None], offsets.shape)[real]
+    lasts, total = begins + offsets[real], total[real]
     spans = tuple(
-        Span(first=int(first[i]), last=int(first[i] + offsets[i]), log_probability=float(total[i]))
-        for i in order.tolist()
+        Span(first=int(begins[i]), last=int(lasts[i]), log_probability=float(total[i]))
+        for i in likeliest_first(total)
     )
     return spans, float(scores[-1])
 
@@ -105,11 +103,10 @@ def by_agreement(spans: Sequence[Span], texts: Sequence[str], question: str) -> 
     """
     if not spans:
         return ()
-    log_probabilities = torch.tensor([span.log_probability for span in spans])
-    echoes = torch.tensor([is_echo(text, question) for text in texts])
-    shares = (log_probabilities - ECHO * echoes).softmax(0)
-    order = (pairwise_f1(texts) @ shares).argsort(descending=True, stable=True)
-    return tuple(spans[i] for i in order.tolist())
+    log_probabilities = np.array([span.log_probability for span in spans], dtype=np.float32)
+    echoes = np.array([is_echo(text, question) for text in texts], dtype=np.float32)
+    shares = np.exp(log_softmax(log_probabilities - np.float32(ECHO) * echoes))
+    return tuple(spans[i] for i in likeliest_first(pairwise_f1(texts) @ shares))
 
 
 def is_echo(text: str, question: str) -> bool:
@@ -126,19 +123,20 @@ def is_echo(text: str, question: str) -> bool:
     return question_words.union(STOP_WORDS).issuperset(words_of(text))
 
 
-def pairwise_f1(texts: Sequence[str]) -> Tensor:
+def pairwise_f1(texts: Sequence[str]) -> Floats:
     """(N, N): token F1 of every pair of texts, computed as answers are compared.
 
     >>> pairwise_f1(["the red red fox", "a red fox"])[0, 1]
-    tensor(0.8000)
+    np.float32(0.8)
     """
     bags = [list(_numbered(words_of(text))) for text in texts]
     columns = {word: i for i, word in enumerate(dict.fromkeys(chain.from_iterable(bags)))}
-    contains = torch.zeros(len(texts), len(columns))  # 1 where a text has a word
+    contains = np.zeros((len(texts), len(columns)), dtype=np.float32)  # 1 where a text has a word
     rows = [i for i, bag in enumerate(bags) for _ in bag]
     contains[rows, [columns[word] for bag in bags for word in bag]] = 1
     sizes = contains.sum(1)
-    return 2 * (contains @ contains.T) / (sizes[:, None] + sizes).clamp(min=1)
+    f1: Floats = 2 * (contains @ contains.T) / (sizes[:, None] + sizes).clip(min=1)
+    return f1
 
 
 def _numbered(words: Sequence[str]) -> Iterator[tuple[str, int]]:
@@ -150,8 +148,8 @@ def _numbered(words: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 
 def start_log_probabilities(
-    starts: Tensor, content: Tensor, null: Tensor, prior: Tensor | None = None
-) -> Tensor:
+    starts: Floats, content: Mask, null: Floats, prior: Floats | None = None
+) -> Floats:
     """(N + 1,): log-softmax over the positions where an answer may start and, last, "nowhere"."""
     starts = starts if prior is None else starts + prior
-    return torch.cat((starts.masked_fill(~content, -1e9), null)).log_softmax(0)
+    return log_softmax(np.concatenate((np.where(content, starts, HIDDEN), null)))

@@ -1,5 +1,7 @@
 """The transformer layers that the default embedder and the bundled reader share, in plain torch.
 
+This is what is trained, and what the graphs that ragctx runs (`training.graphs`) are held against.
+
 BERT's post-layer-norm block (Devlin et al. 2019, arXiv 1810.04805), split into what comes before
 and after attention, because the two models differ only in what happens in between: the embedder
 attends within one text, the reader rotates keys and attends over cached passages too.
@@ -169,24 +171,29 @@ _BERT_NAMES = {
 }
 
 
-def from_bert(weights: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
-    """A state dict for `Encoder` from BERT's parameter names.
-
-    The embedding of token type 0, which every text has, is added to the token embeddings.
-    """
-    tokens = weights["embeddings.word_embeddings.weight"]
-    renamed = {
-        "embeddings.tokens.weight": tokens + weights["embeddings.token_type_embeddings.weight"][0],
-        "embeddings.positions.weight": weights["embeddings.position_embeddings.weight"],
-        "embeddings.norm.weight": weights["embeddings.LayerNorm.weight"],
-        "embeddings.norm.bias": weights["embeddings.LayerNorm.bias"],
+def bert_names(layers: int) -> dict[str, str]:
+    """BERT's name of each parameter -> the name of `Encoder`'s; token types have none there."""
+    names = {
+        "embeddings.word_embeddings.weight": "embeddings.tokens.weight",
+        "embeddings.position_embeddings.weight": "embeddings.positions.weight",
+        "embeddings.LayerNorm.weight": "embeddings.norm.weight",
+        "embeddings.LayerNorm.bias": "embeddings.norm.bias",
     }
     for i in range(layers):
         for theirs, ours in _BERT_NAMES.items():
             for part in ("weight", "bias"):
-                source = weights[f"encoder.layer.{i}.{theirs}.{part}"]
-                renamed[f"layers.{i}.{ours}.{part}"] = source
-    return renamed
+                names[f"encoder.layer.{i}.{theirs}.{part}"] = f"layers.{i}.{ours}.{part}"
+    return names
+
+
+def from_bert(weights: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """A state dict for `Encoder` from BERT's parameters.
+
+    The embedding of token type 0, which every text has, is added to the token embeddings.
+    """
+    state = {ours: weights[theirs] for theirs, ours in bert_names(layers).items()}
+    type_0 = weights["embeddings.token_type_embeddings.weight"][0]
+    return {**state, "embeddings.tokens.weight": state["embeddings.tokens.weight"] + type_0}
 
 
 def load_encoder(path: str, shape: Shape | None = None) -> Encoder:
