@@ -10,6 +10,7 @@ import click
 
 from ragctx.cli.exit_codes import say
 from ragctx.cli.options import Command, gathered
+from ragctx.cli.types import Setting
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
@@ -24,6 +25,7 @@ class Model:
     spec: str
     tokenizer_spec: str | None
     kv_cache: Path | None = None
+    template_options: tuple[tuple[str, object], ...] = ()
 
     def load(self, context_window: int | None) -> Generator:
         """Load both. `context_window` is for served models, which do not report theirs."""
@@ -32,7 +34,11 @@ class Model:
 
         tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
         return load_generator(
-            self.spec, tokenizer=tokenizer, context_window=context_window, kv_cache=self.kv_cache
+            self.spec,
+            tokenizer=tokenizer,
+            context_window=context_window,
+            kv_cache=self.kv_cache,
+            template_options=dict(self.template_options),
         )
 
 
@@ -63,6 +69,14 @@ def model_options(command: Command) -> Command:
             type=click.Path(file_okay=False, path_type=Path),
             help="Keep the bundled reader's encoded passages in this folder (11 kB per token, "
             "1 GiB at most), so that they need not be encoded again.",
+        ),
+        click.option(
+            "--template-option",
+            "template_options",
+            multiple=True,
+            type=Setting(),
+            help="What the model's chat template is told, such as enable_thinking=false. May be "
+            "repeated.",
         ),
     )
     return gathered("model", Model, options)(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ def load_generator(
     tokenizer: str | Path | Tokenizer | None = None,
     context_window: int | None = None,
     kv_cache: str | Path | None = None,
+    template_options: Mapping[str, object] | None = None,
 ) -> Generator:
     """Load a generator: the reader that ships with ragctx, a model directory, or a server's model.
 
@@ -36,12 +38,14 @@ def load_generator(
             tell it.
         kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
             for the next process (`ragctx.generator.reader.passage_store`).
+        template_options: what the model's chat template is told, such as {"enable_thinking":
+            False}; a server gets them as `chat_template_kwargs`.
 
     Raises:
         ModelError: there is no such model, or its files are damaged.
         MissingExtraError: a directory is given and transformers is not installed.
-        InputError: a server's model without a tokenizer, the bundled reader with one, or another
-            model with `kv_cache`.
+        InputError: a server's model without a tokenizer, the bundled reader with one, another
+            model with `kv_cache`, or options that the chat template does not read.
     """
     require_kind("spec", spec, (str, Path), 'give "bundled", a directory, or URL#MODEL')
     spec = str(spec)
@@ -52,6 +56,8 @@ def load_generator(
     if spec == "bundled":
         if tokenizer is not None:
             raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
+        if template_options:
+            raise InputError("the bundled reader has no chat template: leave --template-option out")
         from ragctx.generator.reader.reader import load_bundled
 
         return load_bundled(kv_cache=None if kv_cache is None else expanded(kv_cache))
@@ -59,7 +65,7 @@ def load_generator(
 
     tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
     if spec.startswith(("http://", "https://")):
-        return _load_served(spec, tokenizer, context_window)
+        return _load_served(spec, tokenizer, context_window, template_options or {})
     directory = expanded(spec)
     if not spec or not directory.is_dir():
         raise ModelError(
@@ -68,10 +74,15 @@ def load_generator(
         )
     from ragctx.generator.huggingface.model import load_huggingface
 
-    return load_huggingface(directory, tokenizer=tokenizer)
+    return load_huggingface(directory, tokenizer=tokenizer, template_options=template_options)
 
 
-def _load_served(spec: str, tokenizer: Tokenizer | None, context_window: int | None) -> Generator:
+def _load_served(
+    spec: str,
+    tokenizer: Tokenizer | None,
+    context_window: int | None,
+    template_options: Mapping[str, object],
+) -> Generator:
     from ragctx.generator.openai.model import load_openai_api
 
     if tokenizer is None:
@@ -79,4 +90,9 @@ def _load_served(spec: str, tokenizer: Tokenizer | None, context_window: int | N
             "a server does not tell how its model counts tokens; name the model's --tokenizer: its "
             "directory, or tiktoken:o200k_base"
         )
-    return load_openai_api(spec, tokenizer=tokenizer, context_window=context_window)
+    return load_openai_api(
+        spec,
+        tokenizer=tokenizer,
+        context_window=context_window,
+        template_options=template_options,
+    )

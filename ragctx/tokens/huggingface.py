@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragctx.errors import TokenizerError, require_extra
+from ragctx.errors import InputError, TokenizerError, require_extra
 from ragctx.text.well_formed import well_formed
 from ragctx.tokens.chat_template import ChatTemplate
 from ragctx.tokens.memo import RememberingEncoder
@@ -68,6 +69,17 @@ class HuggingFaceTokenizer:
     @cached_property
     def system_frame(self) -> tuple[str, str, str] | None:
         return self._chat.system_frame() if self._chat else None
+
+    def with_template_options(self, options: Mapping[str, object]) -> HuggingFaceTokenizer:
+        """This tokenizer, with options for its chat template such as {"enable_thinking": False}.
+
+        Raises InputError if it has no chat template, or one that does not read them.
+        """
+        if self._chat is None:
+            raise InputError(f"{self.name} has no chat template; leave --template-option out")
+        changed = copy(self)
+        changed._chat = self._chat.with_options(options)
+        return changed
 
     def encode(self, text: str) -> list[int]:
         return self._text.encode(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 from ragctx.errors import InputError, TokenizerError, require_extra
@@ -70,6 +71,19 @@ def as_tokenizer(tokenizer: str | Path | Tokenizer) -> Tokenizer:
             '"bundled", "tiktoken:gpt-4o", or the directory of a Hugging Face model.'
         )
     return tokenizer
+
+
+def with_template_options(tokenizer: Tokenizer, options: Mapping[str, object]) -> Tokenizer:
+    """`tokenizer` with options for its chat template, such as {"enable_thinking": False}.
+
+    Raises:
+        InputError: it has no chat template, or one that does not read them.
+    """
+    if not options:
+        return tokenizer
+    if not isinstance(tokenizer, HuggingFaceTokenizer):
+        raise InputError(f"{tokenizer.name} has no chat template; leave --template-option out")
+    return tokenizer.with_template_options(options)
 
 
 _OTHER_VOCABULARIES = (

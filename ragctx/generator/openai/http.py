@@ -13,11 +13,13 @@ import json
 import re
 import socket
 import time
-from collections.abc import Generator, Iterator
+from codecs import BOM_UTF8
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from io import BufferedReader, RawIOBase
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -117,11 +119,15 @@ class Server:
     # ---- the answer ------------------------------------------------------------------------------
 
     def _events(self, response: HTTPResponse) -> Iterator[dict[str, Any]]:
-        if "text/event-stream" not in response.headers.get("Content-Type", ""):
-            yield self._parsed(response.read(_MAX_BYTES))
+        lines = _lines(response)
+        first = next(lines, b"")
+        declared = "text/event-stream" in response.headers.get("Content-Type", "")
+        if not (declared or _FIELD.match(first)):
+            yield self._parsed(b"\n".join([first, *lines]))
             return
-        for data in _stream_data(response):
-            if data == b"[DONE]":
+        for data in _stream_data(chain([first], lines)):
+            if data.strip() == b"[DONE]":
+                yield END
                 return
             event = self._parsed(data)
             if event.get("error"):
@@ -187,11 +193,24 @@ class Server:
         return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
-def _stream_data(response: HTTPResponse) -> Iterator[bytes]:
+_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
+
+END: dict[str, Any] = {}
+"""What stands for a stream's own word that it ends: compare with `is`."""
+
+
+def _lines(response: HTTPResponse) -> Iterator[bytes]:
+    """Lines without their ends, which may be of any kind, and without a byte order mark."""
+    mark = BOM_UTF8
+    while read := response.readline():
+        yield from read.removeprefix(mark).splitlines()
+        mark = b""
+
+
+def _stream_data(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The data of each server-sent event (WHATWG HTML, 9.2): its lines up to an empty one."""
     data: list[bytes] = []
-    while line := response.readline():
-        line = line.rstrip(b"\r\n")
+    for line in lines:
         if line.startswith(b"data:"):
             data.append(line[len(b"data:") :].removeprefix(b" "))
         elif not line and data:

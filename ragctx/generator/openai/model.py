@@ -9,20 +9,24 @@ letters stands in, which takes more tokens than OpenAI's own.
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
-from ragctx.generator.openai.http import KEY_VARIABLE, Server
+from ragctx.generator.openai.answer import ServedAnswer
+from ragctx.generator.openai.events import Event, read_event
+from ragctx.generator.openai.http import END, KEY_VARIABLE, Server
+from ragctx.generator.thought import opener_at_end
 from ragctx.prompt.build import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Role, Segment
 from ragctx.text.well_formed import well_formed
+from ragctx.tokens.load import with_template_options
 from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
 
 DEFAULT_CONTEXT_WINDOW = 4096
@@ -45,6 +49,7 @@ def load_openai_api(
     api_key: str | None = None,
     temperature: float = 0.0,
     timeout_s: float = 300.0,
+    template_options: Mapping[str, object] | None = None,
 ) -> OpenAIGenerator:
     """Describe a model on a server. Nothing is sent before the first question.
 
@@ -56,8 +61,11 @@ def load_openai_api(
         api_key: by default the environment variable RAGCTX_API_KEY, if set.
         temperature: 0 for the likeliest answer.
         timeout_s: seconds without a byte from the server before giving up.
+        template_options: what the model's chat template is told, such as {"enable_thinking":
+            False}; sent as `chat_template_kwargs`.
 
-    Raises InputError if `spec` names no model, is not an address, or holds a password.
+    Raises InputError if `spec` names no model, is not an address, or holds a password, or if the
+    tokenizer's chat template does not read an option.
 
     >>> from ragctx.tokens.load import load_tokenizer
     >>> model = "http://127.0.0.1:8000/v1#my-model"
@@ -70,7 +78,12 @@ def load_openai_api(
     if not model:
         raise InputError(f"{url} names no model; write it after the address: {url}#MODEL")
     window = DEFAULT_CONTEXT_WINDOW if context_window is None else context_window
-    return OpenAIGenerator(server, model, tokenizer, window, temperature)
+    options = template_options or {}
+    if tokenizer.chat_frame:
+        tokenizer = with_template_options(tokenizer, options)
+    return OpenAIGenerator(
+        server, model, tokenizer, window, temperature=temperature, template_options=options
+    )
 
 
 class OpenAIGenerator:
@@ -86,13 +99,16 @@ class OpenAIGenerator:
         name: str,
         tokenizer: Tokenizer,
         context_window: int,
+        *,
         temperature: float = 0.0,
+        template_options: Mapping[str, object] | None = None,
     ) -> None:
         self.name = name
         self.tokenizer = _Framed(tokenizer)
         self.context_window = context_window
         self._server = server
         self._temperature = temperature
+        self._template_options = dict(template_options or {})
         self.decoding = f"temperature {temperature:g}" if temperature else "greedy"
 
     def generate(
@@ -115,51 +131,49 @@ class OpenAIGenerator:
         """
         require_kind("prompt", prompt, Prompt, "make one with assemble")
         messages = self._messages(prompt)
-        began = time.perf_counter()
-        first: float | None = None  # when the first piece of text came
-        pieces: list[str] = []
-        finish: str | None = None
+        answer = ServedAnswer(opener_at_end(prompt.text), on_text)
         events = self._server.post(
             "/chat/completions", self._body(prompt, messages), tokens=prompt.max_new_tokens
         )
         left = _SLACK * prompt.max_new_tokens + _SLACK
         with closing(events):
-            for sent, reason in map(self._choice, events):
-                finish = reason or finish
-                if not sent:
-                    continue
-                if first is None:
-                    first = time.perf_counter()
-                piece, taken = self._within(sent, left)
-                left -= taken
-                pieces.append(piece)
-                if on_text and piece:
-                    on_text(piece)
-                if piece != sent:
-                    finish = "length"
+            for sent in events:
+                if sent is END:
+                    answer.done()
                     break
-        ended = time.perf_counter()
-        text = "".join(pieces)
+                event = self._understood(sent)
+                text, left = self._within(event.text, left)
+                thought, left = self._within(event.thought, left)
+                answer.take(replace(event, text=text, thought=thought))
+                if (text, thought) != (event.text, event.thought):
+                    answer.cut()
+                    break
+        answer.end()
+        encode = self.tokenizer.encode
         return Generation(
-            text=text,
-            token_ids=tuple(self.tokenizer.encode(text)),
-            finish_reason=self._finish_reason(finish, text),
-            prefill_s=(ended if first is None else first) - began,
-            decode_s=0.0 if first is None else ended - first,
-            reused_tokens=0,
+            text=answer.text,
+            token_ids=(*encode(answer.thought), *encode(answer.text)),
+            finish_reason=self._finish_reason(answer),
+            prefill_s=answer.prefill_s,
+            decode_s=answer.decode_s,
+            reused_tokens=answer.usage.reused_tokens or 0,
+            thought=answer.thought,
         )
 
     def _within(self, piece: str, tokens: int) -> tuple[str, int]:
-        """The beginning of `piece` that takes at most `tokens`, and how many it takes."""
+        """The beginning of `piece` that takes at most `tokens`, and how many are left of them."""
+        if not piece:
+            return "", tokens
         shorter = piece[: tokens * _TOKEN_CHARACTERS]
         offsets = self.tokenizer.encode_with_offsets(shorter).offsets
         if len(offsets) > tokens:
-            return shorter[: offsets[tokens][0]], tokens
-        return shorter, len(offsets)
+            return shorter[: offsets[tokens][0]], 0
+        return shorter, tokens - len(offsets)
 
     def identity(self) -> tuple[str, ...]:
-        """Name and decoding; which model is behind the name only its server knows."""
-        return self.name, self.decoding
+        """Name, decoding and template options; which model it is only its server knows."""
+        options = json.dumps(self._template_options, sort_keys=True)
+        return (self.name, self.decoding, *([options] if self._template_options else []))
 
     def forget(self) -> None:
         """Do nothing: what the server caches is out of reach."""
@@ -192,36 +206,36 @@ class OpenAIGenerator:
             yield segment
 
     def _body(self, prompt: Prompt, messages: list[dict[str, str]]) -> dict[str, Any]:
+        options = self._template_options
         return {
             "model": self.name,
             "messages": messages,
             "max_tokens": prompt.max_new_tokens,
             "temperature": self._temperature,
             "stream": True,
+            **({"chat_template_kwargs": options} if options else {}),
         }
 
-    def _choice(self, event: dict[str, Any]) -> tuple[str, str | None]:
-        """The text and the finish reason of one event, streamed ("delta") or whole ("message")."""
+    def _understood(self, sent: dict[str, Any]) -> Event:
         try:
-            if not event["choices"]:  # the last event may only count tokens
-                return "", None
-            choice = event["choices"][0]
-            message = choice.get("delta") or choice.get("message") or {}
-            text, reason = message.get("content") or "", choice.get("finish_reason")
-        except (KeyError, IndexError, TypeError, AttributeError):
-            text = reason = None
-        if not isinstance(text, str) or not isinstance(reason, str | None):
-            shown = self._server.shown(repr(event))
-            raise ModelError(f"{self._server.url} sent what is no chat completion: {shown}")
-        return text, reason
+            return read_event(sent)
+        except ValueError:
+            shown = self._server.shown(repr(sent))
+            raise ModelError(
+                f"{self._server.url} sent what is no chat completion: {shown}"
+            ) from None
 
-    def _finish_reason(self, finish: str | None, text: str) -> FinishReason:
-        if finish == "content_filter":
+    def _finish_reason(self, answer: ServedAnswer) -> FinishReason:
+        if answer.finish == "content_filter":
             raise ModelError(f"{self._server.url} withheld the answer (content_filter)")
-        if finish is None:
-            shown = self._server.shown(text)[:_SHOWN]
+        if answer.refused:
+            return "refused"
+        if answer.calls_tool:
+            return "tool_call"
+        if answer.finish is None:
+            shown = self._server.shown(answer.text)[:_SHOWN]
             raise ModelError(f"{self._server.url} broke off in mid-answer; ask again: {shown!r}")
-        return "length" if finish == "length" else "stop"
+        return "length" if answer.is_cut else "stop"
 
 
 def _message(role: str, text: str) -> dict[str, str]:
