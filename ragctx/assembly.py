@@ -148,7 +148,8 @@ def trace(
     if get_document is not None:
         require_function("get_document", get_document, "give index.document")
     _require_arguments(question, hits)
-    tokenizer, select = as_tokenizer(tokenizer), as_selector(assembly.select)
+    tokenizer = as_tokenizer(tokenizer)
+    as_selector(assembly.select)  # refused before anything is counted
     question, hits = well_formed(question), [_well_formed(hit) for hit in hits]
     frame = build_frame(
         load_template(assembly.template or "qa"),
@@ -160,35 +161,57 @@ def trace(
             assembly.budget_tokens,
         ),
     )
-    room = frame.room_tokens
     documents = _Documents(cache(get_document)) if get_document else None
     pool = _candidates(hits, frame, tokenizer, assembly, documents)
-    selection = select(pool.hits, pool.costs, room)
-    require_kind("what select gave", selection, Selection, "give a Selection, as knapsack does")
-    if assembly.trim:
-        selection = trim_to_fit(
-            selection,
-            pool.hits,
-            pool.costs,
-            tokenizer.count,
-            page_of=documents.page_of if documents else None,
+    room = frame.room_tokens
+    while True:
+        selection = _selected(pool, room, tokenizer, assembly, documents)
+        if pool.hits and not selection.selected:
+            raise BudgetError(_nothing_fits(min(pool.costs), frame, assembly))
+        placement = place(
+            selection, assembly.placement, seed=assembly.seed, profile=assembly.profile
         )
-    if pool.hits and not selection.selected:
-        raise BudgetError(_nothing_fits(min(pool.costs), frame, assembly))
-    placement = place(selection, assembly.placement, seed=assembly.seed, profile=assembly.profile)
-    prompt = fill_frame(
-        frame,
-        placement,
-        tokenizer,
-        ledger=join_ledgers(pool.ledger, selection.ledger),
-        saved_tokens=pool.saved_tokens,
-    )
-    return Trace(
-        prompt=prompt,
-        candidates=pool.hits,
-        costs=pool.costs,
-        room_tokens=room,
-        selection=selection,
+        try:
+            prompt = fill_frame(
+                frame,
+                placement,
+                tokenizer,
+                ledger=join_ledgers(pool.ledger, selection.ledger),
+                saved_tokens=pool.saved_tokens,
+            )
+        except BudgetError as error:
+            # Joined, parts may take more tokens than each on its own: choose once more, for less.
+            if not 0 < error.over_tokens < room:
+                raise
+            room -= error.over_tokens
+            continue
+        return Trace(
+            prompt=prompt,
+            candidates=pool.hits,
+            costs=pool.costs,
+            room_tokens=room,
+            selection=selection,
+        )
+
+
+def _selected(
+    pool: _Pool,
+    room_tokens: int,
+    tokenizer: Tokenizer,
+    assembly: Assembly,
+    documents: _Documents | None,
+) -> Selection:
+    """The candidates that fit, the last of them trimmed if that is asked for."""
+    selection = as_selector(assembly.select)(pool.hits, pool.costs, room_tokens)
+    require_kind("what select gave", selection, Selection, "give a Selection, as knapsack does")
+    if not assembly.trim:
+        return selection
+    return trim_to_fit(
+        selection,
+        pool.hits,
+        pool.costs,
+        tokenizer.count,
+        page_of=documents.page_of if documents else None,
     )
 
 

@@ -33,13 +33,24 @@ class Model:
         from ragctx.tokens.load import load_tokenizer
 
         tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
-        return load_generator(
+        generator = load_generator(
             self.spec,
             tokenizer=tokenizer,
             context_window=context_window,
             kv_cache=self.kv_cache,
             template_options=dict(self.template_options),
         )
+        tell_notes(generator)
+        return generator
+
+
+def tell_notes(generator: Generator) -> None:
+    """Print what a generator has to tell beside its answers, if anything."""
+    from ragctx.generator.protocol import TellsNotes
+
+    if isinstance(generator, TellsNotes):
+        for note in generator.take_notes():
+            say(note)
 
 
 def model_options(command: Command) -> Command:

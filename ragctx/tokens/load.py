@@ -49,7 +49,7 @@ def load_tokenizer(spec: str | Path = "bundled") -> Tokenizer:
         return _load_directory(path)
     if path.is_file():
         parent = path.resolve().parent
-        return HuggingFaceTokenizer(parent.name, read_definition(path), read_chat_template(parent))
+        return _of_model(parent, parent.name, read_definition(path))
     raise InputError(
         f"There is no tokenizer {spec!r}. Valid: bundled; a Hugging Face model directory or "
         "tokenizer.json file that exists here; tiktoken:ENCODING (tiktoken:o200k_base) or "
@@ -108,8 +108,17 @@ def _load_directory(directory: Path) -> Tokenizer:
             f"{directory} holds no tokenizer: neither tokenizer.json nor any of "
             f"{', '.join(_OTHER_VOCABULARIES)}. Copy the model's tokenizer files there."
         )
-    name = directory.resolve().name
-    return HuggingFaceTokenizer(name, definition, read_chat_template(directory))
+    return _of_model(directory, directory.resolve().name, definition)
+
+
+def _of_model(directory: Path, name: str, definition: str) -> HuggingFaceTokenizer:
+    """The tokenizer of a model, with what else its directory says about prompts."""
+    return HuggingFaceTokenizer(
+        name,
+        definition,
+        read_chat_template(directory),
+        joins_parts=True,
+    )
 
 
 def _convert(directory: Path) -> str:

@@ -25,6 +25,7 @@ from torch import Tensor
 from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.huggingface.config import end_ids, rope_is_fixed, window_of
+from ragctx.generator.huggingface.own_tokenizer import differing_tokens, require_own_tokenizer
 from ragctx.generator.huggingface.sampling import Decoding, choose_token
 from ragctx.generator.huggingface.streaming import TextStream
 from ragctx.generator.huggingface.weights import (
@@ -73,16 +74,19 @@ def load_huggingface(
         ModelError: not a directory, no weights, pickled weights, damaged or incomplete files, a
             model that needs its own code, or one that does not keep a KV cache as it should.
         TokenizerError: its tokenizer cannot be read.
-        InputError: unknown dtype or device.
+        InputError: unknown dtype or device, or a tokenizer that is not the model's.
     """
     directory = expanded(directory)
     if dtype not in _DTYPES:
         raise InputError(f"dtype is {dtype!r}; valid: {', '.join(_DTYPES)}")
     check_directory(directory)
+    given = tokenizer
     tokenizer = with_template_options(
         tokenizer or load_tokenizer(str(directory)), template_options or {}
     )
     model = load_model(directory, _DTYPES[dtype], _device(device))
+    vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
+    require_own_tokenizer(tokenizer, directory if given else None, vocabulary_size)
     config = model.config.get_text_config(decoder=True)
     configs = (getattr(model, "generation_config", None), model.config, config)
     generator = HuggingFaceGenerator(
@@ -95,6 +99,7 @@ def load_huggingface(
     )
     with quiet_transformers():
         generator.self_test()
+        generator.compare_prompts(directory, template_options or {})
     return generator
 
 
@@ -141,6 +146,7 @@ class HuggingFaceGenerator:
         self.reuses_prefix = _is_plain(self._new_run().cache) and rope_is_fixed(
             model.config.get_text_config(decoder=True)
         )
+        self._notes: list[str] = []
         self._kept: _Run | None = None
         self._lock = threading.Lock()
 
@@ -203,6 +209,20 @@ class HuggingFaceGenerator:
     def forget(self) -> None:
         """Free the kept cache; the next call starts cold."""
         self._take()
+
+    def compare_prompts(self, directory: Path, template_options: Mapping[str, object]) -> None:
+        """Note if a prompt's tokens are not those that transformers gives the model."""
+        differing = differing_tokens(self.tokenizer, directory, template_options)
+        if differing:
+            self._notes.append(
+                f"prompts for {self.name} differ from its own chat template: {differing} of a "
+                "small prompt's tokens are others, so that answers may be worse than they could be"
+            )
+
+    def take_notes(self) -> tuple[str, ...]:
+        """What there is to tell since the last call."""
+        notes, self._notes = tuple(self._notes), []
+        return notes
 
     def self_test(self) -> None:
         """Raise `ModelError` unless reading a few ids in pieces equals reading them at once.
@@ -307,13 +327,11 @@ class HuggingFaceGenerator:
     def _forward(self, run: _Run, token_ids: Sequence[int]) -> Tensor:
         """Append `token_ids` to the run; return the next token's scores, (vocabulary,) float32."""
         device = self._model.device
-        total = len(run.token_ids) + len(token_ids)
         arguments: dict[str, Any] = {self._cache_name: run.cache}
         if self._last_only:
             arguments["logits_to_keep"] = 1
         output = self._model(
             input_ids=torch.tensor([list(token_ids)], device=device),  # (1, new tokens)
-            attention_mask=torch.ones(1, total, dtype=torch.long, device=device),
             use_cache=True,
             **arguments,
         )

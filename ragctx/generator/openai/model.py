@@ -27,7 +27,13 @@ from ragctx.prompt.build import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Role, Segment
 from ragctx.text.well_formed import well_formed
 from ragctx.tokens.load import with_template_options
-from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
+from ragctx.tokens.tokenizer import (
+    JoinsParts,
+    KnowsSystemRole,
+    TextPart,
+    Tokenizer,
+    within_text,
+)
 
 DEFAULT_CONTEXT_WINDOW = 4096
 """Tokens that a model is taken to hold unless told otherwise: what small local servers allow."""
@@ -290,8 +296,20 @@ class _Framed:
         self.system_frame: tuple[str, str, str] | None = None if frame else _STAND_IN_SYSTEM_FRAME
         if frame and isinstance(tokenizer, KnowsSystemRole):
             self.system_frame = tokenizer.system_frame
+        self.joins_parts = isinstance(tokenizer, JoinsParts) and tokenizer.joins_parts
+        self.opening = ""
+        self._tokenizer = tokenizer
         self.encode = tokenizer.encode
         self.encode_markup = tokenizer.encode_markup
         self.encode_with_offsets = tokenizer.encode_with_offsets
         self.decode = tokenizer.decode
         self.count = tokenizer.count
+
+    def encode_parts(self, parts: Sequence[TextPart]) -> list[list[int]]:
+        """The ids of the joined text by parts; only where `joins_parts`."""
+        assert isinstance(self._tokenizer, JoinsParts)
+        return self._tokenizer.encode_parts(parts)
+
+    def within_text(self) -> _Framed:
+        """The same for parts on their own."""
+        return _Framed(within_text(self._tokenizer))
