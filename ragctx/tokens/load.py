@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from ragctx.errors import InputError, TokenizerError, require_extra
@@ -121,6 +122,13 @@ def _of_model(directory: Path, name: str, definition: str) -> HuggingFaceTokeniz
     )
 
 
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # nor is what it is part of
+        return False
+
+
 def _convert(directory: Path) -> str:
     """The definition that transformers makes of an older vocabulary file."""
     with require_extra(
@@ -137,8 +145,13 @@ def _convert(directory: Path) -> str:
                 str(directory), local_files_only=True, trust_remote_code=False
             )
     except Exception as error:
+        lacks = [name for name in ("sentencepiece", "google.protobuf") if not _is_installed(name)]
+        if lacks and not isinstance(error, MemoryError):
+            packages = " ".join(name.removeprefix("google.") for name in lacks)
+            remedy = f"It may need more packages: pip install {packages}. Or else: {remedy}"
+        first = str(error).strip().splitlines() or [type(error).__name__]
         raise TokenizerError(
-            f"transformers cannot read the tokenizer in {directory} ({error}). {remedy}"
+            f"transformers cannot read the tokenizer in {directory} ({first[0]}). {remedy}"
         ) from error
     backend = getattr(loaded, "backend_tokenizer", None)
     if backend is None:

@@ -41,6 +41,8 @@ def require_own_tokenizer(
         InputError: the directory's tokenizer is another one.
         ModelError: it has ids that the model has not.
     """
+    if directory is not None:
+        _require_same(tokenizer, directory)
     if isinstance(tokenizer, HuggingFaceTokenizer):
         most = max(tokenizer.vocabulary.values(), default=0)
         if most >= vocabulary_size:
@@ -48,12 +50,13 @@ def require_own_tokenizer(
                 f"the tokenizer {tokenizer.name} has ids up to {most}, and the model only those up "
                 f"to {vocabulary_size - 1}: copy its tokenizer again from where the model came from"
             )
-    if directory is None:
-        return
+
+
+def _require_same(tokenizer: Tokenizer, directory: Path) -> None:
     try:
         own = load_tokenizer(directory)
     except TokenizerError:
-        return  # it has none: all that can be told is what stands above
+        return  # it has none, so that there is nothing to compare with
     differing = _differing_pieces(tokenizer, own)
     text = "".join(part.text for part in _PROBE)
     ids = own.encode(text)
