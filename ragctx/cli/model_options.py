@@ -26,6 +26,7 @@ class Model:
     tokenizer_spec: str | None
     kv_cache: Path | None = None
     template_options: tuple[tuple[str, object], ...] = ()
+    server_options: tuple[tuple[str, object], ...] = ()
 
     def load(self, context_window: int | None) -> Generator:
         """Load both. `context_window` is for served models, which do not report theirs."""
@@ -39,6 +40,7 @@ class Model:
             context_window=context_window,
             kv_cache=self.kv_cache,
             template_options=dict(self.template_options),
+            server_options=dict(self.server_options),
         )
         tell_notes(generator)
         return generator
@@ -71,7 +73,7 @@ def model_options(command: Command) -> Command:
             "tokenizer_spec",
             metavar="DIR|tiktoken:NAME",
             help="Tokenizer to count with, for a model without its own: needed for "
-            "URL#NAME, whose --context-window defaults to 4096.",
+            "URL#NAME, unless its server counts.",
         ),
         click.option(
             "--kv-cache",
@@ -88,6 +90,15 @@ def model_options(command: Command) -> Command:
             type=Setting(),
             help="What the model's chat template is told, such as enable_thinking=false. May be "
             "repeated.",
+        ),
+        click.option(
+            "--server-option",
+            "server_options",
+            multiple=True,
+            type=Setting(),
+            help="How a server is asked: limit_s=60 (seconds for one question), timeout_s=30 "
+            "(without a byte), retries=5, header.X-Title=mine, or a field of the request such as "
+            "seed=7. May be repeated.",
         ),
     )
     return gathered("model", Model, options)(command)

@@ -22,6 +22,7 @@ def load_generator(
     context_window: int | None = None,
     kv_cache: str | Path | None = None,
     template_options: Mapping[str, object] | None = None,
+    server_options: Mapping[str, object] | None = None,
 ) -> Generator:
     """Load a generator: the reader that ships with ragctx, a model directory, or a server's model.
 
@@ -34,12 +35,13 @@ def load_generator(
         tokenizer: counts budgets instead of the one in the model's directory, by its name or as
             `load_tokenizer` gives it; required for a server's model, because the protocol does not
             tell which one the model uses.
-        context_window: tokens that a server's model holds, 4096 by default. Other models' files
-            tell it.
+        context_window: tokens that a server's model holds; by default the server is asked, and
+            4096 is taken where it does not tell. Other models' files tell it.
         kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
             for the next process (`ragctx.generator.reader.passage_store`).
         template_options: what the model's chat template is told, such as {"enable_thinking":
             False}; a server gets them as `chat_template_kwargs`.
+        server_options: how a server is asked, see `load_openai_api`.
 
     Raises:
         ModelError: there is no such model, or its files are damaged.
@@ -65,7 +67,15 @@ def load_generator(
 
     tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
     if spec.startswith(("http://", "https://")):
-        return _load_served(spec, tokenizer, context_window, template_options or {})
+        return _load_served(
+            spec,
+            tokenizer,
+            context_window,
+            template_options=template_options,
+            server_options=server_options,
+        )
+    if server_options:
+        raise InputError(f"{spec} is no server: leave --server-option out")
     directory = expanded(spec)
     if not spec or not directory.is_dir():
         raise ModelError(
@@ -81,7 +91,9 @@ def _load_served(
     spec: str,
     tokenizer: Tokenizer | None,
     context_window: int | None,
-    template_options: Mapping[str, object],
+    *,
+    template_options: Mapping[str, object] | None,
+    server_options: Mapping[str, object] | None,
 ) -> Generator:
     from ragctx.generator.openai.model import load_openai_api
 
@@ -95,4 +107,5 @@ def _load_served(
         tokenizer=tokenizer,
         context_window=context_window,
         template_options=template_options,
+        server_options=server_options,
     )

@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer: its body, or a connection that breaks off instead."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    breaks: bool = False
 
 
 @dataclass
@@ -20,6 +30,9 @@ class Script:
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "text/event-stream"})
     pause: threading.Event | None = None  # what to wait for before answering
+    before: list[Reply] = field(default_factory=list)  # what comes first, each once
+    pages: dict[str, Callable[[Any], object]] = field(default_factory=dict)
+    """What other paths answer to a body, which is None for a GET; as JSON."""
     requests: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
     url: str = ""
 
@@ -36,17 +49,38 @@ ANSWER = event("At 232 ") + event("degrees [1].") + event(finish="stop") + DONE
 class Handler(BaseHTTPRequestHandler):
     script: Script
 
+    def do_GET(self) -> None:
+        self._answer_page(None)
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.script.requests.append((self.path, dict(self.headers), json.loads(body)))
-        if self.script.pause:
-            self.script.pause.wait(10)
+        script = self.script
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.path.partition("?")[0].endswith("/chat/completions"):
+            self._answer_page(body)
+            return
+        script.requests.append((self.path, dict(self.headers), body))
+        if script.pause:
+            script.pause.wait(10)
+        reply = Reply(script.body, script.status, script.headers)
+        self._send(script.before.pop(0) if script.before else reply)
+
+    def _answer_page(self, body: Any) -> None:
+        page = self.script.pages.get(self.path)
+        if page is None:
+            self._send(Reply(b"not found", 404))
+        else:
+            self._send(Reply(json.dumps(page(body)).encode()))
+
+    def _send(self, reply: Reply) -> None:
+        if reply.breaks:
+            self.connection.close()
+            return
         try:
-            self.send_response(self.script.status)
-            for name, value in self.script.headers.items():
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(self.script.body)
+            self.wfile.write(reply.body)
         except OSError:
             pass  # the other side hung up, as it may
 

@@ -15,13 +15,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
+from ragctx.generator.openai.about import ask_window
 from ragctx.generator.openai.answer import ServedAnswer
-from ragctx.generator.openai.events import Event, read_event
+from ragctx.generator.openai.dialect import Dialect
+from ragctx.generator.openai.events import Event, Usage, read_event
 from ragctx.generator.openai.http import END, KEY_VARIABLE, Server
+from ragctx.generator.openai.settings import RefusedError, ServerSettings
 from ragctx.generator.thought import opener_at_end
 from ragctx.prompt.build import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Role, Segment
@@ -36,7 +40,8 @@ from ragctx.tokens.tokenizer import (
 )
 
 DEFAULT_CONTEXT_WINDOW = 4096
-"""Tokens that a model is taken to hold unless told otherwise: what small local servers allow."""
+"""Tokens that a model is taken to hold if neither its server nor anybody else tells: what small
+local servers allow."""
 
 _SLACK = 4  # of the tokenizer's tokens for one of the server's, which may be another's; by hand
 _TOKEN_CHARACTERS = 256  # more than any token has; chosen by hand
@@ -56,19 +61,23 @@ def load_openai_api(
     temperature: float = 0.0,
     timeout_s: float = 300.0,
     template_options: Mapping[str, object] | None = None,
+    server_options: Mapping[str, object] | None = None,
 ) -> OpenAIGenerator:
     """Describe a model on a server. Nothing is sent before the first question.
 
     Args:
-        spec: the address, "#" and the model's name: "http://127.0.0.1:8000/v1#my-model".
+        spec: the address, "#" and the model's name: "http://127.0.0.1:8000/v1#my-model". What
+            every request must have may stand in the address: "…?api-version=2024-10-21#my-model".
         tokenizer: the model's; budgets are counted with it.
-        context_window: tokens the model holds, prompt and answer together; 4096 by default, since
-            the protocol has no way to ask.
+        context_window: tokens the model holds, prompt and answer together; by default what the
+            server tells when it is first needed, or 4096.
         api_key: by default the environment variable RAGCTX_API_KEY, if set.
         temperature: 0 for the likeliest answer.
         timeout_s: seconds without a byte from the server before giving up.
         template_options: what the model's chat template is told, such as {"enable_thinking":
             False}; sent as `chat_template_kwargs`.
+        server_options: "limit_s" (seconds for one question), "retries", headers ("header.NAME"),
+            and further fields of the request; see `ragctx.generator.openai.settings`.
 
     Raises InputError if `spec` names no model, is not an address, or holds a password, or if the
     tokenizer's chat template does not read an option.
@@ -78,22 +87,23 @@ def load_openai_api(
     >>> load_openai_api(model, tokenizer=load_tokenizer("bundled")).name
     'my-model'
     """
-    url, _, model = spec.partition("#")
+    address, _, model = spec.partition("#")
+    url, _, query = address.partition("?")
     key = os.environ.get(KEY_VARIABLE) or None if api_key is None else api_key
-    server = Server(url.rstrip("/"), key, timeout_s)
+    settings = ServerSettings.of({"timeout_s": timeout_s, **(server_options or {})})
+    server = Server(url.rstrip("/"), key, settings, query)
     if not model:
         raise InputError(f"{url} names no model; write it after the address: {url}#MODEL")
-    window = DEFAULT_CONTEXT_WINDOW if context_window is None else context_window
     options = template_options or {}
     if tokenizer.chat_frame:
         tokenizer = with_template_options(tokenizer, options)
     return OpenAIGenerator(
-        server, model, tokenizer, window, temperature=temperature, template_options=options
+        server, model, tokenizer, context_window, temperature=temperature, template_options=options
     )
 
 
 class OpenAIGenerator:
-    """A model on a server; see `load_openai_api`. Stateless: several threads may use it."""
+    """A model on a server; see `load_openai_api`. Several threads may use it."""
 
     template = "qa"
     caches_prompts = False  # the server may; it cannot be told to forget
@@ -104,18 +114,37 @@ class OpenAIGenerator:
         server: Server,
         name: str,
         tokenizer: Tokenizer,
-        context_window: int,
+        context_window: int | None,
         *,
         temperature: float = 0.0,
         template_options: Mapping[str, object] | None = None,
     ) -> None:
         self.name = name
         self.tokenizer = _Framed(tokenizer)
-        self.context_window = context_window
+        self._window = context_window
         self._server = server
+        self._dialect = Dialect()
+        self._notes: dict[str, str] = {}  # each kind is told once
+        self._told: set[str] = set()
         self._temperature = temperature
         self._template_options = dict(template_options or {})
         self.decoding = f"temperature {temperature:g}" if temperature else "greedy"
+
+    @cached_property
+    def context_window(self) -> int:
+        """Tokens it holds: as given, as its server tells, or `DEFAULT_CONTEXT_WINDOW`.
+
+        Raises ModelError if the server has to be asked and is not there.
+        """
+        if self._window is not None:
+            return self._window
+        return ask_window(self._server, self.name) or DEFAULT_CONTEXT_WINDOW
+
+    def take_notes(self) -> tuple[str, ...]:
+        """What there is to tell since the last call, each once: how the server counts and takes."""
+        new = [kind for kind in list(self._notes) if kind not in self._told]
+        self._told.update(new)
+        return tuple(self._notes[kind] for kind in new)
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
@@ -136,25 +165,12 @@ class OpenAIGenerator:
                 answer.
         """
         require_kind("prompt", prompt, Prompt, "make one with assemble")
-        messages = self._messages(prompt)
+        messages, counted = self._messages(prompt)
         answer = ServedAnswer(opener_at_end(prompt.text), on_text)
-        events = self._server.post(
-            "/chat/completions", self._body(prompt, messages), tokens=prompt.max_new_tokens
-        )
-        left = _SLACK * prompt.max_new_tokens + _SLACK
-        with closing(events):
-            for sent in events:
-                if sent is END:
-                    answer.done()
-                    break
-                event = self._understood(sent)
-                text, left = self._within(event.text, left)
-                thought, left = self._within(event.thought, left)
-                answer.take(replace(event, text=text, thought=thought))
-                if (text, thought) != (event.text, event.thought):
-                    answer.cut()
-                    break
+        while not self._answered(prompt, messages, answer):
+            pass
         answer.end()
+        self._compare(prompt, counted, answer.usage)
         encode = self.tokenizer.encode
         return Generation(
             text=answer.text,
@@ -165,6 +181,55 @@ class OpenAIGenerator:
             reused_tokens=answer.usage.reused_tokens or 0,
             thought=answer.thought,
         )
+
+    def _answered(
+        self, prompt: Prompt, messages: list[dict[str, str]], answer: ServedAnswer
+    ) -> bool:
+        """Ask, and collect the answer; False if it has to be asked in other terms."""
+        body = self._body(prompt, messages)
+        events = self._server.post("/chat/completions", body, tokens=prompt.max_new_tokens)
+        left = _SLACK * prompt.max_new_tokens + _SLACK
+        try:
+            with closing(events):
+                for sent in events:
+                    if sent is END:
+                        answer.done()
+                        break
+                    event = self._understood(sent)
+                    text, left = self._within(event.text, left)
+                    thought, left = self._within(event.thought, left)
+                    answer.take(replace(event, text=text, thought=thought))
+                    if (text, thought) != (event.text, event.thought):
+                        answer.cut()
+                        break
+        except RefusedError as error:
+            refused = self._dialect.learn(error.words)
+            if not refused:
+                raise ModelError(str(error)) from None
+            if refused in ("temperature", "chat_template_kwargs"):
+                self._notes[refused] = (
+                    f"{self.name} takes no {refused}, so that it decides on that itself"
+                )
+            return False
+        return True
+
+    def _compare(self, prompt: Prompt, counted: int, usage: Usage) -> None:
+        """Note where the server counts other tokens than were counted here."""
+        theirs, new = usage.prompt_tokens, usage.new_tokens
+        if theirs and theirs != counted and (self.tokenizer.is_model_s or theirs > counted):
+            remedy = (
+                f"lower --budget-tokens by {theirs - counted} to be sure that it fits"
+                if theirs > counted
+                else "the budget could hold more"
+            )
+            self._notes["prompt_tokens"] = (
+                f"{self.name} counted {theirs} tokens in a prompt of {counted}; {remedy}"
+            )
+        if new and new > prompt.max_new_tokens:
+            self._notes["new_tokens"] = (
+                f"{self.name} counted {new} tokens in its answer, where "
+                f"{prompt.max_new_tokens} were asked for; look at how it is served"
+            )
 
     def _within(self, piece: str, tokens: int) -> tuple[str, int]:
         """The beginning of `piece` that takes at most `tokens`, and how many are left of them."""
@@ -184,16 +249,20 @@ class OpenAIGenerator:
     def forget(self) -> None:
         """Do nothing: what the server caches is out of reach."""
 
-    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
-        """The messages to send, checked to fit; without the frame, which the server adds itself."""
+    def _messages(self, prompt: Prompt) -> tuple[list[dict[str, str]], int]:
+        """The messages to send, without the frame that the server adds, and the tokens of both.
+
+        They were checked to fit.
+        """
         safe = replace(prompt, segments=tuple(self._harmless(prompt.segments)))
-        self._check_fits(safe)
+        counted = self._check_fits(safe)
         texts: dict[Role, list[str]] = {"system": [], "user": []}
         for segment in safe.segments:
             texts[segment.role].append(segment.message_text)
-        return [_message(role, "".join(pieces)) for role, pieces in texts.items() if pieces]
+        joined = {role: "".join(pieces) for role, pieces in texts.items()}
+        return [_message(role, text) for role, text in joined.items() if text], counted
 
-    def _check_fits(self, prompt: Prompt) -> None:
+    def _check_fits(self, prompt: Prompt) -> int:
         tokens = check_text_count(prompt, self.tokenizer)
         missing = tokens + prompt.max_new_tokens - self.context_window
         if missing > 0:
@@ -202,6 +271,7 @@ class OpenAIGenerator:
                 f"answer, {missing} more than the {self.context_window} that {self.name} holds; "
                 "lower --budget-tokens or --max-new-tokens, or raise --context-window"
             )
+        return tokens
 
     def _harmless(self, segments: Sequence[Segment]) -> Iterator[Segment]:
         """The segments, with the special tokens in question and passages made plain text."""
@@ -213,14 +283,14 @@ class OpenAIGenerator:
 
     def _body(self, prompt: Prompt, messages: list[dict[str, str]]) -> dict[str, Any]:
         options = self._template_options
-        return {
-            "model": self.name,
-            "messages": messages,
+        wanted = {
             "max_tokens": prompt.max_new_tokens,
             "temperature": self._temperature,
-            "stream": True,
+            "stream_options": {"include_usage": True},
             **({"chat_template_kwargs": options} if options else {}),
         }
+        fields = self._dialect.fields(wanted)
+        return {"model": self.name, "messages": messages, "stream": True, **fields}
 
     def _understood(self, sent: dict[str, Any]) -> Event:
         try:
@@ -290,6 +360,7 @@ class _Framed:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         frame = tokenizer.chat_frame
+        self.is_model_s = bool(frame)
         self.name = tokenizer.name
         self.retokenised = False  # counted when it is sent, by `OpenAIGenerator._check_fits`
         self.chat_frame: tuple[str, str] = frame or _STAND_IN_FRAME
