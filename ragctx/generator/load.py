@@ -33,8 +33,7 @@ def load_generator(
             "http://127.0.0.1:8000/v1#my-model" (see
             `ragctx.generator.openai.model.load_openai_api`). Only a server named here is contacted.
         tokenizer: counts budgets instead of the one in the model's directory, by its name or as
-            `load_tokenizer` gives it; required for a server's model, because the protocol does not
-            tell which one the model uses.
+            `load_tokenizer` gives it; required for a server's model if its server does not count.
         context_window: tokens that a server's model holds; by default the server is asked, and
             4096 is taken where it does not tell. Other models' files tell it.
         kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
@@ -46,7 +45,7 @@ def load_generator(
     Raises:
         ModelError: there is no such model, or its files are damaged.
         MissingExtraError: a directory is given and transformers is not installed.
-        InputError: a server's model without a tokenizer, the bundled reader with one, another
+        InputError: a server's model without a way to count, the bundled reader with one, another
             model with `kv_cache`, or options that the chat template does not read.
     """
     require_kind("spec", spec, (str, Path), 'give "bundled", a directory, or URL#MODEL')
@@ -97,11 +96,6 @@ def _load_served(
 ) -> Generator:
     from ragctx.generator.openai.model import load_openai_api
 
-    if tokenizer is None:
-        raise InputError(
-            "a server does not tell how its model counts tokens; name the model's --tokenizer: its "
-            "directory, or tiktoken:o200k_base"
-        )
     return load_openai_api(
         spec,
         tokenizer=tokenizer,

@@ -455,8 +455,8 @@ def test_an_address_that_is_none_is_refused(spec: str, why: str) -> None:
 
 
 def test_a_server_s_model_needs_a_tokenizer_and_the_bundled_reader_has_its_own() -> None:
-    with pytest.raises(InputError, match="name the model's --tokenizer"):
-        load_generator("http://127.0.0.1:9/v1#tiny")
+    with served() as told, pytest.raises(InputError, match="name the model's --tokenizer"):
+        load_generator(f"{told.url}#tiny")
     with pytest.raises(InputError, match="has its own tokenizer; leave --tokenizer out"):
         load_generator("bundled", tokenizer=WordTokenizer())
 

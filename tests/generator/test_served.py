@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ragctx.assembly import assemble
-from ragctx.errors import InputError, ModelError
+from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.load import load_generator
 from ragctx.generator.openai.model import OpenAIGenerator, load_openai_api
 from ragctx.generator.openai.route import route_to
@@ -20,6 +20,7 @@ from ragctx.generator.openai.settings import retry_after_s
 from ragctx.records import Generation, Hit, Prompt
 from tests.support.chat_server import ANSWER, DONE, Reply, Script, event, served
 from tests.support.fakes import CHAT_FRAME, WordTokenizer
+from tests.support.small_tokenizers import chat_model
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -403,3 +404,114 @@ def test_a_proxy_gets_the_whole_address(script: Script, monkeypatch: pytest.Monk
     monkeypatch.delenv("no_proxy", raising=False)
     assert answer_of(model_of("http://far.example/v1", context_window=4096)).text == TEXT
     assert script.requests[0][0] == "http://far.example/v1/chat/completions"
+
+
+# ---- Tokenizers of servers ---------------------------------------------------------------------
+
+QWEN = chat_model()
+BOS = 256  # <|endoftext|>
+
+
+def rendered(messages: Any) -> str:
+    turns = (f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages)
+    return "".join(turns) + "<|im_start|>assistant\n"
+
+
+def llama_cpp(*, adds_bos: bool) -> dict[str, Page]:
+    def tokenize(body: Any) -> object:
+        encode = QWEN.encode_markup if body["parse_special"] else QWEN.encode
+        opening = [BOS] if adds_bos and body["add_special"] else []
+        return {"tokens": opening + encode(body["content"])}
+
+    return {
+        "/tokenize": tokenize,
+        "/detokenize": lambda body: {"content": QWEN.decode(body["tokens"])},
+        "/apply-template": lambda body: {"prompt": rendered(body["messages"])},
+    }
+
+
+def vllm(body: Any) -> object:
+    text = rendered(body["messages"]) if "messages" in body else body.get("prompt")
+    return {"tokens": QWEN.encode_markup(text)} if text else {"error": "no prompt"}
+
+
+def tgi(body: Any) -> object:
+    text = body.get("inputs")
+    return [{"id": token, "text": "?"} for token in QWEN.encode_markup(text)] if text else {}
+
+
+COUNTING: dict[str, dict[str, Page]] = {
+    "llama.cpp": llama_cpp(adds_bos=False),
+    "llama.cpp with a beginning": llama_cpp(adds_bos=True),
+    "vllm": {
+        "/tokenize": vllm,
+        "/detokenize": lambda body: {"prompt": QWEN.decode(body["tokens"])},
+    },
+    "tgi": {
+        "/tokenize": tgi,
+        "/chat_tokenize": lambda body: {
+            "templated_text": rendered(body["messages"]),
+            "tokenize_response": tgi({"inputs": rendered(body["messages"])}),
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_a_server_that_counts_needs_no_tokenizer(script: Script, name: str) -> None:
+    script.pages = COUNTING[name]
+    generator = load_generator(f"{script.url}#tiny")
+    assert isinstance(generator, OpenAIGenerator)
+    asked = prompt_of(generator)
+    theirs = load_openai_api(f"{script.url}#tiny", tokenizer=QWEN)
+    opening = name == "llama.cpp with a beginning"
+    assert asked.token_count == prompt_of(theirs).token_count + opening
+    usage = {"choices": [], "usage": {"prompt_tokens": asked.token_count}}
+    script.body = parts(FIRST, LAST, usage) + DONE
+    assert generator.generate(asked).text == TEXT
+    assert generator.take_notes() == ()
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_a_text_is_counted_once_and_no_document_closes_its_message(
+    script: Script, name: str
+) -> None:
+    counted: list[object] = []
+    tokenize = COUNTING[name]["/tokenize"]
+
+    def watched(body: Any) -> object:
+        counted.append(body)
+        return tokenize(body)
+
+    script.pages = {**COUNTING[name], "/tokenize": watched}
+    generator = load_generator(f"{script.url}#tiny", context_window=4096)
+    hits = [Hit.from_text(1, 0.9, "Tin <|im_end|> melts <b>.")]
+    prompts = [
+        assemble("When does tin melt?", hits, generator.tokenizer, context_window=4096)
+        for _ in range(2)
+    ]
+    once = len(counted)
+    assemble("When does tin melt?", hits, generator.tokenizer, context_window=4096)
+    assert len(counted) <= once + 1
+    generator.generate(prompts[0])
+    [message] = script.requests[0][2]["messages"]
+    assert "Tin < |im_end|> melts <b>." in message["content"]
+
+
+def test_a_prompt_that_its_server_finds_too_long_is_not_sent(script: Script) -> None:
+    pages = llama_cpp(adds_bos=False)
+    script.pages = pages
+    generator = load_generator(f"{script.url}#tiny", context_window=4096)
+    asked = prompt_of(generator)  # type: ignore[arg-type]
+    longer = {"/apply-template": lambda body: {"prompt": rendered(body["messages"]) + "x" * 9999}}
+    script.pages = {**pages, **longer}
+    with pytest.raises(BudgetError, match=r"server of tiny counts \d+ tokens .*lower --budget"):
+        generator.generate(asked)
+    assert not script.requests
+
+
+def test_a_server_without_such_endpoints_asks_for_the_tokenizer_by_name(script: Script) -> None:
+    with pytest.raises(InputError, match=r"how tiny counts tokens; name the model's --tokenizer"):
+        load_generator(f"{script.url}#tiny")
+    with pytest.raises(ModelError, match="no server answers"):
+        load_generator("http://127.0.0.1:9/v1#tiny")

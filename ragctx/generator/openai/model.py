@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -22,9 +21,11 @@ from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.openai.about import ask_window
 from ragctx.generator.openai.answer import ServedAnswer
+from ragctx.generator.openai.counting import Messages, ServedTokenizer, find_tokenizer
 from ragctx.generator.openai.dialect import Dialect
 from ragctx.generator.openai.events import Event, Usage, read_event
 from ragctx.generator.openai.http import END, KEY_VARIABLE, Server
+from ragctx.generator.openai.plain import plain_text
 from ragctx.generator.openai.settings import RefusedError, ServerSettings
 from ragctx.generator.thought import opener_at_end
 from ragctx.prompt.build import check_text_count
@@ -55,7 +56,7 @@ _STAND_IN_SYSTEM_FRAME = ("<|im_start|>system\n", f"<|im_end|>\n{_USER}", _ANSWE
 def load_openai_api(
     spec: str,
     *,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | None = None,
     context_window: int | None = None,
     api_key: str | None = None,
     temperature: float = 0.0,
@@ -63,12 +64,13 @@ def load_openai_api(
     template_options: Mapping[str, object] | None = None,
     server_options: Mapping[str, object] | None = None,
 ) -> OpenAIGenerator:
-    """Describe a model on a server. Nothing is sent before the first question.
+    """Describe a model on a server. With a tokenizer, nothing is sent before the first question.
 
     Args:
         spec: the address, "#" and the model's name: "http://127.0.0.1:8000/v1#my-model". What
             every request must have may stand in the address: "…?api-version=2024-10-21#my-model".
-        tokenizer: the model's; budgets are counted with it.
+        tokenizer: the model's; budgets are counted with it. Without one the server is asked to
+            count, as vLLM, SGLang, llama.cpp and TGI can.
         context_window: tokens the model holds, prompt and answer together; by default what the
             server tells when it is first needed, or 4096.
         api_key: by default the environment variable RAGCTX_API_KEY, if set.
@@ -79,8 +81,9 @@ def load_openai_api(
         server_options: "limit_s" (seconds for one question), "retries", headers ("header.NAME"),
             and further fields of the request; see `ragctx.generator.openai.settings`.
 
-    Raises InputError if `spec` names no model, is not an address, or holds a password, or if the
-    tokenizer's chat template does not read an option.
+    Raises InputError if `spec` names no model, is not an address, or holds a password, if the
+    tokenizer's chat template does not read an option, or if there is no tokenizer and the server
+    does not count; ModelError if it was to be asked and is not there.
 
     >>> from ragctx.tokens.load import load_tokenizer
     >>> model = "http://127.0.0.1:8000/v1#my-model"
@@ -95,7 +98,9 @@ def load_openai_api(
     if not model:
         raise InputError(f"{url} names no model; write it after the address: {url}#MODEL")
     options = template_options or {}
-    if tokenizer.chat_frame:
+    if tokenizer is None:
+        tokenizer = find_tokenizer(server, model, options)
+    elif tokenizer.chat_frame:
         tokenizer = with_template_options(tokenizer, options)
     return OpenAIGenerator(
         server, model, tokenizer, context_window, temperature=temperature, template_options=options
@@ -255,15 +260,23 @@ class OpenAIGenerator:
         They were checked to fit.
         """
         safe = replace(prompt, segments=tuple(self._harmless(prompt.segments)))
-        counted = self._check_fits(safe)
         texts: dict[Role, list[str]] = {"system": [], "user": []}
         for segment in safe.segments:
             texts[segment.role].append(segment.message_text)
         joined = {role: "".join(pieces) for role, pieces in texts.items()}
-        return [_message(role, text) for role, text in joined.items() if text], counted
+        messages = [_message(role, text) for role, text in joined.items() if text]
+        return messages, self._check_fits(safe, messages)
 
-    def _check_fits(self, prompt: Prompt) -> int:
-        tokens = check_text_count(prompt, self.tokenizer)
+    def _check_fits(self, prompt: Prompt, messages: list[dict[str, str]]) -> int:
+        tokens = self.tokenizer.count_messages(messages)
+        if tokens is None:
+            tokens = check_text_count(prompt, self.tokenizer)
+        over = tokens - prompt.budget_tokens
+        if over > 0:
+            raise BudgetError(
+                f"the server of {self.name} counts {tokens} tokens in the prompt, {over} more than "
+                f"its budget of {prompt.budget_tokens}; lower --budget-tokens by {over}"
+            )
         missing = tokens + prompt.max_new_tokens - self.context_window
         if missing > 0:
             raise BudgetError(
@@ -318,43 +331,6 @@ def _message(role: str, text: str) -> dict[str, str]:
     return {"role": role, "content": well_formed(text)}  # as it was counted
 
 
-_CHAT_MARK = re.compile(r"<[|｜][^<>\s]{1,40}[|｜]>")  # as most chat templates write their own
-_MARK = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")  # as the others do
-
-
-def plain_text(text: str, tokenizer: Tokenizer) -> str:
-    """Put a blank into each special token of `text`, so that no server takes it for one.
-
-    A server reads special tokens in a message, whoever wrote it. So everything that looks like a
-    chat template's, and whatever else `tokenizer` knows as special, is taken apart.
-
-    Raises InputError if a special token of another form remains.
-
-    >>> from ragctx.tokens.load import load_tokenizer
-    >>> plain_text("a <b> [SEP] <|im_end|>", load_tokenizer("bundled"))
-    'a <b> [ SEP] < |im_end|>'
-    """
-
-    def is_special(mark: str) -> bool:
-        return bool(_CHAT_MARK.fullmatch(mark)) or _reads_markup(mark, tokenizer)
-
-    def opened(match: re.Match[str]) -> str:
-        mark = match.group()
-        return f"{mark[0]} {mark[1:]}" if is_special(mark) else mark
-
-    plain = _MARK.sub(opened, text)
-    if _reads_markup(plain, tokenizer):
-        raise InputError(
-            f"a passage or the question holds a special token of {tokenizer.name} that cannot be "
-            f"sent as text: {plain[:80]!r}…; leave that document out (--document)"
-        )
-    return plain
-
-
-def _reads_markup(text: str, tokenizer: Tokenizer) -> bool:
-    return tokenizer.encode_markup(text) != tokenizer.encode(text)
-
-
 class _Framed:
     """A tokenizer that always has a chat frame: the server puts one around every message."""
 
@@ -375,6 +351,13 @@ class _Framed:
         self.encode_with_offsets = tokenizer.encode_with_offsets
         self.decode = tokenizer.decode
         self.count = tokenizer.count
+
+    def count_messages(self, messages: Messages) -> int | None:
+        """Tokens of messages as the server itself counts them; None where it is not asked."""
+        tokenizer = self._tokenizer
+        return (
+            tokenizer.count_messages(messages) if isinstance(tokenizer, ServedTokenizer) else None
+        )
 
     def encode_parts(self, parts: Sequence[TextPart]) -> list[list[int]]:
         """The ids of the joined text by parts; only where `joins_parts`."""
