@@ -170,6 +170,7 @@ class _AnswerShape(TypedDict):
     refusal: Refusal | None  # why there is no answer
     nearest: list[HitShape]  # up to three passages, if it abstained
     finish_reason: FinishReason
+    thought: str  # what the model wrote for itself before the answer; "" if nothing
     citations: list[Citation]
     placement: str
     usage: UsageShape

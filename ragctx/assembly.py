@@ -157,7 +157,8 @@ def trace(
         require_function("get_document", get_document, "give index.document")
     surroundings = _surroundings(assembly, get_document, get_chunks)
     _require_arguments(question, hits)
-    tokenizer, select = as_tokenizer(tokenizer), as_selector(assembly.select)
+    tokenizer = as_tokenizer(tokenizer)
+    as_selector(assembly.select)  # refused before anything is counted
     question, hits = well_formed(question), [_well_formed(hit) for hit in hits]
     frame = build_frame(
         load_template(assembly.template or "qa"),
@@ -169,45 +170,89 @@ def trace(
             assembly.budget_tokens,
         ),
     )
-    room = frame.room_tokens
     documents = _Documents(cache(get_document)) if get_document else None
     pool = _candidates(hits, frame, tokenizer, assembly, documents)
-    selection = select(pool.hits, pool.costs, room)
-    require_kind("what select gave", selection, Selection, "give a Selection, as knapsack does")
-    if assembly.trim:
-        selection = trim_to_fit(
-            selection,
-            pool.hits,
-            pool.costs,
-            tokenizer.count,
-            page_of=documents.page_of if documents else None,
+    room = frame.room_tokens
+    while True:
+        selection = _selected(pool, room, tokenizer, assembly, documents)
+        if surroundings is not None:
+            selection = _expanded(
+                selection,
+                hits,
+                frame,
+                tokenizer,
+                assembly=assembly,
+                surroundings=surroundings,
+                room_tokens=room,
+            )
+        if pool.hits and not selection.selected:
+            raise BudgetError(_nothing_fits(min(pool.costs), frame, assembly))
+        placement = place(
+            selection, assembly.placement, seed=assembly.seed, profile=assembly.profile
         )
-    if surroundings is not None:
-        selection = expand(
-            selection,
-            assembly.expand,
-            surroundings,
-            lambda some: passage_costs(frame.template, some, tokenizer, room_tokens=room),
-            count=tokenizer.count,
-            max_tokens=assembly.merged_tokens,
-            last_rank=max((hit.rank for hit in hits), default=0),
+        try:
+            prompt = fill_frame(
+                frame,
+                placement,
+                tokenizer,
+                ledger=join_ledgers(pool.ledger, selection.ledger),
+                saved_tokens=pool.saved_tokens,
+            )
+        except BudgetError as error:
+            # Joined, parts may take more tokens than each on its own: choose once more, for less.
+            if not 0 < error.over_tokens < room:
+                raise
+            room -= error.over_tokens
+            continue
+        return Trace(
+            prompt=prompt,
+            candidates=pool.hits,
+            costs=pool.costs,
+            room_tokens=room,
+            selection=selection,
         )
-    if pool.hits and not selection.selected:
-        raise BudgetError(_nothing_fits(min(pool.costs), frame, assembly))
-    placement = place(selection, assembly.placement, seed=assembly.seed, profile=assembly.profile)
-    prompt = fill_frame(
-        frame,
-        placement,
-        tokenizer,
-        ledger=join_ledgers(pool.ledger, selection.ledger),
-        saved_tokens=pool.saved_tokens,
+
+
+def _expanded(
+    selection: Selection,
+    hits: Sequence[Hit],
+    frame: Frame,
+    tokenizer: Tokenizer,
+    *,
+    assembly: Assembly,
+    surroundings: Surroundings,
+    room_tokens: int,
+) -> Selection:
+    """The selection with the text beside its passages, as far as there is room."""
+    return expand(
+        selection,
+        assembly.expand,
+        surroundings,
+        lambda some: passage_costs(frame.template, some, tokenizer, room_tokens=room_tokens),
+        count=tokenizer.count,
+        max_tokens=assembly.merged_tokens,
+        last_rank=max((hit.rank for hit in hits), default=0),
     )
-    return Trace(
-        prompt=prompt,
-        candidates=pool.hits,
-        costs=pool.costs,
-        room_tokens=room,
-        selection=selection,
+
+
+def _selected(
+    pool: _Pool,
+    room_tokens: int,
+    tokenizer: Tokenizer,
+    assembly: Assembly,
+    documents: _Documents | None,
+) -> Selection:
+    """The candidates that fit, the last of them trimmed if that is asked for."""
+    selection = as_selector(assembly.select)(pool.hits, pool.costs, room_tokens)
+    require_kind("what select gave", selection, Selection, "give a Selection, as knapsack does")
+    if not assembly.trim:
+        return selection
+    return trim_to_fit(
+        selection,
+        pool.hits,
+        pool.costs,
+        tokenizer.count,
+        page_of=documents.page_of if documents else None,
     )
 
 

@@ -63,7 +63,14 @@ class IndexDamagedError(StoreError):
 
 
 class BudgetError(RagctxError):
-    """The prompt cannot fit; the message has the missing tokens and the setting to change."""
+    """The prompt cannot fit; the message has the missing tokens and the setting to change.
+
+    `over_tokens` are those that a prompt which was built takes too many; 0 where none was built.
+    """
+
+    def __init__(self, message: str, *, over_tokens: int = 0) -> None:
+        super().__init__(message)
+        self.over_tokens = over_tokens
 
 
 class TemplateError(RagctxError):

@@ -20,10 +20,18 @@ from ragctx.citations.abstention import abstained
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
 from ragctx.generator.protocol import require_generator
+from ragctx.generator.thought import without_thought
 from ragctx.index.filters import matching_ids
 from ragctx.index.index import Index, as_index
 from ragctx.records import Answer, Generation, GetDocument, Hit, Prompt, Refusal
-from ragctx.refusals import Searched, not_answered_words, too_unsure, why_refused
+from ragctx.refusals import (
+    NO_ANSWER,
+    Searched,
+    no_answer,
+    not_answered_words,
+    too_unsure,
+    why_refused,
+)
 from ragctx.retrieval import Retrieval, retrieve
 
 if TYPE_CHECKING:
@@ -138,11 +146,12 @@ def answer_prompt(
     require_generator(generator)
     generation = generator.generate(prompt, on_text=None if min_confidence else on_text)
     require_kind("what the generator gave", generation, Generation, "give a Generation")
-    refusal: Refusal | None
+    generation = without_thought(generation)
+    refusal = no_answer(generation, prompt.max_new_tokens, generator.name)
     unsure: Refusal | None = None
-    if abstained(generation):
+    if refusal is None and abstained(generation):
         refusal = Refusal("not_answered", not_answered_words(generation.confidence))
-    else:
+    elif refusal is None:
         refusal = unsure = _too_unsure(generation, min_confidence, generator.name)
         if min_confidence and refusal is None and on_text is not None and generation.text:
             on_text(generation.text)
@@ -193,7 +202,8 @@ def _explained(
 ) -> Answer:
     """The abstention with its reason, and the passages that the search found."""
     nearest = tuple(hits[:NEAREST])
-    if answer.refusal is not None and answer.refusal.reason == "below_min_confidence":
+    reason = answer.refusal.reason if answer.refusal else ""
+    if reason == "below_min_confidence" or (reason in NO_ANSWER and answer.prompt.passages):
         return replace(answer, nearest=nearest)
     sources = snapshot.sources()
     if filter.documents:

@@ -292,7 +292,9 @@ class Prompt:
         return passages, f"{self.token_count:,} of {self.budget_tokens:,} tokens"
 
 
-FinishReason = Literal["stop", "length", "abstain"]
+FinishReason = Literal["stop", "length", "abstain", "refused", "tool_call"]
+"""How a generator ended: by itself, at its limit of tokens, or without an answer: it tells that the
+passages hold none, will not answer, or calls a tool instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +310,9 @@ class CopiedSpan:
 class Generation:
     """What a generator gave. `spans` are set by generators that copy (the bundled reader).
 
+    `text` is the answer alone. `thought` is what the model wrote for itself before it; `token_ids`
+    are those of both.
+
     `prefill_s` are the seconds until the first token was known, `decode_s` those from there on.
     """
 
@@ -319,6 +324,7 @@ class Generation:
     reused_tokens: int  # prompt tokens whose keys and values came from the cache
     confidence: float | None = None  # probability that the passages contain the answer
     spans: tuple[CopiedSpan, ...] = ()
+    thought: str = ""
 
 
 CitationStatus = Literal["verified", "unverified", "unknown_label"]

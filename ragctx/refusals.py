@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragctx.records import Prompt, Refusal
+from ragctx.records import Generation, Prompt, Refusal
 from ragctx.text.display import one_line
 from ragctx.text.language import foreign_language
 
@@ -26,7 +26,11 @@ UNREAD = ("empty_index", "no_text", "nothing_found", "below_min_score", "languag
 """Reasons for which nothing was read: there are no documents, or none with text; no passage was
 found, or none with the score asked for; the model does not know the question's language."""
 
-REASONS = (*READ, *UNREAD)
+NO_ANSWER = ("thought_only", "cut", "empty", "refused", "tool_call")
+"""Reasons for which the model did not answer, whatever the documents hold: it only thought, was cut
+before its first word, wrote nothing, would not answer, or called a tool."""
+
+REASONS = (*READ, *UNREAD, *NO_ANSWER)
 
 _NAMED = 3  # documents named in a sentence; the others are counted
 
@@ -95,6 +99,47 @@ def too_unsure(confidence: float, least: float) -> Refusal:
         "below_min_confidence",
         f"The best answer found is not sure enough: {100 * confidence:.0f} % where "
         f"--min-confidence asks for {100 * least:.0f} %. Lower that, or read the passages.",
+    )
+
+
+def no_answer(generation: Generation, max_new_tokens: int, model: str) -> Refusal | None:
+    """Why the model did not answer at all; None if it did, or said that the documents do not.
+
+    >>> cut = Generation(
+    ...     text="",
+    ...     token_ids=(),
+    ...     finish_reason="length",
+    ...     prefill_s=0.0,
+    ...     decode_s=0.0,
+    ...     reused_tokens=0,
+    ...     thought="Tin?",
+    ... )
+    >>> no_answer(cut, 64, "qwen").message[:68]
+    'qwen used up its 64 tokens with thinking and has not begun to answer'
+    """
+    less = "let it think less (--template-option enable_thinking=false, if its template knows that)"
+    more = f"Raise --max-new-tokens (now {max_new_tokens})"
+    if generation.finish_reason == "refused":
+        return Refusal(
+            "refused", f"{model} refused to answer. Ask in other words or another model."
+        )
+    if generation.finish_reason == "tool_call":
+        return Refusal(
+            "tool_call",
+            f"{model} called a tool instead of answering, and there is none here. Turn tools off "
+            "where it is served, or use another --template.",
+        )
+    if generation.text.strip() or generation.finish_reason == "abstain":
+        return None
+    if generation.thought:
+        if generation.finish_reason == "length":
+            spent = f"{model} used up its {max_new_tokens} tokens with thinking and has not begun"
+            return Refusal("thought_only", f"{spent} to answer. {more}, or {less}.")
+        return Refusal("thought_only", f"{model} thought and then gave no answer; {less}.")
+    if generation.finish_reason == "length":
+        return Refusal("cut", f"{model} was cut off before its first word. {more}.")
+    return Refusal(
+        "empty", f"{model} ended without a word. Ask in other words, or use another --template."
     )
 
 

@@ -145,6 +145,7 @@ def answer_view(answer: Answer) -> View:
         "refusal": None if answer.refusal is None else asdict(answer.refusal),
         "nearest": [hit_view(hit) for hit in answer.nearest],
         "finish_reason": generation.finish_reason,
+        "thought": generation.thought,
         "citations": [citation_view(citation) for citation in answer.citations],
         "placement": prompt.placement,
         "usage": {

@@ -56,8 +56,14 @@ _TAKEN_BACK = re.compile(r"\b(?:but|however|although|though|nevertheless|instead
 
 
 def abstained(generation: Generation) -> bool:
-    """Whether the generator abstained: by its `finish_reason`, or in the words of its answer."""
-    return generation.finish_reason == "abstain" or is_abstention(generation.text)
+    """Whether the generator abstained: by its `finish_reason`, or in the words of its answer.
+
+    One that wrote nothing, would not answer or called a tool has said nothing of the documents.
+    """
+    if generation.finish_reason in ("refused", "tool_call"):
+        return False
+    is_said = bool(generation.text.strip()) and is_abstention(generation.text)
+    return generation.finish_reason == "abstain" or is_said
 
 
 def is_abstention(text: str) -> bool:

@@ -15,6 +15,7 @@ from typing import TypeGuard
 
 from ragctx.arguments import require_function, require_kind
 from ragctx.citations.abstention import abstained
+from ragctx.citations.label_forms import Labelled, in_square_brackets
 from ragctx.citations.labels import CitedStatement, cited_statements
 from ragctx.citations.list_markers import without_list_markers
 from ragctx.citations.support import (
@@ -46,9 +47,9 @@ def cite(generation: Generation, prompt: Prompt, get_document: GetDocument) -> t
     """Cite where the answer comes from, in the order of the answer; nothing for an abstention.
 
     Three cases. If the generator copied, its spans are cited. Otherwise the labels in the text
-    ([1], [2-4], [Passage 2], 【1】) are resolved, and the statement that each belongs to is sought
-    in its passage. A text without any label is cited where its sentences occur word for word in a
-    passage, and otherwise not at all.
+    ([1], [2-4], [Passage 2], 【1】, and the other `label_forms`) are resolved, and the statement
+    that each belongs to is sought in its passage. A text without any label is cited where its
+    sentences occur word for word in a passage, and otherwise not at all.
 
     `get_document` gives the document with an id, or None if there is none (for hits of another
     retriever; `CitationStatus` tells what is promised then).
@@ -62,11 +63,29 @@ def cite(generation: Generation, prompt: Prompt, get_document: GetDocument) -> t
         citations = [sources.cite_copy(span) for span in generation.spans]
     elif abstained(generation):
         citations = []
-    elif cited := cited_statements(generation.text, says_something):
+    elif cited := cited_statements(_as_asked(generation.text, prompt), says_something):
         citations = [citation for group in cited for citation in sources.cite_labels(group)]
     else:
         citations = list(sources.cite_unlabelled(generation.text))
     return tuple(dict.fromkeys(citations))
+
+
+def _as_asked(answer: str, prompt: Prompt) -> str:
+    """The answer with its labels as prompts ask for them, in whatever way the model wrote them."""
+    return in_square_brackets(
+        answer,
+        [
+            Labelled(
+                label=segment.label,
+                document=hit.document,
+                first_page=hit.chunk.first_page,
+                last_page=hit.chunk.last_page,
+                text=hit.chunk.text,
+            )
+            for segment in prompt.passages
+            if (hit := segment.hit) is not None
+        ],
+    )
 
 
 @dataclass(frozen=True)

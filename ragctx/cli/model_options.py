@@ -10,6 +10,7 @@ import click
 
 from ragctx.cli.exit_codes import say
 from ragctx.cli.options import Command, gathered
+from ragctx.cli.types import Setting
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
@@ -24,6 +25,8 @@ class Model:
     spec: str
     tokenizer_spec: str | None
     kv_cache: Path | None = None
+    template_options: tuple[tuple[str, object], ...] = ()
+    server_options: tuple[tuple[str, object], ...] = ()
 
     def load(self, context_window: int | None) -> Generator:
         """Load both. `context_window` is for served models, which do not report theirs."""
@@ -31,9 +34,25 @@ class Model:
         from ragctx.tokens.load import load_tokenizer
 
         tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
-        return load_generator(
-            self.spec, tokenizer=tokenizer, context_window=context_window, kv_cache=self.kv_cache
+        generator = load_generator(
+            self.spec,
+            tokenizer=tokenizer,
+            context_window=context_window,
+            kv_cache=self.kv_cache,
+            template_options=dict(self.template_options),
+            server_options=dict(self.server_options),
         )
+        tell_notes(generator)
+        return generator
+
+
+def tell_notes(generator: Generator) -> None:
+    """Print what a generator has to tell beside its answers, if anything."""
+    from ragctx.generator.protocol import TellsNotes
+
+    if isinstance(generator, TellsNotes):
+        for note in generator.take_notes():
+            say(note)
 
 
 def model_options(command: Command) -> Command:
@@ -54,7 +73,7 @@ def model_options(command: Command) -> Command:
             "tokenizer_spec",
             metavar="DIR|tiktoken:NAME",
             help="Tokenizer to count with, for a model without its own: needed for "
-            "URL#NAME, whose --context-window defaults to 4096.",
+            "URL#NAME, unless its server counts.",
         ),
         click.option(
             "--kv-cache",
@@ -63,6 +82,23 @@ def model_options(command: Command) -> Command:
             type=click.Path(file_okay=False, path_type=Path),
             help="Keep the bundled reader's encoded passages in this folder (11 kB per token, "
             "1 GiB at most), so that they need not be encoded again.",
+        ),
+        click.option(
+            "--template-option",
+            "template_options",
+            multiple=True,
+            type=Setting(),
+            help="What the model's chat template is told, such as enable_thinking=false. May be "
+            "repeated.",
+        ),
+        click.option(
+            "--server-option",
+            "server_options",
+            multiple=True,
+            type=Setting(),
+            help="How a server is asked: limit_s=60 (seconds for one question), timeout_s=30 "
+            "(without a byte), retries=5, header.X-Title=mine, or a field of the request such as "
+            "seed=7. May be repeated.",
         ),
     )
     return gathered("model", Model, options)(command)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from ragctx.cli.exit_codes import say
-from ragctx.cli.model_options import Model, with_profile
+from ragctx.cli.model_options import Model, tell_notes, with_profile
 from ragctx.cli.options import AssemblyOptions, RetrievalOptions
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress, loading
@@ -124,7 +124,7 @@ class Session:
     ) -> Answer:
         from ragctx.pipeline import ask
 
-        return ask(
+        answer = ask(
             question,
             self.index,
             self.embedder,
@@ -134,6 +134,8 @@ class Session:
             on_text=on_text,
             min_confidence=min_confidence,
         )
+        tell_notes(self.generator)
+        return answer
 
 
 def open_session(

@@ -1,7 +1,8 @@
-"""Types of option values: page ranges, relevance floors, placements by name or by function."""
+"""Types of option values: page ranges, relevance floors, placements, settings (NAME=VALUE)."""
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Literal
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     Pages = click.ParamType[tuple[int | None, int | None]]
     Scores = click.ParamType[float | Literal["auto"]]
     Order = click.ParamType[str | Strategy]
+    Settings = click.ParamType[tuple[str, object]]
 else:
-    Pages = Scores = Order = click.ParamType  # generic in newer versions of click only
+    Pages = Scores = Order = Settings = click.ParamType  # generic in newer versions of click only
 
 
 _DIGITS = 100
@@ -83,6 +85,30 @@ class PageRange(Pages):
         if pages[0] == 0 or pages[1] == 0 or (pages[0] or 1) > (pages[1] or pages[0] or 1):
             self.fail(f"{value!r} holds no page; pages count from 1, first to last.", param, ctx)
         return pages
+
+
+class Setting(Settings):
+    """A name and its value: enable_thinking=false. JSON is read, anything else is text."""
+
+    name = "setting"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The name of the value in the help text."""
+        return "NAME=VALUE"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, object]:
+        """The name and the value."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, words = str(value).partition("=")
+        if not (equals and name.strip()):
+            self.fail(f"{value!r} is no NAME=VALUE, such as enable_thinking=false.", param, ctx)
+        try:
+            return name.strip(), json.loads(words)
+        except (ValueError, RecursionError):
+            return name.strip(), words
 
 
 class MinScore(Scores):

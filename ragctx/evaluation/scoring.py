@@ -12,6 +12,7 @@ from ragctx.evaluation.candidates import QuestionCandidates
 from ragctx.evaluation.metrics import best_subspan_em, exact_match, token_f1
 from ragctx.evaluation.prompts import ConditionPrompt
 from ragctx.evaluation.results import CitationRecord, Outcome, PassageRecord, QuestionRecord
+from ragctx.generator.thought import without_thought
 from ragctx.records import Citation, Document, Generation, Hit, Segment
 
 
@@ -42,6 +43,7 @@ class Scorer:
     def outcome(self, asked: ConditionPrompt, generation: Generation) -> Outcome:
         """The row of one answer in the results."""
         question, prompt = self.candidates.question, asked.prompt
+        generation = without_thought(generation)
         is_refused = abstained(generation)
         prediction = "" if is_refused else prediction_of(generation.text)
         subspan, exact, f1 = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ def load_generator(
     tokenizer: str | Path | Tokenizer | None = None,
     context_window: int | None = None,
     kv_cache: str | Path | None = None,
+    template_options: Mapping[str, object] | None = None,
+    server_options: Mapping[str, object] | None = None,
 ) -> Generator:
     """Load a generator: the reader that ships with ragctx, a model directory, or a server's model.
 
@@ -30,18 +33,20 @@ def load_generator(
             "http://127.0.0.1:8000/v1#my-model" (see
             `ragctx.generator.openai.model.load_openai_api`). Only a server named here is contacted.
         tokenizer: counts budgets instead of the one in the model's directory, by its name or as
-            `load_tokenizer` gives it; required for a server's model, because the protocol does not
-            tell which one the model uses.
-        context_window: tokens that a server's model holds, 4096 by default. Other models' files
-            tell it.
+            `load_tokenizer` gives it; required for a server's model if its server does not count.
+        context_window: tokens that a server's model holds; by default the server is asked, and
+            4096 is taken where it does not tell. Other models' files tell it.
         kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
             for the next process (`ragctx.generator.reader.passage_store`).
+        template_options: what the model's chat template is told, such as {"enable_thinking":
+            False}; a server gets them as `chat_template_kwargs`.
+        server_options: how a server is asked, see `load_openai_api`.
 
     Raises:
         ModelError: there is no such model, or its files are damaged.
         MissingExtraError: a directory is given, and torch or transformers is not installed.
-        InputError: a server's model without a tokenizer, the bundled reader with one, or another
-            model with `kv_cache`.
+        InputError: a server's model without a way to count, the bundled reader with one, another
+            model with `kv_cache`, or options that the chat template does not read.
     """
     require_kind("spec", spec, (str, Path), 'give "bundled", a directory, or URL#MODEL')
     spec = str(spec)
@@ -52,6 +57,8 @@ def load_generator(
     if spec == "bundled":
         if tokenizer is not None:
             raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
+        if template_options:
+            raise InputError("the bundled reader has no chat template: leave --template-option out")
         from ragctx.generator.reader.reader import load_bundled
 
         return load_bundled(kv_cache=None if kv_cache is None else expanded(kv_cache))
@@ -59,7 +66,15 @@ def load_generator(
 
     tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
     if spec.startswith(("http://", "https://")):
-        return _load_served(spec, tokenizer, context_window)
+        return _load_served(
+            spec,
+            tokenizer,
+            context_window,
+            template_options=template_options,
+            server_options=server_options,
+        )
+    if server_options:
+        raise InputError(f"{spec} is no server: leave --server-option out")
     directory = expanded(spec)
     if not spec or not directory.is_dir():
         raise ModelError(
@@ -69,15 +84,23 @@ def load_generator(
     with require_extra("A Hugging Face model", "torch and transformers", "'ragctx[hf]'"):
         from ragctx.generator.huggingface.model import load_huggingface
 
-    return load_huggingface(directory, tokenizer=tokenizer)
+    return load_huggingface(directory, tokenizer=tokenizer, template_options=template_options)
 
 
-def _load_served(spec: str, tokenizer: Tokenizer | None, context_window: int | None) -> Generator:
+def _load_served(
+    spec: str,
+    tokenizer: Tokenizer | None,
+    context_window: int | None,
+    *,
+    template_options: Mapping[str, object] | None,
+    server_options: Mapping[str, object] | None,
+) -> Generator:
     from ragctx.generator.openai.model import load_openai_api
 
-    if tokenizer is None:
-        raise InputError(
-            "a server does not tell how its model counts tokens; name the model's --tokenizer: its "
-            "directory, or tiktoken:o200k_base"
-        )
-    return load_openai_api(spec, tokenizer=tokenizer, context_window=context_window)
+    return load_openai_api(
+        spec,
+        tokenizer=tokenizer,
+        context_window=context_window,
+        template_options=template_options,
+        server_options=server_options,
+    )

@@ -92,6 +92,15 @@ class Generator(Protocol):
         """
 
 
+@runtime_checkable
+class TellsNotes(Protocol):
+    """A generator that may have something to tell about how it works, beside its answers."""
+
+    def take_notes(self) -> tuple[str, ...]:
+        """What there is to tell since the last call, each as one line."""
+        ...
+
+
 def require_generator(generator: object) -> None:
     """Raise InputError, with the remedy, for what is no generator, such as the name of one."""
     if isinstance(generator, type) or not hasattr(generator, "generate"):

@@ -1,9 +1,10 @@
 """Build a prompt as segments of token ids whose counts add up exactly.
 
-Every part of a prompt is tokenised on its own and the ids are concatenated. The template's text
-goes through `encode_markup`; document text, document names and the question, which somebody else
-wrote, through `encode`. So nothing inside a PDF can open or close a segment, or put a chat
-template's tokens into the prompt.
+The segments' ids, one after another, are the prompt: each is tokenised on its own, or, for a model
+that was trained on whole texts, gets its share of the joined text's tokens (`prompt.segments`).
+Special tokens are read in the template's text alone. Document text, document names and the
+question, which somebody else wrote, give none. So nothing inside a PDF can open or close a segment,
+or put a chat template's tokens into the prompt.
 
 A passage may still *contain* "[2] (other.pdf, p. 3)", which a model reads as text. It is kept word
 for word all the same, because citations are checked against the document. What holds is: labels and
@@ -22,12 +23,12 @@ from itertools import accumulate
 from operator import add
 
 from ragctx.errors import BudgetError
-from ragctx.headers import section_words
 from ragctx.prompt.frame import Frame, build_frame, count_tokens
-from ragctx.prompt.template import Part, Template, without
+from ragctx.prompt.segments import SLOTS, laid_out, one_line_name, passage_parts, unknown_slots
+from ragctx.prompt.template import Part, Template
 from ragctx.prompt.window import share_window
-from ragctx.records import Hit, LedgerRow, Placement, Prompt, Segment
-from ragctx.tokens.tokenizer import Tokenizer
+from ragctx.records import Hit, LedgerRow, Placement, Prompt
+from ragctx.tokens.tokenizer import JoinsParts, TextPart, Tokenizer, within_text
 
 
 def passage_costs(
@@ -39,6 +40,9 @@ def passage_costs(
     room_tokens: int | None = None,
 ) -> list[int]:
     """Tokens each hit costs in the prompt, header and markers included, wherever it is placed.
+
+    For a tokenizer that reads the prompt as one text (`JoinsParts`) it is an estimate, most often
+    some tokens too high: there the parts of a passage take fewer tokens than each on its own.
 
     A hit's place is not known yet. Its label is its position, and "10" may cost more than "9": the
     cost is that with the costliest label among 1 … len(hits), and no higher. A document's header is
@@ -57,6 +61,7 @@ def passage_costs(
     >>> passage_costs(load_template("reader"), hits, load_tokenizer("bundled"))
     [9]
     """
+    tokenizer = within_text(tokenizer)
     costs = [0] * len(hits)
     layouts = []
     for parts, members in _by_layout(template, hits):
@@ -75,27 +80,15 @@ def passage_costs(
 def _by_layout(
     template: Template, hits: Sequence[Hit]
 ) -> Iterator[tuple[Sequence[Part], Sequence[int]]]:
-    """The parts around a passage, and the indices of the hits that get them: see `_passage_parts`.
+    """The parts around a passage, and the indices of the hits that get them: see `passage_parts`.
 
     Most often all get the same.
     """
     groups: dict[frozenset[str], list[int]] = {}
     for i, hit in enumerate(hits):
-        groups.setdefault(_unknown(hit), []).append(i)
+        groups.setdefault(unknown_slots(hit), []).append(i)
     for unknown, members in groups.items():
-        yield (*template.header, *without(unknown, template.passage)), members
-
-
-def _passage_parts(template: Template, hit: Hit) -> Sequence[Part]:
-    """The template's parts for a passage, without what is not known of it."""
-    unknown = _unknown(hit)
-    return without(unknown, template.passage) if unknown else template.passage
-
-
-def _unknown(hit: Hit) -> frozenset[str]:
-    """The slots for which there is nothing."""
-    known = {"pages": hit.chunk.first_page is not None, "section": bool(hit.chunk.section)}
-    return frozenset(slot for slot, is_known in known.items() if not is_known)
+        yield (*template.header, *passage_parts(template, unknown)), members
 
 
 def _unlabelled(
@@ -131,9 +124,9 @@ def _costliest_label(parts: Sequence[Part], most: int, tokenizer: Tokenizer) -> 
 def _slot_counts(slot: str, hits: Sequence[Hit], tokenizer: Tokenizer) -> Iterator[int]:
     """Tokens of a slot of the header for each hit; equal names and pages are counted once."""
     if slot == "document":
-        count_name = cache(lambda name: tokenizer.count(_one_line(name)))
+        count_name = cache(lambda name: tokenizer.count(one_line_name(name)))
         return map(count_name, (hit.document for hit in hits))
-    return map(cache(tokenizer.count), map(_SLOTS[slot], hits))
+    return map(cache(tokenizer.count), map(SLOTS[slot], hits))
 
 
 def build_prompt(
@@ -204,17 +197,19 @@ def fill_frame(
     Raises:
         BudgetError: the passages do not fit; the message tells by how many tokens.
     """
-    passages = _passages(frame.template, placement.hits, tokenizer)
-    room = frame.room_tokens
-    over = count_tokens(passages) - room
+    segments = laid_out(frame, placement.hits, tokenizer)
+    over = count_tokens(segments) - frame.window.budget_tokens
     if over > 0:
+        passages = [segment for segment in segments if segment.kind == "passage"]
+        taken = count_tokens(passages)
         raise BudgetError(
-            f"{len(passages)} passages are {over} tokens over: they take {room + over}, and {room} "
-            "are left beside template and question. Select with passage_costs first, or "
-            f"{frame.window.remedies(over)}."
+            f"{len(passages)} passages are {over} tokens over: they take {taken}, and "
+            f"{taken - over} are left beside template and question. Select with passage_costs "
+            f"first, or {frame.window.remedies(over)}.",
+            over_tokens=over,
         )
     prompt = Prompt(
-        segments=(*frame.before, *passages, *frame.after),
+        segments=segments,
         question=frame.question,
         placement=placement.strategy,
         context_window=frame.window.context_window,
@@ -237,94 +232,18 @@ def check_text_count(prompt: Prompt, tokenizer: Tokenizer) -> int:
     Raises:
         BudgetError: the text takes more than the prompt's budget.
     """
-    encode = tokenizer.encode_markup if tokenizer.chat_frame else tokenizer.encode
-    tokens = len(encode(prompt.text))
+    if isinstance(tokenizer, JoinsParts) and tokenizer.joins_parts:
+        [token_ids] = tokenizer.encode_parts([TextPart(prompt.text, True)])
+    else:
+        encode = tokenizer.encode_markup if tokenizer.chat_frame else tokenizer.encode
+        token_ids = encode(prompt.text)
+    tokens = len(token_ids)
     if tokens > prompt.budget_tokens:
         over = tokens - prompt.budget_tokens
         raise BudgetError(
             f"As text the prompt takes {tokens} tokens, {over} more than its budget of "
             f"{prompt.budget_tokens} (as segments {prompt.token_count}). Lower --budget-tokens by "
-            f"{over} and leave --context-window as it is."
+            f"{over} and leave --context-window as it is.",
+            over_tokens=over,
         )
     return tokens
-
-
-# ---- Segments --------------------------------------------------------------------------------
-
-
-def _name(hit: Hit) -> str:
-    return _one_line(hit.document)
-
-
-def _one_line(name: str) -> str:
-    return " ".join(name.split()) or "untitled"  # whatever the file is called
-
-
-def _pages(hit: Hit) -> str:
-    first, last = hit.chunk.first_page, hit.chunk.last_page
-    return str(first) if first == last else f"{first}-{last}"
-
-
-def _section(hit: Hit) -> str:
-    return " ".join(section_words(hit.chunk).split())
-
-
-def _lead_in(hit: Hit) -> str:
-    return f"{hit.chunk.lead_in}\n" if hit.chunk.lead_in else ""
-
-
-_SLOTS: dict[str, Callable[[Hit], str]] = {
-    "text": lambda hit: hit.chunk.text,
-    "document": _name,
-    "section": _section,
-    "pages": _pages,
-    "lead_in": _lead_in,
-}
-
-
-def _passages(template: Template, hits: Sequence[Hit], tokenizer: Tokenizer) -> list[Segment]:
-    """A segment for each hit; consecutive passages of a document share one header."""
-    markup, plain = cache(tokenizer.encode_markup), cache(tokenizer.encode)  # for this prompt
-    segments = []
-    before = None
-    for position, hit in enumerate(hits, start=1):
-        document = hit.chunk.document_id, hit.document
-        header = template.header if document != before else ()
-        parts = (*header, *_passage_parts(template, hit))
-        segments.append(_passage(parts, hit, str(position), plain, markup))
-        before = document
-    return segments
-
-
-def _passage(
-    parts: Iterable[Part],
-    hit: Hit,
-    label: str,
-    encode: Callable[[str], list[int]],
-    encode_markup: Callable[[str], list[int]],
-) -> Segment:
-    text = ""
-    token_ids: list[int] = []
-    start = end = (0, 0)
-    for part in parts:
-        here = len(text), len(token_ids)
-        if part.slot:
-            piece = _SLOTS[part.slot](hit)
-            token_ids += encode(piece)
-        else:
-            piece = part.with_label(label)
-            token_ids += encode_markup(piece)
-        text += piece
-        if part.slot == "text":
-            start, end = here, (len(text), len(token_ids))
-    return Segment(
-        kind="passage",
-        label=label,
-        text=text,
-        token_ids=tuple(token_ids),
-        hit=hit,
-        text_start=start[0],
-        text_end=end[0],
-        token_start=start[1],
-        token_end=end[1],
-    )

@@ -13,7 +13,7 @@ from ragctx.errors import InputError
 from ragctx.prompt.template import Part, Template
 from ragctx.prompt.window import Window, share_window
 from ragctx.records import Role, Segment
-from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
+from ragctx.tokens.tokenizer import JoinsParts, KnowsSystemRole, Tokenizer, within_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,7 @@ def _segments_around(
     """The segments before the passages and those after them."""
     if not question.strip():
         raise InputError(f"The question is empty: {question!r}. Ask something.")
+    tokenizer = within_text(tokenizer)
     opening, closing = _chat_segments(template.system, tokenizer)
     before = (_segment(part, question, tokenizer) for part in template.before)
     after = (_segment(part, question, tokenizer) for part in template.after)
@@ -140,8 +141,13 @@ def _chat_segments(
         if frame is not None:
             opening = _chat_segment(tokenizer, frame[0] + system + frame[1], "system", system)
             return opening, _chat_segment(tokenizer, frame[2], "user", "")
-    before, after = tokenizer.chat_frame or ("", "")
     lead = f"{system}\n\n" if system else ""
+    if tokenizer.chat_frame is None:
+        leading = _chat_segment(tokenizer, lead, "user", lead)
+        if isinstance(tokenizer, JoinsParts) and tokenizer.joins_parts:
+            return (*_chat_segment(tokenizer, tokenizer.opening, "user", ""), *leading), ()
+        return leading, ()
+    before, after = tokenizer.chat_frame
     opening = _chat_segment(tokenizer, before + lead, "user", lead)
     return opening, _chat_segment(tokenizer, after, "user", "")
 

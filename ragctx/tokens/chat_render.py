@@ -26,7 +26,7 @@ def main() -> None:
     _limit(request["cpu_s"])
     for messages in request["messages"]:
         try:
-            answer: object = render(request["source"], request["tokens"], messages)
+            answer: object = render(request["source"], request["values"], messages)
         except MissingExtraError:
             answer = {"missing": "jinja2"}
         except Exception as error:  # a template may fail in any way Python knows
@@ -34,15 +34,17 @@ def main() -> None:
         sys.stdout.write(json.dumps(answer) + "\n")
 
 
-def render(source: str, tokens: Mapping[str, str], messages: Mapping[str, str]) -> str:
+def render(source: str, named: Mapping[str, object], messages: Mapping[str, str]) -> str:
     """The messages by role, the model's turn opened; as lists of parts if need be.
+
+    `named` are the special tokens and options that the template may read.
 
     Raises whatever the template raises, and ValueError if it renders too much.
     """
     template = _environment().from_string(source)
 
     def rendered(contents: Mapping[str, object]) -> str:
-        values: dict[str, Any] = {"tools": None, "documents": None, **tokens}
+        values: dict[str, Any] = {"tools": None, "documents": None, **named}
         values["messages"] = [
             {"role": role, "content": content} for role, content in contents.items()
         ]

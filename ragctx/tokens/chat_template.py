@@ -8,18 +8,22 @@ whose time and memory are limited (`chat_render`).
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ragctx.errors import TokenizerError, missing_extra
+from ragctx.errors import InputError, TokenizerError, missing_extra
 
 _SENTINEL = "RagctxUserMessageStandsHere"
 _SYSTEM = "RagctxSystemMessageStandsHere"
+_TAKEN = frozenset({"messages", "add_generation_prompt", "tools", "documents"})
+_OPTIONS = frozenset({"enable_thinking", "thinking", "reasoning_effort", "thinking_budget"})
+"""The options that templates of models that think most often have, to be named in messages."""
 _CPU_S = 5  # seconds for all a template renders, which takes milliseconds; chosen by hand
 _TIMEOUT_S = 60.0  # for the process, starting included, on a busy machine; chosen by hand
 _START = (
@@ -32,11 +36,37 @@ _RENDERER = (sys.executable, "-c", _START, str(Path(__file__).parents[2]))
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """A template's source and the special tokens it may name, such as `bos_token`."""
+    """A template's source and what it may name: special tokens (`bos_token`), and options.
+
+    Which `options` there are, such as enable_thinking, each template decides for itself.
+    """
 
     source: str
     special_tokens: Mapping[str, str]
     origin: str  # where it was read, for messages
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def with_options(self, options: Mapping[str, object]) -> ChatTemplate:
+        """The same template with these options, as JSON has them.
+
+        Raises InputError for one that the template does not read.
+
+        >>> template = ChatTemplate("{{ mood }}{{ messages[0].content }}", {}, "here")
+        >>> template.with_options({"mood": "happy "}).frame()
+        ('happy ', '')
+        """
+        known = sorted(name for name in _OPTIONS if self._reads(name))
+        for name in options:
+            if name in _TAKEN or not self._reads(name):
+                hint = f"; it reads {', '.join(known)}" if known else ""
+                raise InputError(
+                    f"the chat template of {self.origin} reads no option {name!r}{hint}. Leave "
+                    f"--template-option {name} out."
+                )
+        return replace(self, options=dict(options))
+
+    def _reads(self, name: str) -> bool:
+        return re.search(rf"\b{re.escape(name)}\b", self.source) is not None
 
     def frame(self) -> tuple[str, str]:
         r"""The text before and after a single user message, the model's turn opened.
@@ -87,7 +117,7 @@ class ChatTemplate:
         asked = [{"user": _SENTINEL}, {"system": _SYSTEM, "user": _SENTINEL}]
         request = {
             "source": self.source,
-            "tokens": dict(self.special_tokens),
+            "values": {**self.special_tokens, **self.options},
             "messages": asked,
             "cpu_s": _CPU_S,
         }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragctx.errors import TokenizerError, require_extra
+from ragctx.errors import InputError, TokenizerError, require_extra
 from ragctx.text.well_formed import well_formed
 from ragctx.tokens.chat_template import ChatTemplate
+from ragctx.tokens.joining import opening_of, share_tokens, without_prefix
 from ragctx.tokens.memo import RememberingEncoder
-from ragctx.tokens.tokenizer import Encoding
+from ragctx.tokens.tokenizer import Encoding, TextPart
 
 if TYPE_CHECKING:
     import tokenizers
@@ -26,21 +28,28 @@ class HuggingFaceTokenizer:
     have, stay: they structure nothing.)
     """
 
-    def __init__(self, name: str, definition: str, chat: ChatTemplate | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        definition: str,
+        chat: ChatTemplate | None = None,
+        *,
+        joins_parts: bool = False,
+    ) -> None:
+        """`joins_parts`: it is a language model's, which reads a prompt as one text."""
         self.name = name
         self._chat = chat
         try:
             parsed: dict[str, Any] = json.loads(definition)
+            self.opening = opening_of(parsed)
             parsed.update(truncation=None, padding=None, post_processor=None)
+            self._puts_space = without_prefix(parsed) != parsed
             self._markup = _build(parsed)
-            every = parsed.get("added_tokens") or ()
-            added = [token for token in every if _shows(token)]
-            if len(added) == len(every):
+            added = _shown_tokens(parsed)
+            if len(added) == len(parsed.get("added_tokens") or ()):
                 self._plain = _without_added_tokens(self._markup)
             else:
-                for token in added:
-                    token["special"] = True
-                self._plain = _build(parsed)
+                self._plain = _build(_all_special(parsed))
         except Exception as error:
             raise TokenizerError(
                 f"The tokenizer {name} cannot be read ({type(error).__name__}: {error}). "
@@ -48,16 +57,22 @@ class HuggingFaceTokenizer:
             ) from error
         self._plain.encode_special_tokens = True
         unknown = _unknown_id(parsed, self._markup)
+        self.joins_parts = joins_parts
         self._special_ids = frozenset(token["id"] for token in added) - {unknown}
         self._text = RememberingEncoder(self._encode)
         self._own_text = RememberingEncoder(self._encode_markup)
 
     retokenised = False
 
+    def __copy__(self) -> HuggingFaceTokenizer:
+        made = object.__new__(type(self))
+        made.__setstate__(self.__getstate__())
+        return made
+
     def __getstate__(self) -> dict[str, Any]:
         """What a copy needs: all but the memory of texts."""
-        kept = ("name", "_chat", "_markup", "_plain", "_special_ids")
-        return {name: self.__dict__[name] for name in kept}
+        forgotten = ("_text", "_own_text", "chat_frame", "system_frame", "_within_text")
+        return {name: value for name, value in self.__dict__.items() if name not in forgotten}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -72,6 +87,17 @@ class HuggingFaceTokenizer:
     @cached_property
     def system_frame(self) -> tuple[str, str, str] | None:
         return self._chat.system_frame() if self._chat else None
+
+    def with_template_options(self, options: Mapping[str, object]) -> HuggingFaceTokenizer:
+        """This tokenizer, with options for its chat template such as {"enable_thinking": False}.
+
+        Raises InputError if it has no chat template, or one that does not read them.
+        """
+        if self._chat is None:
+            raise InputError(f"{self.name} has no chat template; leave --template-option out")
+        changed = copy(self)
+        changed._chat = self._chat.with_options(options)
+        return changed
 
     def encode(self, text: str) -> list[int]:
         return self._text.encode(text)
@@ -114,6 +140,43 @@ class HuggingFaceTokenizer:
             offsets += [(start + a, start + b) for a, b in part.offsets]
         return Encoding(tuple(token_ids), tuple(offsets))
 
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Every token with its id, those added included."""
+        pieces: dict[str, int] = self._markup.get_vocab(with_added_tokens=True)
+        return pieces
+
+    def within_text(self) -> HuggingFaceTokenizer:
+        """This tokenizer for what is not the beginning of a text: no space is put before it."""
+        return self._within_text if self._puts_space else self
+
+    @cached_property
+    def _within_text(self) -> HuggingFaceTokenizer:
+        definition = without_prefix(json.loads(self._markup.to_str()))
+        inner = copy(self)
+        inner._puts_space = False
+        inner._markup, inner._plain = _build(definition), _build(_all_special(definition))
+        inner._plain.encode_special_tokens = True
+        return inner
+
+    def encode_parts(self, parts: Sequence[TextPart]) -> list[list[int]]:
+        """The ids of the joined text by parts, as the model's own tokenizer reads it.
+
+        Where a part that is not ours holds a special token, which must stay text, every part is
+        encoded on its own.
+        """
+        if len(parts) > 1 and parts[0].text == self.opening and parts[0].ours:
+            return [self.encode_markup(self.opening), *self.encode_parts(parts[1:])]
+        if any(self._holds_special(part.text) for part in parts if not part.ours):
+            inner = self.within_text()
+            return [(inner.encode_markup if ours else inner.encode)(text) for text, ours in parts]
+        text = well_formed("".join(part.text for part in parts))
+        found = self._markup.encode(text, add_special_tokens=False)
+        return share_tokens(text, found.ids, found.offsets, [len(part.text) for part in parts])
+
+    def _holds_special(self, text: str) -> bool:
+        return not self._special_ids.isdisjoint(self._own_text.encode(text))
+
     def decode(self, token_ids: Sequence[int]) -> str:
         text: str = self._markup.decode(list(token_ids), skip_special_tokens=False)
         return text
@@ -138,6 +201,20 @@ def _without_added_tokens(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokeniz
     if tokenizer.pre_tokenizer is not None:
         plain.pre_tokenizer = tokenizer.pre_tokenizer
     return plain
+
+
+def _shown_tokens(definition: dict[str, Any]) -> list[dict[str, Any]]:
+    """The added tokens that show a character."""
+    return [token for token in definition.get("added_tokens") or () if _shows(token)]
+
+
+def _all_special(definition: dict[str, Any]) -> dict[str, Any]:
+    """The definition with each of them special, so that none need be read."""
+    added = definition.get("added_tokens") or ()
+    return {
+        **definition,
+        "added_tokens": [{**t, "special": t["special"] or _shows(t)} for t in added],
+    }
 
 
 def _shows(token: dict[str, Any]) -> bool:

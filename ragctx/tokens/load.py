@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from ragctx.errors import InputError, TokenizerError, require_extra
@@ -48,7 +50,7 @@ def load_tokenizer(spec: str | Path = "bundled") -> Tokenizer:
         return _load_directory(path)
     if path.is_file():
         parent = path.resolve().parent
-        return HuggingFaceTokenizer(parent.name, read_definition(path), read_chat_template(parent))
+        return _of_model(parent, parent.name, read_definition(path))
     raise InputError(
         f"There is no tokenizer {spec!r}. Valid: bundled; a Hugging Face model directory or "
         "tokenizer.json file that exists here; tiktoken:ENCODING (tiktoken:o200k_base) or "
@@ -70,6 +72,19 @@ def as_tokenizer(tokenizer: str | Path | Tokenizer) -> Tokenizer:
             '"bundled", "tiktoken:gpt-4o", or the directory of a Hugging Face model.'
         )
     return tokenizer
+
+
+def with_template_options(tokenizer: Tokenizer, options: Mapping[str, object]) -> Tokenizer:
+    """`tokenizer` with options for its chat template, such as {"enable_thinking": False}.
+
+    Raises:
+        InputError: it has no chat template, or one that does not read them.
+    """
+    if not options:
+        return tokenizer
+    if not isinstance(tokenizer, HuggingFaceTokenizer):
+        raise InputError(f"{tokenizer.name} has no chat template; leave --template-option out")
+    return tokenizer.with_template_options(options)
 
 
 _OTHER_VOCABULARIES = (
@@ -94,8 +109,24 @@ def _load_directory(directory: Path) -> Tokenizer:
             f"{directory} holds no tokenizer: neither tokenizer.json nor any of "
             f"{', '.join(_OTHER_VOCABULARIES)}. Copy the model's tokenizer files there."
         )
-    name = directory.resolve().name
-    return HuggingFaceTokenizer(name, definition, read_chat_template(directory))
+    return _of_model(directory, directory.resolve().name, definition)
+
+
+def _of_model(directory: Path, name: str, definition: str) -> HuggingFaceTokenizer:
+    """The tokenizer of a model, with what else its directory says about prompts."""
+    return HuggingFaceTokenizer(
+        name,
+        definition,
+        read_chat_template(directory),
+        joins_parts=True,
+    )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # nor is what it is part of
+        return False
 
 
 def _convert(directory: Path) -> str:
@@ -114,8 +145,13 @@ def _convert(directory: Path) -> str:
                 str(directory), local_files_only=True, trust_remote_code=False
             )
     except Exception as error:
+        lacks = [name for name in ("sentencepiece", "google.protobuf") if not _is_installed(name)]
+        if lacks and not isinstance(error, MemoryError):
+            packages = " ".join(name.removeprefix("google.") for name in lacks)
+            remedy = f"It may need more packages: pip install {packages}. Or else: {remedy}"
+        first = str(error).strip().splitlines() or [type(error).__name__]
         raise TokenizerError(
-            f"transformers cannot read the tokenizer in {directory} ({error}). {remedy}"
+            f"transformers cannot read the tokenizer in {directory} ({first[0]}). {remedy}"
         ) from error
     backend = getattr(loaded, "backend_tokenizer", None)
     if backend is None:

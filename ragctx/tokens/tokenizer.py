@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ragctx.errors import TokenizerError
 
@@ -79,6 +79,47 @@ class KnowsSystemRole(Protocol):
         For `encode_markup`. None where the template has no such place.
         """
         ...
+
+
+class TextPart(NamedTuple):
+    """A stretch of a prompt. In text that is `ours` special tokens are read, in any other none."""
+
+    text: str
+    ours: bool
+
+
+@runtime_checkable
+class JoinsParts(Protocol):
+    """A tokenizer that reads a prompt as its model's own does: as one text, not part by part.
+
+    Joined, parts may take other tokens than each on its own: a full stop and the line ends behind
+    it may be one token, and many tokenizers put a space before whatever text they are given.
+    """
+
+    @property
+    def joins_parts(self) -> bool:
+        """Whether it does so; one that does not is given each part on its own."""
+        ...
+
+    @property
+    def opening(self) -> str:
+        """What opens a prompt that has no chat template, such as "<s>"; "" if nothing does."""
+        ...
+
+    def encode_parts(self, parts: Sequence[TextPart]) -> list[list[int]]:
+        """The ids of the joined text, each given to the part in which its token begins."""
+        ...
+
+    def within_text(self) -> Tokenizer:
+        """A tokenizer for parts on their own that puts no space before them."""
+        ...
+
+
+def within_text(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer for parts of a prompt on their own, if it reads the whole as one text."""
+    if isinstance(tokenizer, JoinsParts) and tokenizer.joins_parts:
+        return tokenizer.within_text()
+    return tokenizer
 
 
 def require_round_trip(tokenizer: Tokenizer, text: str) -> None:

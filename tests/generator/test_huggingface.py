@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ragctx.errors import BudgetError, InputError, MissingExtraError, ModelError, TokenizerError
+from ragctx.generator.huggingface import own_tokenizer, weights
 from ragctx.generator.huggingface.config import rope_is_fixed, window_of
 from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
 from ragctx.generator.huggingface.sampling import Decoding, choose_token
@@ -27,6 +29,7 @@ from ragctx.generator.huggingface.streaming import TextStream
 from ragctx.generator.load import load_generator
 from ragctx.generator.protocol import Generator
 from ragctx.records import Prompt, Segment
+from ragctx.tokens.load import load_tokenizer
 
 transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
 tokenizers = pytest.importorskip("tokenizers")
@@ -77,6 +80,7 @@ FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
             "layer_types": ["sliding_attention", "full_attention"],
         },
     ),
+    "mamba": ("MambaConfig", {"state_size": 8}),
     "dynamic-rope": (
         "LlamaConfig",
         {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}},
@@ -642,11 +646,71 @@ def test_an_adapter_is_refused(directory_of: Callable[[str], Path], tmp_path: Pa
         load_huggingface(folder)
 
 
-def test_a_model_that_is_not_causal_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_is_not_causal_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """BERT loads as a "causal" model, sees both ways and would answer nonsense."""
     make_directory(tmp_path, "bert")
+    with pytest.raises(ModelError, match="holds an encoder"):
+        load_huggingface(tmp_path)
+    monkeypatch.setattr(weights, "_is_encoder", lambda config: False)
     with pytest.raises(ModelError, match="not a causal model"):
         load_huggingface(tmp_path)
+
+
+def test_a_thought_is_no_part_of_the_answer(
+    llama: HuggingFaceGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = "<think>[2]?</think>\n\n[1]"
+    script = iter([*written.encode(), 256])
+
+    def forward(run: Any, token_ids: Sequence[int]) -> torch.Tensor:
+        run.token_ids.extend(token_ids)
+        return torch.nn.functional.one_hot(torch.tensor(next(script)), 300).float()
+
+    monkeypatch.setattr(llama, "_forward", forward)
+    monkeypatch.setattr(llama, "end_ids", frozenset({256}))
+    pieces: list[str] = []
+    answer = llama.generate(prompt_of([1, 2], 40), on_text=pieces.append)
+    assert (answer.text, answer.thought, answer.finish_reason) == ("[1]", "[2]?", "stop")
+    assert "".join(pieces) == "[1]"
+    assert llama.tokenizer.decode(answer.token_ids) == written
+
+
+def test_a_tokenizer_that_is_not_the_model_s_is_refused(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Its ids would be ids of this model too, which would read nonsense and say nothing of it."""
+    directory = directory_of("llama")
+    own = load_huggingface(directory, tokenizer=load_tokenizer(directory))
+    assert own.take_notes() == ()
+    other = byte_level_tokenizer()
+    vocabulary = {piece: 255 - code for code, piece in _byte_characters().items()}
+    other.model = tokenizers.models.BPE(vocab=vocabulary, merges=[])
+    other.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(InputError, match=r"is not that of the model in .*: 512 of its tokens have"):
+        load_huggingface(directory, tokenizer=load_tokenizer(tmp_path))
+    with pytest.raises(InputError, match="is not that of the model"):
+        load_huggingface(directory, tokenizer=load_tokenizer("bundled"))
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(directory_of, tmp_path)
+    larger = byte_level_tokenizer()
+    larger.add_tokens([f"word{i}" for i in range(60)])
+    larger.save(str(folder / "tokenizer.json"))
+    with pytest.raises(ModelError, match="has ids up to 316, and the model only those up to 299"):
+        load_huggingface(folder)
+
+
+def test_a_prompt_unlike_the_model_s_own_is_noted(
+    directory_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_tokenizer, "_theirs", lambda *_: [1, 2, 3])
+    [note] = load_huggingface(directory_of("llama")).take_notes()
+    assert re.search(r"differ from its own chat template: \d+ of a small prompt's tokens", note)
 
 
 def test_a_directory_without_tokenizer_says_so(

@@ -12,7 +12,7 @@ import click
 
 from ragctx.cli import options
 from ragctx.cli.batch import run_batch
-from ragctx.cli.exit_codes import ABSTAINED, FAILED, OK
+from ragctx.cli.exit_codes import ABSTAINED, FAILED, OK, say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import attribution_table, console, ledger_table, write_json
@@ -54,6 +54,7 @@ class Shown:
     prompt: bool
     ledger: bool
     attribution: bool
+    thought: bool
     min_confidence: float
 
 
@@ -98,6 +99,11 @@ class Shown:
     is_flag=True,
     help="Show how likely the answer is with each passage left out (bundled reader only).",
 )
+@click.option(
+    "--show-thought",
+    is_flag=True,
+    help="Print to standard error what a model that thinks wrote before its answer.",
+)
 @options.json_option
 @click.pass_context
 def ask_command(
@@ -115,6 +121,7 @@ def ask_command(
     show_prompt: bool,
     explain: bool,
     attribute: bool,
+    show_thought: bool,
     as_json: bool,
 ) -> int:
     """Answer a question and cite checked sources.
@@ -123,7 +130,8 @@ def ask_command(
     again is quick; without any, the index is searched. Of long ones, only the passages that match
     the question's words best are compared by meaning, until `ragctx ingest` embeds them all. Each
     answer comes with how sure it is, if the model tells. The exit code is 3 when the documents were
-    read and do not contain the answer, and 1 when they could not be read for it. With --batch every
+    read and do not contain the answer, and 1 when they could not be read for it, or when the model
+    gave no answer. With --batch every
     argument is a PDF, and a question that cannot be processed gives a row with an "error"; the exit
     code is 1 only if none could be processed.
     """
@@ -137,6 +145,7 @@ def ask_command(
         prompt=show_prompt,
         ledger=explain,
         attribution=attribute,
+        thought=show_thought,
         min_confidence=min_confidence,
     )
     if batch is not None:
@@ -167,6 +176,9 @@ def _answer(question: str, session: Session, shown: Shown) -> int:
     if shown.as_json:
         write_json(_view(answer, shown, session))
     else:
+        if shown.thought and answer.generation.thought:
+            thought = escape_unsafe(answer.generation.thought)
+            console(stderr=True).print(thought, style="dim", markup=False, soft_wrap=True)
         _print(answer)
         _print_extras(answer, shown, session)
     return _exit_code(answer)
@@ -230,6 +242,9 @@ def _print(answer: Answer) -> None:
     screen.print("\nSources" if answer.citations else "\nNo source was cited.", style="bold")
     for citation in answer.citations:
         _print_citation(citation)
+    if answer.generation.finish_reason == "length":
+        most = answer.prompt.max_new_tokens
+        say(f"the answer was cut at {most} tokens; raise --max-new-tokens for more")
 
 
 def _print_refusal(answer: Answer) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from torch import Tensor
 from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.huggingface.config import end_ids, rope_is_fixed, window_of
+from ragctx.generator.huggingface.own_tokenizer import differing_tokens, require_own_tokenizer
 from ragctx.generator.huggingface.sampling import Decoding, choose_token
 from ragctx.generator.huggingface.streaming import TextStream
 from ragctx.generator.huggingface.weights import (
@@ -34,9 +35,10 @@ from ragctx.generator.huggingface.weights import (
     load_model,
     quiet_transformers,
 )
+from ragctx.generator.thought import ThoughtSplitter, calls_tool, opener_at_end
 from ragctx.paths import expanded
 from ragctx.records import FinishReason, Generation, Prompt
-from ragctx.tokens.load import load_tokenizer
+from ragctx.tokens.load import load_tokenizer, with_template_options
 from ragctx.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ def load_huggingface(
     context_window: int | None = None,
     decoding: Decoding | None = None,
     tokenizer: Tokenizer | None = None,
+    template_options: Mapping[str, object] | None = None,
 ) -> HuggingFaceGenerator:
     """Load a causal language model from a local directory (safetensors only, no remote code).
 
@@ -64,20 +67,26 @@ def load_huggingface(
         context_window: tokens the model holds; by default what its config states.
         decoding: greedy by default.
         tokenizer: by default the one in the directory.
+        template_options: what its chat template is told, such as {"enable_thinking": False}.
 
     Raises:
         MissingExtraError: transformers is not installed.
         ModelError: not a directory, no weights, pickled weights, damaged or incomplete files, a
             model that needs its own code, or one that does not keep a KV cache as it should.
         TokenizerError: its tokenizer cannot be read.
-        InputError: unknown dtype or device.
+        InputError: unknown dtype or device, or a tokenizer that is not the model's.
     """
     directory = expanded(directory)
     if dtype not in _DTYPES:
         raise InputError(f"dtype is {dtype!r}; valid: {', '.join(_DTYPES)}")
     check_directory(directory)
-    tokenizer = tokenizer or load_tokenizer(str(directory))
+    given = tokenizer
+    tokenizer = with_template_options(
+        tokenizer or load_tokenizer(str(directory)), template_options or {}
+    )
     model = load_model(directory, _DTYPES[dtype], _device(device))
+    vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
+    require_own_tokenizer(tokenizer, directory if given else None, vocabulary_size)
     config = model.config.get_text_config(decoder=True)
     configs = (getattr(model, "generation_config", None), model.config, config)
     generator = HuggingFaceGenerator(
@@ -90,6 +99,7 @@ def load_huggingface(
     )
     with quiet_transformers():
         generator.self_test()
+        generator.compare_prompts(directory, template_options or {})
     return generator
 
 
@@ -136,6 +146,7 @@ class HuggingFaceGenerator:
         self.reuses_prefix = _is_plain(self._new_run().cache) and rope_is_fixed(
             model.config.get_text_config(decoder=True)
         )
+        self._notes: list[str] = []
         self._kept: _Run | None = None
         self._lock = threading.Lock()
 
@@ -144,8 +155,9 @@ class HuggingFaceGenerator:
     ) -> Generation:
         """Answer `prompt` with at most `prompt.max_new_tokens` tokens.
 
-        The end token is not part of `token_ids`, whose decoding is `text`. `on_text` gets the text
-        piece by piece. Whatever it raises passes through; the next call then starts cold.
+        The end token is not part of `token_ids`, whose decoding is the thought, if the model has
+        one, and `text`. `on_text` gets the text piece by piece. Whatever it raises passes through;
+        the next call then starts cold.
 
         Raises BudgetError if prompt and answer do not fit the model, InputError for ids that are
         not this model's, ModelError if the model's scores are not numbers.
@@ -155,16 +167,19 @@ class HuggingFaceGenerator:
         began = time.perf_counter()
         run, logits, reused = self._prefill(prompt.token_ids)
         prefilled = time.perf_counter()
-        token_ids, text, reason = self._decode(run, logits, prompt.max_new_tokens, on_text)
+        written = ThoughtSplitter(opener_at_end(prompt.text), on_text)
+        token_ids, reason = self._decode(run, logits, prompt.max_new_tokens, written.push)
+        written.finish(ended=reason == "stop")
         self._keep(run)
         decode_s = time.perf_counter() - prefilled
         return Generation(
-            text=text,
+            text=written.answer,
             token_ids=tuple(token_ids),
-            finish_reason=reason,
+            finish_reason="tool_call" if calls_tool(written.answer) else reason,
             prefill_s=prefilled - began,
             decode_s=decode_s,
             reused_tokens=reused,
+            thought=written.thought,
         )
 
     def next_scores(self, token_ids: Sequence[int]) -> Tensor:
@@ -194,6 +209,20 @@ class HuggingFaceGenerator:
     def forget(self) -> None:
         """Free the kept cache; the next call starts cold."""
         self._take()
+
+    def compare_prompts(self, directory: Path, template_options: Mapping[str, object]) -> None:
+        """Note if a prompt's tokens are not those that transformers gives the model."""
+        differing = differing_tokens(self.tokenizer, directory, template_options)
+        if differing:
+            self._notes.append(
+                f"prompts for {self.name} differ from its own chat template: {differing} of a "
+                "small prompt's tokens are others, so that answers may be worse than they could be"
+            )
+
+    def take_notes(self) -> tuple[str, ...]:
+        """What there is to tell since the last call."""
+        notes, self._notes = tuple(self._notes), []
+        return notes
 
     def self_test(self) -> None:
         """Raise `ModelError` unless reading a few ids in pieces equals reading them at once.
@@ -274,19 +303,12 @@ class HuggingFaceGenerator:
         run: _Run,
         logits: Tensor,
         max_new_tokens: int,
-        on_text: Callable[[str], None] | None,
-    ) -> tuple[list[int], str, FinishReason]:
-        """Decode token by token until an end token or the limit; return ids, text and reason."""
+        on_piece: Callable[[str], None],
+    ) -> tuple[list[int], FinishReason]:
+        """Decode token by token until an end token or the limit; return ids and reason."""
         stream = TextStream(self.tokenizer.decode)
         random_source = self._decoding.random_source()
         token_ids: list[int] = []
-        pieces: list[str] = []
-
-        def give(piece: str) -> None:
-            pieces.append(piece)
-            if piece and on_text:
-                on_text(piece)
-
         reason: FinishReason = "length"
         while True:
             token = choose_token(logits, self._decoding, random_source)
@@ -294,24 +316,22 @@ class HuggingFaceGenerator:
                 reason = "stop"
                 break
             token_ids.append(token)
-            give(stream.push(token))
+            on_piece(stream.push(token))
             if len(token_ids) == max_new_tokens:
                 break
             logits = self._forward(run, [token])
-        give(stream.finish())
-        return token_ids, "".join(pieces), reason
+        on_piece(stream.finish())
+        return token_ids, reason
 
     @torch.inference_mode()
     def _forward(self, run: _Run, token_ids: Sequence[int]) -> Tensor:
         """Append `token_ids` to the run; return the next token's scores, (vocabulary,) float32."""
         device = self._model.device
-        total = len(run.token_ids) + len(token_ids)
         arguments: dict[str, Any] = {self._cache_name: run.cache}
         if self._last_only:
             arguments["logits_to_keep"] = 1
         output = self._model(
             input_ids=torch.tensor([list(token_ids)], device=device),  # (1, new tokens)
-            attention_mask=torch.ones(1, total, dtype=torch.long, device=device),
             use_cache=True,
             **arguments,
         )

@@ -6,6 +6,8 @@ is fetched from the network, and a model of which weights are missing is refused
 
 from __future__ import annotations
 
+import json
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +43,11 @@ def check_directory(directory: Path) -> None:
         )
     if not (directory / "config.json").is_file():
         raise ModelError(f"{directory} has no config.json: give the folder of a Hugging Face model")
+    if _is_encoder(directory / "config.json"):
+        raise ModelError(
+            f"{directory} holds an encoder (as BERT is), which reads texts and writes none: give a "
+            "causal language model, such as a Qwen or a Llama"
+        )
     if any(directory.glob("*.safetensors")):
         return
     pickled = sorted(
@@ -54,6 +61,20 @@ def check_directory(directory: Path) -> None:
     raise ModelError(
         f"{directory} has no weights: *.safetensors files are needed beside config.json"
     )
+
+
+_ENCODERS = re.compile(r"bert|electra|ernie|roformer|big_bird|data2vec-text|xmod|deberta")
+
+
+def _is_encoder(config: Path) -> bool:
+    """Whether a config is that of a model that reads both ways, and can be loaded all the same."""
+    try:
+        stated = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False  # transformers says what is wrong with it
+    if not isinstance(stated, dict) or stated.get("is_decoder"):
+        return False
+    return bool(_ENCODERS.search(str(stated.get("model_type", ""))))
 
 
 def load_model(directory: Path, dtype: torch.dtype, device: torch.device) -> CausalModel:

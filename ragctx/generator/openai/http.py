@@ -1,30 +1,38 @@
-"""A POST to a server that speaks the OpenAI protocol, and its answer, event by event.
+"""Requests to a server that speaks the OpenAI protocol, and its answers, event by event.
 
-Plain `http.client`: it follows no redirect, so the key goes to the named server and nowhere else;
-it uses no proxy; and nothing is sent before somebody names a server.
+Plain `http.client`: it follows no redirect, so the key goes to the named server and nowhere else,
+and nothing is sent before somebody names a server. (`openai` and `httpx` were tried against servers
+that misbehave: neither can bound the time of an answer, only that between two bytes, nor its size.)
 
 Nothing that comes back is trusted: bytes and time of an answer are bounded, whatever the server
-sends and however slowly, and its words are shown on one line, without the key.
+sends and however slowly, and its words are shown on one line, without the key. What may pass by
+itself (a server that is busy or restarts) is tried again, but never once text has come.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import socket
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from io import BufferedReader, RawIOBase
-from typing import TYPE_CHECKING, Any
+from itertools import chain, count
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ragctx.errors import BudgetError, InputError, ModelError, RagctxError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from ragctx.generator.openai.bounds import EndlessError, Limits
+from ragctx.generator.openai.events import read_event
+from ragctx.generator.openai.route import route_to
+from ragctx.generator.openai.settings import (
+    PassingError,
+    RefusedError,
+    ServerSettings,
+    retry_after_s,
+)
+from ragctx.generator.openai.stream import FIELD, lines_of, stream_data
 
 KEY_VARIABLE = "RAGCTX_API_KEY"
 _CONNECT_S = 10.0  # seconds to wait for a connection; chosen by hand
@@ -32,7 +40,13 @@ _MAX_BYTES = 16 * 2**20  # of one answer: far more than any text answer needs; c
 _REPLY_BYTES, _TOKEN_BYTES = 2**18, 2**12  # a reply, and each token as an event of its own; by hand
 _TOKEN_S = 2.0  # seconds for each token, beside those for the first byte; chosen by hand
 _SHOWN = 300  # characters of a server's own words that are shown; chosen by hand
+_ABOUT_BYTES, _ABOUT_S = 2**22, 10.0  # of what a server tells about itself; chosen by hand
+_PASSING = (408, 409, 425, 429)
 _CONTEXT = re.compile(r"context.?(length|size|window)|maximum context|too long", re.IGNORECASE)
+
+
+END: dict[str, Any] = {}
+"""What stands for a stream's own word that it ends: compare with `is`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,8 @@ class Server:
 
     url: str  # without a slash at its end, e.g. http://127.0.0.1:8000/v1
     key: str | None = field(default=None, repr=False)
-    timeout_s: float = 300.0  # without a byte; a long prompt takes its time to read
+    settings: ServerSettings = field(default_factory=ServerSettings)
+    query: str = field(default="", repr=False)  # of every request, as api-version=2024-10-21
 
     def __post_init__(self) -> None:
         if "@" in self.url:
@@ -59,69 +74,138 @@ class Server:
         """The events of a streamed answer, or the single object of one that is not streamed.
 
         Bytes and seconds are bounded by what an answer of `tokens` takes. Close the iterator to
-        close the connection. Raises ModelError for whatever goes wrong on the way, and BudgetError
-        if the server reports that the prompt is too long for it.
+        close the connection. Raises ModelError for whatever goes wrong on the way, RefusedError for
+        a request that the server does not take, and BudgetError if it reports that the prompt is
+        too long for it.
         """
-        limits = _Limits(
+        began, has_said = time.monotonic(), False
+        for tries in count(1):
+            try:
+                for event in self._posted(path, body, tokens):
+                    has_said = has_said or _says_anything(event)
+                    yield event
+                return
+            except PassingError as error:
+                wait_s = self.settings.wait_s(tries, error.asked_wait_s)
+                left_s = self.settings.limit_s - (time.monotonic() - began)
+                if has_said or wait_s is None or wait_s >= left_s:
+                    raise error.lasting from None
+                time.sleep(wait_s)
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What the server answers to a short question about itself; None if it does not.
+
+        `path` is that of the server, not of the protocol. Without a `body` the question is a GET.
+        Raises ModelError if there is no server.
+        """
+        most_s = min(_ABOUT_S, self.settings.limit_s)
+        limits = Limits(_ABOUT_BYTES, most_s, most_s)
+        data = None if body is None else json.dumps(body).encode()
+        with closing(self._connect(limits)) as connection:
+            try:
+                connection.request(
+                    "GET" if data is None else "POST", self._target(path), data, self._headers()
+                )
+                with closing(connection.getresponse()) as response:
+                    answer = response.read(_ABOUT_BYTES)
+                    return json.loads(answer) if response.status == 200 else None
+            except (OSError, HTTPException, ValueError, OverflowError, RecursionError):
+                return None
+
+    @property
+    def root(self) -> str:
+        """The path of the server itself, before that of the protocol (/v1)."""
+        return urlsplit(self.url).path.removesuffix("/v1")
+
+    def _posted(
+        self, path: str, body: dict[str, Any], tokens: int
+    ) -> Generator[dict[str, Any], None, None]:
+        timeout_s = self.settings.timeout_s
+        limits = Limits(
             min(_MAX_BYTES, _REPLY_BYTES + _TOKEN_BYTES * tokens),
-            self.timeout_s,
-            self.timeout_s + _TOKEN_S * tokens,
+            timeout_s,
+            min(self.settings.limit_s, timeout_s + _TOKEN_S * tokens),
         )
         try:
             with closing(self._connect(limits)) as connection:
                 connection.request(
                     "POST",
-                    f"{urlsplit(self.url).path}{path}",
-                    json.dumps(body).encode(),
+                    self._target(f"{urlsplit(self.url).path}{path}"),
+                    json.dumps({**body, **self.settings.body}).encode(),
                     self._headers(),
                 )
                 with closing(connection.getresponse()) as response:
                     if response.status != 200:
                         raise self._refusal(response)
                     yield from self._events(response)
-        except _EndlessError as error:
+        except EndlessError as error:
             raise ModelError(
                 f"{self.url} did not end its answer ({error}); look into the server's own log, or "
                 "raise --max-new-tokens, which allows it more"
             ) from None
         except TimeoutError:
             raise ModelError(
-                f"{self.url} sent nothing for {self.timeout_s:g} s; ask for less, or wait longer "
-                "(timeout_s)"
+                f"{self.url} sent nothing for {timeout_s:g} s; ask for less, or wait longer "
+                f"(--server-option timeout_s={2 * timeout_s:g})"
             ) from None
         except (OSError, HTTPException, ValueError, OverflowError) as error:
             # ValueError and OverflowError: sizes of chunks that are no sizes. Not `from error`,
             # whose words are the server's and would be shown with the trace.
-            raise ModelError(
-                f"{self.url} broke the connection off ({self.shown(_reason(error))}); ask again"
+            raise PassingError(
+                ModelError(
+                    f"{self.url} broke the connection off ({self.shown(_reason(error))}); ask again"
+                )
             ) from None
 
-    def _connect(self, limits: _Limits) -> HTTPConnection:
-        parts = urlsplit(self.url)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        connection = kind(str(parts.hostname), parts.port, timeout=_CONNECT_S)
+    def _connect(self, limits: Limits) -> HTTPConnection:
+        route = route_to(self.url)
+        kind = HTTPSConnection if route.is_secure else HTTPConnection
+        connection = kind(route.host, route.port, timeout=_CONNECT_S)
+        if route.tunnel:
+            connection.set_tunnel(*route.tunnel, headers=route.proxy_headers)
         try:
             connection.connect()
         except OSError as error:
+            through = f" through the proxy {route.host}" if route.is_proxy else ""
             raise ModelError(
-                f"no server answers at {self.url} ({_reason(error)}); start it or check the address"
+                f"no server answers at {self.url}{through} ({_reason(error)}); start it or check "
+                "the address"
             ) from error
-        connection.sock.settimeout(self.timeout_s)
+        connection.sock.settimeout(limits.silence_s)
         connection.response_class = limits.response_class()
         return connection
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
-        return headers | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+            if str(urlsplit(self.url).hostname).endswith(".azure.com"):
+                headers["api-key"] = self.key
+        route = route_to(self.url)
+        return (
+            headers
+            | (route.proxy_headers if route.is_proxy and not route.tunnel else {})
+            | {**self.settings.headers}
+        )
+
+    def _target(self, path: str) -> str:
+        """What is asked for: a path, or, of a proxy that opens no tunnel, the whole address."""
+        route, parts = route_to(self.url), urlsplit(self.url)
+        where = f"{parts.scheme}://{parts.netloc}" if route.is_proxy and not route.tunnel else ""
+        return f"{where}{path or '/'}{'?' if self.query else ''}{self.query}"
 
     # ---- the answer ------------------------------------------------------------------------------
 
     def _events(self, response: HTTPResponse) -> Iterator[dict[str, Any]]:
-        if "text/event-stream" not in response.headers.get("Content-Type", ""):
-            yield self._parsed(response.read(_MAX_BYTES))
+        lines = lines_of(response)
+        first = next(lines, b"")
+        declared = "text/event-stream" in response.headers.get("Content-Type", "")
+        if not (declared or FIELD.match(first)):
+            yield self._parsed(b"\n".join([first, *lines]))
             return
-        for data in _stream_data(response):
-            if data == b"[DONE]":
+        for data in stream_data(chain([first], lines)):
+            if data.strip() == b"[DONE]":
+                yield END
                 return
             event = self._parsed(data)
             if event.get("error"):
@@ -140,8 +224,14 @@ class Server:
             )
         return event
 
-    def _refusal(self, response: HTTPResponse) -> RagctxError:
+    def _refusal(self, response: HTTPResponse) -> Exception:
         """The error for a status that is not 200."""
+        error = self._lasting_refusal(response)
+        if response.status in _PASSING or response.status >= 500:
+            return PassingError(error, retry_after_s(response.headers.get("Retry-After", "")))
+        return error
+
+    def _lasting_refusal(self, response: HTTPResponse) -> RagctxError:
         status, body = response.status, response.read(_REPLY_BYTES)
         try:
             report = json.loads(body)
@@ -169,7 +259,10 @@ class Server:
             503: "; it may still be loading: try again",
         }.get(status, "")
         reason = self.shown(response.reason)
-        return ModelError(f"{self.url} answers {status} {reason}: {words!r}{remedy}")
+        return RefusedError(
+            f"{self.url} answers {status} {reason}: {words!r}{remedy}",
+            words=f"{_parameter(report)} {words}" if status in (400, 422) else "",
+        )
 
     def _words(self, report: dict[str, Any]) -> str:
         """The message in an error object: OpenAI's, vLLM's, FastAPI's, llama.cpp's."""
@@ -187,90 +280,9 @@ class Server:
         return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
-def _stream_data(response: HTTPResponse) -> Iterator[bytes]:
-    """The data of each server-sent event (WHATWG HTML, 9.2): its lines up to an empty one."""
-    data: list[bytes] = []
-    while line := response.readline():
-        line = line.rstrip(b"\r\n")
-        if line.startswith(b"data:"):
-            data.append(line[len(b"data:") :].removeprefix(b" "))
-        elif not line and data:
-            yield b"\n".join(data)
-            data = []
-    if data:
-        yield b"\n".join(data)
-
-
 def _forms(key: str) -> set[str]:
     """The key as it is, and as URLs, JSON and Python write it."""
     return {key, quote(key, safe=""), json.dumps(key)[1:-1], repr(key)[1:-1]}
-
-
-# ---- Bounds ----------------------------------------------------------------------------------
-
-
-class _EndlessError(HTTPException):
-    """A server's answer, its head included, is over its bounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    """What one answer may take."""
-
-    max_bytes: int
-    silence_s: float  # seconds without a byte
-    total_s: float  # seconds from connecting to the last byte
-
-    def response_class(self) -> type[HTTPResponse]:
-        """A response whose every byte is counted: those of its head and of chunk sizes as well.
-
-        http.client itself would read any number of "100 Continue", and a line that comes byte by
-        byte for as long as it comes.
-        """
-        ends = time.monotonic() + self.total_s
-
-        class BoundedResponse(HTTPResponse):
-            def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-                super().__init__(sock, *args, **options)
-                stream: Any = self.fp
-                self.fp = BufferedReader(_Bounded(stream.detach(), sock, _limits, ends))
-
-        _limits = self
-        return BoundedResponse
-
-
-class _Bounded(RawIOBase):
-    """A socket's bytes until they are too many or take too long."""
-
-    def __init__(self, raw: RawIOBase, sock: socket.socket, limits: _Limits, ends: float) -> None:
-        self._raw, self._socket, self._limits, self._ends = raw, sock, limits, ends
-        self._left = limits.max_bytes
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        """Read what has come, or wait for it."""
-        remaining = self._ends - time.monotonic()
-        if remaining <= 0:
-            raise _EndlessError(f"after {self._limits.total_s:g} s")
-        if self._left <= 0:
-            raise _EndlessError(f"after {self._limits.max_bytes} bytes")
-        self._socket.settimeout(min(self._limits.silence_s, remaining))
-        try:
-            count = self._raw.readinto(buffer)
-        except TimeoutError:
-            if remaining < self._limits.silence_s:
-                raise _EndlessError(f"after {self._limits.total_s:g} s") from None
-            raise
-        self._left -= count or 0
-        return count
-
-    def close(self) -> None:
-        """Close the socket's side, too."""
-        self._raw.close()
-        super().close()
 
 
 def _is_address(url: str) -> bool:
@@ -288,6 +300,20 @@ def _code(report: object) -> str:
     """The code and type of a server's error object; "" if it has none."""
     error = report.get("error") if isinstance(report, dict) else None
     return f"{error.get('code')} {error.get('type')}" if isinstance(error, dict) else ""
+
+
+def _parameter(report: object) -> str:
+    """The name of the parameter that a server's error object is about; "" if it names none."""
+    error = report.get("error") if isinstance(report, dict) else None
+    return str(error.get("param") or "") if isinstance(error, dict) else ""
+
+
+def _says_anything(event: dict[str, Any]) -> bool:
+    try:
+        said = read_event(event)
+    except ValueError:
+        return True
+    return event is not END and bool(said.text or said.thought or said.refusal or said.calls_tool)
 
 
 def _reason(error: Exception) -> str:

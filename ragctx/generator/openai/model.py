@@ -9,24 +9,40 @@ letters stands in, which takes more tokens than OpenAI's own.
 
 from __future__ import annotations
 
+import json
 import os
-import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
-from ragctx.generator.openai.http import KEY_VARIABLE, Server
+from ragctx.generator.openai.about import ask_window
+from ragctx.generator.openai.answer import ServedAnswer
+from ragctx.generator.openai.counting import Messages, ServedTokenizer, find_tokenizer
+from ragctx.generator.openai.dialect import Dialect
+from ragctx.generator.openai.events import Event, Usage, read_event
+from ragctx.generator.openai.http import END, KEY_VARIABLE, Server
+from ragctx.generator.openai.plain import plain_text
+from ragctx.generator.openai.settings import RefusedError, ServerSettings
+from ragctx.generator.thought import opener_at_end
 from ragctx.prompt.build import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Role, Segment
 from ragctx.text.well_formed import well_formed
-from ragctx.tokens.tokenizer import KnowsSystemRole, Tokenizer
+from ragctx.tokens.load import with_template_options
+from ragctx.tokens.tokenizer import (
+    JoinsParts,
+    KnowsSystemRole,
+    TextPart,
+    Tokenizer,
+    within_text,
+)
 
 DEFAULT_CONTEXT_WINDOW = 4096
-"""Tokens that a model is taken to hold unless told otherwise: what small local servers allow."""
+"""Tokens that a model is taken to hold if neither its server nor anybody else tells: what small
+local servers allow."""
 
 _SLACK = 4  # of the tokenizer's tokens for one of the server's, which may be another's; by hand
 _TOKEN_CHARACTERS = 256  # more than any token has; chosen by hand
@@ -40,41 +56,59 @@ _STAND_IN_SYSTEM_FRAME = ("<|im_start|>system\n", f"<|im_end|>\n{_USER}", _ANSWE
 def load_openai_api(
     spec: str,
     *,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | None = None,
     context_window: int | None = None,
     api_key: str | None = None,
     temperature: float = 0.0,
     timeout_s: float = 300.0,
+    template_options: Mapping[str, object] | None = None,
+    server_options: Mapping[str, object] | None = None,
 ) -> OpenAIGenerator:
-    """Describe a model on a server. Nothing is sent before the first question.
+    """Describe a model on a server. With a tokenizer, nothing is sent before the first question.
 
     Args:
-        spec: the address, "#" and the model's name: "http://127.0.0.1:8000/v1#my-model".
-        tokenizer: the model's; budgets are counted with it.
-        context_window: tokens the model holds, prompt and answer together; 4096 by default, since
-            the protocol has no way to ask.
+        spec: the address, "#" and the model's name: "http://127.0.0.1:8000/v1#my-model". What
+            every request must have may stand in the address: "…?api-version=2024-10-21#my-model".
+        tokenizer: the model's; budgets are counted with it. Without one the server is asked to
+            count, as vLLM, SGLang, llama.cpp and TGI can.
+        context_window: tokens the model holds, prompt and answer together; by default what the
+            server tells when it is first needed, or 4096.
         api_key: by default the environment variable RAGCTX_API_KEY, if set.
         temperature: 0 for the likeliest answer.
         timeout_s: seconds without a byte from the server before giving up.
+        template_options: what the model's chat template is told, such as {"enable_thinking":
+            False}; sent as `chat_template_kwargs`.
+        server_options: "limit_s" (seconds for one question), "retries", headers ("header.NAME"),
+            and further fields of the request; see `ragctx.generator.openai.settings`.
 
-    Raises InputError if `spec` names no model, is not an address, or holds a password.
+    Raises InputError if `spec` names no model, is not an address, or holds a password, if the
+    tokenizer's chat template does not read an option, or if there is no tokenizer and the server
+    does not count; ModelError if it was to be asked and is not there.
 
     >>> from ragctx.tokens.load import load_tokenizer
     >>> model = "http://127.0.0.1:8000/v1#my-model"
     >>> load_openai_api(model, tokenizer=load_tokenizer("bundled")).name
     'my-model'
     """
-    url, _, model = spec.partition("#")
+    address, _, model = spec.partition("#")
+    url, _, query = address.partition("?")
     key = os.environ.get(KEY_VARIABLE) or None if api_key is None else api_key
-    server = Server(url.rstrip("/"), key, timeout_s)
+    settings = ServerSettings.of({"timeout_s": timeout_s, **(server_options or {})})
+    server = Server(url.rstrip("/"), key, settings, query)
     if not model:
         raise InputError(f"{url} names no model; write it after the address: {url}#MODEL")
-    window = DEFAULT_CONTEXT_WINDOW if context_window is None else context_window
-    return OpenAIGenerator(server, model, tokenizer, window, temperature)
+    options = template_options or {}
+    if tokenizer is None:
+        tokenizer = find_tokenizer(server, model, options)
+    elif tokenizer.chat_frame:
+        tokenizer = with_template_options(tokenizer, options)
+    return OpenAIGenerator(
+        server, model, tokenizer, context_window, temperature=temperature, template_options=options
+    )
 
 
 class OpenAIGenerator:
-    """A model on a server; see `load_openai_api`. Stateless: several threads may use it."""
+    """A model on a server; see `load_openai_api`. Several threads may use it."""
 
     template = "qa"
     caches_prompts = False  # the server may; it cannot be told to forget
@@ -85,15 +119,37 @@ class OpenAIGenerator:
         server: Server,
         name: str,
         tokenizer: Tokenizer,
-        context_window: int,
+        context_window: int | None,
+        *,
         temperature: float = 0.0,
+        template_options: Mapping[str, object] | None = None,
     ) -> None:
         self.name = name
         self.tokenizer = _Framed(tokenizer)
-        self.context_window = context_window
+        self._window = context_window
         self._server = server
+        self._dialect = Dialect()
+        self._notes: dict[str, str] = {}  # each kind is told once
+        self._told: set[str] = set()
         self._temperature = temperature
+        self._template_options = dict(template_options or {})
         self.decoding = f"temperature {temperature:g}" if temperature else "greedy"
+
+    @cached_property
+    def context_window(self) -> int:
+        """Tokens it holds: as given, as its server tells, or `DEFAULT_CONTEXT_WINDOW`.
+
+        Raises ModelError if the server has to be asked and is not there.
+        """
+        if self._window is not None:
+            return self._window
+        return ask_window(self._server, self.name) or DEFAULT_CONTEXT_WINDOW
+
+    def take_notes(self) -> tuple[str, ...]:
+        """What there is to tell since the last call, each once: how the server counts and takes."""
+        new = [kind for kind in list(self._notes) if kind not in self._told]
+        self._told.update(new)
+        return tuple(self._notes[kind] for kind in new)
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
@@ -114,67 +170,113 @@ class OpenAIGenerator:
                 answer.
         """
         require_kind("prompt", prompt, Prompt, "make one with assemble")
-        messages = self._messages(prompt)
-        began = time.perf_counter()
-        first: float | None = None  # when the first piece of text came
-        pieces: list[str] = []
-        finish: str | None = None
-        events = self._server.post(
-            "/chat/completions", self._body(prompt, messages), tokens=prompt.max_new_tokens
-        )
-        left = _SLACK * prompt.max_new_tokens + _SLACK
-        with closing(events):
-            for sent, reason in map(self._choice, events):
-                finish = reason or finish
-                if not sent:
-                    continue
-                if first is None:
-                    first = time.perf_counter()
-                piece, taken = self._within(sent, left)
-                left -= taken
-                pieces.append(piece)
-                if on_text and piece:
-                    on_text(piece)
-                if piece != sent:
-                    finish = "length"
-                    break
-        ended = time.perf_counter()
-        text = "".join(pieces)
+        messages, counted = self._messages(prompt)
+        answer = ServedAnswer(opener_at_end(prompt.text), on_text)
+        while not self._answered(prompt, messages, answer):
+            pass
+        answer.end()
+        self._compare(prompt, counted, answer.usage)
+        encode = self.tokenizer.encode
         return Generation(
-            text=text,
-            token_ids=tuple(self.tokenizer.encode(text)),
-            finish_reason=self._finish_reason(finish, text),
-            prefill_s=(ended if first is None else first) - began,
-            decode_s=0.0 if first is None else ended - first,
-            reused_tokens=0,
+            text=answer.text,
+            token_ids=(*encode(answer.thought), *encode(answer.text)),
+            finish_reason=self._finish_reason(answer),
+            prefill_s=answer.prefill_s,
+            decode_s=answer.decode_s,
+            reused_tokens=answer.usage.reused_tokens or 0,
+            thought=answer.thought,
         )
 
+    def _answered(
+        self, prompt: Prompt, messages: list[dict[str, str]], answer: ServedAnswer
+    ) -> bool:
+        """Ask, and collect the answer; False if it has to be asked in other terms."""
+        body = self._body(prompt, messages)
+        events = self._server.post("/chat/completions", body, tokens=prompt.max_new_tokens)
+        left = _SLACK * prompt.max_new_tokens + _SLACK
+        try:
+            with closing(events):
+                for sent in events:
+                    if sent is END:
+                        answer.done()
+                        break
+                    event = self._understood(sent)
+                    text, left = self._within(event.text, left)
+                    thought, left = self._within(event.thought, left)
+                    answer.take(replace(event, text=text, thought=thought))
+                    if (text, thought) != (event.text, event.thought):
+                        answer.cut()
+                        break
+        except RefusedError as error:
+            refused = self._dialect.learn(error.words)
+            if not refused:
+                raise ModelError(str(error)) from None
+            if refused in ("temperature", "chat_template_kwargs"):
+                self._notes[refused] = (
+                    f"{self.name} takes no {refused}, so that it decides on that itself"
+                )
+            return False
+        return True
+
+    def _compare(self, prompt: Prompt, counted: int, usage: Usage) -> None:
+        """Note where the server counts other tokens than were counted here."""
+        theirs, new = usage.prompt_tokens, usage.new_tokens
+        if theirs and theirs != counted and (self.tokenizer.is_model_s or theirs > counted):
+            remedy = (
+                f"lower --budget-tokens by {theirs - counted} to be sure that it fits"
+                if theirs > counted
+                else "the budget could hold more"
+            )
+            self._notes["prompt_tokens"] = (
+                f"{self.name} counted {theirs} tokens in a prompt of {counted}; {remedy}"
+            )
+        if new and new > prompt.max_new_tokens:
+            self._notes["new_tokens"] = (
+                f"{self.name} counted {new} tokens in its answer, where "
+                f"{prompt.max_new_tokens} were asked for; look at how it is served"
+            )
+
     def _within(self, piece: str, tokens: int) -> tuple[str, int]:
-        """The beginning of `piece` that takes at most `tokens`, and how many it takes."""
+        """The beginning of `piece` that takes at most `tokens`, and how many are left of them."""
+        if not piece:
+            return "", tokens
         shorter = piece[: tokens * _TOKEN_CHARACTERS]
         offsets = self.tokenizer.encode_with_offsets(shorter).offsets
         if len(offsets) > tokens:
-            return shorter[: offsets[tokens][0]], tokens
-        return shorter, len(offsets)
+            return shorter[: offsets[tokens][0]], 0
+        return shorter, tokens - len(offsets)
 
     def identity(self) -> tuple[str, ...]:
-        """Name and decoding; which model is behind the name only its server knows."""
-        return self.name, self.decoding
+        """Name, decoding and template options; which model it is only its server knows."""
+        options = json.dumps(self._template_options, sort_keys=True)
+        return (self.name, self.decoding, *([options] if self._template_options else []))
 
     def forget(self) -> None:
         """Do nothing: what the server caches is out of reach."""
 
-    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
-        """The messages to send, checked to fit; without the frame, which the server adds itself."""
+    def _messages(self, prompt: Prompt) -> tuple[list[dict[str, str]], int]:
+        """The messages to send, without the frame that the server adds, and the tokens of both.
+
+        They were checked to fit.
+        """
         safe = replace(prompt, segments=tuple(self._harmless(prompt.segments)))
-        self._check_fits(safe)
         texts: dict[Role, list[str]] = {"system": [], "user": []}
         for segment in safe.segments:
             texts[segment.role].append(segment.message_text)
-        return [_message(role, "".join(pieces)) for role, pieces in texts.items() if pieces]
+        joined = {role: "".join(pieces) for role, pieces in texts.items()}
+        messages = [_message(role, text) for role, text in joined.items() if text]
+        return messages, self._check_fits(safe, messages)
 
-    def _check_fits(self, prompt: Prompt) -> None:
-        tokens = check_text_count(prompt, self.tokenizer)
+    def _check_fits(self, prompt: Prompt, messages: list[dict[str, str]]) -> int:
+        tokens = self.tokenizer.count_messages(messages)
+        if tokens is None:
+            tokens = check_text_count(prompt, self.tokenizer)
+        over = tokens - prompt.budget_tokens
+        if over > 0:
+            raise BudgetError(
+                f"the server of {self.name} counts {tokens} tokens in the prompt, {over} more than "
+                f"its budget of {prompt.budget_tokens}; lower --budget-tokens by {over}"
+            )
         missing = tokens + prompt.max_new_tokens - self.context_window
         if missing > 0:
             raise BudgetError(
@@ -182,6 +284,7 @@ class OpenAIGenerator:
                 f"answer, {missing} more than the {self.context_window} that {self.name} holds; "
                 "lower --budget-tokens or --max-new-tokens, or raise --context-window"
             )
+        return tokens
 
     def _harmless(self, segments: Sequence[Segment]) -> Iterator[Segment]:
         """The segments, with the special tokens in question and passages made plain text."""
@@ -192,77 +295,40 @@ class OpenAIGenerator:
             yield segment
 
     def _body(self, prompt: Prompt, messages: list[dict[str, str]]) -> dict[str, Any]:
-        return {
-            "model": self.name,
-            "messages": messages,
+        options = self._template_options
+        wanted = {
             "max_tokens": prompt.max_new_tokens,
             "temperature": self._temperature,
-            "stream": True,
+            "stream_options": {"include_usage": True},
+            **({"chat_template_kwargs": options} if options else {}),
         }
+        fields = self._dialect.fields(wanted)
+        return {"model": self.name, "messages": messages, "stream": True, **fields}
 
-    def _choice(self, event: dict[str, Any]) -> tuple[str, str | None]:
-        """The text and the finish reason of one event, streamed ("delta") or whole ("message")."""
+    def _understood(self, sent: dict[str, Any]) -> Event:
         try:
-            if not event["choices"]:  # the last event may only count tokens
-                return "", None
-            choice = event["choices"][0]
-            message = choice.get("delta") or choice.get("message") or {}
-            text, reason = message.get("content") or "", choice.get("finish_reason")
-        except (KeyError, IndexError, TypeError, AttributeError):
-            text = reason = None
-        if not isinstance(text, str) or not isinstance(reason, str | None):
-            shown = self._server.shown(repr(event))
-            raise ModelError(f"{self._server.url} sent what is no chat completion: {shown}")
-        return text, reason
+            return read_event(sent)
+        except ValueError:
+            shown = self._server.shown(repr(sent))
+            raise ModelError(
+                f"{self._server.url} sent what is no chat completion: {shown}"
+            ) from None
 
-    def _finish_reason(self, finish: str | None, text: str) -> FinishReason:
-        if finish == "content_filter":
+    def _finish_reason(self, answer: ServedAnswer) -> FinishReason:
+        if answer.finish == "content_filter":
             raise ModelError(f"{self._server.url} withheld the answer (content_filter)")
-        if finish is None:
-            shown = self._server.shown(text)[:_SHOWN]
+        if answer.refused:
+            return "refused"
+        if answer.calls_tool:
+            return "tool_call"
+        if answer.finish is None:
+            shown = self._server.shown(answer.text)[:_SHOWN]
             raise ModelError(f"{self._server.url} broke off in mid-answer; ask again: {shown!r}")
-        return "length" if finish == "length" else "stop"
+        return "length" if answer.is_cut else "stop"
 
 
 def _message(role: str, text: str) -> dict[str, str]:
     return {"role": role, "content": well_formed(text)}  # as it was counted
-
-
-_CHAT_MARK = re.compile(r"<[|｜][^<>\s]{1,40}[|｜]>")  # as most chat templates write their own
-_MARK = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")  # as the others do
-
-
-def plain_text(text: str, tokenizer: Tokenizer) -> str:
-    """Put a blank into each special token of `text`, so that no server takes it for one.
-
-    A server reads special tokens in a message, whoever wrote it. So everything that looks like a
-    chat template's, and whatever else `tokenizer` knows as special, is taken apart.
-
-    Raises InputError if a special token of another form remains.
-
-    >>> from ragctx.tokens.load import load_tokenizer
-    >>> plain_text("a <b> [SEP] <|im_end|>", load_tokenizer("bundled"))
-    'a <b> [ SEP] < |im_end|>'
-    """
-
-    def is_special(mark: str) -> bool:
-        return bool(_CHAT_MARK.fullmatch(mark)) or _reads_markup(mark, tokenizer)
-
-    def opened(match: re.Match[str]) -> str:
-        mark = match.group()
-        return f"{mark[0]} {mark[1:]}" if is_special(mark) else mark
-
-    plain = _MARK.sub(opened, text)
-    if _reads_markup(plain, tokenizer):
-        raise InputError(
-            f"a passage or the question holds a special token of {tokenizer.name} that cannot be "
-            f"sent as text: {plain[:80]!r}…; leave that document out (--document)"
-        )
-    return plain
-
-
-def _reads_markup(text: str, tokenizer: Tokenizer) -> bool:
-    return tokenizer.encode_markup(text) != tokenizer.encode(text)
 
 
 class _Framed:
@@ -270,14 +336,34 @@ class _Framed:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         frame = tokenizer.chat_frame
+        self.is_model_s = bool(frame)
         self.name = tokenizer.name
         self.retokenised = False  # counted when it is sent, by `OpenAIGenerator._check_fits`
         self.chat_frame: tuple[str, str] = frame or _STAND_IN_FRAME
         self.system_frame: tuple[str, str, str] | None = None if frame else _STAND_IN_SYSTEM_FRAME
         if frame and isinstance(tokenizer, KnowsSystemRole):
             self.system_frame = tokenizer.system_frame
+        self.joins_parts = isinstance(tokenizer, JoinsParts) and tokenizer.joins_parts
+        self.opening = ""
+        self._tokenizer = tokenizer
         self.encode = tokenizer.encode
         self.encode_markup = tokenizer.encode_markup
         self.encode_with_offsets = tokenizer.encode_with_offsets
         self.decode = tokenizer.decode
         self.count = tokenizer.count
+
+    def count_messages(self, messages: Messages) -> int | None:
+        """Tokens of messages as the server itself counts them; None where it is not asked."""
+        tokenizer = self._tokenizer
+        return (
+            tokenizer.count_messages(messages) if isinstance(tokenizer, ServedTokenizer) else None
+        )
+
+    def encode_parts(self, parts: Sequence[TextPart]) -> list[list[int]]:
+        """The ids of the joined text by parts; only where `joins_parts`."""
+        assert isinstance(self._tokenizer, JoinsParts)
+        return self._tokenizer.encode_parts(parts)
+
+    def within_text(self) -> _Framed:
+        """The same for parts on their own."""
+        return _Framed(within_text(self._tokenizer))

@@ -58,7 +58,10 @@ class Prior:
         log_odds = [self.log_odds(passage.hit) for passage in prompt.passages]
         lengths = [len(passage.token_ids) for passage in prompt.passages]
         of_passages: Floats = np.repeat(np.array(log_odds, dtype=np.float32), lengths)
-        return of_passages + np.float32(self.proximity) * proximity.of_tokens()
+        log_odds_of_tokens: Floats = (
+            of_passages + np.float32(self.proximity) * proximity.of_tokens()
+        )
+        return log_odds_of_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

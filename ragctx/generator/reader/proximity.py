@@ -100,7 +100,8 @@ def _unit(vectors: Floats) -> Floats:
 def _likeness(words: Floats, tokens: Floats) -> Floats:
     """(Q, T): 0 for tokens that are not alike, 1 for the same one."""
     above: Floats = words @ tokens.T - np.float32(LIKE)
-    return (above / np.float32(1 - LIKE)).clip(0, 1)
+    likeness: Floats = (above / np.float32(1 - LIKE)).clip(0, 1)
+    return likeness
 
 
 def _proximity(likeness: Floats) -> tuple[Floats, Floats]:

@@ -1,0 +1,120 @@
+"""Laws of labels in other forms than the one asked for: each is checked as the one asked for is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragctx.assembly import assemble
+from ragctx.citations.label_forms import in_square_brackets
+from ragctx.citations.resolve import cite
+from ragctx.records import Generation, Hit, Prompt
+from tests.support.fakes import WordTokenizer
+
+TIN = "Tin becomes a superconductor below 3.72 K"
+CANS = "Tin cans are made of steel"
+HITS = [
+    Hit.from_text(1, 0.9, f"{TIN}.", "metals.pdf", page=1),
+    Hit.from_text(2, 0.6, f"{CANS}.", "packaging (new).pdf", page=4),
+    Hit.from_text(3, 0.5, "Lead melts at 327 degrees.", "metals.pdf", page=9),
+]
+QUESTION = "When is tin a superconductor?"
+
+
+@pytest.fixture(scope="module")
+def prompt() -> Prompt:
+    return assemble(QUESTION, HITS, WordTokenizer(), context_window=2000)
+
+
+def cited(prompt: Prompt, answer: str) -> list[tuple[str, str]]:
+    """Document and status of each citation."""
+    generation = Generation(
+        text=answer, token_ids=(), finish_reason="stop", prefill_s=0, decode_s=0, reused_tokens=0
+    )
+    return [(c.document, c.status) for c in cite(generation, prompt, lambda id: None)]
+
+
+@pytest.fixture(scope="module")
+def label(prompt: Prompt) -> str:
+    """The label of the passage about tin."""
+    [found] = [p.label for p in prompt.passages if TIN in p.text]
+    return found
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        " [{0}].",
+        " ({0}).",
+        ". ({0})",
+        " ({0}), and so on",
+        " [{0}, p. 1].",
+        " [{0}, page 1].",
+        " [{0}: pp. 1-2].",
+        " ({0}, p. 1).",
+        " [metals.pdf].",
+        " [metals.pdf, p. 1].",
+        " (metals.pdf, p. 1).",
+        " [Metals].",
+        " 【{0}】.",
+        " 【{0}†source】.",
+        " [^{0}].",
+        " <sup>{0}</sup>.",
+        " [{0}] (metals.pdf, p. 1).",
+        ".\n\nSources: [{0}] metals.pdf, p. 1",
+        ".\n\n## Sources\n\n[{0}] metals.pdf, p. 1",
+        ".\n\nReferences:\n{0}. metals.pdf",
+        " [{0}].\n\n**References**\n[{0}] metals.pdf, p. 1\n[2] packaging (new).pdf, p. 4",
+    ],
+)
+def test_every_form_is_checked_as_the_one_asked_for(prompt: Prompt, label: str, form: str) -> None:
+    assert cited(prompt, TIN + form.format(label)) == [("metals.pdf", "verified")]
+
+
+def test_raised_numbers_are_labels_behind_words_and_stops_alone(prompt: Prompt, label: str) -> None:
+    raised = label.translate(str.maketrans("123", "¹²³"))
+    assert cited(prompt, f"{TIN}.{raised}") == [("metals.pdf", "verified")]
+    for answer in ("It has 3 m² of tin.", "x² + y³", "10³ cans"):
+        assert in_square_brackets(answer, ()) == answer
+        assert cited(prompt, answer) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The notice period is two (2) months.",
+        "The notice period is two (2).",
+        "As section (1) says, it is so.",
+        "It says so in § 3 (2).",
+        "Tin (50) is Sn (119).",
+        "(1) Tin melts.\n(2) Lead melts.",
+    ],
+)
+def test_numbers_in_brackets_that_count_something_are_no_labels(
+    prompt: Prompt, answer: str
+) -> None:
+    assert "unverified" not in [status for _, status in cited(prompt, answer)]
+    assert "[" not in in_square_brackets(answer, ())
+
+
+def test_a_name_stands_for_the_passage_that_says_so(prompt: Prompt) -> None:
+    answer = f"{CANS} [packaging (new).pdf]. Lead melts at 327 degrees [metals.pdf]."
+    assert cited(prompt, answer) == [
+        ("packaging (new).pdf", "verified"),
+        ("metals.pdf", "verified"),
+    ]
+    assert cited(prompt, "Tin is blue [metals.pdf, p. 9].") == [("metals.pdf", "unverified")]
+
+
+def test_a_form_of_its_own_does_not_make_a_false_statement_true(prompt: Prompt, label: str) -> None:
+    for form in ("({0})", "[{0}, p. 1]", "[metals.pdf]", "<sup>{0}</sup>"):
+        answer = f"Tin becomes a superconductor below 9.99 K {form.format(label)}."
+        assert cited(prompt, answer) == [("metals.pdf", "unverified")]
+
+
+@given(st.text(st.sampled_from("ab1²(),;[] .\npS<>/")) | st.text())
+def test_any_text_is_taken_and_one_without_forms_stays(answer: str) -> None:
+    assert in_square_brackets(answer, ()) == in_square_brackets(answer, ())
+    if not any(mark in answer for mark in "[(【¹²³⁰⁴⁵⁶⁷⁸⁹<") and ":" not in answer:
+        assert in_square_brackets(answer, ()).strip() == answer.strip()
