@@ -21,6 +21,7 @@ from ragctx.records import (
     FinishReason,
     IngestOutcome,
     LedgerOutcome,
+    Outcome,
     PageStatus,
     PdfStatus,
     Refusal,
@@ -157,13 +158,24 @@ class CacheShape(TypedDict):
     disk: StoreStats | None  # null without --kv-cache
 
 
+class AlternativeShape(TypedDict):
+    """Another answer beside an unsure one, or one that another document gives instead."""
+
+    answer: str
+    is_conflict: bool  # another document says in the same words the same thing, but for the answer
+    citation: Citation
+
+
 class _AnswerShape(TypedDict):
     question: str
     answer: str  # "" if it abstained
     abstained: bool
-    confidence: float | None  # null where the model does not tell
+    outcome: Outcome
+    confidence: float | None  # that the answer is right; null where the model does not tell
     refusal: Refusal | None  # why there is no answer
     nearest: list[HitShape]  # up to three passages, if it abstained
+    alternatives: list[AlternativeShape]  # up to two, beside an unsure answer
+    scale: str | None  # what the head of a table says of the number: "in millions"
     finish_reason: FinishReason
     citations: list[Citation]
     placement: str

@@ -69,6 +69,11 @@ def cite(generation: Generation, prompt: Prompt, get_document: GetDocument) -> t
     return tuple(dict.fromkeys(citations))
 
 
+def cite_span(span: CopiedSpan, prompt: Prompt, get_document: GetDocument) -> Citation:
+    """Cite the place in a prompt's passages that something was copied from."""
+    return _Sources(prompt, get_document, ReadText).cite_copy(span)
+
+
 @dataclass(frozen=True)
 class _Sources:
     """The prompt's passages, and the documents they come from."""

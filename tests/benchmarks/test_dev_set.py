@@ -15,14 +15,15 @@ HELD_OUT = """
     qed-tacl naacl06-shinyama tracemonkey-pldi09 react-paper mtrag-un-arxiv bashref octave
     debian-policy r-intro gnuplot free-culture-lessig federal-register-2020-17221
     scotus-opinion-598us nih-NCT06152900-protocol opm-2019-annual-performance-report
-""".split() + ["2023 Q3 AMZN", "2023 Q3 AAPL", "2023 Q3 NVDA"]  # fmt: skip
+    2023_Q3_AMZN 2023_Q3_AAPL 2023_Q3_NVDA
+"""
 """PDFs whose questions are kept for judging: none of ours may be about them."""
 
 
 def test_no_question_is_about_a_pdf_that_is_held_out() -> None:
     """Whoever tuned on these would be praised for knowing the exam."""
     asked = {Path(question.document).stem for question in dev_questions()}
-    assert not asked & set(HELD_OUT)
+    assert not asked & {name.replace("_", " ") for name in HELD_OUT.split()}
     assert len(asked - {""}) >= 12
 
 

@@ -21,8 +21,8 @@ from ragctx.errors import InputError
 from ragctx.refusals import NOT_ANSWERED, READ
 from ragctx.text.display import escape_unsafe, one_line
 from ragctx.views import (
-    FAIRLY_SURE,
     View,
+    alternative_words,
     answer_view,
     attribution_view,
     citation_words,
@@ -55,6 +55,7 @@ class Shown:
     ledger: bool
     attribution: bool
     min_confidence: float
+    strict: bool
 
 
 @examples(
@@ -89,6 +90,11 @@ class Shown:
     metavar="P",
     help="Give no answer that is less sure than this, from 0 to 1.",
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Answer only what is sure: no guesses.",
+)
 @click.option("--show-prompt", is_flag=True, help="Print the prompt to standard error.")
 @click.option(
     "--explain", is_flag=True, help="Print to standard error what became of every passage found."
@@ -112,6 +118,7 @@ def ask_command(
     assembly: options.AssemblyOptions,
     batch: str | None,
     min_confidence: float,
+    strict: bool,
     show_prompt: bool,
     explain: bool,
     attribute: bool,
@@ -120,8 +127,9 @@ def ask_command(
     """Answer a question and cite checked sources.
 
     PDFs named on the command line are read once and remembered by their content, so that asking
-    again is quick; without any, the index is searched. Each answer comes with how sure it is, if
-    the model tells. The exit code is 3 when the documents were read and do not contain the answer,
+    again is quick; without any, the index is searched. An answer is sure, or it is the best guess
+    and comes with up to two others, or the documents do not hold it; --strict leaves guesses out.
+    The exit code is 3 when the documents were read and do not contain the answer,
     and 1 when they could not be read for it. With --batch every argument is a PDF, and a question
     that cannot be processed gives a row with an "error"; the exit code is 1 only if none could be
     processed.
@@ -137,12 +145,13 @@ def ask_command(
         ledger=explain,
         attribution=attribute,
         min_confidence=min_confidence,
+        strict=strict,
     )
     if batch is not None:
         session = open_session(sources, model, retrieval, assembly)
         return run_batch(
             batch,
-            lambda question: session.ask(question, min_confidence=min_confidence),
+            lambda question: session.ask(question, min_confidence=min_confidence, strict=strict),
             lambda answer: _view(answer, shown, session),
         )
     question = _question(question, pdfs)
@@ -160,7 +169,9 @@ def _question(words: str | None, pdfs: Sequence[str]) -> str:
 
 def _answer(question: str, session: Session, shown: Shown) -> int:
     on_text = None if shown.as_json else _write
-    answer = session.ask(question, on_text, min_confidence=shown.min_confidence)
+    answer = session.ask(
+        question, on_text, min_confidence=shown.min_confidence, strict=shown.strict
+    )
     answer = with_load_time(answer, session)
     if shown.as_json:
         write_json(_view(answer, shown, session))
@@ -216,18 +227,34 @@ def _write(piece: str) -> None:
 def _print(answer: Answer) -> None:
     """What comes after the answer itself, which was written as it came."""
     if answer.text:
-        _write("\n")
+        _write(f" ({answer.scale})\n" if answer.scale else "\n")
     if answer.abstained:
         _print_refusal(answer)
         return
     screen = console()
     if answer.confidence is not None:
-        weak = answer.confidence < FAIRLY_SURE
-        words = confidence_words(answer.confidence)
-        screen.print(words, style="bold red" if weak else "", soft_wrap=True)
+        is_sure = answer.generation.is_sure
+        words = confidence_words(answer.confidence, is_sure)
+        screen.print(words, style="bold red" if is_sure is False else "", soft_wrap=True)
+    _print_alternatives(answer)
     screen.print("\nSources" if answer.citations else "\nNo source was cited.", style="bold")
     for citation in answer.citations:
         _print_citation(citation)
+
+
+def _print_alternatives(answer: Answer) -> None:
+    """Documents that contradict the answer, then other guesses."""
+    screen = console()
+    conflicts = [other for other in answer.alternatives if other.is_conflict]
+    guesses = [other for other in answer.alternatives if not other.is_conflict]
+    if conflicts:
+        screen.print("\nThe documents do not agree", style="bold red")
+    for other in conflicts:
+        screen.print(alternative_words(other), soft_wrap=True)
+    if guesses:
+        screen.print("\nOr perhaps", style="bold")
+    for other in guesses:
+        screen.print(alternative_words(other), soft_wrap=True)
 
 
 def _print_refusal(answer: Answer) -> None:

@@ -21,7 +21,9 @@ from torch import Tensor
 from ragctx.arguments import require_kind
 from ragctx.errors import ModelError, TemplateError
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
+from ragctx.generator.reader.certainty import Certainty, certainty_of
 from ragctx.generator.reader.checkpoint import FOLDER, ReaderFiles, load_weights, reader_files
+from ragctx.generator.reader.choice import choose
 from ragctx.generator.reader.context import (
     context_of,
     locate,
@@ -56,9 +58,10 @@ STORE_BYTES = 2**30
 class BundledReader:
     """Answers from the passages of a prompt, offline. Load it with `load_bundled`.
 
-    `threshold` is the least confidence (probability that the passages hold the answer) at which it
-    answers rather than abstains; `calibration` turns what both passes found into that probability,
-    `prior` weighs what the search knew of each passage. If the search computed the passages'
+    `calibration` turns what both passes found into the probability that the passages hold the
+    answer, `certainty` that into the probability that the answer is right: `Generation.confidence`.
+    `threshold` is the least of these at which it answers rather than abstains; `prior` weighs what
+    the search knew of each passage. If the search computed the passages'
     cosines to the question (`Hit.similarity`) and none reaches `min_similarity`, the question is
     about something else and the confidence is 0. Passages are cached as `cache_dtype`: rounded at
     once, so that an answer never depends on whether a passage was in the cache.
@@ -79,6 +82,7 @@ class BundledReader:
         context_window: int,
         threshold: float,
         calibration: Calibration,
+        certainty: Certainty = Certainty(),  # noqa: B008 - frozen
         prior: Prior = Prior(),  # noqa: B008 - frozen
         min_similarity: float = -1.0,
         cache: PassageCache | None = None,
@@ -90,6 +94,7 @@ class BundledReader:
         self.context_window = context_window
         self.threshold = threshold
         self.calibration = calibration
+        self.certainty = certainty
         self.prior = prior
         self.min_similarity = min_similarity
         self.cache = PassageCache(CACHE_BYTES) if cache is None else cache
@@ -116,23 +121,25 @@ class BundledReader:
             return _abstention(prefill_s=time.perf_counter() - began, confidence=0.0)
         cached, reused = self.cache.fetch(passages, self.encode)
         result = self.read_twice(prompt, cached, self.read_question(question, cached))
-        confidence = self.confidence(prompt, result)
+        confidence = self.certainty.of(self.confidence(prompt, result))
         prefilled = time.perf_counter()
         if not result.spans or confidence < self.threshold:
             return _abstention(
                 prefill_s=prefilled - began, confidence=confidence, reused_tokens=reused
             )
         best = result.spans[0]
-        [(span, text)] = locate(prompt, [best], self.tokenizer)
+        choice = choose(prompt, [span for span, _ in locate(prompt, result.spans, self.tokenizer)])
         generation = Generation(
-            text=" ".join(text.split()),  # where the page broke its lines is no part of the answer
+            text=choice.text,
             token_ids=prompt.token_ids[best.first : best.last + 1],
             finish_reason="stop",
             prefill_s=prefilled - began,
             decode_s=time.perf_counter() - prefilled,
             reused_tokens=reused,
             confidence=confidence,
-            spans=(span,),
+            spans=choice.spans,
+            is_sure=confidence >= self.certainty.sure_from,
+            alternatives=choice.alternatives,
         )
         if on_text is not None and generation.text:
             on_text(generation.text)
@@ -152,7 +159,8 @@ class BundledReader:
         cached, reused = self.cache.fetch(passages, self.encode)
         question_states, kv_cache = self.prefill(question, cached)
         steps = self.decoder.steps_after(kv_cache, kv_cache.length, prompt.max_new_tokens)
-        confidence = self.confidence(prompt, self.read_twice(prompt, cached, question_states))
+        held = self.confidence(prompt, self.read_twice(prompt, cached, question_states))
+        confidence = self.certainty.of(held)
         prefilled = time.perf_counter()
         if confidence < self.threshold:
             return _abstention(
@@ -189,6 +197,7 @@ class BundledReader:
             f"Prior(rank={prior.rank!r}, similarity={prior.similarity!r}, "
             f"nearness={prior.proximity!r})",
             repr(self.calibration),
+            repr(self.certainty),
             repr(self.min_similarity),
         )
 
@@ -319,6 +328,7 @@ def load_bundled(
     from ragctx.tokens.load import load_tokenizer
 
     files = reader_files(folder)
+    certainty = certainty_of(files.about.get("certainty", {}), float(files.about["threshold"]))
     dtype = torch.float16
     model = f"{files.about['weights_sha256']} {dtype}"
     store = None if kv_cache is None else PassageStore(kv_cache, kv_cache_bytes, model=model)
@@ -327,8 +337,9 @@ def load_bundled(
         load_tokenizer(str(files.tokenizer)),
         name=str(files.about["name"]),
         context_window=int(files.about["context_window"]),
-        threshold=float(files.about["threshold"]),
+        threshold=certainty.answer_from,
         calibration=calibration_of(files.about["calibration"]),
+        certainty=certainty,
         prior=Prior(**files.about["prior"]),
         min_similarity=float(files.about["min_similarity"]),
         cache=PassageCache(cache_bytes, store),
