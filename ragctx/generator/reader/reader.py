@@ -20,8 +20,13 @@ from torch import Tensor
 
 from ragctx.arguments import require_kind
 from ragctx.errors import ModelError, TemplateError
-from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
-from ragctx.generator.reader.certainty import Certainty, certainty_of
+from ragctx.generator.reader.calibration import (
+    Calibration,
+    Evidence,
+    calibration_of,
+    evidence_of,
+)
+from ragctx.generator.reader.certainty import Certainty, Signs, certainty_of
 from ragctx.generator.reader.checkpoint import FOLDER, ReaderFiles, load_weights, reader_files
 from ragctx.generator.reader.choice import choose
 from ragctx.generator.reader.context import (
@@ -41,7 +46,7 @@ from ragctx.generator.reader.passages import CachedPassage, Tokens
 from ragctx.generator.reader.passes import PassResult, Prior, read_twice
 from ragctx.generator.reader.prefill import concatenate, question_mask, read_over
 from ragctx.generator.reader.rope import rotate
-from ragctx.generator.reader.spans import by_agreement
+from ragctx.generator.reader.spans import expected_f1, in_order
 from ragctx.records import FinishReason, Generation, Prompt
 from ragctx.transformer import Shape, unfilled
 
@@ -121,7 +126,7 @@ class BundledReader:
             return _abstention(prefill_s=time.perf_counter() - began, confidence=0.0)
         cached, reused = self.cache.fetch(passages, self.encode)
         result = self.read_twice(prompt, cached, self.read_question(question, cached))
-        confidence = self.certainty.of(self.confidence(prompt, result))
+        confidence = self.certainty.of(self.signs(prompt, result))
         prefilled = time.perf_counter()
         if not result.spans or confidence < self.threshold:
             return _abstention(
@@ -159,8 +164,8 @@ class BundledReader:
         cached, reused = self.cache.fetch(passages, self.encode)
         question_states, kv_cache = self.prefill(question, cached)
         steps = self.decoder.steps_after(kv_cache, kv_cache.length, prompt.max_new_tokens)
-        held = self.confidence(prompt, self.read_twice(prompt, cached, question_states))
-        confidence = self.certainty.of(held)
+        result = self.read_twice(prompt, cached, question_states)
+        confidence = self.certainty.of(self.signs(prompt, result))
         prefilled = time.perf_counter()
         if confidence < self.threshold:
             return _abstention(
@@ -268,13 +273,19 @@ class BundledReader:
         """Run both passes over the passages; the spans come in the order of `by_agreement`."""
         result = read_twice(self.second_pass_network, prompt, passages, question, self.prior)
         texts = [text for _, text in locate(prompt, result.spans, self.tokenizer)]
-        return replace(result, spans=by_agreement(result.spans, texts, prompt.question))
+        expected = expected_f1(result.spans, texts, prompt.question)
+        agreement = float(expected.max()) if texts else 0.0
+        return replace(result, spans=in_order(result.spans, expected), agreement=agreement)
 
     def confidence(self, prompt: Prompt, result: PassResult) -> float:
         """Probability that the prompt's passages hold the answer."""
         if not result.spans or self._is_off_topic(prompt):
             return 0.0
         return self.calibration.confidence(self.evidence(prompt, result))
+
+    def signs(self, prompt: Prompt, result: PassResult) -> Signs:
+        """What tells whether the first span is the right answer."""
+        return Signs(held=self.confidence(prompt, result), agreement=result.agreement)
 
     def evidence(self, prompt: Prompt, result: PassResult) -> Evidence:
         """What the confidence is computed from; the result must have spans."""

@@ -103,13 +103,27 @@ def by_agreement(spans: Sequence[Span], texts: Sequence[str], question: str) -> 
     >>> by_agreement(spans, texts, "When was the fair?")[0]
     Span(first=8, last=9, log_probability=-1.3, proximity=0.0)
     """
+    return in_order(spans, expected_f1(spans, texts, question))
+
+
+def in_order(spans: Sequence[Span], expected: Tensor) -> tuple[Span, ...]:
+    """The spans by their expected F1 (S,), highest first; of equals the earlier."""
+    return tuple(spans[i] for i in expected.argsort(descending=True, stable=True).tolist())
+
+
+def expected_f1(spans: Sequence[Span], texts: Sequence[str], question: str) -> Tensor:
+    """(S,): the F1, 0 to 1, that each span has with all of them, weighed by how likely they are.
+
+    >>> spans = [Span(first=i, last=i, log_probability=0.0) for i in range(3)]
+    >>> expected_f1(spans, ["1990", "1990", "Rome"], "When?").tolist()
+    [0.6666..., 0.6666..., 0.3333...]
+    """
     if not spans:
-        return ()
+        return torch.zeros(0)
     log_probabilities = torch.tensor([span.log_probability for span in spans])
     echoes = torch.tensor([is_echo(text, question) for text in texts])
     shares = (log_probabilities - ECHO * echoes).softmax(0)
-    order = (pairwise_f1(texts) @ shares).argsort(descending=True, stable=True)
-    return tuple(spans[i] for i in order.tolist())
+    return pairwise_f1(texts) @ shares
 
 
 def is_echo(text: str, question: str) -> bool:
