@@ -44,19 +44,32 @@ Observed = list[tuple[DevQuestion, Observation]]
 
 
 def observe(
-    questions: Sequence[DevQuestion], folder: Path, pdfs: Sequence[Path]
+    questions: Sequence[DevQuestion], folder: Path, pdfs: Sequence[Path], kept: Path
 ) -> list[Observation]:
-    """Ask every question of an index in `folder`, into which all PDFs are read first."""
+    """Ask every question of an index in `folder`, into which all PDFs are read first.
+
+    What is seen is written to `kept`, a line a question; those that it holds are not asked again.
+    """
     embedder, reader = load_embedder(), load_bundled()
     index = Index.open_or_create(folder, embedder=embedder)
     ingest(pdfs, index, embedder)
     asked = Asked(index=index, embedder=embedder, reader=reader, retrieval=Retrieval(k=READ))
-    observed = []
-    for i, question in enumerate(questions, start=1):
-        observed.append(asked.observe(question))
-        sys.stderr.write(f"\r{i} of {len(questions)}")
+    seen = {one.id: one for one in read_observations(kept)} if kept.exists() else {}
+    with kept.open("a", encoding="utf-8") as stream:
+        for question in questions:
+            if question.id not in seen:
+                seen[question.id] = asked.observe(question)
+                row = json.dumps(asdict(seen[question.id]), ensure_ascii=False)
+                stream.write(f"{row}\n")
+                stream.flush()
+                sys.stderr.write(f"\r{len(seen)} of {len(questions)}")
     sys.stderr.write("\n")
-    return observed
+    return [seen[question.id] for question in questions]
+
+
+def read_observations(kept: Path) -> list[Observation]:
+    """The observations in a file."""
+    return [Observation(**json.loads(line)) for line in kept.read_text("utf-8").splitlines()]
 
 
 def measures(observed: Observed) -> dict[str, float | None]:
@@ -161,15 +174,13 @@ def main() -> None:
     parser.add_argument("--index", type=Path, help="folder of an index that is kept")
     parser.add_argument("--against", metavar="REV", help="ask another revision the same")
     parser.add_argument("--limit", type=int, help="only the first questions")
-    parser.add_argument("--observations", type=Path, help="write what was seen, a line a question")
+    parser.add_argument("--observations", type=Path, help="keep what was seen, and go on from it")
     options = parser.parse_args()
     questions = dev_questions(options.half)[: options.limit]
     pdfs = pdf_paths(dev_questions(), options.pdfs)
     with tempfile.TemporaryDirectory() as folder:
-        seen = observe(questions, options.index or Path(folder) / "index", pdfs)
-    if options.observations:
-        lines = [json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in seen]
-        options.observations.write_text("".join(lines), encoding="utf-8")
+        kept = options.observations or Path(folder) / "seen.jsonl"
+        seen = observe(questions, options.index or Path(folder) / "index", pdfs, kept)
     figures = {"this revision": report("this revision", questions, seen)}
     if options.against:
         other = observe_revision(options.against, questions, pdfs)

@@ -192,7 +192,7 @@ def _withheld(generation: Generation, least: float, strict: bool, model: str) ->
     """
     if not least and not strict:
         return None
-    if generation.confidence is None or (strict and generation.is_sure is None):
+    if generation.confidence is None:
         option = "--strict" if strict else "--min-confidence"
         raise InputError(
             f"{model} does not tell how sure it is, so its answers cannot be held to "

@@ -295,6 +295,11 @@ class CopiedSpan:
     end: int
 
 
+SURE = 0.7
+"""The confidence from which an answer is sure where its model does not say otherwise. Chosen by
+hand."""
+
+
 @dataclass(frozen=True, slots=True)
 class CopiedGuess:
     """Another answer that a generator which copies found likely, and where it stands."""
@@ -320,8 +325,13 @@ class Generation:
     reused_tokens: int  # prompt tokens whose keys and values came from the cache
     confidence: float | None = None  # probability that the answer is right
     spans: tuple[CopiedSpan, ...] = ()
-    is_sure: bool | None = None  # whether that is enough to rely on; None where it is not known
+    sure_from: float = SURE  # the confidence from which the answer is to be relied on
     alternatives: tuple[CopiedGuess, ...] = ()
+
+    @property
+    def is_sure(self) -> bool | None:
+        """Whether the answer is to be relied on; None where the model does not tell."""
+        return None if self.confidence is None else self.confidence >= self.sure_from
 
 
 CitationStatus = Literal["verified", "unverified", "unknown_label"]

@@ -267,17 +267,13 @@ def citation_words(citation: Citation) -> str:
     return f"[{citation.label}] {', '.join(filter(None, (one_line(citation.document), pages)))}"
 
 
-def confidence_words(confidence: float, is_sure: bool | None) -> str:
+def confidence_words(confidence: float, is_sure: bool) -> str:
     """How sure an answer is; a guess with a warning.
 
-    >>> confidence_words(0.92, True), confidence_words(0.4, None)
-    ('sure (92 %)', 'confidence 40 %')
-    >>> confidence_words(0.41, False)
-    'unsure (41 %): only a guess, read the source'
+    >>> confidence_words(0.92, True), confidence_words(0.41, False)
+    ('sure (92 %)', 'unsure (41 %): only a guess, read the source')
     """
     percent = f"{100 * confidence:.0f} %"
-    if is_sure is None:
-        return f"confidence {percent}"
     return f"sure ({percent})" if is_sure else f"unsure ({percent}): only a guess, read the source"
 
 

@@ -233,9 +233,9 @@ def _print(answer: Answer) -> None:
         return
     screen = console()
     if answer.confidence is not None:
-        is_sure = answer.generation.is_sure
+        is_sure = answer.outcome == "sure"
         words = confidence_words(answer.confidence, is_sure)
-        screen.print(words, style="bold red" if is_sure is False else "", soft_wrap=True)
+        screen.print(words, style="" if is_sure else "bold red", soft_wrap=True)
     _print_alternatives(answer)
     screen.print("\nSources" if answer.citations else "\nNo source was cited.", style="bold")
     for citation in answer.citations:

@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ragctx.records import SURE
 
-SURE = 0.7
-"""The least probability of being right at which an answer may be called sure. Chosen by hand."""
+Floats = NDArray[np.float64]
 
 PRECISION = 0.85
 """Share of sure answers that are to be right. Chosen by hand, as for refusals in training."""

@@ -143,7 +143,7 @@ class BundledReader:
             reused_tokens=reused,
             confidence=confidence,
             spans=choice.spans,
-            is_sure=confidence >= self.certainty.sure_from,
+            sure_from=self.certainty.sure_from,
             alternatives=choice.alternatives,
         )
         if on_text is not None and generation.text:
