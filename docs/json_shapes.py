@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from ragctx.evaluation.certainty import StoredCertainty
 from ragctx.evaluation.profiles import StoredProfile
 from ragctx.evaluation.questions.check import QuestionProblem
 from ragctx.evaluation.results import Result
@@ -348,6 +349,7 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "cache clear": (CacheClearedShape,),
     "compare": (Result,),
     "probe": (StoredProfile,),
+    "calibrate": (StoredCertainty,),
     "questions check": (CheckedShape,),
 }
 """The types that a command with --json prints; a line of a batch is one of two."""

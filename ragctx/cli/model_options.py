@@ -10,6 +10,7 @@ import click
 
 from ragctx.cli.exit_codes import say
 from ragctx.cli.options import Command, gathered
+from ragctx.errors import InputError
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
@@ -24,6 +25,7 @@ class Model:
     spec: str
     tokenizer_spec: str | None
     kv_cache: Path | None = None
+    certainty: Path | None = None
 
     def load(self, context_window: int | None) -> Generator:
         """Load both. `context_window` is for served models, which do not report theirs."""
@@ -31,9 +33,24 @@ class Model:
         from ragctx.tokens.load import load_tokenizer
 
         tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
-        return load_generator(
+        generator = load_generator(
             self.spec, tokenizer=tokenizer, context_window=context_window, kv_cache=self.kv_cache
         )
+        if self.certainty is not None:
+            _trust(generator, self.certainty)
+        return generator
+
+
+def _trust(generator: Generator, path: Path) -> None:
+    from ragctx.evaluation.certainty import load_certainty
+    from ragctx.generator.reader.reader import BundledReader
+
+    if not isinstance(generator, BundledReader):
+        raise InputError(
+            f"--certainty is for the bundled reader, and {generator.name} answers here; leave out "
+            "--certainty or --model"
+        )
+    generator.trust(load_certainty(path, generator.name).certainty())
 
 
 def model_options(command: Command) -> Command:
@@ -63,6 +80,13 @@ def model_options(command: Command) -> Command:
             type=click.Path(file_okay=False, path_type=Path),
             help="Keep the bundled reader's encoded passages in this folder (11 kB per token, "
             "1 GiB at most), so that they need not be encoded again.",
+        ),
+        click.option(
+            "--certainty",
+            "certainty",
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="How sure the bundled reader is on your documents, written by `ragctx calibrate`.",
         ),
     )
     return gathered("model", Model, options)(command)

@@ -151,6 +151,17 @@ class BundledReader:
         return generation
 
     @torch.inference_mode()
+    def guess(self, prompt: Prompt) -> tuple[str, Signs]:
+        """The best guess, however unsure, and what tells whether it is right; "" without any."""
+        passages, question = self.parts(prompt)
+        cached, _ = self.cache.fetch(passages, self.encode)
+        if not cached:
+            return "", Signs(0.0, 0.0)
+        result = self.read_twice(prompt, cached, self.read_question(question, cached))
+        located = [span for span, _ in locate(prompt, result.spans, self.tokenizer)]
+        return choose(prompt, located).text if located else "", self.signs(prompt, result)
+
+    @torch.inference_mode()
     def write(self, prompt: Prompt) -> Generation:
         """Answer freely, token by token, from passages and vocabulary alike (greedy).
 
@@ -205,6 +216,10 @@ class BundledReader:
             repr(self.certainty),
             repr(self.min_similarity),
         )
+
+    def trust(self, certainty: Certainty) -> None:
+        """Answer as sure as `certainty` tells, from now on."""
+        self.certainty, self.threshold = certainty, certainty.answer_from
 
     def forget(self) -> None:
         """Drop the passages in memory; those on disk stay."""
