@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from ragctx.evaluation.certainty import StoredCertainty
 from ragctx.evaluation.profiles import StoredProfile
 from ragctx.evaluation.questions.check import QuestionProblem
 from ragctx.evaluation.results import Result
@@ -22,6 +23,7 @@ from ragctx.records import (
     FinishReason,
     IngestOutcome,
     LedgerOutcome,
+    Outcome,
     PageStatus,
     PdfStatus,
     Refusal,
@@ -162,13 +164,24 @@ class CacheShape(TypedDict):
     disk: StoreStats | None  # null without --kv-cache
 
 
+class AlternativeShape(TypedDict):
+    """Another answer beside an unsure one, or one that another document gives instead."""
+
+    answer: str
+    is_conflict: bool  # another document says in the same words the same thing, but for the answer
+    citation: Citation
+
+
 class _AnswerShape(TypedDict):
     question: str
     answer: str  # "" if it abstained
     abstained: bool
-    confidence: float | None  # null where the model does not tell
+    outcome: Outcome
+    confidence: float | None  # that the answer is right; null where the model does not tell
     refusal: Refusal | None  # why there is no answer
     nearest: list[HitShape]  # up to three passages, if it abstained
+    alternatives: list[AlternativeShape]  # up to two, beside an unsure answer
+    scale: str | None  # what the head of a table says of the number: "in millions"
     finish_reason: FinishReason
     thought: str  # what the model wrote for itself before the answer; "" if nothing
     citations: list[Citation]
@@ -391,6 +404,7 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "cache clear": (CacheClearedShape,),
     "compare": (Result,),
     "probe": (StoredProfile,),
+    "calibrate": (StoredCertainty,),
     "questions check": (CheckedShape,),
 }
 """The types that a command with --json prints; a line of a batch is one of two."""

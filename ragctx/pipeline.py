@@ -17,18 +17,20 @@ from typing import TYPE_CHECKING
 from ragctx.arguments import require_function, require_kind, require_number
 from ragctx.assembly import Assembly, assemble
 from ragctx.citations.abstention import abstained
+from ragctx.citations.beside import alternatives_of, scale_of
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
 from ragctx.generator.protocol import require_generator
 from ragctx.generator.thought import without_thought
 from ragctx.index.filters import matching_ids
 from ragctx.index.index import Index, as_index
-from ragctx.records import Answer, Generation, GetDocument, Hit, Prompt, Refusal
+from ragctx.records import NO_ANSWER, Answer, Generation, GetDocument, Hit, Prompt, Refusal
 from ragctx.refusals import (
-    NO_ANSWER,
+    WITHHELD,
     Searched,
     no_answer,
     not_answered_words,
+    only_a_guess,
     too_unsure,
     why_refused,
 )
@@ -54,6 +56,7 @@ def ask(
     assembly: Assembly | None = None,
     on_text: Callable[[str], None] | None = None,
     min_confidence: float = 0.0,
+    strict: bool = False,
 ) -> Answer:
     """Answer `question` from the documents of `index`, with sources that were checked.
 
@@ -68,14 +71,15 @@ def ask(
         assembly: how the prompt is made; template and window are the generator's unless given.
         on_text: called with each piece of the answer as it is written.
         min_confidence: an answer that is less sure becomes a refusal; from 0 to 1.
+        strict: an answer that is only a guess becomes a refusal too.
 
     Returns:
-        The answer. If there is none it has `abstained=True`, no citations, the reason in `refusal`
-        and the passages found in `nearest`.
+        The answer; `Answer.outcome` tells how far to rely on it. If there is none it has
+        `abstained=True`, no citations, the reason in `refusal` and the passages found in `nearest`.
 
     Raises:
         InputError, IndexMismatchError, BudgetError: as `retrieve` and `assemble` do; InputError
-            also for a `min_confidence` with a model that does not tell how sure it is.
+            also for `min_confidence` or `strict` with a model that does not tell how sure it is.
     """
     _require_arguments(generator, assembly, retrieval, on_text, min_confidence)
     began = time.perf_counter()
@@ -97,7 +101,12 @@ def ask(
         )
         assembled = time.perf_counter()
         answer = answer_prompt(
-            prompt, generator, get_document, on_text=on_text, min_confidence=min_confidence
+            prompt,
+            generator,
+            get_document,
+            on_text=on_text,
+            min_confidence=min_confidence,
+            strict=strict,
         )
         if answer.abstained:
             answer = _explained(answer, hits, snapshot, retrieval.filter, generator)
@@ -136,30 +145,32 @@ def answer_prompt(
     *,
     on_text: Callable[[str], None] | None = None,
     min_confidence: float = 0.0,
+    strict: bool = False,
 ) -> Answer:
     """Let `generator` answer a prompt, and check what it cites against the documents.
 
-    `get_document` gives a document by its id, or None where there is none. With a `min_confidence`
-    nothing is given to `on_text` before it is known that the answer is sure enough.
+    `get_document` gives a document by its id, or None where there is none. With a `min_confidence`,
+    or if `strict`, nothing is given to `on_text` before it is known that the answer is sure enough.
     """
     require_kind("prompt", prompt, Prompt, "make one with assemble")
     require_generator(generator)
-    generation = generator.generate(prompt, on_text=None if min_confidence else on_text)
+    waits = bool(min_confidence) or strict
+    generation = generator.generate(prompt, on_text=None if waits else on_text)
     require_kind("what the generator gave", generation, Generation, "give a Generation")
     generation = without_thought(generation)
     refusal = no_answer(generation, prompt.max_new_tokens, generator.name)
-    unsure: Refusal | None = None
+    withheld: Refusal | None = None
     if refusal is None and abstained(generation):
         refusal = Refusal("not_answered", not_answered_words(generation.confidence))
     elif refusal is None:
-        refusal = unsure = _too_unsure(generation, min_confidence, generator.name)
-        if min_confidence and refusal is None and on_text is not None and generation.text:
+        refusal = withheld = _withheld(generation, min_confidence, strict, generator.name)
+        if waits and refusal is None and on_text is not None and generation.text:
             on_text(generation.text)
     citations = () if refusal else cite(generation, prompt, get_document)
     timing = (("prefill_s", generation.prefill_s), ("decode_s", generation.decode_s))
     return Answer(
         question=prompt.question,
-        text="" if unsure else _answer_text(generation),
+        text="" if withheld else _answer_text(generation),
         abstained=refusal is not None,
         citations=citations,
         generation=generation,
@@ -168,6 +179,8 @@ def answer_prompt(
         timing=timing,
         refusal=refusal,
         nearest=_nearest(prompt) if refusal else (),
+        alternatives=() if refusal else alternatives_of(generation, prompt, get_document),
+        scale="" if refusal else scale_of(generation, prompt, get_document),
     )
 
 
@@ -176,19 +189,22 @@ def _answer_text(generation: Generation) -> str:
     return " ".join(generation.text.split()) if generation.spans else generation.text
 
 
-def _too_unsure(generation: Generation, least: float, model: str) -> Refusal | None:
-    """The refusal of an answer that is less sure than `least`.
+def _withheld(generation: Generation, least: float, strict: bool, model: str) -> Refusal | None:
+    """The refusal of an answer that is less sure than `least`, or if `strict`, not sure.
 
     Raises InputError if it is not known how sure it is.
     """
-    if not least:
+    if not least and not strict:
         return None
     if generation.confidence is None:
+        option = "--strict" if strict else "--min-confidence"
         raise InputError(
-            f"{model} does not tell how sure it is, so its answers cannot be held to a confidence "
-            f"of {least:g}; leave out --min-confidence"
+            f"{model} does not tell how sure it is, so its answers cannot be held to "
+            f"{'that' if strict else f'a confidence of {least:g}'}; leave out {option}"
         )
-    return too_unsure(generation.confidence, least) if generation.confidence < least else None
+    if generation.confidence < least:
+        return too_unsure(generation.confidence, least)
+    return only_a_guess(generation.confidence) if strict and not generation.is_sure else None
 
 
 def _nearest(prompt: Prompt) -> tuple[Hit, ...]:
@@ -203,7 +219,7 @@ def _explained(
     """The abstention with its reason, and the passages that the search found."""
     nearest = tuple(hits[:NEAREST])
     reason = answer.refusal.reason if answer.refusal else ""
-    if reason == "below_min_confidence" or (reason in NO_ANSWER and answer.prompt.passages):
+    if reason in WITHHELD or (reason in NO_ANSWER and answer.prompt.passages):
         return replace(answer, nearest=nearest)
     sources = snapshot.sources()
     if filter.documents:

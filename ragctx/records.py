@@ -306,10 +306,25 @@ class CopiedSpan:
     end: int
 
 
+SURE = 0.7
+"""The confidence from which an answer is sure where its model does not say otherwise. Chosen by
+hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedGuess:
+    """Another answer that a generator which copies found likely, and where it stands."""
+
+    text: str
+    span: CopiedSpan
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """What a generator gave. `spans` are set by generators that copy (the bundled reader).
 
+    The first span is the answer, further ones are places in other documents that say the same.
+    `alternatives` come from other passages and say something else, the likeliest first.
     `text` is the answer alone. `thought` is what the model wrote for itself before it; `token_ids`
     are those of both.
 
@@ -322,9 +337,16 @@ class Generation:
     prefill_s: float
     decode_s: float
     reused_tokens: int  # prompt tokens whose keys and values came from the cache
-    confidence: float | None = None  # probability that the passages contain the answer
+    confidence: float | None = None  # probability that the answer is right
     spans: tuple[CopiedSpan, ...] = ()
     thought: str = ""
+    sure_from: float = SURE  # the confidence from which the answer is to be relied on
+    alternatives: tuple[CopiedGuess, ...] = ()
+
+    @property
+    def is_sure(self) -> bool | None:
+        """Whether the answer is to be relied on; None where the model does not tell."""
+        return None if self.confidence is None else self.confidence >= self.sure_from
 
 
 CitationStatus = Literal["verified", "unverified", "unknown_label"]
@@ -368,6 +390,15 @@ class Citation:
         return ", ".join(filter(None, parts)), self.quote
 
 
+UNREAD = ("empty_index", "no_text", "nothing_found", "below_min_score", "language")
+"""Reasons for which nothing was read: there are no documents, or none with text; no passage was
+found, or none with the score asked for; the model does not know the question's language."""
+
+NO_ANSWER = ("thought_only", "cut", "empty", "refused", "tool_call")
+"""Reasons for which the model did not answer, whatever the documents hold: it only thought, was cut
+before its first word, wrote nothing, would not answer, or called a tool."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why there is no answer, as a name and as a sentence with what to do about it."""
@@ -376,11 +407,36 @@ class Refusal:
     message: str
 
 
+Outcome = Literal["sure", "unsure", "not_in_documents", "not_read", "no_answer", "answered"]
+"""How a question ended.
+
+- `sure`: with an answer to rely on.
+- `unsure`: with the best guess; `Answer.alternatives` are others.
+- `not_in_documents`: documents were read and do not hold the answer.
+- `not_read`: nothing was read; `Answer.refusal` tells why.
+- `no_answer`: the model did not answer, whatever the documents hold; `Answer.refusal` tells why.
+- `answered`: with the answer of a model that does not tell how sure it is.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another answer beside an unsure one, and where it comes from.
+
+    `is_conflict`: another document says in the same words the same thing, but for the answer.
+    """
+
+    text: str
+    citation: Citation
+    is_conflict: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An answer with its sources, or an abstention.
 
     Of an abstention `refusal` tells why, and `nearest` are up to three passages found for it.
+    `scale` is what the head of a table says of its numbers ("in millions"), if the answer is one.
     """
 
     question: str
@@ -393,11 +449,26 @@ class Answer:
     timing: Sequence[tuple[str, float]] = field(default_factory=tuple)  # (stage, seconds)
     refusal: Refusal | None = None
     nearest: tuple[Hit, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    scale: str = ""
 
     @property
     def confidence(self) -> float | None:
-        """Probability that the passages hold the answer; None where the model does not tell."""
+        """Probability that the answer is right; None where the model does not tell."""
         return self.generation.confidence
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the question ended: see `Outcome`."""
+        if self.refusal is not None and self.refusal.reason in UNREAD:
+            return "not_read"
+        if self.refusal is not None and self.refusal.reason in NO_ANSWER:
+            return "no_answer"
+        if self.abstained:
+            return "not_in_documents"
+        if self.generation.is_sure is None:
+            return "answered"
+        return "sure" if self.generation.is_sure else "unsure"
 
     def __repr__(self) -> str:
         reason = self.refusal.reason if self.refusal else "not answered"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragctx.records import Generation, Prompt, Refusal
+from ragctx.records import NO_ANSWER, UNREAD, Generation, Prompt, Refusal
 from ragctx.text.display import one_line
 from ragctx.text.language import foreign_language
 
@@ -18,17 +18,13 @@ if TYPE_CHECKING:
 
 NOT_ANSWERED = "The documents do not answer this."
 
-READ = ("not_answered", "partly_read", "below_min_confidence")
+READ = ("not_answered", "partly_read", "below_min_confidence", "unsure")
 """Reasons of refusals for which documents were read: they do not hold the answer; those with text
-do not, and others have none; the answer found is too unsure."""
+do not, and others have none; the answer found is less sure than asked for; or only a guess, where
+only sure answers are wanted."""
 
-UNREAD = ("empty_index", "no_text", "nothing_found", "below_min_score", "language")
-"""Reasons for which nothing was read: there are no documents, or none with text; no passage was
-found, or none with the score asked for; the model does not know the question's language."""
-
-NO_ANSWER = ("thought_only", "cut", "empty", "refused", "tool_call")
-"""Reasons for which the model did not answer, whatever the documents hold: it only thought, was cut
-before its first word, wrote nothing, would not answer, or called a tool."""
+WITHHELD = ("below_min_confidence", "unsure")
+"""Those of `READ` for which there is an answer, but not a sure enough one."""
 
 REASONS = (*READ, *UNREAD, *NO_ANSWER)
 
@@ -140,6 +136,21 @@ def no_answer(generation: Generation, max_new_tokens: int, model: str) -> Refusa
         return Refusal("cut", f"{model} was cut off before its first word. {more}.")
     return Refusal(
         "empty", f"{model} ended without a word. Ask in other words, or use another --template."
+    )
+
+
+def only_a_guess(confidence: float | None) -> Refusal:
+    """The refusal of an unsure answer where only sure ones are wanted.
+
+    >>> only_a_guess(0.412).message
+    'The best answer found is only a guess (41 %). Leave out --strict to see it, or read the \
+passages.'
+    """
+    percent = "" if confidence is None else f" ({100 * confidence:.0f} %)"
+    return Refusal(
+        "unsure",
+        f"The best answer found is only a guess{percent}. Leave out --strict to see it, or read "
+        "the passages.",
     )
 
 

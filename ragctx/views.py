@@ -15,6 +15,7 @@ from ragctx.certificate import Certificate, SegmentKind
 from ragctx.headers import section_words
 from ragctx.ingest_ledger import IngestOutcome, IngestRow
 from ragctx.records import (
+    Alternative,
     Answer,
     Chunk,
     Citation,
@@ -27,12 +28,6 @@ from ragctx.text.display import one_line
 from ragctx.text.wording import counted, pages_words
 
 View = dict[str, object]
-
-SURE, FAIRLY_SURE = 0.85, 0.6
-"""Confidences from which an answer is called sure, and fairly sure. They can be taken at their
-word: the model card gives the bundled reader's confidence a calibration error of 0.03 to 0.05, so
-that of 100 answers called sure at most some 15 to 20 come from passages without the answer; 0.6 is
-where the odds are clearly better than even after that error. Chosen by hand."""
 
 _READ = ("added", "replaced")
 """Outcomes of files that were read in this run."""
@@ -134,6 +129,15 @@ def citation_view(citation: Citation) -> View:
     return {**asdict(citation), "page_labels": list(citation.page_labels)}
 
 
+def alternative_view(alternative: Alternative) -> View:
+    """Another answer beside an unsure one."""
+    return {
+        "answer": alternative.text,
+        "is_conflict": alternative.is_conflict,
+        "citation": citation_view(alternative.citation),
+    }
+
+
 def answer_view(answer: Answer) -> View:
     """The JSON object of `ragctx ask --json`. Of an abstention the answer is ""."""
     prompt, generation = answer.prompt, answer.generation
@@ -141,9 +145,12 @@ def answer_view(answer: Answer) -> View:
         "question": answer.question,
         "answer": "" if answer.abstained else answer.text,
         "abstained": answer.abstained,
+        "outcome": answer.outcome,
         "confidence": number(answer.confidence),
         "refusal": None if answer.refusal is None else asdict(answer.refusal),
         "nearest": [hit_view(hit) for hit in answer.nearest],
+        "alternatives": [alternative_view(other) for other in answer.alternatives],
+        "scale": answer.scale or None,
         "finish_reason": generation.finish_reason,
         "thought": generation.thought,
         "citations": [citation_view(citation) for citation in answer.citations],
@@ -272,18 +279,27 @@ def citation_words(citation: Citation) -> str:
     return f"[{citation.label}] {', '.join(filter(None, (one_line(citation.document), pages)))}"
 
 
-def confidence_words(confidence: float) -> str:
-    """How sure an answer is; a weak one with a warning.
+def confidence_words(confidence: float, is_sure: bool) -> str:
+    """How sure an answer is; a guess with a warning.
 
-    >>> confidence_words(0.92), confidence_words(0.7)
-    ('sure (92 %)', 'fairly sure (70 %)')
-    >>> confidence_words(0.41)
-    'unsure (41 %): this may well be wrong, read the source'
+    >>> confidence_words(0.92, True), confidence_words(0.41, False)
+    ('sure (92 %)', 'unsure (41 %): only a guess, read the source')
     """
-    percent = f"({100 * confidence:.0f} %)"
-    if confidence >= FAIRLY_SURE:
-        return f"{'sure' if confidence >= SURE else 'fairly sure'} {percent}"
-    return f"unsure {percent}: this may well be wrong, read the source"
+    percent = f"{100 * confidence:.0f} %"
+    return f"sure ({percent})" if is_sure else f"unsure ({percent}): only a guess, read the source"
+
+
+def alternative_words(alternative: Alternative) -> str:
+    """Another answer in one line, with where it stands."""
+    says = "says otherwise: " if alternative.is_conflict else ""
+    citation = alternative.citation
+    pages = pages_words(citation.first_page, citation.last_page, citation.page_labels)
+    place = ", ".join(filter(None, (one_line(citation.document), pages)))
+    return (
+        f"{place} {says}{one_line(alternative.text)}"
+        if says
+        else (f"{one_line(alternative.text)}  ({place})")
+    )
 
 
 def certificate(prompt: Prompt) -> str:

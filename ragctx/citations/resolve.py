@@ -70,6 +70,11 @@ def cite(generation: Generation, prompt: Prompt, get_document: GetDocument) -> t
     return tuple(dict.fromkeys(citations))
 
 
+def cite_span(span: CopiedSpan, prompt: Prompt, get_document: GetDocument) -> Citation:
+    """Cite the place in a prompt's passages that something was copied from."""
+    return _Sources(prompt, get_document, ReadText).cite_copy(span)
+
+
 def _as_asked(answer: str, prompt: Prompt) -> str:
     """The answer with its labels as prompts ask for them, in whatever way the model wrote them."""
     return in_square_brackets(

@@ -11,6 +11,7 @@ import click
 from ragctx.cli.exit_codes import say
 from ragctx.cli.options import Command, gathered
 from ragctx.cli.types import Setting
+from ragctx.errors import InputError
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
@@ -27,6 +28,7 @@ class Model:
     kv_cache: Path | None = None
     template_options: tuple[tuple[str, object], ...] = ()
     server_options: tuple[tuple[str, object], ...] = ()
+    certainty: Path | None = None
 
     def load(self, context_window: int | None) -> Generator:
         """Load both. `context_window` is for served models, which do not report theirs."""
@@ -42,6 +44,8 @@ class Model:
             template_options=dict(self.template_options),
             server_options=dict(self.server_options),
         )
+        if self.certainty is not None:
+            _trust(generator, self.certainty)
         tell_notes(generator)
         return generator
 
@@ -53,6 +57,18 @@ def tell_notes(generator: Generator) -> None:
     if isinstance(generator, TellsNotes):
         for note in generator.take_notes():
             say(note)
+
+
+def _trust(generator: Generator, path: Path) -> None:
+    from ragctx.evaluation.certainty import load_certainty
+    from ragctx.generator.reader.reader import BundledReader
+
+    if not isinstance(generator, BundledReader):
+        raise InputError(
+            f"--certainty is for the bundled reader, and {generator.name} answers here; leave out "
+            "--certainty or --model"
+        )
+    generator.trust(load_certainty(path, generator.name).certainty())
 
 
 def model_options(command: Command) -> Command:
@@ -99,6 +115,13 @@ def model_options(command: Command) -> Command:
             help="How a server is asked: limit_s=60 (seconds for one question), timeout_s=30 "
             "(without a byte), retries=5, header.X-Title=mine, or a field of the request such as "
             "seed=7. May be repeated.",
+        ),
+        click.option(
+            "--certainty",
+            "certainty",
+            metavar="FILE",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="How sure the bundled reader is on your documents, written by `ragctx calibrate`.",
         ),
     )
     return gathered("model", Model, options)(command)

@@ -17,6 +17,7 @@ from ragctx import __version__
 from ragctx.cli import exit_codes
 from ragctx.cli.commands.ask import ask_command
 from ragctx.cli.commands.cache import cache_group
+from ragctx.cli.commands.calibrate import calibrate_command
 from ragctx.cli.commands.compare import compare_command
 from ragctx.cli.commands.explain import explain_command
 from ragctx.cli.commands.index import index_group
@@ -66,6 +67,7 @@ _COMMANDS = (
     questions_group,
     compare_command,
     probe_command,
+    calibrate_command,
 )
 for _command in _COMMANDS:
     command_line.add_command(_command)

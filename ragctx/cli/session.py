@@ -100,6 +100,7 @@ class Session:
         on_text: Callable[[str], None] | None = None,
         *,
         min_confidence: float = 0.0,
+        strict: bool = False,
     ) -> Answer:
         """Answer one question; an index in the cache that proves damaged is made again first."""
         written: list[str] = []
@@ -110,17 +111,21 @@ class Session:
                 on_text(piece)
 
         try:
-            return self._ask(question, write, min_confidence)
+            return self._ask(question, write, min_confidence, strict)
         except IndexDamagedError:
             if not self.sources.pdfs:
                 raise
             say("what was remembered of the PDFs is damaged; reading them again")
             shutil.rmtree(self.index.path, ignore_errors=True)
             self.index = open_index(self.sources, self.embedder)
-        return self._ask(question, None if written else on_text, min_confidence)
+        return self._ask(question, None if written else on_text, min_confidence, strict)
 
     def _ask(
-        self, question: str, on_text: Callable[[str], None] | None, min_confidence: float
+        self,
+        question: str,
+        on_text: Callable[[str], None] | None,
+        min_confidence: float,
+        strict: bool,
     ) -> Answer:
         from ragctx.pipeline import ask
 
@@ -133,6 +138,7 @@ class Session:
             assembly=self.assembly,
             on_text=on_text,
             min_confidence=min_confidence,
+            strict=strict,
         )
         tell_notes(self.generator)
         return answer

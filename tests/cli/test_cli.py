@@ -295,7 +295,7 @@ def test_an_answer_comes_with_its_checked_source(filled: Cli, answers: object) -
     answer, rest = done.out.split("\n", 1)
     assert answer == "232 degrees"
     sure, rest = rest.split("\n", 1)
-    assert sure == "fairly sure (75 %)"
+    assert sure == "sure (75 %)"
     assert rest.startswith(
         "\nSources\n[1] tin.pdf, page 2  quote found on this page\n    “Tin melts at 232"
     )
@@ -332,7 +332,7 @@ def test_a_weak_answer_is_marked_before_its_sources(filled: Cli, answers: Any) -
     lines = filled("ask", QUESTION).out.splitlines()
     assert lines[:3] == [
         "232 degrees",
-        "unsure (41 %): this may well be wrong, read the source",
+        "unsure (41 %): only a guess, read the source",
         "",
     ]
     answers(CopyingGenerator("232 degrees", confidence=0.92))

@@ -21,8 +21,8 @@ from ragctx.errors import InputError
 from ragctx.refusals import NOT_ANSWERED, READ
 from ragctx.text.display import escape_unsafe, one_line
 from ragctx.views import (
-    FAIRLY_SURE,
     View,
+    alternative_words,
     answer_view,
     attribution_view,
     citation_words,
@@ -56,6 +56,7 @@ class Shown:
     attribution: bool
     thought: bool
     min_confidence: float
+    strict: bool
 
 
 @examples(
@@ -90,6 +91,11 @@ class Shown:
     metavar="P",
     help="Give no answer that is less sure than this, from 0 to 1.",
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Answer only what is sure: no guesses.",
+)
 @click.option("--show-prompt", is_flag=True, help="Print the prompt to standard error.")
 @click.option(
     "--explain", is_flag=True, help="Print to standard error what became of every passage found."
@@ -118,6 +124,7 @@ def ask_command(
     assembly: options.AssemblyOptions,
     batch: str | None,
     min_confidence: float,
+    strict: bool,
     show_prompt: bool,
     explain: bool,
     attribute: bool,
@@ -128,12 +135,12 @@ def ask_command(
 
     PDFs named on the command line are read once and remembered by their content, so that asking
     again is quick; without any, the index is searched. Of long ones, only the passages that match
-    the question's words best are compared by meaning, until `ragctx ingest` embeds them all. Each
-    answer comes with how sure it is, if the model tells. The exit code is 3 when the documents were
-    read and do not contain the answer, and 1 when they could not be read for it, or when the model
-    gave no answer. With --batch every
-    argument is a PDF, and a question that cannot be processed gives a row with an "error"; the exit
-    code is 1 only if none could be processed.
+    the question's words best are compared by meaning, until `ragctx ingest` embeds them all. An
+    answer is sure, or it is the best guess and comes with up to two others, or the documents do not
+    hold it; --strict leaves guesses out. The exit code is 3 when the documents were read and do not
+    contain the answer, and 1 when they could not be read for it, or when the model gave no answer.
+    With --batch every argument is a PDF, and a question that cannot be processed gives a row with
+    an "error"; the exit code is 1 only if none could be processed.
     """
     if batch is not None:
         pdfs = (*([question] if question else []), *pdfs)
@@ -147,13 +154,14 @@ def ask_command(
         attribution=attribute,
         thought=show_thought,
         min_confidence=min_confidence,
+        strict=strict,
     )
     if batch is not None:
         sources = replace(sources, embed_at_most=None)  # many questions repay the vectors
         session = open_session(sources, model, retrieval, assembly)
         return run_batch(
             batch,
-            lambda question: session.ask(question, min_confidence=min_confidence),
+            lambda question: session.ask(question, min_confidence=min_confidence, strict=strict),
             lambda answer: _view(answer, shown, session),
         )
     question = _question(question, pdfs)
@@ -171,7 +179,9 @@ def _question(words: str | None, pdfs: Sequence[str]) -> str:
 
 def _answer(question: str, session: Session, shown: Shown) -> int:
     on_text = None if shown.as_json else _write
-    answer = session.ask(question, on_text, min_confidence=shown.min_confidence)
+    answer = session.ask(
+        question, on_text, min_confidence=shown.min_confidence, strict=shown.strict
+    )
     answer = with_load_time(answer, session)
     if shown.as_json:
         write_json(_view(answer, shown, session))
@@ -230,21 +240,37 @@ def _write(piece: str) -> None:
 def _print(answer: Answer) -> None:
     """What comes after the answer itself, which was written as it came."""
     if answer.text:
-        _write("\n")
+        _write(f" ({answer.scale})\n" if answer.scale else "\n")
     if answer.abstained:
         _print_refusal(answer)
         return
     screen = console()
     if answer.confidence is not None:
-        weak = answer.confidence < FAIRLY_SURE
-        words = confidence_words(answer.confidence)
-        screen.print(words, style="bold red" if weak else "", soft_wrap=True)
+        is_sure = answer.outcome == "sure"
+        words = confidence_words(answer.confidence, is_sure)
+        screen.print(words, style="" if is_sure else "bold red", soft_wrap=True)
+    _print_alternatives(answer)
     screen.print("\nSources" if answer.citations else "\nNo source was cited.", style="bold")
     for citation in answer.citations:
         _print_citation(citation)
     if answer.generation.finish_reason == "length":
         most = answer.prompt.max_new_tokens
         say(f"the answer was cut at {most} tokens; raise --max-new-tokens for more")
+
+
+def _print_alternatives(answer: Answer) -> None:
+    """Documents that contradict the answer, then other guesses."""
+    screen = console()
+    conflicts = [other for other in answer.alternatives if other.is_conflict]
+    guesses = [other for other in answer.alternatives if not other.is_conflict]
+    if conflicts:
+        screen.print("\nThe documents do not agree", style="bold red")
+    for other in conflicts:
+        screen.print(alternative_words(other), soft_wrap=True)
+    if guesses:
+        screen.print("\nOr perhaps", style="bold")
+    for other in guesses:
+        screen.print(alternative_words(other), soft_wrap=True)
 
 
 def _print_refusal(answer: Answer) -> None:

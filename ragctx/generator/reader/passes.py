@@ -73,6 +73,7 @@ class PassResult:
     second_null: float  # and by the second
     passages: tuple[float, ...]  # the first pass's log-probability that the answer starts in each
     best_proximity: float  # term proximity, 0 to 1, of the token for which it is highest
+    agreement: float = 0.0  # F1, 0 to 1, of the first span with all, once they are sorted by it
 
 
 NOTHING = PassResult(spans=(), first_null=0.0, second_null=0.0, passages=(), best_proximity=0.0)

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from ragctx.arguments import require_kind
 from ragctx.errors import TemplateError
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
+from ragctx.generator.reader.certainty import Certainty, Signs, certainty_of
 from ragctx.generator.reader.checkpoint import FOLDER, load_network, reader_files
+from ragctx.generator.reader.choice import choose
 from ragctx.generator.reader.context import (
     context_of,
     locate,
@@ -32,7 +34,7 @@ from ragctx.generator.reader.passage_cache import PassageCache
 from ragctx.generator.reader.passage_store import PassageStore
 from ragctx.generator.reader.passages import CachedPassage, Tokens
 from ragctx.generator.reader.passes import PassResult, Prior, read_twice
-from ragctx.generator.reader.spans import by_agreement
+from ragctx.generator.reader.spans import expected_f1, in_order
 from ragctx.records import FinishReason, Generation, Prompt
 from ragctx.runtime import graph_sha256
 
@@ -49,9 +51,10 @@ STORE_BYTES = 2**30
 class BundledReader:
     """Answers from the passages of a prompt, offline. Load it with `load_bundled`.
 
-    `threshold` is the least confidence (probability that the passages hold the answer) at which it
-    answers rather than abstains; `calibration` turns what both passes found into that probability,
-    `prior` weighs what the search knew of each passage. If the search computed the passages'
+    `calibration` turns what both passes found into the probability that the passages hold the
+    answer, `certainty` that into the probability that the answer is right: `Generation.confidence`.
+    `threshold` is the least of these at which it answers rather than abstains; `prior` weighs what
+    the search knew of each passage. If the search computed the passages'
     cosines to the question (`Hit.similarity`) and none reaches `min_similarity`, the question is
     about something else and the confidence is 0. Passages are rounded to the precision of the cache
     at once, so that an answer never depends on whether a passage was in it.
@@ -72,6 +75,7 @@ class BundledReader:
         context_window: int,
         threshold: float,
         calibration: Calibration,
+        certainty: Certainty = Certainty(),  # noqa: B008 - frozen
         prior: Prior = Prior(),  # noqa: B008 - frozen
         min_similarity: float = -1.0,
         cache: PassageCache | None = None,
@@ -82,6 +86,7 @@ class BundledReader:
         self.context_window = context_window
         self.threshold = threshold
         self.calibration = calibration
+        self.certainty = certainty
         self.prior = prior
         self.min_similarity = min_similarity
         self.cache = PassageCache(CACHE_BYTES) if cache is None else cache
@@ -106,27 +111,39 @@ class BundledReader:
             return _abstention(prefill_s=time.perf_counter() - began, confidence=0.0)
         cached, reused = self.cache.fetch(passages, self.encode)
         result = self.read_twice(prompt, cached, self.read_question(question, cached))
-        confidence = self.confidence(prompt, result)
+        confidence = self.certainty.of(self.signs(prompt, result))
         prefilled = time.perf_counter()
         if not result.spans or confidence < self.threshold:
             return _abstention(
                 prefill_s=prefilled - began, confidence=confidence, reused_tokens=reused
             )
         best = result.spans[0]
-        [(span, text)] = locate(prompt, [best], self.tokenizer)
+        choice = choose(prompt, [span for span, _ in locate(prompt, result.spans, self.tokenizer)])
         generation = Generation(
-            text=" ".join(text.split()),  # where the page broke its lines is no part of the answer
+            text=choice.text,
             token_ids=prompt.token_ids[best.first : best.last + 1],
             finish_reason="stop",
             prefill_s=prefilled - began,
             decode_s=time.perf_counter() - prefilled,
             reused_tokens=reused,
             confidence=confidence,
-            spans=(span,),
+            spans=choice.spans,
+            sure_from=self.certainty.sure_from,
+            alternatives=choice.alternatives,
         )
         if on_text is not None and generation.text:
             on_text(generation.text)
         return generation
+
+    def guess(self, prompt: Prompt) -> tuple[str, Signs]:
+        """The best guess, however unsure, and what tells whether it is right; "" without any."""
+        passages, question = self.parts(prompt)
+        cached, _ = self.cache.fetch(passages, self.encode)
+        if not cached:
+            return "", Signs(0.0, 0.0)
+        result = self.read_twice(prompt, cached, self.read_question(question, cached))
+        located = [span for span, _ in locate(prompt, result.spans, self.tokenizer)]
+        return choose(prompt, located).text if located else "", self.signs(prompt, result)
 
     def write(self, prompt: Prompt) -> Generation:
         """Answer freely, token by token, from passages and vocabulary alike (greedy).
@@ -141,7 +158,8 @@ class BundledReader:
         cached, reused = self.cache.fetch(passages, self.encode)
         visible = question_mask(len(question))
         read = self.network.read(question, concatenate(cached), visible=visible)
-        confidence = self.confidence(prompt, self.read_twice(prompt, cached, read.states))
+        result = self.read_twice(prompt, cached, read.states)
+        confidence = self.certainty.of(self.signs(prompt, result))
         prefilled = time.perf_counter()
         if confidence < self.threshold:
             return _abstention(
@@ -179,8 +197,13 @@ class BundledReader:
             f"Prior(rank={prior.rank!r}, similarity={prior.similarity!r}, "
             f"nearness={prior.proximity!r})",
             repr(self.calibration),
+            repr(self.certainty),
             repr(self.min_similarity),
         )
+
+    def trust(self, certainty: Certainty) -> None:
+        """Answer as sure as `certainty` tells, from now on."""
+        self.certainty, self.threshold = certainty, certainty.answer_from
 
     def forget(self) -> None:
         """Drop the passages in memory; those on disk stay."""
@@ -216,13 +239,19 @@ class BundledReader:
         """Run both passes over the passages; the spans come in the order of `by_agreement`."""
         result = read_twice(self.network, prompt, passages, question, self.prior)
         texts = [text for _, text in locate(prompt, result.spans, self.tokenizer)]
-        return replace(result, spans=by_agreement(result.spans, texts, prompt.question))
+        expected = expected_f1(result.spans, texts, prompt.question)
+        agreement = float(expected.max()) if texts else 0.0
+        return replace(result, spans=in_order(result.spans, expected), agreement=agreement)
 
     def confidence(self, prompt: Prompt, result: PassResult) -> float:
         """Probability that the prompt's passages hold the answer."""
         if not result.spans or self._is_off_topic(prompt):
             return 0.0
         return self.calibration.confidence(self.evidence(prompt, result))
+
+    def signs(self, prompt: Prompt, result: PassResult) -> Signs:
+        """What tells whether the first span is the right answer."""
+        return Signs(held=self.confidence(prompt, result), agreement=result.agreement)
 
     def evidence(self, prompt: Prompt, result: PassResult) -> Evidence:
         """What the confidence is computed from; the result must have spans."""
@@ -265,6 +294,7 @@ def load_bundled(
     from ragctx.tokens.load import load_tokenizer
 
     files = reader_files(folder)
+    certainty = certainty_of(files.about.get("certainty", {}), float(files.about["threshold"]))
     model = f"{files.about['weights_sha256']} {graph_sha256('reader_first')}"
     store = None if kv_cache is None else PassageStore(kv_cache, kv_cache_bytes, model=model)
     return BundledReader(
@@ -272,8 +302,9 @@ def load_bundled(
         load_tokenizer(str(files.tokenizer)),
         name=str(files.about["name"]),
         context_window=int(files.about["context_window"]),
-        threshold=float(files.about["threshold"]),
+        threshold=certainty.answer_from,
         calibration=calibration_of(files.about["calibration"]),
+        certainty=certainty,
         prior=Prior(**files.about["prior"]),
         min_similarity=float(files.about["min_similarity"]),
         cache=PassageCache(cache_bytes, store),

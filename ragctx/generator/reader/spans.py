@@ -101,12 +101,28 @@ def by_agreement(spans: Sequence[Span], texts: Sequence[str], question: str) -> 
     >>> by_agreement(spans, texts, "When was the fair?")[0]
     Span(first=8, last=9, log_probability=-1.3, proximity=0.0)
     """
+    return in_order(spans, expected_f1(spans, texts, question))
+
+
+def in_order(spans: Sequence[Span], expected: Floats) -> tuple[Span, ...]:
+    """The spans by their expected F1 (S,), highest first; of equals the earlier."""
+    return tuple(spans[i] for i in likeliest_first(expected))
+
+
+def expected_f1(spans: Sequence[Span], texts: Sequence[str], question: str) -> Floats:
+    """(S,): the F1, 0 to 1, that each span has with all of them, weighed by how likely they are.
+
+    >>> spans = [Span(first=i, last=i, log_probability=0.0) for i in range(3)]
+    >>> expected_f1(spans, ["1990", "1990", "Rome"], "When?").tolist()
+    [0.6666..., 0.6666..., 0.3333...]
+    """
     if not spans:
-        return ()
+        return np.zeros(0, dtype=np.float32)
     log_probabilities = np.array([span.log_probability for span in spans], dtype=np.float32)
     echoes = np.array([is_echo(text, question) for text in texts], dtype=np.float32)
     shares = np.exp(log_softmax(log_probabilities - np.float32(ECHO) * echoes))
-    return tuple(spans[i] for i in likeliest_first(pairwise_f1(texts) @ shares))
+    expected: Floats = pairwise_f1(texts) @ shares
+    return expected
 
 
 def is_echo(text: str, question: str) -> bool:

@@ -1,0 +1,121 @@
+"""An answer without ragged ends: whole words, no piece of the next sentence, a number's own signs.
+
+The reader points at tokens, and learnt on prose where to stop. On real pages it may stop within a
+word, run over the end of a sentence ("page 104. 11.12"), or leave out the sign that makes a number
+an amount ("$", "%").
+"""
+
+from __future__ import annotations
+
+import re
+
+from ragctx.text.sentences import sentence_spans
+
+_ATOM = re.compile(r"\d+(?:[.,]\d+)*|\w+(?:['’]\w+)*")
+_OPENING, _CLOSING = "([{“‘«", ")]}”’»"
+_PARTNERS = {**dict(zip(_CLOSING, _OPENING, strict=True)), '"': '"'}
+_LOOSE = frozenset(",;:.–—|*•·…!?-")
+"""Marks that are no part of an answer where it ends; nor where it begins, but "." and "-"."""
+_KEPT_AT_START = frozenset(".-–…")  # ".bashrc", "-la"
+_CURRENCY = re.compile(r"[$€£¥][ \u00a0]?\Z")
+_AFTER_NUMBER = re.compile(
+    r"[ \u00a0]?[%‰](?!\w)|\s(?:percent|hundred|thousand|million|billion|trillion)s?\b"
+)
+
+
+def whole_span(text: str, start: int, end: int) -> tuple[int, int]:
+    """The characters of `text` that make the answer at `start` to `end` whole; never none.
+
+    >>> def whole(text, answer):
+    ...     start = text.index(answer)
+    ...     return text[slice(*whole_span(text, start, start + len(answer)))]
+    >>> whole("It is on page 104. 11.12 The end of it", "page 104. 11.12")
+    'page 104'
+    >>> whole("Net income was $24,160 million (or so).", "24,160")
+    '$24,160 million'
+    >>> whole("the tracker (SEAR) ranks", "tracker (SEAR"), whole("a rate of 13 % was", "13")
+    ('tracker (SEAR)', '13 %')
+    """
+    start, end = _whole_words(text, start, end)
+    start, end = _within_sentence(text, start, end)
+    start, end = _without_loose_marks(text, start, end)
+    return _with_signs(text, start, end)
+
+
+def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+    low = max(0, text.rfind("\n", 0, start) + 1)
+    for atom in _ATOM.finditer(text, low):
+        if atom.start() >= end:
+            break
+        if atom.start() < start < atom.end():
+            start = atom.start()
+        if atom.start() < end < atom.end():
+            end = atom.end()
+    return start, end
+
+
+def _within_sentence(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without the smaller of two pieces of sentences, where the span has no sentence whole."""
+    pieces = [
+        (max(first, start), min(last, end), first >= start and last <= end)
+        for first, last in sentence_spans(text)
+        if first < end and last > start and text[max(first, start) : min(last, end)].strip()
+    ]
+    while len(pieces) > 1:
+        ends = [i for i in (-1, 0) if not pieces[i][2]]  # of equals the last is dropped
+        if not ends:
+            break
+        smaller = min(ends, key=lambda i: len(text[pieces[i][0] : pieces[i][1]].split()))
+        if smaller == 0 and len(pieces) > 2:
+            break  # it began within a sentence and goes on over whole ones: an account, not a slip
+        del pieces[smaller]
+    return (pieces[0][0], pieces[-1][1]) if pieces else (start, end)
+
+
+def _without_loose_marks(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without punctuation at the ends, and with brackets and quotes in pairs."""
+    first, last = start, end
+    while first < last and (text[first].isspace() or text[first] in _LOOSE - _KEPT_AT_START):
+        first += 1
+    while last > first and (text[last - 1].isspace() or text[last - 1] in _LOOSE):
+        last -= 1
+    if first == last:
+        return start, end
+    inside = text[first:last]
+    if inside[0] in _OPENING + '"' and _unpaired(inside) == inside[0]:
+        return _without_loose_marks(text, first + 1, last) if last - first > 1 else (first, last)
+    if inside[-1] in _PARTNERS and _unpaired(inside) == inside[-1]:
+        return _without_loose_marks(text, first, last - 1) if last - first > 1 else (first, last)
+    closing = text[last : last + 1]
+    if closing and _PARTNERS.get(closing) == _unpaired(inside) and closing in _CLOSING:
+        last += 1
+    return first, last
+
+
+def _unpaired(text: str) -> str:
+    """The first bracket or quote that has no partner; "" if each has one.
+
+    >>> _unpaired("f(x"), _unpaired("(a) b)"), _unpaired("an 'x' (y)")
+    ('(', ')', '')
+    """
+    open_: list[str] = []
+    for i, mark in enumerate(text):
+        inside_word = mark in "’'" and text[i - 1 : i].isalnum()
+        if inside_word:
+            continue
+        if mark in _PARTNERS and open_ and open_[-1] == _PARTNERS[mark]:
+            open_.pop()
+        elif mark in _OPENING or mark == '"':
+            open_.append(mark)
+        elif mark in _CLOSING:
+            return mark
+    return open_[0] if open_ else ""
+
+
+def _with_signs(text: str, start: int, end: int) -> tuple[int, int]:
+    """A number with its currency sign before it, and its percent sign or power of ten after it."""
+    if text[start].isdigit() and (sign := _CURRENCY.search(text, 0, start)):
+        start = sign.start()
+    if text[end - 1].isdigit() and (sign := _AFTER_NUMBER.match(text, end)):
+        end = sign.end()
+    return start, end
