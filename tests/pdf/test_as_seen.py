@@ -125,6 +125,12 @@ def test_no_arrangement_of_pieces_takes_long() -> None:
     assert time.perf_counter() - began < 30
 
 
+def test_lines_with_double_spacing_are_one_paragraph(tmp_path: Path) -> None:
+    words = ("The court held that the claim of", "the plaintiff was barred by the law")
+    doubled = b"".join(lines(w, y=700 - 28 * i, size=12) for i, w in enumerate(words * 3))
+    assert "\n" not in page_of(doubled, tmp_path)
+
+
 # --- what belongs together
 
 
