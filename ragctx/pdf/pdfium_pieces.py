@@ -115,8 +115,7 @@ def _split(
 ) -> Iterator[tuple[Sequence[Run], str]]:
     """The pieces of a row, parted at wide gaps, with their text."""
     if any(is_right_to_left(run.text[0]) for run in row):
-        words = (" " * bool(run.before) + run.text for run in _unturned(row))
-        yield row, "".join(words).strip()
+        yield row, _right_to_left_text(_unturned(row))
         return
     usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
     word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
@@ -135,6 +134,29 @@ def _split(
     yield row[start:], "".join(parts)
 
 
+def _right_to_left_text(row: Sequence[Run]) -> str:
+    """The text of a row from right to left, whose letters are in order.
+
+    What pdfium takes for spaces beside marks is none where the letters touch; and a word of Latin
+    letters is one of its own, whatever touches it.
+    """
+    parts = [row[0].text]
+    for a, b in pairwise(row):
+        last, first = a.text[-1], b.text[0]
+        both = is_right_to_left(last), is_right_to_left(first)
+        if all(both) and b.before:
+            gap = (a.box[0] - b.box[2]) / max(a.size, b.size, 0.1)
+            parts.append(" " * (not -FAR_BACK <= gap <= TOUCHING_GAP))
+        elif b.before or (both[0] != both[1] and last.isalpha() and first.isalpha()):
+            parts.append(" " * (not unicodedata.combining(first)))
+        parts.append(b.text)
+    return "".join(parts)
+
+
+TOUCHING_GAP = 0.05
+"""Em: letters that are written from right to left and closer than this are of one word."""
+
+
 def _unturned(row: Sequence[Run]) -> list[Run]:
     """The letters of a row from right to left, with those of each sign in their order.
 
@@ -143,10 +165,10 @@ def _unturned(row: Sequence[Run]) -> list[Run]:
     """
     letters = list(row)
     for i, (a, b) in enumerate(pairwise(row)):
-        is_turned = (b.text == _LAM and a.text in _ALEFS) or (
-            unicodedata.combining(a.text[-1]) and not unicodedata.combining(b.text[0])
-        )
-        if is_turned and a.box == b.box:
+        is_turned = b.text == _LAM and a.text in _ALEFS and a.box == b.box
+        if unicodedata.combining(a.text[-1]) and not unicodedata.combining(b.text[0]):
+            is_turned = b.box[0] <= (a.box[0] + a.box[2]) / 2 <= b.box[2]
+        if is_turned:
             letters[i], letters[i + 1] = b._replace(before=a.before), a._replace(before=b.before)
     return letters
 

@@ -12,8 +12,8 @@ import pytest
 from ragctx.errors import InputError
 from ragctx.pdf.columns import in_columns
 from ragctx.pdf.line_numbers import without_line_numbers
-from ragctx.pdf.pdfium_pieces import _unturned
-from ragctx.pdf.pdfium_runs import Run
+from ragctx.pdf.pdfium_pieces import _right_to_left_text, _unturned
+from ragctx.pdf.pdfium_runs import Before, Run
 from ragctx.pdf.read import read_pdf
 from ragctx.pdf.row import Row
 from tests.support.paths import SHARED
@@ -355,6 +355,18 @@ def test_the_letters_of_a_joined_sign_are_in_order_in_a_line_that_was_turned_aro
     assert "".join(run.text for run in _unturned(row)) == "الإنتّ"
     apart = [sign("ا", 90), sign("ل", 80)]
     assert _unturned(apart) == apart
+
+
+def test_words_of_arabic_end_where_its_letters_do_not_touch() -> None:
+    # pdfium took a mark for a space, and set none between Arabic and Latin letters that touch.
+    def sign(text: str, left: float, before: Before = "") -> Run:
+        box = (left, 0.0, left + 9, 10.0)
+        return Run(text=text, box=box, last_left=left, size=10, turn=0, before=before, at=0)
+
+    row = [sign("ي", 90), sign("ض", 81, "guessed"), sign("ا", 69, "guessed"), sign("P", 60)]
+    assert _right_to_left_text(row) == "يض ا P"
+    elsewhere = [sign("ي", 90), sign("ض", 300, "guessed")]
+    assert _right_to_left_text(elsewhere) == "ي ض"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the PDFs with their texts in ../shared")
