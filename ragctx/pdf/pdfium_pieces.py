@@ -80,7 +80,7 @@ def _rows(found: Iterable[Run]) -> Iterator[list[Run]]:
 
 
 def _go_on(a: Run, b: Run) -> bool:
-    if a.turn != b.turn:
+    if a.turn != b.turn or a.is_faint != b.is_faint:
         return False
     (_, top, right, bottom), (next_left, next_top, _, next_bottom) = a.box, b.box
     if top != next_top or bottom != next_bottom:
@@ -215,7 +215,7 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     """What parts run i from the one before it where no space was drawn.
 
     "10" and a raised "6" are "10^6", "320" and a raised "1" are a number and a note, and must never
-    become 3201.
+    become 3201; nor a number and a lowered one.
     """
     last, run = row[i - 1], row[i]
     if not (last.text[-1].isdigit() and (run.text[0].isdigit() or run.text[0] in _SIGNS)):
@@ -223,7 +223,8 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     if _is_raised(last, run):
         base = "".join(one.text for one in row[max(0, i - 3) : i])[-3:]
         return "^" if base.endswith("10") and not base[:-2].isdigit() else " "
-    return " " if _is_raised(run, last) else ""
+    sizes = sorted((last.size, run.size))
+    return " " if sizes[0] < SMALLER * sizes[1] else ""
 
 
 _SIGNS = "+-\u2212\u2013"
