@@ -79,11 +79,19 @@ def running_text(rows: Sequence[Row], words: Mapping[str, int]) -> str:
 
 
 def _pitches(rows: Sequence[Row]) -> dict[int, float]:
-    """The usual step from line to line of each font size, if it is one within a paragraph."""
+    """The usual step from line to line of each font size, if it is one within a paragraph.
+
+    Only the size that most of the page has may be double spaced: labels of pictures stand apart.
+    """
+    letters: Counter[int] = Counter()
+    for row in rows:
+        letters[round(row.size)] += len(row.text)
+    (main, _), *_ = letters.most_common(1)
     pitches = {}
     for size, pitch in usual_pitches(rows).items():
         lines = [row for row in rows if round(row.size) == size]
-        most = MAX_DOUBLE_PITCH if are_running_text(lines) else MAX_PITCH
+        is_text = size == main and are_running_text(lines)
+        most = MAX_DOUBLE_PITCH if is_text else MAX_PITCH
         pitches[size] = min(pitch, most * statistics.median(row.height for row in lines))
     return pitches
 

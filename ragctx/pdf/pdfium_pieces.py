@@ -223,8 +223,8 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     if _is_raised(last, run):
         base = "".join(one.text for one in row[max(0, i - 3) : i])[-3:]
         return "^" if base.endswith("10") and not base[:-2].isdigit() else " "
-    sizes = sorted((last.size, run.size))
-    return " " if sizes[0] < SMALLER * sizes[1] else ""
+    smaller, larger = sorted((last.size, run.size))
+    return " " if run.text[0].isdigit() and smaller < SMALLER * larger else ""
 
 
 _SIGNS = "+-\u2212\u2013"
