@@ -11,6 +11,7 @@ import pytest
 
 from ragctx.errors import InputError
 from ragctx.pdf.columns import in_columns
+from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.line_numbers import without_line_numbers
 from ragctx.pdf.pdfium_pieces import _right_to_left_text, _unturned
 from ragctx.pdf.pdfium_runs import Before, Run
@@ -439,6 +440,15 @@ def test_words_of_arabic_end_where_its_letters_do_not_touch() -> None:
     assert _right_to_left_text(row) == "يض ا P"
     elsewhere = [sign("ي", 90), sign("ض", 300, "guessed")]
     assert _right_to_left_text(elsewhere) == "ي ض"
+
+
+def test_rows_and_columns_of_hebrew_are_read_from_right_to_left() -> None:
+    names = [line("מתכת רכה מאוד", 300, 0), line("עופרת", 300, 12), line("בדיל", 300, 24)]
+    values = [line("נמס ב", 100, 0), line("327", 100, 12), line("232", 100, 24)]
+    rows = in_reading_order(across(values, names))
+    assert [row.text.split()[0] for row in rows] == ["מתכת", "עופרת", "בדיל"]
+    assert [row.text.split()[-1] for row in rows[1:]] == ["327", "232"]
+    assert all(row.left == 100 and row.right > 300 for row in rows)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the PDFs with their texts in ../shared")
