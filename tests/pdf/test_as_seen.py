@@ -13,7 +13,7 @@ from ragctx.errors import InputError
 from ragctx.pdf.columns import in_columns
 from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.line_numbers import without_line_numbers
-from ragctx.pdf.pdfium_pieces import _right_to_left_text, _unturned
+from ragctx.pdf.pdfium_pieces import _gaps, _right_to_left_text, _split, _unturned
 from ragctx.pdf.pdfium_runs import Before, Run
 from ragctx.pdf.read import read_pdf
 from ragctx.pdf.row import Row
@@ -440,6 +440,33 @@ def test_words_of_arabic_end_where_its_letters_do_not_touch() -> None:
     assert _right_to_left_text(row) == "يض ا P"
     elsewhere = [sign("ي", 90), sign("ض", 300, "guessed")]
     assert _right_to_left_text(elsewhere) == "ي ض"
+
+
+def test_a_space_beside_letters_that_hang_over_is_one() -> None:
+    # "ofdiabetes", "ofHomeland Security": the box of an italic f reached into the space.
+    def runs(*words: tuple[str, float, float]) -> list[Run]:
+        return [
+            Run(
+                text=word,
+                box=(left, 0.0, right, 10.0),
+                last_left=left,
+                size=10,
+                turn=0,
+                before="guessed" if i else "line",
+                at=i,
+            )
+            for i, (word, left, right) in enumerate(words)
+        ]
+
+    def text(*words: tuple[str, float, float]) -> str:
+        row = runs(*words)
+        ((_, found),) = _split(row, _gaps(row), 0.15)
+        return found
+
+    sound = (("the", 0, 10), ("Dept", 12, 30), ("of", 32, 39.5), ("Home", 40, 60))
+    assert text(*sound) == "the Dept of Home"
+    torn = (("th", 0, 10), ("e", 10.5, 14), ("o", 14.5, 20), ("f", 20.5, 24))
+    assert text(*torn) == "theof"
 
 
 def test_rows_and_columns_of_hebrew_are_read_from_right_to_left() -> None:
