@@ -83,6 +83,25 @@ def mixed_share(text: str) -> float:
     return sum(a != b for a, b in pairs) / len(pairs) if pairs else 0.0
 
 
+def torn_share(text: str) -> float:
+    """Share of words, 0 to 1, that are a single letter and hardly ever a word: of torn ones.
+
+    A text of a few words tells nothing.
+
+    >>> torn_share("N O T I C E of the Compan y to a l l of them"), torn_share("A man and I")
+    (0.4375, 0.0)
+    """
+    words = [word for word in (token.strip(_AROUND) for token in text.split()) if word.isalpha()]
+    lone = sum(
+        len(word) == 1 and word not in _WORDS_OF_ONE and word != word.swapcase() for word in words
+    )
+    return lone / len(words) if len(words) >= _FEW_WORDS else 0.0
+
+
+_AROUND = ".,:;!?()[]\"'“”„’"
+_WORDS_OF_ONE = frozenset("aAàÀIyY")
+"""Of English, French, Spanish and Italian; of "e", "o" and "u" there are as many in torn words."""
+_FEW_WORDS = 8
 _NO_TEXT = ("Co", "Cn", "Cs", "Cc")
 
 

@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from ragctx.pdf.columns import in_columns
 from ragctx.pdf.line_numbers import without_line_numbers
+from ragctx.pdf.right_to_left import are_right_to_left, mirrored
 from ragctx.pdf.row import Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
@@ -41,6 +42,16 @@ def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> li
     >>> [row.text for row in in_reading_order([tin, point, lead], [value])]
     ['Tin 232', 'Lead 327']
     """
+    if not are_right_to_left(pieces):
+        return _in_order(pieces, filled_in)
+    return _mirrored(_in_order(_mirrored(pieces), _mirrored(filled_in)))
+
+
+def _mirrored(rows: Sequence[Row]) -> list[Row]:
+    return list(map(mirrored, rows))
+
+
+def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row]) -> list[Row]:
     pieces = _without_shadows(pieces)
     is_tagged = any(piece.block for piece in pieces)
     rows = in_tagged_order(pieces, _by_place) if is_tagged else _by_place(pieces)

@@ -12,9 +12,11 @@ sizes (em) or in line heights, so that they hold for any size of type.
 from __future__ import annotations
 
 import re
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ragctx.pdf.columns import are_running_text
 from ragctx.pdf.layout import usual_pitches
 from ragctx.pdf.line_joining import HYPHEN, goes_on_as_url, join_broken
 from ragctx.pdf.row import Row, same_row
@@ -39,8 +41,9 @@ PARAGRAPH_STEP = 1.35
 """A step larger than this many usual steps begins a paragraph."""
 MAX_ROW_GAP = 4.0
 """Rows of tables that are farther apart than this many row heights are of two tables."""
-MAX_PITCH = 1.6
-"""The usual step counts as at most this many line heights: double spacing is not a paragraph."""
+MAX_PITCH, MAX_DOUBLE_PITCH = 1.6, 2.6
+"""The usual step counts as at most this many line heights, and as at most so many where the lines
+are running text: that is set with double spacing, while a list of short lines has empty ones."""
 MAX_FIELD_STEP = 3.0
 """Fields of a form belong together up to this step, in line heights: boxes need room."""
 FULL_LINE = 2.0
@@ -65,7 +68,7 @@ def running_text(rows: Sequence[Row], words: Mapping[str, int]) -> str:
     """
     if not rows:
         return ""
-    pitches = usual_pitches(rows)
+    pitches = _pitches(rows)
     parts, is_new = [rows[0].text], True
     for i in range(1, len(rows)):
         mark = _break_between(rows, i, pitches, is_new)
@@ -73,6 +76,24 @@ def running_text(rows: Sequence[Row], words: Mapping[str, int]) -> str:
         parts.append(rows[i].text)
         is_new = mark != " "
     return "".join(parts).replace(HYPHEN, "-")
+
+
+def _pitches(rows: Sequence[Row]) -> dict[int, float]:
+    """The usual step from line to line of each font size, if it is one within a paragraph.
+
+    Only the size that most of the page has may be double spaced: labels of pictures stand apart.
+    """
+    letters: Counter[int] = Counter()
+    for row in rows:
+        letters[round(row.size)] += len(row.text)
+    (main, _), *_ = letters.most_common(1)
+    pitches = {}
+    for size, pitch in usual_pitches(rows).items():
+        lines = [row for row in rows if round(row.size) == size]
+        is_text = size == main and are_running_text(lines)
+        most = MAX_DOUBLE_PITCH if is_text else MAX_PITCH
+        pitches[size] = min(pitch, most * statistics.median(row.height for row in lines))
+    return pitches
 
 
 def count_words(pages: Sequence[Sequence[Row]]) -> Counter[str]:
@@ -135,7 +156,7 @@ def _by_place(rows: Sequence[Row], i: int, pitches: Mapping[int, float], is_new:
         return _after_jump(rows, i)
     if not _are_of_one_size(a, b):
         return "\n\n"
-    usual = min(pitches.get(round(a.size), a.height), MAX_PITCH * a.height)
+    usual = pitches.get(round(a.size), a.height)
     if step > PARAGRAPH_STEP * usual:
         return "\n\n"
     return "\n" if _ends_here(rows, i, is_new) else " "

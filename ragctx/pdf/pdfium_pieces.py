@@ -80,7 +80,7 @@ def _rows(found: Iterable[Run]) -> Iterator[list[Run]]:
 
 
 def _go_on(a: Run, b: Run) -> bool:
-    if a.turn != b.turn:
+    if a.turn != b.turn or a.is_faint != b.is_faint:
         return False
     (_, top, right, bottom), (next_left, next_top, _, next_bottom) = a.box, b.box
     if top != next_top or bottom != next_bottom:
@@ -115,24 +115,70 @@ def _split(
 ) -> Iterator[tuple[Sequence[Run], str]]:
     """The pieces of a row, parted at wide gaps, with their text."""
     if any(is_right_to_left(run.text[0]) for run in row):
-        words = (" " * bool(run.before) + run.text for run in _unturned(row))
-        yield row, "".join(words).strip()
+        yield row, _right_to_left_text(_unturned(row))
         return
     usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
     word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
     guess_gap = word_gap if usual else max(WORD_GAP, GUESSED * word_gap)
+    overhung = _beside_overhang(row, gaps, guess_gap)
     for i, gap in enumerate(gaps, start=1):
         if gap > usual + WIDE_GAP:
             yield row[start:i], "".join(parts)
             start, parts = i, []
         elif row[i].before == "drawn":
             parts.append(" ")
-        elif gap > (guess_gap if row[i].before else word_gap) and not _joins_signs(row, i, gap):
+        elif gap > (
+            word_gap if not row[i].before else overhung if _hangs(row, i) else guess_gap
+        ) and not _joins_signs(row, i, gap):
             parts.append(" ")
         elif row[i].size != row[i - 1].size:
             parts.append(_set_off(row, i))
         parts.append(row[i].text)
     yield row[start:], "".join(parts)
+
+
+def _beside_overhang(row: Sequence[Run], gaps: Sequence[float], gap: float) -> float:
+    """Em that make a space of one that pdfium makes up beside a letter that hangs over.
+
+    It is less than `gap`, which is enough elsewhere: in italics, the boxes of f and j reach into
+    the space. But not where pdfium makes up spaces within words.
+    """
+    others = [gaps[k - 1] > gap for k in range(1, len(row)) if row[k].before and not _hangs(row, k)]
+    return OVERHANG * gap if sum(others) >= MOSTLY_SPACES * len(others) else gap
+
+
+def _hangs(row: Sequence[Run], i: int) -> bool:
+    return row[i - 1].text[-1] in _OVERHANGING or row[i].text[0] in _OVERHANGING
+
+
+OVERHANG = 0.35
+"""The share of a gap that is enough beside a letter that hangs over."""
+_OVERHANGING = "fjpy"
+MOSTLY_SPACES = 0.9
+"""The share of the spaces made up in a row that must be wide enough to trust the others."""
+
+
+def _right_to_left_text(row: Sequence[Run]) -> str:
+    """The text of a row from right to left, whose letters are in order.
+
+    What pdfium takes for spaces beside marks is none where the letters touch; and a word of Latin
+    letters is one of its own, whatever touches it.
+    """
+    parts = [row[0].text]
+    for a, b in pairwise(row):
+        last, first = a.text[-1], b.text[0]
+        both = is_right_to_left(last), is_right_to_left(first)
+        if all(both) and b.before:
+            gap = (a.box[0] - b.box[2]) / max(a.size, b.size, 0.1)
+            parts.append(" " * (not -FAR_BACK <= gap <= TOUCHING_GAP))
+        elif b.before or (both[0] != both[1] and last.isalpha() and first.isalpha()):
+            parts.append(" " * (not unicodedata.combining(first)))
+        parts.append(b.text)
+    return "".join(parts)
+
+
+TOUCHING_GAP = 0.05
+"""Em: letters that are written from right to left and closer than this are of one word."""
 
 
 def _unturned(row: Sequence[Run]) -> list[Run]:
@@ -143,10 +189,10 @@ def _unturned(row: Sequence[Run]) -> list[Run]:
     """
     letters = list(row)
     for i, (a, b) in enumerate(pairwise(row)):
-        is_turned = (b.text == _LAM and a.text in _ALEFS) or (
-            unicodedata.combining(a.text[-1]) and not unicodedata.combining(b.text[0])
-        )
-        if is_turned and a.box == b.box:
+        is_turned = b.text == _LAM and a.text in _ALEFS and a.box == b.box
+        if unicodedata.combining(a.text[-1]) and not unicodedata.combining(b.text[0]):
+            is_turned = b.box[0] <= (a.box[0] + a.box[2]) / 2 <= b.box[2]
+        if is_turned:
             letters[i], letters[i + 1] = b._replace(before=a.before), a._replace(before=b.before)
     return letters
 
@@ -193,7 +239,7 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     """What parts run i from the one before it where no space was drawn.
 
     "10" and a raised "6" are "10^6", "320" and a raised "1" are a number and a note, and must never
-    become 3201.
+    become 3201; nor a number and a lowered one.
     """
     last, run = row[i - 1], row[i]
     if not (last.text[-1].isdigit() and (run.text[0].isdigit() or run.text[0] in _SIGNS)):
@@ -201,7 +247,8 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     if _is_raised(last, run):
         base = "".join(one.text for one in row[max(0, i - 3) : i])[-3:]
         return "^" if base.endswith("10") and not base[:-2].isdigit() else " "
-    return " " if _is_raised(run, last) else ""
+    smaller, larger = sorted((last.size, run.size))
+    return " " if run.text[0].isdigit() and smaller < SMALLER * larger else ""
 
 
 _SIGNS = "+-\u2212\u2013"

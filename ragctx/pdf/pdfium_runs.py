@@ -19,6 +19,7 @@ import pypdfium2.raw as raw
 
 from ragctx.pdf.geometry import Box, Frame, along_line
 from ragctx.pdf.symbol_fonts import Signs, sign, signs_of
+from ragctx.pdf.visibility import address, is_faint
 
 WORD_GAP = 0.11
 """Em: letters at most this far apart are of one word, on any page."""
@@ -61,6 +62,7 @@ class Run(NamedTuple):
     turn: int
     before: Before
     at: int  # its first letter's number on the page, as pdfium counts
+    is_faint: bool = False  # see `visibility.is_faint`
 
 
 def runs(sheet: Sheet, codes: str, start: int) -> Iterator[Run]:
@@ -107,6 +109,7 @@ def runs(sheet: Sheet, codes: str, start: int) -> Iterator[Run]:
             turn=turn,
             before=before,
             at=k,
+            is_faint=pen.is_faint,
         )
         text, last_left, right, even, before = letter, box[0], box[2], EVEN * size, ""
     if run is not None:
@@ -166,11 +169,16 @@ class _Pen:
     size: float = 0.0  # as `_size` tells
     tall: float = -1.0
     signs: Signs | None = None
+    item: Any = None  # the object that its letters are part of
+    is_faint: bool = False
 
     def set_to(self, k: int, corners: Box, *, begins_word: bool) -> tuple[Box, float, int]:
         """The box, size and turn of letter k."""
         if begins_word:
             self.turn = _turn(self.textpage, k)
+        item = raw.FPDFText_GetTextObject(self.textpage, k)
+        if item and (self.item is None or address(item) != address(self.item)):
+            self.item, self.is_faint = item, is_faint(self.textpage, k, item)
         box = along_line(corners, self.turn)
         if box[3] - box[1] != self.tall:
             self.tall = box[3] - box[1]

@@ -17,14 +17,18 @@ from typing import TypeAlias
 from ragctx.arguments import require_function, require_kind
 from ragctx.errors import InputError, PdfError
 from ragctx.paths import sha256_of
+from ragctx.pdf.characters import torn_share
 from ragctx.pdf.document import document_from, sound_characters
 from ragctx.pdf.ligatures import seems_to_lack_letters
 from ragctx.pdf.names import HIDDEN_TEXT, READERS, HiddenText, PdfReader
 from ragctx.pdf.page_tree import written_pages
 from ragctx.pdf.process import Limits, Request, read
-from ragctx.pdf.reading import Failure, Reading
+from ragctx.pdf.reading import Failure, PageText, Reading
 from ragctx.records import Document
 
+TORN = 0.2
+"""With a larger share of single letters among its words, a page's words may be torn. Chosen by
+hand: above what mathematics has on most pages."""
 OnPage: TypeAlias = Callable[[int, int], None]
 
 
@@ -207,14 +211,24 @@ def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | N
         # Beside pages that cannot be read, one without anything on it may be broken as well.
         if page.doubtful or (broken and not page.raw_text.strip() and not page.pictures)
     }
-    if doubtful | broken:
-        only = tuple(sorted(doubtful | broken))
+    torn = {i for i, page in reading.pages.items() if torn_share(page.raw_text) > TORN}
+    if doubtful | broken | torn:
+        only = tuple(sorted(doubtful | broken | torn))
         second = read(replace(request, reader="pypdf", only=only))
         for i, page in second.pages.items():
-            if i in broken or sound_characters(page) > sound_characters(reading.pages[i]):
+            if i in broken or _is_better(page, reading.pages[i]):
                 reading.pages[i] = page
                 reading.lost.pop(i, None)
     return reading
+
+
+def _is_better(second: PageText, first: PageText) -> bool:
+    """Whether the second opinion on a page has more sound text, or as much and whole words."""
+    sound = sound_characters(second), sound_characters(first)
+    if first.doubtful or torn_share(first.raw_text) <= TORN:
+        return sound[0] > sound[1]
+    is_whole = torn_share(second.raw_text) < 0.5 * torn_share(first.raw_text)
+    return is_whole and sound[0] > 0.9 * sound[1]
 
 
 def _may_miscount(reading: Reading, request: Request) -> bool:

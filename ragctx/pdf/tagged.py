@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -45,14 +44,8 @@ def _read_block(block: Sequence[Row], read: Read) -> list[Row]:
     rows = [row for cell in cells for row in cell]
     if block[0].role != "TR" or sum(len(row.text) for row in rows) > MAX_TABLE_ROW:
         return rows
-    if not _is_right_to_left("".join(row.text for row in rows)):
-        cells.sort(key=lambda cell: min(row.left for row in cell))  # some are in order of drawing
+    cells.sort(key=lambda cell: min(row.left for row in cell))  # some are in order of drawing
     return [_table_row(cells)]
-
-
-def _is_right_to_left(text: str) -> bool:
-    ways = Counter(unicodedata.bidirectional(character) for character in text)
-    return ways["R"] + ways["AL"] > ways["L"]
 
 
 def _table_row(cells: Sequence[Sequence[Row]]) -> Row:

@@ -79,10 +79,18 @@ class _Looks:
             return False
         is_pale = is_drawn and shade >= PALE
         faint = is_drawn and alpha < FAINT_ALPHA
+        is_on_its_shade = is_drawn and not is_pale and self._is_on(piece, shade)
         suspect = (
-            is_pale or faint or not is_drawn or _in_layer(item) or self._is_covered(item, piece)
+            is_pale
+            or faint
+            or not is_drawn
+            or is_on_its_shade
+            or _in_layer(item)
+            or address(item) in self._in_forms  # which may be of a layer as a whole
+            or _is_cut_off(item, piece)
+            or self._is_covered(item, piece)
         )
-        return not suspect or self._shows(piece, shade if is_pale else None)
+        return not suspect or self._shows(piece, shade if is_pale or is_on_its_shade else None)
 
     def _repeats_printed(self, piece: Placed) -> bool:
         """Whether most of an invisible piece is over text that is drawn."""
@@ -142,13 +150,38 @@ class _Looks:
 
     def _is_covered(self, item: Any, piece: Placed) -> bool:
         """Whether a picture or a shape that was drawn later covers the middle of the piece."""
-        x, y = (piece.box[0] + piece.box[2]) / 2, (piece.box[1] + piece.box[3]) / 2
+        x, y = _middle(piece)
         over = [
             i
             for i, (left, bottom, right, top) in self._covers
             if left <= x <= right and bottom <= y <= top
         ]
-        return bool(over) and max(over) > self._drawn.get(_address(item), MAX_OBJECTS)
+        return bool(over) and max(over) > self._drawn.get(address(item), MAX_OBJECTS)
+
+    def _is_on(self, piece: Placed, shade: int) -> bool:
+        """Whether the middle of the piece is on a shape that is filled with nearly its shade."""
+        x, y = _middle(piece)
+        return any(
+            abs(ground - shade) < SAME_SHADE and left <= x <= right and bottom <= y <= top
+            for ground, (left, bottom, right, top) in self._grounds
+        )
+
+    @cached_property
+    def _grounds(self) -> list[tuple[int, Box]]:
+        """Filled shapes: the shade of each, and its box."""
+        shapes = (item for kind, item in self._objects if kind == _PATH and _is_filled(item))
+        boxes = ((item, _bounds(item)) for item in shapes)
+        return [(_shade_of(item), box) for item, box in boxes if _area(box) >= MIN_COVER_PT2]
+
+    @cached_property
+    def _in_forms(self) -> frozenset[int]:
+        """The addresses of texts that are drawn as part of a form."""
+        page = self.page.raw
+        count = min(raw.FPDFPage_CountObjects(page), MAX_OBJECTS)
+        items = list(map(raw.FPDFPage_GetObject, repeat(page), range(count)))
+        if _FORM not in map(raw.FPDFPageObj_GetType, items):
+            return frozenset()
+        return frozenset(self._drawn) - frozenset(map(address, items))
 
     @cached_property
     def _objects(self) -> list[tuple[int, Any]]:
@@ -162,7 +195,7 @@ class _Looks:
     def _drawn(self) -> dict[int, int]:
         """When each text was drawn, by its address."""
         texts = ((i, item) for i, (kind, item) in enumerate(self._objects) if kind == _TEXT)
-        return {_address(item): i for i, item in texts}
+        return {address(item): i for i, item in texts}
 
     @cached_property
     def _covers(self) -> list[tuple[int, Box]]:
@@ -172,8 +205,8 @@ class _Looks:
         covers = []
         for i, (kind, item) in enumerate(self._objects[first:], start=first):
             if kind == _IMAGE or (kind == _PATH and _is_filled(item)):
-                left, bottom, right, top = box = _bounds(item)
-                if (right - left) * (top - bottom) >= MIN_COVER_PT2:
+                box = _bounds(item)
+                if _area(box) >= MIN_COVER_PT2:
                     covers.append((i, box))
         return covers
 
@@ -211,11 +244,56 @@ def _bounds(item: Any) -> Box:
     return left.value, bottom.value, right.value, top.value
 
 
+def _area(box: Box) -> float:
+    left, bottom, right, top = box
+    return (right - left) * (top - bottom)
+
+
+def _middle(piece: Placed) -> tuple[float, float]:
+    left, bottom, right, top = piece.box
+    return (left + right) / 2, (bottom + top) / 2
+
+
+def _is_cut_off(item: Any, piece: Placed) -> bool:
+    """Whether the middle of the piece is outside of a rectangle to which its drawing is cut."""
+    clip = raw.FPDFPageObj_GetClipPath(item)
+    if not clip:
+        return False
+    (x, y), count = _middle(piece), min(raw.FPDFClipPath_CountPaths(clip), MAX_CLIPS)
+    return any(not _may_hold(clip, i, x, y) for i in range(count))
+
+
+MAX_CLIPS = 8
+"""Rectangles to which one drawing is cut, each within the one before, that are looked at."""
+
+
+def _may_hold(clip: Any, i: int, x: float, y: float) -> bool:
+    """Whether a path of a clip, if it is a rectangle, holds a point."""
+    if raw.FPDFClipPath_CountPathSegments(clip, i) not in (4, 5):
+        return True
+    corners = []
+    for k in (0, 2):
+        at_x, at_y = ctypes.c_float(), ctypes.c_float()
+        segment = raw.FPDFClipPath_GetPathSegment(clip, i, k)
+        if not raw.FPDFPathSegment_GetPoint(segment, at_x, at_y):
+            return True
+        corners.append((at_x.value, at_y.value))
+    (x0, y0), (x1, y1) = corners
+    return min(x0, x1) <= x <= max(x0, x1) and min(y0, y1) <= y <= max(y0, y1)
+
+
+def is_faint(textpage: Any, at: int, item: Any) -> bool:
+    """Whether a character may not be seen by the way it is drawn: pale, faint or not at all."""
+    shade, alpha = _fill(textpage, at)
+    return not _is_drawn(item) or shade >= PALE or alpha < FAINT_ALPHA
+
+
 def _is_drawn(item: Any) -> bool:
     return raw.FPDFTextObj_GetTextRenderMode(item) not in _INVISIBLE_MODES
 
 
-def _address(item: Any) -> int:
+def address(item: Any) -> int:
+    """What tells an object of a page from the others."""
     return ctypes.c_void_p.from_buffer(item).value or 0
 
 
@@ -224,6 +302,19 @@ def _fill(textpage: Any, at: int) -> tuple[int, int]:
     colour = [ctypes.c_uint() for _ in range(4)]
     if not raw.FPDFText_GetFillColor(textpage, at, *colour):
         return 0, 255
+    return _shade_and_alpha(colour)
+
+
+def _shade_of(item: Any) -> int:
+    """The shade of grey in which a shape is filled; -255, which nothing else has, if unknown."""
+    colour = [ctypes.c_uint() for _ in range(4)]
+    if not raw.FPDFPageObj_GetFillColor(item, *colour):
+        return -255
+    shade, alpha = _shade_and_alpha(colour)
+    return shade if alpha >= FAINT_ALPHA else -255
+
+
+def _shade_and_alpha(colour: Sequence[ctypes.c_uint]) -> tuple[int, int]:
     red, green, blue, alpha = (part.value for part in colour)
     return (299 * red + 587 * green + 114 * blue) // 1000, alpha
 

@@ -30,7 +30,7 @@ _LEADER = re.compile(  # "Contents . . . . . 12"
     r"(?<![.·…])(?<![.·…]\s)(?:[.·…]\s?){4,}\s*\S{1,8}\Z"
 )
 _COLUMNS = re.compile(r"\S(?:\t|\s{3,}\S)")
-_AMOUNT = re.compile(r"\d[.,]\d\d\)?%?\Z")
+_AMOUNT = re.compile(r"(?:\d[.,]\d\d\)?%?|\d%\s+\d+(?:[.,]\d+)?%)\Z")
 _SPACELESS = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0eff]")
 _SENTENCE_END = re.compile(rf"[.!?…。！？｡।॥؟۔።][{re.escape(CLOSERS)}]*(?:\[\d+\])*\Z")
 _CLAUSE_END = re.compile(r"[.!?:;。！？؟…][\"'”’»)\]\d]{0,3}\Z")

@@ -112,6 +112,25 @@ def test_a_doubtful_page_is_read_again_and_the_better_text_taken(
     assert read.reader == "pdfium+pypdf"
 
 
+TORN = "N O T I C E to the Compan y and a l l of its ten ants"
+WHOLE = "NOTICE to the Company and all of its tenants"
+
+
+@pytest.mark.parametrize(("second", "expected"), [(WHOLE, WHOLE), (TORN, TORN), ("NOTICE", TORN)])
+def test_torn_words_are_read_again_and_whole_ones_taken(
+    second: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = _stand_in(
+        tmp_path,
+        "opened(2)\n"
+        f'if r["reader"] == "pdfium": page(0, "Sound."); page(1, {TORN!r})\n'
+        f'else:\n    assert r["only"] == [1]; page(1, {second!r})\n',
+    )
+    monkeypatch.setattr(process, "WORKER", fake)
+    read = read_pdf(write(tmp_path / "a.pdf", [b""]))
+    assert [page.text for page in read.pages] == ["Sound.", expected]
+
+
 STAND_IN = """
 import json, sys, time, os
 r = json.loads(sys.stdin.readline())

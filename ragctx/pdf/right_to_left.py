@@ -1,0 +1,30 @@
+"""Pages that are read from right to left, seen in a mirror: there all else is as anywhere. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ragctx.pdf.row import Cell, Row
+
+
+def are_right_to_left(rows: Iterable[Row]) -> bool:
+    """Whether most letters of the rows are of a script that is written from right to left."""
+    letters = Counter(character for row in rows for character in row.text)
+    ways: Counter[str] = Counter()
+    for character, count in letters.items():
+        ways[unicodedata.bidirectional(character)] += count
+    return ways["R"] + ways["AL"] > ways["L"]
+
+
+def mirrored(row: Row) -> Row:
+    """The row with its place, and the places of its cells, in a mirror; its text stays as it is.
+
+    >>> row = Row(text="שלום", left=10, top=0, right=30, bottom=9, size=9)
+    >>> mirrored(row).left, mirrored(mirrored(row)) == row
+    (-30, True)
+    """
+    cells = tuple(Cell(-cell.right, -cell.left, cell.text) for cell in row.cells)
+    return replace(row, left=-row.right, right=-row.left, cells=cells)
