@@ -26,7 +26,9 @@ from ragctx.ingestion.finding import Reach, as_paths, find_pdfs, is_gone
 from ragctx.ingestion.progress import Progress
 from ragctx.ingestion.reuse import KnownVectors, embedded
 from ragctx.ingestion.settings import IngestSettings, Recipe, require_same
-from ragctx.pdf.read import file_id, read_pdf, require_size
+from ragctx.pdf.ocr import Ocr
+from ragctx.pdf.opening import require_size
+from ragctx.pdf.read import file_id, read_pdf
 from ragctx.records import Chunk, Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ def ingest_files(
             embedder=embedder,
             settings=settings,
             recipe=recipe,
+            ocr=_ocr(recipe, settings),
             known=KnownVectors(index, lenders),
             unfinished=UnfinishedVectors(index.path, embedder),
             progress=progress,
@@ -136,6 +139,21 @@ def ingest_files(
         if reach is not None:
             rows += _gone(writer, reach, prune=prune)
     return tuple(rows)
+
+
+def _ocr(recipe: Recipe, settings: IngestSettings) -> Ocr | None:
+    """What reads pages from their picture; None if nothing is to.
+
+    Raises MissingExtraError if that is not installed.
+    """
+    if recipe.ocr == "never":
+        return None
+    engine = settings.ocr_engine
+    if engine is None:
+        from ragctx.pdf.rapidocr_engine import RapidOcr
+
+        engine = RapidOcr()
+    return Ocr(engine=engine, every_page=recipe.ocr == "always")
 
 
 def _agreed(
@@ -200,6 +218,7 @@ class _Run:
     embedder: Embedder
     settings: IngestSettings
     recipe: Recipe  # how every document of this run is made
+    ocr: Ocr | None  # for pages that it reads from their picture
     known: KnownVectors
     unfinished: UnfinishedVectors
     progress: Progress
@@ -251,6 +270,7 @@ class _Run:
             password=self.settings.password,
             reader=self.recipe.reader,
             limits=self.settings.limits,
+            ocr=self.ocr,
             on_page=self.progress.on_page,
         )
         chunks = chunk_document(
@@ -312,13 +332,16 @@ def _require_file(path: Path) -> None:
 
 def page_problems(document: Document) -> tuple[tuple[int, PageStatus], ...]:
     """The pages that gave no sound text, with what is wrong; blank pages do not count."""
-    sound = ("ok", "empty")
+    sound = ("ok", "ocr", "empty")
     return tuple((page.number, page.status) for page in document.pages if page.status not in sound)
 
 
 def _advice(document: Document) -> str:
     if document.status == "no_text":
         return "no text layer; run OCR on it first, for example: ocrmypdf in.pdf out.pdf"
+    if document.status == "ocr":
+        by_ocr = sum(page.status == "ocr" for page in document.pages)
+        return f"{by_ocr} of {len(document.pages)} pages were read by OCR"
     if document.status == "partial":
         bad = page_problems(document)
         if bad:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, cast
 
 from ragctx.arguments import require_kind, require_whole
 from ragctx.errors import InputError
-from ragctx.pdf.names import READERS, PdfReader
+from ragctx.pdf.names import OCR_USES, READERS, OcrUse, PdfReader
 from ragctx.pdf.process import Limits
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
+    from ragctx.pdf.ocr import OcrEngine
 
 CHUNK_TOKENS = 180
 """Default size of a chunk in the embedder's tokens: within what embedder and reader read well."""
@@ -36,11 +37,13 @@ class Recipe:
     chunk_tokens: int
     overlap_tokens: int
     embedder: str  # its id
+    ocr: OcrUse = "never"
 
     def __str__(self) -> str:
+        ocr = "" if self.ocr == "never" else f"ocr={self.ocr} "  # as before there was OCR
         return (
             f"reader={self.reader} chunk_tokens={self.chunk_tokens} "
-            f"overlap_tokens={self.overlap_tokens} embedder={self.embedder}"
+            f"overlap_tokens={self.overlap_tokens} {ocr}embedder={self.embedder}"
         )
 
     @classmethod
@@ -49,17 +52,21 @@ class Recipe:
         found = _RECIPE.fullmatch(text or "")
         if not found or found["reader"] not in READERS:
             return None
+        ocr = found["ocr"] or "never"
+        if ocr not in OCR_USES:
+            return None
         return cls(
             reader=cast(PdfReader, found["reader"]),
             chunk_tokens=int(found["chunk"]),
             overlap_tokens=int(found["overlap"]),
             embedder=found["embedder"],
+            ocr=cast(OcrUse, ocr),
         )
 
 
 _RECIPE = re.compile(
     r"reader=(?P<reader>\w+) chunk_tokens=(?P<chunk>\d{1,9}) overlap_tokens=(?P<overlap>\d{1,9}) "
-    r"embedder=(?P<embedder>.+)",
+    r"(?:ocr=(?P<ocr>\w+) )?embedder=(?P<embedder>.+)",
     re.DOTALL,
 )
 
@@ -69,12 +76,15 @@ class IngestSettings:
     """How documents are read and cut, in tokens of the embedder.
 
     What is None is as the index remembers it from its first ingest; in a new index the reader is
-    "auto", a chunk has `CHUNK_TOKENS` at most, and chunks do not overlap.
+    "auto", a chunk has `CHUNK_TOKENS` at most, chunks do not overlap, and no page is read by OCR.
+    `ocr_engine` is what reads those that are; None: RapidOCR (`ragctx[ocr]`).
     """
 
     reader: PdfReader | None = None
     chunk_tokens: int | None = None
     overlap_tokens: int | None = None
+    ocr: OcrUse | None = None
+    ocr_engine: OcrEngine | None = None
     password: str | None = None
     limits: Limits = Limits()
 
@@ -97,6 +107,7 @@ class IngestSettings:
                 known.overlap_tokens if self.overlap_tokens is None else self.overlap_tokens
             ),
             embedder=embedder.id,
+            ocr=known.ocr if self.ocr is None else self.ocr,
         )
         _check(recipe, embedder)
         return recipe
@@ -114,6 +125,7 @@ def require_same(
         "--chunk-tokens": (remembered.chunk_tokens, recipe.chunk_tokens),
         "--overlap-tokens": (remembered.overlap_tokens, recipe.overlap_tokens),
         "--reader": (remembered.reader, recipe.reader),
+        "--ocr": (remembered.ocr, recipe.ocr),
     }
     other = {name: pair for name, pair in options.items() if pair[0] != pair[1]}
     if not other:
@@ -134,6 +146,8 @@ def _check(recipe: Recipe, embedder: Embedder) -> None:
     most = embedder.max_seq_length - 2  # the embedder adds a token at either end
     if recipe.reader not in READERS:
         raise InputError(f"reader is {recipe.reader!r}; valid: {', '.join(READERS)}")
+    if recipe.ocr not in OCR_USES:
+        raise InputError(f"ocr is {recipe.ocr!r}; valid: {', '.join(OCR_USES)}")
     if not MIN_CHUNK_TOKENS <= recipe.chunk_tokens <= most:
         raise InputError(
             f"chunk_tokens is {recipe.chunk_tokens}; the embedder {embedder.id} reads "

@@ -1,4 +1,4 @@
-"""The names of the PDF readers: light, so that the command line may know them for its help."""
+"""The names of the PDF readers and of the uses of OCR: light, for the help of the command line."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from typing import Literal, TypeAlias, get_args
 PdfReader: TypeAlias = Literal["auto", "pdfium", "pypdf"]
 """`auto`: pdfium, and pypdf where pdfium fails or is in doubt."""
 READERS: tuple[PdfReader, ...] = get_args(PdfReader)
+
+OcrUse: TypeAlias = Literal["never", "auto", "always"]
+"""`auto`: for pages that have no sound text; `always`: for every page."""
+OCR_USES: tuple[OcrUse, ...] = get_args(OcrUse)

@@ -12,6 +12,7 @@ from ragctx.pdf.document import document_from, labels_of, rows_of
 from ragctx.pdf.geometry import Box, Frame
 from ragctx.pdf.line_joining import HYPHEN, clean_piece
 from ragctx.pdf.names import PdfReader
+from ragctx.pdf.opening import require_pdf
 from ragctx.pdf.page_image import (
     SCALE,
     Mark,
@@ -21,7 +22,7 @@ from ragctx.pdf.page_image import (
     page_sheet,
 )
 from ragctx.pdf.process import Limits
-from ragctx.pdf.read import read_pages, require_pdf
+from ragctx.pdf.read import read_pages
 from ragctx.pdf.reading import Line, PageText
 from ragctx.pdf.row import Row
 from ragctx.pdf.running_lines import drop_running_lines

@@ -94,6 +94,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "pdf.pdfium_picture",
         "pdf.visibility",
     ),
+    "rapidocr": ("pdf.rapidocr_engine",),
     "faiss": ("index.engine",),
     "sqlite3": (
         "index.database",

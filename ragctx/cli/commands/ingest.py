@@ -20,7 +20,7 @@ from ragctx.cli.progress import ingest_progress
 from ragctx.cli.session import when_unlocked
 from ragctx.errors import IndexMissingError, InputError, StoreError
 from ragctx.paths import DEFAULT_INDEX
-from ragctx.pdf.names import READERS
+from ragctx.pdf.names import OCR_USES, READERS
 from ragctx.text.wording import counted
 from ragctx.views import ingest_view, ingest_words, is_in_index, is_plain, with_cause
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion.progress import Progress
     from ragctx.ingestion.settings import IngestSettings
+    from ragctx.pdf.names import OcrUse
 
 _NAMED = 3  # files that are gone, by name; the others are counted
 
@@ -38,6 +39,7 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     "ragctx ingest manuals/",
     'ragctx ingest report.pdf "papers/**/*.pdf" --index indexes/work',
     "ragctx ingest manuals/ --prune --json",
+    "ragctx ingest scans/ --ocr auto",
 )
 @click.command("ingest", cls=Command)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
@@ -48,6 +50,12 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     type=click.Choice(READERS),
     help="Library that reads the PDFs; auto tries pdfium first, then pypdf where it may do better."
     "  [default: that of the index, or auto]",
+)
+@click.option(
+    "--ocr",
+    type=click.Choice(OCR_USES),
+    help="Read pages from their picture: auto reads those that have no sound text, always all of "
+    "them. Needs the extra ragctx[ocr].  [default: that of the index, or never]",
 )
 @options.password_option
 @click.option(
@@ -80,6 +88,7 @@ def ingest_command(
     index_path: Path,
     embedder_spec: str,
     reader: str | None,
+    ocr: OcrUse | None,
     password: str | None,
     chunk_tokens: int | None,
     overlap_tokens: int | None,
@@ -101,6 +110,7 @@ def ingest_command(
         reader=reader,  # type: ignore[arg-type]
         chunk_tokens=chunk_tokens,
         overlap_tokens=overlap_tokens,
+        ocr=ocr,
         password=password,
     )
     began = time.perf_counter()
@@ -112,7 +122,7 @@ def ingest_command(
         prune=prune,
         rebuild=rebuild,
     )
-    rows = tuple(map(with_cause, run.rows()))
+    rows = tuple(with_cause(row, run.ocr_command(row.path)) for row in run.rows())
     seconds = time.perf_counter() - began
     if as_json:
         write_json({**ingest_view(rows, seconds), "index": str(index_path)})
@@ -140,6 +150,13 @@ class _Run:
         if self.embedder_spec != "default":
             words += ["--embedder", self.embedder_spec]
         return shlex.join([*words, "--prune"])
+
+    def ocr_command(self, path: str) -> str:
+        """The command that reads a file's pages without text by OCR."""
+        words = ["ragctx", "ingest", path]
+        if self.index_path != DEFAULT_INDEX:
+            words += ["--index", str(self.index_path)]
+        return shlex.join([*words, "--ocr", "auto", "--rebuild"])
 
     def rows(self) -> tuple[IngestRow, ...]:
         """Bring the files into the index, once no other process writes to it."""
