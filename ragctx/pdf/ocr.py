@@ -134,9 +134,21 @@ def _picture(
     return look.frame, look.picture
 
 
+def _by_rows(lines: Sequence[OcrLine]) -> list[OcrLine]:
+    """The lines row by row and from left to right: the layout takes it for the order of drawing."""
+    rows: list[list[OcrLine]] = []
+    for line in sorted(lines, key=lambda line: line.box[1] + line.box[3]):
+        middle = (line.box[1] + line.box[3]) / 2
+        if rows and middle < rows[-1][0].box[3]:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return [line for row in rows for line in sorted(row, key=lambda line: line.box[0])]
+
+
 def _lines(lines: Sequence[OcrLine], scale: float, frame: Frame) -> Iterator[Line]:
     """The engine's lines, along the line of text, in points."""
-    for line in lines:
+    for line in _by_rows(lines):
         left, top, right, bottom = (edge / scale for edge in line.box)
         turn = (line.turn + frame.turn) % 4
         x0, y0, x1, y1 = along_line(frame.from_shown((left, top, right, bottom)), turn)
