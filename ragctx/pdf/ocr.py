@@ -15,11 +15,13 @@ from typing import Protocol
 
 from ragctx.arguments import require_kind
 from ragctx.errors import PdfError
+from ragctx.pdf.columns import are_mostly_text, in_columns
 from ragctx.pdf.document import gives_no_text
 from ragctx.pdf.geometry import Box, Frame, along_line
 from ragctx.pdf.page_image import look_at
 from ragctx.pdf.process import Limits
 from ragctx.pdf.reading import Line, OnPage, PageText, Picture, Reading
+from ragctx.pdf.row import Row
 
 SCALE = 200 / 72
 """Pixels a point of the picture that an engine reads: 200 an inch, as scanners have."""
@@ -134,21 +136,9 @@ def _picture(
     return look.frame, look.picture
 
 
-def _by_rows(lines: Sequence[OcrLine]) -> list[OcrLine]:
-    """The lines row by row and from left to right: the layout takes it for the order of drawing."""
-    rows: list[list[OcrLine]] = []
-    for line in sorted(lines, key=lambda line: line.box[1] + line.box[3]):
-        middle = (line.box[1] + line.box[3]) / 2
-        if rows and middle < rows[-1][0].box[3]:
-            rows[-1].append(line)
-        else:
-            rows.append([line])
-    return [line for row in rows for line in sorted(row, key=lambda line: line.box[0])]
-
-
 def _lines(lines: Sequence[OcrLine], scale: float, frame: Frame) -> Iterator[Line]:
-    """The engine's lines, along the line of text, in points."""
-    for line in _by_rows(lines):
+    """The engine's lines as a program would draw them, along the line of text, in points."""
+    for line in _by_columns(lines):
         left, top, right, bottom = (edge / scale for edge in line.box)
         turn = (line.turn + frame.turn) % 4
         x0, y0, x1, y1 = along_line(frame.from_shown((left, top, right, bottom)), turn)
@@ -161,3 +151,34 @@ def _lines(lines: Sequence[OcrLine], scale: float, frame: Frame) -> Iterator[Lin
             bottom=y1,
             size=_HEIGHT_OF_TYPE * (y1 - y0),
         )
+
+
+def _by_columns(lines: Sequence[OcrLine]) -> list[OcrLine]:
+    """The lines column by column: the layout takes it for the order of drawing."""
+    rows = {id(row): (row, line) for line in _by_rows(lines) for row in (_row(line),)}
+    ordered = in_columns([row for row, _ in rows.values()], are_mostly_text)
+    return [rows[id(row)][1] for row in ordered]
+
+
+def _by_rows(lines: Sequence[OcrLine]) -> list[OcrLine]:
+    """The lines row by row, and from left to right."""
+    rows: list[list[OcrLine]] = []
+    for line in sorted(lines, key=lambda line: line.box[1] + line.box[3]):
+        middle = (line.box[1] + line.box[3]) / 2
+        if rows and middle < rows[-1][0].box[3]:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return [line for row in rows for line in sorted(row, key=lambda line: line.box[0])]
+
+
+def _row(line: OcrLine) -> Row:
+    left, top, right, bottom = line.box
+    return Row(
+        text=line.text,
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
+        size=max(1.0, _HEIGHT_OF_TYPE * (bottom - top)),
+    )
