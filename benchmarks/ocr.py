@@ -4,8 +4,9 @@ python -m benchmarks.ocr                    # page 2 of each sample PDF
 python -m benchmarks.ocr report.pdf:4 …     # other pages
 
 Each page is drawn, changed as scanners change pages, and put into a PDF as a picture, which is read
-as any other file is. Character and word error rate are edit distances to the digital text, order
-included, over its length; "found" is the share of its words that are there anywhere.
+as any other file is. Word and character error rate are edit distances to the digital text, order
+included and punctuation aside, over its length; "found" is the share of its words that are there
+anywhere.
 """
 
 from __future__ import annotations
@@ -82,11 +83,11 @@ def distance(a: Sequence[str], b: Sequence[str]) -> int:
 
 def scores(truth: str, read: str) -> tuple[float, float, float]:
     """Character error rate, word error rate, and the share of the words that are found."""
-    truth, read = " ".join(truth.split()), " ".join(read.split())
     words, read_words = re.findall(r"\w+", truth.lower()), re.findall(r"\w+", read.lower())
     found = sum((Counter(words) & Counter(read_words)).values()) / len(words)
+    letters, read_letters = " ".join(words), " ".join(read_words)
     return (
-        distance(truth, read) / len(truth),
+        distance(letters, read_letters) / len(letters),
         distance(words, read_words) / len(words),
         found,
     )
