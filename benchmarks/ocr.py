@@ -57,8 +57,8 @@ def upside_down(image: Image.Image) -> Image.Image:
 CONDITIONS: tuple[tuple[str, int, Change], ...] = (
     ("200 dpi", 200, lambda image: image),
     ("150 dpi", 150, lambda image: image),
-    ("200 dpi, noise", 200, noisy),
     ("200 dpi, turned by 2°", 200, skewed),
+    ("200 dpi, noise", 200, noisy),
     ("200 dpi, upside down", 200, upside_down),
 )
 
