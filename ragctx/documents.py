@@ -19,14 +19,16 @@ PAGE_SEPARATOR = "\n"
 """The character between two pages in `Document.text`; it belongs to neither page."""
 
 PdfStatus = Literal[
-    "ok", "partial", "no_text", "encrypted", "corrupt", "timeout", "too_large", "unreadable"
+    "ok", "ocr", "partial", "no_text", "encrypted", "corrupt", "timeout", "too_large", "unreadable"
 ]
-"""What came of a PDF: all of it, part of it, no text layer, a password needed, damaged, over the
-time limit, over the size or memory limit, or a file that cannot be read at all (permissions)."""
+"""What came of a PDF: all of it, all of it with pages that were read by OCR, part of it, no text
+layer, a password needed, damaged, over the time limit, over the size or memory limit, or a file
+that cannot be read at all (permissions)."""
 
-PageStatus = Literal["ok", "empty", "scanned", "garbled", "timeout", "corrupt", "too_long"]
-"""What came of one page. `scanned`: pictures but no text; `garbled`: glyphs without meaning;
-`too_long`: left out, for the pages before it hold all the characters that a file may."""
+PageStatus = Literal["ok", "ocr", "empty", "scanned", "garbled", "timeout", "corrupt", "too_long"]
+"""What came of one page. `ocr`: its text was read from its picture; `scanned`: pictures but no
+text; `garbled`: glyphs without meaning; `too_long`: left out, for the pages before it hold all the
+characters that a file may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ class Document:
     title: str = ""
     outline: tuple[Heading, ...] = ()
     status: PdfStatus = "ok"
-    reader: str = ""  # which reader gave the text: "pdfium", "pypdf", or both
+    reader: str = ""  # which readers gave the text, of "ocr", "pdfium" and "pypdf"
     warnings: tuple[str, ...] = ()
     sections: tuple[Section, ...] = field(default=(), compare=False)
     """The headings found in the text, in order. An index keeps them with its passages only."""

@@ -382,10 +382,12 @@ class Citation:
     answer_start: int | None = None  # the words of the answer, within start…end; None if not found
     answer_end: int | None = None
     statement: str = ""  # the part of the answer that is cited; "" for a copied answer
+    ocr: bool = False  # whether a page that the quote is on was read by OCR, which may misread it
 
     def as_item(self) -> tuple[str, str]:
         """Its heading and quote, for a card."""
         pages = pages_words(self.first_page, self.last_page, self.page_labels)
+        pages += " (OCR)" if self.ocr else ""
         parts = (f"[{self.label}] {self.document}", pages, self.status.replace("_", " "))
         return ", ".join(filter(None, parts)), self.quote
 

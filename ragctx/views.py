@@ -276,6 +276,7 @@ def citation_words(citation: Citation) -> str:
     if citation.status == "unknown_label":
         return f"[{citation.label}]"
     pages = pages_words(citation.first_page, citation.last_page, citation.page_labels)
+    pages += " (OCR)" if citation.ocr else ""
     return f"[{citation.label}] {', '.join(filter(None, (one_line(citation.document), pages)))}"
 
 
@@ -328,15 +329,17 @@ def is_in_index(row: IngestRow) -> bool:
     return row.outcome not in ("failed", "removed", "vanished")
 
 
-def with_cause(row: IngestRow) -> IngestRow:
+def with_cause(row: IngestRow, ocr_command: str = "ragctx ingest PATH --ocr auto") -> IngestRow:
     """The row of a file without all of its text, with why that is, as far as it is known.
+
+    `ocr_command` is what would read its pages by OCR.
 
     >>> row = IngestRow(path="a.pdf", outcome="added", status="no_text", pages=2)
     >>> with_cause(replace(row, page_problems=((1, "garbled"), (2, "garbled")))).message
-    'fonts without letters, OCR needed; for example: ocrmypdf --force-ocr in.pdf out.pdf'
+    'fonts without letters, OCR needed; this would read 2 pages: ragctx ingest PATH --ocr auto'
     >>> partial = replace(row, status="partial", message="1 of 2 pages gave no text")
-    >>> with_cause(replace(partial, page_problems=((2, "scanned"),))).message
-    '1 of 2 pages gave no text: pictures without text, OCR needed (page 2)'
+    >>> with_cause(replace(partial, page_problems=((2, "timeout"),))).message
+    '1 of 2 pages gave no text: over the time limit (page 2)'
     """
     pages: dict[PageStatus, list[str]] = {}
     for number, status in row.page_problems:
@@ -344,13 +347,13 @@ def with_cause(row: IngestRow) -> IngestRow:
     if not pages:
         blank = row.status == "no_text" and _BLANK in row.warnings
         return replace(row, message=f"{_BLANK}; if it is not, run OCR on it") if blank else row
+    readable = sum(status in _FOR_OCR for _, status in row.page_problems)
+    remedy = f"; this would read {counted(readable, 'page')}: {ocr_command}" * bool(readable)
     if row.status == "no_text":
-        # Fonts without letters count as text to OCR programs, unless they are told otherwise.
-        how = "ocrmypdf --force-ocr" if "garbled" in pages else "ocrmypdf"
         causes = " and ".join(_CAUSES.get(status, status) for status in pages)
-        return replace(row, message=f"{causes}, OCR needed; for example: {how} in.pdf out.pdf")
+        return replace(row, message=f"{causes}, OCR needed{remedy}")
     known = "; ".join(f"{_remedy(status)} ({_page_list(pages[status])})" for status in pages)
-    return replace(row, message=f"{row.message or 'not all pages gave text'}: {known}")
+    return replace(row, message=f"{row.message or 'not all pages gave text'}: {known}{remedy}")
 
 
 def _remedy(status: PageStatus) -> str:

@@ -267,8 +267,14 @@ def _with_pages(citation: Citation, document: Document) -> Citation:
     """The citation with the pages that its quote touches, and their labels."""
     first = document.page_of(citation.start).number
     last = document.page_of(max(citation.start, citation.end - 1)).number
-    labels = tuple(page.label for page in document.pages if first <= page.number <= last)
-    return replace(citation, first_page=first, last_page=last, page_labels=labels)
+    pages = [page for page in document.pages if first <= page.number <= last]
+    return replace(
+        citation,
+        first_page=first,
+        last_page=last,
+        page_labels=tuple(page.label for page in pages),
+        ocr=any(page.status == "ocr" for page in pages),
+    )
 
 
 def quote_span(text: str, start: int, end: int, limit: int = QUOTE_CHARACTERS) -> tuple[int, int]:

@@ -13,7 +13,8 @@ from ragctx.index.index import Index
 from ragctx.ingestion.finding import find_pdfs
 from ragctx.ingestion.run import ingest_files
 from ragctx.ingestion.settings import IngestSettings
-from ragctx.pdf.read import file_id, require_size
+from ragctx.pdf.opening import require_size
+from ragctx.pdf.read import file_id
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder

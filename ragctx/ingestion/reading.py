@@ -14,7 +14,9 @@ from ragctx.chunking import chunk_document
 from ragctx.errors import PdfError
 from ragctx.ingestion.progress import Progress
 from ragctx.ingestion.settings import IngestSettings, Recipe
-from ragctx.pdf.read import file_id, read_pdf, require_size
+from ragctx.pdf.ocr import Ocr
+from ragctx.pdf.opening import require_size
+from ragctx.pdf.read import file_id, read_pdf
 from ragctx.records import Chunk, Document
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class FileReader:
     tokenizer: Tokenizer
     settings: IngestSettings
     recipe: Recipe
+    ocr: Ocr | None  # for pages that it reads from their picture
     progress: Progress
     made: Mapping[str, str]  # how the documents that the index holds were made, by id
     ids: Mapping[Path, str]  # of files that were hashed before
@@ -107,6 +110,7 @@ class FileReader:
             password=self.settings.password,
             reader=self.recipe.reader,
             hidden=self.recipe.hidden,
+            ocr=self.ocr,
             limits=self.settings.limits,
             on_page=on_page,
         )

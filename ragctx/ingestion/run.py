@@ -28,6 +28,7 @@ from ragctx.ingestion.progress import Progress
 from ragctx.ingestion.reading import FileFound, FileRead, FileReader, cores
 from ragctx.ingestion.reuse import KnownVectors
 from ragctx.ingestion.settings import IngestSettings, Recipe, require_same
+from ragctx.pdf.ocr import Ocr
 from ragctx.records import Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def ingest_files(
                 tokenizer=embedder.tokenizer,
                 settings=settings,
                 recipe=recipe,
+                ocr=_ocr(recipe, settings),
                 progress=progress,
                 made=made,
                 ids=ids or {},
@@ -153,6 +155,21 @@ def ingest_files(
         if reach is not None:
             rows += _gone(writer, reach, prune=prune)
     return tuple(rows)
+
+
+def _ocr(recipe: Recipe, settings: IngestSettings) -> Ocr | None:
+    """What reads pages from their picture; None if nothing is to.
+
+    Raises MissingExtraError if that is not installed.
+    """
+    if recipe.ocr == "never":
+        return None
+    engine = settings.ocr_engine
+    if engine is None:
+        from ragctx.pdf.rapidocr_engine import RapidOcr
+
+        engine = RapidOcr()
+    return Ocr(engine=engine, every_page=recipe.ocr == "always")
 
 
 def _with_sources(files: Sequence[Path], writer: IndexWriter) -> list[Path]:
@@ -346,13 +363,16 @@ def _row_of(path: Path, outcome: IngestOutcome, source: SourceInfo) -> IngestRow
 
 def page_problems(document: Document) -> tuple[tuple[int, PageStatus], ...]:
     """The pages that gave no sound text, with what is wrong; blank pages do not count."""
-    sound = ("ok", "empty")
+    sound = ("ok", "ocr", "empty")
     return tuple((page.number, page.status) for page in document.pages if page.status not in sound)
 
 
 def _advice(document: Document) -> str:
     if document.status == "no_text":
         return "no text layer; run OCR on it first, for example: ocrmypdf in.pdf out.pdf"
+    if document.status == "ocr":
+        by_ocr = sum(page.status == "ocr" for page in document.pages)
+        return f"{by_ocr} of {len(document.pages)} pages were read by OCR"
     if document.status == "partial":
         bad = page_problems(document)
         if bad:

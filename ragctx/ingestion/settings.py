@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, cast
 from ragctx.arguments import require_kind, require_whole
 from ragctx.embedding import text_tokens
 from ragctx.errors import InputError
-from ragctx.pdf.names import HIDDEN_TEXT, READERS, HiddenText, PdfReader
+from ragctx.pdf.names import HIDDEN_TEXT, OCR_USES, READERS, HiddenText, OcrUse, PdfReader
 from ragctx.pdf.process import Limits
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
+    from ragctx.pdf.ocr import OcrEngine
 
 CHUNK_TOKENS = 180
 """Default size of a chunk in the embedder's tokens: within what embedder and reader read well."""
@@ -38,16 +39,18 @@ class Recipe:
     overlap_tokens: int
     embedder: str  # its id
     hidden: HiddenText = "drop"
+    ocr: OcrUse = "never"
     headers: bool | None = None
     """Whether passages are indexed with their `ragctx.headers`; None: before there were any."""
 
     def __str__(self) -> str:
         # What is the default is not said: so it was in indexes that knew nothing else.
         hidden = "" if self.hidden == "drop" else f"hidden={self.hidden} "
+        ocr = "" if self.ocr == "never" else f"ocr={self.ocr} "
         headers = {True: "headers=yes ", False: "headers=no ", None: ""}[self.headers]
         return (
             f"reader={self.reader} chunk_tokens={self.chunk_tokens} "
-            f"overlap_tokens={self.overlap_tokens} {hidden}{headers}embedder={self.embedder}"
+            f"overlap_tokens={self.overlap_tokens} {hidden}{ocr}{headers}embedder={self.embedder}"
         )
 
     @classmethod
@@ -56,6 +59,9 @@ class Recipe:
         found = _RECIPE.fullmatch(text or "")
         if not found or found["reader"] not in READERS:
             return None
+        ocr = found["ocr"] or "never"
+        if ocr not in OCR_USES:
+            return None
         return cls(
             reader=cast(PdfReader, found["reader"]),
             chunk_tokens=int(found["chunk"]),
@@ -63,12 +69,14 @@ class Recipe:
             embedder=found["embedder"],
             hidden="keep" if found["keeps_hidden"] else "drop",
             headers=None if found["headers"] is None else found["headers"] == "yes",
+            ocr=cast(OcrUse, ocr),
         )
 
 
 _RECIPE = re.compile(
     r"reader=(?P<reader>\w+) chunk_tokens=(?P<chunk>\d{1,9}) overlap_tokens=(?P<overlap>\d{1,9}) "
-    r"(?P<keeps_hidden>hidden=keep )?(?:headers=(?P<headers>yes|no) )?embedder=(?P<embedder>.+)",
+    r"(?P<keeps_hidden>hidden=keep )?(?:ocr=(?P<ocr>\w+) )?(?:headers=(?P<headers>yes|no) )?"
+    r"embedder=(?P<embedder>.+)",
     re.DOTALL,
 )
 
@@ -78,8 +86,9 @@ class IngestSettings:
     """How documents are read and cut, in tokens of the embedder.
 
     What is None is as the index remembers it from its first ingest; in a new index the reader is
-    "auto", a chunk has `CHUNK_TOKENS` at most, chunks do not overlap and have `headers`, and text
-    that nobody sees is left out.
+    "auto", a chunk has `CHUNK_TOKENS` at most, chunks do not overlap and have `headers`, text that
+    nobody sees is left out, and no page is read by OCR. `ocr_engine` is what reads those that are;
+    None: RapidOCR (`ragctx[ocr]`).
     """
 
     reader: PdfReader | None = None
@@ -87,6 +96,8 @@ class IngestSettings:
     overlap_tokens: int | None = None
     hidden: HiddenText | None = None
     headers: bool | None = None
+    ocr: OcrUse | None = None
+    ocr_engine: OcrEngine | None = None
     password: str | None = None
     limits: Limits = Limits()
 
@@ -115,6 +126,7 @@ class IngestSettings:
             embedder=embedder.id,
             hidden=known.hidden if self.hidden is None else self.hidden,
             headers=known.headers if self.headers in (None, bool(known.headers)) else self.headers,
+            ocr=known.ocr if self.ocr is None else self.ocr,
         )
         _check(recipe, embedder)
         return recipe
@@ -133,6 +145,7 @@ def require_same(
         "--overlap-tokens": (remembered.overlap_tokens, recipe.overlap_tokens),
         "--reader": (remembered.reader, recipe.reader),
         "--hidden": (remembered.hidden, recipe.hidden),
+        "--ocr": (remembered.ocr, recipe.ocr),
     }
     other = {name: pair for name, pair in options.items() if pair[0] != pair[1]}
     facts = [f"{name} {old}, not {new}" for name, (old, new) in other.items()]
@@ -159,6 +172,8 @@ def _check(recipe: Recipe, embedder: Embedder) -> None:
         raise InputError(f"reader is {recipe.reader!r}; valid: {', '.join(READERS)}")
     if recipe.hidden not in HIDDEN_TEXT:
         raise InputError(f"hidden is {recipe.hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
+    if recipe.ocr not in OCR_USES:
+        raise InputError(f"ocr is {recipe.ocr!r}; valid: {', '.join(OCR_USES)}")
     if not MIN_CHUNK_TOKENS <= recipe.chunk_tokens <= most:
         raise InputError(
             f"chunk_tokens is {recipe.chunk_tokens}; the embedder {embedder.id} reads "

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
+from typing import TypeAlias
 
 from ragctx.pdf.row import Row, same_row
 
@@ -38,8 +39,14 @@ MAX_DEPTH = 6
 """Columns within columns that are sought."""
 
 
-def in_columns(pieces: Sequence[Row]) -> list[Row]:
+IsText: TypeAlias = Callable[[Sequence[Row]], bool]
+"""Whether pieces are the lines of a column of text."""
+
+
+def in_columns(pieces: Sequence[Row], is_text: IsText | None = None) -> list[Row]:
     """The pieces of one page, all turned one way, in reading order.
+
+    `is_text` tells a column of text; by default most of its pieces fill it (`are_running_text`).
 
     >>> def line(text: str, left: float, top: float) -> Row:
     ...     wide = 5 * len(text)
@@ -52,11 +59,11 @@ def in_columns(pieces: Sequence[Row]) -> list[Row]:
     """
     if len(pieces) > MAX_PIECES:
         return list(pieces)
-    return _ordered(list(pieces), MAX_DEPTH)
+    return _ordered(list(pieces), MAX_DEPTH, is_text or are_running_text)
 
 
-def _ordered(pieces: list[Row], depth: int) -> list[Row]:
-    gutter = _gutter(pieces) if depth and len(pieces) >= 2 * MIN_LINES else None
+def _ordered(pieces: list[Row], depth: int, is_text: IsText) -> list[Row]:
+    gutter = _gutter(pieces, is_text) if depth and len(pieces) >= 2 * MIN_LINES else None
     if gutter is None:
         return downwards(pieces)
     ordered: list[Row] = []
@@ -64,8 +71,10 @@ def _ordered(pieces: list[Row], depth: int) -> list[Row]:
         if crosses:
             ordered += downwards(band)
         else:
-            ordered += _ordered([piece for piece in band if piece.right <= gutter], depth - 1)
-            ordered += _ordered([piece for piece in band if piece.right > gutter], depth - 1)
+            left = [piece for piece in band if piece.right <= gutter]
+            right = [piece for piece in band if piece.right > gutter]
+            ordered += _ordered(left, depth - 1, is_text)
+            ordered += _ordered(right, depth - 1, is_text)
     return ordered
 
 
@@ -84,13 +93,13 @@ def _bands(pieces: Sequence[Row], gutter: float) -> list[tuple[bool, list[Row]]]
 # ---- gutters ---------------------------------------------------------------------------------
 
 
-def _gutter(pieces: Sequence[Row], depth: int = MAX_BESIDE) -> float | None:
+def _gutter(pieces: Sequence[Row], is_text: IsText, depth: int = MAX_BESIDE) -> float | None:
     """The x at which two columns of running text part; None if there are none.
 
     Of the places between pieces, the one that the fewest pieces cross. `depth` is how many columns
     more may stand to the right of it.
     """
-    places = (x for x in _places(pieces) if _parts_columns(pieces, x, depth))
+    places = (x for x in _places(pieces) if _parts_columns(pieces, x, is_text, depth))
     return next(places, None)
 
 
@@ -110,24 +119,38 @@ def _places(pieces: Sequence[Row]) -> list[float]:
     return sorted(found, key=lambda middle: found[middle])[:MAX_PLACES]
 
 
-def _parts_columns(pieces: Sequence[Row], gutter: float, depth: int) -> bool:
+def _parts_columns(pieces: Sequence[Row], gutter: float, is_text: IsText, depth: int) -> bool:
     left = [piece for piece in pieces if piece.right <= gutter]
     right = [piece for piece in pieces if piece.left >= gutter]
-    if not (are_running_text(left) and _stand_beside(left, right)):
+    if not (is_text(left) and _stand_beside(left, right)):
         return False
-    return are_running_text(right) or (depth > 0 and _gutter(right, depth - 1) is not None)
+    return is_text(right) or (depth > 0 and _gutter(right, is_text, depth - 1) is not None)
 
 
 def are_running_text(pieces: Sequence[Row]) -> bool:
     """Whether most of the pieces are lines of running text that fill their column."""
+    return sum(map(bool, _full(pieces))) >= 0.5 * max(1, len(pieces))
+
+
+def are_mostly_text(pieces: Sequence[Row]) -> bool:
+    """Whether most of the characters are in such lines: a table may stand in the column.
+
+    For pages whose order of drawing says nothing; where it does, this takes tables for columns.
+    """
+    letters = sum(len(piece.text) for piece in pieces)
+    return sum(_full(pieces)) >= 0.5 * max(1, letters)
+
+
+def _full(pieces: Sequence[Row]) -> list[int]:
+    """The lengths of the pieces that fill their column as lines of text do; 0 for the others."""
     if len(pieces) < MIN_LINES:
-        return False
+        return []
     edges = sorted(piece.right for piece in pieces), sorted(piece.left for piece in pieces)
     width = edges[0][int(0.9 * len(pieces))] - edges[1][int(0.1 * len(pieces))]
-    full = [
-        len(piece.text) >= LONG and piece.right - piece.left >= FULL * width for piece in pieces
+    return [
+        len(piece.text) * (len(piece.text) >= LONG and piece.right - piece.left >= FULL * width)
+        for piece in pieces
     ]
-    return sum(full) >= 0.5 * len(pieces)
 
 
 def _stand_beside(left: Sequence[Row], right: Sequence[Row]) -> bool:

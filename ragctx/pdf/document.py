@@ -40,6 +40,7 @@ kept at most. Chosen by hand, above what real files have."""
 
 _LOST = ("timeout", "corrupt", "too_long")
 """Statuses of pages whose text there may be, and was not read."""
+_SOUND = ("ok", "ocr", "empty")
 _XFA = "the form is XFA (made for one vendor's viewer): only its notice page could be read"
 _OCR = "no text layer, OCR needed"
 _GLYPHS = "its fonts do not say which letters their glyphs are, OCR needed"
@@ -93,6 +94,13 @@ def labels_of(reading: Reading, count: int) -> list[str]:
 def rows_of(reading: Reading, count: int) -> list[list[Row]]:
     """The rows of each of the first `count` pages in reading order, running lines among them."""
     return [_rows(reading.pages.get(i)) for i in range(count)]
+
+
+def gives_no_text(page: PageText) -> bool:
+    """Whether there is something on a page, but no text that can be used: OCR is for these."""
+    if _is_garbled(page):
+        return True
+    return page.pictures and sum(len(row.text) for row in _rows(page)) < SPECKS
 
 
 def sound_characters(page: PageText) -> float:
@@ -178,6 +186,8 @@ def _page(i: int, label: str, page: PageText | None, text: str, reading: Reading
 
 
 def _page_status(page: PageText, text: str) -> PageStatus:
+    if page.reader == "ocr" and text:
+        return "ocr"
     if page.pictures and len(text) < SPECKS:
         return "scanned"
     if not text and page.damage:
@@ -222,24 +232,27 @@ def _is_whole(reading: Reading, count: int, notes: Sequence[str]) -> bool:
 
 def _status(pages: Sequence[Page], *, whole: bool) -> PdfStatus:
     scans = sum(page.status == "scanned" for page in pages)
-    fine = ("ok", "empty", "scanned") if scans <= len(pages) * PLATES else ("ok", "empty")
-    if not any(page.status == "ok" for page in pages):
+    fine = (*_SOUND, "scanned") if scans <= len(pages) * PLATES else _SOUND
+    if not any(page.status in ("ok", "ocr") for page in pages):
         lost = any(page.status in _LOST for page in pages)
         return "partial" if lost else "no_text"
-    return "ok" if whole and all(page.status in fine for page in pages) else "partial"
+    if not (whole and all(page.status in fine for page in pages)):
+        return "partial"
+    return "ocr" if any(page.status == "ocr" for page in pages) else "ok"
 
 
 def _notes(reading: Reading, pages: Sequence[Page], count: int, hidden: HiddenText) -> list[str]:
     """ragctx's own warnings about the document."""
     notes = []
     statuses = [page.status for page in pages]
-    if not any(status in ("ok", *_LOST) for status in statuses):
+    if not any(status in ("ok", "ocr", *_LOST) for status in statuses):
         blank = "every page is blank"
         notes.append(_OCR if "scanned" in statuses else _GLYPHS if "garbled" in statuses else blank)
     elif "garbled" in statuses:
         notes.append(
             f"pages of which only glyphs are known: {statuses.count('garbled')}; {_GLYPHS}"
         )
+    notes += _ocr_notes(reading)
     if count < reading.count:
         notes.append(f"only the first {count} of {reading.count} pages were read")
     opening = reading.opening
@@ -285,3 +298,16 @@ def _on_pages(pages: Iterable[int]) -> str:
     """
     numbers = [str(i + 1) for i in sorted(pages)]
     return f"on pages {', '.join(numbers[:10])}{' …' if len(numbers) > 10 else ''}"
+
+
+def _ocr_notes(reading: Reading) -> list[str]:
+    """How many pages were read by OCR, and how certain that was."""
+    certain = {i: p.confidence for i, p in reading.pages.items() if p.confidence is not None}
+    if not certain:
+        return []
+    least = min(certain, key=certain.__getitem__)
+    mean = sum(certain.values()) / len(certain)
+    return [
+        f"pages read by OCR: {len(certain)}, with a confidence of {mean:.2f}; the least, on page "
+        f"{least + 1}, is {certain[least]:.2f}"
+    ]

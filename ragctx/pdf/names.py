@@ -10,3 +10,7 @@ READERS: tuple[PdfReader, ...] = get_args(PdfReader)
 HiddenText: TypeAlias = Literal["drop", "keep"]
 """What becomes of text that nobody sees: left out, or kept at the end of its page, marked."""
 HIDDEN_TEXT: tuple[HiddenText, ...] = get_args(HiddenText)
+
+OcrUse: TypeAlias = Literal["never", "auto", "always"]
+"""`auto`: for pages that have no sound text; `always`: for every page."""
+OCR_USES: tuple[OcrUse, ...] = get_args(OcrUse)

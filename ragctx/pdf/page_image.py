@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from ragctx.arguments import require_kind, require_number, require_whole
 from ragctx.errors import InputError, PdfError
-from ragctx.pdf.geometry import Box
+from ragctx.pdf.geometry import Box, Frame
 from ragctx.pdf.messages import MarkMessage
+from ragctx.pdf.opening import first_bytes, require_pdf, why_unread
 from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.quotes import boxes_of
-from ragctx.pdf.read import first_bytes, require_pdf, why_unread
 from ragctx.pdf.reading import Picture, Reading, Sheet
 
 SCALE = 2.0
@@ -148,6 +148,27 @@ def draw_page(
     reading = _look(path, page, marks, scale=scale, password=password, limits=limits)
     _require(page - 1 in reading.pictures, reading, Path(path), page)
     return reading.pictures[page - 1]
+
+
+class Look(NamedTuple):
+    """What is shown of a page, and its picture."""
+
+    frame: Frame
+    picture: Picture
+
+
+def look_at(
+    path: str | Path,
+    page: int,
+    *,
+    scale: float,
+    password: str | None = None,
+    limits: Limits | None = None,
+) -> Look:
+    """A page's picture and what is shown of it. Arguments and errors: see `page_image`."""
+    reading = _look(path, page, scale=scale, password=password, limits=limits)
+    _require(page - 1 in reading.pictures, reading, Path(path), page)
+    return Look(reading.sheets[page - 1].frame, reading.pictures[page - 1])
 
 
 def _look(

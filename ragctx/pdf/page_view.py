@@ -12,6 +12,8 @@ from ragctx.pdf.document import document_from, labels_of, rows_of
 from ragctx.pdf.geometry import Box, Frame
 from ragctx.pdf.line_joining import HYPHEN, clean_piece
 from ragctx.pdf.names import PdfReader
+from ragctx.pdf.ocr import Ocr
+from ragctx.pdf.opening import require_pdf
 from ragctx.pdf.page_image import (
     SCALE,
     Mark,
@@ -21,7 +23,7 @@ from ragctx.pdf.page_image import (
     page_sheet,
 )
 from ragctx.pdf.process import Limits
-from ragctx.pdf.read import read_pages, require_pdf
+from ragctx.pdf.read import read_pages
 from ragctx.pdf.reading import Line, PageText
 from ragctx.pdf.row import Row
 from ragctx.pdf.running_lines import drop_running_lines
@@ -79,6 +81,7 @@ def page_view(
     password: str | None = None,
     reader: PdfReader = "auto",
     limits: Limits | None = None,
+    ocr: Ocr | None = None,
 ) -> PageView:
     """What is read on a page. All of the file is read: running lines show on many pages.
 
@@ -88,6 +91,7 @@ def page_view(
         password: for encrypted files.
         reader: which library gives the text.
         limits: time, memory and size that the file may cost.
+        ocr: what reads pages without sound text; None: nothing does.
 
     Raises:
         PdfError: the file cannot be read; its `status` tells why.
@@ -99,7 +103,7 @@ def page_view(
     """
     path, limits = require_pdf(path, password, limits)
     require_kind("page", page, (int, str), "give its number or its label")
-    reading = read_pages(path, password=password, reader=reader, limits=limits)
+    reading = read_pages(path, password=password, reader=reader, limits=limits, ocr=ocr)
     document = document_from(reading, "", str(path), max_pages=limits.max_pages)
     i = _index(path, str(page), labels_of(reading, len(document.pages)))
     text = reading.pages.get(i)

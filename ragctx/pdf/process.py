@@ -68,10 +68,11 @@ class Limits:
     memory_bytes: int = 2 * 2**30
     max_pages: int = 20_000
     max_file_bytes: int = 2**30
+    ocr_timeout_s: float = 3600.0  # for all pages of a file together, besides the others
 
     def __post_init__(self) -> None:
         """Raise InputError for a limit that is no number."""
-        for name in ("page_timeout_s", "file_timeout_s"):
+        for name in ("page_timeout_s", "file_timeout_s", "ocr_timeout_s"):
             require_number(name, getattr(self, name))
         for name in ("memory_bytes", "max_pages", "max_file_bytes"):
             require_whole(name, getattr(self, name))

@@ -7,29 +7,27 @@ read before that are kept.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
-from ragctx.arguments import require_function, require_kind
-from ragctx.errors import InputError, PdfError
+from ragctx.arguments import require_function
+from ragctx.errors import InputError
 from ragctx.paths import sha256_of
 from ragctx.pdf.characters import torn_share
 from ragctx.pdf.document import document_from, sound_characters
 from ragctx.pdf.ligatures import seems_to_lack_letters
 from ragctx.pdf.names import HIDDEN_TEXT, READERS, HiddenText, PdfReader
+from ragctx.pdf.ocr import Ocr, with_ocr
+from ragctx.pdf.opening import first_bytes, require_pdf, unreadable, why_unread
 from ragctx.pdf.page_tree import written_pages
 from ragctx.pdf.process import Limits, Request, read
-from ragctx.pdf.reading import Failure, PageText, Reading
+from ragctx.pdf.reading import OnPage, PageText, Reading
 from ragctx.records import Document
 
 TORN = 0.2
 """With a larger share of single letters among its words, a page's words may be torn. Chosen by
 hand: above what mathematics has on most pages."""
-OnPage: TypeAlias = Callable[[int, int], None]
 
 
 def read_pdf(
@@ -40,6 +38,7 @@ def read_pdf(
     reader: PdfReader = "auto",
     hidden: HiddenText = "drop",
     limits: Limits | None = None,
+    ocr: Ocr | None = None,
     on_page: OnPage | None = None,
 ) -> Document:
     """Read a PDF's text, page by page, with labels, outline and title.
@@ -54,12 +53,13 @@ def read_pdf(
             "[hidden: …]". `Document.warnings` tells how much there is on which pages. Only pdfium
             tells it from other text.
         limits: time, memory and size one file may cost.
+        ocr: what reads pages without sound text from their picture; None: nothing does.
         on_page: called with the number of the page just read and the number of pages.
 
     Returns:
-        A document whose `status` is "ok", "partial" (some pages gave nothing: each page's status
-        gives the reason), or "no_text" (nothing to read: it needs OCR, or is blank). Its `id`
-        depends on the file's bytes alone.
+        A document whose `status` is "ok", "ocr" (nothing is missing, and pages were read by OCR),
+        "partial" (some pages gave nothing: each page's status gives the reason), or "no_text"
+        (nothing to read: it needs OCR, or is blank). Its `id` depends on the file's bytes alone.
 
     Raises:
         PdfError: no document comes of it; its `status` tells why ("encrypted", "corrupt",
@@ -73,7 +73,9 @@ def read_pdf(
     if hidden not in HIDDEN_TEXT:
         raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
     limits = limits or Limits()
-    reading = read_pages(path, password=password, reader=reader, limits=limits, on_page=on_page)
+    reading = read_pages(
+        path, password=password, reader=reader, limits=limits, ocr=ocr, on_page=on_page
+    )
     document_id = document_id or _hashed(Path(path))
     return document_from(
         reading, document_id, str(Path(path)), max_pages=limits.max_pages, hidden=hidden
@@ -86,6 +88,7 @@ def read_pages(
     password: str | None = None,
     reader: PdfReader = "auto",
     limits: Limits | None = None,
+    ocr: Ocr | None = None,
     on_page: OnPage | None = None,
 ) -> Reading:
     """What the libraries give of a PDF's pages, at least one: `read_pdf` makes a Document of it.
@@ -111,22 +114,9 @@ def read_pages(
         reading = _with_second_opinion(reading, request, on_page)
     if not reading.pages:
         raise why_unread(reading, path, head)
+    if ocr is not None:
+        reading = with_ocr(reading, ocr, path, password=password, limits=limits, on_page=on_page)
     return reading
-
-
-def require_pdf(
-    path: str | Path, password: str | None, limits: Limits | None
-) -> tuple[Path, Limits]:
-    """The path and the limits, the default ones for None.
-
-    Raises InputError if one of the three is of another kind.
-    """
-    require_kind("path", path, (str, os.PathLike), "give the path of a PDF")
-    limits = limits or Limits()
-    require_kind("limits", limits, Limits, "give Limits(file_timeout_s=…, …)")
-    if password is not None:
-        require_kind("password", password, str, "give a text")
-    return Path(path), limits
 
 
 def file_id(path: Path) -> str:
@@ -138,52 +128,11 @@ def file_id(path: Path) -> str:
     return sha256_of(path)[:16]
 
 
-def require_size(path: Path, limits: Limits) -> None:
-    """Raise PdfError ("too_large") for a file above the limit: ask before reading it to hash it.
-
-    Raises OSError if there is no such file.
-    """
-    size = path.stat().st_size
-    if size > limits.max_file_bytes:
-        raise PdfError(
-            f"{path.name} has {size} bytes, more than the {limits.max_file_bytes} allowed; "
-            "split it, or raise Limits.max_file_bytes",
-            status="too_large",
-        )
-
-
 def _hashed(path: Path) -> str:
     try:
         return file_id(path)
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def first_bytes(path: Path, limits: Limits) -> bytes:
-    """The file's first 1,024 bytes: a PDF has "%PDF" among them.
-
-    Raises:
-        PdfError: it is not a file, too large, empty, or cannot be read.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise PdfError(f"{path.name} is not a file; name a PDF", status="unreadable")
-        require_size(path, limits)
-        with path.open("rb") as stream:
-            head = stream.read(1024)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if not head:
-        raise PdfError(f"{path.name} is empty (0 bytes); get it again", status="corrupt")
-    return head
-
-
-def _unreadable(path: Path, error: OSError) -> PdfError:
-    return PdfError(
-        f"{path.name} cannot be read ({error.strerror or error}); check the path and its "
-        "permissions",
-        status="unreadable",
-    )
+        raise unreadable(path, error) from error
 
 
 def _mend_ligatures(reading: Reading, request: Request) -> None:
@@ -234,32 +183,3 @@ def _is_better(second: PageText, first: PageText) -> bool:
 def _may_miscount(reading: Reading, request: Request) -> bool:
     """Whether the page tree may be wrong: pdfium goes by its counts, pypdf by its leaves."""
     return "corrupt" in reading.lost.values() or written_pages(request.path) > reading.count
-
-
-def why_unread(reading: Reading, path: Path, head: bytes) -> PdfError:
-    """The error for a file of which nothing was read, with the reason that helps most.
-
-    `head` are its first bytes.
-    """
-    if reading.count:
-        status = "timeout" if "timeout" in reading.lost.values() else "corrupt"
-        why = "; ".join(reading.warnings[:1])
-        return PdfError(f"{path.name}: none of its pages could be read ({why})", status=status)
-    failure = reading.failure or Failure("corrupt", "")
-    if failure.status == "timeout":
-        message = f"{path.name} {failure.message}; raise Limits.file_timeout_s"
-        return PdfError(message, status="timeout")
-    if failure.status != "corrupt":
-        return PdfError(f"{path.name} {failure.message}", status=failure.status)
-    if b"%PDF" not in head:
-        begins = head[:12].decode("latin-1")
-        return PdfError(
-            f"{path.name} is not a PDF: it begins with {begins!r}; get the PDF itself, or make one "
-            f"of it, for example: libreoffice --convert-to pdf {path.name}",
-            status="corrupt",
-        )
-    why = f" ({failure.message.rstrip('.')})" if failure.message else ": it has no pages"
-    return PdfError(
-        f"{path.name} is damaged{why}; get it again, or repair it: qpdf {path.name} repaired.pdf",
-        status="corrupt",
-    )

@@ -56,6 +56,7 @@ class PageText:
     cut: bool
     lost_lines: tuple[Line, ...] = ()
     damage: str = ""
+    confidence: float | None = None  # 0 to 1, of a page that OCR read
 
     @property
     def raw_text(self) -> str:
@@ -147,6 +148,8 @@ class Ended:
     warnings: tuple[str, ...]
 
 
+OnPage: TypeAlias = Callable[[int, int], None]
+"""Told the number of the page just read, from 1, and the number of pages."""
 PageEvent: TypeAlias = PageText | Sheet | Picture | Broken
 Event: TypeAlias = Started | Opening | Begun | PageEvent | Structure | Failure | Ended
 

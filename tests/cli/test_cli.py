@@ -151,7 +151,8 @@ def test_the_ledger_names_the_cause_it_knows(cli: Cli) -> None:
     write(Path("scan.pdf"), "", "")
     write(Path("half.pdf"), "Tin melts.", "", "")
     done = cli("ingest", "scan.pdf", "half.pdf")
-    assert "pictures without text, OCR needed; for example: ocrmypdf in.pdf out.pdf" in done.out
+    remedy = "this would read 2 pages: ragctx ingest scan.pdf --ocr auto --rebuild"
+    assert f"pictures without text, OCR needed; {remedy}" in done.out
     assert "2 of 3 pages gave no text: pictures without text, OCR needed (pages 2, 3)" in done.out
 
 

@@ -103,6 +103,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "pdf.pdfium_tags",
         "pdf.visibility",
     ),
+    "rapidocr": ("pdf.rapidocr_engine",),
     "faiss": ("index.engine",),
     "onnxruntime": ("runtime",),
     "torch": ("embedding", "generator.huggingface.*"),

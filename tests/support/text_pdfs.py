@@ -31,6 +31,7 @@ class TextReader:
         reader: str = "auto",
         hidden: str = "drop",
         limits: object = None,
+        ocr: object = None,
         on_page: Callable[[int, int], None] | None = None,
     ) -> Document:
         self.read.append(path.name)

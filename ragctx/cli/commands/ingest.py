@@ -20,7 +20,7 @@ from ragctx.cli.progress import ingest_progress
 from ragctx.cli.session import when_unlocked
 from ragctx.errors import IndexMissingError, InputError, StoreError
 from ragctx.paths import DEFAULT_INDEX
-from ragctx.pdf.names import HIDDEN_TEXT, READERS
+from ragctx.pdf.names import HIDDEN_TEXT, OCR_USES, READERS
 from ragctx.text.wording import counted
 from ragctx.views import ingest_view, ingest_words, is_in_index, is_plain, with_cause
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion.progress import Progress
     from ragctx.ingestion.settings import IngestSettings
+    from ragctx.pdf.names import OcrUse
 
 _NAMED = 3  # files that are gone, by name; the others are counted
 
@@ -38,6 +39,7 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     "ragctx ingest manuals/",
     'ragctx ingest report.pdf "papers/**/*.pdf" --index indexes/work',
     "ragctx ingest manuals/ --prune --json",
+    "ragctx ingest scans/ --ocr auto",
 )
 @click.command("ingest", cls=Command)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
@@ -55,6 +57,12 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     help="Text that nobody sees on the page (white on white, a layer that is off): drop leaves it "
     "out, keep puts it after the page's other text, as [hidden: …].  [default: that of the index, "
     "or drop]",
+)
+@click.option(
+    "--ocr",
+    type=click.Choice(OCR_USES),
+    help="Read pages from their picture: auto reads those that have no sound text, always all of "
+    "them. Needs the extra ragctx[ocr].  [default: that of the index, or never]",
 )
 @options.password_option
 @click.option(
@@ -100,6 +108,7 @@ def ingest_command(
     embedder_spec: str,
     reader: str | None,
     hidden: str | None,
+    ocr: OcrUse | None,
     password: str | None,
     chunk_tokens: int | None,
     overlap_tokens: int | None,
@@ -126,6 +135,7 @@ def ingest_command(
         chunk_tokens=chunk_tokens,
         overlap_tokens=overlap_tokens,
         headers=headers,
+        ocr=ocr,
         password=password,
     )
     began = time.perf_counter()
@@ -138,7 +148,7 @@ def ingest_command(
         rebuild=rebuild,
         lexical=lexical,
     )
-    rows = tuple(map(with_cause, run.rows()))
+    rows = tuple(with_cause(row, run.ocr_command(row.path)) for row in run.rows())
     seconds = time.perf_counter() - began
     if as_json:
         unembedded = run.unembedded
@@ -197,6 +207,13 @@ class _Run:
         with suppress(StoreError), Index.open(self.index_path).snapshot() as snapshot:
             return snapshot.lacking().chunks
         return 0
+
+    def ocr_command(self, path: str) -> str:
+        """The command that reads a file's pages without text by OCR."""
+        words = ["ragctx", "ingest", path]
+        if self.index_path != DEFAULT_INDEX:
+            words += ["--index", str(self.index_path)]
+        return shlex.join([*words, "--ocr", "auto", "--rebuild"])
 
     def rows(self) -> tuple[IngestRow, ...]:
         """Bring the files into the index, once no other process writes to it."""

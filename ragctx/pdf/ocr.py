@@ -1,0 +1,184 @@
+"""Pages without sound text are read from their picture (OCR), by an engine of your choice.
+
+A page is drawn by the process that reads PDFs, under its limits; the engine sees a picture of
+bounded size, and never the file. What it gives are lines with places, which are put in order as
+those of any other page are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from ragctx.arguments import require_kind
+from ragctx.errors import PdfError
+from ragctx.pdf.columns import are_mostly_text, in_columns
+from ragctx.pdf.document import gives_no_text
+from ragctx.pdf.geometry import Box, Frame, along_line
+from ragctx.pdf.page_image import look_at
+from ragctx.pdf.process import Limits
+from ragctx.pdf.reading import Line, OnPage, PageText, Picture, Reading
+from ragctx.pdf.row import Row
+
+SCALE = 200 / 72
+"""Pixels a point of the picture that an engine reads: 200 an inch, as scanners have."""
+LEAST_SIDE = 1000
+"""Pixels: the longer side of the picture of a page that is told to be very small."""
+MAX_SCALE = 400.0
+_LEAST_CONFIDENCE = 0.5
+"""Lines that are less certain are specks and ornaments more often than words. Chosen by hand."""
+_HEIGHT_OF_TYPE = 0.8
+"""The font size, as a share of the height of a line's box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcrLine:
+    """A line of text in a picture: its box in pixels (left, top, right, bottom), how certain it is.
+
+    `turn` counts quarter turns, counter-clockwise, against the picture.
+    """
+
+    text: str
+    box: Box
+    confidence: float  # 0 to 1
+    turn: int = 0
+
+
+class OcrEngine(Protocol):
+    """Reads text in pictures."""
+
+    def read(self, png: bytes) -> Sequence[OcrLine]:
+        """The lines of text in a PNG file, in any order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ocr:
+    """Which engine reads pages, and whether also those that have sound text."""
+
+    engine: OcrEngine
+    every_page: bool = False
+
+
+def with_ocr(
+    reading: Reading,
+    ocr: Ocr,
+    path: Path,
+    *,
+    password: str | None = None,
+    limits: Limits,
+    on_page: OnPage | None = None,
+) -> Reading:
+    """The reading with the pages that OCR is for as the engine read them.
+
+    A page of which the engine makes nothing stays as it is; so do those left when
+    `Limits.ocr_timeout_s` is over. `on_page` is called for each page that was tried.
+    """
+    require_kind("ocr", ocr, Ocr, "give Ocr(engine=ragctx.pdf.rapidocr_engine.RapidOcr())")
+    deadline = time.monotonic() + limits.ocr_timeout_s
+    for i, page in sorted(reading.pages.items()):
+        if not (ocr.every_page or gives_no_text(page)):
+            continue
+        if time.monotonic() > deadline:
+            reading.warnings.append(
+                f"OCR took longer than the {limits.ocr_timeout_s:g} s it may take; the pages from "
+                f"{i + 1} on were not read by it"
+            )
+            break
+        try:
+            seen = _read_by_ocr(path, page, ocr.engine, password, limits)
+        except PdfError as error:
+            reading.warnings.append(f"page {i + 1}: no OCR: {error}")
+            continue
+        if seen is not None:
+            reading.pages[i] = seen
+        if on_page is not None:
+            on_page(i + 1, reading.count)
+    return reading
+
+
+def _read_by_ocr(
+    path: Path, page: PageText, engine: OcrEngine, password: str | None, limits: Limits
+) -> PageText | None:
+    """The page as the engine reads it; None if it finds nothing there."""
+    frame, picture = _picture(path, page.page + 1, password, limits)
+    lines = [line for line in engine.read(picture.png) if line.confidence >= _LEAST_CONFIDENCE]
+    if not lines:
+        return None
+    letters = [len(line.text) for line in lines]
+    certain = sum(line.confidence * n for line, n in zip(lines, letters, strict=True))
+    return replace(
+        page,
+        reader="ocr",
+        text=None,
+        lines=tuple(_lines(lines, picture.scale, frame)),
+        lost_lines=(),
+        lost=0,
+        pictures=False,
+        glyphs_only=False,
+        doubtful=False,
+        confidence=certain / max(1, sum(letters)),
+    )
+
+
+def _picture(
+    path: Path, number: int, password: str | None, limits: Limits
+) -> tuple[Frame, Picture]:
+    """The page's picture, larger for a page that is told to be tiny."""
+    look = look_at(path, number, scale=SCALE, password=password, limits=limits)
+    side = max(look.picture.width, look.picture.height)
+    if side < LEAST_SIDE:
+        scale = min(MAX_SCALE, SCALE * LEAST_SIDE / side)
+        look = look_at(path, number, scale=scale, password=password, limits=limits)
+    return look.frame, look.picture
+
+
+def _lines(lines: Sequence[OcrLine], scale: float, frame: Frame) -> Iterator[Line]:
+    """The engine's lines as a program would draw them, along the line of text, in points."""
+    for line in _by_columns(lines):
+        left, top, right, bottom = (edge / scale for edge in line.box)
+        turn = (line.turn + frame.turn) % 4
+        x0, y0, x1, y1 = along_line(frame.from_shown((left, top, right, bottom)), turn)
+        yield Line(
+            text=line.text,
+            turn=line.turn,
+            left=x0,
+            top=y0,
+            right=x1,
+            bottom=y1,
+            size=_HEIGHT_OF_TYPE * (y1 - y0),
+        )
+
+
+def _by_columns(lines: Sequence[OcrLine]) -> list[OcrLine]:
+    """The lines column by column: the layout takes it for the order of drawing."""
+    rows = {id(row): (row, line) for line in _by_rows(lines) for row in (_row(line),)}
+    ordered = in_columns([row for row, _ in rows.values()], are_mostly_text)
+    return [rows[id(row)][1] for row in ordered]
+
+
+def _by_rows(lines: Sequence[OcrLine]) -> list[OcrLine]:
+    """The lines row by row, and from left to right."""
+    rows: list[list[OcrLine]] = []
+    for line in sorted(lines, key=lambda line: line.box[1] + line.box[3]):
+        middle = (line.box[1] + line.box[3]) / 2
+        if rows and middle < rows[-1][0].box[3]:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return [line for row in rows for line in sorted(row, key=lambda line: line.box[0])]
+
+
+def _row(line: OcrLine) -> Row:
+    left, top, right, bottom = line.box
+    return Row(
+        text=line.text,
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
+        size=max(1.0, _HEIGHT_OF_TYPE * (bottom - top)),
+    )

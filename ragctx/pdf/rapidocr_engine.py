@@ -1,0 +1,64 @@
+"""OCR by RapidOCR: PP-OCR models on ONNX Runtime, which its package contains (`ragctx[ocr]`)."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ragctx.errors import require_extra
+from ragctx.pdf.ocr import OcrLine
+
+_SETTINGS = {"Global.log_level": "critical"}
+_TALL = 1.5
+"""A line whose box is this many times taller than wide is turned, and read from its top down."""
+
+_LONG = 200
+"""Pixels: of a shorter line the slant is not measured."""
+_MOST_SLANT = math.radians(10)
+
+
+class RapidOcr:
+    """The engine, with its models loaded: some 60 MB, two seconds.
+
+    Raises:
+        MissingExtraError: RapidOCR is not installed.
+    """
+
+    def __init__(self) -> None:
+        with require_extra("OCR", "rapidocr", "'ragctx[ocr]'"):
+            import onnxruntime  # noqa: F401  # RapidOCR looks for it when it is made
+            from rapidocr import RapidOCR
+        self._model: Any = RapidOCR(params=_SETTINGS)
+        self._one_at_a_time = threading.Lock()  # one picture keeps all cores busy
+
+    def read(self, png: bytes) -> Sequence[OcrLine]:
+        """The lines of text in a PNG file, in any order."""
+        with self._one_at_a_time:
+            found = self._model(png)
+        if found.boxes is None or found.txts is None or found.scores is None:
+            return ()
+        return tuple(_lines(found.boxes, found.txts, found.scores))
+
+
+def _lines(boxes: Any, texts: Sequence[str], scores: Sequence[float]) -> Iterator[OcrLine]:
+    slant = _slant(boxes)
+    cosine, sine = math.cos(slant), math.sin(slant)
+    for corners, text, score in zip(boxes, texts, scores, strict=True):
+        xs = [cosine * float(x) + sine * float(y) for x, y in corners]
+        ys = [cosine * float(y) - sine * float(x) for x, y in corners]
+        box = min(xs), min(ys), max(xs), max(ys)
+        is_tall = box[3] - box[1] > _TALL * (box[2] - box[0]) and len(text) > 1
+        yield OcrLine(text=text, box=box, confidence=float(score), turn=3 if is_tall else 0)
+
+
+def _slant(boxes: Any) -> float:
+    """Radians by which lines run downwards, in a page that was scanned askew: that of the median.
+
+    The lines are turned back by it, or columns of a slanted page would overlap.
+    """
+    angles = [math.atan2(y1 - y0, x1 - x0) for (x0, y0), (x1, y1), *_ in boxes if x1 - x0 > _LONG]
+    slant = statistics.median(angles) if angles else 0.0
+    return slant if abs(slant) < _MOST_SLANT else 0.0

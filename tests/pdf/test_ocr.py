@@ -1,0 +1,154 @@
+"""Pages without text are read from their picture, in order, within limits, and marked."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from ragctx.citations.resolve import cite
+from ragctx.errors import InputError
+from ragctx.pdf.messages import MAX_PICTURE_PIXELS
+from ragctx.pdf.ocr import SCALE, Ocr
+from ragctx.pdf.page_view import page_view
+from ragctx.pdf.process import Limits
+from ragctx.pdf.read import read_pdf
+from ragctx.records import Chunk, CopiedSpan, Generation, Hit, Prompt, Segment
+from ragctx.views import citation_view, citation_words
+from tests.support.scans import FakeEngine, found, scan
+
+TIN = (
+    "Tin melts early and",
+    "is soft and white,",
+    "so it was used to",
+    "line pots and pans",
+    "in kitchens of all",
+    "kinds, everywhere.",
+)
+LEAD = (
+    "Lead is heavy and",
+    "grey, and it was a",
+    "metal for the roof",
+    "of many a church,",
+    "and also for pipes",
+    "that held water.",
+)
+LEFT, RIGHT = (100.0, 800.0), (900.0, 1600.0)  # two columns of a page 1700 pixels wide
+
+
+def two_columns() -> FakeEngine:
+    """Lines of two columns, found in no order."""
+    rows = [(200 + 40 * i, 230 + 40 * i) for i in range(6)]
+    lines = [
+        found(text, (left, top, right, bottom))
+        for (left, right), column in ((LEFT, TIN), (RIGHT, LEAD))
+        for text, (top, bottom) in zip(column, rows, strict=True)
+    ]
+    return FakeEngine(*sorted(lines, key=lambda line: line.text))
+
+
+def test_a_scan_is_read_column_by_column(tmp_path: Path) -> None:
+    document = read_pdf(scan(tmp_path / "scan.pdf"), ocr=Ocr(engine=two_columns()))
+    assert document.status == "ocr" and document.reader == "ocr"
+    assert document.pages[0].status == "ocr"
+    text = " ".join(document.text.split())
+    assert text == " ".join((*TIN, *LEAD))
+    assert "pages read by OCR: 1, with a confidence of 0.90" in document.warnings[0]
+
+
+def test_only_pages_without_text_are_shown_to_the_engine(tmp_path: Path) -> None:
+    path, engine = scan(tmp_path / "mixed.pdf", pages=3, text=(2,)), two_columns()
+    seen: list[int] = []
+    document = read_pdf(path, ocr=Ocr(engine=engine), on_page=lambda page, _: seen.append(page))
+    assert [page.status for page in document.pages] == ["ocr", "ok", "ocr"]
+    assert len(engine.seen) == 2 and seen == [1, 2, 3, 1, 3]
+    assert document.status == "ocr" and document.reader == "ocr+pdfium"
+    every = two_columns()
+    read_pdf(path, ocr=Ocr(engine=every, every_page=True))
+    assert len(every.seen) == 3
+
+
+def test_without_ocr_nothing_changes(tmp_path: Path) -> None:
+    document = read_pdf(scan(tmp_path / "scan.pdf"))
+    assert (document.status, document.pages[0].status) == ("no_text", "scanned")
+
+
+@pytest.mark.parametrize("engine", [FakeEngine(), FakeEngine(found("~", (0, 0, 9, 9), 0.2))])
+def test_a_picture_without_words_stays_a_picture(tmp_path: Path, engine: FakeEngine) -> None:
+    document = read_pdf(scan(tmp_path / "photo.pdf"), ocr=Ocr(engine=engine))
+    assert (document.status, document.pages[0].status) == ("no_text", "scanned")
+    assert engine.seen
+
+
+@pytest.mark.parametrize("box", ["0 0 14400 14400", "0 0 4 4", "0 0 3 14000"])
+def test_pictures_of_any_page_are_neither_huge_nor_tiny(tmp_path: Path, box: str) -> None:
+    engine = two_columns()
+    read_pdf(scan(tmp_path / "a.pdf", box=box), ocr=Ocr(engine=engine))
+    (png,) = engine.seen[-1:]
+    width, height = struct.unpack(">II", png[16:24])
+    assert width * height <= 1.01 * MAX_PICTURE_PIXELS and max(width, height) >= 900
+
+
+def test_the_time_for_a_file_is_bounded(tmp_path: Path) -> None:
+    engine = two_columns()
+    path = scan(tmp_path / "scan.pdf", pages=3)
+    document = read_pdf(path, ocr=Ocr(engine=engine), limits=Limits(ocr_timeout_s=0.0))
+    assert not engine.seen and document.status == "no_text"
+    assert any("OCR took longer than the 0 s" in warning for warning in document.warnings)
+
+
+def test_lines_stand_where_they_are_in_the_picture(tmp_path: Path) -> None:
+    path = scan(tmp_path / "scan.pdf")
+    path.write_bytes(path.read_bytes().replace(b"/Parent 2 0 R", b"/Rotate 90/Parent 2 0 R"))
+    engine = FakeEngine(found("Tin melts at 232 degrees.", (100, 200, 800, 230)))
+    document = read_pdf(path, ocr=Ocr(engine=engine))
+    assert document.text == "Tin melts at 232 degrees."
+    view = page_view(path, 1, ocr=Ocr(engine=engine))
+    assert (view.width, view.height) == (792, 612)
+    (line,) = view.lines
+    assert line.box == pytest.approx(tuple(edge / SCALE for edge in (100, 200, 800, 230)), abs=0.3)
+
+
+def test_a_citation_of_such_a_page_says_so(tmp_path: Path) -> None:
+    document = read_pdf(scan(tmp_path / "scan.pdf"), ocr=Ocr(engine=two_columns()))
+    text = document.text
+    chunk = Chunk(
+        id="c",
+        document_id=document.id,
+        start=0,
+        end=len(text),
+        first_page=1,
+        last_page=1,
+        text=text,
+        token_count=0,
+    )
+    hit = Hit(rank=1, score=1.0, chunk=chunk, document="scan.pdf")
+    passage = Segment(kind="passage", label="1", text=text, token_ids=(), hit=hit)
+    prompt = Prompt(
+        segments=(passage,),
+        question="What is soft?",
+        placement="edges",
+        context_window=99,
+        max_new_tokens=9,
+        budget_tokens=90,
+    )
+    at = text.index("soft")
+    generation = Generation(
+        text="soft",
+        token_ids=(),
+        finish_reason="stop",
+        prefill_s=0,
+        decode_s=0,
+        reused_tokens=0,
+        spans=(CopiedSpan(0, at, at + 4),),
+    )
+    (citation,) = cite(generation, prompt, lambda _: document)
+    assert citation.status == "verified" and citation.ocr
+    assert citation_words(citation) == "[1] scan.pdf, page 1 (OCR)"
+    assert citation_view(citation)["ocr"] is True
+
+
+def test_what_is_no_engine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="ocr is a"):
+        read_pdf(scan(tmp_path / "scan.pdf"), ocr="auto")  # type: ignore[arg-type]
