@@ -1,6 +1,7 @@
 """Whether passages are found better with their headers: title, section path and lead-in.
 
     python -m benchmarks.structure --questions benchmarks/data/real_pdfs.jsonl
+    python -m benchmarks.structure --retrievers lexical          (minutes instead of an hour)
 
 The PDFs that the questions name are read and cut once, into one index for each variant of what goes
 with a passage. A hit answers a question if it is on a page that the question names and holds one of
@@ -29,6 +30,7 @@ from ragctx.chunking import chunk_document
 from ragctx.embedding import Embedder, Vectors, load_embedder, text_tokens
 from ragctx.headers import fitted
 from ragctx.index.index import Index
+from ragctx.pdf.process import Limits
 from ragctx.pdf.read import read_pdf
 from ragctx.records import Chunk, Document, Hit
 from ragctx.retrieval import search
@@ -105,6 +107,17 @@ def build(
     return index
 
 
+def unembedded(embedder: Embedder) -> Callable[[Sequence[Chunk]], Vectors]:
+    """The same vector for every chunk, where nobody will look at it."""
+
+    def vectors_of(chunks: Sequence[Chunk]) -> Vectors:
+        vectors = np.zeros((len(chunks), embedder.dim), np.float32)
+        vectors[:, 0] = 1
+        return vectors
+
+    return vectors_of
+
+
 def embedding(embedder: Embedder) -> Callable[[Sequence[Chunk]], Vectors]:
     """Embeds chunks as `ragctx ingest` does, equal texts once."""
     known: dict[str, Vectors] = {}
@@ -145,15 +158,25 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=here.parent / "shared/data/pdf")
     parser.add_argument("--questions", type=Path, default=here / "benchmarks/data/real_pdfs.jsonl")
+    parser.add_argument(
+        "--max-pages", type=int, default=10_000, help="only documents with so many pages at most"
+    )
+    parser.add_argument("--retrievers", nargs="+", choices=RETRIEVERS, default=list(RETRIEVERS))
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     options = parser.parse_args()
     questions, embedder = load(options.questions), load_embedder()
     files = {path.name: path for path in sorted(options.data.rglob("*.pdf"))}
     began = perf_counter()
-    documents = [read_pdf(files[name]) for name in sorted({q.document for q in questions})]
+    limits = Limits(max_pages=options.max_pages + 1)
+    read = [
+        read_pdf(files[name], limits=limits) for name in sorted({q.document for q in questions})
+    ]
+    documents = [document for document in read if len(document.pages) <= options.max_pages]
+    questions = [q for q in questions if q.document in {document.name for document in documents}]
     chunks = [chunk_document(document, embedder.tokenizer) for document in documents]
     seconds = {"read and cut": perf_counter() - began}
-    vectors_of = embedding(embedder)
+    lexical_only = options.retrievers == ["lexical"]
+    vectors_of = unembedded(embedder) if lexical_only else embedding(embedder)
     ranked: dict[tuple[str, str], Ranks] = {}
     for variant in dict.fromkeys(["no header", *options.variants]):
         began = perf_counter()
@@ -163,7 +186,7 @@ def main() -> None:
         ]
         with tempfile.TemporaryDirectory() as folder:
             index = build(Path(folder) / "index", made, vectors_of, embedder)
-            for name in RETRIEVERS:
+            for name in options.retrievers:
                 ranked[variant, name] = ranks(index, embedder, questions, name)
         seconds[variant] = perf_counter() - began
     is_table = np.array([question.kind == "table" for question in questions])

@@ -79,13 +79,17 @@ class LeadIns:
         return ""
 
     def _of_table(self, table: TableSpan, start: int) -> str:
-        lines = [self.text[a:b] for a, b in table.lines if b <= start]
-        header = lines[: len(table.header(self.text))]
-        caption = self._caption(table)
-        kept = [*caption, *header]
+        spans = table.lines[: self._header_lengths[table.start]]
+        header = [self.text[a:b] for a, b in spans if b <= start]
+        kept = [*self._caption(table), *header]
         while kept and sum(map(len, kept)) > MAX_LEAD_IN:
             kept = kept[1:]
         return "\n".join(line.rstrip() for line in kept)
+
+    @cached_property
+    def _header_lengths(self) -> dict[int, int]:
+        """How many header rows each table has, by where it begins."""
+        return {table.start: len(table.header(self.text)) for table in self.tables}
 
     def _caption(self, table: TableSpan) -> list[str]:
         above = self.text[max(0, table.start - MAX_CAPTION - 8) : table.start].rstrip()
@@ -106,7 +110,8 @@ class LeadIns:
     @cached_property
     def openings(self) -> set[int]:
         """Where header rows and openings end: what follows belongs to them."""
-        tables = {t.header_end(self.text) for t in self.tables if t.header(self.text)}
+        counts = self._header_lengths
+        tables = {t.lines[counts[t.start] - 1][1] for t in self.tables if counts[t.start]}
         return tables | {self._end_before(items.start) for items in self.lists}
 
     def _end_before(self, start: int) -> int:

@@ -185,11 +185,6 @@ class TableSpan:
         rows = [text[start:end] for start, end in self.lines]
         return rows[: header_rows(rows)]
 
-    def header_end(self, text: str) -> int:
-        """Where its header rows end; its start if it has none."""
-        count = len(self.header(text))
-        return self.lines[count - 1][1] if count else self.start
-
 
 def table_spans(text: str, *, least: int = 2) -> list[TableSpan]:
     """The tables of a text, in order: at least `least` lines with a tab, and labels between them.

@@ -119,6 +119,9 @@ def test_the_names_of_a_search() -> None:
         "start",
         "end",
         "text",
+        "title",
+        "section",
+        "lead_in",
     } <= set(hit)
 
 

@@ -113,7 +113,7 @@ def _stack(rows: Sequence[Row], i: int) -> list[Row]:
     if not rows[i].is_placed or rows[i].in_table or len(rows[i].cells) > 1:
         return []
     end = i + 1
-    while end < len(rows) and _is_next_line(rows[end - 1], rows[end]):
+    while end < len(rows) and end - i <= MAX_STACK_ROWS and _is_next_line(rows[end - 1], rows[end]):
         end += 1
     stack = list(rows[i:end])
     is_cell = len(stack) <= MAX_STACK_ROWS and sum(map(_length, stack)) <= MAX_STACK_CHARACTERS

@@ -77,7 +77,7 @@ def load_template(name_or_path: str | Path) -> Template:
         TemplateError: the file cannot be read or lacks a slot; the message names the slot.
 
     >>> [part.slot or part.text for part in load_template("plain").passage]
-    ['text', '\n\n']
+    ['lead_in', 'text', '\n\n']
     >>> load_template("{passages}{text}\n{/passages}{question}").passage[0].slot
     'text'
     """

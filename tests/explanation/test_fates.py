@@ -149,6 +149,7 @@ def test_the_names_of_an_explanation() -> None:
         "tokens",
         "outcome",
         "reason",
+        "section",
         "label",
         "tokens_to_enter",
         "path",
