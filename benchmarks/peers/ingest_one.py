@@ -168,8 +168,8 @@ def main() -> None:
     began = time.perf_counter(), time.process_time()
     measured = SYSTEMS[name](files, str(model), Path(folder))
     whole_s, cpu_s = time.perf_counter() - began[0], time.process_time() - began[1]
-    tokenizer: Any = HuggingFaceTokenizer(
-        "all-MiniLM-L6-v2", (model / "tokenizer.json").read_text()
+    tokenizer = HuggingFaceTokenizer(
+        "all-MiniLM-L6-v2", (model / "tokenizer.json").read_text(encoding="utf-8")
     )
     sys.stdout.write(
         json.dumps(
