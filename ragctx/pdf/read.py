@@ -21,6 +21,7 @@ from ragctx.pdf.document import document_from, sound_characters
 from ragctx.pdf.ligatures import seems_to_lack_letters
 from ragctx.pdf.names import READERS, PdfReader
 from ragctx.pdf.page_tree import written_pages
+from ragctx.pdf.parts import read_in_parts
 from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.reading import Failure, Reading
 from ragctx.records import Document
@@ -35,6 +36,7 @@ def read_pdf(
     password: str | None = None,
     reader: PdfReader = "auto",
     limits: Limits | None = None,
+    processes: int = 1,
     on_page: OnPage | None = None,
 ) -> Document:
     """Read a PDF's text, page by page, with labels, outline and title.
@@ -45,6 +47,7 @@ def read_pdf(
         password: for encrypted files; those with an empty user password need none.
         reader: which library gives the text.
         limits: time, memory and size one file may cost.
+        processes: how many may read a long file at once, each a part of its pages.
         on_page: called with the number of the page just read and the number of pages.
 
     Returns:
@@ -77,7 +80,7 @@ def read_pdf(
     request = Request(
         path=path.absolute(), password=password, reader=library, limits=limits, deadline=deadline
     )
-    reading = read(request, on_page)
+    reading = read_in_parts(request, on_page, processes)
     if library == "pdfium":
         _mend_ligatures(reading, request)
     if reader == "auto":

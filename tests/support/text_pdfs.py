@@ -30,6 +30,7 @@ class TextReader:
         password: str | None = None,
         reader: str = "auto",
         limits: object = None,
+        processes: int = 1,
         on_page: Callable[[int, int], None] | None = None,
     ) -> Document:
         self.read.append(path.name)
