@@ -104,9 +104,11 @@ def llama_index(files: Sequence[str], model: str, folder: Path) -> Measured:
 def haystack(files: Sequence[str], model: str, folder: Path) -> Measured:
     """PyPDFToDocument, DocumentSplitter by words, SentenceTransformersDocumentEmbedder."""
     from haystack.components.converters import PyPDFToDocument
-    from haystack.components.embedders import SentenceTransformersDocumentEmbedder
     from haystack.components.preprocessors import DocumentSplitter
     from haystack.document_stores.in_memory import InMemoryDocumentStore
+    from haystack_integrations.components.embedders.sentence_transformers import (
+        SentenceTransformersDocumentEmbedder,
+    )
 
     embedder = SentenceTransformersDocumentEmbedder(model=model, progress_bar=False)
     embedder.warm_up()

@@ -43,7 +43,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "long.pdf"
-    path.write_bytes(b"%PDF" + bytes(50_000))
+    path.write_bytes(b"%PDF" + bytes(40_000))
     return path
 
 
