@@ -52,7 +52,10 @@ class Unembedded:
             self._compute(snapshot, [row for row, _ in likely])
         rows = snapshot.waiting_rows(filter)
         found = {**snapshot.kept_vectors(rows), **self.computed}
-        scored = [(row, float(found[row] @ vector)) for row in rows if row in found]
+        known = [row for row in rows if row in found]
+        vectors = np.array([found[row] for row in known], np.float64).reshape(-1, len(vector))
+        cosines = (vectors * vector.astype(np.float64)).sum(1)  # as `Engine.nearest` does
+        scored = zip(known, cosines.tolist(), strict=True)
         return sorted(scored, key=lambda each: -each[1])
 
     def vectors_of(self, snapshot: Snapshot, chunk_ids: Sequence[str]) -> Vectors:

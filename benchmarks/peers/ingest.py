@@ -38,7 +38,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "llama-index-embeddings-huggingface==0.8.*",
         "llama-index-readers-file==0.7.*",
     ),
-    "haystack": ("haystack-ai==3.*",),
+    "haystack": ("haystack-ai==3.*", "sentence-transformers-haystack==2.*"),
 }
 
 

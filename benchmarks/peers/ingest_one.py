@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 CHUNK_TOKENS = 180
 WORDS = 135
@@ -105,9 +104,11 @@ def llama_index(files: Sequence[str], model: str, folder: Path) -> Measured:
 def haystack(files: Sequence[str], model: str, folder: Path) -> Measured:
     """PyPDFToDocument, DocumentSplitter by words, SentenceTransformersDocumentEmbedder."""
     from haystack.components.converters import PyPDFToDocument
-    from haystack.components.embedders import SentenceTransformersDocumentEmbedder
     from haystack.components.preprocessors import DocumentSplitter
     from haystack.document_stores.in_memory import InMemoryDocumentStore
+    from haystack_integrations.components.embedders.sentence_transformers import (
+        SentenceTransformersDocumentEmbedder,
+    )
 
     embedder = SentenceTransformersDocumentEmbedder(model=model, progress_bar=False)
     embedder.warm_up()
@@ -169,8 +170,8 @@ def main() -> None:
     began = time.perf_counter(), time.process_time()
     measured = SYSTEMS[name](files, str(model), Path(folder))
     whole_s, cpu_s = time.perf_counter() - began[0], time.process_time() - began[1]
-    tokenizer: Any = HuggingFaceTokenizer(
-        "all-MiniLM-L6-v2", (model / "tokenizer.json").read_text()
+    tokenizer = HuggingFaceTokenizer(
+        "all-MiniLM-L6-v2", (model / "tokenizer.json").read_text(encoding="utf-8")
     )
     sys.stdout.write(
         json.dumps(

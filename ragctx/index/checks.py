@@ -78,7 +78,7 @@ def require_vectors(chunks: Sequence[Chunk], vectors: Vectors, dim: int) -> None
 
 def require_unit_rows(vectors: Vectors, n: int, dim: int) -> None:
     """Check that vectors are (n, dim), and of length 1. Raises InputError."""
-    if vectors.shape != (n, dim) and n:
+    if vectors.shape != (n, dim):
         raise InputError(f"vectors are {vectors.shape}, not ({n}, {dim}); give one row per chunk")
     wrong = wrong_norms(vectors)
     if len(wrong):

@@ -315,8 +315,9 @@ class IndexWriter:
         Raises:
             InputError: one is not a unit vector of the index's dimension.
         """
-        stacked = np.array(list(vectors.values()), np.float32).reshape(len(vectors), -1)
-        require_unit_rows(stacked, len(vectors), self._dim)
+        if not vectors:
+            return
+        require_unit_rows(np.stack(list(vectors.values())), len(vectors), self._dim)
         with explained(self._folder), transaction(self._connection):
             waiting.keep(self._connection, vectors)
 

@@ -136,6 +136,10 @@ class Snapshot:
         """How many chunks have no vector yet, and of which files."""
         return waiting.read_lacking(self.connection)
 
+    def count_lacking(self, document_id: str) -> int:
+        """How many chunks of a document have no vector yet."""
+        return waiting.count_lacking(self.connection, document_id)
+
     def kept_vectors(self, rows: Iterable[int]) -> dict[int, Vectors]:
         """Vectors (dim,) of chunks whose documents do not have all of theirs, by row.
 

@@ -18,8 +18,8 @@ class Progress:
     on_files: Callable[[int], None] = lambda count: None  # the number of files to do
     on_sizes: Callable[[Sequence[int]], None] = lambda sizes: None  # bytes of each of them
     on_file: Callable[[str], None] = lambda path: None  # work on this file begins
-    on_page: Callable[[str, int, int], None] = lambda path, page, pages: None
-    """A page of a file was read: its path, the page, the pages it has."""
+    on_page: Callable[[str, int, int], None] = lambda path, done, pages: None
+    """A page of a file was read: its path, how many were read by now, how many there are."""
     on_read: Callable[[str], None] = lambda path: None
     """A file was read, or need not or cannot be; in the order of the files."""
     on_embedded: Callable[[int, int], None] = lambda done, chunks: None

@@ -59,6 +59,7 @@ class FileReader:
     progress: Progress
     made: Mapping[str, str]  # how the documents that the index holds were made, by id
     ids: Mapping[Path, str]  # of files that were hashed before
+    processes: int = 1  # that may read one long file at once
     stopped: threading.Event = field(default_factory=threading.Event)  # set: nobody waits for it
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
@@ -98,11 +99,14 @@ class FileReader:
         )
 
     def _document(self, path: Path, document_id: str) -> Document:
+        read: set[int] = set()  # some are read twice, and not in their order
+
         def on_page(page: int, pages: int) -> None:
             if self.stopped.is_set():
                 raise _Stopped
             with self._one_at_a_time:
-                self.progress.on_page(str(path), page, pages)
+                read.add(page)
+                self.progress.on_page(str(path), len(read), pages)
 
         return read_pdf(
             path,
@@ -112,6 +116,7 @@ class FileReader:
             hidden=self.recipe.hidden,
             ocr=self.ocr,
             limits=self.settings.limits,
+            processes=self.processes,
             on_page=on_page,
         )
 

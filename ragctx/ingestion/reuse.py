@@ -17,6 +17,7 @@ from ragctx.errors import StoreError
 from ragctx.index.database import read_meta, reading
 from ragctx.index.index import Index
 from ragctx.index.store import read_recipes
+from ragctx.index.waiting import read_waiting_documents
 
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
@@ -41,23 +42,31 @@ class KnownVectors:
 
         Others are asked only for documents that were made by this recipe.
         """
+        own: dict[str, Vectors] = {}
         with suppress(StoreError), self._own.snapshot() as snapshot:
-            if found := snapshot.sound_vectors(document_id):
-                return found
+            own = snapshot.sound_vectors(document_id)
+            if own and not snapshot.count_lacking(document_id):
+                return own
         lender = self._lender_of.get((document_id, recipe))
         if lender is not None:
             with suppress(StoreError), lender.snapshot() as snapshot:
-                return snapshot.sound_vectors(document_id)
-        return {}
+                return {**snapshot.sound_vectors(document_id), **own}
+        return own
 
     @cached_property
     def _lender_of(self) -> dict[tuple[str, str], Index]:
-        """The first lender of each document, by id and recipe; looked up when first needed."""
+        """The first lender of each document, by id and recipe; looked up when first needed.
+
+        One that has all of its vectors, if there is one.
+        """
         found: dict[tuple[str, str], Index] = {}
+        partly: dict[tuple[str, str], Index] = {}
         for folder in self._lenders:
             with suppress(StoreError), reading(folder) as connection:  # one look at each
                 meta = read_meta(connection, folder)
                 if (meta.embedder, meta.dim) == (self._own.embedder, self._own.dim):
+                    waiting = read_waiting_documents(connection)
                     for made in read_recipes(connection).items():
-                        found.setdefault(made, Index(folder, meta))
-        return found
+                        lenders = partly if made[0] in waiting else found
+                        lenders.setdefault(made, Index(folder, meta))
+        return {**partly, **found}

@@ -144,6 +144,7 @@ def ingest_files(
                 progress=progress,
                 made=made,
                 ids=ids or {},
+                processes=cores() // max(1, len(files)),
             ),
             known=KnownVectors(index, lenders),
             queue=EmbeddingQueue(writer, embedder, on_embedded=progress.on_embedded),

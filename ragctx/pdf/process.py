@@ -118,6 +118,14 @@ class Request:
         size = self.path.stat().st_size if self.path.is_file() else 0
         return min(MAX_CHARACTERS, max(MAX_PAGE_CHARACTERS, MAX_CHARACTERS_PER_BYTE * size))
 
+    @property
+    def too_long(self) -> str:
+        """The warning of a file that holds more."""
+        return (
+            f"more than {self.max_characters} characters, which nobody writes in a file of this "
+            "size; the rest is left out"
+        )
+
     def wanted(self, pages: int) -> Sequence[int]:
         """Which of a file's pages are to be read."""
         return range(min(pages, self.limits.max_pages)) if self.only is None else self.only
@@ -172,10 +180,7 @@ def _one_process(
                 return None
             _take(event, reading, on_page)
             if reading.characters > request.max_characters:
-                reading.warnings.append(
-                    f"more than {request.max_characters} characters, which nobody writes in a file "
-                    "of this size; the rest is left out"
-                )
+                reading.warnings.append(request.too_long)
                 return at
     if reading.opening is None:
         reading.failure = reading.failure or worker.failure(request)
@@ -213,7 +218,7 @@ def _take(event: Event, reading: Reading, on_page: Callable[[int, int], None] | 
         reading.pictures[event.page] = event
     elif isinstance(event, PageText):
         reading.pages[event.page] = event
-        reading.characters += len(event.raw_text) + sum(len(v.text) for v in event.filled_in)
+        reading.characters += event.characters
         if on_page is not None:
             on_page(event.page + 1, reading.count)
 

@@ -21,6 +21,7 @@ from ragctx.pdf.names import HIDDEN_TEXT, READERS, HiddenText, PdfReader
 from ragctx.pdf.ocr import Ocr, with_ocr
 from ragctx.pdf.opening import first_bytes, require_pdf, unreadable, why_unread
 from ragctx.pdf.page_tree import written_pages
+from ragctx.pdf.parts import read_in_parts
 from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.reading import OnPage, PageText, Reading
 from ragctx.records import Document
@@ -39,6 +40,7 @@ def read_pdf(
     hidden: HiddenText = "drop",
     limits: Limits | None = None,
     ocr: Ocr | None = None,
+    processes: int = 1,
     on_page: OnPage | None = None,
 ) -> Document:
     """Read a PDF's text, page by page, with labels, outline and title.
@@ -54,6 +56,7 @@ def read_pdf(
             tells it from other text.
         limits: time, memory and size one file may cost.
         ocr: what reads pages without sound text from their picture; None: nothing does.
+        processes: how many may read a long file at once, each a part of its pages.
         on_page: called with the number of the page just read and the number of pages.
 
     Returns:
@@ -74,7 +77,13 @@ def read_pdf(
         raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
     limits = limits or Limits()
     reading = read_pages(
-        path, password=password, reader=reader, limits=limits, ocr=ocr, on_page=on_page
+        path,
+        password=password,
+        reader=reader,
+        limits=limits,
+        ocr=ocr,
+        processes=processes,
+        on_page=on_page,
     )
     document_id = document_id or _hashed(Path(path))
     return document_from(
@@ -89,6 +98,7 @@ def read_pages(
     reader: PdfReader = "auto",
     limits: Limits | None = None,
     ocr: Ocr | None = None,
+    processes: int = 1,
     on_page: OnPage | None = None,
 ) -> Reading:
     """What the libraries give of a PDF's pages, at least one: `read_pdf` makes a Document of it.
@@ -107,7 +117,7 @@ def read_pages(
     request = Request(
         path=path.absolute(), password=password, reader=library, limits=limits, deadline=deadline
     )
-    reading = read(request, on_page)
+    reading = read_in_parts(request, on_page, processes)
     if library == "pdfium":
         _mend_ligatures(reading, request)
     if reader == "auto":

@@ -63,6 +63,11 @@ class PageText:
         """All characters as they were drawn, without the values of form fields."""
         return self.text or "\n".join(line.text for line in self.lines)
 
+    @property
+    def characters(self) -> int:
+        """How many, with the values of form fields."""
+        return len(self.raw_text) + sum(len(value.text) for value in self.filled_in)
+
 
 @dataclass(frozen=True, slots=True)
 class Started:

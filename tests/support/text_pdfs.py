@@ -32,6 +32,7 @@ class TextReader:
         hidden: str = "drop",
         limits: object = None,
         ocr: object = None,
+        processes: int = 1,
         on_page: Callable[[int, int], None] | None = None,
     ) -> Document:
         self.read.append(path.name)
