@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ragctx.generator.reader.context import Mask, content_masks
+from ragctx.generator.reader.context import content_masks
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS, QuestionStates, ReaderNetwork
-from ragctx.generator.reader.passages import CachedPassage
+from ragctx.generator.reader.passages import CachedPassage, Mask
 from ragctx.generator.reader.proximity import TermProximity, term_proximity
 from ragctx.generator.reader.softmax import Floats, likeliest_first, log_sum_exp
 from ragctx.generator.reader.spans import Span, best_spans, start_log_probabilities

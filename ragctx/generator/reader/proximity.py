@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ragctx.generator.reader.context import Mask
+from ragctx.generator.reader.passages import Mask
 from ragctx.generator.reader.softmax import Floats
 
 FIRST_WORD = 1996
