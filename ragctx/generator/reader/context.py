@@ -13,7 +13,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ragctx.errors import TemplateError
 from ragctx.generator.reader.passages import CachedPassage, Mask, Tokens

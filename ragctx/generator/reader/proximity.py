@@ -41,11 +41,16 @@ class TermProximity(NamedTuple):
 
     def of_tokens(self) -> Floats:
         """(N,): proximity of all words to each token."""
-        return self.weights @ np.maximum(self.before, self.after)
+        return self._of_all_words(np.maximum(self.before, self.after))
 
     def of_spans(self, first: Sequence[int], last: Sequence[int]) -> Floats:
         """(S,): proximity of all words to spans, given by their first and last positions."""
-        return self.weights @ np.maximum(self.before[:, first], self.after[:, last])
+        return self._of_all_words(np.maximum(self.before[:, first], self.after[:, last]))
+
+    def _of_all_words(self, each: Floats) -> Floats:
+        """(Q, n) -> (n,): not a matrix product, whose last bits would depend on n."""
+        summed: Floats = (self.weights[:, None] * each).sum(0)
+        return summed
 
 
 def term_proximity(
