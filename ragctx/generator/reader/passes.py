@@ -58,7 +58,8 @@ class Prior:
         log_odds = [self.log_odds(passage.hit) for passage in prompt.passages]
         lengths = [len(passage.token_ids) for passage in prompt.passages]
         of_passages: Floats = np.repeat(np.array(log_odds, dtype=np.float32), lengths)
-        return of_passages + np.float32(self.proximity) * proximity.of_tokens()
+        of_tokens: Floats = np.float32(self.proximity) * proximity.of_tokens()
+        return of_passages + of_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,8 +104,8 @@ def _unit(vectors: Floats) -> Floats:
 
 def _likeness(words: Floats, tokens: Floats) -> Floats:
     """(Q, T): 0 for tokens that are not alike, 1 for the same one."""
-    above: Floats = words @ tokens.T - np.float32(LIKE)
-    return (above / np.float32(1 - LIKE)).clip(0, 1)
+    above: Floats = (words @ tokens.T - np.float32(LIKE)) / np.float32(1 - LIKE)
+    return above.clip(0, 1)
 
 
 def _proximity(likeness: Floats) -> tuple[Floats, Floats]:
