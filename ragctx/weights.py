@@ -1,4 +1,4 @@
-"""Weights read where they lie: the arrays of a safetensors file, mapped into memory.
+"""Weights read in place: the arrays of a safetensors file, mapped into memory.
 
 The safetensors library copies every array, also those of which a run reads a few rows, such as the
 embeddings of all tokens. Mapped, these cost nothing until they are read.

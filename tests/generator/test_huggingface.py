@@ -9,6 +9,8 @@ import json
 import logging
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -831,3 +833,18 @@ def test_rotations_that_depend_on_length_are_known(kind: str) -> None:
     assert not rope_is_fixed(SimpleNamespace(rope_parameters={"full": {"rope_type": kind}}))
     assert rope_is_fixed(SimpleNamespace(rope_parameters={"rope_type": "yarn"}))
     assert rope_is_fixed(SimpleNamespace())
+
+
+def test_without_torch_a_model_directory_names_the_extra(tmp_path: Path) -> None:
+    """ragctx itself is installed without torch."""
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from ragctx.errors import MissingExtraError\n"
+        "from ragctx.generator.load import load_generator\n"
+        "try:\n"
+        f"    load_generator({str(tmp_path)!r})\n"
+        "except MissingExtraError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch and transformers" in done.stdout and "pip install 'ragctx[hf]'" in done.stdout

@@ -13,19 +13,15 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ragctx.errors import TemplateError
-from ragctx.generator.reader.passages import CachedPassage, Tokens
+from ragctx.generator.reader.passages import CachedPassage, Mask, Tokens
 from ragctx.generator.reader.softmax import Floats
 from ragctx.records import CopiedSpan, Prompt
 
 if TYPE_CHECKING:
     from ragctx.generator.reader.spans import Span
     from ragctx.tokens.tokenizer import Tokenizer
-
-
-Mask = NDArray[np.bool_]
 
 
 def split_prompt(prompt: Prompt) -> tuple[list[Tokens], Tokens]:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.generator.reader.context import Mask
 from ragctx.generator.reader.network import ReaderNetwork, Reading
+from ragctx.generator.reader.passages import Mask
 from ragctx.generator.reader.softmax import Floats
 
 

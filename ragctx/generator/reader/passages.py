@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 Tokens = tuple[int, ...]
 Array = NDArray[Any]
 """Numbers in the precision that passages are kept in: float16, or float32 in tests."""
+Mask = NDArray[np.bool_]
+"""Of tokens, those that count: True at a passage's own text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

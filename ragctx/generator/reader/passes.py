@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ragctx.generator.reader.context import Mask, content_masks
+from ragctx.generator.reader.context import content_masks
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS, QuestionStates, ReaderNetwork
-from ragctx.generator.reader.passages import CachedPassage
+from ragctx.generator.reader.passages import CachedPassage, Mask
 from ragctx.generator.reader.proximity import TermProximity, term_proximity
 from ragctx.generator.reader.softmax import Floats, likeliest_first, log_sum_exp
 from ragctx.generator.reader.spans import Span, best_spans, start_log_probabilities
@@ -58,10 +58,8 @@ class Prior:
         log_odds = [self.log_odds(passage.hit) for passage in prompt.passages]
         lengths = [len(passage.token_ids) for passage in prompt.passages]
         of_passages: Floats = np.repeat(np.array(log_odds, dtype=np.float32), lengths)
-        log_odds_of_tokens: Floats = (
-            of_passages + np.float32(self.proximity) * proximity.of_tokens()
-        )
-        return log_odds_of_tokens
+        of_tokens: Floats = np.float32(self.proximity) * proximity.of_tokens()
+        return of_passages + of_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

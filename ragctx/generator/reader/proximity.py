@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ragctx.generator.reader.context import Mask
+from ragctx.generator.reader.passages import Mask
 from ragctx.generator.reader.softmax import Floats
 
 FIRST_WORD = 1996
@@ -41,11 +41,16 @@ class TermProximity(NamedTuple):
 
     def of_tokens(self) -> Floats:
         """(N,): proximity of all words to each token."""
-        return self.weights @ np.maximum(self.before, self.after)
+        return self._of_all_words(np.maximum(self.before, self.after))
 
     def of_spans(self, first: Sequence[int], last: Sequence[int]) -> Floats:
         """(S,): proximity of all words to spans, given by their first and last positions."""
-        return self.weights @ np.maximum(self.before[:, first], self.after[:, last])
+        return self._of_all_words(np.maximum(self.before[:, first], self.after[:, last]))
+
+    def _of_all_words(self, each: Floats) -> Floats:
+        """(Q, n) -> (n,): not a matrix product, whose last bits would depend on n."""
+        summed: Floats = (self.weights[:, None] * each).sum(0)
+        return summed
 
 
 def term_proximity(
@@ -99,9 +104,8 @@ def _unit(vectors: Floats) -> Floats:
 
 def _likeness(words: Floats, tokens: Floats) -> Floats:
     """(Q, T): 0 for tokens that are not alike, 1 for the same one."""
-    above: Floats = words @ tokens.T - np.float32(LIKE)
-    likeness: Floats = (above / np.float32(1 - LIKE)).clip(0, 1)
-    return likeness
+    above: Floats = (words @ tokens.T - np.float32(LIKE)) / np.float32(1 - LIKE)
+    return above.clip(0, 1)
 
 
 def _proximity(likeness: Floats) -> tuple[Floats, Floats]:

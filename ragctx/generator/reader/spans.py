@@ -9,8 +9,8 @@ from itertools import chain
 
 import numpy as np
 
-from ragctx.generator.reader.context import Mask
 from ragctx.generator.reader.network import HIDDEN, MAX_SPAN_TOKENS, ReaderNetwork
+from ragctx.generator.reader.passages import Mask
 from ragctx.generator.reader.softmax import Floats, likeliest_first, log_softmax
 from ragctx.text.words import STOP_WORDS, words_of
 
