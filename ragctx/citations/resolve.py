@@ -47,9 +47,9 @@ def cite(generation: Generation, prompt: Prompt, get_document: GetDocument) -> t
     """Cite where the answer comes from, in the order of the answer; nothing for an abstention.
 
     Three cases. If the generator copied, its spans are cited. Otherwise the labels in the text
-    ([1], [2-4], [Passage 2], 【1】, and the other `label_forms`) are resolved, and the statement that
-    each belongs to is sought in its passage. A text without any label is cited where its sentences
-    occur word for word in a passage, and otherwise not at all.
+    ([1], [2-4], [Passage 2], 【1】, and the other `label_forms`) are resolved, and the statement
+    that each belongs to is sought in its passage. A text without any label is cited where its
+    sentences occur word for word in a passage, and otherwise not at all.
 
     `get_document` gives the document with an id, or None if there is none (for hits of another
     retriever; `CitationStatus` tells what is promised then).

@@ -61,9 +61,11 @@ MAY_IMPORT = {
     "citations": "text",
     "generator.reader": "text tokens transformer",
     "generator.thought": "",
-    "generator.huggingface": "generator.thought tokens",
-    "generator.openai": "generator.thought prompt text tokens",
-    "generator": "generator.reader generator.huggingface generator.openai tokens",
+    "generator.decoding": "",
+    "generator.huggingface": "generator.decoding generator.thought tokens",
+    "generator.openai": "generator.decoding generator.thought prompt text tokens",
+    "generator": "generator.decoding generator.reader generator.huggingface generator.openai "
+    "generator.thought tokens",
     "index": "embedding text",
     "adapters": "embedding index placement retrieval selection tokens",
     "assembly": "placement prompt selection text tokens",
@@ -75,12 +77,12 @@ MAY_IMPORT = {
     "pipeline": "assembly citations embedding generator generator.thought index refusals retrieval",
     "evaluation.statistics": "",
     "evaluation": "assembly citations embedding evaluation.statistics generator generator.reader "
-    "generator.thought index pipeline placement prompt retrieval text",
+    "generator.huggingface generator.thought index pipeline placement prompt retrieval text",
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation generator generator.reader index ingestion pdf pipeline refusals "
-    "placement prompt retrieval selection text threads tokens views",
+    "explanation generator generator.decoding generator.reader index ingestion pdf pipeline "
+    "refusals placement prompt retrieval selection text threads tokens views",
     "__main__": "cli",
 }
 
