@@ -11,6 +11,7 @@ from typing import TypedDict
 from ragctx.evaluation.profiles import StoredProfile
 from ragctx.evaluation.questions.check import QuestionProblem
 from ragctx.evaluation.results import Result
+from ragctx.generator.huggingface.plan import Plan
 from ragctx.generator.reader.passage_cache import CacheStats
 from ragctx.generator.reader.passage_store import StoreStats
 from ragctx.index.repair import Problem, Repair
@@ -337,6 +338,7 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "cache clear": (CacheClearedShape,),
     "compare": (Result,),
     "probe": (StoredProfile,),
+    "plan": (Plan,),
     "questions check": (CheckedShape,),
 }
 """The types that a command with --json prints; a line of a batch is one of two."""

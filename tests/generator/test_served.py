@@ -282,13 +282,12 @@ def refusal(parameter: str, words: str) -> Reply:
 
 
 def test_what_a_model_does_not_take_is_left_out_from_then_on(script: Script) -> None:
-    script.before = [
-        refusal("max_tokens", "Unsupported parameter: 'max_tokens' is not supported with this "
-                "model. Use 'max_completion_tokens' instead."),
-        refusal("temperature", "Unsupported value: 'temperature' does not support 0 with this "
-                "model. Only the default (1) value is supported."),
-        refusal("stream_options", "Unknown parameter: 'stream_options'"),
-    ]  # fmt: skip
+    words = {
+        "max_tokens": "'max_tokens' is not supported with this model. Use 'max_completion_tokens'.",
+        "temperature": "'temperature' does not support 0. Only the default (1) is supported.",
+        "stream_options": "Unknown parameter: 'stream_options'",
+    }
+    script.before = [refusal(name, said) for name, said in words.items()]
     model = model_of(script.url)
     assert answer_of(model).text == TEXT
     for request in (script.requests[3][2], answer_of(model) and script.requests[4][2]):

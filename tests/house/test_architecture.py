@@ -81,8 +81,8 @@ MAY_IMPORT = {
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation generator generator.decoding generator.reader index ingestion pdf pipeline "
-    "refusals placement prompt retrieval selection text threads tokens views",
+    "explanation generator generator.decoding generator.huggingface generator.reader index "
+    "ingestion pdf pipeline refusals placement prompt retrieval selection text threads tokens views",
     "__main__": "cli",
 }
 
