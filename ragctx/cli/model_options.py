@@ -48,8 +48,8 @@ class Model:
             tokenizer=tokenizer,
             context_window=context_window,
             kv_cache=self.kv_cache,
-            template_options=dict(self.template_options),
-            server_options=dict(self.server_options),
+            template_options=dict(self.template_options) or None,
+            server_options=dict(self.server_options) or None,
             decoding=Decoding(
                 temperature=self.temperature,
                 top_p=self.top_p,

@@ -64,15 +64,7 @@ def load_generator(
     if kv_cache is not None and spec != "bundled":
         raise InputError(f"only the bundled reader keeps a --kv-cache; {spec} does not")
     if spec == "bundled":
-        if tokenizer is not None:
-            raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
-        if template_options:
-            raise InputError("the bundled reader has no chat template: leave --template-option out")
-        if decoding is not None and decoding != Decoding():
-            raise InputError(
-                "the bundled reader copies its answers, and draws none: leave --temperature, the "
-                "options beside it and --stop out"
-            )
+        _require_no_options(tokenizer, template_options, decoding)
         from ragctx.generator.reader.reader import load_bundled
 
         return load_bundled(kv_cache=None if kv_cache is None else expanded(kv_cache))
@@ -102,6 +94,21 @@ def load_generator(
         tokenizer=tokenizer,
         template_options=template_options,
     )
+
+
+def _require_no_options(
+    tokenizer: object, template_options: object, decoding: Decoding | None
+) -> None:
+    """Refuse what other models may be told and the bundled reader cannot."""
+    if tokenizer is not None:
+        raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
+    if template_options:
+        raise InputError("the bundled reader has no chat template: leave --template-option out")
+    if decoding is not None and decoding != Decoding():
+        raise InputError(
+            "the bundled reader copies its answers, and draws none: leave --temperature, the "
+            "options beside it and --stop out"
+        )
 
 
 def model_directory(spec: str) -> Path:
