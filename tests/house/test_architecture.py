@@ -64,7 +64,8 @@ MAY_IMPORT = {
     "generator.decoding": "",
     "generator.huggingface": "generator.decoding generator.thought tokens",
     "generator.openai": "generator.decoding generator.thought prompt text tokens",
-    "generator": "generator.decoding generator.reader generator.huggingface generator.openai tokens",
+    "generator": "generator.decoding generator.reader generator.huggingface generator.openai "
+    "tokens",
     "index": "embedding text",
     "adapters": "embedding index placement retrieval selection tokens",
     "assembly": "placement prompt selection text tokens",
