@@ -12,6 +12,7 @@ from ragctx.evaluation.certainty import StoredCertainty
 from ragctx.evaluation.profiles import StoredProfile
 from ragctx.evaluation.questions.check import QuestionProblem
 from ragctx.evaluation.results import Result
+from ragctx.generator.huggingface.plan import Plan
 from ragctx.generator.reader.passage_cache import CacheStats
 from ragctx.generator.reader.passage_store import StoreStats
 from ragctx.index.repair import Problem, Repair
@@ -405,6 +406,7 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "compare": (Result,),
     "probe": (StoredProfile,),
     "calibrate": (StoredCertainty,),
+    "plan": (Plan,),
     "questions check": (CheckedShape,),
 }
 """The types that a command with --json prints; a line of a batch is one of two."""

@@ -29,9 +29,18 @@ class Model:
     template_options: tuple[tuple[str, object], ...] = ()
     server_options: tuple[tuple[str, object], ...] = ()
     certainty: Path | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    sampling_seed: int = 0
+    stop: tuple[str, ...] = ()
 
     def load(self, context_window: int | None) -> Generator:
         """Load both. `context_window` is for served models, which do not report theirs."""
+        from ragctx.generator.decoding import Decoding
         from ragctx.generator.load import load_generator
         from ragctx.tokens.load import load_tokenizer
 
@@ -41,8 +50,18 @@ class Model:
             tokenizer=tokenizer,
             context_window=context_window,
             kv_cache=self.kv_cache,
-            template_options=dict(self.template_options),
-            server_options=dict(self.server_options),
+            template_options=dict(self.template_options) or None,
+            server_options=dict(self.server_options) or None,
+            decoding=Decoding(
+                temperature=self.temperature,
+                top_p=self.top_p,
+                top_k=self.top_k,
+                min_p=self.min_p,
+                seed=self.sampling_seed,
+                stop=self.stop,
+            ),
+            dtype=self.dtype,
+            device=self.device,
         )
         if self.certainty is not None:
             _trust(generator, self.certainty)
@@ -81,7 +100,8 @@ def model_options(command: Command) -> Command:
             show_default=True,
             metavar="bundled|DIR|URL#NAME",
             help="Model that answers: the bundled reader, the directory of a "
-            "Hugging Face causal language model, or a model on a server that speaks the "
+            "Hugging Face causal language model or its name in the local cache "
+            "(Qwen/Qwen3-0.6B), or a model on a server that speaks the "
             "OpenAI protocol (its key: RAGCTX_API_KEY).",
         ),
         click.option(
@@ -124,7 +144,64 @@ def model_options(command: Command) -> Command:
             help="How sure the bundled reader is on your documents, written by `ragctx calibrate`.",
         ),
     )
-    return gathered("model", Model, options)(command)
+    return gathered("model", Model, (*options, *_LOCAL_OPTIONS, *_DECODING_OPTIONS))(command)
+
+
+_LOCAL_OPTIONS = (
+    click.option(
+        "--dtype",
+        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        default="auto",
+        show_default=True,
+        help="Numbers of a local model; auto: the weights' own, where they are quick here.",
+    ),
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="auto|cpu|cuda|mps",
+        help="Where a local model runs; auto: the best there is.",
+    ),
+)
+_DECODING_OPTIONS = (
+    click.option(
+        "--temperature",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="Above 0, draw the answer's tokens; by default the likeliest are taken.",
+    ),
+    click.option(
+        "--top-p",
+        type=float,
+        default=1.0,
+        metavar="P",
+        help="Draw from the likeliest tokens that make up this share.",
+    ),
+    click.option(
+        "--top-k", type=int, default=0, metavar="K", help="Draw from the K likeliest tokens."
+    ),
+    click.option(
+        "--min-p",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="Draw from tokens with at least this share of the likeliest one's probability.",
+    ),
+    click.option(
+        "--sampling-seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Another seed draws another answer.",
+    ),
+    click.option(
+        "--stop",
+        multiple=True,
+        metavar="TEXT",
+        help="End the answer before this text. May be repeated.",
+    ),
+)
 
 
 def own_profile(model: Model, generator: Generator) -> StoredProfile | None:

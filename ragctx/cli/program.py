@@ -23,6 +23,7 @@ from ragctx.cli.commands.explain import explain_command
 from ragctx.cli.commands.index import index_group
 from ragctx.cli.commands.ingest import ingest_command
 from ragctx.cli.commands.page import page_command
+from ragctx.cli.commands.plan import plan_command
 from ragctx.cli.commands.probe import probe_command
 from ragctx.cli.commands.prompt import prompt_command
 from ragctx.cli.commands.questions import questions_group
@@ -68,6 +69,7 @@ _COMMANDS = (
     compare_command,
     probe_command,
     calibrate_command,
+    plan_command,
 )
 for _command in _COMMANDS:
     command_line.add_command(_command)

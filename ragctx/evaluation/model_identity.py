@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from ragctx.generator.huggingface.hub import cached_model, is_hub_name
 from ragctx.paths import expanded, sha256_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def model_hash(spec: str, generator: Generator) -> str:
     """
     identity = generator.identity()
     parts: list[object] = [*identity, *["None"] * (_PARTS - len(identity))]
-    directory = expanded(spec)
+    directory = cached_model(spec) if is_hub_name(spec) else None
+    directory = directory or expanded(spec)
     if spec == "bundled":
         from ragctx.generator.reader.checkpoint import reader_files
 

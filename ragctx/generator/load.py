@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ragctx.arguments import require_kind, require_whole
 from ragctx.errors import InputError, ModelError, require_extra
+from ragctx.generator.decoding import Decoding
+from ragctx.generator.huggingface.hub import cached_model, is_hub_name
 from ragctx.paths import expanded
 
 if TYPE_CHECKING:
@@ -23,24 +25,31 @@ def load_generator(
     kv_cache: str | Path | None = None,
     template_options: Mapping[str, object] | None = None,
     server_options: Mapping[str, object] | None = None,
+    decoding: Decoding | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
 ) -> Generator:
     """Load a generator: the reader that ships with ragctx, a model directory, or a server's model.
 
     Args:
-        spec: "bundled"; a directory, loaded as a local Hugging Face causal language model (for more
-            options see `ragctx.generator.huggingface.model.load_huggingface`); or the address of a
+        spec: "bundled"; a directory, or the name of a model in this machine's Hugging Face cache
+            ("Qwen/Qwen3-0.6B"), loaded as a causal language model; or the address of a
             server that speaks the OpenAI protocol, with the model's name:
             "http://127.0.0.1:8000/v1#my-model" (see
             `ragctx.generator.openai.model.load_openai_api`). Only a server named here is contacted.
         tokenizer: counts budgets instead of the one in the model's directory, by its name or as
             `load_tokenizer` gives it; required for a server's model if its server does not count.
         context_window: tokens that a server's model holds; by default the server is asked, and
-            4096 is taken where it does not tell. Other models' files tell it.
+            4096 is taken where it does not tell. Other models' files tell it; it is taken for those
+            whose files do not.
         kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
             for the next process (`ragctx.generator.reader.passage_store`).
         template_options: what the model's chat template is told, such as {"enable_thinking":
             False}; a server gets them as `chat_template_kwargs`.
         server_options: how a server is asked, see `load_openai_api`.
+        decoding: greedy by default.
+        dtype: of a local model's numbers: "auto", "float32", "bfloat16" or "float16".
+        device: where a local model runs: "auto", "cpu", "cuda", "mps".
 
     Raises:
         ModelError: there is no such model, or its files are damaged.
@@ -55,10 +64,7 @@ def load_generator(
     if kv_cache is not None and spec != "bundled":
         raise InputError(f"only the bundled reader keeps a --kv-cache; {spec} does not")
     if spec == "bundled":
-        if tokenizer is not None:
-            raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
-        if template_options:
-            raise InputError("the bundled reader has no chat template: leave --template-option out")
+        _require_no_options(tokenizer, template_options, decoding)
         from ragctx.generator.reader.reader import load_bundled
 
         return load_bundled(kv_cache=None if kv_cache is None else expanded(kv_cache))
@@ -70,21 +76,62 @@ def load_generator(
             spec,
             tokenizer,
             context_window,
+            decoding=decoding,
             template_options=template_options,
             server_options=server_options,
         )
     if server_options:
         raise InputError(f"{spec} is no server: leave --server-option out")
-    directory = expanded(spec)
-    if not spec or not directory.is_dir():
-        raise ModelError(
-            f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
-            "(config.json, *.safetensors, tokenizer.json), or http://HOST:PORT/v1#MODEL"
-        )
+    directory = model_directory(spec)
     with require_extra("A Hugging Face model", "torch and transformers", "'ragctx[hf]'"):
         from ragctx.generator.huggingface.model import load_huggingface
 
-    return load_huggingface(directory, tokenizer=tokenizer, template_options=template_options)
+    return load_huggingface(
+        directory,
+        dtype=dtype,
+        device=device,
+        fallback_window=context_window,
+        decoding=decoding,
+        tokenizer=tokenizer,
+        template_options=template_options,
+    )
+
+
+def _require_no_options(
+    tokenizer: object, template_options: object, decoding: Decoding | None
+) -> None:
+    """Refuse what other models may be told and the bundled reader cannot."""
+    if tokenizer is not None:
+        raise InputError("the bundled reader has its own tokenizer; leave --tokenizer out")
+    if template_options:
+        raise InputError("the bundled reader has no chat template: leave --template-option out")
+    if decoding is not None and decoding != Decoding():
+        raise InputError(
+            "the bundled reader copies its answers, and draws none: leave --temperature, the "
+            "options beside it and --stop out"
+        )
+
+
+def model_directory(spec: str) -> Path:
+    """The folder of a local model: as named, or in this machine's Hugging Face cache.
+
+    Raises ModelError if there is none; it tells how to fetch one that has a hub's name.
+    """
+    directory = expanded(spec)
+    if spec and directory.is_dir():
+        return directory
+    if is_hub_name(spec):
+        cached = cached_model(spec)
+        if cached is not None:
+            return cached
+        raise ModelError(
+            f"no model {spec!r} in this machine's Hugging Face cache, and ragctx does not "
+            f"download; fetch it first: hf download {spec}"
+        )
+    raise ModelError(
+        f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
+        "(config.json, *.safetensors, tokenizer.json), or http://HOST:PORT/v1#MODEL"
+    )
 
 
 def _load_served(
@@ -92,6 +139,7 @@ def _load_served(
     tokenizer: Tokenizer | None,
     context_window: int | None,
     *,
+    decoding: Decoding | None,
     template_options: Mapping[str, object] | None,
     server_options: Mapping[str, object] | None,
 ) -> Generator:
@@ -101,6 +149,7 @@ def _load_served(
         spec,
         tokenizer=tokenizer,
         context_window=context_window,
+        decoding=decoding,
         template_options=template_options,
         server_options=server_options,
     )

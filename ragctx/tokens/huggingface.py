@@ -36,7 +36,7 @@ class HuggingFaceTokenizer:
         *,
         joins_parts: bool = False,
     ) -> None:
-        """`joins_parts`: it is a language model's, which reads a prompt as one text."""
+        """`joins_parts`: it is a model's, which, unless an encoder, reads a prompt as one text."""
         self.name = name
         self._chat = chat
         try:
@@ -57,7 +57,7 @@ class HuggingFaceTokenizer:
             ) from error
         self._plain.encode_special_tokens = True
         unknown = _unknown_id(parsed, self._markup)
-        self.joins_parts = joins_parts
+        self.joins_parts = joins_parts and (parsed.get("model") or {}).get("type") != "WordPiece"
         self._special_ids = frozenset(token["id"] for token in added) - {unknown}
         self._text = RememberingEncoder(self._encode)
         self._own_text = RememberingEncoder(self._encode_markup)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,11 +24,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ragctx.errors import BudgetError, InputError, MissingExtraError, ModelError, TokenizerError
-from ragctx.generator.huggingface import own_tokenizer, weights
+from ragctx.generator.decoding import Decoding
+from ragctx.generator.huggingface import memory, own_tokenizer, weights
 from ragctx.generator.huggingface.config import rope_is_fixed, window_of
 from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
-from ragctx.generator.huggingface.sampling import Decoding, choose_token
-from ragctx.generator.huggingface.streaming import TextStream
+from ragctx.generator.huggingface.sampling import choose_token, random_source
+from ragctx.generator.huggingface.streaming import StopTexts, TextStream
 from ragctx.generator.load import load_generator
 from ragctx.generator.protocol import Generator
 from ragctx.records import Prompt, Segment
@@ -428,7 +430,7 @@ def test_a_sampled_token_is_in_the_top_k_and_the_top_p(
     scores: list[float], temperature: float, top_k: int, top_p: float, seed: int
 ) -> None:
     decoding = Decoding(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    token = choose_token(torch.tensor(scores), decoding, decoding.random_source())
+    token = choose_token(torch.tensor(scores), decoding, random_source(decoding))
     order = sorted(range(len(scores)), key=lambda i: -torch.tensor(scores)[i].item())
     order = order[: top_k or None]
     weights = (torch.tensor(scores).double()[order] / temperature).softmax(0)
@@ -582,7 +584,7 @@ def test_no_directory_no_config_no_weights(
     with pytest.raises(ModelError, match="not a directory"):
         load_huggingface(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="bundled"):
-        load_generator("some/hub-name")
+        load_generator("some/deep/folder")
     with pytest.raises(ModelError, match=r"config\.json"):
         load_huggingface(tmp_path)
     folder = copied(directory_of, tmp_path)
@@ -848,3 +850,108 @@ def test_without_torch_a_model_directory_names_the_extra(tmp_path: Path) -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "torch and transformers" in done.stdout and "pip install 'ragctx[hf]'" in done.stdout
+
+
+# ---- Sampling limits, stop texts, memory, names ------------------------------------------------
+
+
+def test_min_p_leaves_what_is_likely_enough_beside_the_likeliest() -> None:
+    logits = torch.tensor([2.0, 1.9, -3.0, 1.0])
+    decoding = Decoding(temperature=1.0, min_p=0.5)
+    source = random_source(decoding)
+    assert {choose_token(logits, decoding, source) for _ in range(60)} == {0, 1}
+
+
+@given(
+    text=st.text("abSTOP ", max_size=40),
+    cuts=st.lists(st.integers(0, 40), max_size=6),
+    stops=st.sampled_from([(), ("STOP",), ("STOP", "TO"), ("ab", "b ")]),
+)
+def test_an_answer_ends_before_the_first_stop_text_in_whatever_pieces_it_comes(
+    text: str, cuts: list[int], stops: tuple[str, ...]
+) -> None:
+    given_out: list[str] = []
+    until = StopTexts(stops, given_out.append)
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    stopped = False
+    for start, end in pairwise(edges):
+        if stopped := until.push(text[start:end]):
+            break
+    if not stopped:
+        until.finish()
+    read = text[:end] if stopped else text
+    first = min((at for stop in stops if (at := read.find(stop)) >= 0), default=len(read))
+    assert "".join(given_out) == read[:first]
+    assert stopped == any(stop in read for stop in stops)
+
+
+def test_a_stop_text_ends_the_answer(
+    directory_of: Callable[[str], Path], llama: HuggingFaceGenerator
+) -> None:
+    whole = llama.generate(prompt_of([1, 2, 3], 24))
+    stop = whole.text[5:7]
+    model = load_huggingface(directory_of("llama"), decoding=Decoding(stop=(stop,)))
+    pieces: list[str] = []
+    answer = model.generate(prompt_of([1, 2, 3], 24), on_text=pieces.append)
+    assert answer.text == "".join(pieces) == whole.text[: whole.text.index(stop)]
+    assert answer.finish_reason == "stop"
+    assert model.decoding == f"greedy, stop {(stop,)}"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"min_p": 1.0}, {"min_p": -0.1}, {"stop": ("",)}, {"temperature": -1.0}]
+)
+def test_more_that_decoding_refuses(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Decoding(**wrong)
+
+
+def test_auto_takes_the_weights_own_numbers_where_they_are_quick(
+    directory_of: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    assert memory.quick_dtype(directory_of("llama"), cpu) == torch.float32
+    model = transformers.AutoModelForCausalLM.from_pretrained(str(directory_of("llama")))
+    model.to(torch.bfloat16).save_pretrained(tmp_path)
+    for has, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(memory, "_processor_has_bfloat16", lambda has=has: has)
+        assert memory.quick_dtype(tmp_path, cpu) == dtype
+    assert memory.quick_dtype(tmp_path, torch.device("cuda")) == torch.bfloat16
+
+
+def test_a_model_larger_than_the_memory_says_what_would_fit(
+    directory_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = directory_of("llama")
+    numbers = sum(memory.weight_numbers(directory).values())
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 3 * numbers)
+    with pytest.raises(ModelError, match=r"needs .* GB for its weights.*--dtype bfloat16 needs"):
+        load_huggingface(directory, dtype="float32")
+    monkeypatch.setattr(memory, "free_bytes", lambda device: numbers)
+    with pytest.raises(ModelError, match=r"a model of at most .* billion numbers fits"):
+        load_huggingface(directory, dtype="bfloat16")
+
+
+def test_a_model_in_the_local_cache_has_its_hub_name(
+    directory_of: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match=r"does not download; fetch it first: hf download me/tiny"):
+        load_generator("me/tiny")
+    folder = tmp_path / "models--me--tiny"
+    shutil.copytree(directory_of("llama"), folder / "snapshots" / "0123abcd")
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0123abcd")
+    assert load_generator("me/tiny").name == "me/tiny"
+    (folder / "refs" / "main").write_text("../../../etc")
+    with pytest.raises(ModelError, match="fetch it first"):
+        load_generator("me/tiny")
+
+
+def test_a_window_that_the_config_does_not_state_is_the_one_given(
+    directory_of: Callable[[str], Path],
+) -> None:
+    assert load_generator(directory_of("bloom"), context_window=200).context_window == 200
+    with pytest.raises(ModelError, match="--context-window TOKENS"):
+        load_generator(directory_of("bloom"))
+    assert load_generator(directory_of("llama"), context_window=99).context_window == 256

@@ -45,6 +45,7 @@ def script() -> Iterator[Script]:
 
 def load(url: str, tokenizer: Tokenizer | None = None, **options: Any) -> OpenAIGenerator:
     settings = {"retries": 0, **options.pop("server_options", {})}
+    options.setdefault("context_window", 4096)
     tokenizer = tokenizer or WordTokenizer()
     return load_openai_api(f"{url}#tiny", tokenizer=tokenizer, server_options=settings, **options)
 
@@ -86,6 +87,7 @@ def test_the_prompt_s_text_is_sent_without_the_frame_that_the_server_puts_around
             "max_tokens": 50,
             "temperature": 0.0,
             "stream": True,
+            "stream_options": {"include_usage": True},
         }
         before, after = generator.tokenizer.chat_frame
         content = body["messages"][0]["content"]
@@ -462,7 +464,8 @@ def test_a_server_s_model_needs_a_tokenizer_and_the_bundled_reader_has_its_own()
 
 
 def test_a_model_s_name_may_hold_slashes_and_marks() -> None:
-    generator = load_openai_api("http://h:1/v1/#Qwen/Qwen2.5-7B#q4", tokenizer=WordTokenizer())
+    spec = "http://h:1/v1/#Qwen/Qwen2.5-7B#q4"
+    generator = load_openai_api(spec, tokenizer=WordTokenizer(), context_window=4096)
     assert generator.name == "Qwen/Qwen2.5-7B#q4"
     assert generator._server.url == "http://h:1/v1"
     assert isinstance(generator, Generator)

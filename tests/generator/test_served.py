@@ -13,6 +13,7 @@ import pytest
 
 from ragctx.assembly import assemble
 from ragctx.errors import BudgetError, InputError, ModelError
+from ragctx.generator.decoding import Decoding
 from ragctx.generator.load import load_generator
 from ragctx.generator.openai.model import OpenAIGenerator, load_openai_api
 from ragctx.generator.openai.route import route_to
@@ -281,13 +282,12 @@ def refusal(parameter: str, words: str) -> Reply:
 
 
 def test_what_a_model_does_not_take_is_left_out_from_then_on(script: Script) -> None:
-    script.before = [
-        refusal("max_tokens", "Unsupported parameter: 'max_tokens' is not supported with this "
-                "model. Use 'max_completion_tokens' instead."),
-        refusal("temperature", "Unsupported value: 'temperature' does not support 0 with this "
-                "model. Only the default (1) value is supported."),
-        refusal("stream_options", "Unknown parameter: 'stream_options'"),
-    ]  # fmt: skip
+    words = {
+        "max_tokens": "'max_tokens' is not supported with this model. Use 'max_completion_tokens'.",
+        "temperature": "'temperature' does not support 0. Only the default (1) is supported.",
+        "stream_options": "Unknown parameter: 'stream_options'",
+    }
+    script.before = [refusal(name, said) for name, said in words.items()]
     model = model_of(script.url)
     assert answer_of(model).text == TEXT
     for request in (script.requests[3][2], answer_of(model) and script.requests[4][2]):
@@ -332,6 +332,23 @@ def test_options_that_are_none_are_refused(options: dict[str, object], why: str)
         load_openai_api("http://h:1/v1#m", tokenizer=WordTokenizer(), server_options=options)
     with pytest.raises(InputError, match="is no server"):
         load_generator("/nowhere", server_options={"retries": 1})
+
+
+def test_decoding_is_sent_in_the_server_s_words(script: Script) -> None:
+    decoding = Decoding(temperature=0.7, top_p=0.9, top_k=40, seed=3, stop=("Question:",))
+    model = model_of(script.url, decoding=decoding)
+    assert answer_of(model).text == TEXT
+    body = script.requests[0][2]
+    sent = {name: body.get(name) for name in ("temperature", "top_p", "top_k", "seed", "stop")}
+    assert sent == {
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 40,
+        "seed": 3,
+        "stop": ["Question:"],
+    }
+    assert "min_p" not in body
+    assert model.decoding == "temperature 0.7, top_p 0.9, top_k 40, seed 3, stop ('Question:',)"
 
 
 # ---- Windows -----------------------------------------------------------------------------------

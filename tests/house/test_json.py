@@ -118,6 +118,17 @@ def test_ask(printed: Printed, tmp_path: Path) -> None:
     assert refusal["refusal"] and refusal["nearest"]
 
 
+def test_plan(printed: Printed, tmp_path: Path) -> None:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    config = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 8, "n_positions": 64}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    save_file({"weight": np.zeros((8, 8), np.float32)}, tmp_path / "model.safetensors")
+    (plan,) = printed("plan", str(tmp_path))
+    assert (plan["weights"], plan["window_tokens"]) == (64, 64)
+
+
 def test_ask_batch(printed: Printed) -> None:
     rows = printed("ask --batch", "batch.txt")
     assert ["error" in row for row in rows] == [False, True, False]

@@ -19,8 +19,8 @@ _LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "max_s
 _LENGTH_DEPENDENT_ROPE = frozenset({"dynamic", "longrope"})
 
 
-def window_of(config: object, override: int | None = None) -> int:
-    """Tokens the model can hold: `override` if given, else what its config states.
+def window_of(config: object, override: int | None = None, fallback: int | None = None) -> int:
+    """Tokens the model can hold: `override` if given, else what its config states, or `fallback`.
 
     YaRN configs often state the length before scaling: there it is at least the original length
     times the factor. Other kinds of scaling are already in the stated length (llama3, longrope) or
@@ -39,7 +39,12 @@ def window_of(config: object, override: int | None = None) -> int:
         return override
     lengths = [length for name in _LENGTH_NAMES if (length := getattr(config, name, None))]
     if not lengths or not isinstance(lengths[0], int):
-        raise ModelError("the model's config.json states no length: pass context_window=TOKENS")
+        if fallback is not None:
+            return window_of(config, fallback)
+        raise ModelError(
+            "the model's config.json states no length: give it, --context-window TOKENS "
+            "(context_window=TOKENS)"
+        )
     scaled = [lengths[0]]
     for rope in _rope_tables(config):
         original, factor = rope.get("original_max_position_embeddings"), rope.get("factor")

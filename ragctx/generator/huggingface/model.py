@@ -24,10 +24,13 @@ from torch import Tensor
 
 from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
+from ragctx.generator.decoding import Decoding
 from ragctx.generator.huggingface.config import end_ids, rope_is_fixed, window_of
+from ragctx.generator.huggingface.hub import hub_name
+from ragctx.generator.huggingface.memory import best_device, check_memory, quick_dtype
 from ragctx.generator.huggingface.own_tokenizer import differing_tokens, require_own_tokenizer
-from ragctx.generator.huggingface.sampling import Decoding, choose_token
-from ragctx.generator.huggingface.streaming import TextStream
+from ragctx.generator.huggingface.sampling import choose_token, random_source
+from ragctx.generator.huggingface.streaming import StopTexts, TextStream
 from ragctx.generator.huggingface.weights import (
     CausalModel,
     check_directory,
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from transformers import DynamicCache
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_AUTO = "auto"
 _PREFILL_TOKENS = 1024  # per forward pass: bounds the memory of a long prompt's prefill; by hand
 
 
@@ -54,6 +58,7 @@ def load_huggingface(
     dtype: str = "float32",
     device: str = "cpu",
     context_window: int | None = None,
+    fallback_window: int | None = None,
     decoding: Decoding | None = None,
     tokenizer: Tokenizer | None = None,
     template_options: Mapping[str, object] | None = None,
@@ -62,9 +67,11 @@ def load_huggingface(
 
     Args:
         directory: holds config.json, *.safetensors and the tokenizer's files.
-        dtype: "float32", "bfloat16" or "float16".
-        device: where torch runs it, e.g. "cpu" or "cuda".
+        dtype: "float32", "bfloat16", "float16", or "auto": the weights' own where the device
+            computes with it quickly.
+        device: where torch runs it, e.g. "cpu", "cuda" or "mps"; "auto" takes what there is.
         context_window: tokens the model holds; by default what its config states.
+        fallback_window: the same for a model whose config states nothing.
         decoding: greedy by default.
         tokenizer: by default the one in the directory.
         template_options: what its chat template is told, such as {"enable_thinking": False}.
@@ -77,14 +84,17 @@ def load_huggingface(
         InputError: unknown dtype or device, or a tokenizer that is not the model's.
     """
     directory = expanded(directory)
-    if dtype not in _DTYPES:
-        raise InputError(f"dtype is {dtype!r}; valid: {', '.join(_DTYPES)}")
+    if dtype not in (*_DTYPES, _AUTO):
+        raise InputError(f"dtype is {dtype!r}; valid: {_AUTO}, {', '.join(_DTYPES)}")
     check_directory(directory)
+    where = best_device() if device == _AUTO else _device(device)
+    precision = quick_dtype(directory, where) if dtype == _AUTO else _DTYPES[dtype]
+    check_memory(directory, precision, where)
     given = tokenizer
     tokenizer = with_template_options(
         tokenizer or load_tokenizer(str(directory)), template_options or {}
     )
-    model = load_model(directory, _DTYPES[dtype], _device(device))
+    model = load_model(directory, precision, where)
     vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
     require_own_tokenizer(tokenizer, directory if given else None, vocabulary_size)
     config = model.config.get_text_config(decoder=True)
@@ -92,8 +102,8 @@ def load_huggingface(
     generator = HuggingFaceGenerator(
         model,
         tokenizer,
-        name=directory.resolve().name,
-        context_window=window_of(config, context_window),
+        name=hub_name(directory) or directory.resolve().name,
+        context_window=window_of(config, context_window, fallback_window),
         end_ids=end_ids(configs, directory, tokenizer),
         decoding=decoding or Decoding(),
     )
@@ -199,12 +209,13 @@ class HuggingFaceGenerator:
 
     @property
     def decoding(self) -> str:
-        """Either "greedy", or temperature, limits and seed."""
-        return "greedy" if self._decoding.greedy else str(self._decoding)
+        """Either "greedy", or temperature, limits and seed; and stop texts."""
+        return self._decoding.words
 
     def identity(self) -> tuple[str, ...]:
-        """Name and decoding; the rest is in the model's directory."""
-        return self.name, self.decoding
+        """Name, decoding and type of numbers; the rest is in the model's directory."""
+        dtype = self._model.dtype
+        return (self.name, self.decoding, *([] if dtype == torch.float32 else [str(dtype)]))
 
     def forget(self) -> None:
         """Free the kept cache; the next call starts cold."""
@@ -307,20 +318,24 @@ class HuggingFaceGenerator:
     ) -> tuple[list[int], FinishReason]:
         """Decode token by token until an end token or the limit; return ids and reason."""
         stream = TextStream(self.tokenizer.decode)
-        random_source = self._decoding.random_source()
+        until = StopTexts(self._decoding.stop, on_piece)
+        source = random_source(self._decoding)
         token_ids: list[int] = []
         reason: FinishReason = "length"
         while True:
-            token = choose_token(logits, self._decoding, random_source)
+            token = choose_token(logits, self._decoding, source)
             if token in self.end_ids:
                 reason = "stop"
                 break
             token_ids.append(token)
-            on_piece(stream.push(token))
+            if until.push(stream.push(token)):
+                return token_ids, "stop"
             if len(token_ids) == max_new_tokens:
                 break
             logits = self._forward(run, [token])
-        on_piece(stream.finish())
+        if until.push(stream.finish()):
+            return token_ids, "stop"
+        until.finish()
         return token_ids, reason
 
     @torch.inference_mode()

@@ -8,6 +8,45 @@ _UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what decoders put for a character t
 _PATIENCE = 8  # tokens without a whole character before waits double; no character takes more
 
 
+class StopTexts:
+    """Gives out what comes before the first of some texts, piece by piece.
+
+    >>> given = []
+    >>> until = StopTexts(("Question:",), given.append)
+    >>> [until.push(piece) for piece in ("At 232. Quest", "ion: And")], given
+    ([False, True], ['At 232. '])
+    """
+
+    def __init__(self, stops: Sequence[str], give: Callable[[str], None]) -> None:
+        self._stops = tuple(stops)
+        self._give = give
+        self._pending = ""
+
+    def push(self, piece: str) -> bool:
+        """Take a piece; whether a stop text has come, after which there is no more to give."""
+        self._pending += piece
+        found = [at for stop in self._stops if (at := self._pending.find(stop)) >= 0]
+        end = min(found) if found else len(self._pending) - self._begun()
+        if end:
+            self._give(self._pending[:end])
+        self._pending = "" if found else self._pending[end:]
+        return bool(found)
+
+    def finish(self) -> None:
+        """Give out what might have become a stop text and did not."""
+        self._give(self._pending)
+        self._pending = ""
+
+    def _begun(self) -> int:
+        """Characters at the end of what is pending with which a stop text may begin."""
+        longest = min(len(self._pending), max(map(len, self._stops), default=1) - 1)
+        sizes = range(longest, 0, -1)
+        ends = (
+            size for size in sizes if any(s.startswith(self._pending[-size:]) for s in self._stops)
+        )
+        return next(ends, 0)
+
+
 class TextStream:
     """Turns token ids into pieces of text; the pieces, joined, are the text of all ids.
 

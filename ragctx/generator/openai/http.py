@@ -197,7 +197,7 @@ class Server:
     # ---- the answer ------------------------------------------------------------------------------
 
     def _events(self, response: HTTPResponse) -> Iterator[dict[str, Any]]:
-        lines = lines_of(response)
+        lines = lines_of(response.readline)
         first = next(lines, b"")
         declared = "text/event-stream" in response.headers.get("Content-Type", "")
         if not (declared or FIELD.match(first)):

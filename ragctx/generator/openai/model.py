@@ -19,6 +19,7 @@ from typing import Any
 
 from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
+from ragctx.generator.decoding import Decoding
 from ragctx.generator.openai.about import ask_window
 from ragctx.generator.openai.answer import ServedAnswer
 from ragctx.generator.openai.counting import Messages, ServedTokenizer, find_tokenizer
@@ -63,6 +64,7 @@ def load_openai_api(
     timeout_s: float = 300.0,
     template_options: Mapping[str, object] | None = None,
     server_options: Mapping[str, object] | None = None,
+    decoding: Decoding | None = None,
 ) -> OpenAIGenerator:
     """Describe a model on a server. With a tokenizer, nothing is sent before the first question.
 
@@ -74,12 +76,13 @@ def load_openai_api(
         context_window: tokens the model holds, prompt and answer together; by default what the
             server tells when it is first needed, or 4096.
         api_key: by default the environment variable RAGCTX_API_KEY, if set.
-        temperature: 0 for the likeliest answer.
+        temperature: 0 for the likeliest answer; short for a `decoding` with nothing else.
         timeout_s: seconds without a byte from the server before giving up.
         template_options: what the model's chat template is told, such as {"enable_thinking":
             False}; sent as `chat_template_kwargs`.
         server_options: "limit_s" (seconds for one question), "retries", headers ("header.NAME"),
             and further fields of the request; see `ragctx.generator.openai.settings`.
+        decoding: temperature, its limits, seed and stop texts, as the server understands them.
 
     Raises InputError if `spec` names no model, is not an address, or holds a password, if the
     tokenizer's chat template does not read an option, or if there is no tokenizer and the server
@@ -103,7 +106,12 @@ def load_openai_api(
     elif tokenizer.chat_frame:
         tokenizer = with_template_options(tokenizer, options)
     return OpenAIGenerator(
-        server, model, tokenizer, context_window, temperature=temperature, template_options=options
+        server,
+        model,
+        tokenizer,
+        context_window,
+        decoding=decoding or Decoding(temperature=temperature),
+        template_options=options,
     )
 
 
@@ -121,7 +129,7 @@ class OpenAIGenerator:
         tokenizer: Tokenizer,
         context_window: int | None,
         *,
-        temperature: float = 0.0,
+        decoding: Decoding,
         template_options: Mapping[str, object] | None = None,
     ) -> None:
         self.name = name
@@ -131,9 +139,9 @@ class OpenAIGenerator:
         self._dialect = Dialect()
         self._notes: dict[str, str] = {}  # each kind is told once
         self._told: set[str] = set()
-        self._temperature = temperature
+        self._decoding = decoding
         self._template_options = dict(template_options or {})
-        self.decoding = f"temperature {temperature:g}" if temperature else "greedy"
+        self.decoding = decoding.words
 
     @cached_property
     def context_window(self) -> int:
@@ -298,7 +306,7 @@ class OpenAIGenerator:
         options = self._template_options
         wanted = {
             "max_tokens": prompt.max_new_tokens,
-            "temperature": self._temperature,
+            **_fields(self._decoding),
             "stream_options": {"include_usage": True},
             **({"chat_template_kwargs": options} if options else {}),
         }
@@ -325,6 +333,17 @@ class OpenAIGenerator:
             shown = self._server.shown(answer.text)[:_SHOWN]
             raise ModelError(f"{self._server.url} broke off in mid-answer; ask again: {shown!r}")
         return "length" if answer.is_cut else "stop"
+
+
+def _fields(decoding: Decoding) -> dict[str, Any]:
+    """The request's fields for a decoding, without those that change nothing."""
+    fields: dict[str, Any] = {"temperature": decoding.temperature}
+    if not decoding.greedy:
+        limits = {"top_p": decoding.top_p, "top_k": decoding.top_k, "min_p": decoding.min_p}
+        default = {"top_p": 1.0, "top_k": 0, "min_p": 0.0}
+        fields |= {name: value for name, value in limits.items() if value != default[name]}
+        fields["seed"] = decoding.seed
+    return fields | ({"stop": [*decoding.stop]} if decoding.stop else {})
 
 
 def _message(role: str, text: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ class ServerSettings:
         return cls(**numbers, headers=headers, body=body)
 
     def wait_s(self, tries: int, asked_s: float | None) -> float | None:
-        """Seconds to wait after so many tries; None if there is nothing more to try.
+        """Seconds to wait after that number of tries; None if there is nothing more to try.
 
         `asked_s` are those that the server asked for.
         """

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
-from http.client import HTTPResponse
+from collections.abc import Callable, Iterable, Iterator
 
 FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 
 
-def lines_of(response: HTTPResponse) -> Iterator[bytes]:
+def lines_of(read_line: Callable[[], bytes]) -> Iterator[bytes]:
     """Lines without their ends, which may be of any kind, and without a byte order mark."""
     mark = BOM_UTF8
-    while read := response.readline():
+    while read := read_line():
         yield from read.removeprefix(mark).splitlines()
         mark = b""
 

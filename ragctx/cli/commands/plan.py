@@ -1,0 +1,107 @@
+"""`ragctx plan`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from ragctx.cli import options
+from ragctx.cli.help import Command, examples
+from ragctx.cli.output import console, write_json
+from ragctx.text.wording import counted
+
+if TYPE_CHECKING:
+    from ragctx.generator.huggingface.plan import Plan
+
+
+@examples(
+    "ragctx plan ~/models/qwen",
+    "ragctx plan Qwen/Qwen3-0.6B --context 8000",
+    "ragctx plan ~/models/qwen --dtype bfloat16 --json",
+)
+@click.command("plan", cls=Command)
+@click.argument("model", metavar="DIR|NAME")
+@click.option(
+    "--context",
+    "context_tokens",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tokens of prompt and answer to plan for; by default all that the model holds.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    default="auto",
+    show_default=True,
+    help="Numbers of the model; auto: the weights' own, where they are quick here.",
+)
+@options.json_option
+def plan_command(model: str, context_tokens: int | None, dtype: str, as_json: bool) -> None:
+    """Tell what a local model needs, before it is loaded.
+
+    Weights, what each token keeps in the KV cache, how many tokens fit this machine, and what
+    bounds them. Only its config and the headers of its files are read.
+    """
+    from ragctx.generator.huggingface.hub import hub_name
+    from ragctx.generator.huggingface.memory import (
+        best_device,
+        free_bytes,
+        quick_dtype,
+        weight_numbers,
+    )
+    from ragctx.generator.huggingface.plan import plan_model
+    from ragctx.generator.huggingface.weights import check_directory
+    from ragctx.generator.load import model_directory
+
+    directory = model_directory(model)
+    check_directory(directory)
+    device = best_device()
+    if dtype == "auto":
+        dtype = str(quick_dtype(directory, device)).removeprefix("torch.")
+    plan = plan_model(
+        directory,
+        name=hub_name(directory) or directory.resolve().name,
+        dtype=dtype,
+        weights=weight_numbers(directory).total(),
+        free_bytes=free_bytes(device),
+        context_tokens=context_tokens,
+    )
+    if as_json:
+        write_json(asdict(plan))
+        return
+    for line in _lines(plan, str(device)):
+        console().print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _lines(plan: Plan, device: str) -> list[str]:
+    """The plan for people."""
+    kept = [
+        counted(plan.growing_layers, "layer that grows", "layers that grow"),
+        counted(plan.sliding_layers, "that slides", "that slide"),
+        counted(plan.recurrent_layers, "that recurs", "that recur"),
+    ]
+    window = "not stated" if plan.window_tokens is None else f"{plan.window_tokens:,} tokens"
+    free = "not known" if plan.free_bytes is None else f"{_size(plan.free_bytes)} free on {device}"
+    fit = "" if plan.fitting_tokens is None else f"; {plan.fitting_tokens:,} tokens fit it"
+    return [
+        f"{plan.name}: {plan.weights / 1e9:.2f} billion numbers in {plan.dtype}",
+        f"  weights   {_size(plan.weights_bytes)}",
+        f"  KV cache  {_size(plan.kv_bytes_per_token)} per token ({plan.attention}; "
+        f"{', '.join(kept)})",
+        f"  window    {window} (RoPE {plan.rope}: {plan.beyond})",
+        f"  memory    {free}{fit}",
+        f"  context   {plan.context_tokens:,} tokens: bound by the {plan.binds}; "
+        f"{_size(plan.kv_bytes)} of KV cache",
+        f"  prefill   {plan.prefill_flops / 1e12:.2f} TFLOP; each new token reads "
+        f"{_size(plan.step_bytes)}",
+    ]
+
+
+def _size(count: int) -> str:
+    """Bytes in a unit that gives few digits."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.2f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,95 @@
+"""What a model's weights need and what this machine has, known before anything is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from ragctx.errors import ModelError
+
+_BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2}
+_TORCH = {"F64": torch.float32, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+_MAX_HEADER = 2**27  # bytes; the largest checkpoints have some millions
+_GB = 1e9
+
+
+def best_device() -> torch.device:
+    """CUDA if there is a device, then Apple's, then the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def quick_dtype(directory: Path, device: torch.device) -> torch.dtype:
+    """The weights' own type where the device computes with it quickly, else float32."""
+    numbers = weight_numbers(directory)
+    own = _TORCH.get(max(numbers, key=numbers.__getitem__, default="F32"), torch.float32)
+    if device.type != "cpu" or own == torch.float32:
+        return own
+    return torch.bfloat16 if _processor_has_bfloat16() else torch.float32
+
+
+def _processor_has_bfloat16() -> bool:
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in names)
+
+
+def weight_numbers(directory: Path) -> Counter[str]:
+    """How many numbers of each type the weights are, from the headers of the safetensors files.
+
+    A file that cannot be read counts for nothing here: loading it says what is wrong.
+    """
+    found: Counter[str] = Counter()
+    for file in directory.glob("*.safetensors"):
+        try:
+            with file.open("rb") as stream:
+                size = int.from_bytes(stream.read(8), "little")
+                header = json.loads(stream.read(size)) if size <= _MAX_HEADER else {}
+            for name, tensor in header.items():
+                if name != "__metadata__":
+                    count = 1
+                    for side in tensor["shape"]:
+                        count *= side
+                    found[str(tensor["dtype"])] += count
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+    return found
+
+
+def check_memory(directory: Path, dtype: torch.dtype, device: torch.device) -> None:
+    """Raise ModelError, with what would fit, if the weights are larger than the free memory."""
+    free = free_bytes(device)
+    numbers = sum(n for kind, n in weight_numbers(directory).items() if kind in _BYTES)
+    need = numbers * dtype.itemsize
+    if free is None or need <= free:
+        return
+    smaller = numbers * 2
+    remedy = (
+        f"--dtype bfloat16 needs {smaller / _GB:.1f} GB"
+        if dtype.itemsize > 2 and smaller <= free
+        else f"a model of at most {free / 2 / _GB:.1f} billion numbers fits (--dtype bfloat16), or "
+        "one that a server holds (--model URL#NAME)"
+    )
+    raise ModelError(
+        f"{directory} needs {need / _GB:.1f} GB for its weights, and {free / _GB:.1f} GB are free "
+        f"on {device}; {remedy}"
+    )
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Bytes of memory that are free on a device; None where that cannot be known."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None

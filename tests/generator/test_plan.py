@@ -1,0 +1,134 @@
+"""Laws of plans: what is told before a model is loaded is what it then takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ragctx.errors import ModelError
+from ragctx.generator.huggingface.memory import weight_numbers
+from ragctx.generator.huggingface.plan import Plan, plan_model
+from tests.support.command_line import said
+
+LLAMA = {
+    "model_type": "llama",
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "hidden_size": 4096,
+    "max_position_embeddings": 131072,
+    "rope_scaling": {"rope_type": "llama3", "factor": 8.0},
+}
+
+
+def plan_of(folder: Path, config: dict[str, Any], **options: Any) -> Plan:
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    given = {"dtype": "bfloat16", "weights": 8_030_000_000, "free_bytes": 32 * 10**9, **options}
+    return plan_model(folder, name="tiny", **given)
+
+
+def test_a_known_model_has_its_known_numbers(tmp_path: Path) -> None:
+    """Llama 3.1 8B keeps 128 KiB per token in 16 bits."""
+    plan = plan_of(tmp_path, LLAMA)
+    assert (plan.kv_bytes_per_token, plan.attention, plan.rope) == (131072, "GQA", "llama3")
+    assert plan.weights_bytes == 16_060_000_000
+    assert plan.fitting_tokens == (32 * 10**9 - 16_060_000_000) // 131072
+    assert (plan.binds, plan.context_tokens) == ("memory", plan.fitting_tokens)
+    small = plan_of(tmp_path, LLAMA, context_tokens=1000)
+    assert (small.binds, small.kv_bytes) == ("budget", 131_072_000)
+    assert small.step_bytes == small.weights_bytes + small.kv_bytes
+    assert plan_of(tmp_path, LLAMA, free_bytes=10**12).binds == "window"
+
+
+@pytest.mark.parametrize(
+    ("changed", "growing", "sliding", "recurrent", "attention"),
+    [
+        ({"num_key_value_heads": 32}, 32, 0, 0, "MHA"),
+        ({"num_key_value_heads": 1}, 32, 0, 0, "MQA"),
+        ({"sliding_window": 4096}, 0, 32, 0, "GQA"),
+        ({"sliding_window": 4096, "use_sliding_window": False}, 32, 0, 0, "GQA"),
+        (
+            {
+                "sliding_window": 512,
+                "layer_types": ["sliding_attention"] * 24 + ["full_attention"] * 8,
+            },
+            8,
+            24,
+            0,
+            "GQA",
+        ),
+        ({"layer_types": ["linear_attention"] * 24 + ["full_attention"] * 8}, 8, 0, 24, "GQA"),
+        ({"model_type": "mamba"}, 0, 0, 32, "none"),
+        (
+            {
+                "kv_lora_rank": 512,
+                "qk_rope_head_dim": 64,
+                "qk_nope_head_dim": 128,
+                "v_head_dim": 128,
+            },
+            32,
+            0,
+            0,
+            "MLA",
+        ),
+    ],
+)
+def test_layers_of_every_kind_are_told_apart(
+    tmp_path: Path,
+    changed: dict[str, Any],
+    growing: int,
+    sliding: int,
+    recurrent: int,
+    attention: str,
+) -> None:
+    plan = plan_of(tmp_path, {**LLAMA, **changed})
+    assert (plan.growing_layers, plan.sliding_layers, plan.recurrent_layers) == (
+        growing,
+        sliding,
+        recurrent,
+    )
+    assert plan.attention == attention
+    assert (plan.kv_bytes_per_token > 0) == (growing > 0)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "gemma", "bloom"])
+def test_what_is_estimated_is_what_is_measured(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from ragctx.generator.huggingface.model import load_huggingface
+    from tests.generator.test_huggingface import make_directory, prompt_of
+
+    directory = make_directory(tmp_path, kind)
+    numbers = sum(weight_numbers(directory).values())
+    plan = plan_model(directory, name=kind, dtype="float32", weights=numbers, free_bytes=None)
+    model = load_huggingface(directory, context_window=256)
+    model.generate(prompt_of([5, 6, 7], 4))
+    assert model.kv_bytes_per_token == plan.kv_bytes_per_token
+    assert model._model.dtype == torch.float32
+
+
+def test_the_command_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("transformers")
+    from tests.generator.test_huggingface import make_directory
+
+    directory = make_directory(tmp_path / "tiny", "llama")
+    capsys.readouterr()  # transformers' own words
+    code, out, err = said(capsys, "plan", directory, "--context", "100")
+    assert (code, err) == (0, "")
+    assert "KV cache  256 bytes per token (GQA; 2 layers that grow" in out
+    assert "100 tokens: bound by the budget" in out
+    code, out, _ = said(capsys, "plan", directory, "--json")
+    assert (code, json.loads(out)["window_tokens"]) == (0, 256)
+    code, _, err = said(capsys, "plan", "me/absent")
+    assert (code, "hf download me/absent" in err) == (1, True)
+
+
+def test_a_config_without_layers_has_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="states no num_hidden_layers"):
+        plan_of(tmp_path, {"model_type": "llama"})
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(ModelError, match="does not hold a JSON object"):
+        plan_model(tmp_path, name="x", dtype="float32", weights=1, free_bytes=None)
