@@ -320,7 +320,7 @@ def test_an_abstention_is_plain_and_has_its_own_exit_code(filled: Cli, answers: 
     done = filled("ask", QUESTION)
     assert (done.code, done.err) == (3, "")
     assert done.out.splitlines()[0] == (
-        "The documents do not answer this. (Confidence that they do: 12 %.)"
+        "The documents do not answer this. (Chance that the best guess is right: 12 %.)"
     )
     done = filled("ask", QUESTION, "--json")
     assert (done.code, done.json["answer"], done.json["confidence"]) == (3, "", 0.125)
