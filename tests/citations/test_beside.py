@@ -42,12 +42,14 @@ def test_documents_that_say_the_same_otherwise_are_in_conflict() -> None:
     [
         cited("contract.pdf", "The notice period for tenants is 60 days.", "60 days"),
         cited("annex.pdf", "Deposits are returned to tenants within 60 days.", "60 days"),
-        replace(cited("annex.pdf", "The notice period for tenants is 60 days.", "60 days"),
-                status="unverified"),
+        replace(
+            cited("annex.pdf", "The notice period for tenants is 60 days.", "60 days"),
+            status="unverified",
+        ),
         cited("annex.pdf", "It is 60 days.", "60 days"),
     ],
     ids=["one document", "about something else", "not verified", "no words to tell by"],
-)  # fmt: skip
+)
 def test_what_only_differs_is_no_conflict(other: Citation) -> None:
     assert not is_conflict(CONTRACT, other)
 

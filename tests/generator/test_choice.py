@@ -65,9 +65,14 @@ def test_alternatives_come_from_other_passages_and_say_other_things() -> None:
     prompt = prompt_of("30 days or 7", "It is 60 days, or 61", "the notice", "a year", "ten weeks")
     spans = spans_of(
         prompt,
-        (0, "30 days"), (0, "7"), (1, "60 days"), (1, "61"), (2, "the notice"), (3, "a year"),
+        (0, "30 days"),
+        (0, "7"),
+        (1, "60 days"),
+        (1, "61"),
+        (2, "the notice"),
+        (3, "a year"),
         (4, "ten weeks"),
-    )  # fmt: skip
+    )
     choice = choose(prompt, spans)
     # not of the answer's passage, not twice of one, no echo of the question, two at most
     assert [other.text for other in choice.alternatives] == ["60 days", "a year"][:ALTERNATIVES]
