@@ -158,11 +158,11 @@ def not_answered_words(confidence: float | None) -> str:
     """What is said of documents that were read and have no answer.
 
     >>> not_answered_words(0.124)
-    'The documents do not answer this. (Confidence that they do: 12 %.)'
+    'The documents do not answer this. (Chance that the best guess is right: 12 %.)'
     """
     if confidence is None:
         return NOT_ANSWERED
-    return f"{NOT_ANSWERED} (Confidence that they do: {100 * confidence:.0f} %.)"
+    return f"{NOT_ANSWERED} (Chance that the best guess is right: {100 * confidence:.0f} %.)"
 
 
 def _without_text(sources: Sequence[SourceInfo]) -> str:

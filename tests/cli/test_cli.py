@@ -321,7 +321,7 @@ def test_an_abstention_is_plain_and_has_its_own_exit_code(filled: Cli, answers: 
     done = filled("ask", QUESTION)
     assert (done.code, done.err) == (3, "")
     assert done.out.splitlines()[0] == (
-        "The documents do not answer this. (Confidence that they do: 12 %.)"
+        "The documents do not answer this. (Chance that the best guess is right: 12 %.)"
     )
     done = filled("ask", QUESTION, "--json")
     assert (done.code, done.json["answer"], done.json["confidence"]) == (3, "", 0.125)
@@ -338,6 +338,67 @@ def test_a_weak_answer_is_marked_before_its_sources(filled: Cli, answers: Any) -
     ]
     answers(CopyingGenerator("232 degrees", confidence=0.92))
     assert filled("ask", QUESTION).out.splitlines()[1] == "sure (92 %)"
+
+
+GUESS = CopyingGenerator("232 degrees", confidence=0.41, others=["1538 degrees"])
+
+
+def test_a_guess_comes_with_what_else_it_might_be(filled: Cli, answers: Any) -> None:
+    answers(GUESS)
+    done = filled("ask", QUESTION)
+    assert done.code == 0
+    assert "\nOr perhaps\n1538 degrees  (iron.pdf, page 1)\n\nSources\n" in done.out
+    view = filled("ask", QUESTION, "--json").json
+    assert (view["outcome"], view["answer"], view["confidence"]) == ("unsure", "232 degrees", 0.41)
+    (other,) = view["alternatives"]
+    assert (other["answer"], other["is_conflict"]) == ("1538 degrees", False)
+    assert (other["citation"]["document"], other["citation"]["status"]) == ("iron.pdf", "verified")
+
+
+def test_a_sure_answer_is_not_muddied(filled: Cli, answers: Any) -> None:
+    answers(CopyingGenerator("232 degrees", confidence=0.9, others=["1538 degrees"]))
+    view = filled("ask", QUESTION, "--json").json
+    assert (view["outcome"], view["alternatives"]) == ("sure", [])
+
+
+def test_documents_that_contradict_each_other_are_told(filled: Cli, answers: Any) -> None:
+    """However sure: the reader who sees one of them believes it."""
+    write(Path("pdfs/old.pdf"), "Tin melts at 449 degrees.")
+    assert filled("ingest", "pdfs").code == 0
+    answers(CopyingGenerator("232", confidence=0.9, others=["449"]))
+    out = filled("ask", QUESTION).out
+    assert "\nThe documents do not agree\nold.pdf, page 1 says otherwise: 449\n" in out
+
+
+def test_strict_leaves_guesses_out(filled: Cli, answers: Any) -> None:
+    answers(GUESS)
+    done = filled("ask", QUESTION, "--strict")
+    assert done.code == 3 and "232 degrees\n" not in done.out.split("Nearest passages")[0]
+    assert done.out.startswith("The best answer found is only a guess (41 %).")
+    view = filled("ask", QUESTION, "--strict", "--json").json
+    assert (view["outcome"], view["refusal"]["reason"]) == ("not_in_documents", "unsure")
+    assert view["nearest"] and not view["alternatives"]
+    answers(CopyingGenerator("232 degrees", confidence=0.9))
+    assert filled("ask", QUESTION, "--strict").code == 0
+
+
+def test_the_scale_of_a_table_is_told_beside_its_number(filled: Cli, answers: Any) -> None:
+    write(Path("pdfs/sales.pdf"), "Sales (in millions)\nTin $ 7,168 $ 6,000\nIron $ 12 $ 13")
+    assert filled("ingest", "pdfs").code == 0
+    answers(CopyingGenerator("$ 7,168"))
+    assert filled("ask", "How large were the sales of tin?").out.startswith(
+        "$ 7,168 (in millions)\nsure"
+    )
+    assert filled("ask", "How large were the sales?", "--json").json["scale"] == "in millions"
+
+
+def test_what_was_not_read_is_not_said_to_be_missing(cli: Cli, answers: Any) -> None:
+    Path("empty").mkdir()
+    write(Path("empty/scan.pdf"), "")
+    assert cli("ingest", "empty").code in (0, 1)
+    answers(CopyingGenerator())
+    done = cli("ask", QUESTION, "--json")
+    assert (done.code, done.json["outcome"]) == (1, "not_read")
 
 
 def test_only_a_terminal_gets_styles_and_nothing_is_green(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from ragctx.records import CopiedSpan, Generation, Prompt
+from ragctx.records import CopiedGuess, CopiedSpan, Generation, Prompt
 from tests.support.fakes import WordTokenizer
 
 
@@ -66,10 +66,16 @@ class CopyingGenerator(ScriptedGenerator):
     template = "plain"
 
     def __init__(
-        self, answer: str = "", *, context_window: int = 4096, confidence: float = 0.75
+        self,
+        answer: str = "",
+        *,
+        context_window: int = 4096,
+        confidence: float = 0.75,
+        others: Sequence[str] = (),
     ) -> None:
         super().__init__(answer, context_window=context_window)
         self.confidence = confidence
+        self.others = others  # alternatives, each copied from the first passage that holds it
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
@@ -90,6 +96,7 @@ class CopyingGenerator(ScriptedGenerator):
                     reused_tokens=0,
                     confidence=self.confidence,
                     spans=(span,),
+                    alternatives=tuple(self._guess(prompt, other) for other in self.others),
                 )
         return Generation(
             text="",
@@ -100,3 +107,11 @@ class CopyingGenerator(ScriptedGenerator):
             reused_tokens=0,
             confidence=0.125,
         )
+
+    def _guess(self, prompt: Prompt, text: str) -> CopiedGuess:
+        """`text` where it stands first."""
+        for number, passage in enumerate(prompt.passages):
+            start = passage.own_text.find(text)
+            if start >= 0:
+                return CopiedGuess(text, CopiedSpan(number, start, start + len(text)))
+        raise AssertionError(f"no passage holds {text!r}")

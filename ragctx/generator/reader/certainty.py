@@ -145,17 +145,19 @@ def _sure_from(said: Sequence[float], right: Sequence[bool]) -> float:
     ranked = sorted(zip(said, right, strict=True), reverse=True)
     for count, (probability, is_right) in enumerate(ranked, start=1):
         hits += is_right
-        if hits >= PRECISION * count:
+        is_last = count == len(ranked) or ranked[count][0] < probability  # of equal ones
+        if is_last and hits >= PRECISION * count:
             least = probability
-    return max(SURE, round(least, 4))
+    return max(SURE, least)
 
 
 def _answer_from(said: Sequence[float], right: Sequence[bool]) -> float:
     """The highest probability below which `MISSED` of the guesses are wrong; 0.0 without one."""
     most, wrong = 0.0, 0
     ranked = sorted(zip(said, right, strict=True))
-    for count, (_, is_right) in enumerate(ranked, start=1):
+    for count, (probability, is_right) in enumerate(ranked, start=1):
         wrong += not is_right
-        if wrong >= MISSED * count:
-            most = ranked[count][0] if count < len(ranked) else 1.0
-    return round(most, 4)
+        following = ranked[count][0] if count < len(ranked) else 1.0
+        if following > probability and wrong >= MISSED * count:
+            most = following
+    return most

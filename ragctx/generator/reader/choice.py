@@ -17,10 +17,6 @@ LOOKED_AT = 20
 """Spans of other passages that are considered: those after them are far less likely. Chosen by
 hand."""
 
-SAME_SHARE = 0.5
-"""Share of words from which two texts are one answer said twice: "May 1990" and "in May 1990".
-Chosen by hand."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
@@ -72,8 +68,9 @@ def _is_another(
 
 
 def _is_same(one: str, other: str) -> bool:
+    """Whether one text only says more words than the other: "May 1990" and "in May 1990"."""
     these, those = set(words_of(one)), set(words_of(other))
-    return len(these & those) >= SAME_SHARE * min(len(these), len(those))
+    return these <= those or those <= these
 
 
 def _document(prompt: Prompt, span: CopiedSpan) -> str:

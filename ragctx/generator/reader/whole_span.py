@@ -16,6 +16,8 @@ _OPENING, _CLOSING = "([{“‘«", ")]}”’»"
 _PARTNERS = {**dict(zip(_CLOSING, _OPENING, strict=True)), '"': '"'}
 _LOOSE = frozenset(",;:.–—|*•·…!?-")
 """Marks that are no part of an answer where it ends; nor where it begins, but "." and "-"."""
+_PEELINGS = 4
+"""Marks that are taken off an end, or put there, one after another. Chosen by hand."""
 _KEPT_AT_START = frozenset(".-–…")  # ".bashrc", "-la"
 _CURRENCY = re.compile(r"[$€£¥][ \u00a0]?\Z")
 _AFTER_NUMBER = re.compile(
@@ -55,41 +57,46 @@ def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _within_sentence(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without the smaller of two pieces of sentences, where the span has no sentence whole."""
+    """Without a piece of a sentence at the end, or of two pieces without the smaller one."""
+
+    def words(piece: tuple[int, int, bool]) -> int:
+        return len(text[piece[0] : piece[1]].split())
+
     pieces = [
         (max(first, start), min(last, end), first >= start and last <= end)
         for first, last in sentence_spans(text)
         if first < end and last > start and text[max(first, start) : min(last, end)].strip()
     ]
-    while len(pieces) > 1:
-        ends = [i for i in (-1, 0) if not pieces[i][2]]  # of equals the last is dropped
-        if not ends:
-            break
-        smaller = min(ends, key=lambda i: len(text[pieces[i][0] : pieces[i][1]].split()))
-        if smaller == 0 and len(pieces) > 2:
-            break  # it began within a sentence and goes on over whole ones: an account, not a slip
-        del pieces[smaller]
+    if len(pieces) == 2 and not (pieces[0][2] or pieces[1][2]):
+        del pieces[0 if words(pieces[0]) < words(pieces[1]) else 1]
+    if len(pieces) > 1 and not pieces[-1][2]:
+        del pieces[-1]
+    if len(pieces) > 1 and not pieces[0][2] and words(pieces[0]) >= sum(map(words, pieces[1:])):
+        del pieces[1:]
     return (pieces[0][0], pieces[-1][1]) if pieces else (start, end)
 
 
 def _without_loose_marks(text: str, start: int, end: int) -> tuple[int, int]:
     """Without punctuation at the ends, and with brackets and quotes in pairs."""
     first, last = start, end
-    while first < last and (text[first].isspace() or text[first] in _LOOSE - _KEPT_AT_START):
-        first += 1
-    while last > first and (text[last - 1].isspace() or text[last - 1] in _LOOSE):
-        last -= 1
-    if first == last:
-        return start, end
-    inside = text[first:last]
-    if inside[0] in _OPENING + '"' and _unpaired(inside) == inside[0]:
-        return _without_loose_marks(text, first + 1, last) if last - first > 1 else (first, last)
-    if inside[-1] in _PARTNERS and _unpaired(inside) == inside[-1]:
-        return _without_loose_marks(text, first, last - 1) if last - first > 1 else (first, last)
-    closing = text[last : last + 1]
-    if closing and _PARTNERS.get(closing) == _unpaired(inside) and closing in _CLOSING:
-        last += 1
-    return first, last
+    for _ in range(_PEELINGS):
+        while first < last and (text[first].isspace() or text[first] in _LOOSE - _KEPT_AT_START):
+            first += 1
+        while last > first and (text[last - 1].isspace() or text[last - 1] in _LOOSE):
+            last -= 1
+        alone = _unpaired(text[first:last])
+        if not alone:
+            break
+        closing = text[last : last + 1]
+        if closing and closing in _CLOSING and _PARTNERS[closing] == alone:
+            last += 1
+        elif text[first] == alone:
+            first += 1
+        elif text[last - 1] == alone:
+            last -= 1
+        else:
+            break
+    return (first, last) if first < last else (start, end)
 
 
 def _unpaired(text: str) -> str:
