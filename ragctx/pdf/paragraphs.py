@@ -42,8 +42,8 @@ PARAGRAPH_STEP = 1.35
 MAX_ROW_GAP = 4.0
 """Rows of tables that are farther apart than this many row heights are of two tables."""
 MAX_PITCH, MAX_DOUBLE_PITCH = 1.6, 2.6
-"""The usual step counts as at most this many line heights, and as at most so many where the lines
-are running text: that is set with double spacing, while a list of short lines has empty ones."""
+"""Line heights that the usual step counts as at most; the second, where the lines are running text:
+that is set with double spacing, while a list of short lines has empty ones."""
 MAX_FIELD_STEP = 3.0
 """Fields of a form belong together up to this step, in line heights: boxes need room."""
 FULL_LINE = 2.0

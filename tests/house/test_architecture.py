@@ -108,7 +108,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
     ),
     "rapidocr": ("pdf.rapidocr_engine",),
     "faiss": ("index.engine",),
-    "onnxruntime": ("runtime",),
+    "onnxruntime": ("runtime", "pdf.rapidocr_engine"),
     "torch": ("embedding", "generator.huggingface.*"),
     "sqlite3": (
         "index.database",
