@@ -85,7 +85,8 @@ def test_words_are_whole(name: str) -> None:
     ],
 )
 def test_a_row_label_stays_by_its_figures(name: str, row: str) -> None:
-    assert row in read(name).text
+    lines = [" ".join(line.split()) for line in read(name).text.splitlines()]  # cells have tabs
+    assert any(row in line for line in lines)
 
 
 @pytest.mark.parametrize(

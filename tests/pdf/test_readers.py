@@ -44,7 +44,7 @@ def test_a_table_drawn_by_columns_is_read_by_rows(tmp_path: Path) -> None:
     names = lines("Tin", "Lead", "Zinc", "Iron")
     points, years = lines("232", "327", "420", "1538", x=200), lines("50", "82", "30", "26", x=300)
     text = read_pdf(write(tmp_path / "a.pdf", [names + points + years])).text
-    assert text.splitlines() == ["Tin 232 50", "Lead 327 82", "Zinc 420 30", "Iron 1538 26"]
+    assert text.splitlines() == ["Tin\t232\t50", "Lead\t327\t82", "Zinc\t420\t30", "Iron\t1538\t26"]
 
 
 def test_what_is_drawn_twice_is_read_once(tmp_path: Path) -> None:
