@@ -154,22 +154,19 @@ class GraphBuilder:
         turned = self.fused("RotaryEmbedding", batch, self.constant(0), cos, sin)
         return self.op("Squeeze", turned, self.constant(0))
 
-    def after_cached(self, name: str, new: str, kind: int) -> str:
-        """(heads, N + T, head_width): the input `name` (heads, N, head_width), then `new`."""
-        cached = self.input(name, kind, self.shape.heads, "N", self.shape.head_width)
-        return self.op("Concat", self.op("Cast", cached, to=TensorProto.FLOAT), new, axis=1)
+    def split(self, scores: str, sizes: Sequence[str]) -> tuple[str, str]:
+        """The first and the other columns, as many as the two `sizes` say."""
+        first = self.op("Split", scores, self.op("Concat", *sizes, axis=0), axis=-1)
+        other = f"{first}, the rest"
+        self._nodes[-1].output.append(other)
+        return first, other
 
     def first_rows(self, rows: str, like: str) -> str:
         """As many rows from the beginning as `like` has."""
-        return self.op("Slice", rows, self.constant(0), self._rows_of(like), self.constant(0))
+        return self.op("Slice", rows, self.constant(0), self.rows_of(like), self.constant(0))
 
-    def last_rows(self, rows: str, like: str) -> str:
-        """As many rows from the end as `like` has."""
-        begin = self.op("Neg", self._rows_of(like))
-        end = self.constant(np.iinfo(np.int64).max)
-        return self.op("Slice", rows, begin, end, self.constant(0))
-
-    def _rows_of(self, value: str) -> str:
+    def rows_of(self, value: str) -> str:
+        """How many rows there are, as a list of one number."""
         return self.op("Shape", value, start=0, end=1)
 
     def finish(self, states: str, attended: str, names: LayerNames, feed_forward: int) -> str:

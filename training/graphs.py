@@ -61,7 +61,7 @@ def reader_first_graph(
     """
     graph, width = GraphBuilder(shape), shape.width
     embeddings = graph.input("embeddings", TensorProto.FLOAT, "T", width)
-    attention = _Attention(graph, like=embeddings, cached=cached)
+    attention = _Attention(graph, cached=cached)
     states, last = graph.norm(embeddings, "embeddings.norm"), shape.layers - 1
     for i in range(shape.layers):
         if i >= alone:
@@ -82,7 +82,7 @@ def reader_last_graph(shape: Shape, cached: int = TensorProto.FLOAT16) -> Writte
     """
     graph, last = GraphBuilder(shape), shape.layers - 1
     states = graph.input("before", TensorProto.FLOAT, "T", shape.width)
-    attention = _Attention(graph, like=states, cached=cached)
+    attention = _Attention(graph, cached=cached)
     after = attention.next_states(states, *attention.keys_values(states, last), last)
     graph.output(after, "after", "T", shape.width)
     return graph.written("reader_last")
@@ -91,22 +91,19 @@ def reader_last_graph(shape: Shape, cached: int = TensorProto.FLOAT16) -> Writte
 class _Attention:
     """The first pass's layers: T new tokens see N cached positions and each other.
 
-    Inputs of the graph: `cos`, `sin` (T, head_width / 2), the rotation of each token within its
-    segment; `start_cos`, `start_sin` (N + T, head_width / 2), that of every segment's start; `bias`
-    (T, N + T), added to the attention scores; `cached_keys.i`, `cached_values.i` (heads, N,
-    head_width) for each layer.
+    Inputs of the graph, rotations with head_width / 2 columns each: `cos`, `sin` (T), of each token
+    within its segment; `at_cos`, `at_sin` (T), within the prompt; `start_cos`, `start_sin` (N), of
+    the start of each cached position's segment; `bias` (T, T), added to the attention scores among
+    new tokens; `cached_keys.i`, `cached_values.i` (heads, N, head_width) for each layer.
     """
 
-    def __init__(self, graph: GraphBuilder, *, like: str, cached: int) -> None:
-        half = graph.shape.head_width // 2
+    def __init__(self, graph: GraphBuilder, *, cached: int) -> None:
         self.graph, self.cached = graph, cached
-        self.own = [graph.input(name, TensorProto.FLOAT, "T", half) for name in ("cos", "sin")]
-        self.starts = [
-            graph.input(f"start_{name}", TensorProto.FLOAT, "N + T", half)
-            for name in ("cos", "sin")
-        ]
-        self.bias = graph.input("bias", TensorProto.FLOAT, "T", "N + T")
-        self.own_starts = [graph.last_rows(rows, like) for rows in self.starts]
+        self.own = self._rotation("", "T")
+        self.at = self._rotation("at_", "T")
+        self.starts = self._rotation("start_", "N")
+        self.bias = graph.input("bias", TensorProto.FLOAT, "T", "T")
+        self.sizes = [graph.rows_of(rows) for rows in (self.starts[0], self.own[0])]
 
     def keys_values(self, states: str, i: int) -> tuple[str, str]:
         """Keys, rotated within their segment, and values of new tokens in layer i."""
@@ -117,15 +114,30 @@ class _Attention:
     def next_states(self, states: str, keys: str, values: str, i: int) -> str:
         """The states after layer i."""
         graph, names = self.graph, reader_layer(f"layers.{i}")
-        queries = graph.rotated(graph.projected(states, names.query), *self.own)
-        every_key = graph.after_cached(f"cached_keys.{i}", keys, self.cached)
-        every_value = graph.after_cached(f"cached_values.{i}", values, self.cached)
-        scores = graph.scores(
-            graph.rotated(queries, *self.own_starts), graph.rotated(every_key, *self.starts)
+        queries = graph.projected(states, names.query)
+        cached_keys = graph.rotated(self._from_cache("keys", i), *self.starts)
+        # cached and new ones apart: to put them side by side would copy the cache
+        to_cached = graph.scores(graph.rotated(queries, *self.at), cached_keys)
+        to_new = graph.op("Add", graph.scores(graph.rotated(queries, *self.own), keys), self.bias)
+        both = graph.op("Softmax", graph.op("Concat", to_cached, to_new, axis=-1), axis=-1)
+        on_cached, on_new = graph.split(both, self.sizes)
+        attended = graph.op(
+            "Add",
+            graph.op("MatMul", on_cached, self._from_cache("values", i)),
+            graph.op("MatMul", on_new, values),
         )
-        weights = graph.op("Softmax", graph.op("Add", scores, self.bias), axis=-1)
-        attended = graph.op("MatMul", weights, every_value)
         return graph.finish(states, attended, names, graph.shape.feed_forward)
+
+    def _from_cache(self, kind: str, i: int) -> str:
+        shape = self.graph.shape
+        name = f"cached_{kind}.{i}"
+        cached = self.graph.input(name, self.cached, shape.heads, "N", shape.head_width)
+        return self.graph.op("Cast", cached, to=TensorProto.FLOAT)
+
+    def _rotation(self, name: str, rows: str) -> list[str]:
+        half = self.graph.shape.head_width // 2
+        kinds = ("cos", "sin")
+        return [self.graph.input(f"{name}{k}", TensorProto.FLOAT, rows, half) for k in kinds]
 
 
 def reader_second_graph(shape: Shape, alone: int = ALONE) -> WrittenGraph:

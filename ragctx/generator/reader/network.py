@@ -207,21 +207,19 @@ class ReaderNetwork:
         visible: NDArray[np.bool_] | None = None,
     ) -> dict[str, Floats]:
         """Where `new` tokens and all cached ones are, and who sees whom, as the graphs take it."""
-        head_width = self.architecture.head_width
-        own_start = np.full(new, kv_cache.end - offset, dtype=np.int64)
-        starts = np.concatenate((kv_cache.starts, own_start))
-        cos, sin = angles(offset + np.arange(new), head_width)
-        start_cos, start_sin = angles(starts, head_width)
-        bias = np.zeros((new, len(starts)), dtype=np.float32)
-        if visible is not None:
-            bias[:, kv_cache.length :][~visible] = HIDDEN
-        return {
-            "cos": cos,
-            "sin": sin,
-            "start_cos": start_cos,
-            "start_sin": start_sin,
-            "bias": bias,
+        positions = {
+            "": offset + np.arange(new),
+            "at_": kv_cache.end + np.arange(new),
+            "start_": kv_cache.starts,
         }
+        found: dict[str, Floats] = {}
+        for name, where in positions.items():
+            cos, sin = angles(where, self.architecture.head_width)
+            found |= {f"{name}cos": cos, f"{name}sin": sin}
+        bias = np.zeros((new, new), dtype=np.float32)
+        if visible is not None:
+            bias[~visible] = HIDDEN
+        return {**found, "bias": bias}
 
     def _with_question(self, question: QuestionStates, passage: Array) -> Floats:
         total = len(passage) + question.last.shape[0]
