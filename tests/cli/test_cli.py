@@ -392,6 +392,15 @@ def test_the_scale_of_a_table_is_told_beside_its_number(filled: Cli, answers: An
     assert filled("ask", "How large were the sales?", "--json").json["scale"] == "in millions"
 
 
+def test_only_the_bundled_reader_has_a_certainty_of_its_own(filled: Cli, answers: Any) -> None:
+    Path("certainty.json").write_text("{}", "utf-8")
+    answers(GUESS)
+    done = filled("ask", QUESTION, "--certainty", "certainty.json")
+    # `answers` puts the generator in the place of what --model names
+    assert (done.code, done.out) == (2, "")
+    assert "--certainty is for the bundled reader, and copying answers here" in done.err
+
+
 def test_what_was_not_read_is_not_said_to_be_missing(cli: Cli, answers: Any) -> None:
     Path("empty").mkdir()
     write(Path("empty/scan.pdf"), "")

@@ -177,6 +177,21 @@ def test_probe(printed: Printed) -> None:
     assert profile["accuracy"]
 
 
+@pytest.mark.slow
+def test_calibrate(printed: Printed) -> None:
+    rows = [
+        {"question": QUESTION, "answers": ["62"] if i % 2 else ["something else"]}
+        for i in range(30)
+    ]
+    Path("many.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        guess = "ragctx.evaluation.certainty.is_right"  # whatever it says, half of it is right
+        patch.setattr(guess, lambda text, answers: answers != ("something else",))
+        (fitted,) = printed("calibrate", "many.jsonl", "--out", "fitted.json")
+    assert (fitted["n"], fitted["right"]) == (30, 15)
+    assert json.loads(Path("fitted.json").read_text("utf-8")) == fitted
+
+
 def commands_with_json(command: click.Command, path: str = "") -> Iterator[str]:
     if any(parameter.name == "as_json" for parameter in command.params):
         yield path
