@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
+from typing import get_args
 
 from ragctx.attribution import Attribution
 from ragctx.certificate import Certificate, SegmentKind
@@ -32,17 +33,7 @@ View = dict[str, object]
 _READ = ("added", "replaced")
 """Outcomes of files that were read in this run."""
 
-_OUTCOMES: tuple[IngestOutcome, ...] = (
-    "added",
-    "replaced",
-    "completed",
-    "unchanged",
-    "moved",
-    "duplicate",
-    "removed",
-    "vanished",
-    "failed",
-)
+_OUTCOMES: tuple[IngestOutcome, ...] = get_args(IngestOutcome)
 """All outcomes, in the order in which they are reported."""
 
 # ---- JSON ------------------------------------------------------------------------------------

@@ -260,15 +260,7 @@ class IndexWriter:
         """
         require_storable(path, document, chunks)
         require_vectors(chunks, vectors, self._dim)
-        with self._change() as connection, _own_chunk_ids(path):
-            store.put_document(
-                connection,
-                path=path,
-                document=document,
-                chunks=chunks,
-                vectors=vectors,
-                recipe=recipe,
-            )
+        self._put(path, document, chunks, vectors, recipe=recipe)
 
     def put_text(
         self, path: str, document: Document, chunks: Sequence[Chunk], *, recipe: str
@@ -282,15 +274,7 @@ class IndexWriter:
             InputError: chunks and document do not fit together.
         """
         require_storable(path, document, chunks)
-        with self._change() as connection, _own_chunk_ids(path):
-            store.put_document(
-                connection,
-                path=path,
-                document=document,
-                chunks=chunks,
-                vectors=None,
-                recipe=recipe,
-            )
+        self._put(path, document, chunks, None, recipe=recipe)
 
     def waiting_documents(self) -> set[str]:
         """The ids of the documents that do not have all of their vectors."""
@@ -368,6 +352,31 @@ class IndexWriter:
         with self._change() as connection:
             return sum(store.remove_sources(connection, which) for which in paths_or_ids)
 
+    def _put(
+        self,
+        path: str,
+        document: Document,
+        chunks: Sequence[Chunk],
+        vectors: Vectors | None,
+        *,
+        recipe: str,
+    ) -> None:
+        try:
+            with self._change() as connection:
+                store.put_document(
+                    connection,
+                    path=path,
+                    document=document,
+                    chunks=chunks,
+                    vectors=vectors,
+                    recipe=recipe,
+                )
+        except sqlite3.IntegrityError as error:
+            raise InputError(
+                f"{path!r} cannot be stored ({error}): one of its chunk ids belongs to another "
+                "document. Make ids of the document's id and offsets, as chunk_document does."
+            ) from error
+
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
         with explained(self._folder), transaction(self._connection):
@@ -375,18 +384,6 @@ class IndexWriter:
             yield self._connection
             if self._connection.total_changes != before:
                 store.count_change(self._connection)
-
-
-@contextmanager
-def _own_chunk_ids(path: str) -> Iterator[None]:
-    """Tell what SQLite refuses in the block: ids of chunks that another document has."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise InputError(
-            f"{path!r} cannot be stored ({error}): one of its chunk ids belongs to another "
-            "document. Make ids of the document's id and offsets, as chunk_document does."
-        ) from error
 
 
 def as_index(index: str | Path | Index | Snapshot, embedder: Embedder) -> Index | Snapshot:

@@ -195,7 +195,7 @@ def test_an_interrupted_run_says_what_was_kept_and_goes_on(cli: Cli) -> None:
     assert done.code == 130
     assert "1 of 3 files are in indexes/default" in done.err
     write(Path("pdfs/later.pdf"), "At last.")
-    assert cli("ingest", "pdfs").out.startswith("3 files: 2 added, 1 unchanged; ")
+    assert cli("ingest", "pdfs").out.startswith("3 files: 2 added, 1 completed; ")
 
 
 # --- search

@@ -148,7 +148,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(place: Path, tmp_path: Pa
     kept = len(_sources(tmp_path))
     assert 0 < kept < 12
     done = ragctx("ingest", "many", cwd=tmp_path)
-    assert f"{12 - kept} added, {kept} unchanged" in done.stdout
+    assert f"{12 - kept} added, {kept} completed" in done.stdout
 
 
 def _sources(folder: Path) -> list[object]:

@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.index.index import Index
     from ragctx.ingest_ledger import IngestRow
-    from ragctx.ingestion.progress import Progress
     from ragctx.ingestion.settings import IngestSettings
     from ragctx.pdf.names import OcrUse
 
@@ -227,24 +226,23 @@ class _Run:
         except InputError as error:
             raise InputError(f"{error}{self._hint()}") from None
         embedder = load_embedder(self.embedder_spec)
-        done: list[IngestRow] = []
 
         def ingested() -> tuple[IngestRow, ...]:
-            done.clear()
             index = Index.open_or_create(self.index_path, embedder=embedder)
-            return self._ingested(files, index, embedder, done)
+            return self._ingested(files, index, embedder)
 
         try:
             return when_unlocked(ingested, "writes to this index")
         except KeyboardInterrupt:
-            kept = sum(is_in_index(row) for row in done)
+            held = set(self._sources())
+            kept = sum(str(path) in held for path in files)
             raise Interrupted(
                 f"{kept} of {counted(len(files), 'file')} are in {self.index_path}; run the same "
                 "command again to go on from there"
             ) from None
 
     def _ingested(
-        self, files: Sequence[Path], index: Index, embedder: Embedder, done: list[IngestRow]
+        self, files: Sequence[Path], index: Index, embedder: Embedder
     ) -> tuple[IngestRow, ...]:
         from ragctx.index.noted import note_index
         from ragctx.ingestion.finding import Reach
@@ -262,7 +260,7 @@ class _Run:
                 rebuild=self.rebuild,
                 lenders=_lenders(),
                 embed_at_most=0 if self.lexical else None,
-                progress=_noting(progress, done),
+                progress=progress,
             )
 
     def _hint(self) -> str:
@@ -294,16 +292,6 @@ def _lenders() -> list[Path]:
     with suppress(InputError):  # no place for caches
         lenders += IndexCache().folders()
     return lenders
-
-
-def _noting(progress: Progress, done: list[IngestRow]) -> Progress:
-    """The same callbacks, and every row added to `done`."""
-
-    def on_row(row: IngestRow) -> None:
-        done.append(row)
-        progress.on_row(row)
-
-    return replace(progress, on_row=on_row)
 
 
 def _print(rows: Sequence[IngestRow], seconds: float, index_path: Path) -> None:
