@@ -32,12 +32,12 @@ PASSIVE = {
     "OMP_WAIT_POLICY": "PASSIVE",  # every OpenMP
     "GOMP_SPINCOUNT": "0",  # GNU's, which comes with torch and FAISS: turns of the waiting loop
     "KMP_BLOCKTIME": "0",  # Intel's and LLVM's: milliseconds to wait before sleeping
+    "OPENBLAS_NUM_THREADS": "1",  # numpy's: they spin whatever is said, for products this small
 }
-"""The environment variables that OpenMP reads when it is loaded."""
+"""The environment variables that OpenMP and OpenBLAS read when they are loaded."""
 
 COUNTS = (
     "OMP_NUM_THREADS",  # FAISS, and torch
-    "OPENBLAS_NUM_THREADS",  # numpy
     "RAYON_NUM_THREADS",  # tokenizers, which encodes lists of texts in parallel
 )
 """The environment variables by which libraries are told how many threads to use."""
@@ -89,15 +89,16 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], threads: int) ->
 
 
 def wait_passively(environment: MutableMapping[str, str] | None = None) -> bool:
-    """Let OpenMP's threads sleep while they wait. Call it before torch or FAISS is imported.
+    """Let no library's threads spin. Call it before numpy, torch or FAISS is imported.
 
-    The command line does so. A variable of `PASSIVE` that is set already keeps its value.
+    The command line does so, and so should a program that answers questions: on two cores an answer
+    from 4,096 cached tokens took twice the processor time where numpy's threads spun. A variable of `PASSIVE` that is set already keeps its value.
 
     Args:
         environment: where to set the variables; default `os.environ`.
 
     Returns:
-        Whether this was in time: False if torch or FAISS had been imported before.
+        Whether this was in time: False if numpy, torch or FAISS had been imported before.
 
     >>> environment = {"GOMP_SPINCOUNT": "1000"}
     >>> _ = wait_passively(environment)
@@ -107,7 +108,7 @@ def wait_passively(environment: MutableMapping[str, str] | None = None) -> bool:
     environment = os.environ if environment is None else environment
     for name, value in PASSIVE.items():
         environment.setdefault(name, value)
-    return not {"torch", "faiss"} & sys.modules.keys()
+    return not {"numpy", "torch", "faiss"} & sys.modules.keys()
 
 
 def limit_threads(environment: MutableMapping[str, str] | None = None) -> None:
