@@ -92,7 +92,8 @@ def wait_passively(environment: MutableMapping[str, str] | None = None) -> bool:
     """Let no library's threads spin. Call it before numpy, torch or FAISS is imported.
 
     The command line does so, and so should a program that answers questions: on two cores an answer
-    from 4,096 cached tokens took twice the processor time where numpy's threads spun. A variable of `PASSIVE` that is set already keeps its value.
+    from 4,096 cached tokens took twice the processor time where numpy's threads spun. A variable of
+    `PASSIVE` that is set already keeps its value.
 
     Args:
         environment: where to set the variables; default `os.environ`.

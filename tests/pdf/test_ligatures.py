@@ -106,10 +106,12 @@ def test_text_without_gaps_costs_no_second_reading(
         readings.append(request)
         return whole(request, on_page)  # type: ignore[arg-type]
 
+    from ragctx.pdf import parts
     from ragctx.pdf import read as module
 
     whole = module.read
-    monkeypatch.setattr(module, "read", spied)
+    for reading in (parts, module):
+        monkeypatch.setattr(reading, "read", spied)
     assert read(pdf(mapped(*CUT), text="Of all the files, few are left."), tmp_path)
     assert len(readings) == 1
 

@@ -26,7 +26,8 @@ def serve(n, at=lambda i: None, size=1):
     for i in wanted(n):
         say(kind="begin", page=i); at(i)
         say(kind="page", page=i, text=f"text {i}" * size, reader="stand-in", pictures=False,
-            label="", filled_in=[], glyphs_only=False, doubtful=False, cut=False, lost=0, hidden=0)
+            label="", filled_in=[], fields=[], hidden=[], glyphs_only=False, doubtful=False,
+            cut=False, lost=0)
     if request["structure"]:
         say(kind="begin", page=-1)
         say(kind="structure", title="Title", outline=[], labels=[f"l{i}" for i in range(n)])
