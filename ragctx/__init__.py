@@ -49,4 +49,4 @@ else:
         moved={"Document": "ragctx.records:Document"},
     )
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

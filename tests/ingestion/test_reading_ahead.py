@@ -28,7 +28,7 @@ from ragctx.ingestion.progress import Progress
 from ragctx.ingestion.run import ingest, ingest_files
 from ragctx.ingestion.settings import IngestSettings
 from ragctx.pdf.read import file_id
-from tests.index.test_waiting import tables
+from tests.index.test_waiting_vectors import tables
 from tests.support.fakes import HashEmbedder
 from tests.support.paths import ROOT
 from tests.support.text_pdfs import TextReader, write
