@@ -76,8 +76,8 @@ def test_with_every_vector_kept_nothing_differs(
     with bare.writer() as writer:
         for id in writer.waiting_documents():
             lacking = writer.lacking(id)
-            vectors = HashEmbedder().encode([chunk.text for chunk in lacking])
-            writer.keep({c.row: v for c, v in zip(lacking, vectors, strict=True)})
+            vectors = HashEmbedder().encode([chunk.text for chunk in lacking.values()])
+            writer.keep(dict(zip(lacking, vectors, strict=True)))
     for question in QUESTIONS:
         for mmr_lambda in (None, 0.5):
             results = [

@@ -36,8 +36,8 @@ def keep(index: Index, count: int) -> None:
     """Keep the vectors of some chunks of tin."""
     with index.writer() as writer:
         lacking = writer.lacking("tin", count)
-        vectors = HashEmbedder().encode([chunk.text for chunk in lacking])
-        writer.keep({c.row: v for c, v in zip(lacking, vectors, strict=True)})
+        vectors = HashEmbedder().encode([chunk.text for chunk in lacking.values()])
+        writer.keep(dict(zip(lacking, vectors, strict=True)))
 
 
 def settle(index: Index) -> bool:
@@ -122,7 +122,7 @@ def test_a_kept_vector_that_is_damaged_is_computed_again(index: Index) -> None:
     change(index, f"UPDATE waiting SET vector = zeroblob(32) WHERE row = {row}")
     assert not settle(index)
     with index.writer() as writer:
-        assert [chunk.text for chunk in writer.lacking("tin")] == ["Lead melts later."]
+        assert [chunk.text for chunk in writer.lacking("tin").values()] == ["Lead melts later."]
     keep(index, 1)
     assert settle(index)
     assert verify_index(index.path) == ()
@@ -151,9 +151,9 @@ def test_text_that_was_damaged_meanwhile_is_found_out(index: Index) -> None:
 )
 def test_only_unit_vectors_of_the_index_are_kept(index: Index, vectors: object) -> None:
     with index.writer() as writer:
-        (chunk,) = writer.lacking("tin", 1)
+        (row,) = writer.lacking("tin", 1)
         with pytest.raises(InputError):
-            writer.keep({chunk.row: np.array(vectors, np.float32)[0]})
+            writer.keep({row: np.array(vectors, np.float32)[0]})
         assert writer.count_lacking("tin") == 3
 
 
@@ -176,6 +176,7 @@ def test_an_index_of_version_1_is_read_as_it_is_and_brought_up_to_date_when_writ
     index = index_with(tmp_path, {"gold": ["Gold does neither."]})
     with closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
         connection.execute("DROP TABLE waiting")
+        connection.execute("DROP TABLE contexts")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'format_version'")
     known = Index.open(tmp_path, embedder=HashEmbedder())
     assert (known.info().format_version, known.info().unembedded) == (1, 0)
