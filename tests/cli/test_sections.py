@@ -63,6 +63,7 @@ def test_an_index_of_before_sections_is_told_of_once_a_run_and_rebuilt(
     said(capsys, "ingest", "metals.pdf", "--index", "i")
     with closing(sqlite3.connect(metals / "i" / DATABASE)) as connection, connection:
         connection.execute("DROP TABLE contexts")
+        connection.execute("DROP TABLE waiting")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'format_version'")
         for table, column in (("documents", "recipe"), ("meta", "value")):
             connection.execute(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ragctx.embedding
-import ragctx.ingestion.run
+import ragctx.ingestion.reading
 from tests.support.chat_server import DONE, Script, event, served
 from tests.support.command_line import said
 from tests.support.fakes import HashEmbedder
@@ -43,7 +43,7 @@ def ask(
     """`ragctx ask` of the server's model."""
     write(tmp_path / "tin.pdf", "About metals.", "Tin melts at 232 degrees. It is soft.")
     (tmp_path / "tokenizer.json").write_text(json.dumps(byte_level()), encoding="utf-8")
-    monkeypatch.setattr(ragctx.ingestion.run, "read_pdf", TextReader())
+    monkeypatch.setattr(ragctx.ingestion.reading, "read_pdf", TextReader())
     monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: HashEmbedder())
     monkeypatch.setenv("RAGCTX_CACHE_DIR", str(tmp_path / "cache"))
 

@@ -209,7 +209,8 @@ class _Run:
 
     def ocr_command(self, path: str) -> str:
         """The command that reads a file's pages without text by OCR."""
-        words = ["ragctx", "ingest", path]
+        here, file = Path.cwd(), Path(path)
+        words = ["ragctx", "ingest", str(file.relative_to(here) if here in file.parents else file)]
         if self.index_path != DEFAULT_INDEX:
             words += ["--index", str(self.index_path)]
         return shlex.join([*words, "--ocr", "auto", "--rebuild"])
