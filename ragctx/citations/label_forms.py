@@ -35,12 +35,14 @@ _COUNTS = re.compile(
     r"paragraphs?|parts?)|§|\d)\s*\Z",
     re.IGNORECASE,
 )
-_BEFORE_RAISED = re.compile(r"(?:[.,;:!?)\]\"”’»]|[^\W\d_]{4,})\Z")
+_BEFORE_RAISED = re.compile(r"(?:[.,;:!?)\]\"”’»]|[^\W\d_]{4})\Z")
 _HEADING = re.compile(
     r"(?im)^[ \t]*(?:#{1,4}[ \t]*)?[*_]{0,3}(?:references|sources|citations|bibliography|footnotes|"
     r"works cited|quellen)[*_]{0,3}[ \t]*:?[*_]{0,3}[ \t]*$"
 )
-_LISTED_LINE = re.compile(r"[ \t]*(?:[-*•][ \t]*)?(?:[\[【(]?\^?\d{1,3}[\]】).:]|.{1,200}\.pdf\b)")
+_LISTED_LINE = re.compile(
+    r"\A[ \t]*(?:[-*•][ \t]*)?(?:[\[【(]?\^?\d{1,3}[\]】).:]|.{1,200}\.pdf\b)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

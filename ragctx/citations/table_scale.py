@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_BARE_NUMBER = re.compile(r"\(?[-−]?[$€£¥]? ?\(?\d[\d.,]*\)?\Z")
+_BARE_NUMBER = re.compile(r"\A\(?[-−]?[$€£¥]? ?\(?\d[\d.,]*\)?\Z")
 _SCALE = re.compile(
     r"\b(?:in (?:[$€£¥] ?)?|[$€£¥] ?|(?:US|U\.S\.) dollars, )(thousand|million|billion)s\b"
     r"|(?<=\()[$€£¥] ?(million|billion|thousand)s\b",
@@ -17,7 +17,7 @@ _NEAR = 200
 """Characters within which two heads belong to one table, so that they are those of columns, and it
 is not known which counts. Chosen by hand: two or three lines."""
 _EXCEPTED = re.compile(r"\bshares?\b|\brates?\b|%|\bpercent", re.IGNORECASE)
-_SMALL = re.compile(r"\D*\d{1,3}\.\d\d\)?\Z")
+_SMALL = re.compile(r"\A\D*\d{1,3}\.\d\d\)?\Z")
 
 
 def table_scale(page: str, start: int, end: int) -> str:

@@ -51,7 +51,7 @@ _MARKS = (*_CLOSER_OF, *_UNOPENED, *_AROUND_ANSWERS)
 _MARK = re.compile("|".join(map(re.escape, sorted(_MARKS, key=len, reverse=True))))
 _QUOTES = "`'\"“‘«"
 _TOOL_CALL = re.compile(
-    r"\s*(?:<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call|<function=|"
+    r"\A\s*(?:<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call|<function=|"
     r"<\|channel\|>commentary to=|<｜tool▁calls▁begin｜>)"
 )
 

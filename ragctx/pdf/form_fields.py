@@ -25,7 +25,8 @@ MAX_ABOVE = 1.2
 """A label above its field is at most this far from it, in its own height."""
 MAX_LABEL = 120
 """Characters: a tooltip that is longer explains, and is no label where there is another."""
-_FILLERS = re.compile(r"[\s._\u2026:\u2013-]+$")
+_FILLERS = " \t\n\xa0._…:–-"
+"""What leads from a label to its field."""
 _LETTER = re.compile(r"[^\W\d_]")
 _INDEX = re.compile(r"\[\d+\]")
 
@@ -209,7 +210,7 @@ def _label(field: Field, printed: str) -> str:
 
 
 def _label_of(text: str) -> str:
-    return _FILLERS.sub("", text)
+    return text.rstrip(_FILLERS)
 
 
 def _has_words_of(text: str, part: str) -> bool:

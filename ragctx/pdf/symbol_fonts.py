@@ -70,7 +70,7 @@ _COMMON = {
 _KNOWN = MappingProxyType({**_ADOBE, **_COMMON, 0xF0B7: "•"})
 """What hardly ever means anything else, in whatever font."""
 _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
-_IN_A_WORD = re.compile(f"(?<=\\w){_PRIVATE.pattern}+|{_PRIVATE.pattern}+(?=\\w)")
+_RUN = re.compile(f"{_PRIVATE.pattern}+")
 
 
 def signs_of(font: str) -> Signs | None:
@@ -120,7 +120,15 @@ def without_private(text: str) -> str:
     if not _PRIVATE.search(text):
         return text
     known = _PRIVATE.sub(lambda match: _BY_CHARACTER.get(match[0], match[0]), text)
-    return _PRIVATE.sub("", _IN_A_WORD.sub("\ufffd", known))
+    return _RUN.sub(_mark, known)
+
+
+def _mark(run: re.Match[str]) -> str:
+    """What stands for codes that nobody knows: a mark within a word, else nothing."""
+    around = (
+        run.string[max(0, run.start() - 1) : run.start()] + run.string[run.end() : run.end() + 1]
+    )
+    return "\ufffd" if any(letter.isalnum() or letter == "_" for letter in around) else ""
 
 
 _BY_CHARACTER = MappingProxyType({chr(code): character for code, character in _KNOWN.items()})

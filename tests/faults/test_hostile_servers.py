@@ -57,7 +57,12 @@ def server(parts: Iterable[bytes], wait_s: float = 0.0) -> Iterator[str]:
 
 def asked(url: str, *, tokens: int = 8, timeout_s: float = 10.0) -> Generation:
     generator = load_openai_api(
-        f"{url}#tiny", tokenizer=WordTokenizer(), api_key=KEY, timeout_s=timeout_s
+        f"{url}#tiny",
+        tokenizer=WordTokenizer(),
+        context_window=4096,
+        api_key=KEY,
+        timeout_s=timeout_s,
+        server_options={"retries": 0},
     )
     prompt = assemble(
         "When does tin melt?",
