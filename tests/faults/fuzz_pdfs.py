@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ragctx.chunking import chunk_document
 from ragctx.errors import PdfError
-from ragctx.index.checks import require_storable
+from ragctx.index.checks import require_storable, require_vectors
 from ragctx.pdf.process import Limits
 from ragctx.pdf.read import read_pdf
 from ragctx.records import Document
@@ -108,7 +108,8 @@ def _read(data: bytes, seed: int, words: Counter[str]) -> tuple[str, dict[str, o
             document = read_pdf(path, limits=LIMITS, reader="pypdf" if seed % 7 == 6 else "auto")
             chunks = chunk_document(document, WordTokenizer(), max_tokens=180)
             vectors = HashEmbedder().encode([chunk.text for chunk in chunks])
-            require_storable(str(path), document, chunks, vectors, 8)
+            require_storable(str(path), document, chunks)
+            require_vectors(chunks, vectors, 8)
         except PdfError as error:
             return error.status, {} if len(str(error)) < 600 else {"long_message": str(error)}
         except Exception:
