@@ -7,7 +7,6 @@ expected is not followed, waited for or written to unless it is a regular file.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import secrets
@@ -95,6 +94,8 @@ def sha256_of_stream(stream: BinaryIO, size: int | None = None) -> str:
 
     A stream that ends early is hashed as far as it goes.
     """
+    import hashlib  # loads OpenSSL, which `ragctx --help` need not wait for
+
     digest = hashlib.sha256()
     left = size
     while left is None or left > 0:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TypeVar
 
 from ragctx.errors import InputError
@@ -78,6 +77,8 @@ def shuffled(hits: Sequence[T], seed: int = 0) -> tuple[T, ...]:
     >>> shuffled([1, 2, 3, 4, 5, 6], seed=0)
     (5, 4, 3, 1, 6, 2)
     """
+    from hashlib import sha256  # loads OpenSSL, which `ragctx --help` need not wait for
+
     digests = [sha256(f"{seed}:{slot}".encode()).digest() for slot in range(len(hits))]
     return tuple(hits[i] for i in sorted(range(len(hits)), key=digests.__getitem__))
 
