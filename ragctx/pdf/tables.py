@@ -39,6 +39,12 @@ CROSSING = 0.25
 LONG = 60
 """Characters: where half of the rows have two cells of this length, or longer, columns of prose
 stand side by side."""
+WHITE, FULL_CHARACTERS = 0.2, 40
+"""A row of this many characters, or more, of which less than this share is white between its cells,
+may as well be a justified line of text, if it ends at the right edge."""
+SURE_ROWS = 4
+"""Where fewer of them follow each other, or their cells are not equally many, such lines are text.
+"""
 _SECTION = re.compile(r"(?:[A-Z]|\d{1,3})(?:\.\d{1,3})*\.?")
 _BEFORE, _AFTER = frozenset("$€£¥"), frozenset((")", "%", ")%", "†", "*", "‡"))
 """Signs that are set apart from the number they belong to, before it or after it."""
@@ -212,9 +218,19 @@ def _table(block: Sequence[Row]) -> list[Row]:
 
 
 def _is_prose(rows: Sequence[Row]) -> bool:
-    """Whether columns of running text stand side by side."""
+    """Whether columns of running text stand side by side, or lines of one were justified."""
     long = [sum(len(cell.text) >= LONG for cell in row.cells) >= 2 for row in rows]
-    return sum(long) >= 0.5 * len(rows)
+    edge = max(row.right for row in rows)
+    full = [len(row.cells) for row in rows if _is_full(row, edge)]
+    is_justified = len(full) > 0.5 * len(rows) and (len(full) < SURE_ROWS or len(set(full)) > 1)
+    return is_justified or sum(long) >= 0.5 * len(rows)
+
+
+def _is_full(row: Row, edge: float) -> bool:
+    """Whether a row is filled with text up to the right edge."""
+    white = sum(b.left - a.right for a, b in pairwise(row.cells))
+    is_dense = len(row.text) >= FULL_CHARACTERS and white < WHITE * (row.right - row.left)
+    return is_dense and row.right >= edge - row.size
 
 
 def _columns(rows: Sequence[Row]) -> list[_Span]:

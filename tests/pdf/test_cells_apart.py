@@ -103,6 +103,26 @@ def test_columns_of_prose_are_no_table() -> None:
     assert not any("\t" in text for text in texts(rows))
 
 
+def test_justified_lines_with_wide_gaps_are_no_table() -> None:
+    # Two lines of a Korean contract became a table, for their spaces were wider than letters.
+    def line(*words: str, top: float) -> list[Row]:
+        length = sum(map(len, words)) * 0.5 * SIZE
+        gap = (360 - length) / (len(words) - 1)
+        left, pieces = 0.0, []
+        for word in words:
+            pieces.append(piece(word, left, top))
+            left = pieces[-1].right + gap
+        return pieces
+
+    first = line(
+        "an insurance contract between the insured person", "and", "the insurer covers", top=0
+    )
+    second = line(
+        "the risk of an accident during the period for", "which", "premiums were paid", top=12
+    )
+    assert "\t" not in "".join(texts([*first, *second]))
+
+
 def test_words_of_prose_never_get_a_tab() -> None:
     rows = [
         piece("Tin is a soft metal that melts at a low temperature", 0, 12 * i) for i in range(9)
