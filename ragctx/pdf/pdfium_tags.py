@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import pypdfium2.raw as raw
@@ -132,10 +133,13 @@ def _role(element: Any) -> str:
 def _draws_forms_with_text(page: Any) -> bool:
     """Whether text is within forms, whose numbers in the tree are their own; or too much to see."""
     count = raw.FPDFPage_CountObjects(page)
-    return count > MAX_OBJECTS or any(
-        _holds_text(item, 3)
-        for item in (raw.FPDFPage_GetObject(page, i) for i in range(count))
-        if raw.FPDFPageObj_GetType(item) == raw.FPDF_PAGEOBJ_FORM
+    if count > MAX_OBJECTS:
+        return True
+    items = list(map(raw.FPDFPage_GetObject, repeat(page.raw), range(count)))
+    kinds = map(raw.FPDFPageObj_GetType, items)
+    return any(
+        kind == raw.FPDF_PAGEOBJ_FORM and _holds_text(item, 3)
+        for kind, item in zip(kinds, items, strict=True)
     )
 
 

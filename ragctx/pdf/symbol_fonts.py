@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 Signs = Mapping[int, str]
@@ -73,6 +74,7 @@ _PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 _RUN = re.compile(f"{_PRIVATE.pattern}+")
 
 
+@lru_cache(maxsize=1024)
 def signs_of(font: str) -> Signs | None:
     """The signs of a font by its name; None for a font of letters.
 

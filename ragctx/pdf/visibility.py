@@ -161,35 +161,45 @@ class _Looks:
     def _is_on(self, piece: Placed, shade: int) -> bool:
         """Whether the middle of the piece is on a shape that is filled with nearly its shade."""
         x, y = _middle(piece)
+        near = (
+            boxes for ground, boxes in self._grounds.items() if abs(ground - shade) < SAME_SHADE
+        )
         return any(
-            abs(ground - shade) < SAME_SHADE and left <= x <= right and bottom <= y <= top
-            for ground, (left, bottom, right, top) in self._grounds
+            left <= x <= right and bottom <= y <= top
+            for boxes in near
+            for left, bottom, right, top in boxes
         )
 
     @cached_property
-    def _grounds(self) -> list[tuple[int, Box]]:
-        """Filled shapes: the shade of each, and its box."""
-        shapes = (item for kind, item in self._objects if kind == _PATH and _is_filled(item))
-        boxes = ((item, _bounds(item)) for item in shapes)
-        return [(_shade_of(item), box) for item, box in boxes if _area(box) >= MIN_COVER_PT2]
+    def _grounds(self) -> dict[int, list[Box]]:
+        """The boxes of filled shapes, by their shade."""
+        grounds: dict[int, list[Box]] = {}
+        for kind, item in self._objects:
+            if kind == _PATH and _is_filled(item):
+                box = _bounds(item)
+                if _area(box) >= MIN_COVER_PT2:
+                    grounds.setdefault(_shade_of(item), []).append(box)
+        return grounds
 
     @cached_property
     def _in_forms(self) -> frozenset[int]:
         """The addresses of texts that are drawn as part of a form."""
+        pairs = zip(self._objects, self._own_objects, strict=False)
+        if all(item is own for (_, item), own in pairs):  # there are no forms
+            return frozenset()
+        return frozenset(self._drawn) - frozenset(map(address, self._own_objects))
+
+    @cached_property
+    def _own_objects(self) -> list[Any]:
+        """What the page draws itself, forms among it, in the order of drawing."""
         page = self.page.raw
         count = min(raw.FPDFPage_CountObjects(page), MAX_OBJECTS)
-        items = list(map(raw.FPDFPage_GetObject, repeat(page), range(count)))
-        if _FORM not in map(raw.FPDFPageObj_GetType, items):
-            return frozenset()
-        return frozenset(self._drawn) - frozenset(map(address, items))
+        return list(map(raw.FPDFPage_GetObject, repeat(page), range(count)))
 
     @cached_property
     def _objects(self) -> list[tuple[int, Any]]:
         """The page's texts, shapes and pictures, with their kinds, in the order of drawing."""
-        page = self.page.raw
-        count = min(raw.FPDFPage_CountObjects(page), MAX_OBJECTS)
-        items = map(raw.FPDFPage_GetObject, repeat(page), range(count))
-        return list(islice(_flattened(list(items), MAX_DEPTH), MAX_OBJECTS))
+        return list(islice(_flattened(self._own_objects, MAX_DEPTH), MAX_OBJECTS))
 
     @cached_property
     def _drawn(self) -> dict[int, int]:
