@@ -13,7 +13,7 @@ from ragctx.ingestion import open_cached
 from ragctx.views import citation_words, status_words
 
 SAMPLES = Path(__file__).parent / "samples"
-QUESTION = "How many people does it take to put up the weather station's mast?"
+QUESTION = "For how many years should the station's battery last?"
 
 
 def main(question: str = QUESTION, *pdfs: str) -> None:

@@ -73,6 +73,7 @@ def test_a_full_disk_never_costs_what_a_repair_could_save(shim: Path, tmp_path: 
     assert tried(shim, tmp_path, "FULL", 20, "salvage") >= 20
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.slow
 def test_killed_before_any_call_that_changes_a_file(shim: Path, tmp_path: Path) -> None:
     assert tried(shim, tmp_path, "KILLED", 0, *OPERATIONS) > 1000
