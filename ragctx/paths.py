@@ -174,7 +174,9 @@ def private_folder(path: Path) -> Path:
     """
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        # `exist_ok` looks once more, when another process may have removed it again.
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
     mode = path.lstat().st_mode
     if not stat.S_ISDIR(mode):
         raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(path))
