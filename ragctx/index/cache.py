@@ -26,7 +26,7 @@ from ragctx.paths import cache_dir, open_regular, private_folder
 MAX_BYTES = 2 * 2**30
 """Size of the cache unless $RAGCTX_CACHE_BYTES says otherwise: thousands of reports."""
 LEASE = "ragctx.use.lock"
-_TRIES = 100  # to lock a folder that others keep removing; chosen by hand
+_TRIES = 1000  # to lock a folder that others keep removing; chosen by hand
 _KEY = re.compile(r"[0-9a-f]{24}")
 _REMOVED = re.compile(r"\.[0-9a-f]{24}\.[0-9a-f]{16}\.removed")
 
