@@ -171,8 +171,8 @@ def _row(line: Line) -> Row:
 
 def _cleaned(rows: Sequence[Row]) -> list[Row]:
     """The rows with clean text, without those of which nothing is left."""
-    cleaned = (replace(row, text=clean_piece(row.text)) for row in rows)
-    return [row for row in cleaned if row.text]
+    cleaned = zip(rows, (clean_piece(row.text) for row in rows), strict=True)
+    return [row if text == row.text else replace(row, text=text) for row, text in cleaned if text]
 
 
 def _is_garbled(page: PageText) -> bool:

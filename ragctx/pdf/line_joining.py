@@ -27,6 +27,8 @@ def clean_piece(text: str) -> str:
     >>> clean_piece("the  ef\\ufb01cient na¨ıve co\\xadop\\x07")
     'the efficient naïve coop'
     """
+    if text.isascii() and text.isprintable():  # nothing to clean
+        return " ".join(text.split())
     text = text.strip()
     divided = text[-1:] in (HYPHEN, "\x02", "\xad")
     text = text[:-1] if divided else text

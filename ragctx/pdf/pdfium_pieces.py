@@ -8,18 +8,15 @@ what belongs together is decided where the whole page is seen (`ragctx.pdf.layou
 
 from __future__ import annotations
 
-import ctypes
-import re
 import statistics
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
-
-import pypdfium2.raw as raw
+from typing import NamedTuple
 
 from ragctx.pdf.geometry import Box, on_page
 from ragctx.pdf.messages import LineMessage
+from ragctx.pdf.pdfium_calls import address, has_no_letter
 from ragctx.pdf.pdfium_runs import FAR_BACK, WORD_GAP, Run, Sheet, is_right_to_left, runs
 from ragctx.pdf.visibility import Placed
 from ragctx.text.line_shapes import is_spaceless
@@ -80,7 +77,7 @@ def _rows(found: Iterable[Run]) -> Iterator[list[Run]]:
 
 
 def _go_on(a: Run, b: Run) -> bool:
-    if a.turn != b.turn or a.is_faint != b.is_faint:
+    if a.turn != b.turn or a.drawn.is_faint != b.drawn.is_faint:
         return False
     (_, top, right, bottom), (next_left, next_top, _, next_bottom) = a.box, b.box
     if top != next_top or bottom != next_bottom:
@@ -260,7 +257,8 @@ def _is_raised(base: Run, mark: Run) -> bool:
 
 
 def _piece(sheet: Sheet, row: Sequence[Run], text: str) -> Piece:
-    middle, box, some = _middle(row), _around(row), _sample(row)
+    middle, box = _middle(row), _around(row)
+    some = row[0], row[len(row) // 2], row[-1]
     message: LineMessage = {
         "text": text,
         "turn": (row[0].turn - sheet.frame.turn) % 4,
@@ -272,10 +270,10 @@ def _piece(sheet: Sheet, row: Sequence[Run], text: str) -> Piece:
         "block": 0,
         "cell": 0,
         "role": "",
-        "bold": all(_is_bold(sheet.textpage, at) for at in some),
+        "bold": all(run.drawn.is_bold for run in some),
     }
-    placed = Placed(row[0].at, on_page(box, row[0].turn), middle.size)
-    return Piece(message, _unmapped_share(sheet, some), placed, row)
+    placed = Placed(row[0].drawn, on_page(box, row[0].turn), middle.size)
+    return Piece(message, _unmapped_share(sheet, row), placed, row)
 
 
 def _middle(row: Sequence[Run]) -> Run:
@@ -288,30 +286,11 @@ def _middle(row: Sequence[Run]) -> Run:
     return row[-1]
 
 
-_FONT_NAME_BYTES = 128
-_BOLD = re.compile(rb"(?i)bold|black|heavy|cmbx|cmssbx|sfbx|[-,]bd\b|\bmedi\b|nimbus\w+-medi|-bx\d")
-_FORCE_BOLD = 1 << 18  # of a font's flags, ISO 32000-1, table 123
-
-
-def _is_bold(textpage: Any, k: int) -> bool:
-    """Whether a character's font is a bold one, by its name or its flags.
-
-    pdfium's own weights are those of the fonts it puts in for missing ones: they say little.
-    """
-    name, flags = ctypes.create_string_buffer(_FONT_NAME_BYTES), ctypes.c_int()
-    raw.FPDFText_GetFontInfo(textpage, k, name, _FONT_NAME_BYTES, flags)
-    return _BOLD.search(name.value) is not None or bool(flags.value & _FORCE_BOLD)
-
-
-def _sample(row: Sequence[Run]) -> set[int]:
-    """The first letter, one in the middle and the last, by their numbers on the page."""
-    return {row[0].at, row[len(row) // 2].at, row[-1].at + len(row[-1].text) - 1}
-
-
-def _unmapped_share(sheet: Sheet, some: Collection[int]) -> float:
-    """Share of some letters whose font names none."""
-    has_error, textpage = raw.FPDFText_HasUnicodeMapError, sheet.textpage.raw
-    return sum(int(has_error(textpage, at) == 1) for at in some) / len(some)
+def _unmapped_share(sheet: Sheet, row: Sequence[Run]) -> float:
+    """Share of the first letter, one in the middle and the last whose font names none."""
+    some = {row[0].at, row[len(row) // 2].at, row[-1].at + len(row[-1].text) - 1}
+    textpage = address(sheet.textpage.raw)
+    return sum(int(has_no_letter(textpage, at)) == 1 for at in some) / len(some)
 
 
 def _around(row: Sequence[Run]) -> Box:

@@ -33,11 +33,14 @@ from ragctx.pdf.messages import (
     one_line,
     quietly,
 )
+from ragctx.pdf.pdfium_calls import address, has_no_letter
 from ragctx.pdf.pdfium_forms import as_drawn
 from ragctx.pdf.pdfium_page import MANY_OBJECTS, OpenPage, frame_of, with_fields_drawn
+from ragctx.pdf.pdfium_page_objects import PageObjects
 from ragctx.pdf.pdfium_pieces import Piece, pieces
 from ragctx.pdf.pdfium_runs import Sheet, codes_of, letter_boxes
 from ragctx.pdf.pdfium_tags import tags_of
+from ragctx.pdf.pdfium_text_objects import TextObjects
 from ragctx.pdf.visibility import are_seen
 
 FEW_CHARACTERS = 64
@@ -128,9 +131,10 @@ def read_page(document: Any, i: int) -> PageMessage:
     units = _code_units(textpage)
     letters = len("".join(units[: 8 * FEW_CHARACTERS].split()))
     objects = _Objects() if letters >= FEW_CHARACTERS else _look_at_objects(page)
-    drawn = _drawn_lines(opened, textpage)
+    page_objects = PageObjects(page)
+    drawn = _drawn_lines(opened, textpage, page_objects)
     lines = drawn.seen
-    for line, tag in zip(lines, tags_of(page, textpage, lines), strict=True):
+    for line, tag in zip(lines, tags_of(page, page_objects, lines), strict=True):
         message = line.message
         message["block"], message["cell"], message["role"] = tag
     unmapped = _unmapped_share(textpage)
@@ -164,7 +168,7 @@ def read_sheet(document: Any, i: int) -> SheetMessage:
     """Where each glyph of page i is, in the lines that `read_page` gives."""
     opened = with_fields_drawn(document, i)
     frame, textpage = frame_of(opened.page), opened.page.get_textpage()
-    drawn = _drawn_lines(opened, textpage)
+    drawn = _drawn_lines(opened, textpage, PageObjects(opened.page))
     lines = (*drawn.seen, *drawn.filled_in)
     return {
         "kind": "sheet",
@@ -193,12 +197,13 @@ class _DrawnLines:
     fields: list[FieldMessage]
 
 
-def _drawn_lines(opened: OpenPage, textpage: Any) -> _DrawnLines:
-    sheet = Sheet(textpage, frame_of(opened.page))
+def _drawn_lines(opened: OpenPage, textpage: Any, objects: PageObjects) -> _DrawnLines:
+    sheet = Sheet(textpage, frame_of(opened.page), TextObjects(textpage))
     codes = codes_of(textpage, min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS))
     lines = pieces(sheet, codes[: opened.printed], 0)
     filled_in = pieces(sheet, codes[opened.printed :], opened.printed)
-    seen = are_seen(opened.page, textpage, [line.placed for line in (*lines, *filled_in)])
+    placed = [line.placed for line in (*lines, *filled_in)]
+    seen = are_seen(opened.page, sheet.frame, objects, placed)
     fields, outside = as_drawn(opened.fields, list(zip(filled_in, seen[len(lines) :], strict=True)))
     return _DrawnLines(
         seen=list(itertools.compress(lines, seen)),
@@ -253,5 +258,6 @@ def _unmapped_share(textpage: Any) -> float:
     """Share of the characters that their font does not map to letters, 0 to 1, by a sample."""
     count = raw.FPDFText_CountChars(textpage)
     sample = range(0, count, max(1, count // SAMPLE))
-    unmapped = sum(int(raw.FPDFText_HasUnicodeMapError(textpage, k) == 1) for k in sample)
+    at = address(textpage.raw)
+    unmapped = sum(int(has_no_letter(at, k)) == 1 for k in sample)
     return unmapped / max(1, len(sample))

@@ -12,20 +12,19 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import pypdfium2.raw as raw
 
+from ragctx.pdf.pdfium_calls import content_number
+from ragctx.pdf.pdfium_page_objects import PageObjects
 from ragctx.pdf.pdfium_pieces import Piece
-from ragctx.pdf.visibility import mark_name
+from ragctx.pdf.pdfium_text_objects import marks_of
 
 COVERED = 0.95
 """The share of a page's characters, artifacts apart, that must be in the tree."""
 MAX_DEPTH, MAX_ELEMENTS = 60, 20_000
 """Elements within elements, and elements of one page, that are looked at."""
-MAX_OBJECTS = 20_000
-"""A page that draws more is read without its tags: they could not be checked."""
 MAX_ROLE = 40
 """Characters of a role's name."""
 
@@ -49,7 +48,7 @@ class Tag(NamedTuple):
 NO_TAG = Tag(0, 0, "")
 
 
-def tags_of(page: Any, textpage: Any, pieces: Sequence[Piece]) -> list[Tag]:
+def tags_of(page: Any, objects: PageObjects, pieces: Sequence[Piece]) -> list[Tag]:
     """Each piece's place in the tree; all `NO_TAG` where there is none, or it cannot be believed.
 
     Artifacts (running heads, rules) have no place in it.
@@ -64,15 +63,15 @@ def tags_of(page: Any, textpage: Any, pieces: Sequence[Piece]) -> list[Tag]:
             walk.enter(raw.FPDF_StructTree_GetChildAtIndex(tree, i), NO_TAG, 0)
     finally:
         raw.FPDF_StructTree_Close(tree)
-    if not walk.tags or walk.is_twisted or _draws_forms_with_text(page):
-        return untagged
+    if not walk.tags or walk.is_twisted or objects.are_too_many or objects.forms:
+        return untagged  # what is within forms has numbers of their own
     found: list[Tag] = []
     covered = whole = 0
     for piece in pieces:
-        item = raw.FPDFText_GetTextObject(textpage, piece.placed.at)
-        tag = walk.tags.get(raw.FPDFPageObj_GetMarkedContentID(item), NO_TAG) if item else NO_TAG
+        at = piece.placed.drawn.at
+        tag = walk.tags.get(content_number(at), NO_TAG) if at else NO_TAG
         found.append(tag)
-        if tag.block or not (item and _is_artifact(item)):
+        if tag.block or not (at and "Artifact" in marks_of(at)):
             length = len(piece.message["text"])
             whole += length
             covered += length * (tag.block > 0)
@@ -122,39 +121,6 @@ class _Walk:
 
 
 def _role(element: Any) -> str:
-    size = min(raw.FPDF_StructElement_GetType(element, None, 0), 2 * MAX_ROLE + 2)
-    if size <= 2:
-        return ""
     buffer = (ctypes.c_ushort * (MAX_ROLE + 1))()
-    raw.FPDF_StructElement_GetType(element, buffer, 2 * MAX_ROLE + 2)
-    return bytes(buffer)[: size - 2].decode("utf-16-le", "replace")
-
-
-def _draws_forms_with_text(page: Any) -> bool:
-    """Whether text is within forms, whose numbers in the tree are their own; or too much to see."""
-    count = raw.FPDFPage_CountObjects(page)
-    if count > MAX_OBJECTS:
-        return True
-    items = list(map(raw.FPDFPage_GetObject, repeat(page.raw), range(count)))
-    kinds = map(raw.FPDFPageObj_GetType, items)
-    return any(
-        kind == raw.FPDF_PAGEOBJ_FORM and _holds_text(item, 3)
-        for kind, item in zip(kinds, items, strict=True)
-    )
-
-
-def _holds_text(form: Any, depth: int) -> bool:
-    for i in range(raw.FPDFFormObj_CountObjects(form)):
-        item = raw.FPDFFormObj_GetObject(form, i)
-        kind = raw.FPDFPageObj_GetType(item)
-        if kind == raw.FPDF_PAGEOBJ_TEXT:
-            return True
-        if kind == raw.FPDF_PAGEOBJ_FORM and (not depth or _holds_text(item, depth - 1)):
-            return True
-    return False
-
-
-def _is_artifact(item: Any) -> bool:
-    return any(
-        mark_name(item, i) == "Artifact" for i in range(min(raw.FPDFPageObj_CountMarks(item), 20))
-    )
+    size = raw.FPDF_StructElement_GetType(element, buffer, ctypes.sizeof(buffer))
+    return bytes(buffer)[: max(0, size - 2)].decode("utf-16-le", "replace")

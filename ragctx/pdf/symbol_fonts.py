@@ -102,6 +102,11 @@ def sign(code: int, signs: Signs | None) -> str:
     return signs.get(code, chr(0xF000 + code))
 
 
+def with_signs(codes: str, signs: Signs | None) -> str:
+    """What codes of a font with these signs stand for."""
+    return codes if signs is None else "".join(sign(ord(code), signs) for code in codes)
+
+
 def private_count(text: str) -> int:
     """How many characters of a text are private codes that nobody knows.
 

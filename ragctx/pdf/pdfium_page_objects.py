@@ -1,0 +1,124 @@
+"""What a page draws, object by object in the order of drawing; forms are opened.
+
+(A form is a piece of a page's content that has a name of its own: ISO 32000-1, 8.10.)
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import islice, repeat
+from typing import Any, NamedTuple
+
+import pypdfium2.raw as raw
+
+from ragctx.pdf.geometry import Box
+from ragctx.pdf.pdfium_calls import (
+    Address,
+    address,
+    object_bounds,
+    object_kind,
+    object_of_page,
+    page_object,
+    path_mode,
+)
+from ragctx.pdf.pdfium_text_objects import FAINT_ALPHA, fill_of
+
+MAX_OBJECTS = 20_000
+"""How many objects of a page are looked at."""
+MAX_DEPTH = 3
+"""Forms within forms that are looked into."""
+MIN_COVER_PT2 = 60.0
+"""A smaller shape is a rule or a bullet: it covers no text, and none stands on it."""
+_TEXT, _PATH = int(raw.FPDF_PAGEOBJ_TEXT), int(raw.FPDF_PAGEOBJ_PATH)
+_IMAGE, _FORM = int(raw.FPDF_PAGEOBJ_IMAGE), int(raw.FPDF_PAGEOBJ_FORM)
+
+
+class Cover(NamedTuple):
+    """A picture or a filled shape: when it is drawn, its box on the page, its shade of grey.
+
+    The shade, 0 to 255, is None for pictures and for what is not filled with one colour.
+    """
+
+    order: int
+    box: Box
+    shade: int | None
+
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a point of the page is in its box."""
+        left, bottom, right, top = self.box
+        return left <= x <= right and bottom <= y <= top
+
+
+class PageObjects:
+    """The objects of one page. Asked for once, when they are first needed."""
+
+    def __init__(self, page: Any) -> None:
+        self._page = address(page.raw)
+        self._count = raw.FPDFPage_CountObjects(page.raw)
+
+    @property
+    def are_too_many(self) -> bool:
+        """Whether the page draws more than `MAX_OBJECTS`."""
+        return bool(self._count > MAX_OBJECTS)
+
+    @cached_property
+    def _all(self) -> Sequence[tuple[int, Address, Address]]:
+        """Kind, address, and the form that it is part of (0: the page itself)."""
+        count = min(self._count, MAX_OBJECTS)
+        own = list(map(object_of_page, repeat(self._page), range(count)))
+        kinds = list(map(object_kind, own))
+        if _FORM not in kinds:
+            return list(zip(kinds, own, repeat(0)))
+        return list(islice(_opened(kinds, own, 0, MAX_DEPTH), MAX_OBJECTS))
+
+    @cached_property
+    def order(self) -> dict[Address, int]:
+        """When each text is drawn."""
+        return {at: i for i, (kind, at, _) in enumerate(self._all) if kind == _TEXT}
+
+    @cached_property
+    def forms(self) -> dict[Address, Address]:
+        """The form of each text that is part of one: the innermost."""
+        return {at: form for kind, at, form in self._all if form and kind == _TEXT}
+
+    @cached_property
+    def covers(self) -> Sequence[Cover]:
+        """Pictures and filled shapes that are large enough to hold text."""
+        edges, mode = (ctypes.c_float * 4)(), (ctypes.c_int * 2)()
+        edges_at, mode_at = ctypes.addressof(edges), ctypes.addressof(mode)
+        found = []
+        for i, (kind, at, _) in enumerate(self._all):
+            if kind not in (_PATH, _IMAGE):
+                continue
+            if kind == _PATH:
+                path_mode(at, mode_at, mode_at + 4)
+                if not mode[0]:
+                    continue
+            if not object_bounds(at, edges_at, edges_at + 4, edges_at + 8, edges_at + 12):
+                continue
+            left, bottom, right, top = edges
+            if (right - left) * (top - bottom) >= MIN_COVER_PT2:
+                shade = _shade(at) if kind == _PATH else None
+                found.append(Cover(i, (left, bottom, right, top), shade))
+        return found
+
+
+def _opened(
+    kinds: Sequence[int], items: Sequence[Address], form: Address, depth: int
+) -> Iterator[tuple[int, Address, Address]]:
+    """Objects, those of forms in place of the forms."""
+    for kind, item in zip(kinds, items, strict=True):
+        if kind != _FORM:
+            yield kind, item, form
+        elif depth:
+            handle = page_object(item)
+            count = min(raw.FPDFFormObj_CountObjects(handle), MAX_OBJECTS)
+            inside = [address(raw.FPDFFormObj_GetObject(handle, i)) for i in range(count)]
+            yield from _opened(list(map(object_kind, inside)), inside, item, depth - 1)
+
+
+def _shade(at: Address) -> int | None:
+    fill = fill_of(at)
+    return fill[0] if fill and fill[1] >= FAINT_ALPHA else None

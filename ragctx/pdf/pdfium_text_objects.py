@@ -1,0 +1,172 @@
+"""How the letters of a page are drawn: asked once for each object that draws some of them.
+
+The letters of one object have one font, size, colour and direction (ISO 32000-1, 9.4). A page has
+hundreds of words, and asking for each of them takes longer than reading it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+from typing import Any, NamedTuple
+
+import pypdfium2.raw as raw
+
+from ragctx.pdf.geometry import Box
+from ragctx.pdf.pdfium_calls import (
+    Address,
+    address,
+    fill_colour,
+    font_of_text,
+    letter_angle,
+    letter_object,
+    letter_size,
+    mark_count,
+    page_object,
+    text_mode,
+)
+from ragctx.pdf.symbol_fonts import Signs, signs_of
+
+FAINT_ALPHA = 26
+"""A tenth of full cover, of 255: fainter letters are looked for in the picture."""
+PALE = 230
+"""Lighter letters, of 255, are looked for in the picture: paper is white."""
+_INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
+_BOLD = re.compile(r"(?i)bold|black|heavy|cmbx|cmssbx|sfbx|[-,]bd\b|\bmedi\b|nimbus\w+-medi|-bx\d")
+_FORCE_BOLD = 1 << 18  # of a font's flags, ISO 32000-1, table 123
+_LONGEST_NAME = 128  # bytes; a longer name is none
+
+
+class TextObject(NamedTuple):
+    """How an object draws its letters.
+
+    `turn` counts quarter turns of the page; `shade` is the grey in which letters are filled, 0
+    (black) to 255, and `alpha` how much it covers, 0 to 255.
+    """
+
+    at: Address  # 0 for letters of no object
+    turn: int
+    size: float  # points, at least 0
+    signs: Signs | None
+    is_bold: bool
+    is_drawn: bool  # and not only there to be selected
+    shade: int
+    alpha: int
+
+    @property
+    def is_faint(self) -> bool:
+        """Whether letters may not be seen by the way they are drawn: pale, faint, not at all."""
+        return not self.is_drawn or self.shade >= PALE or self.alpha < FAINT_ALPHA
+
+
+NO_OBJECT = TextObject(
+    at=0, turn=0, size=0.0, signs=None, is_bold=False, is_drawn=True, shade=0, alpha=255
+)
+"""Of letters that no object draws: nothing is known of them."""
+
+
+class TextObjects:
+    """The objects that draw a page's letters, by the letters' numbers as pdfium counts them."""
+
+    def __init__(self, textpage: Any) -> None:
+        self._textpage = textpage
+        self._at = address(textpage.raw)
+        self._known: dict[Address, TextObject] = {}
+        self._fonts: dict[Address, _Font] = {}
+
+    def of(self, k: int, box: Box) -> TextObject:
+        """What draws letter k, whose box on the page this is."""
+        at = letter_object(self._at, k) or 0
+        known = self._known.get(at)
+        if known is None:
+            known = self._asked(at, k, box)
+            if at:
+                self._known[at] = known
+        return known
+
+    def _asked(self, at: Address, k: int, box: Box) -> TextObject:
+        left, bottom, right, top = box
+        turn = _turn(letter_angle(self._at, k))
+        size = _size(letter_size(self._at, k), right - left if turn % 2 else top - bottom)
+        if size < 0:  # letters drawn backwards: turned once more
+            turn, size = (turn + 2) % 4, -size
+        if not at:
+            return NO_OBJECT._replace(turn=turn, size=size)
+        font = self._font(font_of_text(at), k)
+        shade, alpha = fill_of(at) or (0, 255)
+        return TextObject(
+            at=at,
+            turn=turn,
+            size=size,
+            signs=font.signs,
+            is_bold=font.is_bold,
+            is_drawn=text_mode(at) not in _INVISIBLE_MODES,
+            shade=shade,
+            alpha=alpha,
+        )
+
+    def _font(self, at: Address | None, k: int) -> _Font:
+        """The font of letter k.
+
+        pdfium's own weights are those of the fonts it puts in for missing ones: they say little.
+        """
+        known = self._fonts.get(at) if at else None
+        if known is None:
+            buffer, flags = ctypes.create_string_buffer(_LONGEST_NAME), ctypes.c_int()
+            size = raw.FPDFText_GetFontInfo(self._textpage, k, buffer, _LONGEST_NAME, flags)
+            name = buffer.value.decode("utf-8", "replace") if size else ""
+            is_bold = _BOLD.search(name) is not None or bool(flags.value & _FORCE_BOLD)
+            known = _Font(signs_of(name), is_bold)
+            if at:
+                self._fonts[at] = known
+        return known
+
+
+class _Font(NamedTuple):
+    signs: Signs | None
+    is_bold: bool
+
+
+def fill_of(at: Address) -> tuple[int, int] | None:
+    """The shade of grey (0 to 255) in which an object is filled, and how much it covers."""
+    colour = (ctypes.c_uint * 4)()
+    first = ctypes.addressof(colour)
+    if not fill_colour(at, first, first + 4, first + 8, first + 12):
+        return None
+    red, green, blue, alpha = colour
+    return (299 * red + 587 * green + 114 * blue) // 1000, alpha
+
+
+def marks_of(at: Address) -> list[str]:
+    """What an object is marked as: "OC" (a part of a layer), "Artifact"."""
+    count = min(mark_count(at), MAX_MARKS)
+    return [_mark_name(page_object(at), i) for i in range(count)] if count else []
+
+
+MAX_MARKS = 20
+"""Marks of one object that are looked at."""
+
+
+def _mark_name(handle: Any, i: int) -> str:
+    """What an object's i-th mark is called; "" if that is long."""
+    size, buffer = ctypes.c_ulong(), ctypes.create_string_buffer(32)
+    mark = raw.FPDFPageObj_GetMark(handle, i)
+    chars = ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR))
+    if not raw.FPDFPageObjMark_GetName(mark, chars, len(buffer), size):
+        return ""
+    return buffer.raw[: max(0, min(len(buffer), size.value) - 2)].decode("utf-16-le", "replace")
+
+
+def _turn(angle: float) -> int:
+    return -round(angle / (math.pi / 2)) % 4 if angle and math.isfinite(angle) else 0
+
+
+def _size(size: float, height: float) -> float:
+    """A letter's font size; negative where letters are drawn backwards and upside down.
+
+    It is what pdfium says, unless the text matrix sets the size and the font has another.
+    """
+    if 0.6 <= height / max(abs(size), 0.1) <= 1.8:
+        return size
+    return math.copysign(height / 1.2, size)
