@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice, repeat
 from typing import Any, NamedTuple
@@ -64,35 +64,36 @@ class PageObjects:
         return bool(self._count > MAX_OBJECTS)
 
     @cached_property
-    def _all(self) -> Sequence[tuple[int, Address, Address]]:
-        """Kind, address, and the form that it is part of (0: the page itself)."""
+    def _all(self) -> _Drawn:
         count = min(self._count, MAX_OBJECTS)
-        own = list(map(object_of_page, repeat(self._page), range(count)))
-        kinds = list(map(object_kind, own))
+        items = list(map(object_of_page, repeat(self._page), range(count)))
+        kinds = list(map(object_kind, items))
         if _FORM not in kinds:
-            return list(zip(kinds, own, repeat(0)))
-        return list(islice(_opened(kinds, own, 0, MAX_DEPTH), MAX_OBJECTS))
+            return _Drawn(kinds, items, {})
+        opened = list(islice(_opened(kinds, items, 0, MAX_DEPTH), MAX_OBJECTS))
+        forms = {item: form for kind, item, form in opened if form and kind == _TEXT}
+        return _Drawn([kind for kind, _, _ in opened], [item for _, item, _ in opened], forms)
 
     @cached_property
     def order(self) -> dict[Address, int]:
         """When each text is drawn."""
-        return {at: i for i, (kind, at, _) in enumerate(self._all) if kind == _TEXT}
+        kinds = self._all.kinds
+        return {item: i for i, item in enumerate(self._all.items) if kinds[i] == _TEXT}
 
-    @cached_property
-    def forms(self) -> dict[Address, Address]:
+    @property
+    def forms(self) -> Mapping[Address, Address]:
         """The form of each text that is part of one: the innermost."""
-        return {at: form for kind, at, form in self._all if form and kind == _TEXT}
+        return self._all.forms
 
     @cached_property
     def covers(self) -> Sequence[Cover]:
-        """Pictures and filled shapes that are large enough to hold text."""
+        """Pictures and filled shapes that are large enough to hold text, in order of drawing."""
         edges, mode = (ctypes.c_float * 4)(), (ctypes.c_int * 2)()
         edges_at, mode_at = ctypes.addressof(edges), ctypes.addressof(mode)
         found = []
-        for i, (kind, at, _) in enumerate(self._all):
-            if kind not in (_PATH, _IMAGE):
-                continue
-            if kind == _PATH:
+        for i in [i for i, kind in enumerate(self._all.kinds) if kind in (_PATH, _IMAGE)]:
+            at, is_path = self._all.items[i], self._all.kinds[i] == _PATH
+            if is_path:
                 path_mode(at, mode_at, mode_at + 4)
                 if not mode[0]:
                     continue
@@ -100,15 +101,22 @@ class PageObjects:
                 continue
             left, bottom, right, top = edges
             if (right - left) * (top - bottom) >= MIN_COVER_PT2:
-                shade = _shade(at) if kind == _PATH else None
-                found.append(Cover(i, (left, bottom, right, top), shade))
+                found.append(Cover(i, (left, bottom, right, top), _shade(at) if is_path else None))
         return found
+
+
+class _Drawn(NamedTuple):
+    """All objects, aligned; and the form of each text that is part of one."""
+
+    kinds: Sequence[int]
+    items: Sequence[Address]
+    forms: Mapping[Address, Address]
 
 
 def _opened(
     kinds: Sequence[int], items: Sequence[Address], form: Address, depth: int
 ) -> Iterator[tuple[int, Address, Address]]:
-    """Objects, those of forms in place of the forms."""
+    """Objects, those of forms in place of the forms; the page's own are of form 0."""
     for kind, item in zip(kinds, items, strict=True):
         if kind != _FORM:
             yield kind, item, form

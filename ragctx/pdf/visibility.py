@@ -134,6 +134,8 @@ class _Looks:
 
     def _is_covered(self, piece: Placed) -> bool:
         """Whether a picture or a shape that was drawn later covers the middle of the piece."""
+        if not self.objects.covers:
+            return False
         x, y = _middle(piece)
         order = self.objects.order.get(piece.drawn.at, MAX_OBJECTS)
         later = bisect_right(self.objects.covers, order, key=attrgetter("order"))
