@@ -28,6 +28,7 @@ from ragctx.cli.commands.probe import probe_command
 from ragctx.cli.commands.prompt import prompt_command
 from ragctx.cli.commands.questions import questions_group
 from ragctx.cli.commands.search import search_command
+from ragctx.cli.commands.serve import serve_command
 from ragctx.cli.help import Group, examples
 from ragctx.errors import RagctxError
 from ragctx.threads import limit_threads, wait_passively
@@ -41,6 +42,7 @@ from ragctx.threads import limit_threads, wait_passively
     'ragctx prompt "What is the notice period?" --budget-tokens 3000',
     'ragctx explain "What is the notice period?"',
     "ragctx page contract.pdf 12",
+    "ragctx serve --open",
     "ragctx index info",
 )
 @click.group(
@@ -63,6 +65,7 @@ _COMMANDS = (
     prompt_command,
     explain_command,
     page_command,
+    serve_command,
     index_group,
     cache_group,
     questions_group,

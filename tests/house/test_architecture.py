@@ -85,7 +85,9 @@ MAY_IMPORT = {
     "generator.huggingface generator.thought index pipeline placement prompt retrieval text",
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
-    "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
+    "server": "assembly embedding explanation generator index ingestion pdf pipeline placement "
+    "refusals retrieval selection text views",
+    "cli": "server assembly embedding evaluation evaluation.questions evaluation.report "
     "explanation generator generator.decoding generator.huggingface generator.reader index "
     "ingestion pdf pipeline refusals placement prompt retrieval selection text threads tokens "
     "views",
@@ -110,6 +112,9 @@ ONLY_IN = {  # a library, and the only modules that may know it
     ),
     "rapidocr": ("pdf.rapidocr_engine",),
     "faiss": ("index.engine",),
+    "starlette": ("server.app", "server.guard"),
+    "uvicorn": ("cli.commands.serve",),
+    "anyio": ("server.app", "server.events"),
     "onnxruntime": ("runtime", "pdf.rapidocr_engine"),
     "torch": ("embedding", "generator.huggingface.*"),
     "sqlite3": (
