@@ -1,0 +1,259 @@
+"""The API gives what the library and the command line give, and tells errors as such."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from ragctx.explanation.view import explanation_view
+from ragctx.pdf.png import SIGNATURE
+from ragctx.records import Generation, Prompt
+from ragctx.server.bodies import asked
+from ragctx.server.service import Service
+from ragctx.server.uploads import folder_for
+from ragctx.views import answer_view, prompt_view, search_view
+from tests.support.generators import CopyingGenerator
+from tests.support.served import PUMP, client_of
+
+QUESTION = {"question": "How often must the pump be oiled?"}
+
+
+def events(text: str) -> list[tuple[str, dict[str, object]]]:
+    found = []
+    for block in text.split("\n\n"):
+        if block:
+            name, data = block.split("\n")
+            found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+def without_times(view: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in view.items() if name != "timing"}
+
+
+# --- asking
+
+
+def test_answers_are_those_of_the_library(client: TestClient, service: Service) -> None:
+    asking = asked(QUESTION, service.retrieval, service.assembly)
+    expected = json.loads(json.dumps(answer_view(service.ask(asking))))
+    answer = client.post("/ask", json=QUESTION).json()
+    assert without_times(answer) == without_times(expected)
+    assert answer["answer"] == "every two weeks"
+    assert answer["citations"][0]["first_page"] == 1
+
+
+def test_events_say_the_same_as_the_whole_answer(client: TestClient) -> None:
+    whole = client.post("/ask", json=QUESTION).json()
+    streamed = client.post("/ask", json=QUESTION, headers={"accept": "text/event-stream"})
+    told = events(streamed.text)
+    assert [name for name, _ in told] == ["text", "answer"]
+    assert "".join(str(data["text"]) for name, data in told if name == "text") == whole["answer"]
+    assert without_times(told[-1][1]) == without_times(whole)
+
+
+def test_search_prompt_and_explain_are_those_of_the_library(
+    client: TestClient, service: Service
+) -> None:
+    body = {**QUESTION, "k": 3, "budget_tokens": 60, "placement": "best_last"}
+    asking = asked(body, service.retrieval, service.assembly)
+    for path, expected in (
+        ("/search", search_view(asking.question, service.search(asking))),
+        ("/prompt", prompt_view(service.prompt(asking))),
+        ("/explain", explanation_view(service.explain(asking))),
+    ):
+        assert client.post(path, json=body).json() == json.loads(json.dumps(expected))
+    assert client.post("/prompt", json=body).json()["token_count"] <= 60
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "question"),
+        (b'{"question": "  "}', "empty"),
+        (b'{"question": 7}', "question"),
+        (b'{"question": "a", "kk": 1}', "kk"),
+        (b'{"question": "a", "k": 0}', "k is 0"),
+        (b'{"question": "a", "k": true}', "k is True"),
+        (b'{"question": "a", "placement": "upside"}', "upside"),
+        (b'{"question": "a", "documents": [1]}', "documents"),
+        (b'{"question": "a", "budget_tokens": 1}', "budget"),
+        (b'{"question": "a", "min_confidence": 7}', "min_confidence"),
+        (b'{"question": "a", "trim": 1}', "trim"),
+        (b'{"question": "%s"}' % (b"a" * 5000), "5000 characters"),
+        (b"[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_wrong_request_says_what_is_wrong(client: TestClient, body: bytes, named: str) -> None:
+    response = client.post("/ask", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert named in response.json()["error"]["message"]
+
+
+def test_an_error_in_a_stream_is_an_event(client: TestClient) -> None:
+    body = {**QUESTION, "budget_tokens": 1}
+    response = client.post("/ask", json=body, headers={"accept": "text/event-stream"})
+    ((name, data),) = events(response.text)
+    assert name == "error" and "token" in str(data["message"])
+
+
+def test_one_more_than_can_wait_is_told_to_come_again(service: Service) -> None:
+    class Slow(CopyingGenerator):
+        begun, goes_on = threading.Event(), threading.Event()
+
+        def generate(
+            self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
+        ) -> Generation:
+            self.begun.set()
+            assert self.goes_on.wait(60)
+            return super().generate(prompt, on_text=on_text)
+
+    slow = Slow("every two weeks")
+    with (
+        client_of(replace(service, generator=slow), max_at_once=1) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = pool.submit(client.post, "/ask", json=QUESTION)
+        assert slow.begun.wait(60)
+        busy = client.post("/search", json=QUESTION)
+        slow.goes_on.set()
+        assert first.result().json()["answer"] == "every two weeks"
+        assert busy.status_code == 503 and busy.headers["retry-after"] == "1"
+        assert client.post("/search", json=QUESTION).status_code == 200
+
+
+def test_fifty_questions_at_once_are_all_answered(client: TestClient) -> None:
+    with ThreadPoolExecutor(50) as pool:
+        answers = [pool.submit(client.post, "/ask", json=QUESTION) for _ in range(50)]
+        found = [answer.result() for answer in answers]
+    assert {answer.json().get("answer") for answer in found} == {"every two weeks"}
+
+
+# --- documents
+
+
+def document_id(client: TestClient) -> str:
+    (found,) = client.get("/documents").json()["documents"]
+    return str(found["document_id"])
+
+
+def test_a_page_is_shown_with_the_quote_marked(client: TestClient) -> None:
+    page = f"/documents/{document_id(client)}/pages/1"
+    quote = {"quote": "every two weeks"}
+    plain, marked = client.get(f"{page}.png"), client.get(f"{page}.png", params=quote)
+    assert plain.headers["content-type"] == "image/png"
+    assert plain.content.startswith(SIGNATURE) and marked.content.startswith(SIGNATURE)
+    assert plain.content != marked.content
+    boxes = client.get(f"{page}/boxes", params=quote).json()
+    (box,) = boxes["quote_boxes"]
+    assert 0 < box["left"] < box["right"] < 1 and 0 < box["top"] < box["bottom"] < 1
+    assert client.get(f"{page}/boxes", params={"quote": "nowhere"}).json()["quote_boxes"] == []
+    assert "every two weeks" in client.get(f"{page}/text").text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/documents/{id}/pages/9.png", 400),
+        ("/documents/{id}/pages/0.png", 400),
+        ("/documents/{id}/pages/x.png", 400),
+        ("/documents/{id}/pages/1.png?scale=9999", 400),
+        ("/documents/{id}/pages/9/text", 404),
+        ("/documents/nobody/pages/1.png", 404),
+        ("/documents/nobody/pages/1/text", 404),
+        ("/documents/..%2f..%2fetc%2fpasswd/pages/1/text", 404),
+        ("/app.py", 404),
+        ("/../app.py", 404),
+    ],
+)
+def test_what_is_not_there_is_not_shown(client: TestClient, path: str, status: int) -> None:
+    response = client.get(path.replace("{id}", document_id(client)))
+    assert response.status_code == status and response.json()["error"]["message"]
+
+
+def test_an_uploaded_pdf_is_found_and_can_be_taken_out(
+    client: TestClient, service: Service
+) -> None:
+    valve = PUMP.replace(b"420 euros", b"999 euros")
+    response = client.put("/documents/valve.pdf", content=valve)
+    assert response.json()["outcome"] == "added"
+    kept = folder_for(service.index.path) / "valve.pdf"
+    assert kept.read_bytes() == valve
+    documents = client.get("/documents").json()["documents"]
+    (found,) = [one for one in documents if one["path"] == str(kept)]
+    assert client.delete(f"/documents/{found['document_id']}").json() == {"removed": 1}
+    assert not kept.exists() and len(client.get("/documents").json()["documents"]) == 1
+    assert client.delete(f"/documents/{found['document_id']}").status_code == 404
+
+
+def test_taking_out_a_document_leaves_files_that_were_not_uploaded(
+    client: TestClient, pump: Path
+) -> None:
+    client.delete(f"/documents/{document_id(client)}")
+    assert pump.exists() and not client.get("/documents").json()["documents"]
+
+
+def test_an_upload_tells_how_far_it_is(client: TestClient) -> None:
+    new = PUMP.replace(b"420 euros", b"777 euros")
+    response = client.put(
+        "/documents/new.pdf", content=new, headers={"accept": "text/event-stream"}
+    )
+    told = events(response.text)
+    assert ("page", {"done": 2, "pages": 2}) in told
+    assert told[-1][0] == "row" and told[-1][1]["outcome"] == "added"
+
+
+@pytest.mark.parametrize(
+    "name", ["..%2fevil.pdf", "%2e%2e%2fevil.pdf", "a%5cb.pdf", "evil.exe", ".pdf", "a%00b.pdf"]
+)
+def test_an_upload_has_a_name_and_no_path(client: TestClient, service: Service, name: str) -> None:
+    response = client.put(f"/documents/{name}", content=PUMP)
+    assert response.status_code in (400, 404)
+    folder = folder_for(service.index.path)
+    assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_an_upload_that_is_no_pdf_leaves_nothing(client: TestClient, service: Service) -> None:
+    for content in (b"", b"GIF89a" + bytes(5000)):
+        response = client.put("/documents/new.pdf", content=content)
+        assert response.status_code == 400
+        assert "not a PDF" in response.json()["error"]["message"]
+    assert not list(folder_for(service.index.path).iterdir())
+
+
+# --- the server itself
+
+
+def test_numbers_tell_what_was_done(client: TestClient) -> None:
+    client.post("/ask", json=QUESTION)
+    client.post("/ask", json={})
+    text = client.get("/metrics").text
+    assert 'ragctx_requests_total{route="/ask",status="200"} 1\n' in text
+    assert 'ragctx_requests_total{route="/ask",status="400"} 1\n' in text
+    assert 'ragctx_answers_total{outcome="sure"} 1\n' in text or "ragctx_answers_total" in text
+    assert client.get("/healthz").json()["status"] == "ok"
+
+
+def test_every_address_is_documented(client: TestClient) -> None:
+    api = client.get("/openapi.json").json()
+    documented = {(method.upper(), path) for path, ways in api["paths"].items() for method in ways}
+    pages = ("/", "/app.css", "/app.js", "/docs", "/docs.js", "/openapi.json")
+    app = client.app._app  # type: ignore[attr-defined]
+    there = {
+        (method, route.path)
+        for route in app.routes
+        for method in route.methods - {"HEAD"}
+        if route.path not in pages
+    }
+    assert there == documented
+    for path in pages:
+        assert client.get(path).status_code == 200

@@ -1,0 +1,134 @@
+"""The protocol of OpenAI, as its own client speaks it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from ragctx.errors import InputError
+from ragctx.server.conversation import leans, question_in
+from ragctx.server.service import Service
+from tests.support.fakes import HashEmbedder
+
+CHAT = {
+    "model": "ragctx",
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "How often must the pump be oiled?"},
+    ],
+}
+
+
+def test_the_answer_is_a_message_with_its_sources(client: TestClient) -> None:
+    answer = client.post("/v1/chat/completions", json=CHAT).json()
+    message = answer["choices"][0]["message"]
+    assert message["content"].startswith("every two weeks\n\n[1] pump.pdf, page 1")
+    (annotation,) = message["annotations"]
+    place = annotation["url_citation"]
+    assert message["content"][place["start_index"] : place["end_index"]].startswith("[1] pump.pdf")
+    assert client.get(place["url"]).headers["content-type"] == "image/png"
+    usage = answer["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+def test_a_stream_says_the_same_as_the_whole(client: TestClient) -> None:
+    whole = client.post("/v1/chat/completions", json=CHAT).json()
+    body = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+    lines = client.post("/v1/chat/completions", json=body).text.split("\n\n")
+    assert lines[-2:] == ["data: [DONE]", ""]
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks if chunk["choices"]]
+    message = whole["choices"][0]["message"]
+    assert "".join(delta.get("content", "") for delta in deltas) == message["content"]
+    assert [d["annotations"] for d in deltas if "annotations" in d] == [message["annotations"]]
+    assert chunks[-1]["usage"] == whole["usage"]
+    assert [c["choices"][0]["finish_reason"] for c in chunks[:-1]][-1] == "stop"
+
+
+def test_the_client_of_openai_understands_it(client: TestClient, service: Service) -> None:
+    openai = pytest.importorskip("openai", reason="needs the package openai")
+    asked = openai.OpenAI(
+        base_url="http://127.0.0.1:8400/v1", api_key="none", http_client=_through(client)
+    )
+    assert [model.id for model in asked.models.list()] == ["ragctx"]
+    answer = asked.chat.completions.create(model="ragctx", messages=CHAT["messages"])
+    assert answer.choices[0].message.content.startswith("every two weeks")
+    pieces = asked.chat.completions.create(model="ragctx", messages=CHAT["messages"], stream=True)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in pieces)
+    assert text == answer.choices[0].message.content
+    vectors = asked.embeddings.create(model="any", input=["tin", "iron"]).data
+    expected = HashEmbedder().encode(["tin", "iron"])
+    assert np.allclose([vector.embedding for vector in vectors], expected)
+
+
+def _through(client: TestClient) -> object:
+    """httpx's client, whose requests are answered in this process."""
+    httpx = pytest.importorskip("httpx", reason="needs the package openai")
+
+    def answer(request: Any) -> Any:
+        found = client.request(
+            request.method, str(request.url), content=request.content, headers=dict(request.headers)
+        )
+        return httpx.Response(found.status_code, headers=dict(found.headers), content=found.content)
+
+    return httpx.Client(transport=httpx.MockTransport(answer))
+
+
+def test_embeddings_come_in_both_forms(client: TestClient) -> None:
+    plain = client.post("/v1/embeddings", json={"input": "tin"}).json()["data"][0]["embedding"]
+    body = {"input": "tin", "encoding_format": "base64"}
+    packed = client.post("/v1/embeddings", json=body).json()["data"][0]["embedding"]
+    assert np.frombuffer(base64.b64decode(packed), "<f4").tolist() == plain
+
+
+@pytest.mark.parametrize("given_input", [None, [], [1, 2], 7, ["a"] * 1000])
+def test_embeddings_of_what_is_no_text_are_refused(client: TestClient, given_input: object) -> None:
+    assert client.post("/v1/embeddings", json={"input": given_input}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [None, "hello", [], [{"role": "assistant", "content": "hello"}], [7], [{"role": "user"}]],
+)
+def test_a_conversation_without_a_question_is_refused(client: TestClient, messages: object) -> None:
+    response = client.post("/v1/chat/completions", json={"messages": messages})
+    assert response.status_code == 400 and response.json()["error"]["message"]
+
+
+# --- the question of a conversation
+
+
+def said(*texts: str) -> list[object]:
+    return [{"role": "user", "content": text} for text in texts]
+
+
+def test_a_question_that_leans_on_the_one_before_takes_it_along() -> None:
+    first = "What does the F-100 filter cost?"
+    for second in ("And in winter?", "How long does it last?", "Why?", "What about the F-200?"):
+        assert question_in(said(first, second)) == f"{first} {second}"
+    alone = "How often must the pump be oiled?"
+    assert question_in(said(first, alone)) == alone
+    assert question_in(said("Why?")) == "Why?"
+
+
+def test_parts_of_a_message_are_one_text() -> None:
+    parts = [{"type": "text", "text": "How often"}, {"type": "image_url"}, {"text": "is it oiled?"}]
+    assert question_in([{"role": "user", "content": parts}]) == "How often is it oiled?"
+
+
+@given(st.lists(st.text(max_size=60), max_size=5))
+def test_the_last_thing_said_is_always_part_of_the_question(texts: list[str]) -> None:
+    spoken = [text.strip() for text in texts if text.strip()]
+    if not spoken:
+        with pytest.raises(InputError):
+            question_in(said(*texts))
+        return
+    assert question_in(said(*texts)).endswith(spoken[-1])
+    assert isinstance(leans(spoken[-1]), bool)
