@@ -246,7 +246,7 @@ def test_numbers_tell_what_was_done(client: TestClient) -> None:
 def test_every_address_is_documented(client: TestClient) -> None:
     api = client.get("/openapi.json").json()
     documented = {(method.upper(), path) for path, ways in api["paths"].items() for method in ways}
-    pages = ("/", "/app.css", "/app.js", "/docs", "/docs.js", "/openapi.json")
+    pages = ("/", "/app.css", "/app.js", "/icon.svg", "/docs", "/docs.js", "/openapi.json")
     app = client.app._app  # type: ignore[attr-defined]
     there = {
         (method, route.path)

@@ -111,6 +111,8 @@ def serve_command(
     config = uvicorn.Config(app, log_config=None, server_header=False, timeout_graceful_shutdown=3)
     try:
         uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:  # it has ended in order by now
+        say("ended")
     finally:
         if watcher is not None:
             watcher.stop()

@@ -112,10 +112,11 @@ function sourceButton(source, answer = "") {
   const status = source.status && source.status !== "verified" ? ` (${source.status.replaceAll("_", " ")})` : "";
   button.append(element("b", `${answer ? `${answer}: ` : ""}${label}${source.document}${page}${status}`));
   button.append(element("span", source.quote.length > 300 ? `${source.quote.slice(0, 300)}…` : source.quote));
-  button.addEventListener("click", () => {
+  button.addEventListener("click", (event) => {
     document.querySelectorAll(".source[aria-current]").forEach((one) => one.removeAttribute("aria-current"));
     button.setAttribute("aria-current", "true");
     openPage(source.path, source.first_page ?? 1, source.quote);
+    if (event.isTrusted && matchMedia("(max-width: 899px)").matches) $("right").scrollIntoView();
   });
   return button;
 }
