@@ -14,7 +14,7 @@ from ragctx.evaluation.questions.check import QuestionProblem
 from ragctx.evaluation.results import Result
 from ragctx.generator.huggingface.plan import Plan
 from ragctx.generator.reader.passage_cache import CacheStats
-from ragctx.generator.reader.passage_store import StoreStats
+from ragctx.generator.kept_files import StoreStats
 from ragctx.index.repair import Problem, Repair
 from ragctx.index.store import SourceInfo
 from ragctx.pdf.page_view import WhyLeftOut

@@ -63,10 +63,11 @@ MAY_IMPORT = {
     "selection": "text",
     "prompt": "headers tokens",
     "citations": "text",
-    "generator.reader": "runtime text threads tokens weights",
+    "generator.kept_files": "",
+    "generator.reader": "generator.kept_files runtime text threads tokens weights",
     "generator.thought": "",
     "generator.decoding": "",
-    "generator.huggingface": "generator.decoding generator.thought tokens",
+    "generator.huggingface": "generator.decoding generator.kept_files generator.thought tokens",
     "generator.openai": "generator.decoding generator.thought prompt text tokens",
     "generator": "generator.decoding generator.reader generator.huggingface generator.openai "
     "tokens",
@@ -86,7 +87,8 @@ MAY_IMPORT = {
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation generator generator.decoding generator.huggingface generator.reader index "
+    "explanation generator generator.decoding generator.huggingface generator.kept_files "
+    "generator.reader index "
     "ingestion pdf pipeline refusals placement prompt retrieval selection text threads tokens "
     "views",
     "__main__": "cli",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ragctx.attribution import Attribution
     from ragctx.generator.reader.passage_cache import CacheStats
-    from ragctx.generator.reader.passage_store import StoreStats
+    from ragctx.generator.kept_files import StoreStats
     from ragctx.records import Answer, Citation, Hit
 
 _QUOTED = 400  # characters of a quote shown
