@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from ragctx.errors import BudgetError, InputError, MissingExtraError, ModelError
 from ragctx.generator.decoding import Decoding
 from ragctx.generator.huggingface import memory, own_tokenizer, weights
 from ragctx.generator.huggingface.config import rope_is_fixed, window_of
+from ragctx.generator.huggingface.kept_prefixes import BLOCK_TOKENS
 from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
 from ragctx.generator.huggingface.sampling import choose_token, random_source
 from ragctx.generator.huggingface.streaming import StopTexts, TextStream
@@ -286,6 +288,75 @@ def test_reused_tokens_are_the_common_prefix_but_never_the_whole_prompt(
     answer = llama.generate(prompt_of(ids)).token_ids
     # The answer's ids are in the cache too (all but the last, which was never read).
     assert llama.generate(prompt_of([*ids, *answer, 5])).reused_tokens == 30 + len(answer) - 1
+
+
+@pytest.mark.parametrize("kind", ["llama", *SLIDING])
+def test_a_prompt_is_reused_though_others_came_in_between(
+    kind: str, generator_of: Callable[[str], HuggingFaceGenerator]
+) -> None:
+    generator = generator_of(kind)
+    one, other = list(range(20, 170)), list(range(60, 210))
+    first = generator.generate(prompt_of(one))
+    assert generator.generate(prompt_of(other)).reused_tokens == 0
+    again = generator.generate(prompt_of(one))
+    assert (again.token_ids, again.reused_tokens) == (first.token_ids, len(one) - 1)
+
+
+@MORE
+@given(lengths=st.lists(st.integers(1, 80), min_size=1, max_size=5), size=st.integers(1, 60))
+def test_longrope_is_exact_on_both_sides_of_its_border(
+    generator_of: Callable[[str], HuggingFaceGenerator], lengths: list[int], size: int
+) -> None:
+    """Its border is at 40 tokens: prompts before, at and beyond it, answers that cross it."""
+    generator = generator_of("phi3-longrope")
+    generator._prefill_tokens = size
+    for length in lengths:
+        ids = [7 + i % 200 for i in range(length)]
+        found = generator.generate(prompt_of(ids, 6))
+        assert list(found.token_ids) == one_pass_answer(generator, ids, 6)
+        assert torch.allclose(
+            generator.next_scores(ids), one_pass_scores(generator, ids), atol=1e-3
+        )
+
+
+def test_longrope_reuses_what_has_the_same_rotation(
+    generator_of: Callable[[str], HuggingFaceGenerator],
+) -> None:
+    generator = generator_of("phi3-longrope")
+    ids = list(range(20, 90))
+    assert generator.generate(prompt_of(ids)).reused_tokens == 0
+    assert generator.generate(prompt_of(ids[:30], 4)).reused_tokens == 0
+    assert generator.generate(prompt_of(ids[:35], 4)).reused_tokens == 30
+    assert generator.generate(prompt_of(ids)).reused_tokens == 69
+
+
+def test_another_process_finds_whole_blocks_on_disk(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    ids = list(range(20, 170))
+    load = partial(load_huggingface, directory_of("llama"), kv_cache=tmp_path)
+    first = load().generate(prompt_of(ids))
+    warm = load()
+    again = warm.generate(prompt_of(ids))
+    assert (again.token_ids, again.reused_tokens) == (first.token_ids, 2 * BLOCK_TOKENS)
+    assert torch.allclose(warm.next_scores(ids), one_pass_scores(warm, ids), atol=1e-3)
+    other = load(dtype="bfloat16").generate(prompt_of(ids))
+    assert other.reused_tokens == 0, "other numbers, other keys"
+
+
+def test_a_changed_model_finds_nothing_on_disk(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = copied(directory_of, tmp_path)
+    ids = list(range(20, 170))
+    load_huggingface(folder, kv_cache=tmp_path / "kv").generate(prompt_of(ids))
+    weights = folder / "model.safetensors"
+    changed = {name: tensor * 1.01 for name, tensor in load_file(weights).items()}
+    save_file(changed, weights, {"format": "pt"})
+    warm = load_huggingface(folder, kv_cache=tmp_path / "kv")
+    assert warm.generate(prompt_of(ids)).reused_tokens == 0
 
 
 def test_same_length_but_other_ids_are_not_taken_from_the_cache(
@@ -702,6 +773,7 @@ def test_a_thought_is_no_part_of_the_answer(
         return torch.nn.functional.one_hot(torch.tensor(next(script)), 300).float()
 
     monkeypatch.setattr(llama, "_forward", forward)
+    monkeypatch.setattr(llama, "_prefill_tokens", 1024)
     monkeypatch.setattr(llama, "end_ids", frozenset({256}))
     pieces: list[str] = []
     answer = llama.generate(prompt_of([1, 2], 40), on_text=pieces.append)
