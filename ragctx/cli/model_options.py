@@ -116,8 +116,9 @@ def model_options(command: Command) -> Command:
             "kv_cache",
             metavar="DIR",
             type=click.Path(file_okay=False, path_type=Path),
-            help="Keep the bundled reader's encoded passages in this folder (11 kB per token, "
-            "1 GiB at most), so that they need not be encoded again.",
+            help="Keep what a model here has read in this folder (1 GiB at most), so that it need "
+            "not be read again: the bundled reader's passages (11 kB per token), or what prompts "
+            "for a model directory begin with.",
         ),
         click.option(
             "--template-option",

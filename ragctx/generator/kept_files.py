@@ -13,11 +13,11 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from ragctx.errors import InputError, ModelError
+from ragctx.generator.cache_stats import StoreStats
 from ragctx.paths import open_regular, private_folder, write_whole
 
 T = TypeVar("T")
@@ -27,19 +27,6 @@ STORE_BYTES = 2**30
 
 _STALE_S = 600.0  # seconds after which nobody is writing an unfinished file any more; by hand
 _DIGEST_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreStats:
-    """What a store did since it was opened and holds now: numbers of files, and bytes."""
-
-    hits: int
-    misses: int
-    damaged: int
-    evictions: int
-    held: int
-    held_bytes: int
-    max_bytes: int
 
 
 class KeptFiles:

@@ -42,8 +42,8 @@ def load_generator(
         context_window: tokens that a server's model holds; by default the server is asked, and
             4096 is taken where it does not tell. Other models' files tell it; it is taken for those
             whose files do not.
-        kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
-            for the next process (`ragctx.generator.reader.passage_store`).
+        kv_cache: a folder where a model here keeps the keys and values of what it read, for the
+            next process (`ragctx.generator.kept_files`).
         template_options: what the model's chat template is told, such as {"enable_thinking":
             False}; a server gets them as `chat_template_kwargs`.
         server_options: how a server is asked, see `load_openai_api`.
@@ -54,15 +54,13 @@ def load_generator(
     Raises:
         ModelError: there is no such model, or its files are damaged.
         MissingExtraError: a directory is given, and torch or transformers is not installed.
-        InputError: a server's model without a way to count, the bundled reader with one, another
-            model with `kv_cache`, or options that the chat template does not read.
+        InputError: a server's model without a way to count, the bundled reader with one, a
+            server's model with `kv_cache`, or options that the chat template does not read.
     """
     require_kind("spec", spec, (str, Path), 'give "bundled", a directory, or URL#MODEL')
     spec = str(spec)
     if context_window is not None:
         require_whole("context_window", context_window, least=1)
-    if kv_cache is not None and spec != "bundled":
-        raise InputError(f"only the bundled reader keeps a --kv-cache; {spec} does not")
     if spec == "bundled":
         _require_no_options(tokenizer, template_options, decoding)
         from ragctx.generator.reader.reader import load_bundled
@@ -72,6 +70,8 @@ def load_generator(
 
     tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
     if spec.startswith(("http://", "https://")):
+        if kv_cache is not None:
+            raise InputError(f"{spec} has a cache of its own: leave --kv-cache out")
         return _load_served(
             spec,
             tokenizer,
@@ -94,6 +94,7 @@ def load_generator(
         decoding=decoding,
         tokenizer=tokenizer,
         template_options=template_options,
+        kv_cache=None if kv_cache is None else expanded(kv_cache),
     )
 
 

@@ -142,10 +142,10 @@ def byte_level_tokenizer() -> Any:
     return tokenizer
 
 
-def make_directory(folder: Path, kind: str) -> Path:
+def make_directory(folder: Path, kind: str, *, context_window: int = 256) -> Path:
     """A tiny random model with its tokenizer, saved as a user would have it."""
     name, own = (KINDS | SLIDING | LONGROPE | FORGETFUL | NOT_CAUSAL)[kind]
-    shape = SHAPE | own
+    shape = SHAPE | {"max_position_embeddings": context_window} | own
     if kind == "bloom":  # has no positions and states no length
         shape.pop("max_position_embeddings")
     config = getattr(transformers, name)(**shape)

@@ -77,8 +77,7 @@ def test_memory_is_bounded_and_what_is_found_is_right(kept: list[list[int]], tok
     prefixes = KeptPrefixes(bound)
     for ids in kept:
         prefixes.keep(ids, layers_of(ids), kind="")
-        stats = prefixes.stats
-        assert stats.held_bytes == stats.tokens * TOKEN_BYTES <= bound
+        assert prefixes.stats.held_bytes == prefixes.held_tokens * TOKEN_BYTES <= bound
         found = prefixes.longest(ids, kind="")
         whole = len(ids) if len(ids) <= tokens else tokens // BLOCK_TOKENS * BLOCK_TOKENS
         assert length_of(found) >= whole, "what was used last is what stays"
@@ -91,7 +90,7 @@ def test_prompts_that_begin_alike_share_their_blocks() -> None:
     for i in range(10):
         ids = [*shared, 1000 + i]
         prefixes.keep(ids, layers_of(ids), kind="")
-    assert prefixes.stats.tokens == len(shared) + 10
+    assert prefixes.held_tokens == len(shared) + 10
 
 
 def test_what_is_kept_does_not_hold_on_to_the_run() -> None:
@@ -112,6 +111,8 @@ def test_what_was_used_longest_ago_goes_first() -> None:
         prefixes.keep(ids, layers_of(ids), kind="")
     assert prefixes.longest(one, kind="") and prefixes.longest(three, kind="")
     assert prefixes.longest(two, kind="") == ()
+    assert (prefixes.stats.held, prefixes.stats.evictions) == (2, 1)
+    assert (prefixes.stats.hits, prefixes.stats.misses) == (2, 1)
     prefixes.clear()
     assert prefixes.longest(one, kind="") == () and prefixes.stats.held_bytes == 0
 

@@ -63,11 +63,14 @@ MAY_IMPORT = {
     "selection": "text",
     "prompt": "headers tokens",
     "citations": "text",
-    "generator.kept_files": "",
-    "generator.reader": "generator.kept_files runtime text threads tokens weights",
+    "generator.cache_stats": "",
+    "generator.kept_files": "generator.cache_stats",
+    "generator.reader": "generator.cache_stats generator.kept_files runtime text threads tokens "
+    "weights",
     "generator.thought": "",
     "generator.decoding": "",
-    "generator.huggingface": "generator.decoding generator.kept_files generator.thought tokens",
+    "generator.huggingface": "generator.cache_stats generator.decoding generator.kept_files "
+    "generator.thought tokens",
     "generator.openai": "generator.decoding generator.thought prompt text tokens",
     "generator": "generator.decoding generator.reader generator.huggingface generator.openai "
     "tokens",
@@ -87,10 +90,9 @@ MAY_IMPORT = {
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
     "cli": "assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation generator generator.decoding generator.huggingface generator.kept_files "
-    "generator.reader index "
-    "ingestion pdf pipeline refusals placement prompt retrieval selection text threads tokens "
-    "views",
+    "explanation generator generator.cache_stats generator.decoding generator.huggingface "
+    "generator.reader index ingestion pdf pipeline refusals placement prompt retrieval selection "
+    "text threads tokens views",
     "__main__": "cli",
 }
 

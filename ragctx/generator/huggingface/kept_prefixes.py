@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ragctx.errors import InputError
+from ragctx.generator.cache_stats import CacheStats
 from ragctx.generator.kept_files import KeptFiles
 
 BLOCK_TOKENS = 64
@@ -42,16 +43,6 @@ class Block:
         return sum(tensor.nbytes for pair in self.layers for tensor in pair)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixStats:
-    """What is held: blocks, tokens and bytes of them."""
-
-    blocks: int
-    tokens: int
-    held_bytes: int
-    max_bytes: int
-
-
 class KeptPrefixes:
     """Blocks in memory, never more than `max_bytes`; those used longest ago go first.
 
@@ -67,7 +58,7 @@ class KeptPrefixes:
             raise InputError(f"max_bytes is {max_bytes}; a cache needs 0 (off) or more bytes")
         self.max_bytes, self.model, self.files = max_bytes, model, files
         self._held: OrderedDict[str, Block] = OrderedDict()  # a block comes after those behind it
-        self._held_bytes = 0
+        self._held_bytes = self._hits = self._misses = self._evictions = 0
         self._lock = threading.Lock()
 
     def longest(self, token_ids: Sequence[int], *, kind: str, like: Layers = ()) -> Layers:
@@ -98,6 +89,7 @@ class KeptPrefixes:
             while self._held_bytes > self.max_bytes:
                 _, oldest = self._held.popitem(last=False)
                 self._held_bytes -= oldest.nbytes
+                self._evictions += 1
 
     def clear(self) -> None:
         """Drop what is in memory; files stay."""
@@ -106,15 +98,23 @@ class KeptPrefixes:
             self._held_bytes = 0
 
     @property
-    def stats(self) -> PrefixStats:
-        """What is held in memory now."""
+    def stats(self) -> CacheStats:
+        """What was found so far, and is held in memory now: blocks."""
         with self._lock:
-            return PrefixStats(
-                blocks=len(self._held),
-                tokens=sum(len(block.token_ids) for block in self._held.values()),
+            return CacheStats(
+                hits=self._hits,
+                misses=self._misses,
+                evictions=self._evictions,
+                held=len(self._held),
                 held_bytes=self._held_bytes,
                 max_bytes=self.max_bytes,
             )
+
+    @property
+    def held_tokens(self) -> int:
+        """Tokens whose keys and values are in memory now."""
+        with self._lock:
+            return sum(len(block.token_ids) for block in self._held.values())
 
     # ---- the chain ---------------------------------------------------------------------------
 
@@ -125,7 +125,10 @@ class KeptPrefixes:
         """Layers of one held block after another, the last one cut to what is the same."""
         for ids in _cut(token_ids):
             name = _name(at, ids)
-            block = self._held.get(name) or self._stored(name, at, ids, like)
+            held = self._held.get(name)
+            self._hits += held is not None
+            self._misses += held is None
+            block = held or self._stored(name, at, ids, like)
             if block is None or block.token_ids != ids:
                 yield from self._begun(at, ids)
                 return
@@ -152,8 +155,9 @@ class KeptPrefixes:
             block = self._held.get(name)
             if block is None:
                 # Cloned: a view would keep the whole run's tensors alive, and count for little.
-                own = tuple((k[..., start:end, :].clone(), v[..., start:end, :].clone())
-                            for k, v in layers)
+                own = tuple(
+                    (k[..., start:end, :].clone(), v[..., start:end, :].clone()) for k, v in layers
+                )
                 block = Block(name=name, parent=at, token_ids=ids, layers=own)
             nbytes += block.nbytes
             if nbytes > self.max_bytes:
@@ -164,9 +168,7 @@ class KeptPrefixes:
 
     # ---- on disk -----------------------------------------------------------------------------
 
-    def _stored(
-        self, name: str, parent: str, ids: tuple[int, ...], like: Layers
-    ) -> Block | None:
+    def _stored(self, name: str, parent: str, ids: tuple[int, ...], like: Layers) -> Block | None:
         if self.files is None or not like or len(ids) < BLOCK_TOKENS:
             return None
         layers = self.files.find(name, lambda body: _deserialise(body, ids, like))
@@ -222,7 +224,10 @@ def _deserialise(body: bytes, ids: tuple[int, ...], like: Layers) -> Layers | No
         if tensors["token_ids"].tolist() != list(ids):
             return None
         return tuple(
-            (_fitting(tensors[f"{i}.keys"], keys, ids), _fitting(tensors[f"{i}.values"], values, ids))
+            (
+                _fitting(tensors[f"{i}.keys"], keys, ids),
+                _fitting(tensors[f"{i}.values"], values, ids),
+            )
             for i, (keys, values) in enumerate(like)
         )
     except (SafetensorError, KeyError, ValueError):

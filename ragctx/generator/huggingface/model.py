@@ -6,7 +6,8 @@ the same length, prompt lookup) and leaves the cache dirty when a callback raise
 with it.
 
 Cached equals uncached: for any split of the prompt and any reuse the greedy ids are the same and
-the scores agree to 1e-3 in float32, also where a longrope model's answer crosses its border. (In bfloat16 and float16 the order of additions shows.)
+the scores agree to 1e-3 in float32, also where a longrope model's answer crosses its border. (In
+bfloat16 and float16 the order of additions shows.)
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
+from ragctx.generator.cache_stats import CacheStats, StoreStats
 from ragctx.generator.decoding import Decoding
 from ragctx.generator.huggingface.config import end_ids, rope_border, rope_is_fixed, window_of
 from ragctx.generator.huggingface.hub import hub_name
@@ -119,6 +121,10 @@ def load_huggingface(
         decoding=decoding or Decoding(),
         prefixes=KeptPrefixes(kept_bytes, model=_identity(directory, precision), files=files),
     )
+    if files is not None and not generator.reuses_prefix:
+        generator.note(
+            f"{generator.name} forgets what it read: nothing of it is kept in {kv_cache}"
+        )
     with quiet_transformers():
         generator.self_test()
         generator.compare_prompts(directory, template_options or {})
@@ -205,6 +211,11 @@ class HuggingFaceGenerator:
         self._keep(run)
         return logits
 
+    def cache_stats(self) -> tuple[CacheStats, StoreStats | None]:
+        """What is kept of earlier prompts, in memory and, where a folder was named, on disk."""
+        files = self.prefixes.files
+        return self.prefixes.stats, None if files is None else files.stats
+
     @property
     def caches_prompts(self) -> bool:
         """True if a prompt's cache is kept for the next one: see `reuses_prefix`."""
@@ -228,10 +239,14 @@ class HuggingFaceGenerator:
         """Note if a prompt's tokens are not those that transformers gives the model."""
         differing = differing_tokens(self.tokenizer, directory, template_options)
         if differing:
-            self._notes.append(
+            self.note(
                 f"prompts for {self.name} differ from its own chat template: {differing} of a "
                 "small prompt's tokens are others, so that answers may be worse than they could be"
             )
+
+    def note(self, text: str) -> None:
+        """Have something told with the next answer."""
+        self._notes.append(text)
 
     def take_notes(self) -> tuple[str, ...]:
         """What there is to tell since the last call."""
@@ -272,8 +287,8 @@ class HuggingFaceGenerator:
 
         Also None for models whose cache does not grow with every token (recurrent ones).
         """
-        kept = self.prefixes.stats
-        return kept.held_bytes // kept.tokens if kept.tokens else None
+        tokens = self.prefixes.held_tokens
+        return self.prefixes.stats.held_bytes // tokens if tokens else None
 
     def _check(self, prompt: Prompt) -> None:
         self._check_ids(prompt.token_ids)
@@ -364,7 +379,7 @@ class HuggingFaceGenerator:
     # ---- what is kept ------------------------------------------------------------------------
 
     def _kind(self, tokens: int) -> str:
-        """Which rotation the keys of a text of so many tokens have."""
+        """Which rotation the keys of a text of that length have."""
         return "long" if self._rope_border is not None and tokens > self._rope_border else ""
 
     def _new_run(self, layers: Layers = (), token_ids: Sequence[int] = (), kind: str = "") -> Run:

@@ -29,7 +29,7 @@ class Run:
         return tuple((layer.keys, layer.values) for layer in layers)
 
 
-def keeps_every_token(config: object) -> bool:
+def keeps_every_token(config: Any) -> bool:
     """True if a plain cache can hold all of a model's state: keys and values of every token.
 
     A layer that slides attends to a window of them, which its mask sees to. Recurrent layers have
@@ -43,7 +43,7 @@ def keeps_every_token(config: object) -> bool:
     return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)
 
 
-def new_cache(config: object, *, plain: bool, layers: Layers = ()) -> DynamicCache:
+def new_cache(config: Any, *, plain: bool, layers: Layers = ()) -> DynamicCache:
     """An empty cache, or one that holds `layers`.
 
     A plain one keeps every token, also in layers that slide. Without `plain`, each layer gets its

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ragctx.generator.kept_files import KeptFiles, StoreStats
+from ragctx.generator.cache_stats import StoreStats
+from ragctx.generator.kept_files import KeptFiles
 from ragctx.generator.reader.passages import CachedPassage, Tokens
 
 SUFFIX = ".segment"

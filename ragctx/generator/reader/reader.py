@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ragctx.arguments import require_kind
 from ragctx.errors import TemplateError
+from ragctx.generator.cache_stats import CacheStats, StoreStats
 from ragctx.generator.kept_files import STORE_BYTES
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
 from ragctx.generator.reader.certainty import Certainty, Signs, certainty_of
@@ -88,6 +89,11 @@ class BundledReader:
         self.prior = prior
         self.min_similarity = min_similarity
         self.cache = PassageCache(CACHE_BYTES) if cache is None else cache
+
+    def cache_stats(self) -> tuple[CacheStats, StoreStats | None]:
+        """What was read before, in memory and, where a folder was named, on disk."""
+        store = self.cache.store
+        return self.cache.stats, None if store is None else store.stats
 
     # ---- answering -------------------------------------------------------------------------------
 
