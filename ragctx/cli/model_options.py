@@ -98,11 +98,12 @@ def model_options(command: Command) -> Command:
             "spec",
             default="bundled",
             show_default=True,
-            metavar="bundled|DIR|URL#NAME",
+            metavar="bundled|DIR|FILE.gguf|URL#NAME",
             help="Model that answers: the bundled reader, the directory of a "
             "Hugging Face causal language model or its name in the local cache "
-            "(Qwen/Qwen3-0.6B), or a model on a server that speaks the "
-            "OpenAI protocol (its key: RAGCTX_API_KEY).",
+            "(Qwen/Qwen3-0.6B), a GGUF file (an installed llama.cpp is started "
+            "with it), or a model on a server that speaks the OpenAI protocol "
+            "(its key: RAGCTX_API_KEY).",
         ),
         click.option(
             "--tokenizer",

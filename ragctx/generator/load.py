@@ -33,10 +33,10 @@ def load_generator(
 
     Args:
         spec: "bundled"; a directory, or the name of a model in this machine's Hugging Face cache
-            ("Qwen/Qwen3-0.6B"), loaded as a causal language model; or the address of a
-            server that speaks the OpenAI protocol, with the model's name:
-            "http://127.0.0.1:8000/v1#my-model" (see
-            `ragctx.generator.openai.model.load_openai_api`). Only a server named here is contacted.
+            ("Qwen/Qwen3-0.6B"), loaded as a causal language model; a GGUF file, with which an
+            installed llama.cpp is started; or the address of a server that speaks the OpenAI
+            protocol, with the model's name: "http://127.0.0.1:8000/v1#my-model" (see
+            `ragctx.generator.openai.model`). Only a server named here is contacted.
         tokenizer: counts budgets instead of the one in the model's directory, by its name or as
             `load_tokenizer` gives it; required for a server's model if its server does not count.
         context_window: tokens that a server's model holds; by default the server is asked, and
@@ -69,9 +69,9 @@ def load_generator(
     from ragctx.tokens.load import as_tokenizer
 
     tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
-    if spec.startswith(("http://", "https://")):
+    if spec.startswith(("http://", "https://")) or spec.lower().endswith(".gguf"):
         if kv_cache is not None:
-            raise InputError(f"{spec} has a cache of its own: leave --kv-cache out")
+            raise InputError(f"{spec} is served, with a cache of its own: leave --kv-cache out")
         return _load_served(
             spec,
             tokenizer,
@@ -131,7 +131,8 @@ def model_directory(spec: str) -> Path:
         )
     raise ModelError(
         f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
-        "(config.json, *.safetensors, tokenizer.json), or http://HOST:PORT/v1#MODEL"
+        "(config.json, *.safetensors, tokenizer.json), a GGUF file, or "
+        "http://HOST:PORT/v1#MODEL"
     )
 
 
@@ -144,6 +145,17 @@ def _load_served(
     template_options: Mapping[str, object] | None,
     server_options: Mapping[str, object] | None,
 ) -> Generator:
+    if not spec.startswith(("http://", "https://")):
+        from ragctx.generator.gguf.model import load_gguf
+
+        return load_gguf(
+            expanded(spec),
+            tokenizer=tokenizer,
+            context_window=context_window,
+            decoding=decoding,
+            template_options=template_options,
+            server_options=server_options,
+        )
     from ragctx.generator.openai.model import load_openai_api
 
     return load_openai_api(

@@ -72,8 +72,9 @@ MAY_IMPORT = {
     "generator.huggingface": "generator.cache_stats generator.decoding generator.kept_files "
     "generator.thought tokens",
     "generator.openai": "generator.decoding generator.thought prompt text tokens",
-    "generator": "generator.decoding generator.reader generator.huggingface generator.openai "
-    "tokens",
+    "generator.gguf": "generator.decoding generator.openai tokens",
+    "generator": "generator.decoding generator.gguf generator.reader generator.huggingface "
+    "generator.openai tokens",
     "index": "embedding headers text",
     "adapters": "embedding index placement retrieval selection tokens",
     "assembly": "placement prompt selection text tokens",
