@@ -69,10 +69,11 @@ class LlamaServer:
             raise
 
     def last_words(self) -> str:
-        """The end of what the server printed, on one line."""
+        """The first error that the server printed, or the end of what it did, on one line."""
         self._said.seek(0)
-        text = self._said.read().decode("utf-8", "replace")
-        return " ".join(text.split())[-_SHOWN:] or "it said nothing"
+        lines = self._said.read().decode("utf-8", "replace").splitlines()
+        errors = [" ".join(line.split())[:_SHOWN] for line in lines if "error" in line.lower()]
+        return (errors or [" ".join(" ".join(lines).split())[-_SHOWN:]])[0] or "it said nothing"
 
     def close(self) -> None:
         """End the server and wait for it. Does nothing if it has ended."""
