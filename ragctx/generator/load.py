@@ -129,6 +129,8 @@ def model_directory(spec: str) -> Path:
             f"no model {spec!r} in this machine's Hugging Face cache, and ragctx does not "
             f"download; fetch it first: hf download {spec}"
         )
+    if directory.is_file() and spec.lower().endswith(".gguf"):
+        raise ModelError(f"{spec} is a GGUF file, and only the directory of a model is read here")
     raise ModelError(
         f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
         "(config.json, *.safetensors, tokenizer.json), a GGUF file, or "

@@ -129,6 +129,7 @@ def test_what_cannot_be_loaded_is_one_line_with_the_server_s_own_words(tmp_path:
         load_generator(model_in(tmp_path, b"<!DOCTYPE html>"))
     with pytest.raises(ModelError, match="No such file"):
         load_generator(tmp_path / "nowhere.gguf")
+    assert run(["plan", str(model_in(tmp_path))]) == 1
     with pytest.raises(InputError, match="leave --kv-cache out"):
         load_generator(model_in(tmp_path), kv_cache=tmp_path)
 

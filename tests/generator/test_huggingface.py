@@ -384,6 +384,14 @@ def test_models_that_forget_are_never_reused(
     assert generator.kv_bytes_per_token is None
 
 
+def test_a_model_that_forgets_says_that_it_keeps_nothing_on_disk(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    generator = load_huggingface(directory_of("mamba"), context_window=256, kv_cache=tmp_path)
+    generator.generate(prompt_of(range(20, 200)))
+    assert "forgets what it read" in generator.take_notes()[0] and not [*tmp_path.iterdir()]
+
+
 def test_an_exception_in_the_middle_leaves_no_dirty_cache(llama: HuggingFaceGenerator) -> None:
     ids = list(range(20, 50))
     cold = llama.generate(prompt_of(ids))
