@@ -11,14 +11,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from ragctx.assembly import Assembly, assemble
 from ragctx.cli.program import run
 from ragctx.errors import InputError, MissingExtraError, ModelError
 from ragctx.generator.gguf import server
 from ragctx.generator.load import load_generator
-from ragctx.generator.protocol import Generator
+from ragctx.generator.protocol import Generator, TellsNotes
+from ragctx.records import Hit
 from tests.support.llama_server import ANSWER
 from tests.support.paths import ROOT, SAMPLES
 
@@ -152,3 +156,63 @@ def test_without_llama_cpp_it_is_said_what_to_install(
     monkeypatch.setattr(server, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"llama-server on the path.*pip install xllamacpp"):
         load_generator(model_in(tmp_path))
+
+
+# ---- the real llama.cpp --------------------------------------------------------------------------
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def write_tiny_llama(gguf: Any, file: Path, *, width: int = 64, inner: int = 128) -> None:
+    """Two layers of random weights, with a byte-level tokenizer and a chat template."""
+    from tests.generator.test_huggingface import byte_characters  # which needs the hf extra
+
+    writer = gguf.GGUFWriter(str(file), "llama")
+    writer.add_context_length(8192)
+    writer.add_embedding_length(width)
+    writer.add_block_count(2)
+    writer.add_feed_forward_length(inner)
+    writer.add_head_count(4)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    tokens = [*byte_characters().values(), "<|im_start|>", "<|im_end|>", "ab"]
+    writer.add_token_list(tokens)
+    writer.add_token_merges(["a b"])
+    writer.add_token_types([*[1] * 256, 3, 3, 1])
+    writer.add_eos_token_id(257)
+    writer.add_chat_template(CHATML)
+    rng = np.random.default_rng(0)
+    square, ones = (width, width), np.ones(width, np.float32)
+    shapes = dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), square)
+    shapes |= {"ffn_gate": (inner, width), "ffn_up": (inner, width), "ffn_down": (width, inner)}
+    weights = {"token_embd": (len(tokens), width), "output": (len(tokens), width)}
+    weights |= {f"blk.{i}.{name}": shape for i in range(2) for name, shape in shapes.items()}
+    for name, shape in weights.items():
+        writer.add_tensor(f"{name}.weight", rng.normal(0, 0.2, shape).astype(np.float32))
+    for name in ("output_norm", *(f"blk.{i}.{n}_norm" for i in range(2) for n in ("attn", "ffn"))):
+        writer.add_tensor(f"{name}.weight", ones)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.mark.slow
+def test_the_real_llama_cpp_answers_and_counts_as_is_counted_here(tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf", reason="pip install gguf xllamacpp to run it")
+    pytest.importorskip("xllamacpp", reason="pip install gguf xllamacpp to run it")
+    write_tiny_llama(gguf, tmp_path / "tiny.gguf")
+    generator = load_generator(tmp_path / "tiny.gguf", context_window=2048)
+    hits = [Hit.from_text(1, 0.9, "Tin melts at 232 degrees, as the table says.")]
+    window, assembly = generator.context_window, Assembly(max_new_tokens=16)
+    prompt = assemble(
+        "At which heat?", hits, generator.tokenizer, context_window=window, assembly=assembly
+    )
+    again = [generator.generate(prompt) for _ in range(2)]
+    assert generator.context_window == 2048 and again[0].text == again[1].text
+    assert again[1].reused_tokens > 0
+    assert isinstance(generator, TellsNotes) and generator.take_notes() == (), "both count alike"

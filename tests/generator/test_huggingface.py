@@ -125,7 +125,7 @@ FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def _byte_characters() -> dict[int, str]:
+def byte_characters() -> dict[int, str]:
     """How byte-level vocabularies write each byte (GPT-2's table: printable ones as they are)."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [code for code in range(256) if code not in shown]
@@ -134,7 +134,7 @@ def _byte_characters() -> dict[int, str]:
 
 def byte_level_tokenizer() -> Any:
     """Every byte is a token whose id is the byte, so most characters are split; an end token."""
-    vocabulary = {piece: code for code, piece in _byte_characters().items()}
+    vocabulary = {piece: code for code, piece in byte_characters().items()}
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
@@ -798,7 +798,7 @@ def test_a_tokenizer_that_is_not_the_model_s_is_refused(
     own = load_huggingface(directory, tokenizer=load_tokenizer(directory))
     assert own.take_notes() == ()
     other = byte_level_tokenizer()
-    vocabulary = {piece: 255 - code for code, piece in _byte_characters().items()}
+    vocabulary = {piece: 255 - code for code, piece in byte_characters().items()}
     other.model = tokenizers.models.BPE(vocab=vocabulary, merges=[])
     other.save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(InputError, match=r"is not that of the model in .*: 512 of its tokens have"):
