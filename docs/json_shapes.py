@@ -12,9 +12,8 @@ from ragctx.evaluation.certainty import StoredCertainty
 from ragctx.evaluation.profiles import StoredProfile
 from ragctx.evaluation.questions.check import QuestionProblem
 from ragctx.evaluation.results import Result
+from ragctx.generator.cache_stats import CacheStats, StoreStats
 from ragctx.generator.huggingface.plan import Plan
-from ragctx.generator.reader.passage_cache import CacheStats
-from ragctx.generator.reader.passage_store import StoreStats
 from ragctx.index.repair import Problem, Repair
 from ragctx.index.store import SourceInfo
 from ragctx.pdf.page_view import WhyLeftOut
@@ -159,7 +158,7 @@ class AttributionShape(TypedDict):
 
 
 class CacheShape(TypedDict):
-    """What the bundled reader had encoded before."""
+    """What the bundled reader or a local model had read before."""
 
     memory: CacheStats
     disk: StoreStats | None  # null without --kv-cache
@@ -195,7 +194,7 @@ class _AnswerShape(TypedDict):
 class AnswerShape(_AnswerShape, total=False):
     """`ragctx ask --json`: an answer with its sources, or an abstention."""
 
-    kv_cache: CacheShape  # of the bundled reader
+    kv_cache: CacheShape  # of the bundled reader and of local models
     attribution: list[AttributionShape]  # with --attribute
     prompt: PromptShape  # with --show-prompt
     ledger: list[LedgerRowShape]  # with --explain

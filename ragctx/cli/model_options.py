@@ -98,11 +98,12 @@ def model_options(command: Command) -> Command:
             "spec",
             default="bundled",
             show_default=True,
-            metavar="bundled|DIR|URL#NAME",
+            metavar="bundled|DIR|FILE.gguf|URL#NAME",
             help="Model that answers: the bundled reader, the directory of a "
             "Hugging Face causal language model or its name in the local cache "
-            "(Qwen/Qwen3-0.6B), or a model on a server that speaks the "
-            "OpenAI protocol (its key: RAGCTX_API_KEY).",
+            "(Qwen/Qwen3-0.6B), a GGUF file (an installed llama.cpp is started "
+            "with it), or a model on a server that speaks the OpenAI protocol "
+            "(its key: RAGCTX_API_KEY).",
         ),
         click.option(
             "--tokenizer",
@@ -116,8 +117,9 @@ def model_options(command: Command) -> Command:
             "kv_cache",
             metavar="DIR",
             type=click.Path(file_okay=False, path_type=Path),
-            help="Keep the bundled reader's encoded passages in this folder (11 kB per token, "
-            "1 GiB at most), so that they need not be encoded again.",
+            help="Keep what a model here has read in this folder (1 GiB at most), so that it need "
+            "not be read again: the bundled reader's passages (11 kB per token), or what prompts "
+            "for a model directory begin with.",
         ),
         click.option(
             "--template-option",

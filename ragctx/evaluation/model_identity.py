@@ -19,8 +19,8 @@ def model_hash(spec: str, generator: Generator) -> str:
     """SHA-256 of the weights, tokenizer and configuration that `spec` names, and of the settings.
 
     "bundled" is identified by the checksums it ships with, a directory by the bytes of its JSON and
-    safetensors files. A server's model is identified by address and name only: if the server
-    replaces the model under that name, the hash stays the same.
+    safetensors files, a GGUF file by its own. A server's model is identified by address and name
+    only: if the server replaces the model under that name, the hash stays the same.
     """
     identity = generator.identity()
     parts: list[object] = [*identity, *["None"] * (_PARTS - len(identity))]
@@ -33,6 +33,8 @@ def model_hash(spec: str, generator: Generator) -> str:
     elif directory.is_dir():
         files = sorted(p for p in directory.iterdir() if p.suffix in (".json", ".safetensors"))
         parts += [[path.name, sha256_of(path)] for path in files]
+    elif directory.is_file():
+        parts.append(sha256_of(directory))
     else:
         parts.append(spec)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

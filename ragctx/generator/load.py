@@ -33,17 +33,17 @@ def load_generator(
 
     Args:
         spec: "bundled"; a directory, or the name of a model in this machine's Hugging Face cache
-            ("Qwen/Qwen3-0.6B"), loaded as a causal language model; or the address of a
-            server that speaks the OpenAI protocol, with the model's name:
-            "http://127.0.0.1:8000/v1#my-model" (see
-            `ragctx.generator.openai.model.load_openai_api`). Only a server named here is contacted.
+            ("Qwen/Qwen3-0.6B"), loaded as a causal language model; a GGUF file, with which an
+            installed llama.cpp is started; or the address of a server that speaks the OpenAI
+            protocol, with the model's name: "http://127.0.0.1:8000/v1#my-model" (see
+            `ragctx.generator.openai.model`). Only a server named here is contacted.
         tokenizer: counts budgets instead of the one in the model's directory, by its name or as
             `load_tokenizer` gives it; required for a server's model if its server does not count.
         context_window: tokens that a server's model holds; by default the server is asked, and
             4096 is taken where it does not tell. Other models' files tell it; it is taken for those
             whose files do not.
-        kv_cache: a folder where the bundled reader keeps the keys and values of passages it read,
-            for the next process (`ragctx.generator.reader.passage_store`).
+        kv_cache: a folder where a model here keeps the keys and values of what it read, for the
+            next process (`ragctx.generator.kept_files`).
         template_options: what the model's chat template is told, such as {"enable_thinking":
             False}; a server gets them as `chat_template_kwargs`.
         server_options: how a server is asked, see `load_openai_api`.
@@ -54,15 +54,13 @@ def load_generator(
     Raises:
         ModelError: there is no such model, or its files are damaged.
         MissingExtraError: a directory is given, and torch or transformers is not installed.
-        InputError: a server's model without a way to count, the bundled reader with one, another
-            model with `kv_cache`, or options that the chat template does not read.
+        InputError: a server's model without a way to count, the bundled reader with one, a
+            server's model with `kv_cache`, or options that the chat template does not read.
     """
     require_kind("spec", spec, (str, Path), 'give "bundled", a directory, or URL#MODEL')
     spec = str(spec)
     if context_window is not None:
         require_whole("context_window", context_window, least=1)
-    if kv_cache is not None and spec != "bundled":
-        raise InputError(f"only the bundled reader keeps a --kv-cache; {spec} does not")
     if spec == "bundled":
         _require_no_options(tokenizer, template_options, decoding)
         from ragctx.generator.reader.reader import load_bundled
@@ -71,7 +69,9 @@ def load_generator(
     from ragctx.tokens.load import as_tokenizer
 
     tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
-    if spec.startswith(("http://", "https://")):
+    if spec.startswith(("http://", "https://")) or spec.lower().endswith(".gguf"):
+        if kv_cache is not None:
+            raise InputError(f"{spec} is served, with a cache of its own: leave --kv-cache out")
         return _load_served(
             spec,
             tokenizer,
@@ -94,6 +94,7 @@ def load_generator(
         decoding=decoding,
         tokenizer=tokenizer,
         template_options=template_options,
+        kv_cache=None if kv_cache is None else expanded(kv_cache),
     )
 
 
@@ -128,9 +129,12 @@ def model_directory(spec: str) -> Path:
             f"no model {spec!r} in this machine's Hugging Face cache, and ragctx does not "
             f"download; fetch it first: hf download {spec}"
         )
+    if directory.is_file() and spec.lower().endswith(".gguf"):
+        raise ModelError(f"{spec} is a GGUF file, and only the directory of a model is read here")
     raise ModelError(
         f'no model {spec!r}: use "bundled", the directory of a Hugging Face model '
-        "(config.json, *.safetensors, tokenizer.json), or http://HOST:PORT/v1#MODEL"
+        "(config.json, *.safetensors, tokenizer.json), a GGUF file, or "
+        "http://HOST:PORT/v1#MODEL"
     )
 
 
@@ -143,6 +147,17 @@ def _load_served(
     template_options: Mapping[str, object] | None,
     server_options: Mapping[str, object] | None,
 ) -> Generator:
+    if not spec.startswith(("http://", "https://")):
+        from ragctx.generator.gguf.model import load_gguf
+
+        return load_gguf(
+            expanded(spec),
+            tokenizer=tokenizer,
+            context_window=context_window,
+            decoding=decoding,
+            template_options=template_options,
+            server_options=server_options,
+        )
     from ragctx.generator.openai.model import load_openai_api
 
     return load_openai_api(

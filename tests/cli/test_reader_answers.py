@@ -79,9 +79,9 @@ def test_what_was_read_serves_the_next_process_and_is_read_anew_when_damaged(
         assert first[key] == again[key] == mended[key]
 
 
-def test_only_the_bundled_reader_attributes_and_keeps(
+def test_a_server_keeps_its_own_cache(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["ask", QUESTION, "--index", str(index), "--model", str(tmp_path)]
+    arguments = ["ask", QUESTION, "--index", str(index), "--model", "http://127.0.0.1:9/v1#m"]
     assert run([*arguments, "--kv-cache", str(tmp_path / "kv")]) != 0
-    assert "--kv-cache" in capsys.readouterr().err
+    assert "leave --kv-cache out" in capsys.readouterr().err

@@ -178,7 +178,7 @@ def test_an_unfinished_file_counts_and_an_old_one_is_removed(tmp_path: Path) -> 
     assert store.stats.held_bytes == one + 2000
     store.keep((2,), passage((2,)))
     assert (old.exists(), new.exists()) == (False, True)
-    store.max_bytes = one + 1000
+    store.files.max_bytes = one + 1000
     store.keep((3,), passage((3,)))
     assert store.stats.held == 1 and store.stats.held_bytes <= one + 1000
 

@@ -120,7 +120,7 @@ def test_a_kept_passage_is_not_read_through_a_link(
 ) -> None:
     store = PassageStore(tmp_path / "cache", 10**6, model="m")
     store.keep((1,), passage((1,)))
-    [file] = store.folder.iterdir()
+    [file] = store.files.folder.iterdir()
     file.rename(victim)
     plant(victim, file)
     assert store.find((1,)) is None

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from ragctx.errors import BudgetError, InputError, MissingExtraError, ModelError
 from ragctx.generator.decoding import Decoding
 from ragctx.generator.huggingface import memory, own_tokenizer, weights
 from ragctx.generator.huggingface.config import rope_is_fixed, window_of
+from ragctx.generator.huggingface.kept_prefixes import BLOCK_TOKENS
 from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
 from ragctx.generator.huggingface.sampling import choose_token, random_source
 from ragctx.generator.huggingface.streaming import StopTexts, TextStream
@@ -72,8 +74,8 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "bloom": ("BloomConfig", {"n_layer": 2, "n_head": 4}),
 }
 NOT_CAUSAL: dict[str, tuple[str, dict[str, Any]]] = {"bert": ("BertConfig", {})}
-# These forget (window of 8, shorter than the prompts here) or rotate by length: never reused.
-FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
+# Windows of 8, shorter than the prompts here.
+SLIDING: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral-sliding": ("MistralConfig", {"num_key_value_heads": 2, "sliding_window": 8}),
     "gemma3": (
         "Gemma3TextConfig",
@@ -84,6 +86,37 @@ FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
             "layer_types": ["sliding_attention", "full_attention"],
         },
     ),
+    "gpt_oss": (
+        "GptOssConfig",
+        {
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "sliding_window": 8,
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "layer_types": ["sliding_attention", "full_attention"],
+        },
+    ),
+}
+# Every key is rotated otherwise once a text has more than 40 tokens.
+LONGROPE: dict[str, tuple[str, dict[str, Any]]] = {
+    "phi3-longrope": (
+        "Phi3Config",
+        {
+            "num_key_value_heads": 2,
+            "original_max_position_embeddings": 40,
+            "rope_parameters": {
+                "rope_type": "longrope",
+                "rope_theta": 10000.0,
+                "short_factor": [1.0] * 4,
+                "long_factor": [1.5, 2.0, 4.0, 6.0],
+                "original_max_position_embeddings": 40,
+            },
+        },
+    ),
+}
+# These forget or rotate by length: never reused.
+FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
     "mamba": ("MambaConfig", {"state_size": 8}),
     "dynamic-rope": (
         "LlamaConfig",
@@ -92,7 +125,7 @@ FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def _byte_characters() -> dict[int, str]:
+def byte_characters() -> dict[int, str]:
     """How byte-level vocabularies write each byte (GPT-2's table: printable ones as they are)."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [code for code in range(256) if code not in shown]
@@ -101,7 +134,7 @@ def _byte_characters() -> dict[int, str]:
 
 def byte_level_tokenizer() -> Any:
     """Every byte is a token whose id is the byte, so most characters are split; an end token."""
-    vocabulary = {piece: code for code, piece in _byte_characters().items()}
+    vocabulary = {piece: code for code, piece in byte_characters().items()}
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
@@ -109,10 +142,10 @@ def byte_level_tokenizer() -> Any:
     return tokenizer
 
 
-def make_directory(folder: Path, kind: str) -> Path:
+def make_directory(folder: Path, kind: str, *, context_window: int = 256) -> Path:
     """A tiny random model with its tokenizer, saved as a user would have it."""
-    name, own = (KINDS | FORGETFUL | NOT_CAUSAL)[kind]
-    shape = SHAPE | own
+    name, own = (KINDS | SLIDING | LONGROPE | FORGETFUL | NOT_CAUSAL)[kind]
+    shape = SHAPE | {"max_position_embeddings": context_window} | own
     if kind == "bloom":  # has no positions and states no length
         shape.pop("max_position_embeddings")
     config = getattr(transformers, name)(**shape)
@@ -201,7 +234,7 @@ MORE = settings(
 # ---- cached equals uncached ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *FORGETFUL])
+@pytest.mark.parametrize("kind", [*KINDS, *SLIDING, *LONGROPE, *FORGETFUL])
 def test_greedy_ids_equal_one_pass_and_transformers_generate(
     kind: str, generator_of: Callable[[str], HuggingFaceGenerator]
 ) -> None:
@@ -216,7 +249,7 @@ def test_greedy_ids_equal_one_pass_and_transformers_generate(
     assert len(set(found.token_ids)) > 1, "a constant answer would show nothing"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *SLIDING, *LONGROPE])
 def test_any_reuse_gives_the_cold_answer(
     kind: str, generator_of: Callable[[str], HuggingFaceGenerator]
 ) -> None:
@@ -257,6 +290,75 @@ def test_reused_tokens_are_the_common_prefix_but_never_the_whole_prompt(
     assert llama.generate(prompt_of([*ids, *answer, 5])).reused_tokens == 30 + len(answer) - 1
 
 
+@pytest.mark.parametrize("kind", ["llama", *SLIDING])
+def test_a_prompt_is_reused_though_others_came_in_between(
+    kind: str, generator_of: Callable[[str], HuggingFaceGenerator]
+) -> None:
+    generator = generator_of(kind)
+    one, other = list(range(20, 170)), list(range(60, 210))
+    first = generator.generate(prompt_of(one))
+    assert generator.generate(prompt_of(other)).reused_tokens == 0
+    again = generator.generate(prompt_of(one))
+    assert (again.token_ids, again.reused_tokens) == (first.token_ids, len(one) - 1)
+
+
+@MORE
+@given(lengths=st.lists(st.integers(1, 80), min_size=1, max_size=5), size=st.integers(1, 60))
+def test_longrope_is_exact_on_both_sides_of_its_border(
+    generator_of: Callable[[str], HuggingFaceGenerator], lengths: list[int], size: int
+) -> None:
+    """Its border is at 40 tokens: prompts before, at and beyond it, answers that cross it."""
+    generator = generator_of("phi3-longrope")
+    generator._prefill_tokens = size
+    for length in lengths:
+        ids = [7 + i % 200 for i in range(length)]
+        found = generator.generate(prompt_of(ids, 6))
+        assert list(found.token_ids) == one_pass_answer(generator, ids, 6)
+        assert torch.allclose(
+            generator.next_scores(ids), one_pass_scores(generator, ids), atol=1e-3
+        )
+
+
+def test_longrope_reuses_what_has_the_same_rotation(
+    generator_of: Callable[[str], HuggingFaceGenerator],
+) -> None:
+    generator = generator_of("phi3-longrope")
+    ids = list(range(20, 90))
+    assert generator.generate(prompt_of(ids)).reused_tokens == 0
+    assert generator.generate(prompt_of(ids[:30], 4)).reused_tokens == 0
+    assert generator.generate(prompt_of(ids[:35], 4)).reused_tokens == 30
+    assert generator.generate(prompt_of(ids)).reused_tokens == 69
+
+
+def test_another_process_finds_whole_blocks_on_disk(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    ids = list(range(20, 170))
+    load = partial(load_huggingface, directory_of("llama"), kv_cache=tmp_path)
+    first = load().generate(prompt_of(ids))
+    warm = load()
+    again = warm.generate(prompt_of(ids))
+    assert (again.token_ids, again.reused_tokens) == (first.token_ids, 2 * BLOCK_TOKENS)
+    assert torch.allclose(warm.next_scores(ids), one_pass_scores(warm, ids), atol=1e-3)
+    other = load(dtype="bfloat16").generate(prompt_of(ids))
+    assert other.reused_tokens == 0, "other numbers, other keys"
+
+
+def test_a_changed_model_finds_nothing_on_disk(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = copied(directory_of, tmp_path)
+    ids = list(range(20, 170))
+    load_huggingface(folder, kv_cache=tmp_path / "kv").generate(prompt_of(ids))
+    weights = folder / "model.safetensors"
+    changed = {name: tensor * 1.01 for name, tensor in load_file(weights).items()}
+    save_file(changed, weights, {"format": "pt"})
+    warm = load_huggingface(folder, kv_cache=tmp_path / "kv")
+    assert warm.generate(prompt_of(ids)).reused_tokens == 0
+
+
 def test_same_length_but_other_ids_are_not_taken_from_the_cache(
     llama: HuggingFaceGenerator,
 ) -> None:
@@ -282,6 +384,14 @@ def test_models_that_forget_are_never_reused(
     assert generator.kv_bytes_per_token is None
 
 
+def test_a_model_that_forgets_says_that_it_keeps_nothing_on_disk(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    generator = load_huggingface(directory_of("mamba"), context_window=256, kv_cache=tmp_path)
+    generator.generate(prompt_of(range(20, 200)))
+    assert "forgets what it read" in generator.take_notes()[0] and not [*tmp_path.iterdir()]
+
+
 def test_an_exception_in_the_middle_leaves_no_dirty_cache(llama: HuggingFaceGenerator) -> None:
     ids = list(range(20, 50))
     cold = llama.generate(prompt_of(ids))
@@ -294,8 +404,7 @@ def test_an_exception_in_the_middle_leaves_no_dirty_cache(llama: HuggingFaceGene
     with pytest.raises(KeyboardInterrupt):
         llama.generate(prompt_of(ids), on_text=fail)
     assert seen
-    after = llama.generate(prompt_of(ids))
-    assert (after.token_ids, after.reused_tokens) == (cold.token_ids, 0)
+    assert llama.generate(prompt_of(ids)).token_ids == cold.token_ids
 
 
 def test_an_exception_inside_the_model_leaves_no_dirty_cache(
@@ -315,8 +424,7 @@ def test_an_exception_inside_the_model_leaves_no_dirty_cache(
     with pytest.raises(MemoryError):
         llama.generate(prompt_of(ids))
     hook.remove()
-    after = llama.generate(prompt_of(ids))
-    assert (after.token_ids, after.reused_tokens) == (cold.token_ids, 0)
+    assert llama.generate(prompt_of(ids)).token_ids == cold.token_ids
 
 
 def test_threads_get_their_own_answers(llama: HuggingFaceGenerator) -> None:
@@ -673,6 +781,7 @@ def test_a_thought_is_no_part_of_the_answer(
         return torch.nn.functional.one_hot(torch.tensor(next(script)), 300).float()
 
     monkeypatch.setattr(llama, "_forward", forward)
+    monkeypatch.setattr(llama, "_prefill_tokens", 1024)
     monkeypatch.setattr(llama, "end_ids", frozenset({256}))
     pieces: list[str] = []
     answer = llama.generate(prompt_of([1, 2], 40), on_text=pieces.append)
@@ -689,7 +798,7 @@ def test_a_tokenizer_that_is_not_the_model_s_is_refused(
     own = load_huggingface(directory, tokenizer=load_tokenizer(directory))
     assert own.take_notes() == ()
     other = byte_level_tokenizer()
-    vocabulary = {piece: 255 - code for code, piece in _byte_characters().items()}
+    vocabulary = {piece: 255 - code for code, piece in byte_characters().items()}
     other.model = tokenizers.models.BPE(vocab=vocabulary, merges=[])
     other.save(str(tmp_path / "tokenizer.json"))
     with pytest.raises(InputError, match=r"is not that of the model in .*: 512 of its tokens have"):

@@ -77,7 +77,7 @@ def test_the_folder_never_holds_more_than_its_bound(
     store = PassageStore(tmp_path_factory.mktemp("store"), bound, model="m")
     for i, size in enumerate(sizes):
         store.keep((i,) * size, passage((i,) * size))
-        assert sum(path.stat().st_size for path in store.folder.iterdir()) <= bound
+        assert sum(path.stat().st_size for path in store.files.folder.iterdir()) <= bound
         assert store.stats.held_bytes <= bound
 
 
@@ -89,7 +89,7 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
         newest = max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime)
         os.utime(newest, (i, i))
     assert store.find((1,) * 5) is not None  # used now: the second is the oldest
-    store.max_bytes = store.stats.held_bytes
+    store.files.max_bytes = store.stats.held_bytes
     store.keep((4,) * 5, passage((4,) * 5))
     assert store.find((2,) * 5) is None
     assert store.find((1,) * 5) is not None and store.find((4,) * 5) is not None
@@ -130,5 +130,5 @@ def test_a_new_folder_and_what_is_in_it_are_for_this_user_alone(tmp_path: Path) 
         store.keep((1,), passage((1,)))
     finally:
         os.umask(before)
-    assert oct(store.folder.stat().st_mode & 0o777) == "0o700"
-    assert [oct(path.stat().st_mode & 0o777) for path in store.folder.iterdir()] == ["0o600"]
+    assert oct(store.files.folder.stat().st_mode & 0o777) == "0o700"
+    assert [oct(path.stat().st_mode & 0o777) for path in store.files.folder.iterdir()] == ["0o600"]

@@ -63,13 +63,18 @@ MAY_IMPORT = {
     "selection": "text",
     "prompt": "headers tokens",
     "citations": "text",
-    "generator.reader": "runtime text threads tokens weights",
+    "generator.cache_stats": "",
+    "generator.kept_files": "generator.cache_stats",
+    "generator.reader": "generator.cache_stats generator.kept_files runtime text threads tokens "
+    "weights",
     "generator.thought": "",
     "generator.decoding": "",
-    "generator.huggingface": "generator.decoding generator.thought tokens",
+    "generator.huggingface": "generator.cache_stats generator.decoding generator.kept_files "
+    "generator.thought tokens",
     "generator.openai": "generator.decoding generator.thought prompt text tokens",
-    "generator": "generator.decoding generator.reader generator.huggingface generator.openai "
-    "tokens",
+    "generator.gguf": "generator.decoding generator.openai tokens",
+    "generator": "generator.decoding generator.gguf generator.reader generator.huggingface "
+    "generator.openai tokens",
     "index": "embedding headers text",
     "adapters": "embedding index placement retrieval selection tokens",
     "assembly": "placement prompt selection text tokens",
@@ -88,9 +93,9 @@ MAY_IMPORT = {
     "server": "assembly embedding explanation generator index ingestion pdf pipeline placement "
     "refusals retrieval selection text views",
     "cli": "server assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation generator generator.decoding generator.huggingface generator.reader index "
-    "ingestion pdf pipeline refusals placement prompt retrieval selection text threads tokens "
-    "views",
+    "explanation generator generator.cache_stats generator.decoding generator.huggingface "
+    "generator.reader index ingestion pdf pipeline refusals placement prompt retrieval selection "
+    "text threads tokens views",
     "__main__": "cli",
 }
 

@@ -104,7 +104,7 @@ def test_a_browser_asks_and_sees_the_quote_marked(served: str, tmp_path: Path) -
         page.on("dialog", lambda dialog: wrong.append(dialog.message))
         page.goto(served)
         page.set_input_files("#file", str(new))
-        page.wait_for_function("document.querySelectorAll('#list li').length === 2")
+        page.locator("#list li").nth(1).wait_for()  # its own policy forbids code from outside
         page.fill("#question", "How often must the pump be oiled?")
         page.press("#question", "Enter")
         page.wait_for_selector(".source")

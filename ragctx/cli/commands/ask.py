@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from ragctx.attribution import Attribution
-    from ragctx.generator.reader.passage_cache import CacheStats
-    from ragctx.generator.reader.passage_store import StoreStats
+    from ragctx.generator.cache_stats import CacheStats, StoreStats
     from ragctx.records import Answer, Citation, Hit
 
 _QUOTED = 400  # characters of a quote shown
@@ -216,15 +215,14 @@ def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
 
 
 def _view(answer: Answer, shown: Shown, session: Session) -> View:
-    from ragctx.generator.reader.reader import BundledReader
+    from ragctx.generator.cache_stats import TellsCache
 
     view = answer_view(answer)
     if shown.attribution:
         attributions = _attributions(answer, session)
         view["attribution"] = attribution_view(attributions, answer.prompt) if attributions else []
-    if isinstance(session.generator, BundledReader):
-        cache = session.generator.cache
-        view["kv_cache"] = kv_cache_view(cache.stats, cache.store.stats if cache.store else None)
+    if isinstance(session.generator, TellsCache):
+        view["kv_cache"] = kv_cache_view(*session.generator.cache_stats())
     if shown.prompt:
         view["prompt"] = prompt_view(answer.prompt)
     if shown.ledger:
@@ -324,5 +322,5 @@ def _print_extras(answer: Answer, shown: Shown, session: Session) -> None:
 
 
 def kv_cache_view(memory: CacheStats, disk: StoreStats | None) -> View:
-    """What the bundled reader had read before, in memory and, with --kv-cache, on disk."""
+    """What the model here had read before, in memory and, with --kv-cache, on disk."""
     return {"memory": asdict(memory), "disk": None if disk is None else asdict(disk)}

@@ -14,9 +14,6 @@ from ragctx.errors import ModelError
 from ragctx.tokens.tokenizer import Tokenizer
 
 _LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length")
-# These change the rotation with the length of the text, so that a key computed in a shorter text
-# is not the key of a longer one.
-_LENGTH_DEPENDENT_ROPE = frozenset({"dynamic", "longrope"})
 
 
 def window_of(config: object, override: int | None = None, fallback: int | None = None) -> int:
@@ -54,8 +51,25 @@ def window_of(config: object, override: int | None = None, fallback: int | None 
 
 
 def rope_is_fixed(config: object) -> bool:
-    """True if a token's key never changes with the text's length, so that it may be kept."""
-    return all(_rope_type(rope) not in _LENGTH_DEPENDENT_ROPE for rope in _rope_tables(config))
+    """True if a token's key changes with the text's length at `rope_border` only, if at all."""
+    kinds = [_rope_type(rope) for rope in _rope_tables(config)]
+    return "dynamic" not in kinds and ("longrope" not in kinds or rope_border(config) is not None)
+
+
+def rope_border(config: object) -> int | None:
+    """Tokens beyond which all keys are rotated otherwise (longrope); None for other models.
+
+    >>> from types import SimpleNamespace
+    >>> longrope = {"rope_type": "longrope", "original_max_position_embeddings": 4096}
+    >>> rope_border(SimpleNamespace(rope_parameters=longrope))
+    4096
+    """
+    name = "original_max_position_embeddings"
+    for rope in _rope_tables(config):
+        if _rope_type(rope) == "longrope":
+            border = rope.get(name) or getattr(config, name, None)
+            return border if isinstance(border, int) else None
+    return None
 
 
 def _rope_tables(config: object) -> Iterator[Mapping[str, Any]]:

@@ -6,29 +6,31 @@ the same length, prompt lookup) and leaves the cache dirty when a callback raise
 with it.
 
 Cached equals uncached: for any split of the prompt and any reuse the greedy ids are the same and
-the scores agree to 1e-3 in float32. (In bfloat16 and float16 the order of additions shows.)
+the scores agree to 1e-3 in float32, also where a longrope model's answer crosses its border. (In
+bfloat16 and float16 the order of additions shows.)
 """
 
 from __future__ import annotations
 
 import inspect
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ragctx.arguments import require_kind
 from ragctx.errors import BudgetError, InputError, ModelError
+from ragctx.generator.cache_stats import CacheStats, StoreStats
 from ragctx.generator.decoding import Decoding
-from ragctx.generator.huggingface.config import end_ids, rope_is_fixed, window_of
+from ragctx.generator.huggingface.config import end_ids, rope_border, rope_is_fixed, window_of
 from ragctx.generator.huggingface.hub import hub_name
+from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers
 from ragctx.generator.huggingface.memory import best_device, check_memory, quick_dtype
 from ragctx.generator.huggingface.own_tokenizer import differing_tokens, require_own_tokenizer
+from ragctx.generator.huggingface.runs import Run, keeps_every_token, new_cache
 from ragctx.generator.huggingface.sampling import choose_token, random_source
 from ragctx.generator.huggingface.streaming import StopTexts, TextStream
 from ragctx.generator.huggingface.weights import (
@@ -36,20 +38,24 @@ from ragctx.generator.huggingface.weights import (
     check_directory,
     first_line,
     load_model,
+    quick_identity,
     quiet_transformers,
 )
+from ragctx.generator.kept_files import STORE_BYTES, KeptFiles
 from ragctx.generator.thought import ThoughtSplitter, calls_tool, opener_at_end
 from ragctx.paths import expanded
 from ragctx.records import FinishReason, Generation, Prompt
 from ragctx.tokens.load import load_tokenizer, with_template_options
 from ragctx.tokens.tokenizer import Tokenizer
 
-if TYPE_CHECKING:
-    from transformers import DynamicCache
-
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _AUTO = "auto"
 _PREFILL_TOKENS = 1024  # per forward pass: bounds the memory of a long prompt's prefill; by hand
+
+KEPT_BYTES = 2**30
+"""Bytes of keys and values kept in memory for later prompts, unless another bound is given."""
+
+_FILE_SUFFIX = ".prefix"
 
 
 def load_huggingface(
@@ -62,6 +68,9 @@ def load_huggingface(
     decoding: Decoding | None = None,
     tokenizer: Tokenizer | None = None,
     template_options: Mapping[str, object] | None = None,
+    kept_bytes: int = KEPT_BYTES,
+    kv_cache: Path | None = None,
+    kv_cache_bytes: int = STORE_BYTES,
 ) -> HuggingFaceGenerator:
     """Load a causal language model from a local directory (safetensors only, no remote code).
 
@@ -75,6 +84,9 @@ def load_huggingface(
         decoding: greedy by default.
         tokenizer: by default the one in the directory.
         template_options: what its chat template is told, such as {"enable_thinking": False}.
+        kept_bytes: of keys and values in memory, for prompts that begin as earlier ones did.
+        kv_cache: a folder where they are kept for other processes too.
+        kv_cache_bytes: at most in that folder.
 
     Raises:
         MissingExtraError: transformers is not installed.
@@ -99,6 +111,7 @@ def load_huggingface(
     require_own_tokenizer(tokenizer, directory if given else None, vocabulary_size)
     config = model.config.get_text_config(decoder=True)
     configs = (getattr(model, "generation_config", None), model.config, config)
+    files = None if kv_cache is None else KeptFiles(kv_cache, kv_cache_bytes, suffix=_FILE_SUFFIX)
     generator = HuggingFaceGenerator(
         model,
         tokenizer,
@@ -106,26 +119,22 @@ def load_huggingface(
         context_window=window_of(config, context_window, fallback_window),
         end_ids=end_ids(configs, directory, tokenizer),
         decoding=decoding or Decoding(),
+        prefixes=KeptPrefixes(kept_bytes, model=_identity(directory, precision), files=files),
     )
+    if files is not None and not generator.reuses_prefix:
+        generator.note(
+            f"{generator.name} forgets what it read: nothing of it is kept in {kv_cache}"
+        )
     with quiet_transformers():
         generator.self_test()
         generator.compare_prompts(directory, template_options or {})
     return generator
 
 
-@dataclass(slots=True)
-class _Run:
-    """A cache and the ids whose keys and values it holds, one for one."""
-
-    cache: DynamicCache
-    token_ids: list[int]
-
-
 class HuggingFaceGenerator:
-    """A loaded causal model. Keeps the last run's cache and reuses the longest common prefix.
+    """A loaded causal model that reuses what it has read before of a prompt's beginning.
 
-    Make one with `load_huggingface`. Safe to call from several threads: a call that finds the kept
-    cache in use starts cold.
+    Make one with `load_huggingface`. Safe to call from several threads.
     """
 
     template = "qa"
@@ -140,6 +149,7 @@ class HuggingFaceGenerator:
         context_window: int,
         end_ids: frozenset[int],
         decoding: Decoding,
+        prefixes: KeptPrefixes,
         prefill_tokens: int = _PREFILL_TOKENS,
     ) -> None:
         self.name = name
@@ -153,12 +163,12 @@ class HuggingFaceGenerator:
         parameters = inspect.signature(model.forward).parameters
         self._last_only = "logits_to_keep" in parameters
         self._cache_name = "cache" if "cache" in parameters else "past_key_values"  # the older name
-        self.reuses_prefix = _is_plain(self._new_run().cache) and rope_is_fixed(
-            model.config.get_text_config(decoder=True)
-        )
+        config = model.config.get_text_config(decoder=True)
+        self.reuses_prefix = keeps_every_token(model.config) and rope_is_fixed(config)
+        self._rope_border = rope_border(config)
+        self.prefixes = prefixes
+        self._like: Layers = ()  # what a run's layers look like, once there was one
         self._notes: list[str] = []
-        self._kept: _Run | None = None
-        self._lock = threading.Lock()
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
@@ -166,8 +176,7 @@ class HuggingFaceGenerator:
         """Answer `prompt` with at most `prompt.max_new_tokens` tokens.
 
         The end token is not part of `token_ids`, whose decoding is the thought, if the model has
-        one, and `text`. `on_text` gets the text piece by piece. Whatever it raises passes through;
-        the next call then starts cold.
+        one, and `text`. `on_text` gets the text piece by piece. Whatever it raises passes through.
 
         Raises BudgetError if prompt and answer do not fit the model, InputError for ids that are
         not this model's, ModelError if the model's scores are not numbers.
@@ -202,6 +211,11 @@ class HuggingFaceGenerator:
         self._keep(run)
         return logits
 
+    def cache_stats(self) -> tuple[CacheStats, StoreStats | None]:
+        """What is kept of earlier prompts, in memory and, where a folder was named, on disk."""
+        files = self.prefixes.files
+        return self.prefixes.stats, None if files is None else files.stats
+
     @property
     def caches_prompts(self) -> bool:
         """True if a prompt's cache is kept for the next one: see `reuses_prefix`."""
@@ -218,17 +232,21 @@ class HuggingFaceGenerator:
         return (self.name, self.decoding, *([] if dtype == torch.float32 else [str(dtype)]))
 
     def forget(self) -> None:
-        """Free the kept cache; the next call starts cold."""
-        self._take()
+        """Free what is kept in memory; the next call finds what is on disk, if anything."""
+        self.prefixes.clear()
 
     def compare_prompts(self, directory: Path, template_options: Mapping[str, object]) -> None:
         """Note if a prompt's tokens are not those that transformers gives the model."""
         differing = differing_tokens(self.tokenizer, directory, template_options)
         if differing:
-            self._notes.append(
+            self.note(
                 f"prompts for {self.name} differ from its own chat template: {differing} of a "
                 "small prompt's tokens are others, so that answers may be worse than they could be"
             )
+
+    def note(self, text: str) -> None:
+        """Have something told with the next answer."""
+        self._notes.append(text)
 
     def take_notes(self) -> tuple[str, ...]:
         """What there is to tell since the last call."""
@@ -251,6 +269,7 @@ class HuggingFaceGenerator:
         except Exception as error:
             raise ModelError(f"{self.name} cannot be run: {first_line(error)}") from error
         cached = run.cache.get_seq_length() if self.reuses_prefix else len(token_ids)
+        self._like = run.layers if self.reuses_prefix else ()
         # in standard deviations of the scores, chosen by hand: 16-bit types differ by more
         tolerance = 0.05 if self._model.dtype == torch.float32 else 1.0
         difference = float((whole - pieces).abs().max() / whole.std().clamp(min=1e-3))
@@ -264,16 +283,12 @@ class HuggingFaceGenerator:
 
     @property
     def kv_bytes_per_token(self) -> int | None:
-        """Bytes of keys and values per token, measured on the kept cache; None when there is none.
+        """Bytes of keys and values per token, measured on what is kept; None when nothing is.
 
-        Also None for models whose cache does not grow with every token (sliding, recurrent).
+        Also None for models whose cache does not grow with every token (recurrent ones).
         """
-        run = self._kept
-        if run is None or not self.reuses_prefix:
-            return None
-        layers: list[Any] = run.cache.layers
-        total = sum(int(layer.keys.nbytes + layer.values.nbytes) for layer in layers)
-        return total // len(run.token_ids)
+        tokens = self.prefixes.held_tokens
+        return self.prefixes.stats.held_bytes // tokens if tokens else None
 
     def _check(self, prompt: Prompt) -> None:
         self._check_ids(prompt.token_ids)
@@ -299,19 +314,23 @@ class HuggingFaceGenerator:
 
     # ---- prefill, decode ---------------------------------------------------------------------
 
-    def _prefill(self, token_ids: Sequence[int]) -> tuple[_Run, Tensor, int]:
+    def _prefill(self, token_ids: Sequence[int]) -> tuple[Run, Tensor, int]:
         """Read the prompt; return the run, the next token's scores and the tokens reused."""
-        run = self._rewound(token_ids)
+        run = self._begun(token_ids)
         reused = len(run.token_ids)
-        # A layer that forgets (sliding, recurrent) may read a text in pieces by another route.
+        # A layer that forgets (recurrent) may read a text in pieces by another route.
         size = self._prefill_tokens if self.reuses_prefix else len(token_ids)
-        for start in range(reused, len(token_ids), size):
-            logits = self._forward(run, token_ids[start : start + size])
+        start = reused
+        while start < len(token_ids):
+            # Beyond a longrope border the rotation goes by the last token that is read with others.
+            end = max(start + size, (self._rope_border or 0) + 1)
+            logits = self._forward(run, token_ids[start:end])
+            start = end
         return run, logits, reused
 
     def _decode(
         self,
-        run: _Run,
+        run: Run,
         logits: Tensor,
         max_new_tokens: int,
         on_piece: Callable[[str], None],
@@ -332,14 +351,15 @@ class HuggingFaceGenerator:
                 return token_ids, "stop"
             if len(token_ids) == max_new_tokens:
                 break
-            logits = self._forward(run, [token])
+            crossing = self._kind(len(run.token_ids) + 1) != run.kind
+            logits = self._read_again(run, token) if crossing else self._forward(run, [token])
         if until.push(stream.finish()):
             return token_ids, "stop"
         until.finish()
         return token_ids, reason
 
     @torch.inference_mode()
-    def _forward(self, run: _Run, token_ids: Sequence[int]) -> Tensor:
+    def _forward(self, run: Run, token_ids: Sequence[int]) -> Tensor:
         """Append `token_ids` to the run; return the next token's scores, (vocabulary,) float32."""
         device = self._model.device
         arguments: dict[str, Any] = {self._cache_name: run.cache}
@@ -356,57 +376,38 @@ class HuggingFaceGenerator:
             raise ModelError(f"{self.name} gives scores that are not numbers: try dtype='float32'")
         return logits
 
-    # ---- the kept cache ----------------------------------------------------------------------
+    # ---- what is kept ------------------------------------------------------------------------
 
-    def _new_run(self) -> _Run:
-        from transformers import DynamicCache
+    def _kind(self, tokens: int) -> str:
+        """Which rotation the keys of a text of that length have."""
+        return "long" if self._rope_border is not None and tokens > self._rope_border else ""
 
-        # With the config, layers that slide or recur get their own kind of layer, as generate does.
-        return _Run(DynamicCache(config=self._model.config), [])
+    def _new_run(self, layers: Layers = (), token_ids: Sequence[int] = (), kind: str = "") -> Run:
+        cache = new_cache(self._model.config, plain=self.reuses_prefix, layers=layers)
+        return Run(cache, list(token_ids), kind)
 
-    def _take(self) -> _Run | None:
-        """Take the kept run away, so that nothing dirty is left in its place if this call fails."""
-        with self._lock:
-            run, self._kept = self._kept, None
-        return run
-
-    def _keep(self, run: _Run) -> None:
-        if self.reuses_prefix:
-            with self._lock:
-                self._kept = run
-
-    def _rewound(self, token_ids: Sequence[int]) -> _Run:
+    def _begun(self, token_ids: Sequence[int]) -> Run:
         """A run that holds the longest prefix of `token_ids` known, but never all of them.
 
         The last token must be read again, since its scores are what the next token comes from.
         """
-        run = self._take()
-        if run is None:
-            return self._new_run()
-        keep = min(_common_prefix(run.token_ids, token_ids), len(token_ids) - 1)
-        if keep == 0:
-            return self._new_run()
-        run.cache.crop(keep - len(run.token_ids))  # negative: tokens to remove from the end
-        del run.token_ids[keep:]
-        if run.cache.get_seq_length() != keep:
-            return self._new_run()
-        return run
+        kind = self._kind(len(token_ids))
+        if not self.reuses_prefix:
+            return self._new_run(kind=kind)
+        layers = self.prefixes.longest(token_ids[:-1], kind=kind, like=self._like)
+        known = layers[0][0].shape[-2] if layers else 0
+        return self._new_run(layers, token_ids[:known], kind)
 
+    def _read_again(self, run: Run, token: int) -> Tensor:
+        """Read a run's ids and one more from the start: their rotation is another from here on."""
+        self._keep(run)
+        longer = [*run.token_ids, token]
+        run.cache, run.token_ids, run.kind = self._new_run().cache, [], self._kind(len(longer))
+        return self._forward(run, longer)
 
-def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """The number of ids that both begin with."""
-    for i, (a, b) in enumerate(zip(first, second, strict=False)):
-        if a != b:
-            return i
-    return min(len(first), len(second))
-
-
-def _is_plain(cache: DynamicCache) -> bool:
-    """True if every layer keeps every token's keys and values, so that it can be cut back."""
-    from transformers.cache_utils import DynamicLayer
-
-    # subtle: sliding and mixed layers are subclasses of DynamicLayer and cannot always be cut back
-    return all(type(layer) is DynamicLayer for layer in cache.layers)
+    def _keep(self, run: Run) -> None:
+        if self.reuses_prefix:
+            self.prefixes.keep(run.token_ids, run.layers, kind=run.kind)
 
 
 # ---- loading -------------------------------------------------------------------------------------
@@ -417,3 +418,11 @@ def _device(name: str) -> torch.device:
         return torch.device(name)
     except RuntimeError as error:
         raise InputError(f'device is {name!r}; valid: "cpu", "cuda", "cuda:1", "mps"') from error
+
+
+def _identity(directory: Path, precision: torch.dtype) -> str:
+    """What keys and values depend on beside the ids."""
+    import transformers
+
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    return f"{quick_identity(directory)} {precision} {versions}"

@@ -6,6 +6,7 @@ is fetched from the network, and a model of which weights are missing is refused
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import warnings
@@ -119,6 +120,26 @@ def first_line(error: Exception) -> str:
     """Another library's exception as one line: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0].rstrip('. ') if lines else 'no message'}"
+
+
+_SAMPLE_BYTES = 2**20
+
+
+def quick_identity(directory: Path) -> str:
+    """A hash that changes when the weights or the configuration do, in milliseconds.
+
+    Of files of many gigabytes it sees the size, the time of change, and both ends.
+    """
+    digest = hashlib.blake2b(digest_size=20)
+    for path in sorted(directory.iterdir()):
+        if path.suffix == ".safetensors" or path.name == "config.json":
+            stat = path.stat()
+            digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+            with path.open("rb") as stream:
+                digest.update(stream.read(_SAMPLE_BYTES))
+                stream.seek(max(0, stat.st_size - _SAMPLE_BYTES))
+                digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -8,23 +8,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from ragctx.errors import InputError
+from ragctx.generator.cache_stats import CacheStats
 from ragctx.generator.reader.passage_store import PassageStore
 from ragctx.generator.reader.passages import CachedPassage, Tokens
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheStats:
-    """What a cache did so far and holds now: numbers of passages, and bytes where named so."""
-
-    hits: int
-    misses: int
-    evictions: int
-    held: int
-    held_bytes: int
-    max_bytes: int
 
 
 class PassageCache:

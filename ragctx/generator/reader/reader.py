@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from ragctx.arguments import require_kind
 from ragctx.errors import TemplateError
+from ragctx.generator.cache_stats import CacheStats, StoreStats
+from ragctx.generator.kept_files import STORE_BYTES
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
 from ragctx.generator.reader.certainty import Certainty, Signs, certainty_of
 from ragctx.generator.reader.checkpoint import FOLDER, load_network, reader_files
@@ -43,9 +45,6 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 512 * 2**20
 """Default bound of the passages in memory: 512 MiB, about 50,000 tokens at 11 kB each."""
-
-STORE_BYTES = 2**30
-"""Default bound of the passages on disk: 1 GiB, about 100,000 tokens."""
 
 
 class BundledReader:
@@ -90,6 +89,11 @@ class BundledReader:
         self.prior = prior
         self.min_similarity = min_similarity
         self.cache = PassageCache(CACHE_BYTES) if cache is None else cache
+
+    def cache_stats(self) -> tuple[CacheStats, StoreStats | None]:
+        """What was read before, in memory and, where a folder was named, on disk."""
+        store = self.cache.store
+        return self.cache.stats, None if store is None else store.stats
 
     # ---- answering -------------------------------------------------------------------------------
 

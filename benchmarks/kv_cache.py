@@ -1,0 +1,297 @@
+"""What a KV cache brings a local model: steps, whole answers, and prompts that begin alike.
+
+    python -m benchmarks.kv_cache                               # two minutes on two cores
+    python -m benchmarks.kv_cache --picture docs/images/kv_cache.svg
+
+The model has random weights (speed does not depend on them) and the shape of a small Llama. Per
+step, cached decoding reads all weights and all keys and values once, which the memory's bandwidth
+bounds from below; without a cache every step reads the whole text again. Times are of processors,
+so that other work on the machine shows little, but for the bandwidth bound, which is of the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from benchmarks.ask import SAMPLES, indexed
+from benchmarks.common import result, table
+from ragctx.assembly import Assembly
+from ragctx.embedding import load_embedder
+from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers, common_prefix
+from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
+from ragctx.index.index import Index
+from ragctx.pipeline import ask
+from ragctx.records import Generation, Prompt, Segment
+from ragctx.tokens.load import load_tokenizer
+
+CONTEXTS = (128, 256, 512, 1024, 2048)  # tokens before the measured steps
+STEPS = 8  # measured at each context, after one that is not
+ANSWER = 32  # tokens of the answers beside transformers' generate
+WINDOW = 4096
+VOCABULARY = 8192
+PLACEMENTS = ("edges", "document_order")
+COPIED_BYTES = 2**28  # to measure the memory's bandwidth with
+
+
+def small_llama(folder: Path) -> Path:
+    """A random Llama of some 20 million weights, as a user's directory has it."""
+    torch.manual_seed(0)
+    shape = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=384,
+        intermediate_size=1536,
+        num_hidden_layers=6,
+        num_attention_heads=12,
+        num_key_value_heads=4,
+        max_position_embeddings=WINDOW,
+        eos_token_id=None,
+        bos_token_id=None,
+    )
+    LlamaForCausalLM(shape).save_pretrained(folder)
+    words = {f"w{i}": i for i in range(VOCABULARY)}
+    Tokenizer(WordLevel(words, unk_token="w0")).save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def ids_of(length: int, seed: int = 0) -> list[int]:
+    source = torch.Generator().manual_seed(seed)
+    return torch.randint(VOCABULARY, (length,), generator=source).tolist()
+
+
+def processor_s(call: Callable[[], object], repeats: int) -> float:
+    """Processor seconds of one call: the least of `repeats`, after one that is not counted."""
+    call()
+    spent = []
+    for _ in range(repeats):
+        began = time.process_time()
+        call()
+        spent.append(time.process_time() - began)
+    return min(spent)
+
+
+def step_s(generator: HuggingFaceGenerator, context: int) -> dict[str, float]:
+    """Processor seconds of a token after `context` others, with and without a cache."""
+    model: Any = generator._model
+    ids = ids_of(context)
+    run, _, _ = generator._prefill(ids)
+    cached = processor_s(lambda: generator._forward(run, [1]), STEPS)
+    whole = torch.tensor([ids])
+    with torch.inference_mode():
+        bare = processor_s(lambda: model(input_ids=whole, use_cache=False, logits_to_keep=1), 2)
+    return {"cached_s": cached, "uncached_s": bare}
+
+
+def bytes_per_s() -> float:
+    """What a copy of a large tensor reads in a second, on the clock: the best of five."""
+    source = torch.zeros(COPIED_BYTES, dtype=torch.uint8)
+    target = torch.empty_like(source)
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        target.copy_(source)
+        times.append(time.perf_counter() - began)
+    return 2 * COPIED_BYTES / min(times)
+
+
+def bound_s(generator: HuggingFaceGenerator, context: int, bandwidth: float) -> float:
+    """Seconds that reading all weights, keys and values once takes at least."""
+    model: Any = generator._model
+    weights = sum(p.nbytes for p in model.parameters()) - model.get_input_embeddings().weight.nbytes
+    config = model.config
+    width = config.hidden_size // config.num_attention_heads
+    kept = 2 * config.num_hidden_layers * config.num_key_value_heads * width * 4 * context
+    return float((weights + kept) / bandwidth)
+
+
+def prompt_of(ids: Sequence[int]) -> Prompt:
+    segment = Segment(kind="instruction", label="", text="", token_ids=tuple(ids))
+    return Prompt(
+        segments=(segment,),
+        question="",
+        placement="edges",
+        context_window=WINDOW,
+        max_new_tokens=ANSWER,
+        budget_tokens=WINDOW,
+    )
+
+
+def beside_transformers(generator: HuggingFaceGenerator, context: int) -> dict[str, float]:
+    """Processor seconds of an answer here and by `generate`, on the same weights."""
+    model: Any = generator._model
+    ids = ids_of(context)
+    inputs = torch.tensor([ids])
+    mask = torch.ones_like(inputs)
+
+    def ours() -> None:
+        generator.forget()
+        generator.generate(prompt_of(ids))
+
+    def theirs(tokens: int) -> None:
+        model.generate(
+            inputs, attention_mask=mask, max_new_tokens=tokens, do_sample=False, pad_token_id=0
+        )
+
+    generator.generate(prompt_of(ids))
+    return {
+        "cold_s": processor_s(ours, 3),
+        "again_s": processor_s(lambda: generator.generate(prompt_of(ids)), 3),
+        "generate_s": processor_s(lambda: theirs(ANSWER), 3),
+        "prefill_s": processor_s(lambda: theirs(1), 3),
+    }
+
+
+class Recorder:
+    """A generator that only keeps the prompts it is given."""
+
+    name, template, context_window = "recorder", "qa", WINDOW
+    caches_prompts, decoding, only_language = False, "greedy", ""
+
+    def __init__(self) -> None:
+        self.tokenizer = load_tokenizer("bundled")
+        self.prompts: list[Prompt] = []
+
+    def generate(
+        self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Generation:
+        self.prompts.append(prompt)
+        return Generation(
+            text="None.",
+            token_ids=(),
+            finish_reason="stop",
+            prefill_s=0.0,
+            decode_s=0.0,
+            reused_tokens=0,
+        )
+
+    def identity(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def forget(self) -> None:
+        """Keeps nothing."""
+
+
+def sample_prompts(placement: str) -> list[Prompt]:
+    """The prompts of the sample questions, in their order."""
+    lines = (SAMPLES / "questions.jsonl").read_text("utf-8").splitlines()
+    recorder, embedder = Recorder(), load_embedder()
+    with tempfile.TemporaryDirectory() as folder:
+        index = Index.open(indexed(Path(folder), 0, embedder), embedder=embedder)
+        for line in lines:
+            question = json.loads(line)["question"]
+            ask(question, index, embedder, recorder, assembly=Assembly(placement=placement))
+    return recorder.prompts
+
+
+def shares_reused(prompts: Sequence[Prompt]) -> dict[str, float]:
+    """Shares of all prompt tokens: what each way of keeping would not have read again."""
+    kept = KeptPrefixes(10**9)
+    seen: set[tuple[int, ...]] = set()
+    last: tuple[int, ...] = ()
+    total = by_last = by_all = by_passage = 0
+    for prompt in prompts:
+        ids = prompt.token_ids
+        total += len(ids)
+        by_last += common_prefix(last, ids)
+        found = kept.longest(ids[:-1], kind="")
+        by_all += found[0][0].shape[-2] if found else 0
+        kept.keep(ids, _no_layers(len(ids)), kind="")
+        for passage in prompt.passages:
+            own = passage.token_ids[passage.token_start : passage.token_end]
+            by_passage += len(own) if own in seen else 0
+            seen.add(own)
+        last = ids
+    counts = {"last prompt": by_last, "all prompts": by_all, "passages (ceiling)": by_passage}
+    return {name: round(count / total, 4) for name, count in counts.items()}
+
+
+def _no_layers(tokens: int) -> Layers:
+    one = torch.zeros(1, 1, tokens, 1, dtype=torch.uint8)
+    return ((one, one),)
+
+
+def picture(steps: dict[int, dict[str, float]]) -> str:
+    """Milliseconds a step over the context, both axes logarithmic, as SVG."""
+    lines = {"without a cache": "uncached_s", "cached": "cached_s", "memory bound": "bound_s"}
+    colours = {"without a cache": "#b3261e", "cached": "#1a56a0", "memory bound": "#777777"}
+    values = [row[key] * 1e3 for row in steps.values() for key in lines.values()]
+    low, high = min(values), max(values)
+    logs = torch.tensor([low, high]).log()
+
+    def place(context: int, milliseconds: float) -> tuple[float, float]:
+        x = 60 + 380 * CONTEXTS.index(context) / (len(CONTEXTS) - 1)
+        share = (torch.tensor(milliseconds).log() - logs[0]) / (logs[1] - logs[0])
+        return round(x, 1), round(250 - 220 * float(share), 1)
+
+    shapes = []
+    for name, key in lines.items():
+        points = [place(context, row[key] * 1e3) for context, row in steps.items()]
+        path = " ".join(f"{x},{y}" for x, y in points)
+        (x, y), value = points[-1], steps[CONTEXTS[-1]][key] * 1e3
+        shapes.append(
+            f'<polyline points="{path}" fill="none" stroke="{colours[name]}" stroke-width="2"/>'
+            f'<text x="{x + 8}" y="{y + 4}" fill="{colours[name]}">{name}, {value:.1f} ms</text>'
+        )
+    shapes += [
+        f'<text x="{place(context, low)[0]}" y="275" text-anchor="middle" fill="#777777">'
+        f"{context:,}</text>"
+        for context in CONTEXTS
+    ]
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 310" font-size="13" '
+        'font-family="sans-serif" role="img"><title>Time of a step</title><desc>Milliseconds of '
+        "one decoding step over the tokens before it, cached and not, both axes logarithmic."
+        "</desc>" + "".join(shapes) + '<text x="250" y="300" text-anchor="middle" fill="#777777">'
+        "tokens before the step</text></svg>\n"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--picture", type=Path, help="where the curve of the steps goes (SVG)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)  # so that a processor's seconds are comparable
+    with tempfile.TemporaryDirectory() as folder:
+        generator = load_huggingface(small_llama(Path(folder)))
+        bandwidth = bytes_per_s()
+        steps = {
+            context: {
+                **step_s(generator, context),
+                "bound_s": bound_s(generator, context, bandwidth),
+            }
+            for context in CONTEXTS
+        }
+        answers = {context: beside_transformers(generator, context) for context in CONTEXTS[1:]}
+    reuse = {placement: shares_reused(sample_prompts(placement)) for placement in PLACEMENTS}
+    table(
+        ("ms per step after", "cached", "uncached", "memory bound"),
+        [(c, *(f"{value * 1e3:.2f}" for value in row.values())) for c, row in steps.items()],
+    )
+    table(
+        (f"ms for {ANSWER} tokens after", "cold", "again", "generate", "its prefill"),
+        [(c, *(f"{value * 1e3:.0f}" for value in row.values())) for c, row in answers.items()],
+    )
+    table(
+        ("share of prompt tokens reused", *next(iter(reuse.values()))),
+        [(p, *(f"{share:.1%}" for share in row.values())) for p, row in reuse.items()],
+    )
+    if arguments.picture:
+        arguments.picture.write_text(picture(steps), "utf-8")
+    result("kv_cache", bytes_per_s=round(bandwidth), steps=steps, answers=answers, reuse=reuse)
+
+
+if __name__ == "__main__":
+    main()
