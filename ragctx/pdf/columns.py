@@ -14,10 +14,10 @@ from __future__ import annotations
 import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from typing import TypeAlias
 
-from ragctx.pdf.row import Row, same_row
+from ragctx.pdf.row import Row, is_before, same_row
 
 MAX_PIECES = 2000
 """On a page with more pieces than this, the order of drawing is kept: seeking takes time with their
@@ -59,7 +59,23 @@ def in_columns(pieces: Sequence[Row], is_text: IsText | None = None) -> list[Row
     """
     if len(pieces) > MAX_PIECES:
         return list(pieces)
-    return _ordered(list(pieces), MAX_DEPTH, is_text or are_running_text)
+    return _ordered(_foot_last(pieces), MAX_DEPTH, is_text or are_running_text)
+
+
+def _foot_last(pieces: Sequence[Row]) -> list[Row]:
+    """The pieces, those last that were drawn before all that stands above them: notes and feet.
+
+    What goes on above and to the right is the next column.
+    """
+    tops = list(accumulate((piece.top for piece in pieces), min))
+    rights = list(accumulate((piece.right for piece in pieces), max))
+    bottoms = list(accumulate((piece.bottom for piece in reversed(pieces)), max))[::-1]
+    lefts = list(accumulate((piece.left for piece in reversed(pieces)), min))[::-1]
+    cuts = [
+        i for i in range(1, len(pieces)) if bottoms[i] <= tops[i - 1] and lefts[i] < rights[i - 1]
+    ]
+    parts = [pieces[start:end] for start, end in pairwise([0, *cuts, len(pieces)])]
+    return [piece for part in reversed(parts) for piece in part]
 
 
 def _ordered(pieces: list[Row], depth: int, is_text: IsText) -> list[Row]:
@@ -197,7 +213,7 @@ def downwards(pieces: Sequence[Row]) -> list[Row]:
 def _goes_back(a: Row, b: Row) -> bool:
     """Whether b stands above a in the same column, or to its left in the same row."""
     if same_row(a, b):
-        return b.right <= a.left
+        return is_before(b, a)
     return b.bottom <= a.top + 0.5 * a.height and b.left < a.right and a.left < b.right
 
 
@@ -216,7 +232,7 @@ def _place_of(run: Sequence[Row], ordered: Sequence[Row]) -> int:
     def is_after(piece: Row) -> bool:
         """Whether the run stands above a piece, or to its left in the same row."""
         if same_row(piece, first):
-            return first.right <= piece.left
+            return is_before(first, piece)
         below = piece.top >= first.top + 0.5 * first.height
         return below and piece.left < max(p.right for p in run) and piece.right > first.left
 
