@@ -49,6 +49,11 @@ def skewed(image: Image.Image) -> Image.Image:
     return image.rotate(2, expand=True, fillcolor="white", resample=Image.Resampling.BICUBIC)
 
 
+def on_its_side(image: Image.Image) -> Image.Image:
+    """Put in by its long edge: turned clockwise by a quarter."""
+    return image.rotate(-90, expand=True)
+
+
 def upside_down(image: Image.Image) -> Image.Image:
     """Put in the wrong way around."""
     return image.rotate(180)
@@ -59,6 +64,8 @@ CONDITIONS: tuple[tuple[str, int, Change], ...] = (
     ("150 dpi", 150, lambda image: image),
     ("200 dpi, turned by 2°", 200, skewed),
     ("200 dpi, noise", 200, noisy),
+    ("150 dpi, noise", 150, noisy),
+    ("200 dpi, on its side", 200, on_its_side),
     ("200 dpi, upside down", 200, upside_down),
 )
 

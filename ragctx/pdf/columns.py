@@ -11,13 +11,14 @@ what crosses it (a title, a footnote) parts what is above from what is below. Pu
 
 from __future__ import annotations
 
+import math
 import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from itertools import groupby
-from typing import TypeAlias
+from itertools import accumulate, groupby, pairwise
+from typing import NamedTuple
 
-from ragctx.pdf.row import Row, same_row
+from ragctx.pdf.row import Row, is_before, same_row
 
 MAX_PIECES = 2000
 """On a page with more pieces than this, the order of drawing is kept: seeking takes time with their
@@ -39,14 +40,20 @@ MAX_DEPTH = 6
 """Columns within columns that are sought."""
 
 
-IsText: TypeAlias = Callable[[Sequence[Row]], bool]
-"""Whether pieces are the lines of a column of text."""
+class Evidence(NamedTuple):
+    """What shows columns: `is_text` tells the pieces of one, and whether lone pieces count.
+
+    A lone piece is alone at its height, as the number of a page is: it may be where a gutter is.
+    """
+
+    is_text: Callable[[Sequence[Row]], bool]
+    lone_count: bool
 
 
-def in_columns(pieces: Sequence[Row], is_text: IsText | None = None) -> list[Row]:
+def in_columns(pieces: Sequence[Row], evidence: Evidence | None = None) -> list[Row]:
     """The pieces of one page, all turned one way, in reading order.
 
-    `is_text` tells a column of text; by default most of its pieces fill it (`are_running_text`).
+    Without `evidence`, they are in the order in which a program drew them.
 
     >>> def line(text: str, left: float, top: float) -> Row:
     ...     wide = 5 * len(text)
@@ -59,11 +66,27 @@ def in_columns(pieces: Sequence[Row], is_text: IsText | None = None) -> list[Row
     """
     if len(pieces) > MAX_PIECES:
         return list(pieces)
-    return _ordered(list(pieces), MAX_DEPTH, is_text or are_running_text)
+    return _ordered(_foot_last(pieces), MAX_DEPTH, evidence or IN_DRAWN_ORDER)
 
 
-def _ordered(pieces: list[Row], depth: int, is_text: IsText) -> list[Row]:
-    gutter = _gutter(pieces, is_text) if depth and len(pieces) >= 2 * MIN_LINES else None
+def _foot_last(pieces: Sequence[Row]) -> list[Row]:
+    """The pieces, those last that were drawn before all that stands above them: notes and feet.
+
+    What goes on above and to the right is the next column.
+    """
+    tops = list(accumulate((piece.top for piece in pieces), min))
+    rights = list(accumulate((piece.right for piece in pieces), max))
+    bottoms = list(accumulate((piece.bottom for piece in reversed(pieces)), max))[::-1]
+    lefts = list(accumulate((piece.left for piece in reversed(pieces)), min))[::-1]
+    cuts = [
+        i for i in range(1, len(pieces)) if bottoms[i] <= tops[i - 1] and lefts[i] < rights[i - 1]
+    ]
+    parts = [pieces[start:end] for start, end in pairwise([0, *cuts, len(pieces)])]
+    return [piece for part in reversed(parts) for piece in part]
+
+
+def _ordered(pieces: list[Row], depth: int, evidence: Evidence) -> list[Row]:
+    gutter = _gutter(pieces, evidence) if depth and len(pieces) >= 2 * MIN_LINES else None
     if gutter is None:
         return downwards(pieces)
     ordered: list[Row] = []
@@ -73,8 +96,8 @@ def _ordered(pieces: list[Row], depth: int, is_text: IsText) -> list[Row]:
         else:
             left = [piece for piece in band if piece.right <= gutter]
             right = [piece for piece in band if piece.right > gutter]
-            ordered += _ordered(left, depth - 1, is_text)
-            ordered += _ordered(right, depth - 1, is_text)
+            ordered += _ordered(left, depth - 1, evidence)
+            ordered += _ordered(right, depth - 1, evidence)
     return ordered
 
 
@@ -93,24 +116,25 @@ def _bands(pieces: Sequence[Row], gutter: float) -> list[tuple[bool, list[Row]]]
 # ---- gutters ---------------------------------------------------------------------------------
 
 
-def _gutter(pieces: Sequence[Row], is_text: IsText, depth: int = MAX_BESIDE) -> float | None:
+def _gutter(pieces: Sequence[Row], evidence: Evidence, depth: int = MAX_BESIDE) -> float | None:
     """The x at which two columns of running text part; None if there are none.
 
     Of the places between pieces, the one that the fewest pieces cross. `depth` is how many columns
     more may stand to the right of it.
     """
-    places = (x for x in _places(pieces) if _parts_columns(pieces, x, is_text, depth))
+    places = (x for x in _places(pieces, evidence) if _parts_columns(pieces, x, evidence, depth))
     return next(places, None)
 
 
-def _places(pieces: Sequence[Row]) -> list[float]:
+def _places(pieces: Sequence[Row], evidence: Evidence) -> list[float]:
     """The middles of the white between pieces, first those that the fewest pieces cross."""
     em = statistics.median(piece.size for piece in pieces)
     lefts, rights = sorted(p.left for p in pieces), sorted(p.right for p in pieces)
+    ends = rights if evidence.lone_count else sorted(p.right for p in _with_others_beside(pieces))
     found: dict[float, tuple[int, float]] = {}
     for left in lefts:
-        ended = bisect_right(rights, left)
-        white = left - rights[ended - 1] if ended else 0.0
+        ended = bisect_right(ends, left)
+        white = left - ends[ended - 1] if ended else 0.0
         if white >= MIN_GUTTER * em:
             middle = left - white / 2
             crossing = bisect_left(lefts, middle) - bisect_right(rights, middle)
@@ -119,12 +143,26 @@ def _places(pieces: Sequence[Row]) -> list[float]:
     return sorted(found, key=lambda middle: found[middle])[:MAX_PLACES]
 
 
-def _parts_columns(pieces: Sequence[Row], gutter: float, is_text: IsText, depth: int) -> bool:
+def _with_others_beside(pieces: Sequence[Row]) -> list[Row]:
+    """The pieces without those that are alone at their height, as the number of a page is."""
+    by_top = sorted(pieces, key=lambda piece: piece.top)
+    bottoms = [-math.inf, *accumulate((piece.bottom for piece in by_top), max)]
+    tops = [*(piece.top for piece in by_top[1:]), math.inf]
+    return [
+        piece
+        for piece, above, below in zip(by_top, bottoms, tops, strict=False)
+        if above > piece.top or below < piece.bottom
+    ]
+
+
+def _parts_columns(pieces: Sequence[Row], gutter: float, evidence: Evidence, depth: int) -> bool:
     left = [piece for piece in pieces if piece.right <= gutter]
     right = [piece for piece in pieces if piece.left >= gutter]
-    if not (is_text(left) and _stand_beside(left, right)):
+    if not (evidence.is_text(left) and _stand_beside(left, right)):
         return False
-    return is_text(right) or (depth > 0 and _gutter(right, is_text, depth - 1) is not None)
+    return evidence.is_text(right) or (
+        depth > 0 and _gutter(right, evidence, depth - 1) is not None
+    )
 
 
 def are_running_text(pieces: Sequence[Row]) -> bool:
@@ -133,12 +171,14 @@ def are_running_text(pieces: Sequence[Row]) -> bool:
 
 
 def are_mostly_text(pieces: Sequence[Row]) -> bool:
-    """Whether most of the characters are in such lines: a table may stand in the column.
-
-    For pages whose order of drawing says nothing; where it does, this takes tables for columns.
-    """
+    """Whether most of the characters are in such lines: a table may stand in the column."""
     letters = sum(len(piece.text) for piece in pieces)
     return sum(_full(pieces)) >= 0.5 * max(1, letters)
+
+
+IN_DRAWN_ORDER = Evidence(is_text=are_running_text, lone_count=True)
+IN_NO_ORDER = Evidence(is_text=are_mostly_text, lone_count=False)
+"""For pieces whose order says nothing; where it does, this takes tables for columns."""
 
 
 def _full(pieces: Sequence[Row]) -> list[int]:
@@ -197,7 +237,7 @@ def downwards(pieces: Sequence[Row]) -> list[Row]:
 def _goes_back(a: Row, b: Row) -> bool:
     """Whether b stands above a in the same column, or to its left in the same row."""
     if same_row(a, b):
-        return b.right <= a.left
+        return is_before(b, a)
     return b.bottom <= a.top + 0.5 * a.height and b.left < a.right and a.left < b.right
 
 
@@ -216,7 +256,7 @@ def _place_of(run: Sequence[Row], ordered: Sequence[Row]) -> int:
     def is_after(piece: Row) -> bool:
         """Whether the run stands above a piece, or to its left in the same row."""
         if same_row(piece, first):
-            return first.right <= piece.left
+            return is_before(first, piece)
         below = piece.top >= first.top + 0.5 * first.height
         return below and piece.left < max(p.right for p in run) and piece.right > first.left
 

@@ -21,7 +21,7 @@ from dataclasses import replace
 from ragctx.pdf.columns import in_columns
 from ragctx.pdf.line_numbers import without_line_numbers
 from ragctx.pdf.right_to_left import are_right_to_left, mirrored
-from ragctx.pdf.row import Cell, Row, same_row
+from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
 
@@ -106,8 +106,6 @@ def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
     return rows
 
 
-OVERLAP = 0.5
-"""Em: a piece that goes on with a row may begin this far before its end (kerning, italics)."""
 CELL_GAP = 0.8
 """Em: pieces of a row that are farther apart may be cells of a table."""
 TOUCHING = 0.12

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ragctx.arguments import require_kind
 from ragctx.errors import PdfError
-from ragctx.pdf.columns import are_mostly_text, in_columns
+from ragctx.pdf.columns import IN_NO_ORDER, in_columns
 from ragctx.pdf.document import gives_no_text
 from ragctx.pdf.geometry import Box, Frame, along_line
 from ragctx.pdf.page_image import look_at
@@ -154,26 +154,28 @@ def _lines(lines: Sequence[OcrLine], scale: float, frame: Frame) -> Iterator[Lin
 
 
 def _by_columns(lines: Sequence[OcrLine]) -> list[OcrLine]:
-    """The lines column by column: the layout takes it for the order of drawing."""
-    rows = {id(row): (row, line) for line in _by_rows(lines) for row in (_row(line),)}
-    ordered = in_columns([row for row, _ in rows.values()], are_mostly_text)
-    return [rows[id(row)][1] for row in ordered]
+    """The lines column by column, those turned one way together: as a program would draw them."""
+    ordered: list[OcrLine] = []
+    for turn in sorted({line.turn for line in lines}):
+        rows = [(_row(line), line) for line in lines if line.turn == turn]
+        line_of = {id(row): line for row, line in rows}
+        ordered += [line_of[id(row)] for row in in_columns(_by_rows(rows), IN_NO_ORDER)]
+    return ordered
 
 
-def _by_rows(lines: Sequence[OcrLine]) -> list[OcrLine]:
+def _by_rows(lines: Sequence[tuple[Row, OcrLine]]) -> list[Row]:
     """The lines row by row, and from left to right."""
-    rows: list[list[OcrLine]] = []
-    for line in sorted(lines, key=lambda line: line.box[1] + line.box[3]):
-        middle = (line.box[1] + line.box[3]) / 2
-        if rows and middle < rows[-1][0].box[3]:
-            rows[-1].append(line)
+    rows: list[list[Row]] = []
+    for row in sorted((row for row, _ in lines), key=lambda row: row.top + row.bottom):
+        if rows and row.top + row.bottom < 2 * rows[-1][0].bottom:
+            rows[-1].append(row)
         else:
-            rows.append([line])
-    return [line for row in rows for line in sorted(row, key=lambda line: line.box[0])]
+            rows.append([row])
+    return [row for beside in rows for row in sorted(beside, key=lambda row: row.left)]
 
 
 def _row(line: OcrLine) -> Row:
-    left, top, right, bottom = line.box
+    left, top, right, bottom = _along(line)
     return Row(
         text=line.text,
         left=left,
@@ -182,3 +184,15 @@ def _row(line: OcrLine) -> Row:
         bottom=bottom,
         size=max(1.0, _HEIGHT_OF_TYPE * (bottom - top)),
     )
+
+
+def _along(line: OcrLine) -> Box:
+    """The line's box, right and down along its text."""
+    left, top, right, bottom = line.box
+    turned: tuple[Box, ...] = (
+        line.box,
+        (-bottom, left, -top, right),
+        (-right, -bottom, -left, -top),
+        (top, -right, bottom, -left),
+    )
+    return turned[line.turn % 4]

@@ -112,7 +112,7 @@ def _split(
 ) -> Iterator[tuple[Sequence[Run], str]]:
     """The pieces of a row, parted at wide gaps, with their text."""
     if any(is_right_to_left(run.text[0]) for run in row):
-        yield row, _right_to_left_text(_unturned(row))
+        yield from ((part, _right_to_left_text(_unturned(part))) for part in _from_right(row))
         return
     usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
     word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
@@ -153,6 +153,24 @@ OVERHANG = 0.35
 _OVERHANGING = "fjpy"
 MOSTLY_SPACES = 0.9
 """The share of the spaces made up in a row that must be wide enough to trust the others."""
+
+
+def _from_right(row: Sequence[Run]) -> list[list[Run]]:
+    """The parts of a row with wide gaps between them, from right to left, each in its own order.
+
+    pdfium puts a row in the order in which its letters were drawn: of the cells of a table, that
+    may be any.
+    """
+    parts: list[list[Run]] = []
+    end = 0.0
+    for run in sorted(row, key=lambda run: run.box[0]):
+        if not parts or run.box[0] - end > WIDE_GAP * run.size:
+            parts.append([])
+            end = run.box[2]
+        parts[-1].append(run)
+        end = max(end, run.box[2])
+    drawn = {id(run): i for i, run in enumerate(row)}
+    return [sorted(part, key=lambda run: drawn[id(run)]) for part in reversed(parts)]
 
 
 def _right_to_left_text(row: Sequence[Run]) -> str:

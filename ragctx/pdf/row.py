@@ -78,3 +78,12 @@ def same_row(a: Row, b: Row) -> bool:
     """Whether two rows are beside each other: over half of the less tall one's height is shared."""
     shared = min(a.bottom, b.bottom) - max(a.top, b.top)
     return shared > 0.5 * min(a.height, b.height)
+
+
+OVERLAP = 0.5
+"""Em: a piece that goes on with a row may begin this far before its end (kerning, italics)."""
+
+
+def is_before(a: Row, b: Row) -> bool:
+    """Whether a ends where b begins, of two pieces of one row."""
+    return a.left < b.left and a.right <= b.left + OVERLAP * max(a.size, b.size)

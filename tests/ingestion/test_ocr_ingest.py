@@ -98,6 +98,9 @@ def test_the_engine_of_the_extra_reads_a_drawn_page(tmp_path: Path) -> None:
 
     (tmp_path / "a.pdf").write_bytes(document([lines("Tin melts at 232 degrees.", size=14)]))
     (tmp_path / "a.png").write_bytes(page_image(tmp_path / "a.pdf", 1, scale=200 / 72).png)
-    image.open(tmp_path / "a.png").convert("RGB").save(tmp_path / "scan.pdf", resolution=200)
-    read = read_pdf(tmp_path / "scan.pdf", ocr=Ocr(engine=RapidOcr()))
-    assert (read.status, read.text) == ("ocr", "Tin melts at 232 degrees.")
+    engine = RapidOcr()
+    for degrees in (0, 90, 180, 270):
+        picture = image.open(tmp_path / "a.png").convert("RGB").rotate(degrees, expand=True)
+        picture.save(tmp_path / "scan.pdf", resolution=200)
+        read = read_pdf(tmp_path / "scan.pdf", ocr=Ocr(engine=engine))
+        assert (read.status, read.text) == ("ocr", "Tin melts at 232 degrees.")

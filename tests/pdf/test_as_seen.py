@@ -106,6 +106,33 @@ def test_a_heading_that_was_drawn_last_stands_above_its_text() -> None:
     assert in_columns([*body, heading]) == [heading, *body]
 
 
+def test_a_quotation_mark_in_the_margin_that_was_drawn_last_opens_its_line() -> None:
+    # The title of a book in 68 points, its lines 36 apart: each stands in the box of the next, and
+    # the mark, drawn after the words, in the box of the first one's F.
+    def title(text: str, left: float, top: float, right: float) -> Row:
+        return Row(text=text, left=left, top=top, right=right, bottom=top + 82, size=68)
+
+    words = [
+        title("First", 281, 0, 370),
+        title("among", 260, 36, 390),
+        title("Equals", 251, 78, 398),
+    ]
+    found = in_reading_order([*words, title("\u201c", 268, 2, 285)])
+    assert [row.text for row in found] == ["\u201cFirst", "among", "Equals"]
+
+
+def test_notes_and_feet_that_were_drawn_first_stand_below_the_text() -> None:
+    # Notes of a speech, and the number of its page in the middle, came before its first heading.
+    notes = [line("1 In the matter of Rambus, opinion", 36, 600), line("Page 1 of 23", 200, 640)]
+    body = [line("I.", 0, 0), line("INTRODUCTION", 36, 0), *column("body", 0)[2:]]
+    assert in_columns([*notes, *body]) == [*body, *notes]
+
+
+def test_a_paragraph_goes_on_at_the_top_of_the_next_column() -> None:
+    begins, goes_on = line("Since this year agencies were", 0, 600), column("further", 250)
+    assert in_columns([begins, *goes_on]) == [begins, *goes_on]
+
+
 def test_labels_that_were_drawn_before_all_else_stand_among_it() -> None:
     # A form of LibreOffice: text of the document first, then labels of its controls.
     labels = [line("Gender:", 0, 50), line("Nationality:", 0, 100)]
@@ -440,6 +467,25 @@ def test_words_of_arabic_end_where_its_letters_do_not_touch() -> None:
     assert _right_to_left_text(row) == "يض ا P"
     elsewhere = [sign("ي", 90), sign("ض", 300, "guessed")]
     assert _right_to_left_text(elsewhere) == "ي ض"
+
+
+def test_cells_of_arabic_with_a_wide_gap_between_them_are_pieces_of_their_own() -> None:
+    # In a table that was drawn from left to right the date came before what it is the date of.
+    def word(text: str, left: float, right: float, before: Before = "") -> Run:
+        box = (left, 0.0, right, 10.0)
+        return Run(text=text, box=box, last_left=left, size=10, turn=0, before=before, at=0)
+
+    date, label = word("1403/09/19", 100, 150), word("تاريخ", 270, 300)
+    more = word("پذيرش", 230, 268, "drawn")
+    texts = [text for _, text in _split([date, label, more], [], 0.15)]
+    assert texts == ["تاريخ پذيرش", "1403/09/19"]
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the PDFs with their texts in ../shared")
+def test_labels_of_a_persian_table_come_before_their_values() -> None:
+    text = read_pdf(next(SHARED.rglob("right_to_left_03.pdf"))).text
+    assert "تاريخ پذيرش\t1403/10/04\n" in text
+    assert "نام استاندارد\tشمشه و شمشال توليد شده به روش ريخته گری پيوسته" in text
 
 
 def test_a_space_beside_letters_that_hang_over_is_one() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
+from ragctx.pdf.geometry import Box
 from ragctx.pdf.messages import MAX_PICTURE_PIXELS
 from ragctx.pdf.ocr import SCALE, Ocr
 from ragctx.pdf.page_view import page_view
@@ -55,6 +57,29 @@ def test_a_scan_is_read_column_by_column(tmp_path: Path) -> None:
     text = " ".join(document.text.split())
     assert text == " ".join((*TIN, *LEAD))
     assert "pages read by OCR: 1, with a confidence of 0.90" in document.warnings[0]
+
+
+def test_the_number_of_the_page_may_stand_where_the_gutter_is(tmp_path: Path) -> None:
+    # Two columns 34 pixels apart, and below, between them, the number: they were read across.
+    near = [replace(line, box=_moved(line.box, -64)) for line in two_columns().found]
+    engine = FakeEngine(*near, found("3", (812, 900, 826, 930)))
+    text = read_pdf(scan(tmp_path / "scan.pdf"), ocr=Ocr(engine=engine)).text
+    assert " ".join(text.split()).startswith(" ".join((*TIN, *LEAD)))
+
+
+def _moved(box: Box, by: float) -> Box:
+    left, top, right, bottom = box
+    return (left + by, top, right + by, bottom) if left == RIGHT[0] else box
+
+
+def test_a_page_that_lies_upside_down_is_read_column_by_column(tmp_path: Path) -> None:
+    lines = [
+        replace(line, box=(1700 - right, 2200 - bottom, 1700 - left, 2200 - top), turn=2)
+        for line in two_columns().found
+        for left, top, right, bottom in (line.box,)
+    ]
+    text = read_pdf(scan(tmp_path / "scan.pdf"), ocr=Ocr(engine=FakeEngine(*lines))).text
+    assert " ".join(text.split()) == " ".join((*TIN, *LEAD))
 
 
 def test_only_pages_without_text_are_shown_to_the_engine(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from ragctx.pdf.rapidocr_engine import _lines
+from ragctx.pdf.ocr import OcrLine
+from ragctx.pdf.rapidocr_engine import _lines, _turned
 
 Corners = list[tuple[float, float]]
 
@@ -32,3 +33,10 @@ def test_a_page_that_was_scanned_askew_is_set_straight(degrees: float) -> None:
 def test_a_line_that_runs_down_the_page_is_turned() -> None:
     (line,) = _lines([corners(10, 10, 30, 400)], ["downwards"], [0.9])
     assert line.turn == 3
+
+
+def test_a_line_that_was_read_upside_down_is_where_it_is_in_the_picture() -> None:
+    line = OcrLine(text="upwards", box=(10, 20, 60, 40), confidence=0.9)
+    turned = _turned(line, 100, 200)
+    assert (turned.box, turned.turn) == ((40, 160, 90, 180), 2)
+    assert _turned(turned, 100, 200) == line
