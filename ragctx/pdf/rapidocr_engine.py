@@ -17,7 +17,7 @@ _SETTINGS = {"Global.log_level": "critical"}
 _TALL = 1.5
 """A line whose box is this many times taller than wide is turned, and read from its top down."""
 _SURE = 0.8
-"""Upright text is read with a certainty of .9 and more, also under noise; upside down with .6."""
+"""Two clean pages were read with a certainty of .99 upright, and of .6 upside down."""
 _LONG = 200
 """Pixels: of a shorter line the slant is not measured."""
 _MOST_SLANT = math.radians(10)
