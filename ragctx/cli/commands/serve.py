@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "ragctx serve",
     "ragctx serve manuals/ --watch --open",
     "ragctx serve --model ~/models/qwen --port 9000",
-    "RAGCTX_TOKEN=secret ragctx serve --host 0.0.0.0",
+    "ragctx serve --host 0.0.0.0",
 )
 @click.command("serve", cls=Command)
 @click.argument("pdfs", nargs=-1, metavar="[PDF|FOLDER]...")
