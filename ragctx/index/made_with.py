@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def embedder_of(index: str | Path | Index | Snapshot, spec: str | Path = DEFAULT) -> Embedder:
     """The embedder called `spec`; by default the one of the default model that made the index.
 
-    An index that was made with the default model in float32 goes on with it. Where there is no
+    An index that was made in 8 bits goes on so. Where there is no
     index yet, or another model made it, this is `load_embedder(spec)`.
 
     Raises:

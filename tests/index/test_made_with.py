@@ -39,18 +39,16 @@ def test_without_an_index_or_with_another_models_the_default_is_that_of_new_inde
 def test_the_embedder_that_is_named_is_taken_and_refused_where_another_made_the_index(
     tmp_path: Path,
 ) -> None:
-    index = Index.create(tmp_path / "index", embedder=load_embedder("float32"))
-    named = embedder_of(index, "int8")
-    assert named.id == BUNDLED["int8"]
-    with pytest.raises(IndexMismatchError, match=r"--embedder float32, or load_embedder"):
+    index = Index.create(tmp_path / "index", embedder=load_embedder("int8"))
+    named = embedder_of(index, "float32")
+    assert named.id == BUNDLED["float32"]
+    with pytest.raises(IndexMismatchError, match=r"--embedder int8, or load_embedder"):
         Index.open(index.path, embedder=named)
 
 
-def test_commands_go_on_with_the_embedder_of_an_older_index(
+def test_commands_go_on_with_the_embedder_of_the_index(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Indexes were made in float32 before there were 8 bits."""
-
     def run(*words: str) -> str:
         code = run_command([*words, "--index", str(tmp_path / "index")])
         printed = capsys.readouterr()
@@ -58,8 +56,8 @@ def test_commands_go_on_with_the_embedder_of_an_older_index(
         return printed.out
 
     first, second = sorted(str(path) for path in SAMPLES.glob("*.pdf"))[:2]
-    run("ingest", first, "--embedder", "float32")
+    run("ingest", first, "--embedder", "int8")
     run("ingest", second)
-    assert Index.open(tmp_path / "index").embedder == BUNDLED["float32"]
+    assert Index.open(tmp_path / "index").embedder == BUNDLED["int8"]
     assert "1." in run("search", QUESTION, "--retriever", "dense")
     assert run("prompt", QUESTION) and run("explain", QUESTION)
