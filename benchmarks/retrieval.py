@@ -205,9 +205,10 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=600, help="of each set at most")
     parser.add_argument("--questions", type=int, default=200, help="of each set at most")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--embedder", default="default", help="a name for `load_embedder`")
     options = parser.parse_args()
     texts, questions = load(options.data, options.passages, options.questions, options.seed)
-    embedder = load_embedder()
+    embedder = load_embedder(options.embedder)
     with tempfile.TemporaryDirectory() as folder:
         index = build(Path(folder) / "index", texts, embedder)
         chunks = index.info().chunks

@@ -14,12 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx import embedding
-from ragctx.embedding import MiniLM, batches_by_length, default_model_directory, load_embedder
+from ragctx.embedding import (
+    BUNDLED,
+    MiniLM,
+    Vectors,
+    batches_by_length,
+    default_model_directory,
+    in_8_bits,
+    load_embedder,
+)
 from ragctx.errors import InputError, MissingExtraError, ModelError
-from ragctx.runtime import Graph
+from ragctx.runtime import Graph, Weights
 from ragctx.tokens.load import load_tokenizer
 from tests.support.paths import ROOT
-from training.graphs import embedder_graph
+from training.graphs import bert_layer, embedder_8bit_graph, embedder_graph
 from training.transformer import Encoder, Shape, bert_names
 
 TEXTS = (
@@ -35,7 +43,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def default() -> Iterator[MiniLM]:
-    embedder = load_embedder("default")
+    embedder = load_embedder("float32")
     assert isinstance(embedder, MiniLM)
     yield embedder
 
@@ -43,26 +51,30 @@ def default() -> Iterator[MiniLM]:
 TINY = Shape(layers=2, width=8, heads=2, feed_forward=16)
 
 
-@pytest.fixture(scope="module")
-def tiny() -> MiniLM:
+@pytest.fixture(scope="module", params=BUNDLED)
+def tiny(request: pytest.FixtureRequest) -> MiniLM:
     """Random weights, two layers of 8 features: laws need no trained model."""
-    return tiny_embedder(random_encoder())
+    return tiny_embedder(request.param)
 
 
-def random_encoder() -> Encoder:
+def tiny_weights() -> dict[str, Vectors]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Encoder(TINY, positions=32).eval()
-
-
-def tiny_embedder(encoder: Encoder) -> MiniLM:
-    """The embedder whose graph has the weights of a torch network."""
-    written, state = embedder_graph(TINY), encoder.state_dict()
+        state = Encoder(TINY, positions=32).eval().state_dict()
     weights = {theirs: state[ours].numpy() for theirs, ours in bert_names(TINY.layers).items()}
-    weights["embeddings.token_type_embeddings.weight"] = np.zeros((2, TINY.width), np.float32)
+    return weights | {
+        "embeddings.token_type_embeddings.weight": np.zeros((2, TINY.width), np.float32)
+    }
+
+
+def tiny_embedder(name: str) -> MiniLM:
+    """The embedder whose graph has the weights of a torch network."""
+    written = embedder_graph(TINY) if name == "float32" else embedder_8bit_graph(TINY)
+    weights = tiny_weights()
+    given = weights | in_8_bits(weights)
     return MiniLM(
-        "tiny@0",
-        Graph(written.content, {name: weights[name] for name in written.weights}),
+        f"tiny-{name}@0",
+        Graph(written.content, {name: given[name] for name in written.weights}),
         weights,
         load_tokenizer("bundled"),
         32,
@@ -135,11 +147,93 @@ def test_no_global_setting_of_torch_is_changed(tiny: MiniLM) -> None:
     assert before == (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype())
 
 
+# ---- In 8 bits -------------------------------------------------------------------------------
+
+
+def test_in_8_bits_vectors_are_those_of_whole_numbers_multiplied_one_by_one() -> None:
+    """The slow reference: int64 products, and everything else in float64."""
+    tiny, weights = tiny_embedder("int8"), tiny_weights()
+    for text in ("", "cats", "the pump moves water " * 7):
+        ids = [101, *tiny.tokenizer.encode(text), 102]
+        (found,) = tiny.encode([text])
+        # a number that is half-way may be rounded up in one and down in the other
+        np.testing.assert_allclose(found, reference_in_8_bits(weights, ids), atol=2e-2)
+        assert found @ reference_in_8_bits(weights, ids) > 0.9999
+
+
+def reference_in_8_bits(weights: Weights, ids: list[int]) -> Vectors:
+    def norm(states: Vectors, name: str) -> Vectors:
+        centred = states - states.mean(1, keepdims=True)
+        scaled = centred / np.sqrt((centred**2).mean(1, keepdims=True) + TINY.epsilon)
+        return np.asarray(scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"])
+
+    def linear(states: Vectors, name: str) -> Vectors:
+        steps = np.abs(states).max(1, keepdims=True) / 127
+        matrix = weights[f"{name}.weight"].astype(np.float64)
+        scales = np.abs(matrix).max(1, keepdims=True) / 63
+        whole, of_matrix = (np.rint(x).astype(np.int64) for x in (states / steps, matrix / scales))
+        return np.asarray((whole @ of_matrix.T) * steps * scales.T + weights[f"{name}.bias"])
+
+    words = weights["embeddings.word_embeddings.weight"].astype(np.float64)
+    positions = weights["embeddings.position_embeddings.weight"]
+    states = norm(words[ids] + positions[: len(ids)], "embeddings.LayerNorm")
+    for i in range(TINY.layers):
+        names = bert_layer(i)
+        value = weights[f"{names.value}.weight"], weights[f"{names.value}.bias"]
+        parts = (
+            linear(states, names.query),
+            linear(states, names.key),
+            states @ value[0].T + value[1],
+        )
+        queries, keys, values = (np.split(part, TINY.heads, axis=1) for part in parts)
+        attended = []
+        for q, k, v in zip(queries, keys, values, strict=True):
+            scores = np.exp(q @ k.T / np.sqrt(TINY.head_width))
+            attended.append(scores / scores.sum(1, keepdims=True) @ v)
+        merged = linear(np.concatenate(attended, axis=1), names.output)
+        states = norm(states + merged, names.output_norm)
+        wide = torch.nn.functional.gelu(torch.from_numpy(linear(states, names.up))).numpy()
+        states = norm(states + linear(wide, names.down), names.down_norm)
+    mean = states.mean(0)
+    return np.asarray(mean / np.linalg.norm(mean))
+
+
+def test_no_sum_of_two_products_is_cut_off_where_a_processor_adds_them_in_16_bits() -> None:
+    """AVX2 without VNNI: an unsigned byte times a weight, twice."""
+    for name, array in in_8_bits(tiny_weights()).items():
+        if name.endswith(".rounded"):
+            assert np.abs(array.astype(int)).max() == 63
+            assert 2 * 255 * np.abs(array.astype(int)).max() < 2**15
+
+
+def test_a_layer_of_zeros_is_rounded_to_zeros() -> None:
+    found = in_8_bits({"encoder.x.weight": np.zeros((2, 3), np.float32)})
+    assert not found["encoder.x.rounded"].any() and np.isfinite(found["encoder.x.scale"]).all()
+    assert found["encoder.x.rounded"].shape == (3, 2)
+
+
+def test_vectors_in_8_bits_are_close_to_those_in_float32(default: MiniLM) -> None:
+    eight = load_embedder("int8")
+    vectors = eight.encode(TEXTS)
+    cosines = (vectors * default.encode(TEXTS)).sum(1)
+    assert cosines.min() > 0.98
+    assert cosines[:3].min() > 0.995
+    alone = np.concatenate([eight.encode([text]) for text in TEXTS])
+    assert alone.tobytes() == vectors.tobytes()
+
+
+def test_the_bundled_embedders_are_loaded_by_name_and_by_the_id_that_indexes_record() -> None:
+    assert len(set(BUNDLED.values())) == 2
+    for name, id in BUNDLED.items():
+        assert load_embedder(name).id == load_embedder(id).id == id
+
+
 # ---- The default model -----------------------------------------------------------------------
 
 
 def test_the_default_model_says_what_it_is(default: MiniLM) -> None:
     assert (default.id, default.dim) == ("all-MiniLM-L6-v2@53aa5117", 384)
+    assert load_embedder().id == default.id
     assert default.max_seq_length == 256
 
 

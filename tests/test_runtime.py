@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from training.graph_builder import GraphBuilder
 from training.graphs import write
 from training.transformer import Shape
 
-NAMES = ("embedder", "reader_first", "reader_last", "reader_second")
+NAMES = ("embedder", "embedder_8bit", "reader_first", "reader_last", "reader_second")
 
 
 @pytest.fixture
@@ -48,7 +49,11 @@ def test_the_shipped_graphs_are_those_that_training_writes(tmp_path: Path) -> No
         assert (FOLDER / f"{name}.onnx").stat().st_size < 40_000, "weights ship once, not here"
 
 
-@pytest.mark.parametrize("load", [load_embedder, load_bundled])
+@pytest.mark.parametrize(
+    "load",
+    [partial(load_embedder, "float32"), partial(load_embedder, "int8"), load_bundled],
+    ids=["float32", "int8", "reader"],
+)
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -73,10 +78,10 @@ def test_a_graph_that_is_missing_or_damaged_is_an_error_with_a_remedy(
 
 def test_a_graph_of_another_version_needs_weights_that_are_not_there(graphs: Path) -> None:
     about = json.loads((graphs / GRAPHS).read_text("utf-8"))
-    about["embedder"]["weights"].append("a weight of the next version")
+    about["embedder_8bit"]["weights"].append("a weight of the next version")
     (graphs / GRAPHS).write_text(json.dumps(about), "utf-8")
     with pytest.raises(ModelError, match=r"needs the weight .a weight of the next.*pip install"):
-        load_embedder()
+        load_embedder("int8")
 
 
 def test_a_graph_that_this_onnxruntime_cannot_run_is_an_error_with_a_remedy() -> None:

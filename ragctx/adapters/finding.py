@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragctx.arguments import require_whole
-from ragctx.embedding import load_embedder
 from ragctx.index.index import Index, as_index
+from ragctx.index.made_with import embedder_of
 from ragctx.records import Hit
 from ragctx.retrieval import Retriever, as_retriever, search
 
@@ -42,7 +42,9 @@ class Finder:
         }
         self._k = k
         self._retriever = as_retriever(retriever)
-        self._embedder = load_embedder(embedder) if isinstance(embedder, str | Path) else embedder
+        self._embedder = (
+            embedder_of(index, embedder) if isinstance(embedder, str | Path) else embedder
+        )
         self._index = as_index(index, self._embedder)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Finder:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ragctx.cli.compare_options import Asking, Prompting, Searching
 from ragctx.cli.exit_codes import say
 from ragctx.cli.progress import loading
-from ragctx.cli.session import Sources, open_index
+from ragctx.cli.session import Sources, load_embedder, open_index
 from ragctx.errors import InputError
 from ragctx.text.wording import counted
 
@@ -91,11 +91,10 @@ def _tell_unknown_exclusions(questions: QuestionSet, searched: Searched) -> None
 
 
 def _searched(sources: Sources, searching: Searching) -> Searched:
-    from ragctx.embedding import load_embedder
     from ragctx.ingestion.settings import CHUNK_TOKENS
 
     with loading("the embedder"):
-        embedder = load_embedder(sources.embedder_spec)
+        embedder = load_embedder(sources)
     if not searching.chunk_tokens:
         index = open_index(sources, embedder)
         return Searched(indexes={None: index}, named=index, embedder=embedder, searching=searching)

@@ -324,7 +324,8 @@ def embedder_option(command: Command) -> Command:
         default="default",
         show_default=True,
         metavar="NAME|DIR",
-        help="Model that computes the embeddings.",
+        help="Model that computes the embeddings: the bundled one in 32 or in 8 bits (float32, "
+        "int8), or another. The default is the index's own, and for a new one float32.",
     )
     return option(command)
 

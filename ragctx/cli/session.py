@@ -148,12 +148,10 @@ def open_session(
     sources: Sources, model: Model, retrieval: RetrievalOptions, assembly: AssemblyOptions
 ) -> Session:
     """Load everything, what is quick to check first."""
-    from ragctx.embedding import load_embedder
-
     began = time.perf_counter()
     assembly_settings, retrieval_settings = assembly.resolve(retrieval.scale), retrieval.resolve()
     with loading("the embedder"):
-        embedder = load_embedder(sources.embedder_spec)
+        embedder = load_embedder(sources)
     index = open_index(sources, embedder)
     with loading("the model"):
         generator = model.load(assembly_settings.context_window)
@@ -171,6 +169,16 @@ def open_session(
 def with_load_time(answer: Answer, session: Session) -> Answer:
     """The answer with the seconds that loading took among its timings."""
     return replace(answer, timing=(("load_s", session.load_s), *answer.timing))
+
+
+def load_embedder(sources: Sources) -> Embedder:
+    """The embedder that a command line names; by default the index's own."""
+    from ragctx import embedding
+    from ragctx.index.made_with import embedder_of
+
+    if sources.pdfs:
+        return embedding.load_embedder(sources.embedder_spec)
+    return embedder_of(sources.index_path, sources.embedder_spec)
 
 
 def open_index(sources: Sources, embedder: Embedder) -> Index:

@@ -281,9 +281,13 @@ def require_same_embedder(folder: Path, own: tuple[str, int], other: tuple[str, 
         IndexMismatchError: they differ; the message names both embedders and dimensions.
     """
     if own != other:
+        from ragctx.embedding import bundled_name  # which needs numpy
+
+        name = bundled_name(own[0])
+        how = f" (--embedder {name}, or load_embedder({name!r}))" if name else ""
         raise IndexMismatchError(
             f"The index {folder} was made with the embedder {own[0]} (dim {own[1]}), not with "
-            f"{other[0]} (dim {other[1]}). Use that embedder, or make another index: "
+            f"{other[0]} (dim {other[1]}). Use that embedder{how}, or make another index: "
             "ragctx ingest PATH --index NEW_DIR"
         )
 

@@ -300,7 +300,8 @@ def _salvage(folder: Path, embedder: str | None, done: list[str]) -> tuple[Quara
     if not embedder:
         raise IndexDamagedError(
             f"{folder / DATABASE} no longer tells which embedder made its vectors. Name it: "
-            f"ragctx index repair {folder} --embedder default (a copy of the database is {copy})"
+            f"ragctx index repair {folder} --embedder default, or int8 if it was made so (a copy "
+            f"of the database is {copy})"
         )
     fresh = folder / _SALVAGE
     _remove_database(fresh)

@@ -185,7 +185,7 @@ def test_an_index_that_no_longer_tells_its_embedder_is_saved_once_it_is_named(
     folder: Path,
 ) -> None:
     damage(folder, zeroed(dict(roots(folder))["meta"]))
-    with pytest.raises(IndexDamagedError, match="--embedder default"):
+    with pytest.raises(IndexDamagedError, match="--embedder default, or int8"):
         repair_index(folder)
     assert saved_after_repair(folder) == set(DOCUMENTS)
     assert Index.open(folder, embedder=HashEmbedder()).sources()

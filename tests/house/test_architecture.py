@@ -50,6 +50,7 @@ MAY_IMPORT = {
     # package or module      what else of ragctx it may import
     "threads": "",
     "weights": "",
+    "quantised": "",
     "runtime": "",
     "text": "",
     "placement": "",
@@ -59,14 +60,14 @@ MAY_IMPORT = {
     "lead_ins": "tables text",
     "headers": "lead_ins",
     "chunking": "headers lead_ins text tokens",
-    "embedding": "runtime threads tokens weights",
+    "embedding": "quantised runtime threads tokens weights",
     "selection": "text",
     "prompt": "headers tokens",
     "citations": "text",
     "generator.cache_stats": "",
     "generator.kept_files": "generator.cache_stats",
-    "generator.reader": "generator.cache_stats generator.kept_files runtime text threads tokens "
-    "weights",
+    "generator.reader": "generator.cache_stats generator.kept_files quantised runtime text threads "
+    "tokens weights",
     "generator.thought": "",
     "generator.decoding": "",
     "generator.huggingface": "generator.cache_stats generator.decoding generator.kept_files "

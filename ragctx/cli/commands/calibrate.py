@@ -56,16 +56,16 @@ def calibrate_command(
     At least 30 questions are needed, a hundred are better. With `--certainty FILE`, ask calls an
     answer sure where 85 % of such answers were right, and refuses where 90 % were wrong.
     """
-    from ragctx.embedding import load_embedder
     from ragctx.evaluation.certainty import fit, guess_all, save_certainty
     from ragctx.evaluation.datasets import read_questions
     from ragctx.generator.reader.reader import load_bundled
     from ragctx.index.index import Index
+    from ragctx.index.made_with import embedder_of
 
     asked = read_questions(questions_path)
     settings = retrieval.resolve()
     with loading("the embedder"):
-        embedder = load_embedder(embedder_spec)
+        embedder = embedder_of(index_path, embedder_spec)
     index = Index.open(index_path, embedder=embedder)
     with loading("the model"):
         reader = load_bundled()

@@ -12,7 +12,7 @@ from ragctx.cli.commands.prompt import CONTEXT_WINDOW
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, explanation_bar, fates_table, write_json
-from ragctx.cli.session import Sources, open_index, sources_of
+from ragctx.cli.session import Sources, load_embedder, open_index, sources_of
 
 if TYPE_CHECKING:
     from ragctx.explanation.fates import Explanation
@@ -87,14 +87,13 @@ def _explain(
     tokenizer_spec: str,
 ) -> Explanation:
     from ragctx.assembly import trace
-    from ragctx.embedding import load_embedder
     from ragctx.explanation.fates import explain
     from ragctx.retrieval import retrieve
     from ragctx.selection.selectors import as_selector
     from ragctx.tokens.load import load_tokenizer
 
     how, tokenizer = assembly.resolve(retrieval.scale), load_tokenizer(tokenizer_spec)
-    embedder = load_embedder(sources.embedder_spec)
+    embedder = load_embedder(sources)
     index = open_index(sources, embedder)
     with index.snapshot() as snapshot:
         hits = retrieve(question, snapshot, embedder, retrieval.resolve())

@@ -217,8 +217,8 @@ class _Run:
 
     def rows(self) -> tuple[IngestRow, ...]:
         """Bring the files into the index, once no other process writes to it."""
-        from ragctx.embedding import load_embedder
         from ragctx.index.index import Index
+        from ragctx.index.made_with import embedder_of
         from ragctx.ingestion.finding import find_pdfs
 
         # Before a model is loaded and a folder made for nothing.
@@ -226,7 +226,7 @@ class _Run:
             files = find_pdfs(self.paths, known=self._sources() if self.prune else ())
         except InputError as error:
             raise InputError(f"{error}{self._hint()}") from None
-        embedder = load_embedder(self.embedder_spec)
+        embedder = embedder_of(self.index_path, self.embedder_spec)
 
         def ingested() -> tuple[IngestRow, ...]:
             index = Index.open_or_create(self.index_path, embedder=embedder)

@@ -12,7 +12,7 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import json_text, write_json
-from ragctx.cli.session import Sources, open_index, sources_of
+from ragctx.cli.session import Sources, load_embedder, open_index, sources_of
 from ragctx.text.display import escape_unsafe
 from ragctx.views import certificate, prompt_view
 
@@ -92,12 +92,11 @@ def _assemble(
     tokenizer_spec: str,
 ) -> Prompt:
     from ragctx.assembly import assemble
-    from ragctx.embedding import load_embedder
     from ragctx.retrieval import retrieve
     from ragctx.tokens.load import load_tokenizer
 
     how, tokenizer = assembly.resolve(retrieval.scale), load_tokenizer(tokenizer_spec)
-    embedder = load_embedder(sources.embedder_spec)
+    embedder = load_embedder(sources)
     index = open_index(sources, embedder)
     with index.snapshot() as snapshot:
         hits = retrieve(question, snapshot, embedder, retrieval.resolve())

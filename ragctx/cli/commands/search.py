@@ -14,7 +14,7 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, write_json
-from ragctx.cli.session import Sources, open_index, sources_of
+from ragctx.cli.session import Sources, load_embedder, open_index, sources_of
 from ragctx.text.display import escape_unsafe, one_line
 from ragctx.views import place_words, search_view, section_line
 
@@ -74,11 +74,10 @@ def search_command(
 def _search(
     question: str, sources: Sources, chosen: options.RetrievalOptions, expand: int
 ) -> list[Hit]:
-    from ragctx.embedding import load_embedder
     from ragctx.retrieval import retrieve
     from ragctx.selection.expansion import Surroundings, widened
 
-    retrieval, embedder = chosen.resolve(), load_embedder(sources.embedder_spec)
+    retrieval, embedder = chosen.resolve(), load_embedder(sources)
     index = open_index(sources, embedder)
     with index.snapshot() as snapshot:
         hits = retrieve(question, snapshot, embedder, retrieval)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ragctx.errors import ModelError
 from ragctx.generator.reader.network import SCALE, TOKENS, Architecture, ReaderGraphs, ReaderNetwork
+from ragctx.quantised import rounded
 from ragctx.runtime import REINSTALL, Weights, load_graph
 from ragctx.weights import read_weights
 
@@ -35,13 +36,6 @@ def quantise(weights: Mapping[str, Floats]) -> dict[str, Floats | Bytes]:
             continue
         stored[name], stored[name + SCALE] = rounded(weight)
     return stored
-
-
-def rounded(matrix: Floats) -> tuple[Bytes, Floats]:
-    """A matrix as int8 (rows, columns), and the float32 scale (rows,) of each row."""
-    highest = np.abs(matrix).max(1)
-    scale = (highest.clip(min=1e-12) / 127).astype(np.float32)  # clipped: a row may be all zeros
-    return (matrix / scale[:, None]).round().astype(np.int8), scale
 
 
 def dequantise(stored: Weights, *, but: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
