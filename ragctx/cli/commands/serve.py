@@ -153,15 +153,15 @@ def _service(
     retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions,
 ) -> Service:
-    from ragctx.embedding import load_embedder
     from ragctx.index.index import Index
+    from ragctx.index.made_with import embedder_of
     from ragctx.ingestion.run import ingest
     from ragctx.ingestion.settings import IngestSettings
     from ragctx.server.service import Service
 
     how = assembly.resolve(retrieval.scale)
     with loading("the embedder"):
-        embedder = load_embedder(embedder_spec)
+        embedder = embedder_of(index_path, embedder_spec)
     index = Index.open_or_create(index_path, embedder=embedder)
     if pdfs:
         with ingest_progress() as progress:
