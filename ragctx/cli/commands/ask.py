@@ -12,6 +12,7 @@ import click
 
 from ragctx.cli import options
 from ragctx.cli.batch import run_batch
+from ragctx.cli.dialogue import Dialogue
 from ragctx.cli.exit_codes import ABSTAINED, FAILED, OK, say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options
@@ -65,6 +66,7 @@ class Shown:
     "ragctx ask --batch questions.txt manuals/*.pdf > answers.jsonl",
     'ragctx ask "What is the notice period?" --model ~/models/qwen --explain',
     'ragctx ask "How often must the filter be cleaned?" --attribute',
+    "ragctx ask -i manuals/pump.pdf",
     'ragctx ask "How long?" --model http://127.0.0.1:8000/v1#qwen --tokenizer ~/models/qwen',
 )
 @click.command("ask", cls=Command)
@@ -82,6 +84,12 @@ class Shown:
     metavar="FILE",
     help="Answer many questions, one per line: text, or JSON with a "
     '"question". One JSON answer a line comes out.',
+)
+@click.option(
+    "-i",
+    "--interactive",
+    is_flag=True,
+    help="Take question after question; every argument is a PDF. :help lists commands.",
 )
 @click.option(
     "--min-confidence",
@@ -122,6 +130,7 @@ def ask_command(
     retrieval: options.RetrievalOptions,
     assembly: options.AssemblyOptions,
     batch: str | None,
+    interactive: bool,
     min_confidence: float,
     strict: bool,
     show_prompt: bool,
@@ -141,7 +150,9 @@ def ask_command(
     With --batch every argument is a PDF, and a question that cannot be processed gives a row with
     an "error"; the exit code is 1 only if none could be processed.
     """
-    if batch is not None:
+    if interactive and (as_json or batch is not None):
+        raise click.UsageError("-i goes with neither --json nor --batch.", ctx)
+    if batch is not None or interactive:
         pdfs = (*([question] if question else []), *pdfs)
     sources = sources_of(
         ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
@@ -163,6 +174,10 @@ def ask_command(
             lambda question: session.ask(question, min_confidence=min_confidence, strict=strict),
             lambda answer: _view(answer, shown, session),
         )
+    if interactive:
+        session = open_session(sources, model, retrieval, assembly)
+        Dialogue(session=session, answer=lambda words: _show_answer(words, session, shown)).run()
+        return OK
     question = _question(question, pdfs)
     return _answer(question, open_session(sources, model, retrieval, assembly), shown)
 
@@ -177,6 +192,10 @@ def _question(words: str | None, pdfs: Sequence[str]) -> str:
 
 
 def _answer(question: str, session: Session, shown: Shown) -> int:
+    return _exit_code(_show_answer(question, session, shown))
+
+
+def _show_answer(question: str, session: Session, shown: Shown) -> Answer:
     on_text = None if shown.as_json else _write
     answer = session.ask(
         question, on_text, min_confidence=shown.min_confidence, strict=shown.strict
@@ -190,7 +209,7 @@ def _answer(question: str, session: Session, shown: Shown) -> int:
             console(stderr=True).print(thought, style="dim", markup=False, soft_wrap=True)
         _print(answer)
         _print_extras(answer, shown, session)
-    return _exit_code(answer)
+    return answer
 
 
 def _exit_code(answer: Answer) -> int:
