@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -353,6 +353,10 @@ async def _answered(handler: Handler, request: Request) -> Response:
         return error_response(503, "others wait already; try again in a second", "busy")
     except TooLargeError as error:
         return error_response(413, str(error))
+    except ClientDisconnect:  # nobody reads what is said
+        return error_response(400, "the request ended before all of it was sent")
+    except OSError as error:
+        return error_response(500, f"cannot write or read: {error.strerror or error}")
     except LookupError as error:
         return error_response(404, str(error.args[0]))
     except (InputError, BudgetError) as error:
