@@ -54,7 +54,7 @@ def reranked(question: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit
         if not math.isfinite(score):
             raise InputError(
                 f"the reranker gave {score!r} for candidate {hit.rank} "
-                f"({clipped(hit.chunk.text)!r}); it has to give a finite number for each"
+                f"({clipped(hit.chunk.text)}); it has to give a finite number for each"
             )
     best = sorted(range(len(hits)), key=lambda i: (-float(scores[i]), hits[i].rank))
     return [
