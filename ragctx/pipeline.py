@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,30 +20,50 @@ from ragctx.citations.abstention import abstained
 from ragctx.citations.beside import alternatives_of, scale_of
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
-from ragctx.generator.protocol import require_generator
+from ragctx.generator.protocol import CopiesOneSpan, require_generator
 from ragctx.generator.thought import without_thought
 from ragctx.index.filters import matching_ids
 from ragctx.index.index import Index, as_index
-from ragctx.records import NO_ANSWER, Answer, Generation, GetDocument, Hit, Prompt, Refusal
+from ragctx.records import (
+    NO_ANSWER,
+    Alternative,
+    Answer,
+    Generation,
+    GetDocument,
+    Hit,
+    Prompt,
+    Refusal,
+    file_name,
+)
 from ragctx.refusals import (
     WITHHELD,
     Searched,
     no_answer,
     not_answered_words,
     only_a_guess,
+    side_by_side,
     too_unsure,
     why_refused,
 )
 from ragctx.retrieval import Retrieval, retrieve
+from ragctx.text.comparisons import (
+    asked_of_each,
+    compared_names,
+    is_about_documents,
+    is_comparing,
+)
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.filters import Filter
     from ragctx.index.snapshot import Snapshot
+    from ragctx.index.store import SourceInfo
 
 NEAREST = 3
 """Passages shown with a refusal: enough to see what the search found. Chosen by hand."""
+MOST_COMPARED = 5
+"""Documents that are asked one by one where a question compares them. Chosen by hand."""
 
 
 def ask(
@@ -61,6 +81,8 @@ def ask(
     """Answer `question` from the documents of `index`, with sources that were checked.
 
     Search, prompt and citations all see the index as it is now, whatever is ingested meanwhile.
+    Where the question compares documents, and the generator can only copy from one passage, it is
+    asked of each document that the search found: what they say are the answer's `alternatives`.
 
     Args:
         question: what is asked; not blank.
@@ -86,30 +108,31 @@ def ask(
     fitted = fit_generator(assembly or Assembly(), generator)
     index = as_index(index, embedder)
     with index.snapshot() as snapshot:
-        get_document = cache(snapshot.document)
-        retrieval = retrieval or Retrieval()
-        hits = retrieve(question, snapshot, embedder, retrieval)
-        retrieved = time.perf_counter()
-        prompt = assemble(
-            question,
-            hits,
-            generator.tokenizer,
-            context_window=generator.context_window,
+        asking = _Asking(
+            snapshot=snapshot,
+            embedder=embedder,
+            generator=generator,
+            retrieval=retrieval or Retrieval(),
             assembly=fitted,
-            get_document=get_document,
-            get_chunks=snapshot.chunks,
+            get_document=cache(snapshot.document),
         )
+        hits = asking.retrieve(question)
+        compared = asking.compared(question, hits)
+        retrieved = time.perf_counter()
+        prompt = asking.assemble(question, hits)
         assembled = time.perf_counter()
         answer = answer_prompt(
             prompt,
             generator,
-            get_document,
-            on_text=on_text,
+            asking.get_document,
+            on_text=None if compared else on_text,
             min_confidence=min_confidence,
             strict=strict,
         )
-        if answer.abstained:
-            answer = _explained(answer, hits, snapshot, retrieval.filter, generator)
+        if compared:
+            answer = _compared(answer, asking.one_by_one(question, compared), hits)
+        elif answer.abstained:
+            answer = _explained(answer, hits, snapshot, asking.retrieval.filter, generator)
     timing = (
         ("retrieve_s", retrieved - began),
         ("assemble_s", assembled - retrieved),
@@ -221,13 +244,89 @@ def _explained(
     reason = answer.refusal.reason if answer.refusal else ""
     if reason in WITHHELD or (reason in NO_ANSWER and answer.prompt.passages):
         return replace(answer, nearest=nearest)
-    sources = snapshot.sources()
-    if filter.documents:
-        named = matching_ids(filter.documents, sources)
-        sources = tuple(source for source in sources if source.document_id in named)
+    sources = _sources_within(filter, snapshot)
     searched = Searched(sources=sources, found=bool(hits), best=hits[0].score if hits else None)
     refusal = why_refused(answer.prompt, answer.confidence, searched, generator.only_language)
     return replace(answer, refusal=refusal, nearest=nearest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asking:
+    """The steps of `ask` over one state of an index."""
+
+    snapshot: Snapshot
+    embedder: Embedder
+    generator: Generator
+    retrieval: Retrieval
+    assembly: Assembly
+    get_document: GetDocument
+
+    def retrieve(self, question: str, document: str = "") -> list[Hit]:
+        """The passages found; in one document only, where its id is given."""
+        retrieval = self.retrieval
+        if document:
+            retrieval = replace(retrieval, filter=replace(retrieval.filter, documents=(document,)))
+        return retrieve(question, self.snapshot, self.embedder, retrieval)
+
+    def assemble(self, question: str, hits: Sequence[Hit]) -> Prompt:
+        return assemble(
+            question,
+            hits,
+            self.generator.tokenizer,
+            context_window=self.generator.context_window,
+            assembly=self.assembly,
+            get_document=self.get_document,
+            get_chunks=self.snapshot.chunks,
+        )
+
+    def compared(self, question: str, hits: Sequence[Hit]) -> list[str]:
+        """The ids of the documents to be asked one by one: those named, else those found.
+
+        None if the question compares no documents, or the generator can compare them.
+        """
+        if not isinstance(self.generator, CopiesOneSpan):
+            return []
+        about_documents = is_about_documents(question)
+        if not about_documents and not is_comparing(question):
+            return []
+        sources = _sources_within(self.retrieval.filter, self.snapshot)
+        names = {source.document_id: file_name(source.path) for source in sources}
+        chosen = [list(names)[i] for i in compared_names(question, list(names.values()))]
+        if not chosen and about_documents:
+            chosen = list(dict.fromkeys(hit.chunk.document_id for hit in hits))
+        return chosen[:MOST_COMPARED] if len(chosen) > 1 else []
+
+    def one_by_one(self, question: str, documents: Sequence[str]) -> list[Answer]:
+        """What each document says of what the question compares."""
+        asked = asked_of_each(question)
+        prompts = [self.assemble(asked, self.retrieve(asked, one)) for one in documents]
+        return [answer_prompt(prompt, self.generator, self.get_document) for prompt in prompts]
+
+
+def _sources_within(filter: Filter, snapshot: Snapshot) -> Sequence[SourceInfo]:
+    """The files that are searched."""
+    sources = snapshot.sources()
+    if not filter.documents:
+        return sources
+    named = matching_ids(filter.documents, sources)
+    return [source for source in sources if source.document_id in named]
+
+
+def _compared(answer: Answer, of_each: Sequence[Answer], hits: Sequence[Hit]) -> Answer:
+    """Instead of an answer that is copied from one document, what each of them says."""
+    said = [one for one in of_each if not one.abstained and one.citations]
+    best_of_each = {hit.chunk.document_id: hit for hit in reversed(hits)}
+    nearest = sorted(best_of_each.values(), key=lambda hit: hit.rank)[:NEAREST]
+    return replace(
+        answer,
+        text="",
+        abstained=True,
+        citations=(),
+        refusal=side_by_side(len(of_each), len(said)),
+        alternatives=tuple(Alternative(one.text, one.citations[0]) for one in said),
+        nearest=tuple(nearest),
+        scale="",
+    )
 
 
 def fit_generator(assembly: Assembly, generator: Generator) -> Assembly:

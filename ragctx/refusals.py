@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 NOT_ANSWERED = "The documents do not answer this."
 
-READ = ("not_answered", "partly_read", "below_min_confidence", "unsure")
+READ = ("not_answered", "partly_read", "below_min_confidence", "unsure", "compares")
 """Reasons of refusals for which documents were read: they do not hold the answer; those with text
 do not, and others have none; the answer found is less sure than asked for; or only a guess, where
-only sure answers are wanted."""
+only sure answers are wanted; or documents are to be compared, and the model copies from one."""
 
 WITHHELD = ("below_min_confidence", "unsure")
 """Those of `READ` for which there is an answer, but not a sure enough one."""
@@ -151,6 +151,28 @@ passages.'
         "unsure",
         f"The best answer found is only a guess{percent}. Leave out --strict to see it, or read "
         "the passages.",
+    )
+
+
+def side_by_side(documents: int, found: int) -> Refusal:
+    """What is said instead of an answer to a question that compares documents.
+
+    Args:
+        documents: how many were asked one by one.
+        found: how many of them have an answer, which is listed.
+
+    >>> side_by_side(3, 2).message[83:]
+    '2 of 3 give the answers below; check them. Or choose a model that compares (--model).'
+    """
+    return Refusal(
+        "compares",
+        "This asks to compare documents, and the bundled reader answers from one at a time. "
+        + (
+            f"{found} of {documents} give the answers below; check them."
+            if found
+            else f"Asked one by one, none of the {documents} answers: ask for each fact by itself."
+        )
+        + " Or choose a model that compares (--model).",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from ragctx.assembly import Assembly, assemble, trace
 from ragctx.cli.output import json_text
 from ragctx.errors import BudgetError, InputError
+from ragctx.index.filters import Filter
 from ragctx.index.index import Index
 from ragctx.pipeline import answer_prompt, ask, fit_generator
 from ragctx.placement.strategies import STRATEGIES
 from ragctx.prompt.build import passage_costs
 from ragctx.prompt.template import load_template
-from ragctx.records import Chunk, Hit, Prompt
+from ragctx.records import Chunk, Generation, Hit, Prompt
 from ragctx.retrieval import Retrieval, lexical, retrieve
 from ragctx.selection.floors import Floor, at_least, near_best
 from ragctx.selection.selectors import Selector, fill, knapsack, prefix
@@ -407,3 +409,54 @@ def test_whatever_the_scores_ids_and_budgets_a_prompt_fits_or_an_error_is_clear(
     assert len(prompt.passages) <= (max_chunks or 99)
     assert len(prompt.ledger) == len(hits)
     json_text(prompt_view(prompt))
+
+
+# --- questions that compare documents
+
+
+class OneSpan(CopyingGenerator):
+    """Copies what one passage says of the temperature; nothing where none does."""
+
+    copies_one_span = True
+
+    def generate(
+        self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
+    ) -> Generation:
+        texts = " ".join(segment.own_text for segment in prompt.passages)
+        found = re.search(r"\d+ degrees", texts)
+        self.answer = found[0] if found else ""
+        return super().generate(prompt, on_text=on_text)
+
+
+def test_documents_that_a_question_compares_are_asked_one_by_one(index: Index) -> None:
+    # It named the melting point of whichever document came first, as the answer.
+    question = "Compare the temperatures at which tin and iron melt"
+    said: list[str] = []
+    answer = ask(question, index, HashEmbedder(), OneSpan(), on_text=said.append)
+    assert answer.refusal is not None and answer.refusal.reason == "compares"
+    assert (answer.text, answer.abstained, answer.citations, said) == ("", True, (), [])
+    found = {other.citation.document: other.text for other in answer.alternatives}
+    assert found == {"tin.pdf": "232 degrees", "iron.pdf": "1538 degrees"}
+    assert all(other.citation.status == "verified" for other in answer.alternatives)
+    assert len({hit.document for hit in answer.nearest}) == len(answer.nearest)
+
+
+def test_a_document_that_says_nothing_of_it_is_counted(index: Index) -> None:
+    question = "Compare the temperatures at which tin and lead melt"
+    answer = ask(question, index, HashEmbedder(), OneSpan())
+    assert answer.refusal is not None and "1 of 2" in answer.refusal.message
+    assert [other.citation.document for other in answer.alternatives] == ["tin.pdf"]
+
+
+def test_a_model_that_reads_all_passages_answers_comparisons_itself(index: Index) -> None:
+    generator = ScriptedGenerator("Iron melts later [1].")
+    answer = ask("Compare tin with iron", index, HashEmbedder(), generator)
+    assert (answer.text, answer.refusal) == ("Iron melts later [1].", None)
+    assert len(generator.prompts) == 1
+
+
+def test_within_one_document_nothing_is_compared(index: Index) -> None:
+    filter = Filter(("tin.pdf",))
+    asked = "Compare the temperatures of tin and iron"
+    answer = ask(asked, index, HashEmbedder(), OneSpan(), retrieval=Retrieval(filter=filter))
+    assert answer.refusal is None and answer.text == "232 degrees"

@@ -93,6 +93,13 @@ class Generator(Protocol):
 
 
 @runtime_checkable
+class CopiesOneSpan(Protocol):
+    """A generator that answers with a stretch of one passage: it cannot compare passages."""
+
+    copies_one_span: bool
+
+
+@runtime_checkable
 class TellsNotes(Protocol):
     """A generator that may have something to tell about how it works, beside its answers."""
 

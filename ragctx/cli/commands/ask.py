@@ -293,6 +293,10 @@ def _print_alternatives(answer: Answer) -> None:
 def _print_refusal(answer: Answer) -> None:
     screen = console()
     screen.print(answer.refusal.message if answer.refusal else NOT_ANSWERED, soft_wrap=True)
+    if answer.alternatives:
+        screen.print("\nSide by side", style="bold")
+    for other in answer.alternatives:
+        screen.print(alternative_words(other), soft_wrap=True)
     if answer.nearest:
         screen.print("\nNearest passages", style="bold")
     for hit in answer.nearest:

@@ -62,6 +62,7 @@ class BundledReader:
     template = "reader"
     caches_prompts = True
     decoding = "greedy"
+    copies_one_span = True
     only_language = "English"
     """What it was trained on: questions in other languages are not understood."""
 
