@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ragctx.cli import options
+from ragctx.cli.answering import Answering, answering_options
 from ragctx.cli.batch import run_batch
 from ragctx.cli.dialogue import Dialogue
 from ragctx.cli.exit_codes import ABSTAINED, FAILED, OK, say
 from ragctx.cli.help import Command, examples
-from ragctx.cli.model_options import Model, model_options
 from ragctx.cli.output import attribution_table, console, ledger_table, write_json
 from ragctx.cli.session import Session, open_session, sources_of, with_load_time
 from ragctx.errors import InputError
@@ -72,12 +72,7 @@ class Shown:
 @click.command("ask", cls=Command)
 @click.argument("question", required=False)
 @click.argument("pdfs", nargs=-1, metavar="[PDF]...")
-@options.index_option
-@options.embedder_option
-@options.password_option
-@model_options
-@options.retrieval_options(k=5)
-@options.assembly_options
+@answering_options
 @click.option(
     "--batch",
     type=click.Path(allow_dash=True, exists=True, dir_okay=False),
@@ -123,12 +118,7 @@ def ask_command(
     ctx: click.Context,
     question: str | None,
     pdfs: tuple[str, ...],
-    index_path: Path,
-    embedder_spec: str,
-    password: str | None,
-    model: Model,
-    retrieval: options.RetrievalOptions,
-    assembly: options.AssemblyOptions,
+    answering: Answering,
     batch: str | None,
     interactive: bool,
     min_confidence: float,
@@ -155,7 +145,11 @@ def ask_command(
     if batch is not None or interactive:
         pdfs = (*([question] if question else []), *pdfs)
     sources = sources_of(
-        ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
+        ctx,
+        pdfs=pdfs,
+        index_path=answering.index_path,
+        embedder_spec=answering.embedder_spec,
+        password=answering.password,
     )
     shown = Shown(
         as_json=as_json,
@@ -168,18 +162,18 @@ def ask_command(
     )
     if batch is not None:
         sources = replace(sources, embed_at_most=None)  # many questions repay the vectors
-        session = open_session(sources, model, retrieval, assembly)
+        session = open_session(sources, answering)
         return run_batch(
             batch,
             lambda question: session.ask(question, min_confidence=min_confidence, strict=strict),
             lambda answer: _view(answer, shown, session),
         )
     if interactive:
-        session = open_session(sources, model, retrieval, assembly)
+        session = open_session(sources, answering)
         Dialogue(session=session, answer=lambda words: _show_answer(words, session, shown)).run()
         return OK
     question = _question(question, pdfs)
-    return _answer(question, open_session(sources, model, retrieval, assembly), shown)
+    return _answer(question, open_session(sources, answering), shown)
 
 
 def _question(words: str | None, pdfs: Sequence[str]) -> str:
