@@ -1,0 +1,54 @@
+"""The two ways to an MCP server: standard input and output, or streamable HTTP.
+
+Over standard input and output one client has the server to itself, as its child; standard output
+carries the protocol and nothing else. Over HTTP anybody who gets past the guard of `ragctx serve`
+may call (`ragctx.server.guard`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+from mcp.server.lowlevel.server import Server
+from mcp.server.stdio import stdio_server
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ragctx.server.guard import MAX_BODY_BYTES, TooLargeError, error_response
+
+PATH = "/mcp"
+"""Where the server is, over HTTP."""
+MAX_SESSIONS = 256
+"""Clients at once, over HTTP; one that is silent for half an hour is forgotten."""
+
+
+def serve_stdio(server: Server[Any]) -> None:
+    """Serve the one client at standard input and output, until it closes them."""
+
+    async def serving() -> None:
+        async with stdio_server() as (reading, writing):
+            await server.run(reading, writing, server.create_initialization_options())
+
+    anyio.run(serving)
+
+
+def create_mcp_app(server: Server[Any]) -> Starlette:
+    """The server at `PATH`, as an ASGI application that must be put behind a `Guarded`.
+
+    The guard checks `Host`, `Origin` and the token for all that is served, so the SDK does not.
+    """
+    app = server.streamable_http_app(
+        streamable_http_path=PATH,
+        max_request_body_size=MAX_BODY_BYTES,
+        max_sessions=MAX_SESSIONS,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    app.add_exception_handler(TooLargeError, _too_large)
+    return app
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return error_response(413, str(error))
