@@ -167,10 +167,9 @@ class Toolbox:
         """Those of `assemble`, with the tokenizers that are allowed here."""
         if not self.tokenizers.allowed:
             return ASSEMBLE
-        told = (
-            f"{ASSEMBLE['tokenizer'].description} Here also: {', '.join(self.tokenizers.allowed)}."
-        )
-        return {**ASSEMBLE, "tokenizer": replace(ASSEMBLE["tokenizer"], description=told)}
+        tokenizer, names = ASSEMBLE["tokenizer"], ", ".join(self.tokenizers.allowed)
+        description = f"{tokenizer.description} Here also: {names}."
+        return {**ASSEMBLE, "tokenizer": replace(tokenizer, description=description)}
 
     # ---- calls -----------------------------------------------------------------------------
 

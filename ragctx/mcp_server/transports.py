@@ -7,6 +7,7 @@ may call (`ragctx.server.guard`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -25,11 +26,16 @@ MAX_SESSIONS = 256
 """Clients at once, over HTTP; one that is silent for half an hour is forgotten."""
 
 
-def serve_stdio(server: Server[Any]) -> None:
-    """Serve the one client at standard input and output, until it closes them."""
+def serve_stdio(server: Server[Any], began: Callable[[], None]) -> None:
+    """Serve the one client at standard input and output, until it closes them.
+
+    `began` is called first: by then, whatever else writes to standard output gets to standard
+    error.
+    """
 
     async def serving() -> None:
         async with stdio_server() as (reading, writing):
+            began()
             await server.run(reading, writing, server.create_initialization_options())
 
     anyio.run(serving)

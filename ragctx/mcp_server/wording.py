@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ragctx.documents import file_name
 from ragctx.index.store import SourceInfo
 from ragctx.mcp_server.documents import Excerpt
-from ragctx.records import Answer, Hit, Prompt
+from ragctx.records import Answer, Citation, Hit, Prompt
 from ragctx.refusals import NOT_ANSWERED
 from ragctx.text.display import one_line
 from ragctx.text.wording import counted
@@ -67,11 +67,13 @@ def answer_words(answer: Answer) -> list[str]:
     lines += [f"Or: {alternative_words(other)}" for other in answer.alternatives]
     if not answer.citations:
         return ["\n".join([*lines, "No source was cited: check it before you use it."])]
-    quotes = (
-        f"{citation_words(citation)}, {status_words(citation)}\n“{one_line(citation.quote, _QUOTE)}”"
-        for citation in answer.citations
-    )
-    return ["\n".join([*lines, f"Sources follow. {QUOTED}"]), *quotes]
+    sources = map(_source_words, answer.citations)
+    return ["\n".join([*lines, f"Sources follow. {QUOTED}"]), *sources]
+
+
+def _source_words(citation: Citation) -> str:
+    quote = one_line(citation.quote, _QUOTE)
+    return f"{citation_words(citation)}, {status_words(citation)}\n“{quote}”"
 
 
 def prompt_words(prompt: Prompt, tokenizer: str) -> list[str]:
@@ -100,7 +102,7 @@ def page_words(heading: str, part: Excerpt) -> list[str]:
 
 
 def list_words(sources: Sequence[SourceInfo], most: int, start: int) -> str:
-    """Documents, from number `start` on, `most` at most: name, title and number of pages of each."""
+    """Documents from number `start` on, `most` at most: each one's name, title, number of pages."""
     if not sources:
         return "There are no documents. Whoever runs the server adds them: ragctx ingest FOLDER"
     lines = [f"{counted(len(sources) + start, 'document')}:"]

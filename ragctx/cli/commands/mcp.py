@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ragctx.cli.answering import Answering, answering_options
-from ragctx.cli.exit_codes import OK
+from ragctx.cli.exit_codes import OK, exit_code_of, say
 from ragctx.cli.help import Command, examples
-from ragctx.cli.listening import Address, address_options
-from ragctx.cli.warm import load_service
+from ragctx.cli.listening import Address, address_options, is_made_up
+from ragctx.cli.warm import load_service, tell_row
 from ragctx.errors import InputError, require_extra
 from ragctx.paths import expanded
 
 if TYPE_CHECKING:
+    from ragctx.mcp_server.tokenizers import NamedTokenizers
     from ragctx.server.service import Service
 
 
@@ -64,19 +68,64 @@ def mcp_command(
         raise InputError("--watch has nothing to watch; name the folders")
     with require_extra("ragctx mcp", "mcp", "'ragctx[mcp]'"):
         import mcp  # noqa: F401
+    from ragctx.index.index import Index
     from ragctx.mcp_server.tokenizers import NamedTokenizers
+    from ragctx.server.watching import Watcher
 
-    answering.resolve()  # what cannot be is an error before an agent is told that all is well
     tokenizers = NamedTokenizers(allowed=dict(map(named_directory, allowed)))
+    answering.resolve()
+    if not pdfs:
+        Index.open(answering.index_path)
 
     def load() -> Service:
-        return load_service(pdfs, answering)
+        service = load_service(pdfs, answering)
+        if watch:
+            Watcher(service, pdfs, tell_row).start()
+        return service
 
     if http:
-        _serve_http(load, tokenizers, address, pdfs if watch else ())
+        _serve_http(load, tokenizers, address)
     else:
-        _serve_stdio(load, tokenizers, pdfs if watch else ())
+        _serve_stdio(load, tokenizers)
     return OK
+
+
+def _serve_http(load: Callable[[], Service], tokenizers: NamedTokenizers, address: Address) -> None:
+    """Load everything, then let many clients in."""
+    from ragctx.mcp_server.handlers import create_server
+    from ragctx.mcp_server.tools import Toolbox
+    from ragctx.mcp_server.transports import PATH, create_mcp_app
+    from ragctx.server.guard import Guard, Guarded
+
+    listening, token = address.listen(), address.token()
+    service = load()
+    server = create_server(Toolbox(get_service=lambda: service, tokenizers=tokenizers))
+    say(f"MCP at {listening.url}{PATH} (Ctrl-C ends it)")
+    if is_made_up(token):
+        say(f"clients send the header: Authorization: Bearer {token}")
+    listening.run(Guarded(create_mcp_app(server), Guard(token=token)))
+
+
+def _serve_stdio(load: Callable[[], Service], tokenizers: NamedTokenizers) -> None:
+    """Speak to the one client at once, and load meanwhile: a client does not wait for minutes.
+
+    Calls wait until all is loaded; why it could not be is told to each of them.
+    """
+    from ragctx.mcp_server.handlers import create_server
+    from ragctx.mcp_server.tools import Toolbox
+    from ragctx.mcp_server.transports import serve_stdio
+
+    service: Future[Service] = Future()
+
+    def loading() -> None:
+        try:
+            service.set_result(load())
+        except Exception as error:
+            service.set_exception(error)
+            exit_code_of(error)  # one line on standard error, for whoever reads the client's log
+
+    server = create_server(Toolbox(get_service=service.result, tokenizers=tokenizers))
+    serve_stdio(server, threading.Thread(target=loading, daemon=True).start)
 
 
 def named_directory(spec: str) -> tuple[str, Path]:
