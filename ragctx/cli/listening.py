@@ -12,10 +12,12 @@ import click
 
 from ragctx.cli.exit_codes import say
 from ragctx.cli.options import Decorator, gathered
-from ragctx.errors import RagctxError, require_extra
+from ragctx.errors import InputError, RagctxError, require_extra
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from ragctx.server.guard import Guard
 
 TOKEN_VARIABLE = "RAGCTX_TOKEN"
 
@@ -26,6 +28,7 @@ class Address:
 
     host: str
     port: int
+    hosts: tuple[str, ...]
 
     def listen(self) -> Listening:
         """Take the address. Requests wait until `Listening.run`.
@@ -44,15 +47,19 @@ class Address:
             ) from error
         return Listening(self.host, taken)
 
-    def token(self) -> str:
-        """What is demanded of those who ask: the user's own, or one that is made up; "": nothing.
+    def guard(self) -> Guard:
+        """Who may ask: on loopback anybody, elsewhere whoever knows the token.
 
-        On loopback nothing is demanded unless the user names a token.
+        The token is the user's own, or one that is made up; see `is_made_up`. Raises InputError for
+        one that no client could send.
         """
-        from ragctx.server.guard import is_loopback
+        from ragctx.server.guard import Guard, is_loopback
 
-        token = os.environ.get(TOKEN_VARIABLE, "")
-        return token or ("" if is_loopback(self.host) else secrets.token_urlsafe(24))
+        token = _own_token()
+        if not token and (self.hosts or not is_loopback(self.host)):
+            token = secrets.token_urlsafe(24)
+        own_name = {socket.gethostname().lower()} if token else set()
+        return Guard(token=token, hosts=frozenset(map(str.lower, self.hosts)) | own_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +89,20 @@ class Listening:
             say("ended")
 
 
-def is_made_up(token: str) -> bool:
-    """Whether a token is not the user's own, so that it must be shown."""
-    return bool(token) and TOKEN_VARIABLE not in os.environ
+def is_made_up(guard: Guard) -> bool:
+    """Whether a guard's token is not the user's own, so that it must be shown."""
+    return bool(guard.token) and not _own_token()
+
+
+def _own_token() -> str:
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if token and not (token.isascii() and token.isprintable() and set(token).isdisjoint(' ;,"\\')):
+        raise InputError(f"{TOKEN_VARIABLE} has characters that no header may have; use letters")
+    return token
 
 
 def address_options(*, port: int) -> Decorator:
-    """--host and --port: given to the command as `address`."""
+    """--host, --port and --allow-host: given to the command as `address`."""
     options = (
         click.option(
             "--host",
@@ -105,6 +119,14 @@ def address_options(*, port: int) -> Decorator:
             show_default=True,
             metavar="N",
             help="Port to listen on; 0: any that is free.",
+        ),
+        click.option(
+            "--allow-host",
+            "hosts",
+            multiple=True,
+            metavar="NAME",
+            help="Another name of this server, such as that of a proxy in front of it. May be "
+            "repeated; a token is demanded then, too.",
         ),
     )
     return gathered("address", Address, options)

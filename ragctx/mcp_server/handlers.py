@@ -122,7 +122,7 @@ class Handlers:
     async def list_resources(
         self, context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        """The documents, so many at a time."""
+        """The documents, a part of them at a time."""
         cursor = (params and params.cursor) or "0"
         if not cursor.isdecimal() or len(cursor) > 9:
             raise _refused(f"the cursor is {cursor[:40]!r}; give one that the server gave", "")

@@ -144,12 +144,10 @@ ASSEMBLE: Parameters = {
         most=MAX_BUDGET_TOKENS,
     ),
     "select": one_of(SELECTORS, "How to choose when not all fit; fill (default): the best first."),
-    "max_chunks": whole("Show only so many of the best passages."),
     "trim": flag("Shorten the best passage that does not fit, at the end of a sentence."),
     "expand": whole(
         "Chunks to show before and after each passage, as far as there is room.", 0, 20
     ),
-    "seed": whole("For the placement random.", 0),
 }
 READ_PAGE: Parameters = {
     "document": text("Its name as search or list_documents shows it, or its id."),

@@ -14,11 +14,11 @@ import anyio
 from mcp.server.lowlevel.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ragctx.server.guard import MAX_BODY_BYTES, TooLargeError, error_response
+from ragctx.server.guard import MAX_BODY_BYTES, Guard, Guarded, TooLargeError, error_response
 
 PATH = "/mcp"
 """Where the server is, over HTTP."""
@@ -41,11 +41,17 @@ def serve_stdio(server: Server[Any], began: Callable[[], None]) -> None:
     anyio.run(serving)
 
 
-def create_mcp_app(server: Server[Any]) -> Starlette:
-    """The server at `PATH`, as an ASGI application that must be put behind a `Guarded`.
+def create_mcp_app(
+    server: Server[Any], guard: Guard | None = None, *, beside: ASGIApp | None = None
+) -> ASGIApp:
+    """The server at `PATH`, as an ASGI application.
 
-    The guard checks `Host`, `Origin` and the token for all that is served, so the SDK does not.
+    Args:
+        server: of `create_server`; one application for each.
+        guard: who may call; by default anybody on this computer.
+        beside: another application (`ragctx.server.create_app`), which gets all other requests.
     """
+    # The guard checks Host, Origin and the token, so the SDK does not.
     app = server.streamable_http_app(
         streamable_http_path=PATH,
         max_request_body_size=MAX_BODY_BYTES,
@@ -53,7 +59,20 @@ def create_mcp_app(server: Server[Any]) -> Starlette:
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     app.add_exception_handler(TooLargeError, _too_large)
-    return app
+    guarded = Guarded(app, guard or Guard())
+    if beside is None:
+        return guarded
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            async with app.router.lifespan_context(app):
+                await beside(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == PATH:
+            await guarded(scope, receive, send)
+        else:
+            await beside(scope, receive, send)
+
+    return both
 
 
 async def _too_large(request: Request, error: Exception) -> Response:

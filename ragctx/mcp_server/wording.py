@@ -55,7 +55,8 @@ def answer_words(answer: Answer) -> list[str]:
             for hit in answer.nearest
         )
         return [
-            f"No answer. {refusal}\nThe nearest passages follow; they do not answer it. {QUOTED}",
+            f"No answer. {refusal}\nThe nearest passages follow; they are no answer. search and "
+            f"assemble give more passages, whole, to judge by. {QUOTED}",
             *nearest,
         ]
     text = f"{answer.text} ({answer.scale})" if answer.scale else answer.text
@@ -78,13 +79,18 @@ def _source_words(citation: Citation) -> str:
 
 def prompt_words(prompt: Prompt, tokenizer: str) -> list[str]:
     """The text itself and nothing else, and then how its tokens add up and what was left out."""
-    fates = Counter((row.outcome, row.reason) for row in prompt.ledger)
+    outcomes = Counter(row.outcome for row in prompt.ledger)
+    fates = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
     told = [
-        f"{prompt.text_tokens} tokens of {tokenizer}, counted as one text; the budget is "
-        f"{prompt.budget_tokens}. The text above is complete: use it as it is.",
+        f"The text above is complete: {prompt.text_tokens} tokens of {tokenizer} as one text, of "
+        f"{prompt.budget_tokens} that it may have. Use it as it is.",
         certificate(prompt),
-        *(f"{outcome} {count}: {reason}" for (outcome, reason), count in fates.items()),
+        f"{counted(len(prompt.ledger), 'candidate')}: {fates}." if fates else "No candidates.",
     ]
+    left_out = [row for row in prompt.ledger if row.outcome == "dropped"]
+    if left_out:
+        best = min(left_out, key=lambda row: row.rank)
+        told.append(f"Best left out: rank {best.rank}, {one_line(best.document)}: {best.reason}.")
     return [prompt.text, "\n".join(told)]
 
 

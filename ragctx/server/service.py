@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from ragctx.index.store import SourceInfo
     from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion.progress import Progress
-    from ragctx.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,31 +76,20 @@ class Service:
         score_name = SCORE_SCALES[name].name if name else "score"
         return explain(made, hits, as_selector(fitted.select), score_name=score_name)
 
-    def prompt_for(self, tokenizer: Tokenizer, context_window: int, asked: Asked) -> Prompt:
-        """A prompt for a model that is not here; the tokens are those of its `tokenizer`."""
-        return self._made(asked, tokenizer, context_window)[0].prompt
-
     def _trace(self, asked: Asked) -> tuple[Trace, Sequence[Hit], Assembly]:
         fitted = fit_generator(asked.assembly, self.generator)
-        asked = replace(asked, assembly=fitted)
-        window = self.generator.context_window
-        return *self._made(asked, self.generator.tokenizer, window), fitted
-
-    def _made(
-        self, asked: Asked, tokenizer: Tokenizer, context_window: int
-    ) -> tuple[Trace, Sequence[Hit]]:
         with self.index.snapshot() as snapshot:
             hits = retrieve(asked.question, snapshot, self.embedder, asked.retrieval)
             made = trace(
                 asked.question,
                 hits,
-                tokenizer,
-                context_window=context_window,
-                assembly=asked.assembly,
+                self.generator.tokenizer,
+                context_window=self.generator.context_window,
+                assembly=fitted,
                 get_document=snapshot.document,
                 get_chunks=snapshot.chunks,
             )
-        return made, hits
+        return made, hits, fitted
 
     # ---- documents -------------------------------------------------------------------------
 

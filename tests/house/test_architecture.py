@@ -93,7 +93,8 @@ MAY_IMPORT = {
     "evaluation.report": "evaluation evaluation.statistics text",
     "server": "assembly embedding explanation generator index ingestion pdf pipeline placement "
     "refusals retrieval selection text views",
-    "cli": "server assembly embedding evaluation evaluation.questions evaluation.report "
+    "mcp_server": "assembly index placement refusals retrieval selection server text tokens views",
+    "cli": "mcp_server server assembly embedding evaluation evaluation.questions evaluation.report "
     "explanation generator generator.cache_stats generator.decoding generator.huggingface "
     "generator.reader index ingestion pdf pipeline refusals placement prompt retrieval selection "
     "text threads tokens views",
@@ -118,9 +119,17 @@ ONLY_IN = {  # a library, and the only modules that may know it
     ),
     "rapidocr": ("pdf.rapidocr_engine",),
     "faiss": ("index.engine",),
-    "starlette": ("server.app", "server.guard", "cli.listening"),
+    "starlette": (
+        "server.app",
+        "server.guard",
+        "mcp_server.transports",
+        "cli.listening",
+        "cli.commands.serve",
+    ),
+    "mcp": ("mcp_server.handlers", "mcp_server.transports", "cli.commands.mcp"),
+    "mcp_types": ("mcp_server.handlers",),
     "uvicorn": ("cli.listening",),
-    "anyio": ("server.app", "server.events"),
+    "anyio": ("server.app", "server.events", "mcp_server.handlers", "mcp_server.transports"),
     "onnxruntime": ("runtime", "pdf.rapidocr_engine"),
     "torch": ("embedding", "generator.huggingface.*"),
     "sqlite3": (

@@ -95,15 +95,14 @@ def _serve_http(load: Callable[[], Service], tokenizers: NamedTokenizers, addres
     from ragctx.mcp_server.handlers import create_server
     from ragctx.mcp_server.tools import Toolbox
     from ragctx.mcp_server.transports import PATH, create_mcp_app
-    from ragctx.server.guard import Guard, Guarded
 
-    listening, token = address.listen(), address.token()
+    listening, guard = address.listen(), address.guard()
     service = load()
     server = create_server(Toolbox(get_service=lambda: service, tokenizers=tokenizers))
     say(f"MCP at {listening.url}{PATH} (Ctrl-C ends it)")
-    if is_made_up(token):
-        say(f"clients send the header: Authorization: Bearer {token}")
-    listening.run(Guarded(create_mcp_app(server), Guard(token=token)))
+    if is_made_up(guard):
+        say(f"clients send the header: Authorization: Bearer {guard.token}")
+    listening.run(create_mcp_app(server, guard))
 
 
 def _serve_stdio(load: Callable[[], Service], tokenizers: NamedTokenizers) -> None:

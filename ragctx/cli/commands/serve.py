@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,12 +16,19 @@ from ragctx.cli.listening import Address, address_options, is_made_up
 from ragctx.cli.warm import load_service, tell_row
 from ragctx.errors import InputError, require_extra
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from ragctx.server.guard import Guard
+    from ragctx.server.service import Service
+
 
 @examples(
     "ragctx serve",
     "ragctx serve manuals/ --watch --open",
     "ragctx serve --model ~/models/qwen --port 9000",
     "ragctx serve --host 0.0.0.0",
+    "ragctx serve --allow-host docs.example.org",
 )
 @click.command("serve", cls=Command)
 @click.argument("pdfs", nargs=-1, metavar="[PDF|FOLDER]...")
@@ -38,21 +47,21 @@ def serve_command(
 
     PDFs and folders that are named are ingested first. The page shows each answer beside the page
     of the document that it is from, with the quote marked. Programs ask by JSON (see /docs) or by
-    the protocol of OpenAI (/v1). Ctrl-C ends it. Needs the extra ragctx[serve].
+    the protocol of OpenAI (/v1); agents by MCP (/mcp), if ragctx[mcp] is installed. Ctrl-C ends it.
+    Needs the extra ragctx[serve].
     """
     if watch and not pdfs:
         raise InputError("--watch has nothing to watch; name the folders")
     with require_extra("ragctx serve", "uvicorn and starlette", "'ragctx[serve]'"):
         from ragctx.server.app import create_app
-        from ragctx.server.guard import Guard
     from ragctx.server.watching import Watcher
 
-    listening, token = address.listen(), address.token()
+    listening, guard = address.listen(), address.guard()
     service = load_service(pdfs, answering)
-    app = create_app(service, Guard(token=token))
+    app = _with_mcp(create_app(service, guard), service, guard)
     say(f"serving on {listening.url} (Ctrl-C ends it)")
-    with_token = f"{listening.url}/?token={token}" if token else listening.url
-    if is_made_up(token):
+    with_token = f"{listening.url}/?token={guard.token}" if guard.token else listening.url
+    if is_made_up(guard):
         say(f"open it with the token: {with_token}")
     if opens:
         threading.Timer(OPENED_AFTER_S, webbrowser.open, [with_token]).start()
@@ -65,6 +74,18 @@ def serve_command(
         if watcher is not None:
             watcher.stop()
     return OK
+
+
+def _with_mcp(app: ASGIApp, service: Service, guard: Guard) -> ASGIApp:
+    """The application, and agents served at /mcp; without the extra ragctx[mcp], as it is."""
+    if find_spec("mcp") is None:
+        return app
+    from ragctx.mcp_server.handlers import create_server
+    from ragctx.mcp_server.tools import Toolbox
+    from ragctx.mcp_server.transports import create_mcp_app
+
+    server = create_server(Toolbox(get_service=lambda: service))
+    return create_mcp_app(server, guard, beside=app)
 
 
 OPENED_AFTER_S = 0.5
