@@ -13,6 +13,7 @@ from ragctx.cli.progress import ingest_progress, loading
 if TYPE_CHECKING:
     from ragctx.ingest_ledger import IngestRow
     from ragctx.server.service import Service
+    from ragctx.server.watching import Watcher
 
 
 def load_service(pdfs: tuple[str, ...], answering: Answering) -> Service:
@@ -44,6 +45,12 @@ def load_service(pdfs: tuple[str, ...], answering: Answering) -> Service:
     )
 
 
-def tell_row(row: IngestRow) -> None:
-    """One line for a file that was read again."""
+def watcher(service: Service, pdfs: tuple[str, ...]) -> Watcher:
+    """What reads files again when they change, with one line for each; to be started."""
+    from ragctx.server.watching import Watcher
+
+    return Watcher(service, pdfs, _tell_row)
+
+
+def _tell_row(row: IngestRow) -> None:
     say(f"{row.path}: {row.outcome}")

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ragctx.cli.agents import allow_tokenizer_option, toolbox_of
 from ragctx.cli.answering import Answering, answering_options
 from ragctx.cli.exit_codes import OK, exit_code_of, say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.listening import Address, address_options, is_made_up
-from ragctx.cli.warm import load_service, tell_row
+from ragctx.cli.warm import load_service, watcher
 from ragctx.errors import InputError, require_extra
-from ragctx.paths import expanded
 
 if TYPE_CHECKING:
-    from ragctx.mcp_server.tokenizers import NamedTokenizers
+    from ragctx.mcp_server.tools import Toolbox
     from ragctx.server.service import Service
 
 
@@ -32,14 +32,7 @@ if TYPE_CHECKING:
 @click.command("mcp", cls=Command)
 @click.argument("pdfs", nargs=-1, metavar="[PDF|FOLDER]...")
 @answering_options
-@click.option(
-    "--allow-tokenizer",
-    "allowed",
-    multiple=True,
-    metavar="[NAME=]DIR",
-    help="Let agents count with the tokenizer of this model directory, under its own name or NAME. "
-    "tiktoken's and the bundled one are always allowed. May be repeated.",
-)
+@allow_tokenizer_option
 @click.option(
     "--http",
     is_flag=True,
@@ -69,74 +62,62 @@ def mcp_command(
     with require_extra("ragctx mcp", "mcp", "'ragctx[mcp]'"):
         import mcp  # noqa: F401
     from ragctx.index.index import Index
-    from ragctx.mcp_server.tokenizers import NamedTokenizers
-    from ragctx.server.watching import Watcher
 
-    tokenizers = NamedTokenizers(allowed=dict(map(named_directory, allowed)))
+    # what cannot be is an error here, before an agent is told that all is well
     answering.resolve()
     if not pdfs:
         Index.open(answering.index_path)
+    service: Future[Service] = Future()
+    toolbox = toolbox_of(service.result, allowed)
 
     def load() -> Service:
-        service = load_service(pdfs, answering)
+        loaded = load_service(pdfs, answering)
         if watch:
-            Watcher(service, pdfs, tell_row).start()
-        return service
+            watcher(loaded, pdfs).start()
+        return loaded
 
     if http:
-        _serve_http(load, tokenizers, address)
+        _serve_http(load, service, toolbox, address)
     else:
-        _serve_stdio(load, tokenizers)
+        _serve_stdio(load, service, toolbox)
     return OK
 
 
-def _serve_http(load: Callable[[], Service], tokenizers: NamedTokenizers, address: Address) -> None:
+def _serve_http(
+    load: Callable[[], Service], service: Future[Service], toolbox: Toolbox, address: Address
+) -> None:
     """Load everything, then let many clients in."""
     from ragctx.mcp_server.handlers import create_server
-    from ragctx.mcp_server.tools import Toolbox
     from ragctx.mcp_server.transports import PATH, create_mcp_app
 
     listening, guard = address.listen(), address.guard()
-    service = load()
-    server = create_server(Toolbox(get_service=lambda: service, tokenizers=tokenizers))
+    service.set_result(load())
     say(f"MCP at {listening.url}{PATH} (Ctrl-C ends it)")
     if is_made_up(guard):
         say(f"clients send the header: Authorization: Bearer {guard.token}")
-    listening.run(create_mcp_app(server, guard))
+    listening.run(create_mcp_app(create_server(toolbox), guard))
 
 
-def _serve_stdio(load: Callable[[], Service], tokenizers: NamedTokenizers) -> None:
+def _serve_stdio(load: Callable[[], Service], service: Future[Service], toolbox: Toolbox) -> None:
     """Speak to the one client at once, and load meanwhile: a client does not wait for minutes.
 
     Calls wait until all is loaded; why it could not be is told to each of them.
     """
     from ragctx.mcp_server.handlers import create_server
-    from ragctx.mcp_server.tools import Toolbox
     from ragctx.mcp_server.transports import serve_stdio
-
-    service: Future[Service] = Future()
 
     def loading() -> None:
         try:
-            service.set_result(load())
+            loaded = load()
         except Exception as error:
-            service.set_exception(error)
             exit_code_of(error)  # one line on standard error, for whoever reads the client's log
+            if not service.cancelled():
+                service.set_exception(error)
+        else:
+            if not service.cancelled():
+                service.set_result(loaded)
 
-    server = create_server(Toolbox(get_service=service.result, tokenizers=tokenizers))
-    serve_stdio(server, threading.Thread(target=loading, daemon=True).start)
-
-
-def named_directory(spec: str) -> tuple[str, Path]:
-    """What `--allow-tokenizer` says: a name, and a directory or file that exists.
-
-    Raises InputError if it does not.
-    """
-    name, is_named, path = spec.partition("=")
-    directory = expanded(path if is_named else spec)
-    if not directory.exists() or not (name or not is_named):
-        raise InputError(
-            f"--allow-tokenizer {spec}: there is no {directory}; give NAME=DIR, the directory of a "
-            "model"
-        )
-    return name if is_named else directory.resolve().name, directory
+    # Ctrl-C is for a person who tries it: the thread that reads the input would never see it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    serve_stdio(create_server(toolbox), threading.Thread(target=loading, daemon=True).start)
+    service.cancel()  # calls that still wait for it end, and so does the program

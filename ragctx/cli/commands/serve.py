@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ragctx.cli.agents import allow_tokenizer_option, toolbox_of
 from ragctx.cli.answering import Answering, answering_options
 from ragctx.cli.exit_codes import OK, say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.listening import Address, address_options, is_made_up
-from ragctx.cli.warm import load_service, tell_row
+from ragctx.cli.warm import load_service, watcher
 from ragctx.errors import InputError, require_extra
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from ragctx.mcp_server.tools import Toolbox
     from ragctx.server.guard import Guard
-    from ragctx.server.service import Service
 
 
 @examples(
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
 @click.argument("pdfs", nargs=-1, metavar="[PDF|FOLDER]...")
 @answering_options
 @address_options(port=8400)
+@allow_tokenizer_option
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @click.option("--watch", is_flag=True, help="Read documents again when their files change.")
 def serve_command(
     pdfs: tuple[str, ...],
     answering: Answering,
     address: Address,
+    allowed: tuple[str, ...],
     opens: bool,
     watch: bool,
 ) -> int:
@@ -54,38 +57,35 @@ def serve_command(
         raise InputError("--watch has nothing to watch; name the folders")
     with require_extra("ragctx serve", "uvicorn and starlette", "'ragctx[serve]'"):
         from ragctx.server.app import create_app
-    from ragctx.server.watching import Watcher
 
     listening, guard = address.listen(), address.guard()
     service = load_service(pdfs, answering)
-    app = _with_mcp(create_app(service, guard), service, guard)
+    app = _with_mcp(create_app(service, guard), guard, toolbox_of(lambda: service, allowed))
     say(f"serving on {listening.url} (Ctrl-C ends it)")
     with_token = f"{listening.url}/?token={guard.token}" if guard.token else listening.url
     if is_made_up(guard):
         say(f"open it with the token: {with_token}")
     if opens:
         threading.Timer(OPENED_AFTER_S, webbrowser.open, [with_token]).start()
-    watcher = Watcher(service, pdfs, tell_row) if watch else None
-    if watcher is not None:
-        watcher.start()
+    watching = watcher(service, pdfs) if watch else None
+    if watching is not None:
+        watching.start()
     try:
         listening.run(app)
     finally:
-        if watcher is not None:
-            watcher.stop()
+        if watching is not None:
+            watching.stop()
     return OK
 
 
-def _with_mcp(app: ASGIApp, service: Service, guard: Guard) -> ASGIApp:
+def _with_mcp(app: ASGIApp, guard: Guard, toolbox: Toolbox) -> ASGIApp:
     """The application, and agents served at /mcp; without the extra ragctx[mcp], as it is."""
     if find_spec("mcp") is None:
         return app
     from ragctx.mcp_server.handlers import create_server
-    from ragctx.mcp_server.tools import Toolbox
     from ragctx.mcp_server.transports import create_mcp_app
 
-    server = create_server(Toolbox(get_service=lambda: service))
-    return create_mcp_app(server, guard, beside=app)
+    return create_mcp_app(create_server(toolbox), guard, beside=app)
 
 
 OPENED_AFTER_S = 0.5
