@@ -90,7 +90,10 @@ def prompt_words(prompt: Prompt, tokenizer: str) -> list[str]:
     left_out = [row for row in prompt.ledger if row.outcome == "dropped"]
     if left_out:
         best = min(left_out, key=lambda row: row.rank)
-        told.append(f"Best left out: rank {best.rank}, {one_line(best.document)}: {best.reason}.")
+        hint = "" if "trimmed" in outcomes else "; trim would shorten the best that does not fit"
+        told.append(
+            f"Best left out: rank {best.rank}, {one_line(best.document)}: {best.reason}{hint}."
+        )
     return [prompt.text, "\n".join(told)]
 
 

@@ -31,8 +31,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def loaded(folder: Path) -> Service:
+    """A service that tests share: they only search it."""
+    return _service(folder)
+
+
 @pytest.fixture
 def service(folder: Path) -> Service:
+    return _service(folder)
+
+
+def _service(folder: Path) -> Service:
     embedder = HashEmbedder()
     return Service(
         index=Index.open(folder / "index", embedder=embedder),
