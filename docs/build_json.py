@@ -79,9 +79,13 @@ def files() -> dict[Path, str]:
         SCHEMAS / file_name(command): json.dumps(schema(command), indent=2, ensure_ascii=False)
         for command in SHAPES
     }
-    tools = {name: tool_schema(name) for name in TOOL_SHAPES}
-    texts = {**schemas, TOOL_SCHEMAS: json.dumps(tools, indent=1)}
-    return {PAGE: page(), **{path: f"{text}\n" for path, text in texts.items()}}
+    return {PAGE: page(), **{path: f"{text}\n" for path, text in schemas.items()}}
+
+
+def tool_files() -> dict[Path, str]:
+    """The schemas of what the tools of `ragctx mcp` give, which the package brings."""
+    schemas = {name: tool_schema(name) for name in TOOL_SHAPES}
+    return {TOOL_SCHEMAS: f"{json.dumps(schemas, indent=1)}\n"}
 
 
 def tool_schema(name: str, *, is_closed: bool = False) -> dict[str, Any]:
