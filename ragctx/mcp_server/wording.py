@@ -79,13 +79,15 @@ def _source_words(citation: Citation) -> str:
 
 def prompt_words(prompt: Prompt, tokenizer: str) -> list[str]:
     """The text itself and nothing else, and then how its tokens add up and what was left out."""
+    if not prompt.passages:
+        return [prompt.text, "Nothing was found: the text has no passages. Ask with other words."]
     outcomes = Counter(row.outcome for row in prompt.ledger)
     fates = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
     told = [
         f"The text above is complete: {prompt.text_tokens} tokens of {tokenizer} as one text, of "
         f"{prompt.budget_tokens} that it may have. Use it as it is.",
         certificate(prompt),
-        f"{counted(len(prompt.ledger), 'candidate')}: {fates}." if fates else "No candidates.",
+        f"{counted(len(prompt.ledger), 'candidate')}: {fates}.",
     ]
     left_out = [row for row in prompt.ledger if row.outcome == "dropped"]
     if left_out:

@@ -130,6 +130,13 @@ def test_what_is_left_out_is_told(toolbox: Toolbox) -> None:
     assert [source["document"] for source in view["sources"]] and "[1] (" in text
 
 
+def test_a_context_without_passages_says_so(toolbox: Toolbox) -> None:
+    given = {"question": QUESTION, "tokenizer": "bundled", "budget_tokens": 100, "first_page": 9}
+    result = called(toolbox, "assemble", given)
+    assert texts_of(result)[1].startswith("Nothing was found: the text has no passages.")
+    assert view_of(result)["ledger"] == view_of(result)["sources"] == []
+
+
 def test_the_placement_is_what_was_asked_for(toolbox: Toolbox) -> None:
     given = {"question": QUESTION, "tokenizer": "bundled", "budget_tokens": 900}
     views = {

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -26,6 +32,8 @@ from ragctx.server.app import create_app
 from ragctx.server.guard import MAX_BODY_BYTES, Guard
 from ragctx.server.service import Service
 from tests.support.agents import error_of, texts_of
+from tests.support.paths import ROOT
+from tests.support.served import PUMP
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -115,6 +123,37 @@ def test_too_large_a_body_is_refused(served: str) -> None:
     assert status_of(f"{served}/mcp", b" " * (MAX_BODY_BYTES + 1)) == 413
     chunks = (b" " * 2**16 for _ in range(2 * MAX_BODY_BYTES // 2**16))
     assert status_of(f"{served}/mcp", chunks) == 413
+
+
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[str]:
+    """The address that a program of ragctx tells; it must end in order."""
+    program = subprocess.Popen(
+        [sys.executable, "-m", "ragctx", *arguments, "--index", "index", "--port", "0"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # without what keeps tests offline
+    )
+    try:
+        assert program.stderr is not None
+        line = next((line for line in program.stderr if "http://" in line), "")
+        yield re.findall(r"http://[\d.]+:\d+", line)[0]
+        program.send_signal(signal.SIGINT)
+        assert program.wait(30) == 0
+    finally:
+        program.kill()
+        program.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [("mcp", ".", "--http"), ("serve", ".")])
+async def test_the_programs_serve_agents(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "pump.pdf").write_bytes(PUMP)
+    with started(tmp_path, *command) as url:
+        async with Client(f"{url}/mcp") as client:
+            answer = texts_of(await client.call_tool("ask", OILED))
+        assert "every two weeks" in answer[0] and "pump.pdf, page 1" in answer[1]
 
 
 async def test_a_token_is_demanded_of_everybody(toolbox: Toolbox) -> None:
