@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragctx.cli.exit_codes import say
+from ragctx.cli.exit_codes import exit_code_of, say
 from ragctx.cli.options import Decorator, gathered
 from ragctx.errors import InputError, RagctxError, require_extra
 
@@ -80,6 +81,7 @@ class Listening:
         """Answer requests until Ctrl-C."""
         import uvicorn
 
+        logging.getLogger("uvicorn.error").addHandler(_OneLine(logging.ERROR))
         config = uvicorn.Config(
             app, log_config=None, server_header=False, timeout_graceful_shutdown=3
         )
@@ -87,6 +89,15 @@ class Listening:
             uvicorn.Server(config).run(sockets=[self.taken])
         except KeyboardInterrupt:  # it has ended in order by now
             say("ended")
+
+
+class _OneLine(logging.Handler):
+    """Tells what went wrong in a request in one line; RAGCTX_DEBUG tells where."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, Exception):
+            exit_code_of(error)
 
 
 def is_made_up(guard: Guard) -> bool:
