@@ -86,6 +86,7 @@ MAY_IMPORT = {
     "retrieval": "embedding index text unembedded",
     "refusals": "index text",
     "pipeline": "assembly citations embedding generator generator.thought index refusals retrieval",
+    "mcp_server": "assembly index placement refusals retrieval selection server text tokens views",
     "evaluation.statistics": "",
     "evaluation": "assembly citations embedding evaluation.statistics generator generator.reader "
     "generator.huggingface generator.thought index pipeline placement prompt retrieval text",
@@ -93,7 +94,6 @@ MAY_IMPORT = {
     "evaluation.report": "evaluation evaluation.statistics text",
     "server": "assembly embedding explanation generator index ingestion pdf pipeline placement "
     "refusals retrieval selection text views",
-    "mcp_server": "assembly index placement refusals retrieval selection server text tokens views",
     "cli": "mcp_server server assembly embedding evaluation evaluation.questions evaluation.report "
     "explanation generator generator.cache_stats generator.decoding generator.huggingface "
     "generator.reader index ingestion pdf pipeline refusals placement prompt retrieval selection "
