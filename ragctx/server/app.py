@@ -27,7 +27,7 @@ from ragctx.server.events import EventStream, HungUpError, os_words
 from ragctx.server.guard import COOKIE, Guard, Guarded, TooLargeError, error_response
 from ragctx.server.metrics import Metrics
 from ragctx.server.openapi import openapi
-from ragctx.server.queueing import BusyError, Queue
+from ragctx.server.queueing import BUSY, BusyError, Queue
 from ragctx.server.service import Service
 
 MAX_AT_ONCE = 64
@@ -146,25 +146,35 @@ def _answering(handler: Handler, metrics: Metrics) -> Handler:
             return await handler(request)
         except BusyError:
             metrics.add("ragctx_busy_total")
-            return error_response(503, "others wait already; try again in a second", "busy")
-        except IndexLockedError as error:
-            return error_response(503, str(error), "busy")
-        except TooLargeError as error:
-            return error_response(413, str(error))
-        except HungUpError:
-            return error_response(HUNG_UP, "the client has hung up")
-        except ClientDisconnect:  # nobody reads what is said
-            return error_response(HUNG_UP, "the request ended before all of it was sent")
-        except OSError as error:
-            return error_response(500, os_words(error))
-        except LookupError as error:
-            return error_response(404, str(error.args[0]))
-        except (InputError, BudgetError) as error:
-            return error_response(400, str(error))
-        except RagctxError as error:
-            return error_response(500, str(error), type(error).__name__)
+            return error_response(503, BUSY, "busy")
+        except tuple(_STATUS) as error:
+            status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+            kind = type(error).__name__ if status == 500 else ""
+            return error_response(status, _words(error), kind)
 
     return handle
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return os_words(error)
+    if isinstance(error, LookupError):
+        return str(error.args[0])
+    return str(error) or "the client has hung up"
+
+
+_STATUS: dict[type[Exception], int] = {
+    TooLargeError: 413,
+    HungUpError: HUNG_UP,
+    ClientDisconnect: HUNG_UP,
+    IndexLockedError: 503,
+    InputError: 400,
+    BudgetError: 400,
+    RagctxError: 500,
+    LookupError: 404,
+    OSError: 500,
+}
+"""What errors are answered with: the first that fits."""
 
 
 async def _not_there(request: Request, error: Exception) -> Response:

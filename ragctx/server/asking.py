@@ -13,7 +13,7 @@ from ragctx.records import Answer
 from ragctx.server.bodies import Asked, asked, body_of
 from ragctx.server.events import Event, EventStream, Line, unless_gone
 from ragctx.server.metrics import Metrics
-from ragctx.server.queueing import Queue, in_thread
+from ragctx.server.queueing import BUSY, BusyError, Queue, in_thread
 from ragctx.server.service import Service
 from ragctx.views import answer_view, prompt_view, search_view
 
@@ -86,8 +86,11 @@ class Asking:
         self.queue.require_place()
 
         async def in_a_place(line: Line) -> None:
-            with self.queue.place():
-                await work(line)
+            try:
+                with self.queue.place():
+                    await work(line)
+            except BusyError:  # somebody took it since
+                line.tell("error", {"message": BUSY})
 
         return EventStream(in_a_place, shown, end)
 

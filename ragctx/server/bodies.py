@@ -90,7 +90,7 @@ def question_of(value: object) -> str:
 
 FIELDS: Mapping[str, str] = {
     "question": "what is asked",
-    "earlier": f'the conversation before, {{"question": …, "answer": …}} each, {MAX_EARLIER} at most',
+    "earlier": f"what was asked and answered before, {MAX_EARLIER} turns at most",
     "k": f"passages to retrieve, 1 to {MAX_K}",
     "retriever": f"one of {', '.join(RETRIEVERS)}",
     "documents": "search only these: names, paths, patterns or ids",

@@ -51,9 +51,7 @@ class Chat:
             if errand is not None:
                 return JSONResponse(completion.errand(errand))
             asking = self._asked(body, question, earlier)
-            return JSONResponse(
-                completion.whole(await self.asking.whole_answer(asking, request))
-            )
+            return JSONResponse(completion.whole(await self.asking.whole_answer(asking, request)))
         options = body.get("stream_options")
         with_usage = isinstance(options, Mapping) and options.get("include_usage") is True
         if errand is not None:

@@ -33,6 +33,4 @@ class Counted:
         finally:
             route = scope.get("route")
             path = route.path if isinstance(route, Route) else "other"
-            self._metrics.add_request(
-                scope["method"], path, status, time.perf_counter() - began
-            )
+            self._metrics.add_request(scope["method"], path, status, time.perf_counter() - began)

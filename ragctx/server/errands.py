@@ -15,7 +15,9 @@ from ragctx.text.display import one_line
 MAX_TITLE_CHARACTERS = 60
 
 _ERRAND = re.compile(r"\A\s*### Task:.*<chat_history>(?P<history>.*)", re.DOTALL)
-_ASKED_FOR = re.compile(r'"(?P<name>title|tags|follow_ups|queries|prompt|text)"\s*:\s*(?P<list>\[)?')
+_ASKED_FOR = re.compile(
+    r'"(?P<name>title|tags|follow_ups|queries|prompt|text)"\s*:\s*(?P<list>\[)?'
+)
 _FIRST_SAID = re.compile(r"USER:\s*(?P<said>.+)")
 
 
@@ -37,6 +39,8 @@ def errand_in(message: str) -> str | None:
     name = asked_for["name"] if asked_for else "title"
     if asked_for and asked_for["list"]:
         return json.dumps({name: []})
+    if name != "title":
+        return json.dumps({name: ""})
     first = _FIRST_SAID.search(errand["history"])
-    title = one_line(first["said"].removesuffix("</chat_history>"), MAX_TITLE_CHARACTERS)
-    return json.dumps({name: title if name == "title" and first else ""}, ensure_ascii=False)
+    said = first["said"].removesuffix("</chat_history>") if first else ""
+    return json.dumps({name: one_line(said, MAX_TITLE_CHARACTERS)}, ensure_ascii=False)

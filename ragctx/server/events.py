@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 
@@ -19,7 +19,7 @@ from ragctx.errors import RagctxError
 Data: TypeAlias = object
 Tell: TypeAlias = Callable[[str, Data], None]
 """Told an event's name and its data, which becomes JSON."""
-Message: TypeAlias = dict[str, object]
+Message: TypeAlias = MutableMapping[str, Any]
 MAX_UNSENT = 1000
 """Events that wait for a client that does not read; it is given up then."""
 PING_S = 15.0
@@ -130,9 +130,9 @@ class EventStream:
     `shown` is how an event goes over the wire, `end` what is sent when all was told.
     """
 
-    status_code = 200
-
-    def __init__(self, work: Work[None], shown: Callable[[Event], str], end: str = "") -> None:
+    def __init__(
+        self, work: Work[None], shown: Callable[[Event], str] = Event.as_sse, end: str = ""
+    ) -> None:
         self._work, self._shown, self._end = work, shown, end
 
     async def __call__(
@@ -153,9 +153,7 @@ class EventStream:
             group.start_soon(self._run, line)
             async for event in line.events():
                 text = PING if event is None else self._shown(event)
-                await send(
-                    {"type": "http.response.body", "body": text.encode(), "more_body": True}
-                )
+                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
             group.cancel_scope.cancel()
         await send({"type": "http.response.body", "body": self._end.encode()})
 

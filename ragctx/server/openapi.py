@@ -39,7 +39,9 @@ def openapi(version: str) -> View:
             "/search": _asking("Find passages.", "ragctx search --json"),
             "/prompt": _asking("Build a prompt that fits.", "ragctx prompt --json"),
             "/explain": _asking("Tell why each passage is in it.", "ragctx explain --json"),
-            "/documents": {"get": _operation("What is in the index.", "the JSON of ragctx index list")},
+            "/documents": {
+                "get": _operation("What is in the index.", "the JSON of ragctx index list")
+            },
             "/documents/{document}": {
                 "put": _operation(
                     "Take in a PDF; its name is in the address.",
@@ -106,7 +108,9 @@ def _type(name: str) -> View:
     if name in _FLAGS:
         return {"type": "boolean"}
     if name == "earlier":
-        return {"type": "array", "items": {"type": "object"}}
+        turn = {"question": {"type": "string"}, "answer": {"type": "string"}}
+        items = {"type": "object", "properties": turn, "required": ["question"]}
+        return {"type": "array", "items": items}
     if name == "documents":
         return {"type": "array", "items": {"type": "string"}}
     return {"type": "string"}

@@ -1,4 +1,4 @@
-"""Who is worked for, and who waits: places for so many, and one turn at the model after another."""
+"""Who is worked for, and who waits: a number of places, and turns at the model."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
+BUSY = "others wait already; try again in a second"
 T = TypeVar("T")
 
 

@@ -144,7 +144,7 @@ def test_fifty_questions_at_once_are_all_answered(client: TestClient) -> None:
 
 
 def document_id(client: TestClient) -> str:
-    (found,) = client.get("/documents").json()["documents"]
+    (found,) = client.get("/documents").json()["sources"]
     return str(found["document_id"])
 
 
@@ -190,10 +190,11 @@ def test_an_uploaded_pdf_is_found_and_can_be_taken_out(
     assert response.json()["outcome"] == "added"
     kept = folder_for(service.index.path) / "valve.pdf"
     assert kept.read_bytes() == valve
-    documents = client.get("/documents").json()["documents"]
+    documents = client.get("/documents").json()["sources"]
     (found,) = [one for one in documents if one["path"] == str(kept)]
-    assert client.delete(f"/documents/{found['document_id']}").json() == {"removed": 1}
-    assert not kept.exists() and len(client.get("/documents").json()["documents"]) == 1
+    removed = client.delete(f"/documents/{found['document_id']}").json()["removed"]
+    assert removed == [found]
+    assert not kept.exists() and len(client.get("/documents").json()["sources"]) == 1
     assert client.delete(f"/documents/{found['document_id']}").status_code == 404
 
 
@@ -201,7 +202,7 @@ def test_taking_out_a_document_leaves_files_that_were_not_uploaded(
     client: TestClient, pump: Path
 ) -> None:
     client.delete(f"/documents/{document_id(client)}")
-    assert pump.exists() and not client.get("/documents").json()["documents"]
+    assert pump.exists() and not client.get("/documents").json()["sources"]
 
 
 def test_an_upload_tells_how_far_it_is(client: TestClient) -> None:
@@ -255,7 +256,7 @@ def test_an_upload_that_ends_in_the_middle_leaves_nothing(service: Service) -> N
         "headers": [(b"host", b"127.0.0.1:8400")],
     }
     anyio.run(create_app(service), scope, receive, send)
-    assert sent[0]["status"] == 400
+    assert sent[0]["status"] == 499
     assert not list(folder_for(service.index.path).iterdir())
 
 
@@ -263,7 +264,7 @@ def test_a_full_disk_is_one_line(client: TestClient, monkeypatch: pytest.MonkeyP
     def fails(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ragctx.server.uploads.tempfile.mkstemp", fails)
+    monkeypatch.setattr("ragctx.server.uploads.replacing", fails)
     response = client.put("/documents/new.pdf", content=PUMP)
     assert response.status_code == 500
     assert "No space left" in response.json()["error"]["message"]
@@ -276,8 +277,10 @@ def test_numbers_tell_what_was_done(client: TestClient) -> None:
     client.post("/ask", json=QUESTION)
     client.post("/ask", json={})
     text = client.get("/metrics").text
-    assert 'ragctx_requests_total{route="/ask",status="200"} 1\n' in text
-    assert 'ragctx_requests_total{route="/ask",status="400"} 1\n' in text
+    assert 'ragctx_requests_total{method="POST",route="/ask",status="200"} 1\n' in text
+    assert 'ragctx_requests_total{method="POST",route="/ask",status="400"} 1\n' in text
+    assert 'ragctx_request_seconds_bucket{le="+Inf",route="/ask"} 2\n' in text
+    assert 'ragctx_request_seconds_count{route="/ask"} 2\n' in text
     assert 'ragctx_answers_total{outcome="sure"} 1\n' in text
     assert client.get("/healthz").json()["status"] == "ok"
 
@@ -286,7 +289,7 @@ def test_every_address_is_documented(client: TestClient) -> None:
     api = client.get("/openapi.json").json()
     documented = {(method.upper(), path) for path, ways in api["paths"].items() for method in ways}
     pages = ("/", "/app.css", "/app.js", "/icon.svg", "/docs", "/docs.js", "/openapi.json")
-    app = client.app._app  # type: ignore[attr-defined]
+    app = client.app.app._app  # type: ignore[attr-defined]
     there = {
         (method, route.path)
         for route in app.routes

@@ -15,7 +15,7 @@ from ragctx.cli.batch import run_batch
 from ragctx.cli.dialogue import Dialogue
 from ragctx.cli.exit_codes import ABSTAINED, FAILED, OK, say
 from ragctx.cli.help import Command, examples
-from ragctx.cli.model_options import Model, model_options
+from ragctx.cli.model_options import Model, model_options, writer_in
 from ragctx.cli.output import attribution_table, console, ledger_table, write_json
 from ragctx.cli.session import Session, open_session, sources_of, with_load_time
 from ragctx.errors import InputError
@@ -176,7 +176,11 @@ def ask_command(
         )
     if interactive:
         session = open_session(sources, model, retrieval, assembly)
-        Dialogue(session=session, answer=lambda words: _show_answer(words, session, shown)).run()
+        Dialogue(
+            session=session,
+            answer=lambda words: _show_answer(words, session, shown),
+            writer=writer_in(session.generator),
+        ).run()
         return OK
     question = _question(question, pdfs)
     return _answer(question, open_session(sources, model, retrieval, assembly), shown)

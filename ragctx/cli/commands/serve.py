@@ -15,7 +15,7 @@ import click
 from ragctx.cli import options
 from ragctx.cli.exit_codes import OK, say
 from ragctx.cli.help import Command, examples
-from ragctx.cli.model_options import Model, model_options, with_profile
+from ragctx.cli.model_options import Model, model_options, with_profile, writer_in
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress, loading
 from ragctx.errors import InputError, RagctxError, require_extra
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     "ragctx serve manuals/ --watch --open",
     "ragctx serve --model ~/models/qwen --port 9000",
     "ragctx serve --host 0.0.0.0",
+    "ragctx serve --allow-host docs.example.org",
 )
 @click.command("serve", cls=Command)
 @click.argument("pdfs", nargs=-1, metavar="[PDF|FOLDER]...")
@@ -55,6 +56,14 @@ if TYPE_CHECKING:
     metavar="N",
     help="Port to listen on; 0: any that is free.",
 )
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Another name of this server, such as that of a proxy in front of it. May be repeated; "
+    "a token is demanded then, too.",
+)
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @click.option("--watch", is_flag=True, help="Read documents again when their files change.")
 def serve_command(
@@ -67,6 +76,7 @@ def serve_command(
     assembly: options.AssemblyOptions,
     host: str,
     port: int,
+    hosts: tuple[str, ...],
     opens: bool,
     watch: bool,
 ) -> int:
@@ -93,15 +103,14 @@ def serve_command(
         retrieval=retrieval,
         assembly=assembly,
     )
-    token = os.environ.get("RAGCTX_TOKEN", "")
-    if not token and not is_loopback(host):
-        token = secrets.token_urlsafe(24)
-    app = create_app(service, Guard(token=token))
+    token, is_made_up = _token(is_needed=bool(hosts) or not is_loopback(host))
+    names = {name.lower() for name in hosts} | ({socket.gethostname().lower()} if token else set())
+    app = create_app(service, Guard(token=token, hosts=frozenset(names)))
     listener = _listener(host, port)
     address = _address(host, listener.getsockname()[1])
     say(f"serving on {address} (Ctrl-C ends it)")
     with_token = f"{address}/?token={token}" if token else address
-    if token and "RAGCTX_TOKEN" not in os.environ:
+    if is_made_up:
         say(f"open it with the token: {with_token}")
     if opens:
         threading.Timer(OPENED_AFTER_S, webbrowser.open, [with_token]).start()
@@ -121,6 +130,19 @@ def serve_command(
 
 OPENED_AFTER_S = 0.5
 """Seconds until the browser is called: the server answers by then."""
+
+
+def _token(*, is_needed: bool) -> tuple[str, bool]:
+    """The token to demand, or "", and whether it is made up here.
+
+    Raises InputError for a token that no client could send.
+    """
+    given = os.environ.get("RAGCTX_TOKEN", "").strip()
+    if given and not (given.isascii() and given.isprintable() and set(given).isdisjoint(' ;,"\\')):
+        raise InputError("RAGCTX_TOKEN has characters that do not go into a header; use letters")
+    if given or not is_needed:
+        return given, False
+    return secrets.token_urlsafe(24), True
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -158,11 +180,14 @@ def _service(
     from ragctx.ingestion.run import ingest
     from ragctx.ingestion.settings import IngestSettings
     from ragctx.server.service import Service
+    from ragctx.server.uploads import folder_for, tidy
 
     how = assembly.resolve(retrieval.scale)
     with loading("the embedder"):
         embedder = embedder_of(index_path, embedder_spec)
     index = Index.open_or_create(index_path, embedder=embedder)
+    # A server that was killed may have left a PDF that it had received and not read.
+    pdfs = (*pdfs, *map(str, tidy(folder_for(index.path))))
     if pdfs:
         with ingest_progress() as progress:
             settings = IngestSettings(password=password)
@@ -177,4 +202,6 @@ def _service(
         generator=generator,
         retrieval=retrieval.resolve(),
         assembly=with_profile(how, model, generator),
+        writer=writer_in(generator),
+        password=password,
     )
