@@ -108,7 +108,8 @@ def create_app(
     queue, metrics, began_s = Queue(most=max_at_once), Metrics(), time.time()
     server = Server(service=service, queue=queue, metrics=metrics, began_s=began_s)
     asking = Asking(service=service, queue=queue, metrics=metrics)
-    documents = DocumentApi(service=service, queue=queue)
+    guard = guard or Guard()
+    documents = DocumentApi(service=service, queue=queue, max_upload_bytes=guard.max_upload_bytes)
     chat = Chat(asking=asking, began_s=int(began_s))
     routes = [
         Route(path, _answering(handler, metrics), methods=[method])
@@ -134,7 +135,7 @@ def create_app(
         )
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _not_there})
-    return Counted(Guarded(app, guard or Guard()), metrics)
+    return Counted(Guarded(app, guard), metrics)
 
 
 def _answering(handler: Handler, metrics: Metrics) -> Handler:

@@ -27,11 +27,12 @@ class DocumentApi:
 
     service: Service
     queue: Queue
+    max_upload_bytes: int
 
     async def documents(self, request: Request) -> Response:
-        """What is in the index."""
-        sources = await in_thread(self.service.sources)
-        return JSONResponse({"sources": [asdict(source) for source in sources]})
+        """What is in the index, and how large a PDF may be that is added."""
+        sources = [asdict(source) for source in await in_thread(self.service.sources)]
+        return JSONResponse({"sources": sources, "max_upload_bytes": self.max_upload_bytes})
 
     async def upload(self, request: Request) -> Response | EventStream:
         """Take in a PDF, and tell its row of the ingest ledger."""

@@ -148,8 +148,13 @@ def _limited(receive: Receive, most: int) -> Receive:
 def error_response(status: int, message: str, kind: str = "") -> JSONResponse:
     """An error, in the form that OpenAI's clients know as well."""
     body = {"error": {"message": message, "type": kind or _KINDS.get(status, "error")}}
-    headers = {"retry-after": "1"} if status == 503 else None
-    return JSONResponse(body, status, headers)
+    return JSONResponse(body, status, _FURTHER.get(status))
+
+
+_FURTHER = {
+    413: {"connection": "close"},  # or else the rest of the body would be read, and thrown away
+    503: {"retry-after": "1"},
+}
 
 
 _KINDS = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error"}
