@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ragctx.placement.strategies import STRATEGIES
+from ragctx.retrieval import RETRIEVERS
+from ragctx.selection.selectors import SELECTORS
 from ragctx.server.bodies import FIELDS
 from ragctx.views import View
 
@@ -19,6 +22,7 @@ _INTEGERS = (
 )
 _NUMBERS = ("mmr_lambda", "min_confidence")
 _FLAGS = ("trim", "strict")
+_NAMES = {"retriever": RETRIEVERS, "placement": STRATEGIES, "select": SELECTORS}
 
 
 def openapi(version: str) -> View:
@@ -113,6 +117,8 @@ def _type(name: str) -> View:
         return {"type": "array", "items": items}
     if name == "documents":
         return {"type": "array", "items": {"type": "string"}}
+    if name in _NAMES:
+        return {"type": "string", "enum": list(_NAMES[name])}
     return {"type": "string"}
 
 
