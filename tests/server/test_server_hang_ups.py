@@ -21,7 +21,9 @@ from ragctx.server.app import create_app
 from ragctx.server.service import Service
 from tests.support.generators import ScriptedGenerator
 
-uvicorn = pytest.importorskip("uvicorn", reason="needs the extra ragctx[serve]")
+pytest.importorskip("uvicorn", reason="needs the extra ragctx[serve]")
+
+from tests.support.server_thread import server_thread
 
 pytestmark = pytest.mark.enable_socket
 QUESTION = {"question": "How often must the pump be oiled?"}
@@ -102,20 +104,12 @@ class Served:
 @pytest.fixture
 def served(service: Service) -> Iterator[Served]:
     talker = Talker()
-    app = create_app(replace(service, generator=talker), max_at_once=3)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    served = Served(listener.getsockname()[1], talker)
-    yield served
-    talker.is_endless = False
-    for client in served.open:
-        client.close()
-    server.should_exit = True
-    thread.join(30)
-    listener.close()
-    assert not thread.is_alive()
+    with server_thread(create_app(replace(service, generator=talker), max_at_once=3)) as port:
+        served = Served(port, talker)
+        yield served
+        talker.is_endless = False
+        for client in served.open:
+            client.close()
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,14 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(folder: Path, *arguments: str) -> Iterator[ServerProcess]:
+def server_process(
+    folder: Path, *arguments: str, token: str | None = None
+) -> Iterator[ServerProcess]:
     """A server that runs in `folder`, over folder/index; it must end in order, unless killed."""
     command = [sys.executable, "-m", "ragctx", "serve", *arguments, "--index", "index"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # without what keeps tests offline
+    if token is not None:
+        environment["RAGCTX_TOKEN"] = token
     program = subprocess.Popen(
         [*command, "--port", "0"], cwd=folder, stderr=subprocess.PIPE, text=True, env=environment
     )

@@ -98,7 +98,7 @@ function showAnswer(question, answer) {
   $("new").hidden = false;
   if (answer.abstained) {
     $("text").textContent = answer.refusal?.message ?? "The documents do not answer this.";
-    if (answer.nearest.length) $("others").append(element("h3", "Nearest passages, not an answer"));
+    if (answer.nearest.length) $("others").append(element("h2", "Nearest passages, not an answer"));
     for (const hit of answer.nearest) $("others").append(sourceButton(hitSource(hit)));
     return;
   }
@@ -119,7 +119,7 @@ function showAnswer(question, answer) {
   const conflicts = answer.alternatives.filter((other) => other.is_conflict);
   const guesses = answer.alternatives.filter((other) => !other.is_conflict);
   for (const [title, list] of [["The documents do not agree", conflicts], ["Or perhaps", guesses]]) {
-    if (list.length) $("others").append(element("h3", title));
+    if (list.length) $("others").append(element("h2", title));
     for (const other of list) $("others").append(sourceButton(other.citation, other.answer));
   }
   $("sources").querySelector("button")?.click();
@@ -187,7 +187,6 @@ async function openPage(path, number, quote = "") {
   if (!found) return say(`${path.split("/").pop()} is no longer in the index.`);
   state.page = { path, number, quote, pages: found.pages, scale: scaleFor(state.zoom) };
   const name = path.split("/").pop();
-  $("tools").hidden = false;
   $("where").textContent = `${number} of ${found.pages} · ${name}`;
   $("where").title = path;
   $("previous").disabled = number <= 1;
