@@ -281,17 +281,17 @@ def _print(answer: Answer) -> None:
 
 def _print_alternatives(answer: Answer) -> None:
     """Documents that contradict the answer, then other guesses."""
-    screen = console()
     conflicts = [other for other in answer.alternatives if other.is_conflict]
     guesses = [other for other in answer.alternatives if not other.is_conflict]
-    if conflicts:
-        screen.print("\nThe documents do not agree", style="bold red")
-    for other in conflicts:
-        screen.print(alternative_words(other), soft_wrap=True)
-    if guesses:
-        screen.print("\nOr perhaps", style="bold")
-    for other in guesses:
-        screen.print(alternative_words(other), soft_wrap=True)
+    for title, style, others in (
+        ("\nThe documents do not agree", "bold red", conflicts),
+        ("\nOr perhaps", "bold", guesses),
+    ):
+        if others:
+            console().print(title, style=style)
+        for other in others:
+            console().print(alternative_words(other), soft_wrap=True)
+            _print_quote(other.citation)
 
 
 def _print_refusal(answer: Answer) -> None:
@@ -317,6 +317,12 @@ def _print_citation(citation: Citation) -> None:
     style = "dim" if citation.status == "verified" else "red"
     heading = Text.assemble(citation_words(citation), "  ", (status_words(citation), style))
     console().print(heading, soft_wrap=True)
+    _print_quote(citation)
+
+
+def _print_quote(citation: Citation) -> None:
+    from rich.text import Text
+
     before, cited, after = quote_parts(citation, _QUOTED)
     if before or cited:
         dim = "dim"
