@@ -63,9 +63,15 @@ def test_a_dialogue_in_a_terminal(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ragctx", "ask", "-i", str(MANUAL)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     program = subprocess.Popen(
-        command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, env=environment,
-        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )  # fmt: skip
+        command,
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
     os.close(theirs)
     seen = ""
 

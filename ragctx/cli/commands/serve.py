@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragctx.cli import options
-from ragctx.cli.exit_codes import OK, say
+from ragctx.cli.exit_codes import OK, exit_code_of, say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.model_options import Model, model_options, with_profile, writer_in
 from ragctx.cli.output import failure_lines
@@ -117,6 +118,7 @@ def serve_command(
     watcher = Watcher(service, pdfs, _tell_row) if watch else None
     if watcher is not None:
         watcher.start()
+    logging.getLogger("uvicorn.error").addHandler(_OneLine(logging.ERROR))
     config = uvicorn.Config(app, log_config=None, server_header=False, timeout_graceful_shutdown=3)
     try:
         uvicorn.Server(config).run(sockets=[listener])
@@ -126,6 +128,15 @@ def serve_command(
         if watcher is not None:
             watcher.stop()
     return OK
+
+
+class _OneLine(logging.Handler):
+    """Tells what went wrong in a request in one line; RAGCTX_DEBUG tells where."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, Exception):
+            exit_code_of(error)
 
 
 OPENED_AFTER_S = 0.5
