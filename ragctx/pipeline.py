@@ -110,6 +110,10 @@ def ask(
         )
         if answer.abstained:
             answer = _explained(answer, hits, snapshot, retrieval.filter, generator)
+            if retrieval.k < NEAREST:
+                wider = replace(retrieval, k=NEAREST)
+                nearest = tuple(retrieve(question, snapshot, embedder, wider))
+                answer = replace(answer, nearest=nearest)
     timing = (
         ("retrieve_s", retrieved - began),
         ("assemble_s", assembled - retrieved),

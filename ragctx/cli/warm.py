@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ragctx.cli.answering import Answering
 from ragctx.cli.exit_codes import say
-from ragctx.cli.model_options import with_profile
+from ragctx.cli.model_options import with_profile, writer_in
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress, loading
 
@@ -42,6 +42,8 @@ def load_service(pdfs: tuple[str, ...], answering: Answering) -> Service:
         generator=generator,
         retrieval=retrieval,
         assembly=with_profile(assembly, answering.model, generator),
+        writer=writer_in(generator),
+        password=answering.password,
     )
 
 

@@ -50,7 +50,11 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What is checked: `token` is demanded unless it is ""; `hosts` are other names of it."""
+    """What is checked: `token` is demanded unless it is ""; `hosts` are further names of it.
+
+    Without a token, only this computer's own names are its names; with one, any address in numbers
+    is, too. (A page of somebody else's that points its own name here sends that name.)
+    """
 
     token: str = ""
     hosts: frozenset[str] = frozenset()
@@ -62,8 +66,9 @@ class Guard:
         headers = Headers(scope=scope)
         method, path = scope["method"], scope["path"]
         host = _host_of(headers.get("host", ""))
-        if not self.token and host not in _LOOPBACK | self.hosts:
-            return 421, f"this server is not called {host[:80]!r}; use http://127.0.0.1"
+        if not (host in _LOOPBACK | self.hosts or (self.token and _is_address(host))):
+            name = host[:80]
+            return 421, f"this server is not called {name!r}; start it with --allow-host {name}"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
             return 403, "pages of other servers may not ask"
@@ -143,11 +148,24 @@ def _limited(receive: Receive, most: int) -> Receive:
 def error_response(status: int, message: str, kind: str = "") -> JSONResponse:
     """An error, in the form that OpenAI's clients know as well."""
     body = {"error": {"message": message, "type": kind or _KINDS.get(status, "error")}}
-    headers = {"retry-after": "1"} if status == 503 else None
-    return JSONResponse(body, status, headers)
+    return JSONResponse(body, status, _FURTHER.get(status))
+
+
+_FURTHER = {
+    413: {"connection": "close"},  # or else the rest of the body would be read, and thrown away
+    503: {"retry-after": "1"},
+}
 
 
 _KINDS = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error"}
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_of(header: str) -> str:

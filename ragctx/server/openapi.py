@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ragctx.placement.strategies import STRATEGIES
+from ragctx.retrieval import RETRIEVERS
+from ragctx.selection.selectors import SELECTORS
 from ragctx.server.bodies import FIELDS
 from ragctx.views import View
 
@@ -19,13 +22,14 @@ _INTEGERS = (
 )
 _NUMBERS = ("mmr_lambda", "min_confidence")
 _FLAGS = ("trim", "strict")
+_NAMES = {"retriever": RETRIEVERS, "placement": STRATEGIES, "select": SELECTORS}
 
 
 def openapi(version: str) -> View:
     """The document.
 
-    >>> sorted(openapi("1.0")["paths"]["/documents/{id}"])
-    ['delete']
+    >>> sorted(openapi("1.0")["paths"]["/documents/{document}"])
+    ['delete', 'put']
     """
     return {
         "openapi": "3.1.0",
@@ -39,39 +43,44 @@ def openapi(version: str) -> View:
             "/search": _asking("Find passages.", "ragctx search --json"),
             "/prompt": _asking("Build a prompt that fits.", "ragctx prompt --json"),
             "/explain": _asking("Tell why each passage is in it.", "ragctx explain --json"),
-            "/documents": {"get": _operation("What is in the index.", "a list of documents")},
-            "/documents/{name}": {
+            "/documents": {
+                "get": _operation("What is in the index.", "the JSON of ragctx index list")
+            },
+            "/documents/{document}": {
                 "put": _operation(
-                    "Take in a PDF.",
+                    "Take in a PDF; its name is in the address.",
                     "its row of the ingest ledger, or events page, embedded, row",
-                    path=["name"],
+                    path=["document"],
                 )
-                | {"requestBody": {"content": {"application/pdf": {"schema": {"type": "string"}}}}}
+                | {"requestBody": {"content": {"application/pdf": {"schema": {"type": "string"}}}}},
+                "delete": _operation(
+                    "Take a document out, by its id.",
+                    "the files that it had, as ragctx index remove --json",
+                    path=["document"],
+                ),
             },
-            "/documents/{id}": {
-                "delete": _operation("Take a document out.", "how many files", path=["id"])
-            },
-            "/documents/{id}/pages/{page}.png": {
+            "/documents/{document}/pages/{page}.png": {
                 "get": _operation(
                     "A page as it looks, with a quote marked.",
                     "a picture (image/png)",
-                    path=["id", "page"],
+                    path=["document", "page"],
                     query=["quote", "scale"],
                 )
             },
-            "/documents/{id}/pages/{page}/boxes": {
+            "/documents/{document}/pages/{page}/boxes": {
                 "get": _operation(
                     "Where a quote is, in shares of the page's width and height.",
                     "width, height, quote_boxes",
-                    path=["id", "page"],
+                    path=["document", "page"],
                     query=["quote", "scale"],
                 )
             },
-            "/documents/{id}/pages/{page}/text": {
-                "get": _operation("A page as it was read.", "text", path=["id", "page"])
+            "/documents/{document}/pages/{page}/text": {
+                "get": _operation("A page as it was read.", "text", path=["document", "page"])
             },
             "/v1/chat/completions": {"post": _operation("As OpenAI's, also streamed.", "as there")},
             "/v1/models": {"get": _operation("As OpenAI's.", "as there")},
+            "/v1/models/{model}": {"get": _operation("As OpenAI's.", "as there", path=["model"])},
             "/v1/embeddings": {"post": _operation("As OpenAI's.", "as there")},
             "/healthz": {"get": _operation("Whether the server is there.", "status, version")},
             "/metrics": {"get": _operation("What was done, for Prometheus.", "text")},
@@ -102,8 +111,14 @@ def _type(name: str) -> View:
         return {"type": "number", "minimum": 0, "maximum": 1}
     if name in _FLAGS:
         return {"type": "boolean"}
+    if name == "earlier":
+        turn = {"question": {"type": "string"}, "answer": {"type": "string"}}
+        items = {"type": "object", "properties": turn, "required": ["question"]}
+        return {"type": "array", "items": items}
     if name == "documents":
         return {"type": "array", "items": {"type": "string"}}
+    if name in _NAMES:
+        return {"type": "string", "enum": list(_NAMES[name])}
     return {"type": "string"}
 
 

@@ -16,6 +16,7 @@ from ragctx.cli.batch import run_batch
 from ragctx.cli.dialogue import Dialogue
 from ragctx.cli.exit_codes import ABSTAINED, FAILED, OK, say
 from ragctx.cli.help import Command, examples
+from ragctx.cli.model_options import writer_in
 from ragctx.cli.output import attribution_table, console, ledger_table, write_json
 from ragctx.cli.session import Session, open_session, sources_of, with_load_time
 from ragctx.errors import InputError
@@ -170,7 +171,11 @@ def ask_command(
         )
     if interactive:
         session = open_session(sources, answering)
-        Dialogue(session=session, answer=lambda words: _show_answer(words, session, shown)).run()
+        Dialogue(
+            session=session,
+            answer=lambda words: _show_answer(words, session, shown),
+            writer=writer_in(session.generator),
+        ).run()
         return OK
     question = _question(question, pdfs)
     return _answer(question, open_session(sources, answering), shown)
@@ -271,17 +276,17 @@ def _print(answer: Answer) -> None:
 
 def _print_alternatives(answer: Answer) -> None:
     """Documents that contradict the answer, then other guesses."""
-    screen = console()
     conflicts = [other for other in answer.alternatives if other.is_conflict]
     guesses = [other for other in answer.alternatives if not other.is_conflict]
-    if conflicts:
-        screen.print("\nThe documents do not agree", style="bold red")
-    for other in conflicts:
-        screen.print(alternative_words(other), soft_wrap=True)
-    if guesses:
-        screen.print("\nOr perhaps", style="bold")
-    for other in guesses:
-        screen.print(alternative_words(other), soft_wrap=True)
+    for title, style, others in (
+        ("\nThe documents do not agree", "bold red", conflicts),
+        ("\nOr perhaps", "bold", guesses),
+    ):
+        if others:
+            console().print(title, style=style)
+        for other in others:
+            console().print(alternative_words(other), soft_wrap=True)
+            _print_quote(other.citation)
 
 
 def _print_refusal(answer: Answer) -> None:
@@ -307,6 +312,12 @@ def _print_citation(citation: Citation) -> None:
     style = "dim" if citation.status == "verified" else "red"
     heading = Text.assemble(citation_words(citation), "  ", (status_words(citation), style))
     console().print(heading, soft_wrap=True)
+    _print_quote(citation)
+
+
+def _print_quote(citation: Citation) -> None:
+    from rich.text import Text
+
     before, cited, after = quote_parts(citation, _QUOTED)
     if before or cited:
         dim = "dim"

@@ -57,9 +57,12 @@ def serve_command(
         raise InputError("--watch has nothing to watch; name the folders")
     with require_extra("ragctx serve", "uvicorn and starlette", "'ragctx[serve]'"):
         from ragctx.server.app import create_app
+    from ragctx.server.uploads import folder_for, tidy
 
     listening, guard = address.listen(), address.guard()
-    service = load_service(pdfs, answering)
+    # A server that was killed may have left a PDF that it had received and not read.
+    left = tuple(map(str, tidy(folder_for(answering.index_path))))
+    service = load_service((*pdfs, *left), answering)
     app = _with_mcp(create_app(service, guard), guard, toolbox_of(lambda: service, allowed))
     say(f"serving on {listening.url} (Ctrl-C ends it)")
     with_token = f"{listening.url}/?token={guard.token}" if guard.token else listening.url
