@@ -49,6 +49,6 @@ def allow_tokenizer_option(command: Command) -> Command:
         multiple=True,
         metavar="[NAME=]DIR",
         help="Let agents (MCP) count with the tokenizer of this model directory, under its own "
-        "name or NAME; the bundled one and tiktoken's need no leave. May be repeated.",
+        "name or NAME. The bundled one and tiktoken's are always allowed. May be repeated.",
     )
     return option(command)

@@ -99,14 +99,14 @@ WHERE: Parameters = {
 }
 SEARCH: Parameters = {
     "question": QUESTION,
-    "k": whole("Passages to give.", most=MAX_SEARCH_K),
+    "k": whole("Passages to give (default 5).", most=MAX_SEARCH_K),
     **WHERE,
     "retriever": one_of(RETRIEVERS, "hybrid (default): by meaning and by words."),
 }
 ASK: Parameters = {
     "question": QUESTION,
     **WHERE,
-    "k": whole("Passages to read.", most=MAX_SEARCH_K),
+    "k": whole("Passages to read (default 5).", most=MAX_SEARCH_K),
     "strict": flag("Answer only what is sure: no guesses."),
     "min_confidence": Parameter(
         kind="number", description="Give no answer that is less sure.", most=1

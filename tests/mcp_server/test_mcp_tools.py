@@ -75,16 +75,17 @@ def test_search_and_ask_give_the_json_of_the_command_line(
 
 
 def test_an_answer_comes_with_its_source(toolbox: Toolbox) -> None:
-    answer, source = texts_of(called(toolbox, "ask", OILED))
-    assert answer.startswith("every two weeks\nsure (75 %)")
+    answer, told, source = texts_of(called(toolbox, "ask", OILED))
+    assert answer == "every two weeks" and told.startswith("sure (75 %). Its sources follow.")
     assert source.startswith("[1] pump.pdf, page 1, quote found on this page\n“The pump must be")
 
 
 def test_a_guess_says_so_and_comes_with_others(service: Service) -> None:
     guessing = CopyingGenerator("every two weeks", confidence=0.3, others=["420 euros"])
     toolbox = Toolbox(get_service=lambda: replace(service, generator=guessing))
-    answer = texts_of(called(toolbox, "ask", OILED))[0]
-    assert "unsure (30 %): only a guess" in answer and "Or: 420 euros  (pump.pdf, page" in answer
+    _, told, _, other = texts_of(called(toolbox, "ask", OILED))
+    assert told.startswith("unsure (30 %): only a guess")
+    assert other.startswith("Or: 420 euros  (pump.pdf, page")
     refused = view_of(called(toolbox, "ask", {**OILED, "strict": True}))
     assert refused["abstained"] and refused["answer"] == ""
 
@@ -147,6 +148,7 @@ def test_an_abstention_is_a_result_with_the_nearest_passages(service: Service) -
             r"2 documents match '\*': pump\.pdf, valve",
         ),
         ("read_page", {"document": " ", "page": 1}, r"not named; list_documents shows"),
+        ("list_documents", {"start": 2}, r"start is 2, but there are 2 documents"),
         ("list_documents", {"name": "cellar"}, r"No document of the index matches 'cellar'"),
     ],
 )
