@@ -118,6 +118,7 @@ def test_what_cannot_be_ends_the_program_before_an_agent_is_told_that_all_is_wel
         (["--index", "none"], 1, "There is no index in none. Make one: ragctx ingest PATH"),
         (["--watch"], 2, "--watch has nothing to watch"),
         (["a.pdf", "--allow-tokenizer", "x=/nowhere"], 2, "there is no /nowhere; give NAME=DIR"),
+        (["a.pdf", *("--allow-tokenizer", ".") * 2], 2, "twice; give "),
         (["a.pdf", "--template", "nope"], 2, "There is no template 'nope'"),
     ):
         run = subprocess.run(
@@ -130,3 +131,13 @@ def test_what_cannot_be_ends_the_program_before_an_agent_is_told_that_all_is_wel
         )
         assert (run.returncode, run.stdout) == (code, "") and told in run.stderr
         assert "Traceback" not in run.stderr
+
+
+def test_without_the_sdk_the_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['mcp'] = None; from ragctx.cli.program import run; "
+        "sys.exit(run(['mcp']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ragctx mcp needs mcp. Install it: pip install 'ragctx[mcp]'" in done.stderr
