@@ -66,8 +66,8 @@ def mcp_command(
         import mcp  # noqa: F401
     from ragctx.index.index import Index
 
-    # what cannot be is an error here, before an agent is told that all is well
-    answering.resolve()
+    # what is quick to check is an error here, before an agent is told that all is well
+    answering.assembly.resolve(answering.retrieval.scale)
     if not pdfs:
         Index.open(answering.index_path)
     service: Future[Service] = Future()
