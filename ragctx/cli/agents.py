@@ -20,13 +20,20 @@ if TYPE_CHECKING:
 def toolbox_of(get_service: Callable[[], Service], allowed: tuple[str, ...]) -> Toolbox:
     """The tools, with the tokenizers that `--allow-tokenizer` names.
 
-    Raises InputError for one that is not there.
+    Raises InputError for one that is not there, or two of one name.
     """
     from ragctx.mcp_server.tokenizers import NamedTokenizers
     from ragctx.mcp_server.tools import Toolbox
 
-    tokenizers = NamedTokenizers(allowed=dict(map(_named, allowed)))
-    return Toolbox(get_service=get_service, tokenizers=tokenizers)
+    named: dict[str, Path] = {}
+    for name, directory in map(_named, allowed):
+        if name in named:
+            raise InputError(
+                f"--allow-tokenizer names {name!r} twice; give {named[name]} or {directory} "
+                "another name: NAME=DIR"
+            )
+        named[name] = directory
+    return Toolbox(get_service=get_service, tokenizers=NamedTokenizers(allowed=named))
 
 
 def _named(spec: str) -> tuple[str, Path]:
@@ -49,6 +56,6 @@ def allow_tokenizer_option(command: Command) -> Command:
         multiple=True,
         metavar="[NAME=]DIR",
         help="Let agents (MCP) count with the tokenizer of this model directory, under its own "
-        "name or NAME; the bundled one and tiktoken's need no leave. May be repeated.",
+        "name or NAME. The bundled one and tiktoken's are always allowed. May be repeated.",
     )
     return option(command)

@@ -26,8 +26,9 @@ class Answering:
     assembly: options.AssemblyOptions
 
     def resolve(self) -> tuple[Retrieval, Assembly]:
-        """How to search and assemble. Raises InputError for what cannot be: it is quick."""
-        return self.retrieval.resolve(), self.assembly.resolve(self.retrieval.scale)
+        """How to search and assemble. Raises InputError for what cannot be."""
+        assembly = self.assembly.resolve(self.retrieval.scale)
+        return self.retrieval.resolve(), assembly
 
 
 answering_options = options.gathered(

@@ -1,7 +1,7 @@
 """Documents for agents: tools and resources by the Model Context Protocol (MCP).
 
 - `tokenizers`: the tokenizers that an agent may count with
-- `parameters`: what an agent may say to a tool
+- `arguments`, `parameters`: kinds of arguments, and what each tool takes
 - `documents`: documents by name, pages of text, and their addresses
 - `tools`: what there is to call, and what each call does
 - `wording`: results in words, for the model that reads them

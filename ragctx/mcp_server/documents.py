@@ -117,7 +117,9 @@ def page_view(document: Document, source: SourceInfo, page: Page, part: Excerpt)
 
 
 def list_view(sources: Sequence[SourceInfo], start: int) -> View:
-    """What `list_documents` gives."""
+    """What `list_documents` gives. Raises InputError for a start beyond the end."""
+    if start and start >= len(sources):
+        raise InputError(f"start is {start}, but there are {counted(len(sources), 'document')}")
     end = start + MAX_LISTED
     return {
         "documents": [

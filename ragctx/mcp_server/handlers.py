@@ -26,6 +26,7 @@ from ragctx import __version__
 from ragctx.documents import Document, file_name
 from ragctx.errors import InputError, RagctxError
 from ragctx.index.store import SourceInfo
+from ragctx.mcp_server.arguments import in_names_of, schema_of
 from ragctx.mcp_server.documents import (
     DOCUMENT_TEMPLATE,
     MAX_DOCUMENT_CHARACTERS,
@@ -37,7 +38,6 @@ from ragctx.mcp_server.documents import (
     parsed,
     uri_of,
 )
-from ragctx.mcp_server.parameters import in_names_of, schema_of
 from ragctx.mcp_server.tools import INSTRUCTIONS, UNTRUSTED, Tool, Toolbox
 from ragctx.server.events import HungUpError
 from ragctx.text.display import one_line

@@ -49,14 +49,18 @@ others are allowed by whoever starts the server: ragctx mcp --allow-tokenizer NA
         """
         with self._loading:
             if name not in self._loaded:
-                self._loaded[name] = TextTokenizer(self._read(name))
+                read = TextTokenizer(self._read(name))
+                # OpenAI's models have names without end, but few encodings: those are kept
+                name = name if self._is_own(name) else read.name
+                self._loaded.setdefault(name, read)
             return self._loaded[name]
 
+    def _is_own(self, name: str) -> bool:
+        return name in self.allowed or name == BUNDLED
+
     def _read(self, name: str) -> Tokenizer:
-        if name in self.allowed:
-            return load_tokenizer(self.allowed[name])
-        if name == BUNDLED:
-            return load_tokenizer(name)
+        if self._is_own(name):
+            return load_tokenizer(self.allowed.get(name, name))
         try:
             return load_tiktoken(name.removeprefix(_PREFIX))
         except InputError:

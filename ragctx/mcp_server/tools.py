@@ -12,6 +12,7 @@ from typing import TypeAlias, cast
 
 from ragctx.assembly import assemble
 from ragctx.documents import file_name
+from ragctx.mcp_server.arguments import Parameters, checked
 from ragctx.mcp_server.documents import (
     MAX_LISTED,
     excerpt,
@@ -28,8 +29,7 @@ from ragctx.mcp_server.parameters import (
     MAX_BUDGET_TOKENS,
     READ_PAGE,
     SEARCH,
-    Parameters,
-    checked,
+    TOKENIZER,
 )
 from ragctx.mcp_server.tokenizers import NamedTokenizers
 from ragctx.mcp_server.wording import (
@@ -171,9 +171,9 @@ class Toolbox:
         """Those of `assemble`, with the tokenizers that are allowed here."""
         if not self.tokenizers.allowed:
             return ASSEMBLE
-        tokenizer, names = ASSEMBLE["tokenizer"], ", ".join(self.tokenizers.allowed)
-        description = f"{tokenizer.description} Here also: {names}."
-        return {**ASSEMBLE, "tokenizer": replace(tokenizer, description=description)}
+        names = ", ".join(self.tokenizers.allowed)
+        description = f"{TOKENIZER.description} Here also: {names}."
+        return {**ASSEMBLE, "tokenizer": replace(TOKENIZER, description=description)}
 
     # ---- calls -----------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """What tools give, in words for the model that reads them: short, and each passage by itself.
 
-A result is a list of texts. Text of a document is never in one text with words of ragctx's own,
-but for the line with its number and place, so that nothing in a document passes for such words.
+A result is a list of texts. Words of a document are never in one text with words of ragctx's own,
+so that they cannot pass for these; but for one line with the number and place of a passage above
+it, and for names and titles, each on one line.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _heading(hit: Hit) -> str:
 
 
 def answer_words(answer: Answer) -> list[str]:
-    """The answer with how sure it is, and its sources; or a refusal with what is nearest."""
+    """The answer alone, how sure it is, its sources, others; or a refusal with what is nearest."""
     if answer.abstained:
         refusal = answer.refusal.message if answer.refusal else NOT_ANSWERED
         if not answer.nearest:
@@ -60,16 +61,17 @@ def answer_words(answer: Answer) -> list[str]:
             *nearest,
         ]
     text = f"{answer.text} ({answer.scale})" if answer.scale else answer.text
-    lines = [text]
+    told = []
     if answer.confidence is not None:
-        lines.append(confidence_words(answer.confidence, answer.outcome == "sure"))
+        told.append(f"{confidence_words(answer.confidence, answer.outcome == 'sure')}.")
     if answer.generation.finish_reason == "length":
-        lines.append(f"The answer was cut at {answer.prompt.max_new_tokens} tokens.")
-    lines += [f"Or: {alternative_words(other)}" for other in answer.alternatives]
-    if not answer.citations:
-        return ["\n".join([*lines, "No source was cited: check it before you use it."])]
-    sources = map(_source_words, answer.citations)
-    return ["\n".join([*lines, f"Sources follow. {QUOTED}"]), *sources]
+        told.append(f"The answer was cut at {answer.prompt.max_new_tokens} tokens.")
+    if answer.citations:
+        told.append(f"Its sources follow. {QUOTED}")
+    else:
+        told.append("It cites no source: check it before you use it.")
+    others = (f"Or: {alternative_words(other)}" for other in answer.alternatives)
+    return [text, " ".join(told), *map(_source_words, answer.citations), *others]
 
 
 def _source_words(citation: Citation) -> str:

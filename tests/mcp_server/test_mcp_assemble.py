@@ -165,6 +165,14 @@ def test_the_agent_is_told_which_tokenizers_are_allowed(
     )
 
 
+def test_names_of_models_without_end_are_one_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tiktoken takes any name that begins like a model's: an agent must not fill the memory."""
+    monkeypatch.setattr("ragctx.mcp_server.tokenizers.load_tiktoken", lambda name: tiny_tiktoken())
+    named = NamedTokenizers()
+    loaded = {id(named.load(f"{prefix}gpt-4o-{n}")) for prefix in ("", "tiktoken:") for n in "abc"}
+    assert loaded == {id(named.load("tiktoken:tiny"))}
+
+
 def test_the_directory_of_a_tokenizer_cannot_be_named(
     named: NamedTokenizers, loaded: Service
 ) -> None:

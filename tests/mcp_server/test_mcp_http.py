@@ -153,7 +153,7 @@ async def test_the_programs_serve_agents(tmp_path: Path, command: tuple[str, ...
     with started(tmp_path, *command) as url:
         async with Client(f"{url}/mcp") as client:
             answer = texts_of(await client.call_tool("ask", OILED))
-        assert "every two weeks" in answer[0] and "pump.pdf, page 1" in answer[1]
+        assert "every two weeks" in answer[0] and "pump.pdf, page 1" in answer[2]
 
 
 async def test_a_token_is_demanded_of_everybody(toolbox: Toolbox) -> None:

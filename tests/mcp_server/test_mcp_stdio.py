@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 
+from ragctx.cli.commands import mcp as mcp_command
+from ragctx.errors import InputError, RagctxError
 from tests.support.agent_program import NOISE
 from tests.support.agents import HOSTILE, error_of, texts_of, view_of
 from tests.support.paths import ROOT
@@ -97,6 +101,12 @@ async def test_the_program_reads_documents_while_it_answers_and_then_knows_them(
         answer = view_of(await client.call_tool("ask", OILED))
         assert "every two weeks" in answer["answer"]
         assert answer["citations"][0]["document"] == "pump.pdf"
+        left = asyncio.create_task(client.call_tool("ask", OILED))
+        await asyncio.sleep(0.05)
+        left.cancel()  # in the middle of it, or before, or after: the model stays as it is
+        for other in await asyncio.gather(*(client.call_tool("ask", OILED) for _ in range(4))):
+            assert view_of(other)["answer"] == answer["answer"]
+            assert view_of(other)["confidence"] == answer["confidence"]
         given = {**OILED, "budget_tokens": 200, "tokenizer": "bundled"}
         assert view_of(await client.call_tool("assemble", given))["text_tokens"] <= 200
         refused = view_of(await client.call_tool("ask", {"question": "Who won the cup in 1954?"}))
@@ -118,6 +128,7 @@ def test_what_cannot_be_ends_the_program_before_an_agent_is_told_that_all_is_wel
         (["--index", "none"], 1, "There is no index in none. Make one: ragctx ingest PATH"),
         (["--watch"], 2, "--watch has nothing to watch"),
         (["a.pdf", "--allow-tokenizer", "x=/nowhere"], 2, "there is no /nowhere; give NAME=DIR"),
+        (["a.pdf", *("--allow-tokenizer", ".") * 2], 2, "twice; give "),
         (["a.pdf", "--template", "nope"], 2, "There is no template 'nope'"),
     ):
         run = subprocess.run(
@@ -130,3 +141,23 @@ def test_what_cannot_be_ends_the_program_before_an_agent_is_told_that_all_is_wel
         )
         assert (run.returncode, run.stdout) == (code, "") and told in run.stderr
         assert "Traceback" not in run.stderr
+
+
+def test_a_call_waits_for_what_is_loaded_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_command, "WAIT_S", 0.01)
+    loading: Future[Any] = Future()
+    with pytest.raises(RagctxError, match="still being loaded; try again in a minute"):
+        mcp_command.loaded(loading)
+    loading.set_exception(InputError("'a.pdf' does not exist"))
+    with pytest.raises(InputError, match=r"'a\.pdf' does not exist"):
+        mcp_command.loaded(loading)
+
+
+def test_without_the_sdk_the_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['mcp'] = None; from ragctx.cli.program import run; "
+        "sys.exit(run(['mcp']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ragctx mcp needs mcp. Install it: pip install 'ragctx[mcp]'" in done.stderr

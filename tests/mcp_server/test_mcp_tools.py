@@ -75,16 +75,17 @@ def test_search_and_ask_give_the_json_of_the_command_line(
 
 
 def test_an_answer_comes_with_its_source(toolbox: Toolbox) -> None:
-    answer, source = texts_of(called(toolbox, "ask", OILED))
-    assert answer.startswith("every two weeks\nsure (75 %)")
+    answer, told, source = texts_of(called(toolbox, "ask", OILED))
+    assert answer == "every two weeks" and told.startswith("sure (75 %). Its sources follow.")
     assert source.startswith("[1] pump.pdf, page 1, quote found on this page\n“The pump must be")
 
 
 def test_a_guess_says_so_and_comes_with_others(service: Service) -> None:
     guessing = CopyingGenerator("every two weeks", confidence=0.3, others=["420 euros"])
     toolbox = Toolbox(get_service=lambda: replace(service, generator=guessing))
-    answer = texts_of(called(toolbox, "ask", OILED))[0]
-    assert "unsure (30 %): only a guess" in answer and "Or: 420 euros  (pump.pdf, page" in answer
+    _, told, _, other = texts_of(called(toolbox, "ask", OILED))
+    assert told.startswith("unsure (30 %): only a guess")
+    assert other.startswith("Or: 420 euros  (pump.pdf, page")
     refused = view_of(called(toolbox, "ask", {**OILED, "strict": True}))
     assert refused["abstained"] and refused["answer"] == ""
 
@@ -112,7 +113,10 @@ def test_an_abstention_is_a_result_with_the_nearest_passages(service: Service) -
         ("search", {"question": "a", "top_k": 5}, r"unknown: 'top_k'; valid: question, k, "),
         ("search", {"question": "a", "retriever": "magic"}, r"'magic'; valid: hybrid, dense, lex"),
         ("search", {"question": "a", "documents": ["cellar.pdf"]}, r"No document .*'cellar\.pdf'"),
-        ("search", {"question": "a", "documents": 7}, r"documents is 7; give a list of names"),
+        ("search", {"question": "a", "documents": 7}, r"documents is 7; give a list of texts"),
+        ("search", {"question": "a", "documents": ["a", 7]}, r"one of documents is 7; give a text"),
+        ("search", {"question": "a", "documents": ["a"] * 101}, r"101 texts; 100 is the most"),
+        ("read_page", {"document": "a" * 1001, "page": 1}, r"1001 characters; 1000 is the most"),
         ("search", {"question": "a", "first_page": 3, "last_page": 2}, r"The page range is 3 to 2"),
         ("ask", {"question": "a", "min_confidence": 2}, r"min_confidence is 2; give a number, 0 t"),
         ("ask", {"question": "a", "strict": "yes"}, r"strict is 'yes'; give true or false"),
@@ -147,6 +151,7 @@ def test_an_abstention_is_a_result_with_the_nearest_passages(service: Service) -
             r"2 documents match '\*': pump\.pdf, valve",
         ),
         ("read_page", {"document": " ", "page": 1}, r"not named; list_documents shows"),
+        ("list_documents", {"start": 2}, r"start is 2, but there are 2 documents"),
         ("list_documents", {"name": "cellar"}, r"No document of the index matches 'cellar'"),
     ],
 )

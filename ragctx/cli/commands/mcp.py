@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, TimeoutError
 from typing import TYPE_CHECKING
 
 import click
@@ -16,11 +16,14 @@ from ragctx.cli.exit_codes import OK, exit_code_of, say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.listening import Address, address_options, is_made_up
 from ragctx.cli.warm import load_service, watcher
-from ragctx.errors import InputError, require_extra
+from ragctx.errors import InputError, RagctxError, require_extra
 
 if TYPE_CHECKING:
     from ragctx.mcp_server.tools import Toolbox
     from ragctx.server.service import Service
+
+WAIT_S = 45.0
+"""Seconds that a call waits for what is being loaded. Many clients give up after a minute."""
 
 
 @examples(
@@ -63,24 +66,37 @@ def mcp_command(
         import mcp  # noqa: F401
     from ragctx.index.index import Index
 
-    # what cannot be is an error here, before an agent is told that all is well
-    answering.resolve()
+    # what is quick to check is an error here, before an agent is told that all is well
+    answering.assembly.resolve(answering.retrieval.scale)
     if not pdfs:
         Index.open(answering.index_path)
     service: Future[Service] = Future()
-    toolbox = toolbox_of(service.result, allowed)
+    toolbox = toolbox_of(lambda: loaded(service), allowed)
 
     def load() -> Service:
-        loaded = load_service(pdfs, answering)
+        made = load_service(pdfs, answering)
         if watch:
-            watcher(loaded, pdfs).start()
-        return loaded
+            watcher(made, pdfs).start()
+        return made
 
     if http:
         _serve_http(load, service, toolbox, address)
     else:
         _serve_stdio(load, service, toolbox)
     return OK
+
+
+def loaded(service: Future[Service]) -> Service:
+    """The service once it is there.
+
+    Raises RagctxError if that takes longer than `WAIT_S`, and what loading raised.
+    """
+    try:
+        return service.result(timeout=WAIT_S)
+    except TimeoutError:
+        raise RagctxError(
+            "documents or models are still being loaded; try again in a minute"
+        ) from None
 
 
 def _serve_http(
@@ -101,21 +117,21 @@ def _serve_http(
 def _serve_stdio(load: Callable[[], Service], service: Future[Service], toolbox: Toolbox) -> None:
     """Speak to the one client at once, and load meanwhile: a client does not wait for minutes.
 
-    Calls wait until all is loaded; why it could not be is told to each of them.
+    Calls wait for it, see `loaded`; why it could not be loaded is told to each of them.
     """
     from ragctx.mcp_server.handlers import create_server
     from ragctx.mcp_server.transports import serve_stdio
 
     def loading() -> None:
         try:
-            loaded = load()
+            made = load()
         except Exception as error:
             exit_code_of(error)  # one line on standard error, for whoever reads the client's log
             if not service.cancelled():
                 service.set_exception(error)
         else:
             if not service.cancelled():
-                service.set_result(loaded)
+                service.set_result(made)
 
     # Ctrl-C is for a person who tries it: the thread that reads the input would never see it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
