@@ -36,6 +36,7 @@ class HitShape(TypedDict):
 
     rank: int  # from 1
     score: float | None  # the retriever's own, higher is better
+    retrieved_rank: int | None  # before --rerank; null where nothing reranked it
     document: str  # the file's name
     path: str
     first_page: int | None  # from 1; null where it is not known

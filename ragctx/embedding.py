@@ -13,7 +13,6 @@ import importlib.util
 import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from ragctx.arguments import require_kind
 from ragctx.errors import InputError, ModelError, missing_extra, require_extra
+from ragctx.model_loading import quiet_loading
 from ragctx.paths import expanded
 from ragctx.quantised import rounded
 from ragctx.runtime import Graph, Weights, load_graph
@@ -301,8 +301,7 @@ def _load_other(spec: str) -> SentenceTransformersEmbedder:
             from sentence_transformers import SentenceTransformer
     path = expanded(spec)
     try:
-        with warnings.catch_warnings(), _no_progress_bar():
-            warnings.simplefilter("ignore")
+        with quiet_loading():
             model = SentenceTransformer(
                 str(path) if path.is_dir() else spec,
                 local_files_only=True,
@@ -316,21 +315,6 @@ def _load_other(spec: str) -> SentenceTransformersEmbedder:
             f"one already cached; with a network, fetch it first: hf download {spec}"
         ) from error
     return SentenceTransformersEmbedder(path.resolve().name if path.is_dir() else spec, model)
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """Keep transformers from drawing a progress bar in the block; its setting is restored."""
-    from transformers.utils import logging
-
-    bar: Any = logging
-    shown = bar.is_progress_bar_enabled()
-    bar.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            bar.enable_progress_bar()
 
 
 def _tokenizer_of(name: str, model: SentenceTransformer) -> Tokenizer:

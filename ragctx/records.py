@@ -71,6 +71,7 @@ class Hit:
     document: str = ""  # the document's name, for people
     path: str = ""
     similarity: float | None = field(default=None, compare=False)  # cosine to the question
+    retrieved_rank: int | None = None  # before a reranker scored it; None where none did
 
     @classmethod
     def from_text(

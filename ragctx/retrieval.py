@@ -26,6 +26,8 @@ from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index, as_index
 from ragctx.index.snapshot import Snapshot
 from ragctx.records import Hit
+from ragctx.reranking import CANDIDATES as RERANKED
+from ragctx.reranking import Reranker, reranked
 from ragctx.text.well_formed import well_formed
 from ragctx.unembedded import Unembedded
 
@@ -83,6 +85,7 @@ def search(
     *,
     retriever: str | Retriever | None = None,
     filter: Filter | None = None,
+    reranker: Reranker | None = None,
     mmr_lambda: float | None = None,
 ) -> list[Hit]:
     """The k best passages of the index for a question; fewer if it has fewer.
@@ -95,6 +98,8 @@ def search(
         retriever: `hybrid` (the default), `dense`, `lexical`, one of these names, or a function of
             your own.
         filter: which documents and pages; it works before the best k are taken.
+        reranker: scores the 30 best candidates (k, if that is more) once more; the k best by its
+            scores are the hits. See `ragctx.reranking`.
         mmr_lambda: from 0 (all for diversity) to 1 (all for relevance); None leaves the
             retriever's order. See `diversified`.
 
@@ -110,13 +115,14 @@ def search(
     require_kind("filter", filter, Filter, "give Filter(('report.pdf',))")
     query = Query(well_formed(question), embedder)
     with index.snapshot() as snapshot:
-        if mmr_lambda is None:
-            hits = retriever(snapshot, query, k, filter)
-        else:
-            pool = retriever(snapshot, query, max(CANDIDATES, k), filter)
-            vectors = query.unembedded.vectors_of(snapshot, [hit.chunk.id for hit in pool])
-            hits = diversified(pool, vectors, k, mmr_lambda)
-        hits = _with_similarity(hits, snapshot, query)
+        least = RERANKED if reranker else CANDIDATES if mmr_lambda is not None else k
+        hits = retriever(snapshot, query, max(least, k), filter)
+        if reranker is not None:
+            hits = reranked(question, hits, reranker)
+        if mmr_lambda is not None:
+            vectors = query.unembedded.vectors_of(snapshot, [hit.chunk.id for hit in hits])
+            hits = diversified(hits, vectors, k, mmr_lambda)
+        hits = _with_similarity(hits[:k], snapshot, query)
     query.unembedded.keep(index.path)
     return hits
 
@@ -221,6 +227,9 @@ SCORE_SCALES: Mapping[str, ScoreScale] = MappingProxyType(
     }
 )
 """What the scores of each of `RETRIEVERS` are."""
+
+RERANK_SCALE = ScoreScale(retriever="reranker", name="rerank score", least=0.0, most=1.0)
+"""What the scores of a cross-encoder are, whichever retriever found the candidates."""
 
 
 def as_retriever(retriever: str | Retriever) -> Retriever:
@@ -330,7 +339,21 @@ class Retrieval:
     k: int = 5
     retriever: str | Retriever = hybrid
     filter: Filter = Filter()
+    reranker: Reranker | None = None
     mmr_lambda: float | None = None
+
+    @property
+    def score_name(self) -> str:
+        """What the scores of its hits are: "score" if nobody knows.
+
+        >>> Retrieval().score_name, Retrieval(retriever="dense").score_name
+        ('RRF score', 'cosine')
+        """
+        if self.reranker is not None:
+            return RERANK_SCALE.name
+        asked = as_retriever(self.retriever)
+        names = (SCORE_SCALES[name].name for name, known in RETRIEVERS.items() if known is asked)
+        return next(names, "score")
 
 
 def retrieve(
@@ -349,5 +372,6 @@ def retrieve(
         retrieval.k,
         retriever=retrieval.retriever,
         filter=retrieval.filter,
+        reranker=retrieval.reranker,
         mmr_lambda=retrieval.mmr_lambda,
     )

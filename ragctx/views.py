@@ -53,6 +53,7 @@ def hit_view(hit: Hit) -> View:
     return {
         "rank": hit.rank,
         "score": number(hit.score),
+        "retrieved_rank": hit.retrieved_rank,
         "document": hit.document,
         "path": hit.path,
         "first_page": hit.chunk.first_page,

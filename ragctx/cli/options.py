@@ -37,26 +37,33 @@ class RetrievalOptions:
     retriever: str
     documents: tuple[str, ...]
     pages: tuple[int | None, int | None]
+    rerank: str
     mmr: float | None
 
     def resolve(self) -> Retrieval:
         """The settings for the pipeline."""
         from ragctx.index.filters import Filter
+        from ragctx.reranking import load_reranker
         from ragctx.retrieval import RETRIEVERS, Retrieval
 
         return Retrieval(
             k=self.k,
             retriever=RETRIEVERS[self.retriever],
             filter=Filter(self.documents, *self.pages),
+            reranker=None if self.rerank == NO_RERANKER else load_reranker(self.rerank),
             mmr_lambda=self.mmr,
         )
 
     @property
     def scale(self) -> ScoreScale:
-        """What the retriever's scores are."""
-        from ragctx.retrieval import SCORE_SCALES
+        """What the scores of the passages are."""
+        from ragctx.retrieval import RERANK_SCALE, SCORE_SCALES
 
-        return SCORE_SCALES[self.retriever]
+        return SCORE_SCALES[self.retriever] if self.rerank == NO_RERANKER else RERANK_SCALE
+
+
+NO_RERANKER = "none"
+"""What `--rerank` is when the search's own order stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +179,14 @@ def retrieval_options(*, k: int) -> Decorator:
             show_default=True,
             metavar="NAME",
             help=f"Retrieval method: {', '.join(RETRIEVER_NAMES)}.",
+        ),
+        click.option(
+            "--rerank",
+            default=NO_RERANKER,
+            show_default=True,
+            metavar="DIR",
+            help="Have a cross-encoder of sentence-transformers score the 30 best candidates once "
+            "more: its directory, or its name in the Hugging Face cache.",
         ),
         *narrowing_options,
     )

@@ -21,7 +21,7 @@ from ragctx.ingestion.run import ingest
 from ragctx.ingestion.settings import IngestSettings
 from ragctx.pipeline import ask, fit_generator
 from ragctx.records import Answer, Hit, Prompt
-from ragctx.retrieval import RETRIEVERS, SCORE_SCALES, Retrieval, retrieve
+from ragctx.retrieval import Retrieval, retrieve
 from ragctx.selection.selectors import as_selector
 from ragctx.server.bodies import Asked
 
@@ -81,11 +81,8 @@ class Service:
     def explain(self, asked: Asked) -> Explanation:
         """What became of each passage found, and why."""
         made, hits, fitted = self._trace(asked)
-        name = next(
-            (name for name, known in RETRIEVERS.items() if known is asked.retrieval.retriever), ""
-        )
-        score_name = SCORE_SCALES[name].name if name else "score"
-        return explain(made, hits, as_selector(fitted.select), score_name=score_name)
+        select = as_selector(fitted.select)
+        return explain(made, hits, select, score_name=asked.retrieval.score_name)
 
     def _trace(self, asked: Asked) -> tuple[Trace, Sequence[Hit], Assembly]:
         fitted, question = fit_generator(asked.assembly, self.generator), _by_rule(asked)

