@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ragctx.server.guard import Guard
 
 TOKEN_VARIABLE = "RAGCTX_TOKEN"
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Addresses that stand for all of this computer's, and what reaches them from here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ class Listening:
     @property
     def url(self) -> str:
         """Where programs of this computer reach it."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = ANYWHERE.get(self.host, self.host)
         port = self.taken.getsockname()[1]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
