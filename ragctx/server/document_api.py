@@ -96,12 +96,12 @@ class DocumentApi:
 
     async def page_png(self, request: Request) -> Response:
         """A page as it looks, with a quote marked."""
-        image = await in_thread(self._picture, request)
+        image = await self._drawn(request)
         return Response(image.png, media_type="image/png")
 
     async def page_boxes(self, request: Request) -> Response:
         """Where a quote is on the picture of a page."""
-        return JSONResponse(pages.boxes_view(await in_thread(self._picture, request)))
+        return JSONResponse(pages.boxes_view(await self._drawn(request)))
 
     async def page_text(self, request: Request) -> Response:
         """A page as it was read."""
@@ -110,6 +110,10 @@ class DocumentApi:
         if number > len(document.pages):
             raise LookupError(f"{document.id} has {len(document.pages)} pages, not {number}")
         return PlainTextResponse(document.pages[number - 1].text)
+
+    async def _drawn(self, request: Request) -> PageImage:
+        with self.queue.place():
+            return await in_thread(self._picture, request, limiter=self.queue.drawers)
 
     def _picture(self, request: Request) -> PageImage:
         number, document_id = request.path_params["page"], request.path_params["document"]

@@ -189,6 +189,9 @@ def test_a_person_asks_with_the_keyboard_alone(browser: Any, served: ServerProce
     assert page.locator("#keys").is_visible()
     page.keyboard.press("Escape")
     assert not page.locator("#keys").is_visible()
+    page.click("#help")
+    page.click("#close")
+    assert not page.locator("#keys").is_visible()
     assert not tab.wrong
 
 
