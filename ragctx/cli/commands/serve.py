@@ -95,6 +95,8 @@ def serve_command(
     from ragctx.server.guard import Guard, is_loopback
     from ragctx.server.watching import Watcher
 
+    token, is_made_up = _token(is_needed=bool(hosts) or not is_loopback(host))
+    listener = _listener(host, port)  # a port that is taken is told before anything is read
     service = _service(
         pdfs=pdfs,
         index_path=index_path,
@@ -104,15 +106,17 @@ def serve_command(
         retrieval=retrieval,
         assembly=assembly,
     )
-    token, is_made_up = _token(is_needed=bool(hosts) or not is_loopback(host))
     names = {name.lower() for name in hosts} | ({socket.gethostname().lower()} if token else set())
     app = create_app(service, Guard(token=token, hosts=frozenset(names)))
-    listener = _listener(host, port)
     address = _address(host, listener.getsockname()[1])
     say(f"serving on {address} (Ctrl-C ends it)")
     with_token = f"{address}/?token={token}" if token else address
     if is_made_up:
         say(f"open it with the token: {with_token}")
+    if host in _ANYWHERE:
+        say(f"from other computers, with this one's address in place of {_ANYWHERE[host]}")
+    if not service.sources():
+        say("no documents yet: add them on the page, or name them: ragctx serve manuals/")
     if opens:
         threading.Timer(OPENED_AFTER_S, webbrowser.open, [with_token]).start()
     watcher = Watcher(service, pdfs, _tell_row) if watch else None
@@ -139,6 +143,8 @@ class _OneLine(logging.Handler):
             exit_code_of(error)
 
 
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Addresses that stand for all of this computer's, and what reaches them from here."""
 OPENED_AFTER_S = 0.5
 """Seconds until the browser is called: the server answers by then."""
 
@@ -168,7 +174,7 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 def _address(host: str, port: int) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    host = _ANYWHERE.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
