@@ -43,7 +43,7 @@ class Asking:
         asking = await self._asked(request)
         with self.queue.place():
             hits = await in_thread(self.service.search, asking)
-        return JSONResponse(search_view(asking.question, hits))
+        return JSONResponse(search_view(asking.by_itself, hits))
 
     async def prompt(self, request: Request) -> Response:
         """The prompt for a question, with certificate and ledger."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ragctx.assembly import Assembly
 from ragctx.errors import InputError
-from ragctx.follow_ups import Turn
+from ragctx.follow_ups import Turn, standalone
 from ragctx.index.filters import Filter
 from ragctx.placement.strategies import STRATEGIES
 from ragctx.retrieval import RETRIEVERS, Retrieval
@@ -39,6 +39,11 @@ class Asked:
     earlier: tuple[Turn, ...] = ()
     min_confidence: float = 0.0
     strict: bool = False
+
+    @property
+    def by_itself(self) -> str:
+        """The question with what it leans on, by rule: without waiting for a model."""
+        return standalone(self.question, self.earlier)
 
 
 def body_of(data: bytes) -> Body:

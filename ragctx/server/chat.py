@@ -11,7 +11,14 @@ from starlette.responses import JSONResponse, Response
 from ragctx.errors import InputError
 from ragctx.follow_ups import Turn
 from ragctx.server.asking import Asking
-from ragctx.server.bodies import MAX_EARLIER, Asked, Body, asked, body_of
+from ragctx.server.bodies import (
+    MAX_EARLIER,
+    MAX_QUESTION_CHARACTERS,
+    Asked,
+    Body,
+    asked,
+    body_of,
+)
 from ragctx.server.conversation import question_in
 from ragctx.server.errands import errand_in
 from ragctx.server.events import Event, EventStream, Line
@@ -24,6 +31,7 @@ from ragctx.server.openai_api import (
     models_view,
 )
 from ragctx.server.queueing import in_thread
+from ragctx.text.well_formed import well_formed
 from ragctx.views import View
 
 
@@ -86,7 +94,7 @@ class Chat:
                     else most
                 )
         plain = asked(settings, service.retrieval, service.assembly)
-        return replace(plain, earlier=tuple(earlier[-MAX_EARLIER:]))
+        return replace(plain, earlier=tuple(map(_bounded, earlier[-MAX_EARLIER:])))
 
     async def models(self, request: Request) -> Response:
         """The one model there is."""
@@ -104,6 +112,13 @@ class Chat:
         with self.asking.queue.place():
             embedder = self.asking.service.embedder
             return JSONResponse(await in_thread(embeddings_view, body, embedder))
+
+
+def _bounded(turn: Turn) -> Turn:
+    """A turn that is no longer than a question may be, as text that can be encoded."""
+    most = MAX_QUESTION_CHARACTERS
+    question, answer = (" ".join(well_formed(text[:most]).split()) for text in turn)
+    return Turn(question, answer)
 
 
 def _stream_of(chunks: Iterable[View]) -> EventStream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from ragctx.errors import InputError, PdfError
+from ragctx.ingest_ledger import IngestRow
 from ragctx.ingestion.progress import Progress
 from ragctx.pdf.page_image import PageImage
 from ragctx.pdf.read import read_pdf
@@ -17,7 +19,7 @@ from ragctx.server.asking import takes_events
 from ragctx.server.events import EventStream, Line
 from ragctx.server.queueing import Queue, in_thread
 from ragctx.server.service import Service
-from ragctx.server.uploads import file_name_of, folder_for, received
+from ragctx.server.uploads import Arrival, file_name_of, folder_for, received
 from ragctx.views import View, ingest_row_view
 
 
@@ -37,13 +39,10 @@ class DocumentApi:
     async def upload(self, request: Request) -> Response | EventStream:
         """Take in a PDF, and tell its row of the ingest ledger."""
         path = folder_for(self.service.index.path) / file_name_of(request.path_params["document"])
-        is_new = not path.exists()
         self.queue.require_place()
-        async with received(request.stream(), path) as unfinished:
-            if not is_new:
-                await in_thread(self._require_readable, unfinished, path.name)
+        arrival = await received(request.stream(), path)
         if not takes_events(request):
-            row = await self._taken_in(path, is_new, Progress())
+            row = await self._taken_in(arrival, Progress())
             return JSONResponse(row, 200 if row["outcome"] != "failed" else 422)
 
         async def work(line: Line) -> None:
@@ -55,30 +54,44 @@ class DocumentApi:
                     "embedded", {"done": done, "chunks": chunks}
                 ),
             )
-            line.mention("row", await self._taken_in(path, is_new, progress))
+            line.mention("row", await self._taken_in(arrival, progress))
 
         return EventStream(work)
 
-    def _require_readable(self, unfinished: Path, name: str) -> None:
-        """Raise InputError for what must not take the place of a PDF that can be read."""
-        try:
-            read_pdf(unfinished, password=self.service.password)
-        except PdfError as error:
-            raise InputError(
-                f"the new {name!r} cannot be read ({error.status}); the one that was here stays"
-            ) from None
-
-    async def _taken_in(self, path: Path, is_new: bool, progress: Progress) -> View:
-        """The row of a file that was received; what is new and cannot be read does not stay."""
-        outcome = "failed"
+    async def _taken_in(self, arrival: Arrival, progress: Progress) -> View:
+        """The row of a file that has come, when it is its turn."""
         try:
             async with self.queue.writers:
-                row = await in_thread(self.service.add, path, progress)
+                return ingest_row_view(await in_thread(self._settled, arrival, progress))
+        finally:
+            arrival.unfinished.unlink(missing_ok=True)
+
+    def _settled(self, arrival: Arrival, progress: Progress) -> IngestRow:
+        """The row of a file that is put in its place; what is new and cannot be read goes again.
+
+        Raises InputError for one that cannot be read where there is another one.
+        """
+        is_new = not arrival.path.exists()
+        if not is_new:
+            self._require_readable(arrival)
+        os.replace(arrival.unfinished, arrival.path)
+        outcome = "failed"
+        try:
+            row = self.service.add(arrival.path, progress)
             outcome = row.outcome
         finally:
             if is_new and outcome == "failed":
-                path.unlink(missing_ok=True)
-        return ingest_row_view(row)
+                arrival.path.unlink(missing_ok=True)
+        return row
+
+    def _require_readable(self, arrival: Arrival) -> None:
+        try:
+            read_pdf(arrival.unfinished, password=self.service.password)
+        except PdfError as error:
+            raise InputError(
+                f"the new {arrival.path.name!r} cannot be read ({error.status}); the one that was "
+                "here stays"
+            ) from None
 
     async def remove(self, request: Request) -> Response:
         """Take a document out of the index; its file goes only if it was uploaded."""
@@ -96,12 +109,12 @@ class DocumentApi:
 
     async def page_png(self, request: Request) -> Response:
         """A page as it looks, with a quote marked."""
-        image = await in_thread(self._picture, request)
+        image = await self._drawn(request)
         return Response(image.png, media_type="image/png")
 
     async def page_boxes(self, request: Request) -> Response:
         """Where a quote is on the picture of a page."""
-        return JSONResponse(pages.boxes_view(await in_thread(self._picture, request)))
+        return JSONResponse(pages.boxes_view(await self._drawn(request)))
 
     async def page_text(self, request: Request) -> Response:
         """A page as it was read."""
@@ -110,6 +123,10 @@ class DocumentApi:
         if number > len(document.pages):
             raise LookupError(f"{document.id} has {len(document.pages)} pages, not {number}")
         return PlainTextResponse(document.pages[number - 1].text)
+
+    async def _drawn(self, request: Request) -> PageImage:
+        with self.queue.place():
+            return await in_thread(self._picture, request, limiter=self.queue.drawers)
 
     def _picture(self, request: Request) -> PageImage:
         number, document_id = request.path_params["page"], request.path_params["document"]

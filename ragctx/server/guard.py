@@ -24,6 +24,7 @@ MAX_UPLOAD_BYTES = 2**28
 """Of one PDF."""
 COOKIE = "ragctx_token"
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+_OWN = frozenset(("same-origin", "none"))  # its own pages, and what a person typed
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _OPEN = frozenset(("/healthz",))  # told to anybody who can reach the server
 _HEADERS = {
@@ -72,10 +73,9 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
             return 403, "pages of other servers may not ask"
-        if method not in _SAFE and headers.get("sec-fetch-site", "same-origin") not in (
-            "same-origin",
-            "none",
-        ):
+        if headers.get("sec-fetch-site", "none") not in _OWN and (
+            method not in _SAFE or headers.get("sec-fetch-mode") != "navigate"
+        ):  # a link to here may be followed
             return 403, "pages of other servers may not ask"
         if self.token and path not in _OPEN and not self._knows(headers, scope):
             return 401, "send the token that the server printed: Authorization: Bearer …"

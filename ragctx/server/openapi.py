@@ -22,6 +22,11 @@ _INTEGERS = (
 )
 _NUMBERS = ("mmr_lambda", "min_confidence")
 _FLAGS = ("trim", "strict")
+_MESSAGE: View = {"type": "object", "properties": {"message": {"type": "string"}}}
+_ERROR: View = {
+    "application/json": {"schema": {"type": "object", "properties": {"error": _MESSAGE}}}
+}
+_EVENTS = ("application/json", "text/event-stream")
 _NAMES = {"retriever": RETRIEVERS, "placement": STRATEGIES, "select": SELECTORS}
 
 
@@ -51,6 +56,7 @@ def openapi(version: str) -> View:
                     "Take in a PDF; its name is in the address.",
                     "its row of the ingest ledger, or events page, embedded, row",
                     path=["document"],
+                    kinds=_EVENTS,
                 )
                 | {"requestBody": {"content": {"application/pdf": {"schema": {"type": "string"}}}}},
                 "delete": _operation(
@@ -62,9 +68,10 @@ def openapi(version: str) -> View:
             "/documents/{document}/pages/{page}.png": {
                 "get": _operation(
                     "A page as it looks, with a quote marked.",
-                    "a picture (image/png)",
+                    "a picture",
                     path=["document", "page"],
                     query=["quote", "scale"],
+                    kinds=["image/png"],
                 )
             },
             "/documents/{document}/pages/{page}/boxes": {
@@ -76,21 +83,31 @@ def openapi(version: str) -> View:
                 )
             },
             "/documents/{document}/pages/{page}/text": {
-                "get": _operation("A page as it was read.", "text", path=["document", "page"])
+                "get": _operation(
+                    "A page as it was read.",
+                    "text",
+                    path=["document", "page"],
+                    kinds=["text/plain"],
+                )
             },
-            "/v1/chat/completions": {"post": _operation("As OpenAI's, also streamed.", "as there")},
+            "/v1/chat/completions": {
+                "post": _operation("As OpenAI's, also streamed.", "as there", kinds=_EVENTS)
+            },
             "/v1/models": {"get": _operation("As OpenAI's.", "as there")},
             "/v1/models/{model}": {"get": _operation("As OpenAI's.", "as there", path=["model"])},
             "/v1/embeddings": {"post": _operation("As OpenAI's.", "as there")},
             "/healthz": {"get": _operation("Whether the server is there.", "status, version")},
-            "/metrics": {"get": _operation("What was done, for Prometheus.", "text")},
+            "/metrics": {
+                "get": _operation("What was done, for Prometheus.", "text", kinds=["text/plain"])
+            },
         },
     }
 
 
 def _asking(summary: str, answer: str, as_events: bool = False) -> View:
     told = " or, with Accept: text/event-stream, events text and answer" if as_events else ""
-    operation = _operation(summary, f"the JSON of {answer}{told}")
+    kinds = _EVENTS if as_events else _EVENTS[:1]
+    operation = _operation(summary, f"the JSON of {answer}{told}", kinds=kinds)
     schema = {
         "type": "object",
         "required": ["question"],
@@ -123,7 +140,12 @@ def _type(name: str) -> View:
 
 
 def _operation(
-    summary: str, answer: str, *, path: Sequence[str] = (), query: Sequence[str] = ()
+    summary: str,
+    answer: str,
+    *,
+    path: Sequence[str] = (),
+    query: Sequence[str] = (),
+    kinds: Sequence[str] = ("application/json",),
 ) -> View:
     def parameter(name: str, place: str) -> View:
         return {
@@ -140,8 +162,8 @@ def _operation(
             *(parameter(name, "query") for name in query),
         ],
         "responses": {
-            "200": {"description": answer},
-            "400": {"description": 'wrong request: {"error": {"message": …}}'},
-            "503": {"description": "busy; Retry-After tells when to come again"},
+            "200": {"description": answer, "content": {kind: {} for kind in kinds}},
+            "400": {"description": "wrong request", "content": _ERROR},
+            "503": {"description": "busy; Retry-After tells when to come again", "content": _ERROR},
         },
     }

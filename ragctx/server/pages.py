@@ -13,7 +13,7 @@ from ragctx.views import View
 
 SCALES = (0.5, 4.0)
 """Pixels a point that a picture may have."""
-_KEPT = 64  # pictures
+_KEPT = 16  # pictures, some 300 kB each, a photograph at most some 30 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

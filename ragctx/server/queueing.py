@@ -12,6 +12,8 @@ import anyio
 import anyio.to_thread
 
 BUSY = "others wait already; try again in a second"
+DRAWERS = 4
+"""Pages that are drawn at once, each by a process of its own. Chosen by hand."""
 T = TypeVar("T")
 
 
@@ -24,12 +26,14 @@ class Queue:
     """At most `most` requests at once. Whoever waits takes no thread, and may leave at any time.
 
     `models` and `writers` are held by one at a time: a model has one memory, an index one writer.
+    `drawers` are for pages as pictures.
     """
 
     most: int
     at_once: int = 0
     models: anyio.Lock = field(default_factory=anyio.Lock)
     writers: anyio.Lock = field(default_factory=anyio.Lock)
+    drawers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DRAWERS))
 
     def require_place(self) -> None:
         """Raise BusyError if there is no place."""
@@ -47,6 +51,8 @@ class Queue:
             self.at_once -= 1
 
 
-async def in_thread(work: Callable[..., T], *arguments: object) -> T:
+async def in_thread(
+    work: Callable[..., T], *arguments: object, limiter: anyio.CapacityLimiter | None = None
+) -> T:
     """What `work` returns. It runs to its end, whoever is gone meanwhile."""
-    return await anyio.to_thread.run_sync(functools.partial(work, *arguments))
+    return await anyio.to_thread.run_sync(functools.partial(work, *arguments), limiter=limiter)

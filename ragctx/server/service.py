@@ -72,7 +72,7 @@ class Service:
     def search(self, asked: Asked) -> list[Hit]:
         """The passages that match the question best."""
         with self.index.snapshot() as snapshot:
-            return retrieve(_by_rule(asked), snapshot, self.embedder, asked.retrieval)
+            return retrieve(asked.by_itself, snapshot, self.embedder, asked.retrieval)
 
     def prompt(self, asked: Asked) -> Prompt:
         """The prompt that the model would be given."""
@@ -85,7 +85,7 @@ class Service:
         return explain(made, hits, select, score_name=asked.retrieval.score_name)
 
     def _trace(self, asked: Asked) -> tuple[Trace, Sequence[Hit], Assembly]:
-        fitted, question = fit_generator(asked.assembly, self.generator), _by_rule(asked)
+        fitted, question = fit_generator(asked.assembly, self.generator), asked.by_itself
         with self.index.snapshot() as snapshot:
             hits = retrieve(question, snapshot, self.embedder, asked.retrieval)
             made = trace(
@@ -164,8 +164,3 @@ class Service:
             with self.index.writer() as writer:
                 writer.remove(document_id)
         return gone
-
-
-def _by_rule(asked: Asked) -> str:
-    """The question by itself, without waiting for a model."""
-    return standalone(asked.question, asked.earlier)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from ragctx.errors import InputError
-from ragctx.paths import replacing
+from ragctx.paths import unfinished_beside
 
 MAX_NAME_BYTES = 200
 _FIRST_BYTES = 1024  # in which a PDF says that it is one
@@ -37,18 +37,23 @@ def folder_for(index_path: Path) -> Path:
     return index_path.with_name(f"{index_path.name}-uploads")
 
 
-@asynccontextmanager
-async def received(chunks: AsyncIterator[bytes], path: Path) -> AsyncIterator[Path]:
-    """Write a PDF beside `path`. If the block ends well, it takes the place of `path`.
+class Arrival(NamedTuple):
+    """A PDF that has come whole, and where it is to be."""
 
-    What is cut short, or is refused in the block, leaves what was there; see also `tidy`.
+    unfinished: Path
+    path: Path
+
+
+async def received(chunks: AsyncIterator[bytes], path: Path) -> Arrival:
+    """Write a PDF beside `path`: all of it, or nothing. See also `tidy`.
 
     Raises:
         InputError: it is not a PDF.
         OSError: it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as unfinished:
+    unfinished = unfinished_beside(path)
+    try:
         first = b""
         with unfinished.open("wb") as file:
             async for chunk in chunks:
@@ -58,7 +63,10 @@ async def received(chunks: AsyncIterator[bytes], path: Path) -> AsyncIterator[Pa
                         _require_pdf(first, path.name)
                 file.write(chunk)
         _require_pdf(first, path.name)
-        yield unfinished
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    return Arrival(unfinished, path)
 
 
 def tidy(folder: Path) -> tuple[Path, ...]:

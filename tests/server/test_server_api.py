@@ -85,6 +85,14 @@ def test_search_prompt_and_explain_are_those_of_the_library(
     assert client.post("/prompt", json=body).json()["token_count"] <= 60
 
 
+def test_a_follow_up_is_asked_with_what_it_leans_on(client: TestClient) -> None:
+    """By every request alike, and the answer says how."""
+    body = {"question": "And why?", "earlier": [{**QUESTION, "answer": "every two weeks"}]}
+    asked_as = f"{QUESTION['question']} And why?"
+    for path in ("/ask", "/search", "/prompt", "/explain"):
+        assert client.post(path, json=body).json()["question"] == asked_as
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [
@@ -101,6 +109,10 @@ def test_search_prompt_and_explain_are_those_of_the_library(
         (b'{"question": "a", "budget_tokens": 1}', "budget"),
         (b'{"question": "a", "min_confidence": 7}', "min_confidence"),
         (b'{"question": "a", "trim": 1}', "trim"),
+        (b'{"question": "a", "earlier": "b"}', "earlier"),
+        (b'{"question": "a", "earlier": [7]}', "a turn is 7"),
+        (b'{"question": "a", "earlier": [{"question": "b", "answer": 7}]}', "a turn is"),
+        (b'{"question": "a", "earlier": [%s{}]}' % (b"{}," * 20), "20 turns at most"),
         (b'{"question": "%s"}' % (b"a" * 5000), "5000 characters"),
         (b"[" * 100_000, "not JSON"),
     ],
@@ -270,11 +282,30 @@ def test_an_upload_that_cannot_be_read_replaces_nothing(
     valve = PUMP.replace(b"420 euros", b"999 euros")
     client.put("/documents/valve.pdf", content=valve)
     response = client.put("/documents/valve.pdf", content=BROKEN, headers=headers)
-    assert response.status_code == 400 and "stays" in response.json()["error"]["message"]
+    assert "cannot be read (corrupt); the one that was here stays" in response.text
+    assert response.status_code == (200 if headers else 400)  # of a stream, the last event tells
     assert [one.read_bytes() for one in folder_for(service.index.path).iterdir()] == [valve]
     newer = PUMP.replace(b"420 euros", b"111 euros")
     assert client.put("/documents/valve.pdf", content=newer).json()["outcome"] == "replaced"
     assert [one.read_bytes() for one in folder_for(service.index.path).iterdir()] == [newer]
+
+
+def test_of_uploads_of_one_name_at_once_one_is_there_whole(
+    client: TestClient, service: Service
+) -> None:
+    """Good ones and bad ones, in any order: what is on disk is what is in the index."""
+    goods = [PUMP.replace(b"420 euros", b"%d euros" % i) for i in range(100, 106)]
+    contents = [one for good in goods for one in (BROKEN, good)]
+    with ThreadPoolExecutor(12) as pool:
+        done = pool.map(lambda one: client.put("/documents/same.pdf", content=one), contents)
+        statuses = [response.status_code for response in done]
+    assert set(statuses) <= {200, 400, 422} and statuses[1::2] == [200] * len(goods)
+    assert 200 not in statuses[::2]
+    (kept,) = folder_for(service.index.path).iterdir()
+    (source,) = [one for one in service.sources() if one.path == str(kept)]
+    assert kept.read_bytes() in goods
+    price = kept.read_bytes().partition(b" euros")[0][-3:].decode()
+    assert f"{price} euros" in service.document(source.document_id).text
 
 
 def test_what_was_left_half_written_is_removed_unless_it_is_being_written(tmp_path: Path) -> None:
@@ -332,7 +363,7 @@ def test_a_full_disk_is_one_line(client: TestClient, monkeypatch: pytest.MonkeyP
     def fails(*arguments: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ragctx.server.uploads.replacing", fails)
+    monkeypatch.setattr("ragctx.server.uploads.unfinished_beside", fails)
     response = client.put("/documents/new.pdf", content=PUMP)
     assert response.status_code == 500
     assert "No space left" in response.json()["error"]["message"]

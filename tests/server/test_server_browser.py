@@ -189,6 +189,9 @@ def test_a_person_asks_with_the_keyboard_alone(browser: Any, served: ServerProce
     assert page.locator("#keys").is_visible()
     page.keyboard.press("Escape")
     assert not page.locator("#keys").is_visible()
+    page.click("#help")
+    page.click("#close")
+    assert not page.locator("#keys").is_visible()
     assert not tab.wrong
 
 
@@ -248,14 +251,26 @@ def test_an_upload_tells_how_far_it_is_and_its_row(
     page = tab.page
     page.wait_for_selector("#list li", state="attached")
     before = page.locator("#list li").count()
-    new = tmp_path / "valve.pdf"
-    new.write_bytes(PUMP.replace(b"420 euros", b"999 euros"))
-    broken = tmp_path / "broken.pdf"
+    new, broken = tmp_path / "again.pdf", tmp_path / "broken.pdf"
+    new.write_bytes(MANUAL.read_bytes() + b"\n% another file")
     broken.write_bytes(b"%PDF-1.7\n" + bytes(5000))
+    page.evaluate(
+        """() => {
+          window.told = [];
+          const uploads = document.getElementById("uploads");
+          new MutationObserver(() => {
+            const bar = uploads.querySelector("progress");
+            if (bar) window.told.push([uploads.innerText, bar.value, bar.max]);
+          }).observe(uploads, { childList: true, subtree: true, characterData: true });
+        }"""
+    )
     page.set_input_files("#file", [str(new), str(broken)])
     tab.until("document.querySelectorAll('#uploads p:not(:has(progress))').length === 2")
     told = page.locator("#uploads p").all_inner_texts()
-    assert told[0] == "valve.pdf: added, 2 pages, ok" and "broken.pdf: failed" in told[1]
+    on_the_way = page.evaluate("window.told")
+    assert any("MiB" in text for text, _, _ in on_the_way)
+    assert any(re.search(r"page \d+ of 19\b", text) and most == 19 for text, _, most in on_the_way)
+    assert told[0] == "again.pdf: added, 19 pages, ok" and "broken.pdf: failed" in told[1]
     assert page.locator("#list li").count() == before + 1
     tab.page.evaluate(
         """() => {
@@ -265,8 +280,8 @@ def test_an_upload_tells_how_far_it_is_and_its_row(
         }"""
     )
     tab.until("document.querySelectorAll('#uploads p.failed').length === 2")
-    tab.confirmed = "Take valve.pdf out of the index?"
-    page.get_by_label("Remove valve.pdf").click()
+    tab.confirmed = "Take again.pdf out of the index?"
+    page.get_by_label("Remove again.pdf").click()
     tab.until(f"document.querySelectorAll('#list li').length === {before}")
 
 

@@ -31,6 +31,9 @@ def test_pages_of_others_may_not_ask(client: TestClient) -> None:
     ):
         assert client.post("/ask", json=QUESTION, headers=headers).status_code == 403
         assert client.put("/documents/a.pdf", content=PUMP, headers=headers).status_code == 403
+    for mode, status in (("no-cors", 403), ("cors", 403), ("navigate", 200)):  # pictures, links
+        headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": mode}
+        assert client.get("/documents", headers=headers).status_code == status
     own = {"origin": "http://127.0.0.1:8400", "sec-fetch-site": "same-origin"}
     assert client.post("/ask", json=QUESTION, headers=own).status_code == 200
 

@@ -145,6 +145,16 @@ def test_a_follow_up_is_asked_with_what_it_leans_on(client: TestClient) -> None:
     assert answer["choices"][0]["message"]["content"].startswith("every two weeks")
 
 
+def test_what_was_said_before_is_bounded(client: TestClient, service: Service) -> None:
+    """A question before was as long as the body, and might not have been text at all."""
+    long = "How often must the pump be oiled? " + "\ud800 oil " * 50_000
+    body = json.dumps({"messages": said(long, "Why?")})
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/chat/completions", content=body, headers=headers).status_code == 200
+    (prompt,) = service.generator.prompts  # type: ignore[attr-defined]
+    assert len(prompt.question) < 4100 and prompt.question.endswith("Why?")
+
+
 # --- what chat programs send beside questions
 
 TITLE = """### Task:

@@ -13,7 +13,7 @@ from ragctx.cli.agents import allow_tokenizer_option, toolbox_of
 from ragctx.cli.answering import Answering, answering_options
 from ragctx.cli.exit_codes import OK, say
 from ragctx.cli.help import Command, examples
-from ragctx.cli.listening import Address, address_options, is_made_up
+from ragctx.cli.listening import ANYWHERE, Address, address_options, is_made_up
 from ragctx.cli.warm import load_service, watcher
 from ragctx.errors import InputError, require_extra
 
@@ -68,6 +68,10 @@ def serve_command(
     with_token = f"{listening.url}/?token={guard.token}" if guard.token else listening.url
     if is_made_up(guard):
         say(f"open it with the token: {with_token}")
+    if address.host in ANYWHERE:
+        say(f"from other computers, with this one's address in place of {ANYWHERE[address.host]}")
+    if not service.sources():
+        say("no documents yet: add them on the page, or name them: ragctx serve manuals/")
     if opens:
         threading.Timer(OPENED_AFTER_S, webbrowser.open, [with_token]).start()
     watching = watcher(service, pdfs) if watch else None

@@ -198,13 +198,13 @@ async function openPage(path, number, quote = "") {
   image.alt = `Page ${number} of ${name}`;
   image.id = "page";
   image.src = `${base}.png?${query}`;
-  const boxes = quote ? await send("GET", `${base}/boxes?${query}`).then((got) => got.json()).catch(() => null) : null;
   try {
     await image.decode();
   } catch {
     const why = await send("GET", image.src).then(() => "This page cannot be shown.", (error) => error.message);
     return turn === state.opened && say(why);
   }
+  const boxes = quote ? await send("GET", `${base}/boxes?${query}`).then((got) => got.json()).catch(() => null) : null;
   if (turn !== state.opened) return; // another page was opened
   $("sheet").replaceChildren(image);
   zoom(0);
@@ -331,7 +331,9 @@ async function listDocuments() {
     const words = `${name} · ${found.pages} ${found.pages === 1 ? "page" : "pages"}, ${found.status}`;
     const open = button(words, { class: "open", title: found.path }, () => { openPage(found.path, 1); toSource(); });
     const remove = button("Remove", { "aria-label": `Remove ${name}` }, async () => {
-      if (!confirm(`Take ${name} out of the index?`)) return;
+      const others = sources.filter((one) => one.document_id === found.document_id && one !== found);
+      const same = others.map((one) => `\n${one.path} is the same document, and goes as well.`).join("");
+      if (!confirm(`Take ${name} out of the index?${same}`)) return;
       await send("DELETE", `/documents/${encodeURIComponent(found.document_id)}`).catch(fail);
       await listDocuments();
     });
