@@ -4,6 +4,7 @@
 - `arguments`, `parameters`: kinds of arguments, and what each tool takes
 - `documents`: documents by name, pages of text, and their addresses
 - `tools`: what there is to call, and what each call does
+- `calls`: a call in a thread, which may be left
 - `wording`: results in words, for the model that reads them
 - `handlers`: tools and resources as the SDK wants them
 - `transports`: standard input and output, and streamable HTTP

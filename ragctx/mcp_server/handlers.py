@@ -1,8 +1,4 @@
-"""Tools and resources as the SDK wants them: each call in a thread, its errors told to the agent.
-
-A call that is cancelled ends: one that waits for the model never begins, and one that is being
-answered stops at the next piece of the answer, so that the model is free for the next.
-"""
+"""Tools and resources as the SDK wants them; what goes wrong is told to the agent."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import functools
 import json
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TypeVar
 
@@ -27,11 +22,11 @@ from ragctx.documents import Document, file_name
 from ragctx.errors import InputError, RagctxError
 from ragctx.index.store import SourceInfo
 from ragctx.mcp_server.arguments import in_names_of, schema_of
+from ragctx.mcp_server.calls import Call
 from ragctx.mcp_server.documents import (
     DOCUMENT_TEMPLATE,
     MAX_DOCUMENT_CHARACTERS,
     MAX_LISTED,
-    MAX_PAGE_CHARACTERS,
     PAGE_TEMPLATE,
     listed,
     page_of,
@@ -39,7 +34,6 @@ from ragctx.mcp_server.documents import (
     uri_of,
 )
 from ragctx.mcp_server.tools import INSTRUCTIONS, UNTRUSTED, Tool, Toolbox
-from ragctx.server.events import HungUpError
 from ragctx.text.display import one_line
 from ragctx.text.wording import counted
 
@@ -52,14 +46,14 @@ T = TypeVar("T")
 Context = ServerRequestContext[dict[str, object]]
 
 
-@dataclass(slots=True, kw_only=True)
 class Handlers:
     """What the protocol asks for, over one toolbox."""
 
-    toolbox: Toolbox
-    max_at_once: int = MAX_AT_ONCE
-    at_once: int = 0
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    def __init__(self, toolbox: Toolbox, max_at_once: int = MAX_AT_ONCE) -> None:
+        self._toolbox = toolbox
+        self._places = threading.BoundedSemaphore(max_at_once)
+        self._turn = anyio.Lock()  # of calls that wait for the model, and take no thread meanwhile
+        self._model = threading.Lock()
 
     # ---- tools -----------------------------------------------------------------------------
 
@@ -67,51 +61,48 @@ class Handlers:
         self, context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         """The tools with their schemas."""
-        return types.ListToolsResult(tools=[_described(tool) for tool in self.toolbox.tools()])
+        return types.ListToolsResult(tools=[_described(tool) for tool in self._toolbox.tools()])
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult:
         """Do what a tool does. What goes wrong is told to the agent, with the remedy."""
-        tool = next((tool for tool in self.toolbox.tools() if tool.name == params.name), None)
+        tool = next((tool for tool in self._toolbox.tools() if tool.name == params.name), None)
         if tool is None:
-            names = ", ".join(tool.name for tool in self.toolbox.tools())
+            names = ", ".join(tool.name for tool in self._toolbox.tools())
             raise MCPError(
                 types.INVALID_PARAMS, f"there is no tool {params.name[:80]!r}; valid: {names}"
             )
-        if self.at_once >= self.max_at_once:
-            return _failed(f"{self.at_once} calls are being worked on; try again in a second")
-        self.at_once += 1
+        if not self._places.acquire(blocking=False):
+            return _failed("too many calls are being worked on; try again in a second")
+        call = Call(
+            tool=tool,
+            arguments=params.arguments or {},
+            model=self._model,
+            free=self._places.release,
+        )
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(_tell_still_working, context.session)
-                result = await self._result(tool, params.arguments or {})
+                result = await self._result(call)
                 group.cancel_scope.cancel()
         finally:
-            self.at_once -= 1
+            call.leave()
         return result
 
-    async def _result(self, tool: Tool, arguments: dict[str, object]) -> types.CallToolResult:
-        is_gone = threading.Event()
-
-        def on_text(piece: str) -> None:
-            if is_gone.is_set():
-                raise HungUpError
-
+    async def _result(self, call: Call) -> types.CallToolResult:
         try:
-            if tool.waits:
-                async with self.turn:
-                    result = await _in_thread(tool.run, arguments, on_text)
+            if call.tool.waits:
+                async with self._turn:
+                    result = await _in_thread(call.run)
             else:
-                result = await _in_thread(tool.run, arguments, on_text)
+                result = await _in_thread(call.run)
         except RagctxError as error:
-            return _failed(in_names_of(tool.parameters, str(error)))
+            return _failed(in_names_of(call.tool.parameters, str(error)))
         except LookupError as error:
             return _failed(str(error.args[0]))
         except OSError as error:
             return _failed(f"cannot write or read: {error.strerror or error}")
-        finally:
-            is_gone.set()
         return types.CallToolResult(
             content=[types.TextContent(text=text) for text in result.texts],
             structured_content=result.view,
@@ -127,7 +118,7 @@ class Handlers:
         if not cursor.isdecimal() or len(cursor) > 9:
             raise _refused(f"the cursor is {cursor[:40]!r}; give one that the server gave", "")
         start = int(cursor)
-        sources = await self._told(lambda: listed(self.toolbox.get_service()))
+        sources = await self._told(lambda: listed(self._toolbox.get_service()))
         end = start + MAX_LISTED
         return types.ListResourcesResult(
             resources=[_resource_of(source) for source in sources[start:end]],
@@ -165,15 +156,19 @@ class Handlers:
 
     def _contents(self, uri: str) -> Sequence[types.TextResourceContents]:
         document_id, number = parsed(uri)
-        service = self.toolbox.get_service()
+        service = self._toolbox.get_service()
         sources = [s for s in service.sources() if s.document_id == document_id]
         if not sources:
             raise InputError(f"there is no document {document_id!r}; resources/list tells which")
         document = service.document(document_id)
-        if number is not None:
-            page = page_of(document, sources[0], number)
-            return [_text(uri, page.text[:MAX_PAGE_CHARACTERS])]
-        return [_text(uri, _about(document, sources[0])), *_pages_of(document)]
+        if number is None:
+            return [_text(uri, _about(document, sources[0])), *_pages_of(document)]
+        text = page_of(document, sources[0], number).text
+        contents = [_text(uri, text[:MAX_DOCUMENT_CHARACTERS])]
+        if len(text) > MAX_DOCUMENT_CHARACTERS:
+            goes_on = f"Page {number} goes on: read_page with start={MAX_DOCUMENT_CHARACTERS}"
+            contents.append(_text(uri_of(document_id), goes_on))
+        return contents
 
     async def _told(self, work: Callable[[], T], uri: str = "") -> T:
         """What `work` gives, in a thread; its errors as those of the protocol."""
@@ -193,7 +188,7 @@ def create_server(toolbox: Toolbox, *, max_at_once: int = MAX_AT_ONCE) -> Server
     ...     async with Client(create_server(toolbox)) as client:
     ...         return [tool.name for tool in (await client.list_tools()).tools]
     """
-    handlers = Handlers(toolbox=toolbox, max_at_once=max_at_once)
+    handlers = Handlers(toolbox, max_at_once)
     return Server(
         "ragctx",
         version=__version__,
@@ -274,18 +269,18 @@ def _about(document: Document, source: SourceInfo) -> str:
     lines = [f"{name}: {counted(len(document.pages), 'page')}. {UNTRUSTED}"]
     given = len(_pages_of(document))
     if given < len(document.pages):
-        lines.append(f"Pages 1 to {given} follow; go on at {uri_of(document.id, given + 1)}")
+        follow = f"Pages 1 to {given} follow; go" if given else "Go"
+        lines.append(f"{follow} on at {uri_of(document.id, given + 1)}")
     return "\n".join(lines)
 
 
 def _pages_of(document: Document) -> list[types.TextResourceContents]:
-    """Its first pages, each under its own address."""
+    """Its first pages, each whole and under its own address."""
     contents: list[types.TextResourceContents] = []
     left = MAX_DOCUMENT_CHARACTERS
-    for page in document.pages:
-        text = page.text[:MAX_PAGE_CHARACTERS]
-        if len(text) > left or len(contents) >= MAX_LISTED:
+    for page in document.pages[:MAX_LISTED]:
+        left -= len(page.text)
+        if left < 0:
             break
-        left -= len(text)
-        contents.append(_text(uri_of(document.id, page.number), text))
+        contents.append(_text(uri_of(document.id, page.number), page.text))
     return contents

@@ -45,6 +45,19 @@ async def test_a_long_document_is_cut_between_pages(
     assert f"Pages 1 to 1 follow; go on at {uri_of(pump, 2)}" in about.text  # type: ignore[union-attr]
 
 
+async def test_a_page_that_is_longer_than_a_resource_says_how_to_go_on(
+    toolbox: Toolbox, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragctx.mcp_server.handlers.MAX_DOCUMENT_CHARACTERS", 10)
+    pump = id_of(service, "pump.pdf")
+    async with Client(create_server(toolbox)) as client:
+        text, goes_on = (await client.read_resource(uri_of(pump, 1))).contents
+        (about,) = (await client.read_resource(uri_of(pump))).contents
+    assert text.text == "The pump m"  # type: ignore[union-attr]
+    assert goes_on.text == "Page 1 goes on: read_page with start=10"  # type: ignore[union-attr]
+    assert about.text.endswith(f"\nGo on at {uri_of(pump, 1)}")  # type: ignore[union-attr]
+
+
 async def test_many_documents_are_listed_page_by_page(
     toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

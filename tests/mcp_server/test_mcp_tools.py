@@ -298,6 +298,32 @@ async def test_one_call_too_many_is_told_to_come_again(service: Service) -> None
         assert not (await client.call_tool("search", OILED)).is_error
 
 
+async def test_calls_that_were_left_do_not_pile_up(service: Service) -> None:
+    """Their places are free when their threads are done, and the model reads nothing for them."""
+    generator = WaitingGenerator()
+    toolbox = Toolbox(get_service=lambda: replace(service, generator=generator))
+    async with Client(create_server(toolbox, max_at_once=3), mode="legacy") as client:
+        for _ in range(200):  # some may be left before they begin, and then take no place
+            left = asyncio.create_task(client.call_tool("ask", OILED))
+            await asyncio.sleep(0.02)
+            left.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await left
+            result = await client.call_tool("search", OILED)
+            if result.is_error:
+                break
+        assert "try again in a second" in error_of(result)
+        generator.go_on.set()
+        await _until(generator.left)
+        for _ in range(200):
+            result = await client.call_tool("search", OILED)
+            if not result.is_error:
+                break
+            await asyncio.sleep(0.01)
+        assert not result.is_error
+    assert len(generator.prompts) == 1
+
+
 async def test_a_long_call_gives_signs_of_life(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
