@@ -9,7 +9,7 @@ DEMO_INDEX := indexes/demo
 DEMO_QUESTION ?= For how many years should the station's battery last?
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow check format docs docs-runs train bench wheel clean
+.PHONY: help env demo test browser test-slow check format docs docs-runs train bench wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: env  ## Run the tests (all but the slow ones) and the examples in docstrin
 
 test-slow: env  ## Run the slow tests
 	$(BIN)/python -m pytest -m slow --timeout 1200
+
+browser:  ## Install Chromium for the tests of the page (Debian and Ubuntu, as root)
+	@command -v chromium >/dev/null || { apt-get -qq update && apt-get -qq install -y chromium; }
 
 check: env  ## Check style, formatting and types
 	$(BIN)/ruff check .

@@ -15,10 +15,11 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from docs import json_shapes
-from docs.json_shapes import SHAPES
+from docs.json_shapes import SHAPES, TOOL_SHAPES
 
 PAGE = Path(__file__).with_name("json.md")
 SCHEMAS = Path(__file__).with_name("schemas")
+TOOL_SCHEMAS = Path(__file__).parents[1] / "ragctx" / "mcp_server" / "schemas.json"
 
 _SCALARS: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},
@@ -79,6 +80,37 @@ def files() -> dict[Path, str]:
         for command in SHAPES
     }
     return {PAGE: page(), **{path: f"{text}\n" for path, text in schemas.items()}}
+
+
+def tool_files() -> dict[Path, str]:
+    """The schemas of what the tools of `ragctx mcp` give, which the package brings."""
+    schemas = {name: tool_schema(name) for name in TOOL_SHAPES}
+    return {TOOL_SCHEMAS: f"{json.dumps(schemas, indent=1)}\n"}
+
+
+def tool_schema(name: str, *, is_closed: bool = False) -> dict[str, Any]:
+    """The JSON schema of what a tool of `ragctx mcp` gives.
+
+    It is an object at its root, as the protocol demands, and without descriptions: every client
+    gets it, and some show it to a model.
+    """
+    schemas = _Schemas(is_closed=is_closed)
+    root = schemas.of(TOOL_SHAPES[name])["$ref"].rpartition("/")[2]
+    whole = schemas.definitions.pop(root) | {"$defs": dict(sorted(schemas.definitions.items()))}
+    return _undescribed(whole)
+
+
+def _undescribed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_undescribed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    # a field may be called "description": then it is a schema, not a text
+    return {
+        key: _undescribed(item)
+        for key, item in value.items()
+        if key != "description" or not isinstance(item, str)
+    }
 
 
 def page() -> str:

@@ -388,6 +388,87 @@ class CheckedShape(TypedDict):
     problems: list[QuestionProblem]
 
 
+class PassageSourceShape(TypedDict):
+    """Where a passage of an assembled text is from."""
+
+    label: str  # its number in the text
+    document: str
+    path: str
+    first_page: int | None
+    last_page: int | None
+
+
+class AssembledShape(TypedDict):
+    """What the tool `assemble` gives: `ragctx prompt --json` but for the ids, and more."""
+
+    question: str
+    text: str
+    tokenizer: str  # the name that the call gave
+    text_tokens: int  # of `text` as a whole: at most budget_tokens
+    token_count: int  # the sum over the segments, each by itself
+    context_window: int
+    max_new_tokens: int
+    budget_tokens: int
+    placement: str
+    segments: list[SegmentCount]
+    certificate: CertificateShape
+    saved_tokens: int
+    ledger: list[LedgerRowShape]
+    sources: list[PassageSourceShape]
+
+
+class PageTextShape(TypedDict):
+    """What the tool `read_page` gives."""
+
+    document: str  # the file's name
+    path: str
+    document_id: str
+    title: str
+    page: int  # its number, from 1
+    label: str  # what the page calls itself
+    pages: int  # of the document
+    status: PageStatus
+    text: str
+    start: int  # characters of the page's text, half open
+    end: int
+    characters: int  # of the whole page
+    next_start: int | None  # where what was cut begins
+    uri: str
+
+
+class ListedShape(TypedDict):
+    """A document in a list."""
+
+    document: str  # the file's name
+    path: str
+    document_id: str
+    title: str
+    pages: int
+    status: PdfStatus
+    uri: str
+
+
+class ListShape(TypedDict):
+    """What the tool `list_documents` gives."""
+
+    documents: list[ListedShape]
+    count: int  # of all that match
+    next_start: int | None  # where what was cut begins
+
+
+class ToolAnswerShape(_AnswerShape):
+    """What the tool `ask` gives: `ragctx ask --json`."""
+
+
+TOOL_SHAPES: dict[str, type] = {
+    "search": SearchShape,
+    "ask": ToolAnswerShape,
+    "assemble": AssembledShape,
+    "read_page": PageTextShape,
+    "list_documents": ListShape,
+}
+"""What each tool of `ragctx mcp` gives."""
+
 SHAPES: dict[str, tuple[type, ...]] = {
     "ask": (AnswerShape,),
     "ask --batch": (BatchAnswerShape, BatchErrorShape),

@@ -116,16 +116,25 @@ def replacing(path: Path) -> Iterator[Path]:
     file is removed. Threads and processes may do so at the same time; the last one wins. A process
     that is killed leaves the file `unfinished_files` finds.
     """
-    # A name that nobody can guess, so that nobody can put a link there before.
-    whose = f"{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(8)}"
-    unfinished = path.with_name(f".{path.name}.{whose}.part")
+    unfinished = unfinished_beside(path)
     try:
-        mode = _mode_in(path.parent)
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
         yield unfinished
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def unfinished_beside(path: Path) -> Path:
+    """A new and empty file, to be written and then moved to `path`.
+
+    Raises:
+        OSError: the folder is missing or cannot be written to.
+    """
+    # A name that nobody can guess, so that nobody can put a link there before.
+    whose = f"{os.getpid()}-{threading.get_ident()}-{secrets.token_hex(8)}"
+    unfinished = path.with_name(f".{path.name}.{whose}.part")
+    os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode_in(path.parent)))
+    return unfinished
 
 
 def unfinished_files(path: Path) -> list[Path]:

@@ -133,6 +133,8 @@ def ask(
             answer = _compared(answer, asking.one_by_one(question, compared), hits)
         elif answer.abstained:
             answer = _explained(answer, hits, snapshot, asking.retrieval.filter, generator)
+            if asking.retrieval.k < NEAREST:
+                answer = replace(answer, nearest=tuple(asking.wider(question)))
     timing = (
         ("retrieve_s", retrieved - began),
         ("assemble_s", assembled - retrieved),
@@ -267,6 +269,11 @@ class _Asking:
         if document:
             retrieval = replace(retrieval, filter=replace(retrieval.filter, documents=(document,)))
         return retrieve(question, self.snapshot, self.embedder, retrieval)
+
+    def wider(self, question: str) -> list[Hit]:
+        """As many passages as a refusal shows, where fewer were asked for."""
+        wider = replace(self.retrieval, k=NEAREST)
+        return retrieve(question, self.snapshot, self.embedder, wider)
 
     def assemble(self, question: str, hits: Sequence[Hit]) -> Prompt:
         return assemble(

@@ -198,6 +198,9 @@ def test_an_abstention_has_no_sources(index: Index, said: str) -> None:
     assert (answer.abstained, answer.citations) == (True, ())
     assert answer.refusal is not None and answer.refusal.reason == "not_answered"
     assert [hit.rank for hit in answer.nearest] == [1, 2, 3]
+    few = Retrieval(k=1)  # three are shown nevertheless
+    one = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator(said), retrieval=few)
+    assert one.nearest == answer.nearest
     alone = answer_prompt(answer.prompt, ScriptedGenerator(said), lambda _: None)
     assert alone.refusal == answer.refusal and alone.nearest
 

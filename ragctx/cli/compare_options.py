@@ -108,7 +108,12 @@ class Searching:
     def retrieval(self, retriever: str, k: int) -> Retrieval:
         """The settings of one search."""
         return options.RetrievalOptions(
-            k=k, retriever=retriever, documents=self.documents, pages=self.pages, mmr=self.mmr
+            k=k,
+            retriever=retriever,
+            documents=self.documents,
+            pages=self.pages,
+            rerank=options.NO_RERANKER,
+            mmr=self.mmr,
         ).resolve()
 
 

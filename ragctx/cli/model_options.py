@@ -206,6 +206,13 @@ _DECODING_OPTIONS = (
 )
 
 
+def writer_in(generator: Generator) -> Generator | None:
+    """The model, if it writes; None for the bundled reader, which only copies."""
+    from ragctx.generator.reader.reader import BundledReader
+
+    return None if isinstance(generator, BundledReader) else generator
+
+
 def own_profile(model: Model, generator: Generator) -> StoredProfile | None:
     """The profile that `ragctx probe` stored for this model."""
     from ragctx.evaluation.model_identity import model_hash

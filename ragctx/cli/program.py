@@ -22,6 +22,7 @@ from ragctx.cli.commands.compare import compare_command
 from ragctx.cli.commands.explain import explain_command
 from ragctx.cli.commands.index import index_group
 from ragctx.cli.commands.ingest import ingest_command
+from ragctx.cli.commands.mcp import mcp_command
 from ragctx.cli.commands.page import page_command
 from ragctx.cli.commands.plan import plan_command
 from ragctx.cli.commands.probe import probe_command
@@ -43,6 +44,7 @@ from ragctx.threads import limit_threads, wait_passively
     'ragctx explain "What is the notice period?"',
     "ragctx page contract.pdf 12",
     "ragctx serve --open",
+    "ragctx mcp manuals/",
     "ragctx index info",
 )
 @click.group(
@@ -66,6 +68,7 @@ _COMMANDS = (
     explain_command,
     page_command,
     serve_command,
+    mcp_command,
     index_group,
     cache_group,
     questions_group,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from ragctx.cli.answering import Answering
 from ragctx.cli.exit_codes import say
-from ragctx.cli.model_options import Model, tell_notes, with_profile
-from ragctx.cli.options import AssemblyOptions, RetrievalOptions
+from ragctx.cli.model_options import tell_notes, with_profile
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress, loading
 from ragctx.errors import IndexDamagedError, IndexLockedError, RagctxError
@@ -144,23 +144,21 @@ class Session:
         return answer
 
 
-def open_session(
-    sources: Sources, model: Model, retrieval: RetrievalOptions, assembly: AssemblyOptions
-) -> Session:
+def open_session(sources: Sources, answering: Answering) -> Session:
     """Load everything, what is quick to check first."""
     began = time.perf_counter()
-    assembly_settings, retrieval_settings = assembly.resolve(retrieval.scale), retrieval.resolve()
+    retrieval_settings, assembly_settings = answering.resolve()
     with loading("the embedder"):
         embedder = load_embedder(sources)
     index = open_index(sources, embedder)
     with loading("the model"):
-        generator = model.load(assembly_settings.context_window)
+        generator = answering.model.load(assembly_settings.context_window)
     return Session(
         index=index,
         embedder=embedder,
         generator=generator,
         retrieval=retrieval_settings,
-        assembly=with_profile(assembly_settings, model, generator),
+        assembly=with_profile(assembly_settings, answering.model, generator),
         load_s=time.perf_counter() - began,
         sources=sources,
     )

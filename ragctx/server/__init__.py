@@ -3,10 +3,10 @@
 - `service`: what can be asked, without any web
 - `bodies`: what a request may say
 - `guard`: who may ask, and how much at once
-- `uploads`: PDFs that come in
-- `conversation`, `openai_api`: the protocol that OpenAI's clients speak
-- `events`: answers as they are written
-- `metrics`: what was done, in numbers
+- `queueing`, `events`: whose turn it is, and answers as they are written
+- `asking`: questions; `document_api`, `uploads`, `pages`: documents
+- `chat`, `openai_api`, `conversation`, `errands`: the protocol that OpenAI's clients speak
+- `metrics`, `counting`: what was done, in numbers
 - `app`: all of it under its addresses
 
 Needs the extra `ragctx[serve]`.

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ragctx.assembly import Assembly
 from ragctx.errors import InputError
+from ragctx.follow_ups import Turn, standalone
 from ragctx.index.filters import Filter
 from ragctx.placement.strategies import STRATEGIES
 from ragctx.retrieval import RETRIEVERS, Retrieval
@@ -21,6 +22,8 @@ from ragctx.text.well_formed import well_formed
 Body = Mapping[str, object]
 MAX_QUESTION_CHARACTERS = 4000
 """A longer question is no question. Embedders read some 2,000 characters."""
+MAX_EARLIER = 20
+"""Turns of a conversation that one request may tell."""
 MAX_K = 200
 """Passages that one request may ask for."""
 T = TypeVar("T")
@@ -33,8 +36,14 @@ class Asked:
     question: str
     retrieval: Retrieval
     assembly: Assembly
+    earlier: tuple[Turn, ...] = ()
     min_confidence: float = 0.0
     strict: bool = False
+
+    @property
+    def by_itself(self) -> str:
+        """The question with what it leans on, by rule: without waiting for a model."""
+        return standalone(self.question, self.earlier)
 
 
 def body_of(data: bytes) -> Body:
@@ -57,13 +66,15 @@ def asked(body: Body, retrieval: Retrieval, assembly: Assembly) -> Asked:
         raise InputError(f"unknown: {', '.join(unknown)}; valid: {', '.join(FIELDS)}")
     return Asked(
         question=question_of(body.get("question")),
-        retrieval=Retrieval(
+        retrieval=replace(
+            retrieval,
             k=_whole(body, "k", retrieval.k, most=MAX_K) or retrieval.k,
             retriever=_named(body, "retriever", RETRIEVERS) or retrieval.retriever,
             filter=_filter(body, retrieval.filter),
             mmr_lambda=_share(body, "mmr_lambda", retrieval.mmr_lambda),
         ),
         assembly=_assembly(body, assembly),
+        earlier=_earlier(body.get("earlier")),
         min_confidence=_share(body, "min_confidence") or 0.0,
         strict=_flag(body, "strict", False),
     )
@@ -85,6 +96,7 @@ def question_of(value: object) -> str:
 
 FIELDS: Mapping[str, str] = {
     "question": "what is asked",
+    "earlier": f"what was asked and answered before, {MAX_EARLIER} turns at most",
     "k": f"passages to retrieve, 1 to {MAX_K}",
     "retriever": f"one of {', '.join(RETRIEVERS)}",
     "documents": "search only these: names, paths, patterns or ids",
@@ -103,6 +115,23 @@ FIELDS: Mapping[str, str] = {
     "strict": "answer only what is sure",
 }
 """What a request may say."""
+
+
+def _earlier(value: object) -> tuple[Turn, ...]:
+    turns = [] if value is None else value
+    if not isinstance(turns, list) or len(turns) > MAX_EARLIER:
+        raise InputError(
+            f'earlier is {value!r:.80}; give [{{"question": "…", "answer": "…"}}], {MAX_EARLIER} '
+            "turns at most"
+        )
+    return tuple(map(_turn, turns))
+
+
+def _turn(value: object) -> Turn:
+    answer = value.get("answer", "") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(answer, str):
+        raise InputError(f'a turn is {value!r:.80}; give {{"question": "…", "answer": "…"}}')
+    return Turn(question_of(value.get("question")), well_formed(answer))
 
 
 def _filter(body: Body, default: Filter) -> Filter:

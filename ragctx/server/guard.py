@@ -24,6 +24,7 @@ MAX_UPLOAD_BYTES = 2**28
 """Of one PDF."""
 COOKIE = "ragctx_token"
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+_OWN = frozenset(("same-origin", "none"))  # its own pages, and what a person typed
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _OPEN = frozenset(("/healthz",))  # told to anybody who can reach the server
 _HEADERS = {
@@ -50,7 +51,11 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What is checked: `token` is demanded unless it is ""; `hosts` are other names of it."""
+    """What is checked: `token` is demanded unless it is ""; `hosts` are further names of it.
+
+    Without a token, only this computer's own names are its names; with one, any address in numbers
+    is, too. (A page of somebody else's that points its own name here sends that name.)
+    """
 
     token: str = ""
     hosts: frozenset[str] = frozenset()
@@ -62,15 +67,15 @@ class Guard:
         headers = Headers(scope=scope)
         method, path = scope["method"], scope["path"]
         host = _host_of(headers.get("host", ""))
-        if not self.token and host not in _LOOPBACK | self.hosts:
-            return 421, f"this server is not called {host[:80]!r}; use http://127.0.0.1"
+        if not (host in _LOOPBACK | self.hosts or (self.token and _is_address(host))):
+            name = host[:80]
+            return 421, f"this server is not called {name!r}; start it with --allow-host {name}"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
             return 403, "pages of other servers may not ask"
-        if method not in _SAFE and headers.get("sec-fetch-site", "same-origin") not in (
-            "same-origin",
-            "none",
-        ):
+        if headers.get("sec-fetch-site", "none") not in _OWN and (
+            method not in _SAFE or headers.get("sec-fetch-mode") != "navigate"
+        ):  # a link to here may be followed
             return 403, "pages of other servers may not ask"
         if self.token and path not in _OPEN and not self._knows(headers, scope):
             return 401, "send the token that the server printed: Authorization: Bearer …"
@@ -143,11 +148,24 @@ def _limited(receive: Receive, most: int) -> Receive:
 def error_response(status: int, message: str, kind: str = "") -> JSONResponse:
     """An error, in the form that OpenAI's clients know as well."""
     body = {"error": {"message": message, "type": kind or _KINDS.get(status, "error")}}
-    headers = {"retry-after": "1"} if status == 503 else None
-    return JSONResponse(body, status, headers)
+    return JSONResponse(body, status, _FURTHER.get(status))
+
+
+_FURTHER = {
+    413: {"connection": "close"},  # or else the rest of the body would be read, and thrown away
+    503: {"retry-after": "1"},
+}
 
 
 _KINDS = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error"}
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_of(header: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ragctx.records import Answer
 
+BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""Seconds in which requests are counted: a page from memory to a large model on a processor."""
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"))
 _HELP = {
-    "ragctx_requests_total": "Requests, by route and status.",
-    "ragctx_request_seconds_total": "Seconds spent on requests, by route.",
+    "ragctx_requests_total": "Requests, by method, route and status.",
+    "ragctx_request_seconds": "Seconds from a request to the end of its answer, by route.",
     "ragctx_answers_total": "Questions, by how they ended.",
     "ragctx_prompt_tokens_total": "Tokens of prompts.",
     "ragctx_reused_tokens_total": "Tokens of prompts that were read before and kept.",
@@ -39,6 +43,17 @@ class Metrics:
         with self._lock:
             self._counts[name, f"{{{shown}}}" if shown else ""] += amount  # type: ignore[assignment]
 
+    def add_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        method = method if method in _METHODS else "other"
+        self.add("ragctx_requests_total", method=method, route=route, status=str(status))
+        for most in (*BUCKETS_S, math.inf):
+            if seconds <= most:
+                edge = f"{most:g}" if most < math.inf else "+Inf"
+                self.add("ragctx_request_seconds_bucket", route=route, le=edge)
+        self.add("ragctx_request_seconds_sum", seconds, route=route)
+        self.add("ragctx_request_seconds_count", route=route)
+
     def add_answer(self, answer: Answer) -> None:
         """Count an answer and its tokens."""
         self.add("ragctx_answers_total", outcome=answer.outcome)
@@ -52,8 +67,10 @@ class Metrics:
             counts = sorted(self._counts.items())
         lines = []
         for name, words in _HELP.items():
-            lines += [f"# HELP {name} {words}", f"# TYPE {name} counter"]
-            lines += [f"{key}{labels} {n:g}" for (key, labels), n in counts if key == name]
+            kind = "counter" if name.endswith("_total") else "histogram"
+            lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
+            parts = (name, f"{name}_bucket", f"{name}_sum", f"{name}_count")
+            lines += [f"{key}{labels} {n:.10g}" for (key, labels), n in counts if key in parts]
         for name, value in now.items():
             lines += [f"# TYPE {name} gauge", f"{name} {value:g}"]
         return "\n".join(lines) + "\n"

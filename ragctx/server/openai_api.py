@@ -25,6 +25,8 @@ from ragctx.views import View, confidence_words, place_words
 
 MODEL = "ragctx"
 """The one model that is served: what answers behind it is the server's matter."""
+END = "data: [DONE]\n\n"
+"""What ends a stream."""
 MAX_INPUTS = 256
 _QUOTED = 300  # characters of a quote in a footnote
 
@@ -40,19 +42,35 @@ class Completion:
 
     def whole(self, answer: Answer) -> View:
         """The answer as one object."""
+        said = self._message(content_of(answer), self.annotations(answer), _finish_reason(answer))
+        return said | {"usage": usage_of(answer)}
+
+    def errand(self, text: str) -> View:
+        """The answer to what was no question, as one object."""
+        return self._message(text, [], "stop") | {"usage": _usage(0, 0, 0)}
+
+    def errand_pieces(self, text: str, *, with_usage: bool) -> Iterator[View]:
+        """The answer to what was no question, as a stream."""
+        yield self.first()
+        yield self.piece(text)
+        yield self._chunk({}, "stop")
+        if with_usage:
+            yield self._about("chat.completion.chunk", []) | {"usage": _usage(0, 0, 0)}
+
+    def _message(self, content: str, annotations: Sequence[View], finish_reason: str) -> View:
         message = {
             "role": "assistant",
-            "content": content_of(answer),
+            "content": content,
             "refusal": None,
-            "annotations": self.annotations(answer),
+            "annotations": list(annotations),
         }
         choice = {
             "index": 0,
             "message": message,
             "logprobs": None,
-            "finish_reason": _finish_reason(answer),
+            "finish_reason": finish_reason,
         }
-        return self._about("chat.completion", [choice]) | {"usage": usage_of(answer)}
+        return self._about("chat.completion", [choice])
 
     def first(self) -> View:
         """What opens a stream."""
@@ -150,20 +168,29 @@ def _finish_reason(answer: Answer) -> str:
 
 
 def usage_of(answer: Answer) -> View:
-    """The tokens of an answer."""
-    prompt, new = answer.prompt.token_count, len(answer.generation.token_ids)
+    """The tokens of an answer: those of its prompt's certificate."""
+    generation = answer.generation
+    new, reused = len(generation.token_ids), generation.reused_tokens
+    return _usage(answer.prompt.token_count, new, reused)
+
+
+def _usage(prompt: int, new: int, reused: int) -> View:
     return {
         "prompt_tokens": prompt,
         "completion_tokens": new,
         "total_tokens": prompt + new,
-        "prompt_tokens_details": {"cached_tokens": answer.generation.reused_tokens},
+        "prompt_tokens_details": {"cached_tokens": reused},
     }
+
+
+def model_view(created: int) -> View:
+    """What `GET /v1/models/ragctx` says."""
+    return {"id": MODEL, "object": "model", "created": created, "owned_by": "ragctx"}
 
 
 def models_view(created: int) -> View:
     """What `GET /v1/models` says."""
-    model = {"id": MODEL, "object": "model", "created": created, "owned_by": "ragctx"}
-    return {"object": "list", "data": [model]}
+    return {"object": "list", "data": [model_view(created)]}
 
 
 def embeddings_view(body: Body, embedder: Embedder) -> View:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ragctx.documents import Document
 from ragctx.errors import InputError
 from ragctx.pdf.page_image import PageImage, page_image
 from ragctx.views import View
 
 SCALES = (0.5, 4.0)
 """Pixels a point that a picture may have."""
-_KEPT = 64  # pictures
+_KEPT = 16  # pictures, some 300 kB each, a photograph at most some 30 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +50,29 @@ def scale_of(text: str | None) -> float:
 
 
 @lru_cache(maxsize=_KEPT)
-def picture(address: PageAddress, quote: str | None, scale: float) -> PageImage:
+def picture(
+    address: PageAddress, quote: str | None, scale: float, password: str | None
+) -> PageImage:
     """The page, with the quote marked. Raises PdfError, InputError as `page_image` does."""
-    return page_image(address.path, address.page, quote=quote, scale=scale)
+    return page_image(address.path, address.page, quote=quote, scale=scale, password=password)
+
+
+def part_on_page(quote: str, document: Document, page: int) -> str:
+    """What of a quote from a document is on one of its pages; all of it if it is not in the text.
+
+    >>> from ragctx.documents import Page
+    >>> texts = ("Oil it every", "week.")
+    >>> pages = tuple(Page(number=i, label="", text=text) for i, text in enumerate(texts, 1))
+    >>> document = Document(id="d1", path="pump.pdf", pages=pages)
+    >>> part_on_page("it every\\nweek", document, 1), part_on_page("it every\\nweek", document, 2)
+    ('it every', 'week')
+    """
+    begin = document.page_starts[page - 1]
+    end = begin + len(document.pages[page - 1].text)
+    start = document.text.find(quote, max(0, begin - len(quote)), end + len(quote))
+    if start < 0:
+        return quote
+    return document.text[max(begin, start) : min(end, start + len(quote))]
 
 
 def boxes_view(image: PageImage) -> View:

@@ -7,14 +7,18 @@ question after another, for it has one memory.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.assembly import Assembly, Trace, trace
+from ragctx.errors import IndexLockedError
 from ragctx.explanation.fates import Explanation, explain
+from ragctx.follow_ups import standalone
 from ragctx.ingestion.run import ingest
+from ragctx.ingestion.settings import IngestSettings
 from ragctx.pipeline import ask, fit_generator
 from ragctx.records import Answer, Hit, Prompt
 from ragctx.retrieval import Retrieval, retrieve
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
     from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion.progress import Progress
 
+WAIT_S = 30.0
+"""Seconds to wait for another process that writes to the index. Chosen by hand."""
+_POLL_S = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
@@ -40,6 +48,9 @@ class Service:
     generator: Generator
     retrieval: Retrieval = field(default_factory=lambda: Retrieval(k=5))
     assembly: Assembly = field(default_factory=Assembly)
+    writer: Generator | None = None
+    """A model that writes, to make follow-ups stand by themselves; None: they do by rule."""
+    password: str | None = None  # of documents that are encrypted
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _writing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -47,7 +58,7 @@ class Service:
         """Answer a question. Raises what `ragctx.pipeline.ask` does, and what `on_text` does."""
         with self._turn:
             return ask(
-                asked.question,
+                standalone(asked.question, asked.earlier, self.writer),
                 self.index,
                 self.embedder,
                 self.generator,
@@ -61,7 +72,7 @@ class Service:
     def search(self, asked: Asked) -> list[Hit]:
         """The passages that match the question best."""
         with self.index.snapshot() as snapshot:
-            return retrieve(asked.question, snapshot, self.embedder, asked.retrieval)
+            return retrieve(asked.by_itself, snapshot, self.embedder, asked.retrieval)
 
     def prompt(self, asked: Asked) -> Prompt:
         """The prompt that the model would be given."""
@@ -74,11 +85,11 @@ class Service:
         return explain(made, hits, select, score_name=asked.retrieval.score_name)
 
     def _trace(self, asked: Asked) -> tuple[Trace, Sequence[Hit], Assembly]:
-        fitted = fit_generator(asked.assembly, self.generator)
+        fitted, question = fit_generator(asked.assembly, self.generator), asked.by_itself
         with self.index.snapshot() as snapshot:
-            hits = retrieve(asked.question, snapshot, self.embedder, asked.retrieval)
+            hits = retrieve(question, snapshot, self.embedder, asked.retrieval)
             made = trace(
-                asked.question,
+                question,
                 hits,
                 self.generator.tokenizer,
                 context_window=self.generator.context_window,
@@ -113,16 +124,43 @@ class Service:
 
     def add(self, path: Path, progress: Progress | None = None) -> IngestRow:
         """Put a file into the index, and give its row of the ingest ledger."""
-        with self._writing:
-            (row,) = ingest(path, self.index, self.embedder, progress=progress)
+        (row,) = self.update([str(path)], progress=progress)
         return row
 
-    def update(self, paths: Sequence[str]) -> tuple[IngestRow, ...]:
-        """Read again what has changed below paths."""
-        with self._writing:
-            return ingest(paths, self.index, self.embedder)
+    def update(
+        self, paths: Sequence[str], *, prune: bool = False, progress: Progress | None = None
+    ) -> tuple[IngestRow, ...]:
+        """Read what is new or has changed below paths; with `prune`, forget what is gone there.
 
-    def remove(self, document_id: str) -> int:
-        """Take a document out of the index; how many files it had there."""
-        with self._writing, self.index.writer() as writer:
-            return writer.remove(document_id)
+        Raises IndexLockedError if another process writes to the index for longer than `WAIT_S`.
+        """
+        settings = IngestSettings(password=self.password)
+        given_up = time.monotonic() + WAIT_S
+        with self._writing:
+            while True:
+                try:
+                    return ingest(
+                        paths,
+                        self.index,
+                        self.embedder,
+                        settings=settings,
+                        prune=prune,
+                        progress=progress,
+                    )
+                except IndexLockedError:
+                    if time.monotonic() > given_up:
+                        raise
+                    time.sleep(_POLL_S)
+
+    def remove(self, document_id: str) -> tuple[SourceInfo, ...]:
+        """Take a document out of the index; the files that it had there.
+
+        Raises LookupError if there is none.
+        """
+        with self._writing:
+            gone = tuple(one for one in self.sources() if one.document_id == document_id)
+            if not gone:
+                raise LookupError(f"there is no document {document_id!r}; see /documents")
+            with self.index.writer() as writer:
+                writer.remove(document_id)
+        return gone

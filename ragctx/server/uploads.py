@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 from ragctx.errors import InputError
+from ragctx.paths import unfinished_beside
 
 MAX_NAME_BYTES = 200
 _FIRST_BYTES = 1024  # in which a PDF says that it is one
@@ -35,31 +37,61 @@ def folder_for(index_path: Path) -> Path:
     return index_path.with_name(f"{index_path.name}-uploads")
 
 
-async def received(chunks: AsyncIterator[bytes], folder: Path, name: str) -> Path:
-    """Write a PDF into the folder, all of it or nothing, in place of one of this name.
+class Arrival(NamedTuple):
+    """A PDF that has come whole, and where it is to be."""
+
+    unfinished: Path
+    path: Path
+
+
+async def received(chunks: AsyncIterator[bytes], path: Path) -> Arrival:
+    """Write a PDF beside `path`: all of it, or nothing. See also `tidy`.
 
     Raises:
         InputError: it is not a PDF.
         OSError: it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".upload-", dir=folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = unfinished_beside(path)
     try:
         first = b""
-        with os.fdopen(handle, "wb") as file:
+        with unfinished.open("wb") as file:
             async for chunk in chunks:
                 if len(first) < _FIRST_BYTES:
                     first += chunk[:_FIRST_BYTES]
                     if len(first) >= _FIRST_BYTES:
-                        _require_pdf(first, name)
+                        _require_pdf(first, path.name)
                 file.write(chunk)
-        _require_pdf(first, name)
-        path = folder / name
-        os.replace(temporary, path)
+        _require_pdf(first, path.name)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
-    return path
+    return Arrival(unfinished, path)
+
+
+def tidy(folder: Path) -> tuple[Path, ...]:
+    """Remove what servers that were killed left half written; the PDFs that are there.
+
+    Call it before anything is received.
+    """
+    for unfinished in folder.glob(".*.part"):
+        if not _is_written_elsewhere(unfinished):
+            unfinished.unlink(missing_ok=True)
+    return tuple(sorted(folder.glob("*.[pP][dD][fF]")))
+
+
+def _is_written_elsewhere(unfinished: Path) -> bool:
+    """Whether the process that writes it, by its name, is another one that goes on."""
+    process = re.search(r"\.(\d+)-\d+-[0-9a-f]+\.part\Z", unfinished.name)
+    if process is None or int(process[1]) == os.getpid():
+        return False
+    try:
+        os.kill(int(process[1]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        pass
+    return True
 
 
 def _require_pdf(first: bytes, name: str) -> None:

@@ -29,16 +29,18 @@ class Watcher(threading.Thread):
         self._seen = state_of(paths)
 
     def run(self) -> None:
-        """Look, and read what has changed."""
+        """Look, and read what has changed; what is gone is forgotten."""
         while not self._ended.wait(EVERY_S):
             now = state_of(self._paths)
             if now == self._seen:
                 continue
-            self._seen = now
+            # A disk that is not there for a while does not empty the index.
+            prune = all(os.path.exists(path) for path in self._paths)
             try:
-                rows = self._service.update(self._paths)
-            except RagctxError:  # a file that is being written; looked at again when it changes
+                rows = self._service.update(self._paths, prune=prune)
+            except (RagctxError, OSError):  # tried again at the next look
                 continue
+            self._seen = now
             for row in rows:
                 if row.outcome != "unchanged":
                     self._on_row(row)

@@ -86,20 +86,22 @@ MAY_IMPORT = {
     "model_loading": "",
     "reranking": "headers model_loading",
     "retrieval": "embedding index reranking text unembedded",
+    "follow_ups": "generator generator.thought placement prompt text",
     "refusals": "index text",
     "pipeline": "assembly citations embedding generator generator.thought index refusals "
     "retrieval text",
+    "mcp_server": "assembly index placement refusals retrieval selection server text tokens views",
     "evaluation.statistics": "",
     "evaluation": "assembly citations embedding evaluation.statistics generator generator.reader "
     "generator.huggingface generator.thought index pipeline placement prompt retrieval text",
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
-    "server": "assembly embedding explanation generator index ingestion pdf pipeline placement "
-    "refusals retrieval selection text views",
-    "cli": "server assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation generator generator.cache_stats generator.decoding generator.huggingface "
-    "generator.reader index ingestion pdf pipeline refusals placement prompt reranking retrieval "
-    "selection text threads tokens views",
+    "server": "assembly embedding explanation follow_ups generator generator.cache_stats index "
+    "ingestion pdf pipeline placement refusals retrieval selection text views",
+    "cli": "mcp_server server assembly embedding evaluation evaluation.questions evaluation.report "
+    "explanation follow_ups generator generator.cache_stats generator.decoding "
+    "generator.huggingface generator.reader index ingestion pdf pipeline refusals placement prompt "
+    "reranking retrieval selection text threads tokens views",
     "__main__": "cli",
 }
 
@@ -121,9 +123,16 @@ ONLY_IN = {  # a library, and the only modules that may know it
     ),
     "rapidocr": ("pdf.rapidocr_engine",),
     "faiss": ("index.engine",),
-    "starlette": ("server.app", "server.guard"),
-    "uvicorn": ("cli.commands.serve",),
-    "anyio": ("server.app", "server.events"),
+    "starlette": ("server.*", "mcp_server.transports", "cli.listening", "cli.commands.serve"),
+    "mcp": ("mcp_server.handlers", "mcp_server.transports", "cli.commands.mcp"),
+    "mcp_types": ("mcp_server.handlers",),
+    "uvicorn": ("cli.listening",),
+    "anyio": (
+        "server.events",
+        "server.queueing",
+        "mcp_server.handlers",
+        "mcp_server.transports",
+    ),
     "onnxruntime": ("runtime", "pdf.rapidocr_engine"),
     "torch": ("embedding", "reranking", "generator.huggingface.*"),
     "sqlite3": (

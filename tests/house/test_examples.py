@@ -49,6 +49,19 @@ def test_ask() -> None:
     assert "field-station-manual.pdf" in output("ask.py")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (FOLDER / "reader.safetensors").is_file(),
+    reason="the bundled reader's weights are not here",
+)
+def test_agent() -> None:
+    pytest.importorskip("mcp", reason="needs the extra ragctx[mcp]")
+    out = output("agent.py")
+    assert "tools: search, ask, assemble, read_page, list_documents" in out
+    assert "quote found on this page\n“Never raise the mast within 12 metres" in out
+    assert "tokens of bundled as one text, of 400 that it may have" in out
+
+
 def test_every_script_has_its_test() -> None:
     scripts = {path.stem for path in EXAMPLES.glob("*.py")}
     assert {f"test_{script}" for script in scripts} <= set(globals())

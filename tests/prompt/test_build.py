@@ -25,7 +25,10 @@ from ragctx.tokens.tokenizer import Tokenizer, require_round_trip
 from tests.support.fakes import CHAT_FRAME, SPECIAL, ByteTokenizer, WordTokenizer
 from tests.support.small_tokenizers import MARKERS, chat_model, every_adapter, tiny_tiktoken
 
-SHIPPED = ["plain", "qa", "qa_by_document", "qa_question_both", "qa_question_first", "reader"]
+SHIPPED = [
+    *("context", "plain", "qa", "qa_by_document", "qa_question_both", "qa_question_first"),
+    "reader",
+]
 ONE_LABEL_APART = [name for name in SHIPPED if name != "qa_by_document"]  # costs are exact
 TOKENIZERS: dict[str, Tokenizer] = {
     "bytes": ByteTokenizer(),

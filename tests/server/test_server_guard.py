@@ -31,6 +31,9 @@ def test_pages_of_others_may_not_ask(client: TestClient) -> None:
     ):
         assert client.post("/ask", json=QUESTION, headers=headers).status_code == 403
         assert client.put("/documents/a.pdf", content=PUMP, headers=headers).status_code == 403
+    for mode, status in (("no-cors", 403), ("cors", 403), ("navigate", 200)):  # pictures, links
+        headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": mode}
+        assert client.get("/documents", headers=headers).status_code == status
     own = {"origin": "http://127.0.0.1:8400", "sec-fetch-site": "same-origin"}
     assert client.post("/ask", json=QUESTION, headers=own).status_code == 200
 
@@ -43,11 +46,14 @@ def test_forms_of_others_are_no_json(client: TestClient) -> None:
 
 
 def test_a_token_is_demanded_everywhere_but_for_health(service: Service) -> None:
-    with client_of(service, Guard(token="secret")) as client:
+    guard = Guard(token="secret", hosts=frozenset(("ragctx.example",)))
+    with client_of(service, guard) as client:
         for path in ("/", "/documents", "/metrics", "/openapi.json", "/v1/models"):
             assert client.get(path).status_code == 401
-            right = {"authorization": "Bearer secret", "host": "ragctx.example"}
-            assert client.get(path, headers=right).status_code == 200
+            right = {"authorization": "Bearer secret"}
+            for host in ("ragctx.example", "ragctx.example:443", "192.168.1.5:8400", "localhost"):
+                assert client.get(path, headers={**right, "host": host}).status_code == 200
+            assert client.get(path, headers={**right, "host": "evil.example"}).status_code == 421
         for wrong in ("Bearer other", "Bearer ", "Basic secret", "secret"):
             assert client.get("/documents", headers={"authorization": wrong}).status_code == 401
         assert client.get("/healthz").status_code == 200
@@ -79,7 +85,7 @@ def test_too_large_a_body_is_refused_as_soon_as_it_is_too_large(
         headers = {"content-length": "2000000000"} if told else {}
         response = client.put("/documents/large.pdf", content=body(), headers=headers)
         assert response.status_code == 413
-        assert len(client.get("/documents").json()["documents"]) == 1
+        assert len(client.get("/documents").json()["sources"]) == 1
         large = client.post("/ask", json={"question": "a" * 2_000_000})
         assert large.status_code == 413
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from ragctx.errors import InputError
-from ragctx.server.conversation import leans, question_in
+from ragctx.follow_ups import Turn
+from ragctx.server.conversation import question_in
 from ragctx.server.service import Service
 from tests.support.fakes import HashEmbedder
 
@@ -109,26 +110,114 @@ def said(*texts: str) -> list[object]:
     return [{"role": "user", "content": text} for text in texts]
 
 
-def test_a_question_that_leans_on_the_one_before_takes_it_along() -> None:
-    first = "What does the F-100 filter cost?"
-    for second in ("And in winter?", "How long does it last?", "Why?", "What about the F-200?"):
-        assert question_in(said(first, second)) == f"{first} {second}"
-    alone = "How often must the pump be oiled?"
-    assert question_in(said(first, alone)) == alone
-    assert question_in(said("Why?")) == "Why?"
+def test_turns_are_what_was_asked_and_answered() -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        *said("What is it?"),
+        {"role": "assistant", "content": "A pump."},
+        {"role": "tool", "content": "nothing"},
+        *said("Why?", "When?"),
+    ]
+    question, earlier = question_in(messages)
+    assert question == "When?"
+    assert earlier == (Turn("What is it?", "A pump."), Turn("Why?", ""))
 
 
 def test_parts_of_a_message_are_one_text() -> None:
     parts = [{"type": "text", "text": "How often"}, {"type": "image_url"}, {"text": "is it oiled?"}]
-    assert question_in([{"role": "user", "content": parts}]) == "How often is it oiled?"
+    assert question_in([{"role": "user", "content": parts}]) == ("How often is it oiled?", ())
 
 
 @given(st.lists(st.text(max_size=60), max_size=5))
-def test_the_last_thing_said_is_always_part_of_the_question(texts: list[str]) -> None:
+def test_the_last_thing_said_is_the_question(texts: list[str]) -> None:
     spoken = [text.strip() for text in texts if text.strip()]
     if not spoken:
         with pytest.raises(InputError):
             question_in(said(*texts))
         return
-    assert question_in(said(*texts)).endswith(spoken[-1])
-    assert isinstance(leans(spoken[-1]), bool)
+    question, earlier = question_in(said(*texts))
+    assert [*(turn.question for turn in earlier), question] == spoken
+
+
+def test_a_follow_up_is_asked_with_what_it_leans_on(client: TestClient) -> None:
+    follow_up = said("How often must the pump be oiled?", "Why?")
+    answer = client.post("/v1/chat/completions", json={"messages": follow_up}).json()
+    assert answer["choices"][0]["message"]["content"].startswith("every two weeks")
+
+
+def test_what_was_said_before_is_bounded(client: TestClient, service: Service) -> None:
+    """A question before was as long as the body, and might not have been text at all."""
+    long = "How often must the pump be oiled? " + "\ud800 oil " * 50_000
+    body = json.dumps({"messages": said(long, "Why?")})
+    headers = {"content-type": "application/json"}
+    assert client.post("/v1/chat/completions", content=body, headers=headers).status_code == 200
+    (prompt,) = service.generator.prompts  # type: ignore[attr-defined]
+    assert len(prompt.question) < 4100 and prompt.question.endswith("Why?")
+
+
+# --- what chat programs send beside questions
+
+TITLE = """### Task:
+Generate a concise, 3-5 word title with an emoji summarizing the chat history.
+### Output:
+JSON format: { "title": "your concise title here" }
+### Examples:
+- { "title": "Stock Market Trends" }
+### Chat History:
+<chat_history>
+USER: How often must the pump be oiled?
+ASSISTANT: every two weeks
+</chat_history>"""
+FOLLOW_UPS = """### Task:
+Suggest 3-5 relevant follow-up questions.
+### Output:
+JSON format: { "follow_ups": ["Question 1?", "Question 2?", "Question 3?"] }
+### Chat History:
+<chat_history>
+USER: How often must the pump be oiled?
+</chat_history>"""
+
+
+@pytest.mark.parametrize(
+    ("errand", "answer"),
+    [
+        (TITLE, {"title": "How often must the pump be oiled?"}),
+        (FOLLOW_UPS, {"follow_ups": []}),
+        (FOLLOW_UPS.replace("follow_ups", "tags"), {"tags": []}),
+    ],
+)
+def test_errands_of_chat_programs_are_no_questions(
+    client: TestClient, service: Service, errand: str, answer: object
+) -> None:
+    """Open WebUI asked for a title, and it was searched for in the documents."""
+    body = {"model": "ragctx", "messages": said(errand), "max_tokens": 1000}
+    whole = client.post("/v1/chat/completions", json=body).json()
+    assert json.loads(whole["choices"][0]["message"]["content"]) == answer
+    assert not service.generator.prompts  # type: ignore[attr-defined]
+    lines = client.post("/v1/chat/completions", json={**body, "stream": True}).text.split("\n\n")
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+    assert (
+        json.loads("".join(c["choices"][0]["delta"].get("content", "") for c in chunks)) == answer
+    )
+
+
+def test_what_open_webui_sends_is_understood(client: TestClient) -> None:
+    """Fields of its own, and a bound on the answer that is more than the window."""
+    body = {
+        **CHAT,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": 0.8,
+        "top_p": 0.9,
+        "max_tokens": 128_000,
+        "metadata": {"chat_id": "1"},
+        "features": {"web_search": False},
+        "session_id": "x",
+        "chat_id": "y",
+        "tool_ids": [],
+        "files": None,
+    }
+    lines = client.post("/v1/chat/completions", json=body).text.split("\n\n")
+    assert lines[-2:] == ["data: [DONE]", ""] and "every two weeks" in "".join(lines)
+    assert client.get("/v1/models/ragctx").json()["id"] == "ragctx"
+    assert client.get("/v1/models/gpt-4").status_code == 404

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
 from tests.support.served import PUMP
+from tests.support.server_process import server_process
 
 STATIC = files("ragctx.server") / "static"
 
@@ -43,72 +36,91 @@ def test_every_control_of_the_page_has_a_name() -> None:
         assert "aria-label" in tag or labelled or tag.startswith("<button"), tag
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
-    """The address of a server in a process of its own; it must end in order."""
+VARIABLE = re.compile(r"--([\w-]+):\s*(#[0-9a-f]{6})")
+TEXTS = [  # what is written on what
+    *(
+        (ink, ground)
+        for ink in ("ink", "faint", "accent", "warn")
+        for ground in ("ground", "raised")
+    ),
+    ("on-accent", "accent"),
+    ("on-mark", "mark"),
+    *(("on-part", part) for part in ("accent", "instruction", "kept")),
+]
+SHAPES = [  # what must be told from what is around it
+    *((shape, ground) for shape in ("edge", "accent") for ground in ("ground", "raised")),
+    *((part, "ground") for part in ("instruction", "kept")),
+]
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of WCAG 2.2."""
+    shares = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_can_be_told_apart(scheme: str) -> None:
+    """As WCAG 2.2 AA asks: 4.5 for text, 3 for what is to be seen beside it."""
+    css = (STATIC / "app.css").read_text()
+    light, _, dark = css.partition("@media (prefers-color-scheme: dark)")
+    colours = dict(VARIABLE.findall(light if scheme == "light" else dark))
+    for pairs, least in ((TEXTS, 4.5), (SHAPES, 3.0)):
+        for one, other in pairs:
+            assert contrast(colours[one], colours[other]) >= least, (one, other)
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+def test_colours_are_only_named_where_they_are_measured() -> None:
+    """But for the ground of a page of a PDF, which is white in any scheme."""
+    css = (STATIC / "app.css").read_text()
+    used = set(re.findall(r"var\(--([\w-]+)\)", css))
+    named = {one for pair in (*TEXTS, *SHAPES) for one in pair} | {"line"}  # only an ornament
+    assert used <= named and not used - dict(VARIABLE.findall(css)).keys()
+    outside = re.sub(VARIABLE, "", css).replace("background: #fff;", "")
+    assert not re.search(r"#[0-9a-f]{3,6}\b|rgb|hsl", outside)
+
+
+@pytest.mark.slow
+@pytest.mark.enable_socket
+def test_the_program_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
     (tmp_path / "pump.pdf").write_bytes(PUMP)
-    command = [sys.executable, "-m", "ragctx", "serve", ".", "--index", "index", "--port", "0"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # without what keeps tests offline
-    program = subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    try:
-        assert program.stderr is not None
-        line = next((line for line in program.stderr if "serving on" in line), "")
-        yield re.findall(r"http://\S+", line)[0]
-        program.send_signal(signal.SIGINT)
-        assert program.wait(30) == 0
-    finally:
-        program.kill()
-        program.communicate()
-
-
-def get(url: str, body: object = None, **headers: str) -> tuple[int, bytes]:
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"content-type": "application/json", **headers}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, data, headers)) as response:
-            return response.status, response.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
+    with server_process(tmp_path, ".") as server:
+        status, answer = server.get("/ask", {"question": "How often must the pump be oiled?"})
+        assert status == 200
+        assert "pump.pdf" in json.dumps(json.loads(answer))
+        assert server.get("/documents", host="evil.example")[0] == 421
+        assert server.get("/nowhere")[0] == 404
 
 
 @pytest.mark.slow
 @pytest.mark.enable_socket
-def test_the_program_serves_until_it_is_told_to_end(served: str) -> None:
-    status, answer = get(f"{served}/ask", {"question": "How often must the pump be oiled?"})
-    assert status == 200
-    assert "pump.pdf" in json.dumps(json.loads(answer))
-    assert get(f"{served}/documents", host="evil.example")[0] == 421
-    assert get(f"{served}/nowhere")[0] == 404
-
-
-@pytest.mark.slow
-@pytest.mark.enable_socket
-def test_a_browser_asks_and_sees_the_quote_marked(served: str, tmp_path: Path) -> None:
-    """The quote's words lie within what is marked, and hostile text stays text."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    chromium = next(
-        (p for p in ("/usr/bin/chromium", "/usr/bin/google-chrome") if Path(p).exists()), ""
-    )
-    if not chromium:
-        pytest.skip("needs Chromium")
-    new = tmp_path / "new.pdf"
-    new.write_bytes(PUMP.replace(b"The cap is blue.", b"<img src=x onerror=alert(1)>"))
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        wrong: list[str] = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("dialog", lambda dialog: wrong.append(dialog.message))
-        page.goto(served)
-        page.set_input_files("#file", str(new))
-        page.locator("#list li").nth(1).wait_for()  # its own policy forbids code from outside
-        page.fill("#question", "How often must the pump be oiled?")
-        page.press("#question", "Enter")
-        page.wait_for_selector(".source")
-        page.click(".source")
-        page.wait_for_selector("#page")
-        assert "onerror" not in page.inner_html("#page") and not wrong
-        browser.close()
+def test_the_client_of_openai_speaks_with_the_program(tmp_path: Path) -> None:
+    """Over a real socket, and from another name with the token as its key."""
+    openai = pytest.importorskip("openai", reason="needs the package openai")
+    (tmp_path / "pump.pdf").write_bytes(PUMP)
+    messages = [{"role": "user", "content": "How often must the pump be oiled?"}]
+    with server_process(tmp_path, ".", "--allow-host", "docs.example", token="secret") as server:
+        url = f"{server.address}/v1"
+        for headers in ({}, {"Host": "docs.example"}):
+            with openai.OpenAI(base_url=url, api_key="secret", default_headers=headers) as client:
+                whole = client.chat.completions.create(model="ragctx", messages=messages)
+                message = whole.choices[0].message
+                assert "two weeks" in message.content
+                assert message.annotations[0].url_citation.title == "pump.pdf"
+                assert whole.usage.total_tokens > whole.usage.completion_tokens > 0
+                with client.chat.completions.create(
+                    model="ragctx", messages=messages, stream=True
+                ) as chunks:
+                    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+                assert text == message.content
+                assert client.models.retrieve("ragctx").id == "ragctx"
+        with openai.OpenAI(base_url=url, api_key="wrong", max_retries=0) as client:
+            with pytest.raises(openai.AuthenticationError, match="token"):
+                client.models.list()

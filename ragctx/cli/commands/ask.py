@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ragctx.cli import options
+from ragctx.cli.answering import Answering, answering_options
 from ragctx.cli.batch import run_batch
 from ragctx.cli.dialogue import Dialogue
 from ragctx.cli.exit_codes import ABSTAINED, FAILED, OK, say
 from ragctx.cli.help import Command, examples
-from ragctx.cli.model_options import Model, model_options
+from ragctx.cli.model_options import writer_in
 from ragctx.cli.output import attribution_table, console, ledger_table, write_json
 from ragctx.cli.session import Session, open_session, sources_of, with_load_time
 from ragctx.errors import InputError
@@ -72,12 +73,7 @@ class Shown:
 @click.command("ask", cls=Command)
 @click.argument("question", required=False)
 @click.argument("pdfs", nargs=-1, metavar="[PDF]...")
-@options.index_option
-@options.embedder_option
-@options.password_option
-@model_options
-@options.retrieval_options(k=5)
-@options.assembly_options
+@answering_options
 @click.option(
     "--batch",
     type=click.Path(allow_dash=True, exists=True, dir_okay=False),
@@ -123,12 +119,7 @@ def ask_command(
     ctx: click.Context,
     question: str | None,
     pdfs: tuple[str, ...],
-    index_path: Path,
-    embedder_spec: str,
-    password: str | None,
-    model: Model,
-    retrieval: options.RetrievalOptions,
-    assembly: options.AssemblyOptions,
+    answering: Answering,
     batch: str | None,
     interactive: bool,
     min_confidence: float,
@@ -155,7 +146,11 @@ def ask_command(
     if batch is not None or interactive:
         pdfs = (*([question] if question else []), *pdfs)
     sources = sources_of(
-        ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
+        ctx,
+        pdfs=pdfs,
+        index_path=answering.index_path,
+        embedder_spec=answering.embedder_spec,
+        password=answering.password,
     )
     shown = Shown(
         as_json=as_json,
@@ -168,18 +163,22 @@ def ask_command(
     )
     if batch is not None:
         sources = replace(sources, embed_at_most=None)  # many questions repay the vectors
-        session = open_session(sources, model, retrieval, assembly)
+        session = open_session(sources, answering)
         return run_batch(
             batch,
             lambda question: session.ask(question, min_confidence=min_confidence, strict=strict),
             lambda answer: _view(answer, shown, session),
         )
     if interactive:
-        session = open_session(sources, model, retrieval, assembly)
-        Dialogue(session=session, answer=lambda words: _show_answer(words, session, shown)).run()
+        session = open_session(sources, answering)
+        Dialogue(
+            session=session,
+            answer=lambda words: _show_answer(words, session, shown),
+            writer=writer_in(session.generator),
+        ).run()
         return OK
     question = _question(question, pdfs)
-    return _answer(question, open_session(sources, model, retrieval, assembly), shown)
+    return _answer(question, open_session(sources, answering), shown)
 
 
 def _question(words: str | None, pdfs: Sequence[str]) -> str:
@@ -277,17 +276,17 @@ def _print(answer: Answer) -> None:
 
 def _print_alternatives(answer: Answer) -> None:
     """Documents that contradict the answer, then other guesses."""
-    screen = console()
     conflicts = [other for other in answer.alternatives if other.is_conflict]
     guesses = [other for other in answer.alternatives if not other.is_conflict]
-    if conflicts:
-        screen.print("\nThe documents do not agree", style="bold red")
-    for other in conflicts:
-        screen.print(alternative_words(other), soft_wrap=True)
-    if guesses:
-        screen.print("\nOr perhaps", style="bold")
-    for other in guesses:
-        screen.print(alternative_words(other), soft_wrap=True)
+    for title, style, others in (
+        ("\nThe documents do not agree", "bold red", conflicts),
+        ("\nOr perhaps", "bold", guesses),
+    ):
+        if others:
+            console().print(title, style=style)
+        for other in others:
+            console().print(alternative_words(other), soft_wrap=True)
+            _print_quote(other.citation)
 
 
 def _print_refusal(answer: Answer) -> None:
@@ -317,6 +316,12 @@ def _print_citation(citation: Citation) -> None:
     style = "dim" if citation.status == "verified" else "red"
     heading = Text.assemble(citation_words(citation), "  ", (status_words(citation), style))
     console().print(heading, soft_wrap=True)
+    _print_quote(citation)
+
+
+def _print_quote(citation: Citation) -> None:
+    from rich.text import Text
+
     before, cited, after = quote_parts(citation, _QUOTED)
     if before or cited:
         dim = "dim"

@@ -1,7 +1,12 @@
-// The page. Texts of documents are only ever set as text, never as HTML.
+// The page. Texts of documents and models are only ever set as text, never as HTML.
 const $ = (id) => document.getElementById(id);
-const state = { sources: new Map(), page: null, pages: 0, zoom: 1, asked: "", turn: 0 };
-const PLACEMENTS = ["edges", "edges_end", "best_first", "best_last", "middle", "document_order", "random"];
+const QUOTED = 1500; // characters of a quote that go into an address
+const state = {
+  documents: new Map(), limit: Infinity, // by path; bytes that a PDF may have
+  page: null, zoom: 1, opened: 0,        // what the right side shows
+  asking: null, earlier: [], asked: "",  // what stops the answer; the conversation; the last question
+  placements: [], assembled: 0,          // names in the slider's order; the last prompt shown
+};
 
 function element(tag, text = "", attributes = {}) {
   const made = document.createElement(tag);
@@ -10,14 +15,20 @@ function element(tag, text = "", attributes = {}) {
   return made;
 }
 
-async function send(method, path, body, headers = {}) {
-  const init = { method, headers: { ...headers } };
-  if (body instanceof Blob) init.body = body;
-  else if (body !== undefined) {
+function button(text, attributes, onClick) {
+  const made = element("button", text, { type: "button", ...attributes });
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+async function send(method, path, body, init = {}) {
+  if (body !== undefined) {
     init.body = JSON.stringify(body);
-    init.headers["content-type"] = "application/json";
+    init.headers = { ...init.headers, "content-type": "application/json" };
   }
-  const response = await fetch(path, init);
+  const response = await fetch(path, { method, ...init }).catch((error) => {
+    throw error.name === "AbortError" ? error : new Error("The server does not answer. Is ragctx serve running?");
+  });
   if (!response.ok) {
     const failed = await response.json().catch(() => ({}));
     throw new Error(failed.error?.message ?? `the server said ${response.status}`);
@@ -25,203 +36,305 @@ async function send(method, path, body, headers = {}) {
   return response;
 }
 
-async function* eventsOf(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+// Server-sent events, out of text that comes in pieces.
+function eventReader(onEvent) {
   let waiting = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    waiting += value;
+  return (text) => {
+    waiting += text;
     for (let end; (end = waiting.indexOf("\n\n")) >= 0; waiting = waiting.slice(end + 2)) {
-      const lines = waiting.slice(0, end).split("\n");
-      const name = lines[0].slice("event: ".length);
-      yield { name, data: JSON.parse(lines[1].slice("data: ".length)) };
+      const [name, data] = waiting.slice(0, end).split("\n");
+      if (data) onEvent(name.slice("event: ".length), JSON.parse(data.slice("data: ".length)));
     }
-  }
+  };
 }
 
 // ---- asking -----------------------------------------------------------------------------------
 
 async function ask(question) {
-  const turn = ++state.turn;
+  state.asking?.abort();
+  const asking = state.asking = new AbortController();
   state.asked = question;
-  $("send").disabled = true;
+  $("send").textContent = "Stop";
   $("state").textContent = "searching";
-  $("text").textContent = $("sure").textContent = "";
-  $("text").className = "";
-  $("sources").replaceChildren();
-  $("others").replaceChildren();
+  $("answer").setAttribute("aria-busy", "true");
+  for (const id of ["text", "sure", "sources", "others", "as-text"]) $(id).replaceChildren();
+  $("text").className = $("sure").className = "";
   try {
-    const response = await send("POST", "/ask", { question }, { accept: "text/event-stream" });
-    for await (const { name, data } of eventsOf(response)) {
-      if (turn !== state.turn) return;
-      if (name === "text") $("text").textContent += data.text;
-      if (name === "answer") showAnswer(data);
+    const response = await send("POST", "/ask", { question, earlier: state.earlier },
+      { headers: { accept: "text/event-stream" }, signal: asking.signal });
+    const read = eventReader((name, data) => {
+      if (name === "text") $("text").append(data.text);
+      if (name === "answer") showAnswer(question, data);
       if (name === "error") throw new Error(data.message);
-    }
+    });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let got; !(got = await reader.read()).done;) read(got.value);
   } catch (error) {
-    $("text").textContent = error.message;
-    $("text").className = "failed";
+    if (state.asking !== asking) return; // another question was asked
+    if (error.name === "AbortError") $("state").textContent = "stopped";
+    else fail(error);
   } finally {
-    if (turn === state.turn) {
-      $("send").disabled = false;
+    if (state.asking === asking) {
+      state.asking = null;
+      $("send").textContent = "Ask";
+      $("answer").removeAttribute("aria-busy");
       if ($("state").textContent === "searching") $("state").textContent = "";
     }
   }
-  if ($("why").open) assemble(true);
+  if ($("why").open && state.asked === question) assemble(true);
 }
 
-function showAnswer(answer) {
+function fail(error) {
+  $("text").textContent = error.message;
+  $("text").className = "failed";
+}
+
+function showAnswer(question, answer) {
   const { timing, confidence, outcome } = answer;
   $("state").textContent = `${(timing.total_s ?? 0).toFixed(2)} s, ${answer.model}`;
+  if (answer.question !== question) $("as-text").textContent = `Asked as: ${answer.question}`;
+  state.asked = answer.question;
+  state.earlier = [...state.earlier, { question, answer: answer.answer }].slice(-5);
+  $("new").hidden = false;
   if (answer.abstained) {
     $("text").textContent = answer.refusal?.message ?? "The documents do not answer this.";
-    if (answer.nearest.length) $("others").append(element("h3", "Nearest passages, not an answer"));
+    if (answer.nearest.length) $("others").append(element("h2", "Nearest passages, not an answer"));
     for (const hit of answer.nearest) $("others").append(sourceButton(hitSource(hit)));
     return;
   }
-  $("text").textContent = answer.scale ? `${answer.answer} (${answer.scale})` : answer.answer;
+  writeAnswer(answer);
   if (confidence !== null) {
     const percent = `${Math.round(100 * confidence)} %`;
     const isSure = outcome === "sure";
     $("sure").textContent = isSure ? `sure (${percent})` : `unsure (${percent}): only a guess, read the source`;
     $("sure").className = isSure ? "" : "unsure";
   }
-  answer.citations.forEach((citation) => {
+  if (answer.finish_reason === "length") $("sure").append(" The answer was cut: it is too long.");
+  for (const citation of answer.citations) {
     const item = element("li");
     item.append(sourceButton(citation));
     $("sources").append(item);
-  });
+  }
+  if (!answer.citations.length) $("others").append(element("p", "No source was cited.", { class: "failed" }));
   const conflicts = answer.alternatives.filter((other) => other.is_conflict);
   const guesses = answer.alternatives.filter((other) => !other.is_conflict);
   for (const [title, list] of [["The documents do not agree", conflicts], ["Or perhaps", guesses]]) {
-    if (list.length) $("others").append(element("h3", title));
+    if (list.length) $("others").append(element("h2", title));
     for (const other of list) $("others").append(sourceButton(other.citation, other.answer));
   }
   $("sources").querySelector("button")?.click();
 }
 
-function hitSource(hit) {
-  return { document: hit.document, path: hit.path, first_page: hit.first_page, quote: hit.text };
+// The answer with its marks ([1]) as buttons that open the source.
+function writeAnswer(answer) {
+  const text = answer.scale ? `${answer.answer} (${answer.scale})` : answer.answer;
+  const labels = new Set(answer.citations.map((citation) => citation.label));
+  $("text").replaceChildren(...text.split(/(\[\d+\])/).map((part) => {
+    const label = part.slice(1, -1);
+    if (!/^\[\d+\]$/.test(part) || !labels.has(label)) return part;
+    return button(part, { "aria-label": `Source ${label}` }, () => openSource(label));
+  }));
 }
 
+const openSource = (label) => document.querySelector(`.source[data-label="${label}"]`)?.click();
+
+const hitSource = (hit) => ({ document: hit.document, path: hit.path, first_page: hit.first_page, quote: hit.text });
+
 function sourceButton(source, answer = "") {
-  const button = element("button", "", { type: "button", class: "source" });
-  const label = source.label ? `[${source.label}] ` : "";
+  const label = source.label && !answer ? `[${source.label}] ` : "";
   const page = source.first_page ? `, page ${source.first_page}` : "";
   const status = source.status && source.status !== "verified" ? ` (${source.status.replaceAll("_", " ")})` : "";
-  button.append(element("b", `${answer ? `${answer}: ` : ""}${label}${source.document}${page}${status}`));
-  button.append(element("span", source.quote.length > 300 ? `${source.quote.slice(0, 300)}…` : source.quote));
-  button.addEventListener("click", (event) => {
+  const made = button("", { class: "source" }, (event) => {
     document.querySelectorAll(".source[aria-current]").forEach((one) => one.removeAttribute("aria-current"));
-    button.setAttribute("aria-current", "true");
+    made.setAttribute("aria-current", "true");
     openPage(source.path, source.first_page ?? 1, source.quote);
-    if (event.isTrusted && matchMedia("(max-width: 899px)").matches) $("right").scrollIntoView();
+    if (event.isTrusted) toSource();
   });
-  return button;
+  if (label) made.dataset.label = source.label;
+  made.append(element("b", `${answer ? `${answer}: ` : ""}${label}${source.document}${page}${status}`));
+  made.append(quoteOf(source));
+  return made;
+}
+
+// The quote, with the words of the answer marked if it is known which they are.
+function quoteOf(source) {
+  const quote = element("span");
+  const [start, end] = [source.answer_start - source.start, source.answer_end - source.start];
+  const isKnown = source.answer_start != null && start >= 0 && end <= source.quote.length;
+  const cut = (text) => (text.length > 300 ? `${text.slice(0, 300)}…` : text);
+  if (!isKnown) quote.append(cut(source.quote));
+  else quote.append(source.quote.slice(0, start), element("mark", source.quote.slice(start, end)), cut(source.quote.slice(end)));
+  return quote;
+}
+
+const isNarrow = () => matchMedia("(max-width: 899px)").matches;
+const toSource = () => isNarrow() && $("source").scrollIntoView();
+const toAnswer = () => { $("answer").focus({ preventScroll: true }); if (isNarrow()) scrollTo(0, 0); };
+
+function newTopic() {
+  state.earlier = [];
+  $("new").hidden = true;
+  $("as-text").textContent = "";
+  $("question").focus();
 }
 
 // ---- the source -------------------------------------------------------------------------------
 
 async function openPage(path, number, quote = "") {
-  const found = state.sources.get(path);
-  if (!found) return;
-  state.page = { id: found.document_id, number, quote, name: path.split("/").pop() };
-  state.pages = found.pages;
-  $("tools").hidden = false;
-  $("where").textContent = `${state.page.name}, ${number} of ${found.pages}`;
+  const turn = ++state.opened;
+  if (!state.documents.has(path)) await listDocuments().catch(() => {}); // it may be new
+  const found = state.documents.get(path);
+  if (!found) return say(`${path.split("/").pop()} is no longer in the index.`);
+  state.page = { path, number, quote, pages: found.pages, scale: scaleFor(state.zoom) };
+  const name = path.split("/").pop();
+  $("where").textContent = `${number} of ${found.pages} · ${name}`;
+  $("where").title = path;
   $("previous").disabled = number <= 1;
   $("next").disabled = number >= found.pages;
-  const query = new URLSearchParams({ scale: "2" });
-  if (quote) query.set("quote", quote.slice(0, 1500));
+  const query = new URLSearchParams({ scale: state.page.scale });
+  if (quote) query.set("quote", quote.slice(0, QUOTED));
   const base = `/documents/${encodeURIComponent(found.document_id)}/pages/${number}`;
   const image = new Image();
-  image.alt = `Page ${number} of ${state.page.name}`;
+  image.alt = `Page ${number} of ${name}`;
   image.id = "page";
   image.src = `${base}.png?${query}`;
   try {
     await image.decode();
   } catch {
-    $("sheet").replaceChildren(element("p", "This page cannot be shown.", { class: "failed" }));
-    return;
+    const why = await send("GET", image.src).then(() => "This page cannot be shown.", (error) => error.message);
+    return turn === state.opened && say(why);
   }
-  if (state.page.id !== found.document_id || state.page.number !== number) return;
+  const boxes = quote ? await send("GET", `${base}/boxes?${query}`).then((got) => got.json()).catch(() => null) : null;
+  if (turn !== state.opened) return; // another page was opened
   $("sheet").replaceChildren(image);
   zoom(0);
-  if (!quote) return;
-  const boxes = await (await send("GET", `${base}/boxes?${query}`)).json().catch(() => null);
   const first = boxes?.quote_boxes[0];
-  if (first) $("sheet").scrollTop = Math.max(0, first.top * image.clientHeight - 80);
+  $("sheet").scrollTop = first ? Math.max(0, first.top * image.clientHeight - 80) : 0;
 }
+
+const say = (why) => $("sheet").replaceChildren(element("p", why, { class: "failed", id: "hint" }));
+const scaleFor = (zoom) => (zoom > 1.25 ? 4 : 2); // pixels a point
 
 function zoom(step) {
   state.zoom = Math.min(3, Math.max(0.5, state.zoom + step));
+  if (!state.page) return;
   const image = $("page");
   if (image) image.style.width = `${100 * state.zoom}%`;
+  if (scaleFor(state.zoom) > state.page.scale) openPage(state.page.path, state.page.number, state.page.quote);
 }
 
-const turn = (by) => state.page && openPage(
-  [...state.sources].find(([, found]) => found.document_id === state.page.id)[0],
-  state.page.number + by, "");
+function turnPage(by) {
+  const { path, number, quote, pages } = state.page ?? { number: 0, pages: 0 };
+  if (number + by >= 1 && number + by <= pages) openPage(path, number + by, quote);
+}
 
 // ---- why --------------------------------------------------------------------------------------
 
 async function assemble(isNew = false) {
-  if (!state.asked) return;
-  const body = { question: state.asked, placement: $("placement").value };
-  if (!isNew) body.budget_tokens = Number($("budget").value);
+  if (!state.asked) {
+    $("certificate").textContent = "Ask something first.";
+    return;
+  }
+  const turn = ++state.assembled;
+  const body = { question: state.asked };
   try {
-    const prompt = await (await send("POST", "/prompt", body)).json();
+    if (!state.placements.length) await listPlacements();
+    if (!isNew) body.placement = state.placements[$("placement").value];
+    if (!isNew) body.budget_tokens = Number($("budget").value);
+    const made = await (await send("POST", "/explain", body)).json();
+    if (turn !== state.assembled) return; // the sliders went on
     if (isNew) {
-      $("budget").max = prompt.context_window - prompt.max_new_tokens;
-      $("budget").value = prompt.budget_tokens;
+      $("budget").max = made.certificate.context_window - made.certificate.max_new_tokens;
+      $("budget").value = made.certificate.budget_tokens;
+      $("placement").value = Math.max(0, state.placements.indexOf(made.placement));
     }
-    showPrompt(prompt);
+    showPrompt(made);
+    if ($("whole").open) await showWords(body);
   } catch (error) {
     $("certificate").textContent = error.message;
     $("bar").replaceChildren();
   }
-  $("budget-out").textContent = `${$("budget").value} tokens`;
+  showSliders();
 }
 
-function showPrompt(prompt) {
-  const sums = prompt.certificate;
-  const parts = sums.segments.map((segment) => [segment.kind, segment.tokens]);
-  parts.push(["answer", prompt.max_new_tokens], ["slack", sums.slack_tokens]);
-  $("bar").replaceChildren(...parts.map(([kind, tokens]) => {
-    const part = element("i", "", { class: kind, title: `${kind}: ${tokens} tokens` });
+async function listPlacements() {
+  const api = await (await send("GET", "/openapi.json")).json();
+  const { schema } = api.paths["/prompt"].post.requestBody.content["application/json"];
+  state.placements = schema.properties.placement.enum;
+  $("placement").max = state.placements.length - 1;
+}
+
+function showSliders() {
+  $("budget-out").textContent = `${$("budget").value} tokens`;
+  $("placement-out").textContent = (state.placements[$("placement").value] ?? "").replaceAll("_", " ");
+  $("placement").setAttribute("aria-valuetext", $("placement-out").textContent);
+}
+
+async function showWords(body) {
+  $("prompt").textContent = (await (await send("POST", "/prompt", body)).json()).text;
+}
+
+function showPrompt({ certificate: sums, candidates }) {
+  const ranks = new Map(candidates.filter((one) => one.label).map((one) => [one.label, one.rank]));
+  const parts = sums.segments.map(({ kind, tokens, label }) => [kind, tokens, ranks.get(label) ?? ""]);
+  parts.push(["answer", sums.max_new_tokens, ""], ["slack", sums.slack_tokens, ""]);
+  $("bar").replaceChildren(...parts.map(([kind, tokens, label]) => {
+    const name = kind === "passage" ? `passage of rank ${label}` : kind === "slack" ? "unused" : kind;
+    const part = element("i", label, { class: kind, title: `${name}: ${tokens} tokens` });
     part.style.flexGrow = tokens;
     return part;
   }));
-  $("bar").setAttribute("aria-label", parts.map(([kind, tokens]) => `${kind} ${tokens}`).join(", "));
+  const order = parts.filter(([kind]) => kind === "passage").map(([, , rank]) => rank);
+  $("bar").setAttribute("aria-label", `Passages in the order of the prompt, by rank: ${order.join(", ")}`);
   $("certificate").textContent =
-    `${prompt.token_count} tokens of prompt + ${prompt.max_new_tokens} for the answer + ` +
-    `${sums.slack_tokens} unused = ${prompt.context_window}`;
+    `${sums.prompt_tokens} tokens of prompt + ${sums.max_new_tokens} kept for the answer + ` +
+    `${sums.slack_tokens} unused = a window of ${sums.context_window}`;
   const head = element("tr");
-  for (const name of ["rank", "document", "tokens", "outcome", "reason"])
-    head.append(element("th", name, { scope: "col", class: name === "tokens" ? "number" : "" }));
-  $("ledger").replaceChildren(head, ...prompt.ledger.map((row) => {
-    const line = element("tr");
-    for (const name of ["rank", "document", "tokens", "outcome", "reason"])
-      line.append(element("td", row[name] ?? "", { class: name === "tokens" ? "number" : "" }));
-    return line;
+  for (const [name, kind] of COLUMNS) head.append(element("th", name, { scope: "col", class: kind }));
+  $("ledger").tHead.replaceChildren(head);
+  $("ledger").tBodies[0].replaceChildren(...candidates.map(ledgerRow));
+}
+
+const COLUMNS = [["rank", "number"], ["passage", ""], ["tokens", "number"], ["outcome", ""], ["reason", ""]];
+
+function ledgerRow(row) {
+  const line = element("tr", "", { class: row.label ? "" : "dropped" });
+  const place = element("td");
+  const page = row.first_page ? `, page ${row.first_page}` : "";
+  place.append(button(`${row.document}${page}`, { title: row.section.join(" › ") }, async () => {
+    const id = state.documents.get(row.path)?.document_id;
+    const text = id ? await textAt(row) : "";
+    openPage(row.path, row.first_page ?? 1, text);
+    toSource();
   }));
+  line.append(element("td", row.rank, { class: "number" }), place, element("td", row.tokens, { class: "number" }),
+    element("td", row.outcome), element("td", row.reason));
+  return line;
+}
+
+async function textAt({ chunk }) {
+  const { hits } = await (await send("POST", "/search", { question: state.asked, k: 20 })).json();
+  return hits.find((hit) => hit.chunk === chunk)?.text ?? "";
 }
 
 // ---- documents --------------------------------------------------------------------------------
 
 async function listDocuments() {
-  const { documents } = await (await send("GET", "/documents")).json();
-  state.sources = new Map(documents.map((found) => [found.path, found]));
-  $("list").replaceChildren(...documents.map((found) => {
+  const { sources, max_upload_bytes: limit } = await (await send("GET", "/documents")).json();
+  state.documents = new Map(sources.map((found) => [found.path, found]));
+  state.limit = limit;
+  $("count").textContent = sources.length ? `(${sources.length})` : "(none yet: add a PDF to ask)";
+  if (!sources.length) $("documents").open = true;
+  $("list").replaceChildren(...sources.map((found) => {
     const item = element("li");
     const name = found.path.split("/").pop();
-    const open = element("button", `${name} · ${found.pages} pages, ${found.status}`, { type: "button", class: "open" });
-    open.addEventListener("click", () => openPage(found.path, 1));
-    const remove = element("button", "Remove", { type: "button", "aria-label": `Remove ${name}` });
-    remove.addEventListener("click", async () => {
-      if (!confirm(`Take ${name} out of the index?`)) return;
-      await send("DELETE", `/documents/${encodeURIComponent(found.document_id)}`);
+    const words = `${name} · ${found.pages} ${found.pages === 1 ? "page" : "pages"}, ${found.status}`;
+    const open = button(words, { class: "open", title: found.path }, () => { openPage(found.path, 1); toSource(); });
+    const remove = button("Remove", { "aria-label": `Remove ${name}` }, async () => {
+      const others = sources.filter((one) => one.document_id === found.document_id && one !== found);
+      const same = others.map((one) => `\n${one.path} is the same document, and goes as well.`).join("");
+      if (!confirm(`Take ${name} out of the index?${same}`)) return;
+      await send("DELETE", `/documents/${encodeURIComponent(found.document_id)}`).catch(fail);
       await listDocuments();
     });
     item.append(open, remove);
@@ -229,29 +342,62 @@ async function listDocuments() {
   }));
 }
 
-async function upload(file) {
-  const line = element("p", `${file.name}: sending `);
-  const bar = element("progress");
-  line.append(bar);
+async function uploadAll(files) {
+  $("documents").open = true;
+  for (const file of files) await upload(file);
+}
+
+// XMLHttpRequest tells how much was sent, which fetch does not.
+function upload(file) {
+  const line = element("p");
+  const words = element("span", `${file.name}: waiting`);
+  const bar = element("progress", "", { "aria-label": `Progress of ${file.name}` });
+  line.append(words, bar);
   $("uploads").append(line);
-  try {
-    const path = `/documents/${encodeURIComponent(file.name)}`;
-    const response = await send("PUT", path, file, { accept: "text/event-stream" });
-    for await (const { name, data } of eventsOf(response)) {
-      if (name === "page") [bar.max, bar.value] = [data.pages, data.done];
-      if (name === "embedded") [bar.max, bar.value] = [data.chunks, data.done];
-      if (name === "error") throw new Error(data.message);
-      if (name === "row") {
-        const why = data.message ? `: ${data.message}` : "";
-        line.textContent = `${file.name}: ${data.outcome}, ${data.pages} pages, ${data.status ?? ""}${why}`;
-        line.className = data.outcome === "failed" ? "failed" : "";
-      }
-    }
-  } catch (error) {
-    line.textContent = `${file.name}: ${error.message}`;
-    line.className = "failed";
+  const show = (what, done, all) => {
+    words.textContent = `${file.name}: ${what} ${done} of ${all}`;
+    [bar.max, bar.value] = [Math.max(all, 1), done];
+  };
+  const end = (what, isFailed) => {
+    line.textContent = `${file.name}: ${what}`;
+    line.className = isFailed ? "failed" : "";
+  };
+  const mib = (bytes) => (bytes / 2 ** 20).toFixed(1);
+  if (file.size > state.limit) {
+    end(`has ${mib(file.size)} MiB; ${mib(state.limit)} is the most`, true);
+    return undefined;
   }
-  await listDocuments();
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    let seen = 0;
+    const read = eventReader((name, data) => {
+      if (name === "page") show("page", data.done, data.pages);
+      if (name === "embedded") show("passage", data.done, data.chunks);
+      if (name === "error") end(data.message, true);
+      if (name !== "row") return;
+      const why = data.message ? `: ${data.message}` : "";
+      const pages = data.pages ? `, ${data.pages} ${data.pages === 1 ? "page" : "pages"}, ${data.status}` : "";
+      end(`${data.outcome}${pages}${why}`, data.outcome === "failed");
+    });
+    request.upload.onprogress = ({ loaded, total }) => show("MiB", mib(loaded), mib(total));
+    request.onprogress = () => {
+      if (request.status !== 200) return;
+      read(request.responseText.slice(seen));
+      seen = request.responseText.length;
+    };
+    request.onload = () => {
+      if (request.status === 200) return request.onprogress();
+      let message = `the server said ${request.status}`;
+      try { message = JSON.parse(request.responseText).error.message; } catch { /* not from ragctx */ }
+      end(message, true);
+    };
+    request.onerror = () => end("the server ended the connection", true);
+    request.onloadend = () => listDocuments().catch(fail).then(resolve);
+    request.open("PUT", `/documents/${encodeURIComponent(file.name)}`);
+    request.setRequestHeader("accept", "text/event-stream");
+    request.setRequestHeader("content-type", "application/pdf");
+    request.send(file);
+  });
 }
 
 // ---- wiring -----------------------------------------------------------------------------------
@@ -259,38 +405,58 @@ async function upload(file) {
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   const question = $("question").value.trim();
-  if (question) ask(question);
+  if (state.asking) state.asking.abort();
+  else if (question) ask(question);
 });
-$("previous").addEventListener("click", () => turn(-1));
-$("next").addEventListener("click", () => turn(1));
+$("new").addEventListener("click", newTopic);
+$("previous").addEventListener("click", () => turnPage(-1));
+$("next").addEventListener("click", () => turnPage(1));
 $("smaller").addEventListener("click", () => zoom(-0.25));
 $("larger").addEventListener("click", () => zoom(0.25));
+$("back").addEventListener("click", toAnswer);
+$("help").addEventListener("click", () => $("keys").showModal());
 $("why").addEventListener("toggle", () => $("why").open && assemble(true));
+$("whole").addEventListener("toggle", () => $("whole").open && assemble());
 let waiting = 0;
-$("budget").addEventListener("input", () => {
-  clearTimeout(waiting);
-  waiting = setTimeout(assemble, 80);
-});
-$("placement").addEventListener("change", () => assemble());
-$("placement").append(...PLACEMENTS.map((name) => element("option", name)));
-$("file").addEventListener("change", async () => {
-  for (const file of $("file").files) await upload(file);
-  $("file").value = "";
-});
-for (const name of ["dragover", "dragleave", "drop"]) {
-  $("drop").addEventListener(name, (event) => {
-    event.preventDefault();
-    $("drop").classList.toggle("over", name === "dragover");
-    if (name === "drop") [...event.dataTransfer.files].forEach(upload);
+for (const id of ["budget", "placement"]) {
+  $(id).addEventListener("input", () => {
+    showSliders();
+    clearTimeout(waiting);
+    waiting = setTimeout(assemble, 60);
   });
 }
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input, select, textarea");
-  if (event.key === "/" && !typing) {
-    event.preventDefault();
-    $("question").focus();
-  }
-  if (!typing && event.key === "ArrowLeft" && !$("previous").disabled) turn(-1);
-  if (!typing && event.key === "ArrowRight" && !$("next").disabled) turn(1);
+$("file").addEventListener("change", async () => {
+  const files = [...$("file").files];
+  $("file").value = "";
+  await uploadAll(files);
 });
-listDocuments().catch((error) => { $("state").textContent = error.message; });
+for (const name of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(name, (event) => {
+    event.preventDefault();
+    document.body.classList.toggle("over", name === "dragover");
+    if (name === "drop") uploadAll([...event.dataTransfer.files]);
+  });
+}
+const KEYS = {
+  "/": () => { $("question").focus(); $("question").select(); },
+  "?": () => $("keys").showModal(),
+  "+": () => zoom(0.25),
+  "=": () => zoom(0.25),
+  "-": () => zoom(-0.25),
+  w: () => { $("why").open = !$("why").open; },
+  d: () => { $("documents").open = !$("documents").open; },
+  ArrowLeft: () => turnPage(-1),
+  ArrowRight: () => turnPage(1),
+};
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || $("keys").open) return;
+  if (event.key === "Escape") {
+    if (state.asking) state.asking.abort();
+    document.activeElement?.blur();
+    toAnswer();
+  } else if (!event.target.matches("input, textarea")) {
+    if (/^[1-9]$/.test(event.key)) document.querySelectorAll(".source")[event.key - 1]?.click();
+    else if (KEYS[event.key]) { event.preventDefault(); KEYS[event.key](); }
+  }
+});
+listDocuments().catch(fail);
