@@ -212,7 +212,7 @@ async function openPage(path, number, quote = "") {
   $("sheet").replaceChildren(image);
   zoom(0);
   const first = boxes?.quote_boxes[0];
-  $("sheet").scrollTop = first ? Math.max(0, first.top * image.clientHeight - 80) : 0;
+  $("sheet").scrollTo(first ? first.left * image.clientWidth - 40 : 0, first ? first.top * image.clientHeight - 80 : 0);
 }
 
 function closePage() {
