@@ -176,7 +176,9 @@ async def _listen(
     receive: Callable[[], Awaitable[Message]], line: Line, scope: anyio.CancelScope
 ) -> None:
     """Wait until the client hangs up; then cut its line, and what waits for its turn."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    line.cut()
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    finally:  # also when the server is ended, or all was told
+        line.cut()
     scope.cancel()
