@@ -27,7 +27,7 @@ FEW_WORDS = 3
 MAX_TURNS = 3
 """Turns that a model is shown: what is meant was said lately. Chosen by hand, as are these."""
 MAX_ANSWER_CHARACTERS = 400
-MAX_NEW_TOKENS = 96
+MAX_NEW_TOKENS = 64
 MAX_MORE_WORDS = 30
 """Words by which a question may grow when it is made to stand by itself."""
 MAX_NEW_WORDS = 1 / 3
@@ -41,17 +41,23 @@ _PRONOUN = re.compile(
 _BEGINS_IN_THE_MIDDLE = re.compile(
     r"\A(?:and|but|or|so|then|also|what about|how about|what else)\b", re.IGNORECASE
 )
+_MARKS = '"“”:*'
+"""What is in no question of its own accord, but where a model quotes one, or talks about it."""
 _QUOTATION_MARKS = "\"'“”‘’„«»*` "
-_TEMPLATE = """\
-{passages}{text}{/passages}\
-Below are the questions and answers of a conversation, and a last question. Write the last question
-so that it is understood by somebody who has not read the rest: say what words such as "it" and
-"there" stand for, and add what was left out. Change nothing else, and do not answer it. Reply with
-that question alone.
+_LABEL = "Standalone question:"
+_TEMPLATE = f"""\
+{{passages}}{{text}}{{/passages}}\
+Rewrite the last question of a conversation so that it is understood without the rest: say what
+words such as "it" and "there" stand for, and add what was left out. Change nothing else. Do not
+answer it. Reply with that question alone.
 
-{question}
+Question: Where is the harbour museum?
+Answer: On pier 4.
+Last question: And when is it open?
+{_LABEL} When is the harbour museum open?
 
-The last question, by itself:"""
+{{question}}
+{_LABEL}"""
 
 
 class Turn(NamedTuple):
@@ -126,7 +132,7 @@ def _written(question: str, earlier: Sequence[Turn], writer: Generator) -> str:
     lines = [line.strip(_QUOTATION_MARKS) for line in generation.text.strip().splitlines()]
     if generation.finish_reason != "stop" or len(lines) != 1:
         return ""
-    return " ".join(lines[0].removeprefix("Last question:").split())
+    return " ".join(lines[0].removeprefix(_LABEL).strip(_QUOTATION_MARKS).split())
 
 
 def _shortened(answer: str) -> str:
@@ -136,16 +142,20 @@ def _shortened(answer: str) -> str:
 def _stands_for(written: str, question: str, earlier: Sequence[Turn]) -> bool:
     """Whether what was written is the question, said so that it stands by itself.
 
-    It has most words of the question, hardly any that were not said, and leans on nothing.
+    It has most words of the question, hardly any that were not said, and leans on nothing. If the
+    question leans on what was said, it has words of that, too.
     """
     new, own = _content(written), _content(question)
-    said = own.union(*(_content(text) for turn in earlier for text in turn))
+    before = frozenset[str]().union(*(_content(text) for turn in earlier for text in turn))
     return (
         bool(new)
         and not leans(written)
+        and (written.endswith("?") or not question.endswith("?"))
+        and not any(mark in written and mark not in question for mark in _MARKS)
         and len(written.split()) <= len(question.split()) + MAX_MORE_WORDS
-        and len(new - said) <= MAX_NEW_WORDS * len(new)
+        and len(new - before - own) <= MAX_NEW_WORDS * len(new)
         and 2 * len(own & new) >= len(own)
+        and bool((new - own) & before or not leans(question))
     )
 
 

@@ -55,10 +55,11 @@ def test_questions_without_spaces_are_not_short() -> None:
 
 def test_what_a_model_writes_is_asked_if_it_is_the_question() -> None:
     written = "What does the F-100 filter cost in winter?"
-    for text in (written, f'"{written}"', f"Last question: {written}"):
+    for text in (written, f'"{written}"', f"Standalone question: {written}"):
         writer = Writer(text)
         assert standalone("And in winter?", EARLIER, writer) == written
         assert "It costs 20 euros." in writer.prompts[0].text
+    assert standalone("and in winter", EARLIER, Writer(written)) == written
     thinking = Writer(f"<think>The cost, then.</think>{written}")
     assert standalone("And in winter?", EARLIER, thinking) == written
 
@@ -73,6 +74,10 @@ def test_what_a_model_writes_is_asked_if_it_is_the_question() -> None:
         Writer("How long does it last in winter?"),
         Writer("Winter is coming, and dragons fly over castles made of snow and ice."),
         Writer("I cannot answer that."),
+        Writer('The last question, by itself: "What does it cost in winter?'),  # SmolLM2-135M
+        Writer('The F-100 filter cost question is "And in winter?"'),
+        Writer("When is the harbour museum open?"),
+        Writer("What does winter cost in the winter of winter"),
         Writer("What does the F-100 filter cost in summer?"),
         Writer("What does the F-100 filter cost in winter?\nIt costs 30 euros."),
         Writer("What does the F-100 filter cost in winter? " * 10),

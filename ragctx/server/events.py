@@ -16,9 +16,6 @@ import anyio
 
 from ragctx.errors import RagctxError
 
-Data: TypeAlias = object
-Tell: TypeAlias = Callable[[str, Data], None]
-"""Told an event's name and its data, which becomes JSON."""
 Message: TypeAlias = MutableMapping[str, Any]
 MAX_UNSENT = 1000
 """Events that wait for a client that does not read; it is given up then."""
@@ -37,7 +34,7 @@ class Event:
     """One thing told."""
 
     name: str
-    data: Data
+    data: object
 
     def as_sse(self) -> str:
         """The event as it goes over the wire.
@@ -66,12 +63,12 @@ class Line:
         if self._is_cut or self._queue.qsize() > MAX_UNSENT:
             raise HungUpError
 
-    def tell(self, name: str, data: Data) -> None:
-        """Send an event. Raises HungUpError if nobody listens any more."""
+    def tell(self, name: str, data: object) -> None:
+        """Send an event; its data becomes JSON. Raises HungUpError if nobody listens any more."""
         self.check()
         self._put(Event(name, data))
 
-    def mention(self, name: str, data: Data) -> None:
+    def mention(self, name: str, data: object) -> None:
         """Send an event of work that goes on whether somebody listens or not."""
         if not self._is_cut:
             self._put(Event(name, data))
@@ -179,7 +176,9 @@ async def _listen(
     receive: Callable[[], Awaitable[Message]], line: Line, scope: anyio.CancelScope
 ) -> None:
     """Wait until the client hangs up; then cut its line, and what waits for its turn."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    line.cut()
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    finally:  # also when the server is ended, or all was told
+        line.cut()
     scope.cancel()

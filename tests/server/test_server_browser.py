@@ -226,7 +226,10 @@ def test_sliders_assemble_the_prompt_at_once(browser: Any, served: ServerProcess
 
 def test_what_is_not_in_the_documents_is_no_answer(browser: Any, served: ServerProcess) -> None:
     tab = open_tab(browser, served.address)
+    tab.ask(QUESTION)
+    tab.page.wait_for_selector("#page")
     tab.ask("Who won the football world cup in 1954?")
+    assert tab.page.locator("#page").count() == 0  # which is that of the answer before
     assert "Nearest passages, not an answer" in tab.page.inner_text("#others")
     assert tab.page.locator("#others .source").count() == 3
     assert tab.page.locator("#sources .source").count() == 0
@@ -239,6 +242,9 @@ def test_a_follow_up_says_how_it_was_asked(browser: Any, served: ServerProcess) 
     tab.ask("And why?")
     said = "Asked as: How often must the pump be oiled? And why?"
     assert tab.page.inner_text("#as-text") == said
+    tab.page.click("#why > summary")
+    tab.page.click("#whole > summary")
+    tab.until("document.getElementById('prompt').textContent.includes('oiled? And why?')")
     tab.page.click("#new")
     tab.ask("And why?")
     assert tab.page.inner_text("#as-text") == ""

@@ -171,3 +171,14 @@ def test_something_is_sent_while_a_client_waits(
         heard += second.recv(4096)
     second.close()
     first.close()
+
+
+def test_a_server_that_is_ended_ends_its_answers(service: Service) -> None:
+    """Ctrl-C waited for the last word of an answer that nobody could get any more."""
+    talker = Talker()
+    with server_thread(create_app(replace(service, generator=talker))) as port:
+        clients = [Served(port, talker).send("/ask", QUESTION, one) for one in (JSON, EVENTS)]
+        assert talker.begun.wait(30)
+    assert talker.stopped == ["HungUpError"]
+    for client in clients:
+        client.close()

@@ -81,7 +81,7 @@ async function ask(question) {
       if ($("state").textContent === "searching") $("state").textContent = "";
     }
   }
-  if ($("why").open && state.asked === question) assemble(true);
+  if ($("why").open && !state.asking) assemble(true);
 }
 
 function fail(error) {
@@ -100,6 +100,7 @@ function showAnswer(question, answer) {
     $("text").textContent = answer.refusal?.message ?? "The documents do not answer this.";
     if (answer.nearest.length) $("others").append(element("h2", "Nearest passages, not an answer"));
     for (const hit of answer.nearest) $("others").append(sourceButton(hitSource(hit)));
+    closePage(); // or else the page of an earlier answer would stand beside it
     return;
   }
   writeAnswer(answer);
@@ -122,7 +123,9 @@ function showAnswer(question, answer) {
     if (list.length) $("others").append(element("h2", title));
     for (const other of list) $("others").append(sourceButton(other.citation, other.answer));
   }
-  $("sources").querySelector("button")?.click();
+  const first = $("sources").querySelector("button");
+  if (first) first.look();
+  else closePage();
 }
 
 // The answer with its marks ([1]) as buttons that open the source.
@@ -144,12 +147,12 @@ function sourceButton(source, answer = "") {
   const label = source.label && !answer ? `[${source.label}] ` : "";
   const page = source.first_page ? `, page ${source.first_page}` : "";
   const status = source.status && source.status !== "verified" ? ` (${source.status.replaceAll("_", " ")})` : "";
-  const made = button("", { class: "source" }, (event) => {
+  const made = button("", { class: "source" }, () => { made.look(); toSource(); });
+  made.look = () => {
     document.querySelectorAll(".source[aria-current]").forEach((one) => one.removeAttribute("aria-current"));
     made.setAttribute("aria-current", "true");
     openPage(source.path, source.first_page ?? 1, source.quote);
-    if (event.isTrusted) toSource();
-  });
+  };
   if (label) made.dataset.label = source.label;
   made.append(element("b", `${answer ? `${answer}: ` : ""}${label}${source.document}${page}${status}`));
   made.append(quoteOf(source));
@@ -209,7 +212,15 @@ async function openPage(path, number, quote = "") {
   $("sheet").replaceChildren(image);
   zoom(0);
   const first = boxes?.quote_boxes[0];
-  $("sheet").scrollTop = first ? Math.max(0, first.top * image.clientHeight - 80) : 0;
+  $("sheet").scrollTo(first ? first.left * image.clientWidth - 40 : 0, first ? first.top * image.clientHeight - 80 : 0);
+}
+
+function closePage() {
+  state.opened += 1;
+  state.page = null;
+  $("previous").disabled = $("next").disabled = true;
+  $("where").textContent = "no page yet";
+  $("sheet").replaceChildren(element("p", "Choose a source to see its page, with the quote marked.", { id: "hint" }));
 }
 
 const say = (why) => $("sheet").replaceChildren(element("p", why, { class: "failed", id: "hint" }));
