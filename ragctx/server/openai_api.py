@@ -21,7 +21,7 @@ from ragctx.records import Answer, Citation
 from ragctx.refusals import NOT_ANSWERED
 from ragctx.server.bodies import Body
 from ragctx.text.display import one_line
-from ragctx.views import View, confidence_words, place_words
+from ragctx.views import View, alternative_words, confidence_words, place_words
 
 MODEL = "ragctx"
 """The one model that is served: what answers behind it is the server's matter."""
@@ -145,6 +145,8 @@ def content_of(answer: Answer) -> str:
     """The message: the answer, how sure it is if it is a guess, and its sources as footnotes."""
     if answer.abstained:
         lines = [answer.refusal.message if answer.refusal else NOT_ANSWERED]
+        if answer.alternatives:
+            lines += ["", *(f"- {alternative_words(other)}" for other in answer.alternatives)]
         if answer.nearest:
             lines += ["", "Nearest passages:"]
         lines += [f"- {place_words(hit.document, hit.chunk)}" for hit in answer.nearest]

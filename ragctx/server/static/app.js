@@ -98,6 +98,8 @@ function showAnswer(question, answer) {
   $("new").hidden = false;
   if (answer.abstained) {
     $("text").textContent = answer.refusal?.message ?? "The documents do not answer this.";
+    if (answer.alternatives.length) $("others").append(element("h2", "Side by side, to be checked"));
+    for (const other of answer.alternatives) $("others").append(sourceButton(other.citation, other.answer));
     if (answer.nearest.length) $("others").append(element("h2", "Nearest passages, not an answer"));
     for (const hit of answer.nearest) $("others").append(sourceButton(hitSource(hit)));
     closePage(); // or else the page of an earlier answer would stand beside it
