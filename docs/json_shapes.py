@@ -71,6 +71,8 @@ class CertificateShape(TypedDict):
     prompt_tokens: int  # the sum over the segments
     segments: list[SegmentCount]
     text_tokens: int | None  # of the joined text, where a server tokenises it again
+    cached_tokens: int | None  # that the model held, where passages were placed for that
+    order_saved_tokens: int  # of those, how many more than in the placement's own order
     slack_tokens: int  # of the window, that neither prompt nor answer needs
 
 
@@ -145,6 +147,8 @@ class UsageShape(TypedDict):
     new_tokens: int  # of the answer
     reused_tokens: int  # of the prompt, from the cache
     slack_tokens: int
+    cached_tokens: int | None  # that the model held, where passages were placed for that
+    order_saved_tokens: int  # of those, how many more than in the placement's own order
 
 
 class AttributionShape(TypedDict):

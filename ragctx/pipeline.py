@@ -20,7 +20,7 @@ from ragctx.citations.abstention import abstained
 from ragctx.citations.beside import alternatives_of, scale_of
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
-from ragctx.generator.protocol import require_generator
+from ragctx.generator.protocol import HoldsPrefixes, require_generator
 from ragctx.generator.thought import without_thought
 from ragctx.index.filters import matching_ids
 from ragctx.index.index import Index, as_index
@@ -98,6 +98,7 @@ def ask(
             assembly=fitted,
             get_document=get_document,
             get_chunks=snapshot.chunks,
+            cached_tokens=generator.cached_tokens if isinstance(generator, HoldsPrefixes) else None,
         )
         assembled = time.perf_counter()
         answer = answer_prompt(

@@ -235,7 +235,7 @@ class Prompt:
     """The assembled prompt. `len(token_ids) + max_new_tokens <= context_window`, always.
 
     `saved_tokens` is what merging passages that overlap or touch saved of their texts.
-    `text_tokens`: see `Certificate`.
+    `text_tokens`, `cached_tokens` and `order_saved_tokens`: see `Certificate`.
     """
 
     segments: tuple[Segment, ...]
@@ -247,6 +247,8 @@ class Prompt:
     ledger: tuple[LedgerRow, ...] = ()
     saved_tokens: int = 0
     text_tokens: int | None = None
+    cached_tokens: int | None = None
+    order_saved_tokens: int = 0
 
     @cached_property
     def token_ids(self) -> tuple[int, ...]:
@@ -278,6 +280,8 @@ class Prompt:
             prompt_tokens=self.token_count,
             segments=tuple(SegmentCount(s.kind, s.label, len(s.token_ids)) for s in self.segments),
             text_tokens=self.text_tokens,
+            cached_tokens=self.cached_tokens,
+            order_saved_tokens=self.order_saved_tokens,
         )
 
     def __repr__(self) -> str:

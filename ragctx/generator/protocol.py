@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from ragctx.errors import InputError
@@ -98,6 +98,15 @@ class TellsNotes(Protocol):
 
     def take_notes(self) -> tuple[str, ...]:
         """What there is to tell since the last call, each as one line."""
+        ...
+
+
+@runtime_checkable
+class HoldsPrefixes(Protocol):
+    """A generator that reads a prompt from where it differs from those that it has read."""
+
+    def cached_tokens(self, token_ids: Sequence[int]) -> int:
+        """How many ids at the beginning of a prompt it would not read again."""
         ...
 
 

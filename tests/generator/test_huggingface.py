@@ -1064,3 +1064,24 @@ def test_a_window_that_the_config_does_not_state_is_the_one_given(
     with pytest.raises(ModelError, match="--context-window TOKENS"):
         load_generator(directory_of("bloom"))
     assert load_generator(directory_of("llama"), context_window=99).context_window == 256
+
+
+def test_what_is_told_to_be_cached_is_what_is_reused(
+    generator_of: Callable[[str], HuggingFaceGenerator],
+) -> None:
+    for kind in ("llama", "mistral-sliding", "mamba"):
+        generator = generator_of(kind)
+        generator.generate(prompt_of([*range(1, 101)]))
+        for ids in ([*range(1, 101)], [*range(1, 91), 7], [*range(1, 65)], [5, 6]):
+            told = generator.cached_tokens(ids)
+            assert generator.generate(prompt_of(ids)).reused_tokens == told
+
+
+def test_what_another_process_wrote_counts_as_cached(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    ids = [*range(1, 101)]
+    load_huggingface(directory_of("llama"), kv_cache=tmp_path).generate(prompt_of(ids))
+    other = load_huggingface(directory_of("llama"), kv_cache=tmp_path)
+    assert other.cached_tokens(ids) == BLOCK_TOKENS
+    assert other.generate(prompt_of(ids)).reused_tokens == BLOCK_TOKENS

@@ -78,6 +78,7 @@ class Shown:
 @model_options
 @options.retrieval_options(k=5)
 @options.assembly_options
+@options.prefer_cached_option
 @click.option(
     "--batch",
     type=click.Path(allow_dash=True, exists=True, dir_okay=False),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @model_options
 @options.retrieval_options(k=5)
 @options.assembly_options
+@options.prefer_cached_option
 @click.option(
     "--host",
     default="127.0.0.1",

@@ -76,6 +76,17 @@ class KeptPrefixes:
             for parts in zip(*pieces, strict=True)
         )
 
+    def length(self, token_ids: Sequence[int], *, kind: str) -> int:
+        """How many ids `longest` would find if its files are whole. Reads and counts nothing."""
+        with self._lock:
+            at, length = self._root(kind), 0
+            for ids in _cut(token_ids):
+                name = _name(at, ids)
+                if name not in self._held and not self._is_stored(name, ids):
+                    return length + self._likest(at, ids)[0]
+                at, length = name, length + len(ids)
+            return length
+
     def keep(self, token_ids: Sequence[int], layers: Layers, *, kind: str) -> None:
         """Hold the keys and values of `token_ids`, as much of their beginning as fits."""
         with self._lock:
@@ -137,14 +148,18 @@ class KeptPrefixes:
 
     def _begun(self, parent: str, ids: tuple[int, ...]) -> Iterator[Layers]:
         """The block after `parent` that begins most like `ids`, cut where it differs."""
+        length, best = self._likest(parent, ids)
+        if best is not None and length:
+            yield tuple((k[..., :length, :], v[..., :length, :]) for k, v in best.layers)
+
+    def _likest(self, parent: str, ids: tuple[int, ...]) -> tuple[int, Block | None]:
+        """The block after `parent` that begins most like `ids`, and how many ids are the same."""
         behind = (block for block in self._held.values() if block.parent == parent)
-        length, best = max(
+        return max(
             ((common_prefix(block.token_ids, ids), block) for block in behind),
             key=lambda found: found[0],
             default=(0, None),
         )
-        if best is not None and length:
-            yield tuple((k[..., :length, :], v[..., :length, :]) for k, v in best.layers)
 
     def _chain(self, token_ids: Sequence[int], layers: Layers, at: str) -> list[Block]:
         """The first blocks of a run, as many as fit: those held, and new ones of its tensors."""
@@ -175,6 +190,9 @@ class KeptPrefixes:
         if layers is None:
             return None
         return Block(name=name, parent=parent, token_ids=ids, layers=layers)
+
+    def _is_stored(self, name: str, ids: tuple[int, ...]) -> bool:
+        return self.files is not None and len(ids) == BLOCK_TOKENS and self.files.has(name)
 
     @staticmethod
     def _write(files: KeptFiles, chain: Sequence[Block]) -> None:

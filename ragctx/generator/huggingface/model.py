@@ -216,6 +216,12 @@ class HuggingFaceGenerator:
         files = self.prefixes.files
         return self.prefixes.stats, None if files is None else files.stats
 
+    def cached_tokens(self, token_ids: Sequence[int]) -> int:
+        """How many ids at the beginning of a prompt would not be read again."""
+        if not self.reuses_prefix:
+            return 0
+        return self.prefixes.length(token_ids[:-1], kind=self._kind(len(token_ids)))
+
     @property
     def caches_prompts(self) -> bool:
         """True if a prompt's cache is kept for the next one: see `reuses_prefix`."""
