@@ -71,7 +71,7 @@ MAY_IMPORT = {
     "generator.thought": "",
     "generator.decoding": "",
     "generator.huggingface": "generator.cache_stats generator.decoding generator.kept_files "
-    "generator.thought tokens",
+    "generator.thought text tokens",
     "generator.openai": "generator.decoding generator.thought prompt text tokens",
     "generator.gguf": "generator.decoding generator.openai tokens",
     "generator": "generator.decoding generator.gguf generator.reader generator.huggingface "

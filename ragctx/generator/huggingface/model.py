@@ -26,12 +26,13 @@ from ragctx.errors import BudgetError, InputError, ModelError
 from ragctx.generator.cache_stats import CacheStats, StoreStats
 from ragctx.generator.decoding import Decoding
 from ragctx.generator.huggingface.config import end_ids, rope_border, rope_is_fixed, window_of
+from ragctx.generator.huggingface.grounding import Grounding
 from ragctx.generator.huggingface.hub import hub_name
 from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers
 from ragctx.generator.huggingface.memory import best_device, check_memory, quick_dtype
 from ragctx.generator.huggingface.own_tokenizer import differing_tokens, require_own_tokenizer
 from ragctx.generator.huggingface.runs import Run, keeps_every_token, new_cache
-from ragctx.generator.huggingface.sampling import choose_token, random_source
+from ragctx.generator.huggingface.sampling import choose_token, only, random_source
 from ragctx.generator.huggingface.streaming import StopTexts, TextStream
 from ragctx.generator.huggingface.weights import (
     CausalModel,
@@ -46,7 +47,7 @@ from ragctx.generator.thought import ThoughtSplitter, calls_tool, opener_at_end
 from ragctx.paths import expanded
 from ragctx.records import FinishReason, Generation, Prompt
 from ragctx.tokens.load import load_tokenizer, with_template_options
-from ragctx.tokens.tokenizer import Tokenizer
+from ragctx.tokens.tokenizer import Tokenizer, within_text
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _AUTO = "auto"
@@ -66,6 +67,7 @@ def load_huggingface(
     context_window: int | None = None,
     fallback_window: int | None = None,
     decoding: Decoding | None = None,
+    grounded: bool = False,
     tokenizer: Tokenizer | None = None,
     template_options: Mapping[str, object] | None = None,
     kept_bytes: int = KEPT_BYTES,
@@ -82,6 +84,7 @@ def load_huggingface(
         context_window: tokens the model holds; by default what its config states.
         fallback_window: the same for a model whose config states nothing.
         decoding: greedy by default.
+        grounded: whether answers are bound to the passages' own words, see `grounding`.
         tokenizer: by default the one in the directory.
         template_options: what its chat template is told, such as {"enable_thinking": False}.
         kept_bytes: of keys and values in memory, for prompts that begin as earlier ones did.
@@ -119,6 +122,7 @@ def load_huggingface(
         context_window=window_of(config, context_window, fallback_window),
         end_ids=end_ids(configs, directory, tokenizer),
         decoding=decoding or Decoding(),
+        grounded=grounded,
         prefixes=KeptPrefixes(kept_bytes, model=_identity(directory, precision), files=files),
     )
     if files is not None and not generator.reuses_prefix:
@@ -150,9 +154,11 @@ class HuggingFaceGenerator:
         end_ids: frozenset[int],
         decoding: Decoding,
         prefixes: KeptPrefixes,
+        grounded: bool = False,
         prefill_tokens: int = _PREFILL_TOKENS,
     ) -> None:
         self.name = name
+        self.grounded = grounded
         self.tokenizer = tokenizer
         self.context_window = context_window
         self.end_ids = end_ids
@@ -187,7 +193,10 @@ class HuggingFaceGenerator:
         run, logits, reused = self._prefill(prompt.token_ids)
         prefilled = time.perf_counter()
         written = ThoughtSplitter(opener_at_end(prompt.text), on_text)
-        token_ids, reason = self._decode(run, logits, prompt.max_new_tokens, written.push)
+        grounding = self._grounding(prompt) if self.grounded else None
+        token_ids, reason = self._decode(
+            run, logits, prompt.max_new_tokens, written.push, grounding=grounding
+        )
         written.finish(ended=reason == "stop")
         self._keep(run)
         decode_s = time.perf_counter() - prefilled
@@ -229,8 +238,8 @@ class HuggingFaceGenerator:
 
     @property
     def decoding(self) -> str:
-        """Either "greedy", or temperature, limits and seed; and stop texts."""
-        return self._decoding.words
+        """Either "greedy", or temperature, limits and seed; stop texts; and what bounds it."""
+        return self._decoding.words + ", grounded" * self.grounded
 
     def identity(self) -> tuple[str, ...]:
         """Name, decoding and type of numbers; the rest is in the model's directory."""
@@ -296,6 +305,16 @@ class HuggingFaceGenerator:
         tokens = self.prefixes.held_tokens
         return self.prefixes.stats.held_bytes // tokens if tokens else None
 
+    def _grounding(self, prompt: Prompt) -> Grounding:
+        if opener_at_end(prompt.text):
+            raise InputError(
+                f"{self.name} is made to think before it answers, and a grounded answer holds only "
+                "the passages' words: turn thinking off, --template-option enable_thinking=false, "
+                "or leave --grounded out"
+            )
+        encode = within_text(self.tokenizer).encode
+        return Grounding(prompt.passages, encode, self.tokenizer.decode)
+
     def _check(self, prompt: Prompt) -> None:
         self._check_ids(prompt.token_ids)
         if prompt.max_new_tokens < 1:
@@ -340,6 +359,8 @@ class HuggingFaceGenerator:
         logits: Tensor,
         max_new_tokens: int,
         on_piece: Callable[[str], None],
+        *,
+        grounding: Grounding | None = None,
     ) -> tuple[list[int], FinishReason]:
         """Decode token by token until an end token or the limit; return ids and reason."""
         stream = TextStream(self.tokenizer.decode)
@@ -347,11 +368,22 @@ class HuggingFaceGenerator:
         source = random_source(self._decoding)
         token_ids: list[int] = []
         reason: FinishReason = "length"
+        places = Grounding.start
         while True:
+            if grounding is not None:
+                allowed = grounding.allowed(places)
+                if grounding.may_end(places):
+                    allowed |= self.end_ids
+                if not allowed:
+                    reason = "stop"
+                    break
+                logits = only(logits, allowed)
             token = choose_token(logits, self._decoding, source)
             if token in self.end_ids:
                 reason = "stop"
                 break
+            if grounding is not None:
+                places = grounding.after(places, token)
             token_ids.append(token)
             if until.push(stream.push(token)):
                 return token_ids, "stop"
