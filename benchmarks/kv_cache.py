@@ -29,7 +29,8 @@ from benchmarks.common import result, table
 from ragctx.assembly import Assembly
 from ragctx.embedding import load_embedder
 from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers, common_prefix
-from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
+from ragctx.generator.huggingface.load import load_huggingface
+from ragctx.generator.huggingface.model import HuggingFaceGenerator
 from ragctx.index.index import Index
 from ragctx.pipeline import ask
 from ragctx.records import Generation, Prompt, Segment
@@ -82,10 +83,10 @@ def processor_s(call: Callable[[], object], repeats: int) -> float:
 
 def step_s(generator: HuggingFaceGenerator, context: int) -> dict[str, float]:
     """Processor seconds of a token after `context` others, with and without a cache."""
-    model: Any = generator._model
+    model: Any = generator.reading.model
     ids = ids_of(context)
-    run, _, _ = generator._prefill(ids)
-    cached = processor_s(lambda: generator._forward(run, [1]), STEPS)
+    run, _, _ = generator.reading.read(ids)
+    cached = processor_s(lambda: generator.reading.forward(run, [1]), STEPS)
     whole = torch.tensor([ids])
     with torch.inference_mode():
         bare = processor_s(lambda: model(input_ids=whole, use_cache=False, logits_to_keep=1), 2)
@@ -106,7 +107,7 @@ def bytes_per_s() -> float:
 
 def bound_s(generator: HuggingFaceGenerator, context: int, bandwidth: float) -> float:
     """Seconds that reading all weights, keys and values once takes at least."""
-    model: Any = generator._model
+    model: Any = generator.reading.model
     weights = sum(p.nbytes for p in model.parameters()) - model.get_input_embeddings().weight.nbytes
     config = model.config
     width = config.hidden_size // config.num_attention_heads
@@ -128,7 +129,7 @@ def prompt_of(ids: Sequence[int]) -> Prompt:
 
 def beside_transformers(generator: HuggingFaceGenerator, context: int) -> dict[str, float]:
     """Processor seconds of an answer here and by `generate`, on the same weights."""
-    model: Any = generator._model
+    model: Any = generator.reading.model
     ids = ids_of(context)
     inputs = torch.tensor([ids])
     mask = torch.ones_like(inputs)

@@ -188,6 +188,7 @@ class _AnswerShape(TypedDict):
     scale: str | None  # what the head of a table says of the number: "in millions"
     finish_reason: FinishReason
     thought: str  # what the model wrote for itself before the answer; "" if nothing
+    approximate: bool  # whether the model read each passage on its own (--reuse-passages)
     citations: list[Citation]
     placement: str
     usage: UsageShape

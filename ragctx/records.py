@@ -346,6 +346,7 @@ class Generation:
     thought: str = ""
     sure_from: float = SURE  # the confidence from which the answer is to be relied on
     alternatives: tuple[CopiedGuess, ...] = ()
+    approximate: bool = False  # whether the model read the prompt in a way that is not its own
 
     @property
     def is_sure(self) -> bool | None:

@@ -144,6 +144,7 @@ def answer_view(answer: Answer) -> View:
         "scale": answer.scale or None,
         "finish_reason": generation.finish_reason,
         "thought": generation.thought,
+        "approximate": generation.approximate,
         "citations": [citation_view(citation) for citation in answer.citations],
         "placement": prompt.placement,
         "usage": {

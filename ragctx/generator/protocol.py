@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
+from ragctx.attribution import Attribution
 from ragctx.errors import InputError
 from ragctx.records import Generation, Prompt
 from ragctx.tokens.tokenizer import Tokenizer
@@ -107,6 +108,18 @@ class HoldsPrefixes(Protocol):
 
     def cached_tokens(self, token_ids: Sequence[int]) -> int:
         """How many ids at the beginning of a prompt it would not read again."""
+        ...
+
+
+@runtime_checkable
+class TellsAttribution(Protocol):
+    """A generator that can tell which passages its answer depends on."""
+
+    def attribute(self, prompt: Prompt, generation: Generation) -> tuple[Attribution, ...]:
+        """For each passage, in prompt order, the answer's log-probability with and without it.
+
+        Raises InputError if there is no answer.
+        """
         ...
 
 

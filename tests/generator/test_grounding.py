@@ -29,7 +29,8 @@ from tests.support.model_zoo import FAMILIES, write_tokenizer
 transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
 torch = pytest.importorskip("torch")
 
-from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface  # noqa: E402
+from ragctx.generator.huggingface.load import load_huggingface  # noqa: E402
+from ragctx.generator.huggingface.model import HuggingFaceGenerator  # noqa: E402
 
 TEXTS = (
     "The filter must be cleaned\nevery week, at 3.5 bar, with 1,250 litres of water.",

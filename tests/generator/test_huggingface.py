@@ -29,7 +29,8 @@ from ragctx.generator.decoding import Decoding
 from ragctx.generator.huggingface import memory, own_tokenizer, weights
 from ragctx.generator.huggingface.config import rope_is_fixed, window_of
 from ragctx.generator.huggingface.kept_prefixes import BLOCK_TOKENS
-from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
+from ragctx.generator.huggingface.load import load_huggingface
+from ragctx.generator.huggingface.model import HuggingFaceGenerator
 from ragctx.generator.huggingface.sampling import choose_token, random_source
 from ragctx.generator.huggingface.streaming import StopTexts, TextStream
 from ragctx.generator.load import load_generator
@@ -206,7 +207,7 @@ def prompt_of(token_ids: Sequence[int], max_new_tokens: int = 12) -> Prompt:
 def one_pass_scores(generator: HuggingFaceGenerator, token_ids: Sequence[int]) -> torch.Tensor:
     """The reference: everything at once, no cache anywhere."""
     with torch.inference_mode():
-        model: Any = generator._model
+        model: Any = generator.reading.model
         scores: torch.Tensor = model(
             input_ids=torch.tensor([list(token_ids)]), use_cache=False
         ).logits[0, -1]
@@ -241,7 +242,7 @@ def test_greedy_ids_equal_one_pass_and_transformers_generate(
     generator = generator_of(kind)
     ids = list(range(40, 70))
     found = generator.generate(prompt_of(ids, 20))
-    theirs = generator._model.generate(  # type: ignore[attr-defined]
+    theirs = generator.reading.model.generate(  # type: ignore[attr-defined]
         torch.tensor([ids]), max_new_tokens=20, do_sample=False, attention_mask=torch.ones(1, 30)
     )
     assert list(found.token_ids) == theirs[0, 30:].tolist()
@@ -267,7 +268,7 @@ def test_any_reuse_gives_the_cold_answer(
 def test_any_split_and_any_history_give_the_one_pass_scores(
     llama: HuggingFaceGenerator, prompts: list[list[int]], size: int, cut: st.DataObject
 ) -> None:
-    llama._prefill_tokens = size
+    llama.reading.prefill_tokens = size
     history: list[list[int]] = [[]]
     for ids in prompts:  # each begins with some part of one that came before
         before = cut.draw(st.sampled_from(history))
@@ -309,7 +310,7 @@ def test_longrope_is_exact_on_both_sides_of_its_border(
 ) -> None:
     """Its border is at 40 tokens: prompts before, at and beyond it, answers that cross it."""
     generator = generator_of("phi3-longrope")
-    generator._prefill_tokens = size
+    generator.reading.prefill_tokens = size
     for length in lengths:
         ids = [7 + i % 200 for i in range(length)]
         found = generator.generate(prompt_of(ids, 6))
@@ -378,7 +379,7 @@ def test_models_that_forget_are_never_reused(
     ids = list(range(40, 70))
     cold = generator.generate(prompt_of(ids))
     warm = generator.generate(prompt_of(ids))
-    assert not generator.reuses_prefix
+    assert not generator.reading.reuses_prefix
     assert warm.reused_tokens == 0
     assert warm.token_ids == cold.token_ids
     assert generator.kv_bytes_per_token is None
@@ -413,7 +414,7 @@ def test_an_exception_inside_the_model_leaves_no_dirty_cache(
     """The first layer had already appended to its cache, the second had not."""
     ids = list(range(20, 50))
     cold = llama.generate(prompt_of(ids))
-    layer = llama._model.model.layers[1]  # type: ignore[attr-defined]
+    layer = llama.reading.model.model.layers[1]  # type: ignore[attr-defined]
     calls = iter(range(100))
 
     def fail(*_: object) -> None:
@@ -502,7 +503,7 @@ def test_prompts_that_cannot_be_read_are_refused_with_the_numbers(
 
 def test_scores_that_are_not_numbers_are_an_error(directory_of: Callable[[str], Path]) -> None:
     generator = load_huggingface(directory_of("llama"))
-    generator._model.get_input_embeddings().weight.data[7] = float("nan")
+    generator.reading.model.get_input_embeddings().weight.data[7] = float("nan")
     with pytest.raises(ModelError, match="float32"):
         generator.generate(prompt_of([7, 8]))
 
@@ -780,8 +781,8 @@ def test_a_thought_is_no_part_of_the_answer(
         run.token_ids.extend(token_ids)
         return torch.nn.functional.one_hot(torch.tensor(next(script)), 300).float()
 
-    monkeypatch.setattr(llama, "_forward", forward)
-    monkeypatch.setattr(llama, "_prefill_tokens", 1024)
+    monkeypatch.setattr(llama.reading, "forward", forward)
+    monkeypatch.setattr(llama.reading, "prefill_tokens", 1024)
     monkeypatch.setattr(llama, "end_ids", frozenset({256}))
     pieces: list[str] = []
     answer = llama.generate(prompt_of([1, 2], 40), on_text=pieces.append)

@@ -98,7 +98,7 @@ def test_layers_of_every_kind_are_told_apart(
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "gemma", "bloom"])
 def test_what_is_estimated_is_what_is_measured(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("transformers")
-    from ragctx.generator.huggingface.model import load_huggingface
+    from ragctx.generator.huggingface.load import load_huggingface
     from tests.generator.test_huggingface import make_directory, prompt_of
 
     directory = make_directory(tmp_path, kind)
@@ -107,7 +107,7 @@ def test_what_is_estimated_is_what_is_measured(kind: str, tmp_path: Path) -> Non
     model = load_huggingface(directory, context_window=256)
     model.generate(prompt_of([5, 6, 7], 4))
     assert model.kv_bytes_per_token == plan.kv_bytes_per_token
-    assert model._model.dtype == torch.float32
+    assert model.reading.model.dtype == torch.float32
 
 
 def test_the_command_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,13 +1,15 @@
 """Load a Hugging Face model's weights from a local directory, safely and without chatter.
 
-Only safetensors are read (pickled weights can run code), no code in the directory is run, nothing
-is fetched from the network, and a model of which weights are missing is refused.
+Only safetensors are read (pickled weights can run code), no code in the directory is run unless it
+is trusted, nothing is fetched from the network, and a model of which weights are missing is
+refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -33,8 +35,11 @@ class CausalModel(Protocol):
         """Run the model: the result's `logits` has shape (1, tokens, vocabulary)."""
 
 
-def check_directory(directory: Path) -> None:
-    """Raise `ModelError` unless the directory can hold a causal model in safetensors files."""
+def check_directory(directory: Path, *, trust_remote_code: bool = False) -> None:
+    """Raise `ModelError` unless the directory can hold a causal model in safetensors files.
+
+    A model that needs Python code of its own is one only if `trust_remote_code`.
+    """
     if not directory.is_dir():
         raise ModelError(f"{directory} is not a directory: give the folder of a Hugging Face model")
     if (directory / "adapter_config.json").exists():
@@ -48,6 +53,13 @@ def check_directory(directory: Path) -> None:
         raise ModelError(
             f"{directory} holds an encoder (as BERT is), which reads texts and writes none: give a "
             "causal language model, such as a Qwen or a Llama"
+        )
+    code = _own_code(directory / "config.json")
+    if code and not trust_remote_code:
+        raise ModelError(
+            f"{directory} needs Python code of its own ({code}), which could do on this machine "
+            "whatever you can: read or delete files, send them away. Read that code first; if you "
+            "trust it: --trust-remote-code (trust_remote_code=True)"
         )
     if any(directory.glob("*.safetensors")):
         return
@@ -64,22 +76,46 @@ def check_directory(directory: Path) -> None:
     )
 
 
+def _stated(config: Path) -> dict[str, Any]:
+    """What a config states; nothing if it cannot be read, since transformers says why."""
+    try:
+        stated = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return stated if isinstance(stated, dict) else {}
+
+
+def _own_code(config: Path) -> str:
+    """The module in the directory that holds a causal model's code; "" if it needs none."""
+    table = _stated(config).get("auto_map")
+    if not isinstance(table, dict):
+        return ""
+    named = table.get("AutoModelForCausalLM") or table.get("AutoModel") or table.get("AutoConfig")
+    module = str(named[0] if isinstance(named, list) and named else named or "")
+    name = module.rpartition("--")[2].partition(".")[0] + ".py"  # "repository--module.Class"
+    return name if (config.parent / name).is_file() else ""
+
+
 _ENCODERS = re.compile(r"bert|electra|ernie|roformer|big_bird|data2vec-text|xmod|deberta")
 
 
 def _is_encoder(config: Path) -> bool:
     """Whether a config is that of a model that reads both ways, and can be loaded all the same."""
-    try:
-        stated = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False  # transformers says what is wrong with it
-    if not isinstance(stated, dict) or stated.get("is_decoder"):
-        return False
-    return bool(_ENCODERS.search(str(stated.get("model_type", ""))))
+    stated = _stated(config)
+    is_encoder = _ENCODERS.search(str(stated.get("model_type", "")))
+    return bool(is_encoder) and not stated.get("is_decoder")
 
 
-def load_model(directory: Path, dtype: torch.dtype, device: torch.device) -> CausalModel:
+def load_model(
+    directory: Path,
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    int8: bool = False,
+    trust_remote_code: bool = False,
+) -> CausalModel:
     """Load the weights of a checked directory onto `device`. Raises as `load_huggingface` does."""
+    options = {"quantization_config": _int8_config()} if int8 else {}
     with quiet_transformers():
         import transformers
 
@@ -91,9 +127,10 @@ def load_model(directory: Path, dtype: torch.dtype, device: torch.device) -> Cau
                 str(directory),
                 dtype=dtype,
                 use_safetensors=True,
-                trust_remote_code=False,
+                trust_remote_code=trust_remote_code,
                 local_files_only=True,
                 output_loading_info=True,
+                **options,
             )
             model = loaded.to(device).eval()
         except Exception as error:  # transformers raises a dozen kinds, torch more
@@ -108,6 +145,27 @@ def load_model(directory: Path, dtype: torch.dtype, device: torch.device) -> Cau
             "would be random numbers: copy the directory again, with all its safetensors files"
         )
     return model
+
+
+def _int8_config() -> Any:
+    """How transformers is told to hold the weights of linear layers in 8 bits."""
+    with _unlogged(), require_extra("--dtype int8", "torchao", "'ragctx[int8]'"):
+        from torchao.quantization import Int8WeightOnlyConfig
+        from transformers import TorchAoConfig
+
+        config: Any = TorchAoConfig(Int8WeightOnlyConfig())
+    return config
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without torchao's words about kernels for other devices that it cannot load."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _mismatched(report: dict[str, Any]) -> set[str]:
