@@ -20,7 +20,6 @@ transformers = pytest.importorskip("transformers", reason="the hf extra is not i
 torch = pytest.importorskip("torch")
 
 from ragctx.generator.huggingface.apart import FRESH_TOKENS, ApartReading  # noqa: E402
-
 from ragctx.generator.huggingface.load import load_huggingface  # noqa: E402
 from ragctx.generator.huggingface.model import HuggingFaceGenerator  # noqa: E402
 from ragctx.generator.huggingface.rotation import Turning, find_turnings  # noqa: E402

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -33,10 +34,11 @@ from ragctx.generator.huggingface.load import load_huggingface
 from ragctx.generator.huggingface.model import HuggingFaceGenerator
 from ragctx.generator.huggingface.sampling import choose_token, random_source
 from ragctx.generator.huggingface.streaming import StopTexts, TextStream
-from ragctx.generator.load import load_generator
+from ragctx.generator.load import LocalOptions, load_generator, sampling_of
 from ragctx.generator.protocol import Generator
 from ragctx.records import Prompt, Segment
 from ragctx.tokens.load import load_tokenizer
+from tests.support.paths import ROOT
 
 transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
 tokenizers = pytest.importorskip("tokenizers")
@@ -736,20 +738,71 @@ def test_truncated_incomplete_and_foreign_weights_are_one_line_errors(
         load_huggingface(folder)
 
 
-def test_code_in_the_directory_is_never_run(
-    directory_of: Callable[[str], Path], tmp_path: Path
-) -> None:
+OWN_CODE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+
+class C(LlamaConfig):
+    model_type = "mine"
+
+class M(LlamaForCausalLM):
+    config_class = C
+
+open({ran!r}, "w").close()
+"""
+
+
+@pytest.fixture
+def with_own_code(directory_of: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A model that needs the Python code beside it; that code leaves a file named "ran"."""
     folder = copied(directory_of, tmp_path)
     config = json.loads((folder / "config.json").read_text())
-    config |= {
-        "model_type": "mine",
-        "auto_map": {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"},
-    }
+    auto_map = {"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"}
+    config |= {"model_type": "mine", "architectures": ["M"], "auto_map": auto_map}
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    with pytest.raises(ModelError):
-        load_huggingface(folder)
+    (folder / "own.py").write_text(OWN_CODE.format(ran=str(tmp_path / "ran")))
+    return folder
+
+
+def test_code_in_the_directory_is_not_run_and_the_risk_is_named(
+    with_own_code: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"own\.py.*whatever you can.*--trust-remote-code"):
+        load_generator(with_own_code)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.slow  # in a process of its own, since transformers keeps such classes
+def test_trusted_code_is_run_and_its_model_answers_as_the_same_model_without(
+    with_own_code: Path, tmp_path: Path, directory_of: Callable[[str], Path]
+) -> None:
+    script = f"""
+from ragctx.generator.load import LocalOptions, load_generator
+from tests.generator.test_huggingface import prompt_of
+
+trusting = LocalOptions(dtype="float32", trust_remote_code=True)
+model = load_generator({str(with_own_code)!r}, local=trusting)
+print(list(model.generate(prompt_of(range(1, 30))).token_ids))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "PYTHONPATH": str(ROOT)},
+    )
+    own = load_huggingface(directory_of("llama")).generate(prompt_of(range(1, 30)))
+    assert json.loads(done.stdout) == list(own.token_ids), done.stderr
+    assert (tmp_path / "ran").exists()
+
+
+def test_code_that_no_model_needs_is_no_reason_to_refuse(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Some directories name code for which transformers has its own by now, and do not bring it."""
+    folder = copied(directory_of, tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"auto_map": {"AutoConfig": "gone.C", "AutoModelForCausalLM": ["gone.M", None]}}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load_huggingface(folder).name == folder.name
 
 
 def test_an_adapter_is_refused(directory_of: Callable[[str], Path], tmp_path: Path) -> None:
@@ -1034,12 +1087,62 @@ def test_a_model_larger_than_the_memory_says_what_would_fit(
 ) -> None:
     directory = directory_of("llama")
     numbers = sum(memory.weight_numbers(directory).values())
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 3 * numbers)
-    with pytest.raises(ModelError, match=r"needs .* GB for its weights.*--dtype bfloat16 needs"):
-        load_huggingface(directory, dtype="float32")
-    monkeypatch.setattr(memory, "free_bytes", lambda device: numbers)
-    with pytest.raises(ModelError, match=r"a model of at most .* billion numbers fits"):
-        load_huggingface(directory, dtype="bfloat16")
+    for free, dtype, remedy in (
+        (3.0, "float32", "--dtype bfloat16 needs"),
+        (1.5, "float32", "--dtype int8 needs"),
+        (1.5, "bfloat16", "--dtype int8 needs"),
+        (0.5, "bfloat16", "a model of at most .* billion numbers fits"),
+        (0.5, "int8", "a model of at most .* billion numbers fits"),
+    ):
+        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: int(free * numbers))
+        with pytest.raises(ModelError, match=rf"needs .* GB for its weights.*{remedy}"):
+            load_huggingface(directory, dtype=dtype)
+
+
+def test_int8_weights_answer_and_are_told_apart(directory_of: Callable[[str], Path]) -> None:
+    pytest.importorskip("torchao", reason="the int8 extra is not installed")
+    exact, int8 = (load_huggingface(directory_of("llama"), dtype=d) for d in ("float32", "int8"))
+    weight = int8.reading.model.model.layers[0].mlp.up_proj.weight  # type: ignore[attr-defined]
+    assert "Int8" in type(weight).__name__
+    ids = [*range(1, 40)]
+    own, close = exact.next_scores(ids), int8.next_scores(ids)
+    assert 0 < float((own - close).std() / own.std()) < 0.1
+    assert int8.generate(prompt_of(ids)).reused_tokens == len(ids) - 1, "cached as ever"
+    assert exact.identity() != int8.identity() and "int8" in int8.identity()
+
+
+def test_without_torchao_int8_names_the_extra(
+    directory_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchao.quantization", None)
+    with pytest.raises(MissingExtraError, match=r"torchao.*pip install 'ragctx\[int8\]'"):
+        load_huggingface(directory_of("llama"), dtype="int8")
+
+
+def test_sampling_as_its_makers_do_is_read_from_the_directory(tmp_path: Path) -> None:
+    file = tmp_path / "generation_config.json"
+    file.write_text('{"do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20}')
+    assert sampling_of(str(tmp_path)) == {"temperature": 0.6, "top_p": 0.95, "top_k": 20}
+    file.write_text('{"do_sample": true}')
+    assert sampling_of(str(tmp_path)) == {"temperature": 1.0}
+    for content in ('{"eos_token_id": 2}', "[]", "no JSON"):
+        file.write_text(content)
+        with pytest.raises(ModelError, match=r"give --temperature"):
+            sampling_of(str(tmp_path))
+    file.unlink()
+    with pytest.raises(ModelError, match=r"give --temperature"):
+        sampling_of(str(tmp_path))
+    for spec in ("bundled", "http://127.0.0.1:9/v1#m", "a.gguf"):
+        with pytest.raises(InputError, match=r"--sample reads the generation_config.json"):
+            sampling_of(spec)
+
+
+@pytest.mark.parametrize("name", ["grounded", "reuse_passages", "trust_remote_code"])
+@pytest.mark.parametrize("spec", ["bundled", "http://127.0.0.1:9/v1#m", "a.gguf"])
+def test_options_of_directories_are_refused_elsewhere(spec: str, name: str) -> None:
+    option = name.replace("_", "-")
+    with pytest.raises(InputError, match=rf"--{option} is for a model's directory.*leave it out"):
+        load_generator(spec, local=LocalOptions(**{name: True}), tokenizer=None)
 
 
 def test_a_model_in_the_local_cache_has_its_hub_name(
