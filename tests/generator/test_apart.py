@@ -69,7 +69,6 @@ PLACED: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": ("GPT2Config", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 1024}),
     "opt": ("OPTConfig", {"ffn_dim": 48, "word_embed_proj_dim": 32}),
     "bloom": ("BloomConfig", {"n_layer": 2, "n_head": 4}),
-    "mamba": ("MambaConfig", {"state_size": 8}),
     "dynamic-rope": (
         "LlamaConfig",
         {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}},
