@@ -6,6 +6,7 @@ comment behind a field, here and in the records, is its description in the schem
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypedDict
 
 from ragctx.evaluation.certainty import StoredCertainty
@@ -13,6 +14,7 @@ from ragctx.evaluation.profiles import StoredProfile
 from ragctx.evaluation.questions.check import QuestionProblem
 from ragctx.evaluation.results import Result
 from ragctx.generator.cache_stats import CacheStats, StoreStats
+from ragctx.generator.huggingface.measure import Measured
 from ragctx.generator.huggingface.plan import Plan
 from ragctx.index.repair import Problem, Repair
 from ragctx.index.store import SourceInfo
@@ -135,6 +137,16 @@ class ExplanationShape(TypedDict):
     candidates: list[FateShape]
     frontier: list[FrontierShape]
     imitated_labels: list[ImitatedLabel]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanShape(Plan):
+    """`ragctx plan --json`: what a model needs. Bytes are those at `dtype`.
+
+    Tokens are prompt and answer together.
+    """
+
+    measured: Measured | None  # with --measure
 
 
 class UsageShape(TypedDict):
@@ -410,7 +422,7 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "compare": (Result,),
     "probe": (StoredProfile,),
     "calibrate": (StoredCertainty,),
-    "plan": (Plan,),
+    "plan": (PlanShape,),
     "questions check": (CheckedShape,),
 }
 """The types that a command with --json prints; a line of a batch is one of two."""

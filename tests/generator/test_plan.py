@@ -121,9 +121,27 @@ def test_the_command_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "KV cache  256 bytes per token (GQA; 2 layers that grow" in out
     assert "100 tokens: bound by the budget" in out
     code, out, _ = said(capsys, "plan", directory, "--json")
-    assert (code, json.loads(out)["window_tokens"]) == (0, 256)
+    assert (code, json.loads(out)["window_tokens"], json.loads(out)["measured"]) == (0, 256, None)
     code, _, err = said(capsys, "plan", "me/absent")
     assert (code, "hf download me/absent" in err) == (1, True)
+
+
+def test_what_was_measured_stands_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers")
+    from tests.generator.test_huggingface import make_directory
+
+    directory = make_directory(tmp_path / "tiny", "llama")
+    capsys.readouterr()
+    code, out, _ = said(capsys, "plan", directory, "--measure", "--dtype", "float32", "--json")
+    plan = json.loads(out)
+    measured = plan["measured"]
+    assert code == 0 and measured["kv_bytes_per_token"] == plan["kv_bytes_per_token"] == 256
+    assert measured["weights_bytes"] == plan["weights_bytes"]
+    assert measured["prompt_tokens"] == 248 and measured["step_s"] > 0
+    code, out, _ = said(capsys, "plan", directory, "--measure")
+    assert "measured  weights" in out and "256 bytes per token; prefill of 248 tokens" in out
 
 
 def test_a_config_without_layers_has_no_plan(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ragctx.errors import InputError, ModelError
 from ragctx.generator.huggingface.config import rope_border, rope_is_fixed
 from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers
+from ragctx.generator.huggingface.memory import is_out_of_memory
 from ragctx.generator.huggingface.runs import Run, keeps_every_token, new_cache
 from ragctx.generator.huggingface.weights import CausalModel, first_line
 
@@ -127,11 +128,20 @@ class ReadingModel:
         arguments: dict[str, Any] = {self._cache_name: run.cache}
         if self._last_only:
             arguments["logits_to_keep"] = rows
-        output = self.model(
-            input_ids=torch.tensor([list(token_ids)], device=device),  # (1, new tokens)
-            use_cache=True,
-            **arguments,
-        )
+        try:
+            output = self.model(
+                input_ids=torch.tensor([list(token_ids)], device=device),  # (1, new tokens)
+                use_cache=True,
+                **arguments,
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            tokens = len(run.token_ids) + len(token_ids)
+            raise ModelError(
+                f"memory ran out while {self.name} read {tokens} tokens on {device}: lower "
+                "--budget-tokens, or take --dtype bfloat16 or int8"
+            ) from error
         run.token_ids.extend(token_ids)
         logits: Tensor = output.logits[0, -rows:].float()
         if logits.isnan().any():

@@ -20,6 +20,9 @@ from typing import Any, Protocol
 import torch
 
 from ragctx.errors import ModelError, require_extra
+from ragctx.generator.huggingface.memory import is_out_of_memory
+
+_LFS = b"version https://git-lfs"
 
 
 class CausalModel(Protocol):
@@ -30,6 +33,7 @@ class CausalModel(Protocol):
     dtype: torch.dtype
     forward: Callable[..., Any]
     get_input_embeddings: Callable[[], Any]
+    parameters: Callable[[], Iterator[torch.Tensor]]
 
     def __call__(self, **arguments: object) -> Any:
         """Run the model: the result's `logits` has shape (1, tokens, vocabulary)."""
@@ -53,6 +57,12 @@ def check_directory(directory: Path, *, trust_remote_code: bool = False) -> None
         raise ModelError(
             f"{directory} holds an encoder (as BERT is), which reads texts and writes none: give a "
             "causal language model, such as a Qwen or a Llama"
+        )
+    pointer = next(filter(_is_pointer, sorted(directory.glob("*.safetensors"))), None)
+    if pointer is not None:
+        raise ModelError(
+            f"{pointer} is not the file but Git LFS's note of it: fetch it (git lfs pull, or hf "
+            "download)"
         )
     code = _own_code(directory / "config.json")
     if code and not trust_remote_code:
@@ -83,6 +93,14 @@ def _stated(config: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return stated if isinstance(stated, dict) else {}
+
+
+def _is_pointer(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(_LFS)) == _LFS
+    except OSError:
+        return False  # loading says why
 
 
 def _own_code(config: Path) -> str:
@@ -134,6 +152,11 @@ def load_model(
             )
             model = loaded.to(device).eval()
         except Exception as error:  # transformers raises a dozen kinds, torch more
+            if is_out_of_memory(error):
+                raise ModelError(
+                    f"memory ran out while {directory} was loaded onto {device}: take --dtype "
+                    "bfloat16 or int8, or a smaller model"
+                ) from error
             raise ModelError(
                 f"{directory} cannot be loaded as a causal language model: {first_line(error)}; "
                 "check that the download is complete and that transformers knows this model"
@@ -159,7 +182,7 @@ def _int8_config() -> Any:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Without torchao's words about kernels for other devices that it cannot load."""
+    """Without the words of torchao, which transformers loads, about kernels it has no use for."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -203,7 +226,7 @@ def quick_identity(directory: Path) -> str:
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Silence progress bars, warnings and reports of transformers; restore its settings after."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _unlogged():
         warnings.simplefilter("ignore")
         with require_extra("A Hugging Face model", "transformers", "'ragctx[hf]'"):
             import huggingface_hub.utils
