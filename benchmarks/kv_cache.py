@@ -33,9 +33,10 @@ from ragctx.assembly import Assembly
 from ragctx.certificate import SegmentKind
 from ragctx.embedding import load_embedder
 from ragctx.generator.huggingface.apart import FRESH_TOKENS
-from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers, common_prefix
+from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers
 from ragctx.generator.huggingface.load import load_huggingface
 from ragctx.generator.huggingface.model import HuggingFaceGenerator
+from ragctx.generator.prefix import common_prefix
 from ragctx.index.index import Index
 from ragctx.pipeline import ask
 from ragctx.placement.orders import PositionProfile

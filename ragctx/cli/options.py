@@ -264,7 +264,7 @@ def prefer_cached_option(command: Command) -> Command:
         "--prefer-cached",
         is_flag=True,
         help="Of orders as good as the placement's, take the one whose prompt begins most as what "
-        "a model here has read: it need not read that again.",
+        "the model has read: it need not read that again.",
     )
     return option(command)
 

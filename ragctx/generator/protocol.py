@@ -107,7 +107,7 @@ class HoldsPrefixes(Protocol):
     """A generator that reads a prompt from where it differs from those that it has read."""
 
     def cached_tokens(self, token_ids: Sequence[int]) -> int:
-        """How many ids at the beginning of a prompt it would not read again."""
+        """How many ids at the beginning of a prompt it would not read again, as far as is known."""
         ...
 
 

@@ -150,3 +150,15 @@ def test_a_config_without_layers_has_no_plan(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(ModelError, match="does not hold a JSON object"):
         plan_model(tmp_path, name="x", dtype="float32", weights=1, free_bytes=None)
+
+
+def test_a_model_with_code_of_its_own_is_planned_and_its_code_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config |= {"auto_map": {"AutoModelForCausalLM": "own.M"}, "max_position_embeddings": 64}
+    (tmp_path / "own.py").write_text("raise SystemExit")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(b"\2" + bytes(7) + b"{}")
+    code, out, err = said(capsys, "plan", tmp_path)
+    assert (code, err) == (0, "") and "billion numbers" in out

@@ -70,10 +70,11 @@ MAY_IMPORT = {
     "runtime text threads tokens weights",
     "generator.thought": "",
     "generator.leave_out": "",
+    "generator.prefix": "",
     "generator.decoding": "",
     "generator.huggingface": "generator.cache_stats generator.decoding generator.kept_files "
-    "generator.leave_out generator.thought text tokens",
-    "generator.openai": "generator.decoding generator.thought prompt text tokens",
+    "generator.leave_out generator.prefix generator.thought text tokens",
+    "generator.openai": "generator.decoding generator.prefix generator.thought prompt text tokens",
     "generator.gguf": "generator.decoding generator.openai tokens",
     "generator": "generator.decoding generator.gguf generator.reader generator.huggingface "
     "generator.openai tokens",

@@ -20,6 +20,7 @@ from torch import Tensor
 from ragctx.errors import InputError
 from ragctx.generator.cache_stats import CacheStats
 from ragctx.generator.kept_files import KeptFiles
+from ragctx.generator.prefix import common_prefix
 
 BLOCK_TOKENS = 64
 """Ids in a block: by hand, between the number of tensors and what the last block wastes on disk."""
@@ -199,18 +200,6 @@ class KeptPrefixes:
         """Last ones first, so that what another process needs first is the last to go."""
         whole = [block for block in reversed(chain) if len(block.token_ids) == BLOCK_TOKENS]
         files.keep_all((b.name, _serialise(b)) for b in whole if not files.touch(b.name))
-
-
-def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """The number of ids that both begin with.
-
-    >>> common_prefix([1, 2, 3], [1, 2, 4, 5])
-    2
-    """
-    for i, (a, b) in enumerate(zip(first, second, strict=False)):
-        if a != b:
-            return i
-    return min(len(first), len(second))
 
 
 def _cut(token_ids: Sequence[int]) -> Iterator[tuple[int, ...]]:

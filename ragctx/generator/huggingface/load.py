@@ -26,6 +26,7 @@ from ragctx.generator.huggingface.weights import (
     load_model,
     quick_identity,
     quiet_transformers,
+    refuse_own_code,
 )
 from ragctx.generator.kept_files import STORE_BYTES, KeptFiles
 from ragctx.paths import expanded
@@ -69,9 +70,8 @@ def load_huggingface(
         fallback_window: the same for a model whose config states nothing.
         decoding: greedy by default.
         grounded: whether answers are bound to the passages' own words, see `grounding`.
-        reuse_passages: whether each passage is read alone, once, and reused wherever it stands: an
-            approximation, see `apart`.
-        trust_remote_code: whether Python code in the directory may run: it can do all you can.
+        reuse_passages: whether passages are read alone, once: an approximation, see `apart`.
+        trust_remote_code: whether Python code in the directory may run.
         tokenizer: by default the one in the directory.
         template_options: what its chat template is told, such as {"enable_thinking": False}.
         kept_bytes: of keys and values in memory, for prompts that begin as earlier ones did.
@@ -87,9 +87,10 @@ def load_huggingface(
             model that cannot.
     """
     directory = expanded(directory)
-    if dtype not in (*_DTYPES, INT8, _AUTO):
-        raise InputError(f"dtype is {dtype!r}; valid: {_AUTO}, {', '.join(_DTYPES)}, {INT8}")
-    check_directory(directory, trust_remote_code=trust_remote_code)
+    _require_dtype(dtype)
+    check_directory(directory)
+    if not trust_remote_code:
+        refuse_own_code(directory)
     where = best_device() if device == _AUTO else _device(device)
     precision, int8 = _DTYPES.get(dtype) or quick_dtype(directory, where), dtype == INT8
     check_memory(directory, precision, where, int8=int8)
@@ -139,6 +140,11 @@ def _compare_prompts(
             f"prompts for {generator.name} differ from its own chat template: {differing} of a "
             "small prompt's tokens are others, so that answers may be worse than they could be"
         )
+
+
+def _require_dtype(dtype: str) -> None:
+    if dtype not in (*_DTYPES, INT8, _AUTO):
+        raise InputError(f"dtype is {dtype!r}; valid: {_AUTO}, {', '.join(_DTYPES)}, {INT8}")
 
 
 def _device(name: str) -> torch.device:

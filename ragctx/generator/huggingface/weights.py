@@ -39,11 +39,8 @@ class CausalModel(Protocol):
         """Run the model: the result's `logits` has shape (1, tokens, vocabulary)."""
 
 
-def check_directory(directory: Path, *, trust_remote_code: bool = False) -> None:
-    """Raise `ModelError` unless the directory can hold a causal model in safetensors files.
-
-    A model that needs Python code of its own is one only if `trust_remote_code`.
-    """
+def check_directory(directory: Path) -> None:
+    """Raise `ModelError` unless the directory can hold a causal model in safetensors files."""
     if not directory.is_dir():
         raise ModelError(f"{directory} is not a directory: give the folder of a Hugging Face model")
     if (directory / "adapter_config.json").exists():
@@ -63,13 +60,6 @@ def check_directory(directory: Path, *, trust_remote_code: bool = False) -> None
         raise ModelError(
             f"{pointer} is not the file but Git LFS's note of it: fetch it (git lfs pull, or hf "
             "download)"
-        )
-    code = _own_code(directory / "config.json")
-    if code and not trust_remote_code:
-        raise ModelError(
-            f"{directory} needs Python code of its own ({code}), which could do on this machine "
-            "whatever you can: read or delete files, send them away. Read that code first; if you "
-            "trust it: --trust-remote-code (trust_remote_code=True)"
         )
     if any(directory.glob("*.safetensors")):
         return
@@ -93,6 +83,17 @@ def _stated(config: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return stated if isinstance(stated, dict) else {}
+
+
+def refuse_own_code(directory: Path) -> None:
+    """Raise `ModelError`, with the risk, for a model that needs Python code of its own."""
+    code = _own_code(directory / "config.json")
+    if code:
+        raise ModelError(
+            f"{directory} needs Python code of its own ({code}), which could do on this machine "
+            "whatever you can: read or delete files, send them away. Read that code first; if you "
+            "trust it: --trust-remote-code (trust_remote_code=True)"
+        )
 
 
 def _is_pointer(file: Path) -> bool:
