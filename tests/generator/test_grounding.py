@@ -258,3 +258,21 @@ def test_a_model_that_is_made_to_think_is_refused(model_directory: Path) -> None
     last = replace(prompt.segments[-1], text=prompt.segments[-1].text + "<think>\n")
     with pytest.raises(InputError, match=r"turn thinking off"):
         model.generate(replace(prompt, segments=(*prompt.segments[:-1], last)))
+
+
+def test_long_passages_take_linear_time(directory_of: Callable[[str], Path]) -> None:
+    tokenizer = load_tokenizer(directory_of("llama3"))
+    decoded: list[int] = []
+
+    def decode(ids: Any) -> str:
+        decoded.append(len(ids))
+        return tokenizer.decode(ids)
+
+    def tokens_decoded(words: int) -> int:
+        decoded.clear()
+        hits = [Hit.from_text(1, 0.9, "The filter must be cleaned every week. " * words)]
+        prompt = assemble("How?", hits, tokenizer, context_window=60_000)
+        Grounding(prompt.passages, within_text(tokenizer).encode, decode)
+        return sum(decoded)
+
+    assert tokens_decoded(400) < 5 * tokens_decoded(100)

@@ -22,6 +22,7 @@ from enum import Enum, auto
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
+from ragctx.generator.huggingface.streaming import TextStream
 from ragctx.records import Segment
 from ragctx.text.line_shapes import is_spaceless
 
@@ -31,8 +32,9 @@ NOT_FOUND = "This is not in the documents."
 CONNECTIVES = (",", ";", ".", ", and", ", but", ", or", "\n", ".\n", "\n- ", ".\n- ")
 """What may stand between two statements."""
 
-_BREAK = re.compile(r"\s|[.,;:!?)\]}»”’\"']+(?:\s|\Z)|\Z")
-"""What stands behind a word's end: space, or marks and then space; no comma within a number."""
+_BREAK = re.compile(r"\s|[.,;:!?)\]}»”’\"']{1,8}(?:\s|\Z)|\Z")
+"""What stands behind a word's end: space, or marks and then space; no comma within a number. More
+than eight marks are leaders."""
 
 
 class Joint(Enum):
@@ -205,8 +207,7 @@ def _run(
     encode: Callable[[str], Sequence[int]],
     decode: Callable[[Sequence[int]], str],
 ) -> _Run:
-    text = decode(ids)
-    offsets = [_offset(text, decode(ids[:i])) for i in range(len(ids) + 1)]
+    text, offsets = _offsets(ids, decode)
     begins: list[_Begun] = []
     ends: dict[int, tuple[tuple[int, ...], ...]] = {}
     for i, at in enumerate(offsets):
@@ -229,9 +230,21 @@ def _run(
     return _Run(citation=citation, token_ids=ids, begins=tuple(begins), ends=ends)
 
 
-def _offset(text: str, beginning: str) -> int | None:
-    """The length of a beginning; None if it ends within a character of several tokens."""
-    return len(beginning) if text.startswith(beginning) else None
+def _offsets(
+    ids: Sequence[int], decode: Callable[[Sequence[int]], str]
+) -> tuple[str, list[int | None]]:
+    """The ids' text, and where each id begins in it; the end last. None: within a character."""
+    stream = TextStream(decode)
+    pieces = [stream.push(token) for token in ids]
+    offsets: list[int | None] = [0]
+    at = 0
+    for piece in pieces:
+        at += len(piece)
+        offsets.append(at if piece else None)
+    rest = stream.finish()
+    if rest:
+        offsets[-1] = at + len(rest)
+    return "".join(pieces) + rest, offsets
 
 
 def _begins_word(text: str, at: int) -> bool:
