@@ -25,12 +25,12 @@ from ragctx.records import Generation, Hit, Prompt
 from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer, within_text
 from tests.support.model_zoo import FAMILIES, write_tokenizer
+from tests.support.tiny_llama import write_llama
 
-transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
-torch = pytest.importorskip("torch")
+pytest.importorskip("transformers", reason="the hf extra is not installed")
 
-from ragctx.generator.huggingface.load import load_huggingface  # noqa: E402
-from ragctx.generator.huggingface.model import HuggingFaceGenerator  # noqa: E402
+from ragctx.generator.huggingface.load import load_huggingface
+from ragctx.generator.huggingface.model import HuggingFaceGenerator
 
 TEXTS = (
     "The filter must be cleaned\nevery week, at 3.5 bar, with 1,250 litres of water.",
@@ -183,27 +183,7 @@ def test_what_would_change_a_number_or_a_word_cannot_be_said(
 
 @pytest.fixture(scope="session")
 def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_tokenizer(tmp_path_factory.mktemp("grounded-model"), "llama3")
-    size = len(load_tokenizer(folder).vocabulary)  # type: ignore[attr-defined]
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        vocab_size=size,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=2048,
-        bos_token_id=None,
-        eos_token_id=None,
-        pad_token_id=None,
-    )
-    model = transformers.LlamaForCausalLM(config)
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    model.save_pretrained(folder)
-    return folder
+    return write_llama(tmp_path_factory.mktemp("grounded-model"), "llama3")
 
 
 def whole_statements(generation: Generation) -> str:

@@ -19,12 +19,9 @@ from ragctx.assembly import Assembly, assemble
 from ragctx.generator.load import load_generator
 from ragctx.generator.protocol import Generator, TellsNotes
 from ragctx.records import Generation, Hit
-from ragctx.tokens.load import load_tokenizer
-from tests.support.model_zoo import write_tokenizer
+from tests.support.tiny_llama import write_llama
 
-transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
-torch = pytest.importorskip("torch")
-for package in ("fastapi", "uvicorn"):
+for package in ("transformers", "fastapi", "uvicorn"):
     pytest.importorskip(package, reason="pip install 'transformers[serving]' to run it")
 
 pytestmark = [pytest.mark.slow, pytest.mark.allow_hosts(["127.0.0.1"])]
@@ -70,29 +67,6 @@ def _is_up(port: int) -> bool:
         return False
 
 
-def make_model(folder: Path, family: str) -> Path:
-    write_tokenizer(folder, family)
-    config = transformers.LlamaConfig(
-        vocab_size=len(load_tokenizer(folder).vocabulary),  # type: ignore[attr-defined]
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
-        bos_token_id=None,
-        eos_token_id=None,
-        pad_token_id=None,
-    )
-    torch.manual_seed(0)
-    model = transformers.LlamaForCausalLM(config)
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    model.save_pretrained(folder)
-    return folder
-
-
 def answer_of(generator: Generator) -> tuple[Generation, int]:
     prompt = assemble(
         "At how many °C does tin melt?",
@@ -108,7 +82,7 @@ def answer_of(generator: Generator) -> tuple[Generation, int]:
 def test_it_answers_as_the_same_model_does_here_and_counts_alike(
     family: str, url: str, tmp_path: Path
 ) -> None:
-    directory = make_model(tmp_path / family, family)
+    directory = write_llama(tmp_path / family, family)
     served = load_generator(f"{url}#{directory}", tokenizer=directory, context_window=4096)
     here = load_generator(directory, dtype="float32", device="cpu")
     (theirs, counted), (ours, tokens) = answer_of(served), answer_of(here)
