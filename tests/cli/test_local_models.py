@@ -126,3 +126,14 @@ def test_sampling_as_the_makers_do_from_the_command_line(
     drawn = json_of(capsys, *arguments, "--sample")["answer"]
     assert drawn != greedy
     assert json_of(capsys, *arguments, "--sample", "--temperature", "0")["answer"] == greedy
+
+
+def test_a_long_answer_is_attributed_in_logarithms(
+    index: Path,  # noqa: F811
+    chatty: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--index", str(index), "--model", str(chatty), "--max-new-tokens", "60"]
+    assert run(["ask", "How often?", *arguments, "--grounded", "--attribute", "-k", "2"]) == 0
+    [head] = [line for line in capsys.readouterr().out.splitlines() if "without" in line]
+    assert "log p with" in head
