@@ -9,7 +9,8 @@ DEMO_INDEX := indexes/demo
 DEMO_QUESTION ?= For how many years should the station's battery last?
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test browser test-slow check format docs docs-runs train bench wheel clean
+.PHONY: help env demo test browser test-slow test-lowest check format docs docs-runs train bench wheel
+.PHONY: clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +38,22 @@ test-slow: env  ## Run the slow tests
 
 browser:  ## Install Chromium for the tests of the page (Debian and Ubuntu, as root)
 	@command -v chromium >/dev/null || { apt-get -qq update && apt-get -qq install -y chromium; }
+
+# The rest comes from .venv; only transformers and what it asks for is older.
+LOWEST := build/lowest
+TRANSFORMERS := $(shell sed -n 's/^hf = .*transformers>=\([0-9.]*\).*/\1/p' pyproject.toml)
+
+test-lowest: env  ## Run the tests of local models with the oldest transformers allowed
+	@test -x $(LOWEST)/bin/python || $(BIN)/python -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip --disable-pip-version-check -qq --no-input install \
+		'transformers==$(TRANSFORMERS)'
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$($(LOWEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
+	PYTHONPATH=$(CURDIR) $(LOWEST)/bin/python -m pytest -m "slow or not slow" --timeout 1200 \
+		tests/tokens/test_exact_prompts.py tests/generator/test_huggingface.py \
+		tests/generator/test_apart.py tests/generator/test_leave_one_out.py \
+		tests/generator/test_grounding.py tests/generator/test_kept_prefixes.py \
+		tests/generator/test_plan.py
 
 check: env  ## Check style, formatting and types
 	$(BIN)/ruff check .

@@ -1,7 +1,9 @@
-"""What a KV cache brings a local model: steps, whole answers, and prompts that begin alike.
+"""What a KV cache brings a local model: steps, whole answers, and prompts that are partly known.
 
-    python -m benchmarks.kv_cache                               # two minutes on two cores
+    python -m benchmarks.kv_cache                               # four minutes on two cores
     python -m benchmarks.kv_cache --picture docs/images/kv_cache.svg
+
+With `pip install gguf xllamacpp` llama.cpp answers too, with the same weights in float32.
 
 The model has random weights (speed does not depend on them) and the shape of a small Llama. Per
 step, cached decoding reads all weights and all keys and values once, which the memory's bandwidth
@@ -26,12 +28,18 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.ask import SAMPLES, indexed
 from benchmarks.common import result, table
+from benchmarks.llama_cpp import LlamaCpp, is_installed, same_answers, write_gguf
 from ragctx.assembly import Assembly
+from ragctx.certificate import SegmentKind
 from ragctx.embedding import load_embedder
-from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers, common_prefix
-from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
+from ragctx.generator.huggingface.apart import FRESH_TOKENS
+from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers
+from ragctx.generator.huggingface.load import load_huggingface
+from ragctx.generator.huggingface.model import HuggingFaceGenerator
+from ragctx.generator.prefix import common_prefix
 from ragctx.index.index import Index
 from ragctx.pipeline import ask
+from ragctx.placement.orders import PositionProfile
 from ragctx.records import Generation, Prompt, Segment
 from ragctx.tokens.load import load_tokenizer
 
@@ -40,7 +48,17 @@ STEPS = 8  # measured at each context, after one that is not
 ANSWER = 32  # tokens of the answers beside transformers' generate
 WINDOW = 4096
 VOCABULARY = 8192
-PLACEMENTS = ("edges", "document_order")
+PASSAGE = 230  # tokens of a passage, its header included
+PASSAGES = (4, 8, 16)
+NO_DIFFERENCE = PositionProfile("any", (0.5, 0.5), significant=False)
+ASSEMBLIES = {
+    "edges": Assembly(),
+    "edges, prefer cached": Assembly(prefer_cached=True),
+    "document_order": Assembly(placement="document_order"),
+    "any order, prefer cached": Assembly(
+        placement="calibrated", profile=NO_DIFFERENCE, prefer_cached=True
+    ),
+}
 COPIED_BYTES = 2**28  # to measure the memory's bandwidth with
 
 
@@ -82,10 +100,10 @@ def processor_s(call: Callable[[], object], repeats: int) -> float:
 
 def step_s(generator: HuggingFaceGenerator, context: int) -> dict[str, float]:
     """Processor seconds of a token after `context` others, with and without a cache."""
-    model: Any = generator._model
+    model: Any = generator.reading.model
     ids = ids_of(context)
-    run, _, _ = generator._prefill(ids)
-    cached = processor_s(lambda: generator._forward(run, [1]), STEPS)
+    run, _, _ = generator.reading.read(ids)
+    cached = processor_s(lambda: generator.reading.forward(run, [1]), STEPS)
     whole = torch.tensor([ids])
     with torch.inference_mode():
         bare = processor_s(lambda: model(input_ids=whole, use_cache=False, logits_to_keep=1), 2)
@@ -106,7 +124,7 @@ def bytes_per_s() -> float:
 
 def bound_s(generator: HuggingFaceGenerator, context: int, bandwidth: float) -> float:
     """Seconds that reading all weights, keys and values once takes at least."""
-    model: Any = generator._model
+    model: Any = generator.reading.model
     weights = sum(p.nbytes for p in model.parameters()) - model.get_input_embeddings().weight.nbytes
     config = model.config
     width = config.hidden_size // config.num_attention_heads
@@ -126,9 +144,11 @@ def prompt_of(ids: Sequence[int]) -> Prompt:
     )
 
 
-def beside_transformers(generator: HuggingFaceGenerator, context: int) -> dict[str, float]:
-    """Processor seconds of an answer here and by `generate`, on the same weights."""
-    model: Any = generator._model
+def beside_others(
+    generator: HuggingFaceGenerator, llama: LlamaCpp | None, context: int
+) -> dict[str, float]:
+    """Processor seconds of an answer here, by `generate` and by llama.cpp, on the same weights."""
+    model: Any = generator.reading.model
     ids = ids_of(context)
     inputs = torch.tensor([ids])
     mask = torch.ones_like(inputs)
@@ -148,6 +168,56 @@ def beside_transformers(generator: HuggingFaceGenerator, context: int) -> dict[s
         "again_s": processor_s(lambda: generator.generate(prompt_of(ids)), 3),
         "generate_s": processor_s(lambda: theirs(ANSWER), 3),
         "prefill_s": processor_s(lambda: theirs(1), 3),
+        **(
+            {}
+            if llama is None
+            else {
+                "llama_cpp_s": processor_s(lambda: llama.answer(ids, ANSWER), 3),
+                "llama_cpp_prefill_s": processor_s(lambda: llama.answer(ids, 1), 3),
+            }
+        ),
+    }
+
+
+def passages_prompt(passages: Sequence[int], tokens: int) -> Prompt:
+    """Instructions, passages of so many tokens by their numbers, a question."""
+
+    def segment(kind: SegmentKind, seed: int, length: int) -> Segment:
+        ids = tuple(ids_of(length, seed))
+        return Segment(
+            kind=kind, label=str(seed), text="", token_ids=ids, token_start=8, token_end=length
+        )
+
+    return Prompt(
+        segments=(
+            segment("instruction", 1000, 60),
+            *(segment("passage", number, tokens) for number in passages),
+            segment("question", 2000, 24),
+        ),
+        question="",
+        placement="edges",
+        context_window=WINDOW,
+        max_new_tokens=ANSWER,
+        budget_tokens=WINDOW,
+    )
+
+
+def in_another_order(folder: Path, passages: int) -> dict[str, float]:
+    """Processor seconds to read passages that were read before, in another order."""
+    exact = load_huggingface(folder)
+    apart = load_huggingface(folder, reuse_passages=True)
+    before = passages_prompt(range(passages), PASSAGE)
+    asked = passages_prompt([*range(passages)][::-1], PASSAGE)
+    apart._read(before)
+
+    def cold() -> None:
+        exact.forget()
+        exact._read(asked)
+
+    return {
+        "whole_s": processor_s(cold, 3),
+        "apart_s": processor_s(lambda: apart._read(asked), 3),
+        "reused": apart._read(asked)[2] / len(asked.token_ids),
     }
 
 
@@ -160,11 +230,16 @@ class Recorder:
     def __init__(self) -> None:
         self.tokenizer = load_tokenizer("bundled")
         self.prompts: list[Prompt] = []
+        self.kept = KeptPrefixes(10**9)
+
+    def cached_tokens(self, token_ids: Sequence[int]) -> int:
+        return self.kept.length(token_ids[:-1], kind="")
 
     def generate(
         self, prompt: Prompt, *, on_text: Callable[[str], None] | None = None
     ) -> Generation:
         self.prompts.append(prompt)
+        self.kept.keep(prompt.token_ids, _no_layers(prompt.token_count), kind="")
         return Generation(
             text="None.",
             token_ids=(),
@@ -181,7 +256,7 @@ class Recorder:
         """Keeps nothing."""
 
 
-def sample_prompts(placement: str) -> list[Prompt]:
+def sample_prompts(assembly: Assembly) -> list[Prompt]:
     """The prompts of the sample questions, in their order."""
     lines = (SAMPLES / "questions.jsonl").read_text("utf-8").splitlines()
     recorder, embedder = Recorder(), load_embedder()
@@ -189,7 +264,7 @@ def sample_prompts(placement: str) -> list[Prompt]:
         index = Index.open(indexed(Path(folder), 0, embedder), embedder=embedder)
         for line in lines:
             question = json.loads(line)["question"]
-            ask(question, index, embedder, recorder, assembly=Assembly(placement=placement))
+            ask(question, index, embedder, recorder, assembly=assembly)
     return recorder.prompts
 
 
@@ -198,7 +273,7 @@ def shares_reused(prompts: Sequence[Prompt]) -> dict[str, float]:
     kept = KeptPrefixes(10**9)
     seen: set[tuple[int, ...]] = set()
     last: tuple[int, ...] = ()
-    total = by_last = by_all = by_passage = 0
+    total = by_last = by_all = by_passage = apart = 0
     for prompt in prompts:
         ids = prompt.token_ids
         total += len(ids)
@@ -209,9 +284,15 @@ def shares_reused(prompts: Sequence[Prompt]) -> dict[str, float]:
         for passage in prompt.passages:
             own = passage.token_ids[passage.token_start : passage.token_end]
             by_passage += len(own) if own in seen else 0
+            apart += max(0, len(own) - FRESH_TOKENS) if own in seen else 0
             seen.add(own)
         last = ids
-    counts = {"last prompt": by_last, "all prompts": by_all, "passages (ceiling)": by_passage}
+    counts = {
+        "last prompt": by_last,
+        "all prompts": by_all,
+        "passages apart": apart,
+        "passages (ceiling)": by_passage,
+    }
     return {name: round(count / total, 4) for name, count in counts.items()}
 
 
@@ -266,6 +347,12 @@ def main() -> None:
     torch.set_num_threads(1)  # so that a processor's seconds are comparable
     with tempfile.TemporaryDirectory() as folder:
         generator = load_huggingface(small_llama(Path(folder)))
+        llama = None
+        if is_installed():
+            model = generator.reading.model
+            llama = LlamaCpp(write_gguf(model, Path(folder) / "small.gguf"), WINDOW)
+            alike = same_answers(model, llama, ids_of(256), ANSWER)
+            print(f"llama.cpp answers {alike} of {ANSWER} tokens as transformers does")
         bandwidth = bytes_per_s()
         steps = {
             context: {
@@ -274,15 +361,33 @@ def main() -> None:
             }
             for context in CONTEXTS
         }
-        answers = {context: beside_transformers(generator, context) for context in CONTEXTS[1:]}
-    reuse = {placement: shares_reused(sample_prompts(placement)) for placement in PLACEMENTS}
+        answers = {context: beside_others(generator, llama, context) for context in CONTEXTS[1:]}
+        reordered = {passages: in_another_order(Path(folder), passages) for passages in PASSAGES}
+    reuse = {name: shares_reused(sample_prompts(how)) for name, how in ASSEMBLIES.items()}
     table(
         ("ms per step after", "cached", "uncached", "memory bound"),
         [(c, *(f"{value * 1e3:.2f}" for value in row.values())) for c, row in steps.items()],
     )
     table(
-        (f"ms for {ANSWER} tokens after", "cold", "again", "generate", "its prefill"),
+        (
+            f"ms for {ANSWER} tokens after",
+            *("cold", "again", "generate", "its prefill", "llama.cpp", "its prefill")[
+                : len(answers[CONTEXTS[1]])
+            ],
+        ),
         [(c, *(f"{value * 1e3:.0f}" for value in row.values())) for c, row in answers.items()],
+    )
+    table(
+        ("passages known, in another order", "ms whole", "ms apart", "tokens reused"),
+        [
+            (
+                n,
+                f"{row['whole_s'] * 1e3:.0f}",
+                f"{row['apart_s'] * 1e3:.0f}",
+                f"{row['reused']:.0%}",
+            )
+            for n, row in reordered.items()
+        ],
     )
     table(
         ("share of prompt tokens reused", *next(iter(reuse.values()))),
@@ -290,7 +395,14 @@ def main() -> None:
     )
     if arguments.picture:
         arguments.picture.write_text(picture(steps), "utf-8")
-    result("kv_cache", bytes_per_s=round(bandwidth), steps=steps, answers=answers, reuse=reuse)
+    result(
+        "kv_cache",
+        bytes_per_s=round(bandwidth),
+        steps=steps,
+        answers=answers,
+        reordered=reordered,
+        reuse=reuse,
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ comment behind a field, here and in the records, is its description in the schem
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypedDict
 
 from ragctx.evaluation.certainty import StoredCertainty
@@ -13,6 +14,7 @@ from ragctx.evaluation.profiles import StoredProfile
 from ragctx.evaluation.questions.check import QuestionProblem
 from ragctx.evaluation.results import Result
 from ragctx.generator.cache_stats import CacheStats, StoreStats
+from ragctx.generator.huggingface.measure import Measured
 from ragctx.generator.huggingface.plan import Plan
 from ragctx.index.repair import Problem, Repair
 from ragctx.index.store import SourceInfo
@@ -72,6 +74,8 @@ class CertificateShape(TypedDict):
     prompt_tokens: int  # the sum over the segments
     segments: list[SegmentCount]
     text_tokens: int | None  # of the joined text, where a server tokenises it again
+    cached_tokens: int | None  # that the model held, where passages were placed for that
+    order_saved_tokens: int  # of those, how many more than in the placement's own order
     slack_tokens: int  # of the window, that neither prompt nor answer needs
 
 
@@ -136,6 +140,16 @@ class ExplanationShape(TypedDict):
     imitated_labels: list[ImitatedLabel]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlanShape(Plan):
+    """`ragctx plan --json`: what a model needs. Bytes are those at `dtype`.
+
+    Tokens are prompt and answer together.
+    """
+
+    measured: Measured | None  # with --measure
+
+
 class UsageShape(TypedDict):
     """Tokens of a question and its answer."""
 
@@ -146,6 +160,8 @@ class UsageShape(TypedDict):
     new_tokens: int  # of the answer
     reused_tokens: int  # of the prompt, from the cache
     slack_tokens: int
+    cached_tokens: int | None  # that the model held, where passages were placed for that
+    order_saved_tokens: int  # of those, how many more than in the placement's own order
 
 
 class AttributionShape(TypedDict):
@@ -185,6 +201,7 @@ class _AnswerShape(TypedDict):
     scale: str | None  # what the head of a table says of the number: "in millions"
     finish_reason: FinishReason
     thought: str  # what the model wrote for itself before the answer; "" if nothing
+    approximate: bool  # whether the model read each passage on its own (--reuse-passages)
     citations: list[Citation]
     placement: str
     usage: UsageShape
@@ -487,7 +504,7 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "compare": (Result,),
     "probe": (StoredProfile,),
     "calibrate": (StoredCertainty,),
-    "plan": (Plan,),
+    "plan": (PlanShape,),
     "questions check": (CheckedShape,),
 }
 """The types that a command with --json prints; a line of a batch is one of two."""

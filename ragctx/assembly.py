@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
+from typing import TypeAlias
 
 from ragctx.arguments import require_function, require_kind, require_whole
 from ragctx.errors import BudgetError, InputError
+from ragctx.placement.cached import Reuse, most_reused, slot_groups
 from ragctx.placement.laws import Strategy
 from ragctx.placement.orders import PositionProfile
 from ragctx.placement.strategies import place
@@ -19,7 +22,7 @@ from ragctx.prompt.build import fill_frame, passage_costs
 from ragctx.prompt.frame import Frame, build_frame
 from ragctx.prompt.template import load_template
 from ragctx.prompt.window import share_window
-from ragctx.records import GetDocument, Hit, LedgerRow, Prompt, Selection
+from ragctx.records import GetDocument, Hit, LedgerRow, Placement, Prompt, Selection
 from ragctx.selection.expansion import GetChunks, Surroundings, expand
 from ragctx.selection.floors import Floor, cut_below, keep_best
 from ragctx.selection.merging import join_ledgers, merge_hits
@@ -28,6 +31,9 @@ from ragctx.selection.trimming import trim_to_fit
 from ragctx.text.well_formed import well_formed
 from ragctx.tokens.load import as_tokenizer
 from ragctx.tokens.tokenizer import Tokenizer
+
+CachedTokens: TypeAlias = Callable[[Sequence[int]], int]
+"""Of a prompt's ids, how many at their beginning a generator holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,8 @@ class Assembly:
         max_chunks: the most passages to show; None: as many as fit.
         trim: whether the best passage that does not fit is cut at the end of a sentence.
         expand: how many chunks before and after each passage are added, as far as tokens are left.
+        prefer_cached: of orders that are as good as the placement's, take the one whose prompt
+            begins most as what the generator has read (`ragctx.placement.cached`).
     """
 
     budget_tokens: int | None = None
@@ -68,6 +76,7 @@ class Assembly:
     max_chunks: int | None = None
     trim: bool = False
     expand: int = 0
+    prefer_cached: bool = False
 
     def __post_init__(self) -> None:
         """Raise InputError for a setting of another kind; its range is checked where it is used."""
@@ -104,6 +113,7 @@ def assemble(
     assembly: Assembly | None = None,
     get_document: GetDocument | None = None,
     get_chunks: GetChunks | None = None,
+    cached_tokens: CachedTokens | None = None,
 ) -> Prompt:
     """Choose the best of `hits` that fit, put them in order, and build the prompt.
 
@@ -116,6 +126,8 @@ def assemble(
         get_document: a document by its id, or None where there is none. With it, passages that
             only whitespace separates are merged, and a trimmed passage knows its pages.
         get_chunks: a document's chunks by its id, in their order, for `assembly.expand`.
+        cached_tokens: of given ids, how many at their beginning the generator holds, for
+            `assembly.prefer_cached`; without it nothing is taken to be held.
 
     Raises:
         BudgetError: not even one passage fits.
@@ -137,6 +149,7 @@ def assemble(
         assembly=assembly,
         get_document=get_document,
         get_chunks=get_chunks,
+        cached_tokens=cached_tokens,
     ).prompt
 
 
@@ -149,6 +162,7 @@ def trace(
     assembly: Assembly | None = None,
     get_document: GetDocument | None = None,
     get_chunks: GetChunks | None = None,
+    cached_tokens: CachedTokens | None = None,
 ) -> Trace:
     """`assemble`, keeping what the prompt was chosen from."""
     assembly = assembly or Assembly()
@@ -204,6 +218,8 @@ def trace(
                 raise
             room -= error.over_tokens
             continue
+        if assembly.prefer_cached and cached_tokens is not None:
+            prompt = _for_cache(prompt, frame, placement, tokenizer, (assembly, cached_tokens))
         return Trace(
             prompt=prompt,
             candidates=pool.hits,
@@ -211,6 +227,43 @@ def trace(
             room_tokens=room,
             selection=selection,
         )
+
+
+def _for_cache(
+    prompt: Prompt,
+    frame: Frame,
+    placement: Placement,
+    tokenizer: Tokenizer,
+    wanted: tuple[Assembly, CachedTokens],
+) -> Prompt:
+    """The prompt with its passages in the equally good order of which most is held."""
+    assembly, cached_tokens = wanted
+
+    def made(hits: Sequence[Hit]) -> Prompt | None:
+        order = replace(placement, hits=tuple(hits))
+        try:
+            return fill_frame(
+                frame, order, tokenizer, ledger=prompt.ledger, saved_tokens=prompt.saved_tokens
+            )
+        except BudgetError:  # in another order parts may take more tokens where they are joined
+            return None
+
+    def reuse(hits: Sequence[Hit]) -> Reuse:
+        tried = made(hits)
+        return Reuse(-1, 0) if tried is None else _reuse(tried, cached_tokens(tried.token_ids))
+
+    groups = slot_groups(assembly.placement, len(placement.hits), assembly.profile)
+    chosen = made(most_reused(placement.hits, groups, reuse)) or prompt
+    held = cached_tokens(chosen.token_ids)
+    saved = held - cached_tokens(prompt.token_ids)
+    return replace(chosen, cached_tokens=held, order_saved_tokens=saved)
+
+
+def _reuse(prompt: Prompt, tokens: int) -> Reuse:
+    """Tokens that are held of a prompt's beginning, and the passages that end within them."""
+    ends = accumulate(len(segment.token_ids) for segment in prompt.segments)
+    whole = (s for s, end in zip(prompt.segments, ends, strict=True) if end <= tokens)
+    return Reuse(tokens, sum(segment.kind == "passage" for segment in whole))
 
 
 def _expanded(

@@ -24,6 +24,10 @@ class Certificate:
     All are tokens of the generator's own tokenizer. `prompt_tokens` is the count of the ids that go
     to the model, the sum over `segments`. `text_tokens` is that of the joined text, where an API
     tokenises it again; None where ids are what is sent.
+
+    `cached_tokens` are those at the prompt's beginning that the generator held when the passages
+    were placed for that (`prefer_cached`), `order_saved_tokens` how many more than in the
+    placement's own order; None and 0 where they were not.
     """
 
     context_window: int
@@ -32,6 +36,8 @@ class Certificate:
     prompt_tokens: int
     segments: tuple[SegmentCount, ...]
     text_tokens: int | None = None
+    cached_tokens: int | None = None
+    order_saved_tokens: int = 0
 
     @property
     def slack_tokens(self) -> int:

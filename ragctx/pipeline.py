@@ -20,7 +20,7 @@ from ragctx.citations.abstention import abstained
 from ragctx.citations.beside import alternatives_of, scale_of
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
-from ragctx.generator.protocol import CopiesOneSpan, require_generator
+from ragctx.generator.protocol import CopiesOneSpan, HoldsPrefixes, require_generator
 from ragctx.generator.thought import without_thought
 from ragctx.index.filters import matching_ids
 from ragctx.index.index import Index, as_index
@@ -276,14 +276,16 @@ class _Asking:
         return retrieve(question, self.snapshot, self.embedder, wider)
 
     def assemble(self, question: str, hits: Sequence[Hit]) -> Prompt:
+        held = self.generator
         return assemble(
             question,
             hits,
-            self.generator.tokenizer,
-            context_window=self.generator.context_window,
+            held.tokenizer,
+            context_window=held.context_window,
             assembly=self.assembly,
             get_document=self.get_document,
             get_chunks=self.snapshot.chunks,
+            cached_tokens=held.cached_tokens if isinstance(held, HoldsPrefixes) else None,
         )
 
     def compared(self, question: str, hits: Sequence[Hit]) -> list[str]:

@@ -236,7 +236,7 @@ class Prompt:
     """The assembled prompt. `len(token_ids) + max_new_tokens <= context_window`, always.
 
     `saved_tokens` is what merging passages that overlap or touch saved of their texts.
-    `text_tokens`: see `Certificate`.
+    `text_tokens`, `cached_tokens` and `order_saved_tokens`: see `Certificate`.
     """
 
     segments: tuple[Segment, ...]
@@ -248,6 +248,8 @@ class Prompt:
     ledger: tuple[LedgerRow, ...] = ()
     saved_tokens: int = 0
     text_tokens: int | None = None
+    cached_tokens: int | None = None
+    order_saved_tokens: int = 0
 
     @cached_property
     def token_ids(self) -> tuple[int, ...]:
@@ -279,6 +281,8 @@ class Prompt:
             prompt_tokens=self.token_count,
             segments=tuple(SegmentCount(s.kind, s.label, len(s.token_ids)) for s in self.segments),
             text_tokens=self.text_tokens,
+            cached_tokens=self.cached_tokens,
+            order_saved_tokens=self.order_saved_tokens,
         )
 
     def __repr__(self) -> str:
@@ -343,6 +347,7 @@ class Generation:
     thought: str = ""
     sure_from: float = SURE  # the confidence from which the answer is to be relied on
     alternatives: tuple[CopiedGuess, ...] = ()
+    approximate: bool = False  # whether the model read the prompt in a way that is not its own
 
     @property
     def is_sure(self) -> bool | None:

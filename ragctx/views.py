@@ -145,6 +145,7 @@ def answer_view(answer: Answer) -> View:
         "scale": answer.scale or None,
         "finish_reason": generation.finish_reason,
         "thought": generation.thought,
+        "approximate": generation.approximate,
         "citations": [citation_view(citation) for citation in answer.citations],
         "placement": prompt.placement,
         "usage": {
@@ -155,6 +156,8 @@ def answer_view(answer: Answer) -> View:
             "new_tokens": len(generation.token_ids),
             "reused_tokens": generation.reused_tokens,
             "slack_tokens": prompt.certificate.slack_tokens,
+            "cached_tokens": prompt.cached_tokens,
+            "order_saved_tokens": prompt.order_saved_tokens,
         },
         "timing": {stage: round(seconds, 6) for stage, seconds in answer.timing},
         "model": answer.model,
@@ -303,6 +306,8 @@ def certificate(prompt: Prompt) -> str:
     parts = " + ".join(f"{kind} {count}" for kind, count in tokens.items() if count)
     as_text = "" if sums.text_tokens is None else f"; as text {sums.text_tokens}"
     saved = f"; merging saved {prompt.saved_tokens}" if prompt.saved_tokens else ""
+    if sums.cached_tokens is not None:
+        saved += f"; {sums.cached_tokens} cached, {sums.order_saved_tokens} of them by the order"
     return (
         f"{counted(sums.prompt_tokens, 'token')} = {parts} "
         f"({counted(len(prompt.passages), 'passage')}, {prompt.placement}){as_text}; "

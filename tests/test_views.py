@@ -98,6 +98,8 @@ def test_the_names_of_a_prompt() -> None:
         "budget_tokens",
         "prompt_tokens",
         "text_tokens",
+        "cached_tokens",
+        "order_saved_tokens",
         "slack_tokens",
         "segments",
     } == set(made)

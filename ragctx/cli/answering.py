@@ -41,6 +41,7 @@ answering_options = options.gathered(
         model_options,
         options.retrieval_options(k=5),
         options.assembly_options,
+        options.prefer_cached_option,
     ),
 )
 """--index, --embedder, --password, and those of models, retrieval and prompts: given to the command

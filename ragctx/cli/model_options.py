@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,7 @@ from ragctx.errors import InputError
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
     from ragctx.evaluation.profiles import StoredProfile
+    from ragctx.generator.decoding import Decoding
     from ragctx.generator.protocol import Generator
 
 
@@ -31,17 +32,20 @@ class Model:
     certainty: Path | None = None
     dtype: str = "auto"
     device: str = "auto"
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
+    grounded: bool = False
+    reuse_passages: bool = False
+    trust_remote_code: bool = False
+    sample: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
     sampling_seed: int = 0
     stop: tuple[str, ...] = ()
 
     def load(self, context_window: int | None) -> Generator:
         """Load both. `context_window` is for served models, which do not report theirs."""
-        from ragctx.generator.decoding import Decoding
-        from ragctx.generator.load import load_generator
+        from ragctx.generator.load import LocalOptions, load_generator
         from ragctx.tokens.load import load_tokenizer
 
         tokenizer = None if self.tokenizer_spec is None else load_tokenizer(self.tokenizer_spec)
@@ -52,21 +56,34 @@ class Model:
             kv_cache=self.kv_cache,
             template_options=dict(self.template_options) or None,
             server_options=dict(self.server_options) or None,
-            decoding=Decoding(
-                temperature=self.temperature,
-                top_p=self.top_p,
-                top_k=self.top_k,
-                min_p=self.min_p,
-                seed=self.sampling_seed,
-                stop=self.stop,
+            decoding=self._decoding(),
+            local=LocalOptions(
+                dtype=self.dtype,
+                device=self.device,
+                grounded=self.grounded,
+                reuse_passages=self.reuse_passages,
+                trust_remote_code=self.trust_remote_code,
             ),
-            dtype=self.dtype,
-            device=self.device,
         )
         if self.certainty is not None:
             _trust(generator, self.certainty)
         tell_notes(generator)
         return generator
+
+    def _decoding(self) -> Decoding:
+        """How tokens are chosen: as given, and else as the model's makers do, if that is asked."""
+        from ragctx.generator.decoding import Decoding
+        from ragctx.generator.load import sampling_of
+
+        asked = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "min_p": self.min_p,
+        }
+        given = {name: value for name, value in asked.items() if value is not None}
+        settings: dict[str, Any] = {**(sampling_of(self.spec) if self.sample else {}), **given}
+        return Decoding(**settings, seed=self.sampling_seed, stop=self.stop)
 
 
 def tell_notes(generator: Generator) -> None:
@@ -152,7 +169,7 @@ def model_options(command: Command) -> Command:
 _LOCAL_OPTIONS = (
     click.option(
         "--dtype",
-        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        type=click.Choice(["auto", "float32", "bfloat16", "float16", "int8"]),
         default="auto",
         show_default=True,
         help="Numbers of a local model; auto: the weights' own, where they are quick here.",
@@ -164,29 +181,48 @@ _LOCAL_OPTIONS = (
         metavar="auto|cpu|cuda|mps",
         help="Where a local model runs; auto: the best there is.",
     ),
+    click.option(
+        "--grounded",
+        is_flag=True,
+        help="Let a model directory say only what passages say, in their own words, each statement "
+        "with its source.",
+    ),
+    click.option(
+        "--reuse-passages",
+        is_flag=True,
+        help="Let a model directory read each passage alone, once, and reuse it wherever it "
+        "stands: quicker, and approximate.",
+    ),
+    click.option(
+        "--trust-remote-code",
+        is_flag=True,
+        help="Run the Python code that a model directory brings, if it needs it. That code can do "
+        "whatever you can: read it first.",
+    ),
 )
 _DECODING_OPTIONS = (
     click.option(
+        "--sample",
+        is_flag=True,
+        help="Draw the answer's tokens as the model's makers do (its generation_config.json); what "
+        "is given beside it counts instead.",
+    ),
+    click.option(
         "--temperature",
         type=float,
-        default=0.0,
         metavar="T",
         help="Above 0, draw the answer's tokens; by default the likeliest are taken.",
     ),
     click.option(
         "--top-p",
         type=float,
-        default=1.0,
         metavar="P",
         help="Draw from the likeliest tokens that make up this share.",
     ),
-    click.option(
-        "--top-k", type=int, default=0, metavar="K", help="Draw from the K likeliest tokens."
-    ),
+    click.option("--top-k", type=int, metavar="K", help="Draw from the K likeliest tokens."),
     click.option(
         "--min-p",
         type=float,
-        default=0.0,
         metavar="P",
         help="Draw from tokens with at least this share of the likeliest one's probability.",
     ),

@@ -82,6 +82,7 @@ class AssemblyOptions:
     max_chunks: int | None = None
     trim: bool = False
     expand: int = 0
+    prefer_cached: bool = False
 
     def resolve(self, scale: ScoreScale) -> Assembly:
         """The settings for the pipeline, with passages scored on `scale`.
@@ -107,6 +108,7 @@ class AssemblyOptions:
             max_chunks=self.max_chunks,
             trim=self.trim,
             expand=self.expand,
+            prefer_cached=self.prefer_cached,
         )
 
     def _floor(self, scale: ScoreScale) -> Floor | None:
@@ -271,6 +273,17 @@ def assembly_options(command: Command) -> Command:
     return gathered("assembly", AssemblyOptions, options)(command)
 
 
+def prefer_cached_option(command: Command) -> Command:
+    """--prefer-cached, for commands that answer: beside `assembly_options`, whose record has it."""
+    option = click.option(
+        "--prefer-cached",
+        is_flag=True,
+        help="Of orders as good as the placement's, take the one whose prompt begins most as what "
+        "the model has read: it need not read that again.",
+    )
+    return option(command)
+
+
 def expand_option(help: str) -> Decorator:
     """--expand."""
     return click.option(
@@ -387,7 +400,8 @@ def gathered(name: str, record: Callable[..., object], options: Iterable[Decorat
     def decorate(command: Command) -> Command:
         @wraps(command)
         def gathering(*args: object, **values: object) -> object:
-            values[name] = record(**{field: values.pop(field) for field in fields})
+            given = {field: values.pop(field) for field in fields if field in values}
+            values[name] = record(**given)
             return command(*args, **values)
 
         made: Command = gathering

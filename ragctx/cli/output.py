@@ -132,27 +132,31 @@ def ledger_table(ledger: Iterable[LedgerRow]) -> Table:
     return grid
 
 
+_LEAST_SHOWN = math.log(0.001)
+
+
 def attribution_table(attributions: Iterable[Attribution], answer: Answer) -> Table:
-    """How probable the answer is with each passage left out."""
-    grid = table(
-        "source",
-        "document",
-        "with",
-        "without",
-        "lost",
-        "",
-        numbers=("source", "with", "without", "lost"),
-    )
+    """How probable the answer is with each passage left out.
+
+    A long answer has no probability that could be read: there logarithms are shown.
+    """
+    rows = list(attributions)
+    in_logs = all(row.log_probability < _LEAST_SHOWN > row.without for row in rows)
+    values = ("log p with", "without", "lost") if in_logs else ("with", "without", "lost")
+    grid = table("source", "document", *values, "", numbers=("source", *values))
     cited = {citation.label for citation in answer.citations}
-    for attribution, segment in zip(attributions, answer.prompt.passages, strict=True):
+    for row, segment in zip(rows, answer.prompt.passages, strict=True):
+        with_all, without = row.log_probability, row.without
+        lost = with_all - without if in_logs else row.probability_lost
+        if not in_logs:
+            with_all, without = math.exp(with_all), math.exp(without)
+        shown = (f"{with_all:.3f}", f"{without:.3f}", f"{lost:+.3f}")
         grid.add_row(
-            f"[{attribution.label}]",
+            f"[{row.label}]",
             one_line(segment.hit.document if segment.hit else ""),
-            f"{math.exp(attribution.log_probability):.3f}",
-            f"{math.exp(attribution.without):.3f}",
-            f"{attribution.probability_lost:+.3f}",
-            "no other passage says it" if math.isinf(attribution.without) else "",
-            style="" if attribution.label in cited else "dim",
+            *shown,
+            "no other passage says it" if math.isinf(row.without) else "",
+            style="" if row.label in cited else "dim",
         )
     return grid
 

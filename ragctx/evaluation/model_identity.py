@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from ragctx.generator.protocol import Generator
 
 _PARTS = 6  # of an identity: shorter ones are filled up, as when the first hashes were stored
+_HASHED = (".json", ".safetensors", ".py")
 
 
 def model_hash(spec: str, generator: Generator) -> str:
     """SHA-256 of the weights, tokenizer and configuration that `spec` names, and of the settings.
 
-    "bundled" is identified by the checksums it ships with, a directory by the bytes of its JSON and
-    safetensors files, a GGUF file by its own. A server's model is identified by address and name
-    only: if the server replaces the model under that name, the hash stays the same.
+    "bundled" is identified by the checksums it ships with, a directory by the bytes of its JSON,
+    safetensors and Python files, a GGUF file by its own. A server's model is identified by address
+    and name only: if the server replaces the model under that name, the hash stays the same.
     """
     identity = generator.identity()
     parts: list[object] = [*identity, *["None"] * (_PARTS - len(identity))]
@@ -31,7 +32,7 @@ def model_hash(spec: str, generator: Generator) -> str:
 
         parts.append(reader_files().identity())
     elif directory.is_dir():
-        files = sorted(p for p in directory.iterdir() if p.suffix in (".json", ".safetensors"))
+        files = sorted(p for p in directory.iterdir() if p.suffix in _HASHED)
         parts += [[path.name, sha256_of(path)] for path in files]
     elif directory.is_file():
         parts.append(sha256_of(directory))

@@ -90,12 +90,16 @@ class KeptFiles:
                     write_whole(self._path(name), content)
         self._shrink()
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file, be it damaged."""
+        return self._path(name).exists()
+
     def touch(self, name: str) -> bool:
         """Count a file as used now; whether there is one, be it damaged."""
         path = self._path(name)
         with suppress(OSError):
             os.utime(path)
-        return path.exists()
+        return self.has(name)
 
     @property
     def stats(self) -> StoreStats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from ragctx.tokens.tokenizer import Tokenizer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalOptions:
+    """How a model from a directory is run; see `load_huggingface`."""
+
+    dtype: str = "auto"
+    device: str = "auto"
+    grounded: bool = False
+    reuse_passages: bool = False
+    trust_remote_code: bool = False
+
+
 def load_generator(
     spec: str | Path = "bundled",
     *,
@@ -26,6 +38,7 @@ def load_generator(
     template_options: Mapping[str, object] | None = None,
     server_options: Mapping[str, object] | None = None,
     decoding: Decoding | None = None,
+    local: LocalOptions | None = None,
     dtype: str = "auto",
     device: str = "auto",
 ) -> Generator:
@@ -48,54 +61,93 @@ def load_generator(
             False}; a server gets them as `chat_template_kwargs`.
         server_options: how a server is asked, see `load_openai_api`.
         decoding: greedy by default.
-        dtype: of a local model's numbers: "auto", "float32", "bfloat16" or "float16".
-        device: where a local model runs: "auto", "cpu", "cuda", "mps".
+        local: how a model from a directory is run, `dtype` and `device` included.
+        dtype: short for a `local` with nothing else.
+        device: likewise.
 
     Raises:
         ModelError: there is no such model, or its files are damaged.
         MissingExtraError: a directory is given, and torch or transformers is not installed.
         InputError: a server's model without a way to count, the bundled reader with one, a
-            server's model with `kv_cache`, or options that the chat template does not read.
+            server's model with `kv_cache`, options for another kind of model, or options that the
+            chat template does not read.
     """
     require_kind("spec", spec, (str, Path), 'give "bundled", a directory, or URL#MODEL')
     spec = str(spec)
     if context_window is not None:
         require_whole("context_window", context_window, least=1)
+    local = local or LocalOptions(dtype=dtype, device=device)
+    folder = None if kv_cache is None else expanded(kv_cache)
     if spec == "bundled":
         _require_no_options(tokenizer, template_options, decoding)
-        from ragctx.generator.reader.reader import load_bundled
-
-        return load_bundled(kv_cache=None if kv_cache is None else expanded(kv_cache))
+        return _load_bundled(local, folder)
     from ragctx.tokens.load import as_tokenizer
 
-    tokenizer = None if tokenizer is None else as_tokenizer(tokenizer)
-    if spec.startswith(("http://", "https://")) or spec.lower().endswith(".gguf"):
-        if kv_cache is not None:
-            raise InputError(f"{spec} is served, with a cache of its own: leave --kv-cache out")
-        return _load_served(
-            spec,
-            tokenizer,
-            context_window,
-            decoding=decoding,
-            template_options=template_options,
-            server_options=server_options,
-        )
+    load = _load_served if is_served(spec) else _load_directory
+    return load(
+        spec,
+        local,
+        tokenizer=None if tokenizer is None else as_tokenizer(tokenizer),
+        context_window=context_window,
+        kv_cache=folder,
+        decoding=decoding,
+        template_options=template_options,
+        server_options=server_options,
+    )
+
+
+def _load_bundled(local: LocalOptions, kv_cache: Path | None) -> Generator:
+    _require_unset(
+        local, "the bundled reader copies its answers from passages that it reads one by one"
+    )
+    from ragctx.generator.reader.reader import load_bundled
+
+    return load_bundled(kv_cache=kv_cache)
+
+
+def _load_directory(
+    spec: str,
+    local: LocalOptions,
+    *,
+    tokenizer: Tokenizer | None,
+    context_window: int | None,
+    kv_cache: Path | None,
+    decoding: Decoding | None,
+    template_options: Mapping[str, object] | None,
+    server_options: Mapping[str, object] | None,
+) -> Generator:
     if server_options:
         raise InputError(f"{spec} is no server: leave --server-option out")
     directory = model_directory(spec)
     with require_extra("A Hugging Face model", "torch and transformers", "'ragctx[hf]'"):
-        from ragctx.generator.huggingface.model import load_huggingface
+        from ragctx.generator.huggingface.load import load_huggingface
 
     return load_huggingface(
         directory,
-        dtype=dtype,
-        device=device,
+        dtype=local.dtype,
+        device=local.device,
         fallback_window=context_window,
         decoding=decoding,
+        grounded=local.grounded,
+        reuse_passages=local.reuse_passages,
+        trust_remote_code=local.trust_remote_code,
         tokenizer=tokenizer,
         template_options=template_options,
-        kv_cache=None if kv_cache is None else expanded(kv_cache),
+        kv_cache=kv_cache,
     )
+
+
+def is_served(spec: str) -> bool:
+    """Whether a name is that of a server's model, or of a GGUF file, for which one is started."""
+    return spec.startswith(("http://", "https://")) or spec.lower().endswith(".gguf")
+
+
+def _require_unset(local: LocalOptions, why: str) -> None:
+    """Refuse options that only a model loaded from a directory has."""
+    for name in ("grounded", "reuse_passages", "trust_remote_code"):
+        if getattr(local, name):
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is for a model's directory, and {why}; leave it out")
 
 
 def _require_no_options(
@@ -111,6 +163,21 @@ def _require_no_options(
             "the bundled reader copies its answers, and draws none: leave --temperature, the "
             "options beside it and --stop out"
         )
+
+
+def sampling_of(spec: str) -> dict[str, float]:
+    """How the makers of a local model sample from it, as `Decoding` takes it.
+
+    Raises InputError for what is no model directory, ModelError if its files do not tell.
+    """
+    if spec == "bundled" or is_served(spec):
+        raise InputError(
+            f"--sample reads the generation_config.json of a model's directory, and {spec} is "
+            "none; give --temperature"
+        )
+    from ragctx.generator.huggingface.config import stated_sampling
+
+    return stated_sampling(model_directory(spec))
 
 
 def model_directory(spec: str) -> Path:
@@ -140,13 +207,18 @@ def model_directory(spec: str) -> Path:
 
 def _load_served(
     spec: str,
+    local: LocalOptions,
+    *,
     tokenizer: Tokenizer | None,
     context_window: int | None,
-    *,
+    kv_cache: Path | None,
     decoding: Decoding | None,
     template_options: Mapping[str, object] | None,
     server_options: Mapping[str, object] | None,
 ) -> Generator:
+    _require_unset(local, f"{spec} is run by a server, which reads and decodes by itself")
+    if kv_cache is not None:
+        raise InputError(f"{spec} is served, with a cache of its own: leave --kv-cache out")
     if not spec.startswith(("http://", "https://")):
         from ragctx.generator.gguf.model import load_gguf
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
+from ragctx.attribution import Attribution
 from ragctx.errors import InputError
 from ragctx.records import Generation, Prompt
 from ragctx.tokens.tokenizer import Tokenizer
@@ -105,6 +106,27 @@ class TellsNotes(Protocol):
 
     def take_notes(self) -> tuple[str, ...]:
         """What there is to tell since the last call, each as one line."""
+        ...
+
+
+@runtime_checkable
+class HoldsPrefixes(Protocol):
+    """A generator that reads a prompt from where it differs from those that it has read."""
+
+    def cached_tokens(self, token_ids: Sequence[int]) -> int:
+        """How many ids at the beginning of a prompt it would not read again, as far as is known."""
+        ...
+
+
+@runtime_checkable
+class TellsAttribution(Protocol):
+    """A generator that can tell which passages its answer depends on."""
+
+    def attribute(self, prompt: Prompt, generation: Generation) -> tuple[Attribution, ...]:
+        """For each passage, in prompt order, the answer's log-probability with and without it.
+
+        Raises InputError if there is no answer.
+        """
         ...
 
 

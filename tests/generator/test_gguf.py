@@ -154,7 +154,9 @@ def test_without_llama_cpp_it_is_said_what_to_install(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(server, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"llama-server on the path.*pip install xllamacpp"):
+    with pytest.raises(
+        MissingExtraError, match=r"llama-server on the path.*pip install 'ragctx\[gguf\]'"
+    ):
         load_generator(model_in(tmp_path))
 
 

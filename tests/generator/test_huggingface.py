@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -29,17 +30,20 @@ from ragctx.generator.decoding import Decoding
 from ragctx.generator.huggingface import memory, own_tokenizer, weights
 from ragctx.generator.huggingface.config import rope_is_fixed, window_of
 from ragctx.generator.huggingface.kept_prefixes import BLOCK_TOKENS
-from ragctx.generator.huggingface.model import HuggingFaceGenerator, load_huggingface
+from ragctx.generator.huggingface.load import load_huggingface
+from ragctx.generator.huggingface.model import HuggingFaceGenerator
 from ragctx.generator.huggingface.sampling import choose_token, random_source
 from ragctx.generator.huggingface.streaming import StopTexts, TextStream
-from ragctx.generator.load import load_generator
+from ragctx.generator.load import LocalOptions, load_generator, sampling_of
 from ragctx.generator.protocol import Generator
 from ragctx.records import Prompt, Segment
 from ragctx.tokens.load import load_tokenizer
+from tests.support.paths import ROOT
 
 transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
 tokenizers = pytest.importorskip("tokenizers")
 
+IS_OLD = int(transformers.__version__.split(".")[0]) < 5
 END = "<|end|>"
 SHAPE = {
     "vocab_size": 300,
@@ -115,9 +119,9 @@ LONGROPE: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-# These forget or rotate by length: never reused.
+# These forget or rotate by length: never reused. (Mamba has a cache of its own before version 5.)
 FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
-    "mamba": ("MambaConfig", {"state_size": 8}),
+    **({} if IS_OLD else {"mamba": ("MambaConfig", {"state_size": 8})}),
     "dynamic-rope": (
         "LlamaConfig",
         {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}},
@@ -206,7 +210,7 @@ def prompt_of(token_ids: Sequence[int], max_new_tokens: int = 12) -> Prompt:
 def one_pass_scores(generator: HuggingFaceGenerator, token_ids: Sequence[int]) -> torch.Tensor:
     """The reference: everything at once, no cache anywhere."""
     with torch.inference_mode():
-        model: Any = generator._model
+        model: Any = generator.reading.model
         scores: torch.Tensor = model(
             input_ids=torch.tensor([list(token_ids)]), use_cache=False
         ).logits[0, -1]
@@ -241,7 +245,7 @@ def test_greedy_ids_equal_one_pass_and_transformers_generate(
     generator = generator_of(kind)
     ids = list(range(40, 70))
     found = generator.generate(prompt_of(ids, 20))
-    theirs = generator._model.generate(  # type: ignore[attr-defined]
+    theirs = generator.reading.model.generate(  # type: ignore[attr-defined]
         torch.tensor([ids]), max_new_tokens=20, do_sample=False, attention_mask=torch.ones(1, 30)
     )
     assert list(found.token_ids) == theirs[0, 30:].tolist()
@@ -267,7 +271,7 @@ def test_any_reuse_gives_the_cold_answer(
 def test_any_split_and_any_history_give_the_one_pass_scores(
     llama: HuggingFaceGenerator, prompts: list[list[int]], size: int, cut: st.DataObject
 ) -> None:
-    llama._prefill_tokens = size
+    llama.reading.prefill_tokens = size
     history: list[list[int]] = [[]]
     for ids in prompts:  # each begins with some part of one that came before
         before = cut.draw(st.sampled_from(history))
@@ -309,7 +313,7 @@ def test_longrope_is_exact_on_both_sides_of_its_border(
 ) -> None:
     """Its border is at 40 tokens: prompts before, at and beyond it, answers that cross it."""
     generator = generator_of("phi3-longrope")
-    generator._prefill_tokens = size
+    generator.reading.prefill_tokens = size
     for length in lengths:
         ids = [7 + i % 200 for i in range(length)]
         found = generator.generate(prompt_of(ids, 6))
@@ -378,7 +382,7 @@ def test_models_that_forget_are_never_reused(
     ids = list(range(40, 70))
     cold = generator.generate(prompt_of(ids))
     warm = generator.generate(prompt_of(ids))
-    assert not generator.reuses_prefix
+    assert not generator.reading.reuses_prefix
     assert warm.reused_tokens == 0
     assert warm.token_ids == cold.token_ids
     assert generator.kv_bytes_per_token is None
@@ -387,9 +391,10 @@ def test_models_that_forget_are_never_reused(
 def test_a_model_that_forgets_says_that_it_keeps_nothing_on_disk(
     directory_of: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    generator = load_huggingface(directory_of("mamba"), context_window=256, kv_cache=tmp_path)
+    generator = load_huggingface(directory_of("dynamic-rope"), kv_cache=tmp_path)
     generator.generate(prompt_of(range(20, 200)))
-    assert "forgets what it read" in generator.take_notes()[0] and not [*tmp_path.iterdir()]
+    assert any("forgets what it read" in note for note in generator.take_notes())
+    assert not [*tmp_path.iterdir()]
 
 
 def test_an_exception_in_the_middle_leaves_no_dirty_cache(llama: HuggingFaceGenerator) -> None:
@@ -413,7 +418,7 @@ def test_an_exception_inside_the_model_leaves_no_dirty_cache(
     """The first layer had already appended to its cache, the second had not."""
     ids = list(range(20, 50))
     cold = llama.generate(prompt_of(ids))
-    layer = llama._model.model.layers[1]  # type: ignore[attr-defined]
+    layer = llama.reading.model.model.layers[1]  # type: ignore[attr-defined]
     calls = iter(range(100))
 
     def fail(*_: object) -> None:
@@ -421,7 +426,7 @@ def test_an_exception_inside_the_model_leaves_no_dirty_cache(
             raise MemoryError
 
     hook = layer.register_forward_pre_hook(fail)
-    with pytest.raises(MemoryError):
+    with pytest.raises(ModelError, match=r"memory ran out while llama.* read \d+ tokens on cpu"):
         llama.generate(prompt_of(ids))
     hook.remove()
     assert llama.generate(prompt_of(ids)).token_ids == cold.token_ids
@@ -502,7 +507,7 @@ def test_prompts_that_cannot_be_read_are_refused_with_the_numbers(
 
 def test_scores_that_are_not_numbers_are_an_error(directory_of: Callable[[str], Path]) -> None:
     generator = load_huggingface(directory_of("llama"))
-    generator._model.get_input_embeddings().weight.data[7] = float("nan")
+    generator.reading.model.get_input_embeddings().weight.data[7] = float("nan")
     with pytest.raises(ModelError, match="float32"):
         generator.generate(prompt_of([7, 8]))
 
@@ -701,6 +706,27 @@ def test_no_directory_no_config_no_weights(
         load_huggingface(folder)
 
 
+def test_a_note_of_git_lfs_in_place_of_the_weights_says_how_to_fetch_them(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(directory_of, tmp_path)
+    note = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    (folder / "model.safetensors").write_text(note)
+    with pytest.raises(ModelError, match=r"model\.safetensors is not the file.*git lfs pull"):
+        load_huggingface(folder)
+
+
+def test_no_memory_while_loading_is_no_word_of_damaged_files(
+    directory_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 GB")
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", fail)
+    with pytest.raises(ModelError, match=r"memory ran out while .* was loaded.*int8"):
+        load_huggingface(directory_of("llama"))
+
+
 def test_pickled_weights_are_refused_and_never_opened(
     directory_of: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -735,20 +761,71 @@ def test_truncated_incomplete_and_foreign_weights_are_one_line_errors(
         load_huggingface(folder)
 
 
-def test_code_in_the_directory_is_never_run(
-    directory_of: Callable[[str], Path], tmp_path: Path
-) -> None:
+OWN_CODE = """
+from transformers import LlamaConfig, LlamaForCausalLM
+
+class C(LlamaConfig):
+    model_type = "mine"
+
+class M(LlamaForCausalLM):
+    config_class = C
+
+open({ran!r}, "w").close()
+"""
+
+
+@pytest.fixture
+def with_own_code(directory_of: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A model that needs the Python code beside it; that code leaves a file named "ran"."""
     folder = copied(directory_of, tmp_path)
     config = json.loads((folder / "config.json").read_text())
-    config |= {
-        "model_type": "mine",
-        "auto_map": {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"},
-    }
+    auto_map = {"AutoConfig": "own.C", "AutoModelForCausalLM": "own.M"}
+    config |= {"model_type": "mine", "architectures": ["M"], "auto_map": auto_map}
     (folder / "config.json").write_text(json.dumps(config))
-    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    with pytest.raises(ModelError):
-        load_huggingface(folder)
+    (folder / "own.py").write_text(OWN_CODE.format(ran=str(tmp_path / "ran")))
+    return folder
+
+
+def test_code_in_the_directory_is_not_run_and_the_risk_is_named(
+    with_own_code: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"own\.py.*whatever you can.*--trust-remote-code"):
+        load_generator(with_own_code)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.slow  # in a process of its own, since transformers keeps such classes
+def test_trusted_code_is_run_and_its_model_answers_as_the_same_model_without(
+    with_own_code: Path, tmp_path: Path, directory_of: Callable[[str], Path]
+) -> None:
+    script = f"""
+from ragctx.generator.load import LocalOptions, load_generator
+from tests.generator.test_huggingface import prompt_of
+
+trusting = LocalOptions(dtype="float32", trust_remote_code=True)
+model = load_generator({str(with_own_code)!r}, local=trusting)
+print(list(model.generate(prompt_of(range(1, 30))).token_ids))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "PYTHONPATH": str(ROOT)},
+    )
+    own = load_huggingface(directory_of("llama")).generate(prompt_of(range(1, 30)))
+    assert json.loads(done.stdout) == list(own.token_ids), done.stderr
+    assert (tmp_path / "ran").exists()
+
+
+def test_code_that_no_model_needs_is_no_reason_to_refuse(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Some directories name code for which transformers has its own by now, and do not bring it."""
+    folder = copied(directory_of, tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"auto_map": {"AutoConfig": "gone.C", "AutoModelForCausalLM": ["gone.M", None]}}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load_huggingface(folder).name == folder.name
 
 
 def test_an_adapter_is_refused(directory_of: Callable[[str], Path], tmp_path: Path) -> None:
@@ -780,8 +857,8 @@ def test_a_thought_is_no_part_of_the_answer(
         run.token_ids.extend(token_ids)
         return torch.nn.functional.one_hot(torch.tensor(next(script)), 300).float()
 
-    monkeypatch.setattr(llama, "_forward", forward)
-    monkeypatch.setattr(llama, "_prefill_tokens", 1024)
+    monkeypatch.setattr(llama.reading, "forward", forward)
+    monkeypatch.setattr(llama.reading, "prefill_tokens", 1024)
     monkeypatch.setattr(llama, "end_ids", frozenset({256}))
     pieces: list[str] = []
     answer = llama.generate(prompt_of([1, 2], 40), on_text=pieces.append)
@@ -796,7 +873,7 @@ def test_a_tokenizer_that_is_not_the_model_s_is_refused(
     """Its ids would be ids of this model too, which would read nonsense and say nothing of it."""
     directory = directory_of("llama")
     own = load_huggingface(directory, tokenizer=load_tokenizer(directory))
-    assert own.take_notes() == ()
+    assert IS_OLD or own.take_notes() == ()  # before 5 a Llama without settings began with <s>
     other = byte_level_tokenizer()
     vocabulary = {piece: 255 - code for code, piece in byte_characters().items()}
     other.model = tokenizers.models.BPE(vocab=vocabulary, merges=[])
@@ -1033,12 +1110,62 @@ def test_a_model_larger_than_the_memory_says_what_would_fit(
 ) -> None:
     directory = directory_of("llama")
     numbers = sum(memory.weight_numbers(directory).values())
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 3 * numbers)
-    with pytest.raises(ModelError, match=r"needs .* GB for its weights.*--dtype bfloat16 needs"):
-        load_huggingface(directory, dtype="float32")
-    monkeypatch.setattr(memory, "free_bytes", lambda device: numbers)
-    with pytest.raises(ModelError, match=r"a model of at most .* billion numbers fits"):
-        load_huggingface(directory, dtype="bfloat16")
+    for free, dtype, remedy in (
+        (3.0, "float32", "--dtype bfloat16 needs"),
+        (1.5, "float32", "--dtype int8 needs"),
+        (1.5, "bfloat16", "--dtype int8 needs"),
+        (0.5, "bfloat16", "a model of at most .* billion numbers fits"),
+        (0.5, "int8", "a model of at most .* billion numbers fits"),
+    ):
+        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: int(free * numbers))
+        with pytest.raises(ModelError, match=rf"needs .* GB for its weights.*{remedy}"):
+            load_huggingface(directory, dtype=dtype)
+
+
+def test_int8_weights_answer_and_are_told_apart(directory_of: Callable[[str], Path]) -> None:
+    pytest.importorskip("torchao", reason="the int8 extra is not installed")
+    exact, int8 = (load_huggingface(directory_of("llama"), dtype=d) for d in ("float32", "int8"))
+    weight = int8.reading.model.model.layers[0].mlp.up_proj.weight  # type: ignore[attr-defined]
+    assert "Int8" in type(weight).__name__
+    ids = [*range(1, 40)]
+    own, close = exact.next_scores(ids), int8.next_scores(ids)
+    assert 0 < float((own - close).std() / own.std()) < 0.1
+    assert int8.generate(prompt_of(ids)).reused_tokens == len(ids) - 1, "cached as ever"
+    assert exact.identity() != int8.identity() and "int8" in int8.identity()
+
+
+def test_without_torchao_int8_names_the_extra(
+    directory_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchao.quantization", None)
+    with pytest.raises(MissingExtraError, match=r"torchao.*pip install 'ragctx\[int8\]'"):
+        load_huggingface(directory_of("llama"), dtype="int8")
+
+
+def test_sampling_as_its_makers_do_is_read_from_the_directory(tmp_path: Path) -> None:
+    file = tmp_path / "generation_config.json"
+    file.write_text('{"do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20}')
+    assert sampling_of(str(tmp_path)) == {"temperature": 0.6, "top_p": 0.95, "top_k": 20}
+    file.write_text('{"do_sample": true}')
+    assert sampling_of(str(tmp_path)) == {"temperature": 1.0}
+    for content in ('{"eos_token_id": 2}', "[]", "no JSON"):
+        file.write_text(content)
+        with pytest.raises(ModelError, match=r"give --temperature"):
+            sampling_of(str(tmp_path))
+    file.unlink()
+    with pytest.raises(ModelError, match=r"give --temperature"):
+        sampling_of(str(tmp_path))
+    for spec in ("bundled", "http://127.0.0.1:9/v1#m", "a.gguf"):
+        with pytest.raises(InputError, match=r"--sample reads the generation_config.json"):
+            sampling_of(spec)
+
+
+@pytest.mark.parametrize("name", ["grounded", "reuse_passages", "trust_remote_code"])
+@pytest.mark.parametrize("spec", ["bundled", "http://127.0.0.1:9/v1#m", "a.gguf"])
+def test_options_of_directories_are_refused_elsewhere(spec: str, name: str) -> None:
+    option = name.replace("_", "-")
+    with pytest.raises(InputError, match=rf"--{option} is for a model's directory.*leave it out"):
+        load_generator(spec, local=LocalOptions(**{name: True}), tokenizer=None)
 
 
 def test_a_model_in_the_local_cache_has_its_hub_name(
@@ -1064,3 +1191,24 @@ def test_a_window_that_the_config_does_not_state_is_the_one_given(
     with pytest.raises(ModelError, match="--context-window TOKENS"):
         load_generator(directory_of("bloom"))
     assert load_generator(directory_of("llama"), context_window=99).context_window == 256
+
+
+def test_what_is_told_to_be_cached_is_what_is_reused(
+    generator_of: Callable[[str], HuggingFaceGenerator],
+) -> None:
+    for kind in ("llama", "mistral-sliding", "dynamic-rope"):
+        generator = generator_of(kind)
+        generator.generate(prompt_of([*range(1, 101)]))
+        for ids in ([*range(1, 101)], [*range(1, 91), 7], [*range(1, 65)], [5, 6]):
+            told = generator.cached_tokens(ids)
+            assert generator.generate(prompt_of(ids)).reused_tokens == told
+
+
+def test_what_another_process_wrote_counts_as_cached(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    ids = [*range(1, 101)]
+    load_huggingface(directory_of("llama"), kv_cache=tmp_path).generate(prompt_of(ids))
+    other = load_huggingface(directory_of("llama"), kv_cache=tmp_path)
+    assert other.cached_tokens(ids) == BLOCK_TOKENS
+    assert other.generate(prompt_of(ids)).reused_tokens == BLOCK_TOKENS

@@ -98,7 +98,7 @@ def test_layers_of_every_kind_are_told_apart(
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "gemma", "bloom"])
 def test_what_is_estimated_is_what_is_measured(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("transformers")
-    from ragctx.generator.huggingface.model import load_huggingface
+    from ragctx.generator.huggingface.load import load_huggingface
     from tests.generator.test_huggingface import make_directory, prompt_of
 
     directory = make_directory(tmp_path, kind)
@@ -107,7 +107,7 @@ def test_what_is_estimated_is_what_is_measured(kind: str, tmp_path: Path) -> Non
     model = load_huggingface(directory, context_window=256)
     model.generate(prompt_of([5, 6, 7], 4))
     assert model.kv_bytes_per_token == plan.kv_bytes_per_token
-    assert model._model.dtype == torch.float32
+    assert model.reading.model.dtype == torch.float32
 
 
 def test_the_command_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,9 +121,27 @@ def test_the_command_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "KV cache  256 bytes per token (GQA; 2 layers that grow" in out
     assert "100 tokens: bound by the budget" in out
     code, out, _ = said(capsys, "plan", directory, "--json")
-    assert (code, json.loads(out)["window_tokens"]) == (0, 256)
+    assert (code, json.loads(out)["window_tokens"], json.loads(out)["measured"]) == (0, 256, None)
     code, _, err = said(capsys, "plan", "me/absent")
     assert (code, "hf download me/absent" in err) == (1, True)
+
+
+def test_what_was_measured_stands_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers")
+    from tests.generator.test_huggingface import make_directory
+
+    directory = make_directory(tmp_path / "tiny", "llama")
+    capsys.readouterr()
+    code, out, _ = said(capsys, "plan", directory, "--measure", "--dtype", "float32", "--json")
+    plan = json.loads(out)
+    measured = plan["measured"]
+    assert code == 0 and measured["kv_bytes_per_token"] == plan["kv_bytes_per_token"] == 256
+    assert measured["weights_bytes"] == plan["weights_bytes"]
+    assert measured["prompt_tokens"] == 248 and measured["step_s"] > 0
+    code, out, _ = said(capsys, "plan", directory, "--measure")
+    assert "measured  weights" in out and "256 bytes per token; prefill of 248 tokens" in out
 
 
 def test_a_config_without_layers_has_no_plan(tmp_path: Path) -> None:
@@ -132,3 +150,15 @@ def test_a_config_without_layers_has_no_plan(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(ModelError, match="does not hold a JSON object"):
         plan_model(tmp_path, name="x", dtype="float32", weights=1, free_bytes=None)
+
+
+def test_a_model_with_code_of_its_own_is_planned_and_its_code_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config |= {"auto_map": {"AutoModelForCausalLM": "own.M"}, "max_position_embeddings": 64}
+    (tmp_path / "own.py").write_text("raise SystemExit")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(b"\2" + bytes(7) + b"{}")
+    code, out, err = said(capsys, "plan", tmp_path)
+    assert (code, err) == (0, "") and "billion numbers" in out

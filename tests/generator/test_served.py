@@ -18,6 +18,7 @@ from ragctx.generator.load import load_generator
 from ragctx.generator.openai.model import OpenAIGenerator, load_openai_api
 from ragctx.generator.openai.route import route_to
 from ragctx.generator.openai.settings import retry_after_s
+from ragctx.generator.protocol import HoldsPrefixes
 from ragctx.records import Generation, Hit, Prompt
 from tests.support.chat_server import ANSWER, DONE, Reply, Script, event, served
 from tests.support.fakes import CHAT_FRAME, WordTokenizer
@@ -271,6 +272,19 @@ def test_the_server_s_count_is_asked_for_compared_and_told_once(script: Script) 
 def test_tokens_that_the_server_had_cached_are_reused(script: Script, counts: Any) -> None:
     script.body = parts(FIRST, LAST, {"choices": [], **counts}) + DONE
     assert answer_of(model_of(script.url)).reused_tokens == 201
+
+
+def test_what_was_sent_is_what_a_server_may_hold(script: Script) -> None:
+    """So that --prefer-cached has something to go by; nothing is asked of the server for it."""
+    script.body = parts(FIRST, LAST) + DONE
+    model = model_of(script.url)
+    prompt = prompt_of(model)
+    ids = prompt.token_ids
+    assert isinstance(model, HoldsPrefixes) and model.cached_tokens(ids) == 0
+    model.generate(prompt)
+    assert model.cached_tokens(ids) == len(ids) - 1, "the last one is read in any case"
+    assert model.cached_tokens([*ids[:5], 10**6, *ids[5:]]) == 5
+    assert len(script.requests) == 1
 
 
 # ---- Dialects ----------------------------------------------------------------------------------

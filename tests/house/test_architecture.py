@@ -66,13 +66,15 @@ MAY_IMPORT = {
     "citations": "text",
     "generator.cache_stats": "",
     "generator.kept_files": "generator.cache_stats",
-    "generator.reader": "generator.cache_stats generator.kept_files quantised runtime text threads "
-    "tokens weights",
+    "generator.reader": "generator.cache_stats generator.kept_files generator.leave_out quantised "
+    "runtime text threads tokens weights",
     "generator.thought": "",
+    "generator.leave_out": "",
+    "generator.prefix": "",
     "generator.decoding": "",
     "generator.huggingface": "generator.cache_stats generator.decoding generator.kept_files "
-    "generator.thought tokens",
-    "generator.openai": "generator.decoding generator.thought prompt text tokens",
+    "generator.leave_out generator.prefix generator.thought text tokens",
+    "generator.openai": "generator.decoding generator.prefix generator.thought prompt text tokens",
     "generator.gguf": "generator.decoding generator.openai tokens",
     "generator": "generator.decoding generator.gguf generator.reader generator.huggingface "
     "generator.openai tokens",
@@ -179,6 +181,8 @@ FORBIDDEN_CALLS = frozenset(
     }
 )  # fmt: skip
 FORBIDDEN_ARGUMENTS = (("shell", True), ("allow_pickle", True), ("trust_remote_code", True))
+HANDED_DOWN = ("trust_remote_code",)
+"""Of these, what a user may ask for: a variable of the same name is handed from door to door."""
 
 MAX_MODULE_LINES = 500
 MAX_FUNCTION_LINES = 80
@@ -441,6 +445,7 @@ def test_no_call_asks_for_a_shell_or_for_pickles(module: Module) -> None:
         for name, value in FORBIDDEN_ARGUMENTS
         if keyword.arg == name
         and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is not value)
+        and not (name in HANDED_DOWN and dotted(keyword.value).split(".")[-1] == name)
     ]
     assert not found
 
@@ -571,6 +576,15 @@ def test_a_call_upstairs_is_seen() -> None:
 def test_a_shell_whose_value_is_computed_is_seen() -> None:
     with pytest.raises(AssertionError, match="shell=flag"):
         test_no_call_asks_for_a_shell_or_for_pickles(lint("run(command, shell=flag)"))
+
+
+def test_what_a_user_may_ask_for_is_handed_down_and_never_set() -> None:
+    handed = lint("load(folder, trust_remote_code=options.trust_remote_code)")
+    test_no_call_asks_for_a_shell_or_for_pickles(handed)
+    for wrong in ("True", "other", "not trust_remote_code"):
+        with pytest.raises(AssertionError, match="trust_remote_code="):
+            made = lint(f"load(folder, trust_remote_code={wrong})")
+            test_no_call_asks_for_a_shell_or_for_pickles(made)
 
 
 def test_a_model_put_in_evaluation_mode_is_not_an_eval() -> None:

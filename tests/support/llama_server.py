@@ -76,7 +76,9 @@ def main(arguments: list[str]) -> None:
     model = Path(told["--model"]).read_bytes()
     if b"broken" in model:
         sys.exit("error: tensor 'blk.0.attn_q.weight' is out of bounds")
-    (Path(told["--model"]).parent / "server.pid").write_text(str(os.getpid()))
+    unfinished = Path(told["--model"]).parent / "server.pid.part"
+    unfinished.write_text(str(os.getpid()))
+    unfinished.rename(unfinished.with_suffix(""))  # at once, for whoever waits for it
     Llama.loaded_at = time.monotonic() + (1e6 if b"slow" in model else 0.2)
     Llama.window = int(told["--ctx-size"]) or 4096
     ThreadingHTTPServer((told["--host"], int(told["--port"])), Llama).serve_forever()

@@ -32,9 +32,14 @@ HITS = [
     Hit.from_text(4, 0.6, "ends without a stop", "metals 2.pdf", page=4),
 ]
 QUESTION = "At how many °C does tin melt? "
+IS_OLD = int(transformers.__version__.split(".")[0]) < 5
 families = pytest.mark.parametrize(
     "family",
-    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES],
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in FAMILIES
+        if not (IS_OLD and name == "byte_level_prefixed")  # whose space it left out before 5
+    ],
 )
 
 

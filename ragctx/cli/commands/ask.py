@@ -106,7 +106,7 @@ class Shown:
 @click.option(
     "--attribute",
     is_flag=True,
-    help="Show how likely the answer is with each passage left out (bundled reader only).",
+    help="Show how likely the answer is with each passage left out (models that run here).",
 )
 @click.option(
     "--show-thought",
@@ -219,14 +219,8 @@ def _exit_code(answer: Answer) -> int:
 
 def _attributions(answer: Answer, session: Session) -> tuple[Attribution, ...]:
     """How likely the answer is with and without each passage; empty for an abstention."""
-    from ragctx.generator.reader.attribution import attribute
-    from ragctx.generator.reader.reader import BundledReader
+    from ragctx.generator.attribute import attribute
 
-    if not isinstance(session.generator, BundledReader):
-        raise InputError(
-            f"--attribute needs the bundled reader, and {answer.model} answers here; "
-            "leave out --attribute or --model"
-        )
     if answer.abstained:
         return ()
     return attribute(session.generator, answer.prompt, answer.generation)
@@ -269,6 +263,8 @@ def _print(answer: Answer) -> None:
     screen.print("\nSources" if answer.citations else "\nNo source was cited.", style="bold")
     for citation in answer.citations:
         _print_citation(citation)
+    if answer.generation.approximate:
+        say("approximate: the model read each passage on its own (--reuse-passages)")
     if answer.generation.finish_reason == "length":
         most = answer.prompt.max_new_tokens
         say(f"the answer was cut at {most} tokens; raise --max-new-tokens for more")

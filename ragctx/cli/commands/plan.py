@@ -13,6 +13,9 @@ from ragctx.cli.output import console, write_json
 from ragctx.text.wording import counted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ragctx.generator.huggingface.measure import Measured
     from ragctx.generator.huggingface.plan import Plan
 
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     "ragctx plan ~/models/qwen",
     "ragctx plan Qwen/Qwen3-0.6B --context 8000",
     "ragctx plan ~/models/qwen --dtype bfloat16 --json",
+    "ragctx plan ~/models/qwen --measure",
 )
 @click.command("plan", cls=Command)
 @click.argument("model", metavar="DIR|NAME")
@@ -37,12 +41,19 @@ if TYPE_CHECKING:
     show_default=True,
     help="Numbers of the model; auto: the weights' own, where they are quick here.",
 )
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Load the model, and tell beside it what it really takes on this machine.",
+)
 @options.json_option
-def plan_command(model: str, context_tokens: int | None, dtype: str, as_json: bool) -> None:
+def plan_command(
+    model: str, context_tokens: int | None, dtype: str, measure: bool, as_json: bool
+) -> None:
     """Tell what a local model needs, before it is loaded.
 
     Weights, what each token keeps in the KV cache, how many tokens fit this machine, and what
-    bounds them. Only its config and the headers of its files are read.
+    bounds them. Only its config and the headers of its files are read, unless it is measured.
     """
     from ragctx.generator.huggingface.hub import hub_name
     from ragctx.generator.huggingface.memory import (
@@ -68,11 +79,32 @@ def plan_command(model: str, context_tokens: int | None, dtype: str, as_json: bo
         free_bytes=free_bytes(device),
         context_tokens=context_tokens,
     )
+    measured = _measured(directory, dtype, str(device)) if measure else None
     if as_json:
-        write_json(asdict(plan))
+        write_json({**asdict(plan), "measured": asdict(measured) if measured else None})
         return
-    for line in _lines(plan, str(device)):
+    lines = [*_lines(plan, str(device)), *(_measured_lines(measured) if measured else ())]
+    for line in lines:
         console().print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _measured(directory: Path, dtype: str, device: str) -> Measured:
+    from ragctx.cli.progress import loading
+    from ragctx.generator.huggingface.load import load_huggingface
+    from ragctx.generator.huggingface.measure import measure
+
+    with loading("the model"):
+        return measure(load_huggingface(directory, dtype=dtype, device=device))
+
+
+def _measured_lines(measured: Measured) -> list[str]:
+    kept = measured.kv_bytes_per_token
+    return [
+        f"  measured  weights {_size(measured.weights_bytes)}; KV cache "
+        f"{'not kept' if kept is None else f'{_size(kept)} per token'}; prefill of "
+        f"{measured.prompt_tokens} tokens {measured.prefill_tokens_per_s:,.0f} per second; each "
+        f"new token {measured.step_s * 1e3:.1f} ms"
+    ]
 
 
 def _lines(plan: Plan, device: str) -> list[str]:

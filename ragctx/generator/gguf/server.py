@@ -127,7 +127,7 @@ def _command(file: Path, port: int, context_window: int) -> list[str]:
         return [sys.executable, "-m", module, str(file), str(port), str(context_window)]
     raise MissingExtraError(
         f"{file} needs llama.cpp: put llama-server on the path (brew install llama.cpp, or a build "
-        "from github.com/ggml-org/llama.cpp), or pip install xllamacpp"
+        "from github.com/ggml-org/llama.cpp), or pip install 'ragctx[gguf]'"
     )
 
 

@@ -85,6 +85,33 @@ def _rope_type(rope: Mapping[str, Any]) -> object:
     return rope.get("rope_type", rope.get("type"))
 
 
+_SAMPLED = ("temperature", "top_p", "top_k", "min_p")
+
+
+def stated_sampling(directory: Path) -> dict[str, float]:
+    """How the model's makers sample from it: what its generation_config.json states of that.
+
+    Raises ModelError if there is no such file, or it states nothing.
+    """
+    path = directory / "generation_config.json"
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{path} cannot be read ({error}), so that it is not known how to sample; give "
+            "--temperature instead of --sample"
+        ) from error
+    stated = table if isinstance(table, dict) else {}
+    found = {
+        name: value
+        for name in _SAMPLED
+        if isinstance(value := stated.get(name), (int, float)) and not isinstance(value, bool)
+    }
+    if not found and not stated.get("do_sample"):
+        raise ModelError(f"{path} states nothing of sampling; give --temperature, not --sample")
+    return {"temperature": 1.0, **found}
+
+
 def end_ids(configs: Iterable[object], directory: Path, tokenizer: Tokenizer) -> frozenset[int]:
     """Ids that end an answer: those in the model's configs and the tokenizer's own end token."""
     candidates: set[object] = set()

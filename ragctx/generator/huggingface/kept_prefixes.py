@@ -20,6 +20,7 @@ from torch import Tensor
 from ragctx.errors import InputError
 from ragctx.generator.cache_stats import CacheStats
 from ragctx.generator.kept_files import KeptFiles
+from ragctx.generator.prefix import common_prefix
 
 BLOCK_TOKENS = 64
 """Ids in a block: by hand, between the number of tensors and what the last block wastes on disk."""
@@ -75,6 +76,17 @@ class KeptPrefixes:
             (torch.cat([k for k, _ in parts], dim=-2), torch.cat([v for _, v in parts], dim=-2))
             for parts in zip(*pieces, strict=True)
         )
+
+    def length(self, token_ids: Sequence[int], *, kind: str) -> int:
+        """How many ids `longest` would find if its files are whole. Reads and counts nothing."""
+        with self._lock:
+            at, length = self._root(kind), 0
+            for ids in _cut(token_ids):
+                name = _name(at, ids)
+                if name not in self._held and not self._is_stored(name, ids):
+                    return length + self._likest(at, ids)[0]
+                at, length = name, length + len(ids)
+            return length
 
     def keep(self, token_ids: Sequence[int], layers: Layers, *, kind: str) -> None:
         """Hold the keys and values of `token_ids`, as much of their beginning as fits."""
@@ -137,14 +149,18 @@ class KeptPrefixes:
 
     def _begun(self, parent: str, ids: tuple[int, ...]) -> Iterator[Layers]:
         """The block after `parent` that begins most like `ids`, cut where it differs."""
+        length, best = self._likest(parent, ids)
+        if best is not None and length:
+            yield tuple((k[..., :length, :], v[..., :length, :]) for k, v in best.layers)
+
+    def _likest(self, parent: str, ids: tuple[int, ...]) -> tuple[int, Block | None]:
+        """The block after `parent` that begins most like `ids`, and how many ids are the same."""
         behind = (block for block in self._held.values() if block.parent == parent)
-        length, best = max(
+        return max(
             ((common_prefix(block.token_ids, ids), block) for block in behind),
             key=lambda found: found[0],
             default=(0, None),
         )
-        if best is not None and length:
-            yield tuple((k[..., :length, :], v[..., :length, :]) for k, v in best.layers)
 
     def _chain(self, token_ids: Sequence[int], layers: Layers, at: str) -> list[Block]:
         """The first blocks of a run, as many as fit: those held, and new ones of its tensors."""
@@ -176,23 +192,14 @@ class KeptPrefixes:
             return None
         return Block(name=name, parent=parent, token_ids=ids, layers=layers)
 
+    def _is_stored(self, name: str, ids: tuple[int, ...]) -> bool:
+        return self.files is not None and len(ids) == BLOCK_TOKENS and self.files.has(name)
+
     @staticmethod
     def _write(files: KeptFiles, chain: Sequence[Block]) -> None:
         """Last ones first, so that what another process needs first is the last to go."""
         whole = [block for block in reversed(chain) if len(block.token_ids) == BLOCK_TOKENS]
         files.keep_all((b.name, _serialise(b)) for b in whole if not files.touch(b.name))
-
-
-def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """The number of ids that both begin with.
-
-    >>> common_prefix([1, 2, 3], [1, 2, 4, 5])
-    2
-    """
-    for i, (a, b) in enumerate(zip(first, second, strict=False)):
-        if a != b:
-            return i
-    return min(len(first), len(second))
 
 
 def _cut(token_ids: Sequence[int]) -> Iterator[tuple[int, ...]]:

@@ -15,6 +15,10 @@ _BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2}
 _TORCH = {"F64": torch.float32, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 _MAX_HEADER = 2**27  # bytes; the largest checkpoints have some millions
 _GB = 1e9
+_REST = 1.02  # of int8 weights, with a scale for each row; by hand
+
+INT8 = "int8"
+"""Weights in 8 bits, computed with in the precision beside it."""
 
 
 def best_device() -> torch.device:
@@ -62,19 +66,23 @@ def weight_numbers(directory: Path) -> Counter[str]:
     return found
 
 
-def check_memory(directory: Path, dtype: torch.dtype, device: torch.device) -> None:
+def check_memory(
+    directory: Path, dtype: torch.dtype, device: torch.device, *, int8: bool = False
+) -> None:
     """Raise ModelError, with what would fit, if the weights are larger than the free memory."""
     free = free_bytes(device)
     numbers = sum(n for kind, n in weight_numbers(directory).items() if kind in _BYTES)
-    need = numbers * dtype.itemsize
+    needs = {"bfloat16": 2.0 * numbers, INT8: _REST * numbers}
+    need = needs[INT8] if int8 else float(numbers * dtype.itemsize)
     if free is None or need <= free:
         return
-    smaller = numbers * 2
+    smaller = {name: size for name, size in needs.items() if size < need and size <= free}
+    name, size = max(smaller.items(), key=lambda item: item[1], default=("", 0.0))
     remedy = (
-        f"--dtype bfloat16 needs {smaller / _GB:.1f} GB"
-        if dtype.itemsize > 2 and smaller <= free
-        else f"a model of at most {free / 2 / _GB:.1f} billion numbers fits (--dtype bfloat16), or "
-        "one that a server holds (--model URL#NAME)"
+        f"--dtype {name} needs {size / _GB:.1f} GB"
+        if name
+        else f"a model of at most {free / _REST / _GB:.1f} billion numbers fits (--dtype {INT8}), "
+        "or one that a server holds (--model URL#NAME)"
     )
     raise ModelError(
         f"{directory} needs {need / _GB:.1f} GB for its weights, and {free / _GB:.1f} GB are free "
@@ -93,3 +101,10 @@ def free_bytes(device: torch.device) -> int | None:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, in whichever way torch says so."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)  # the processor's

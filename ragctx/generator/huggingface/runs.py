@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,12 @@ class Run:
     cache: DynamicCache
     token_ids: list[int]
     kind: str = ""
+
+    def append(self, layers: Layers, token_ids: Sequence[int]) -> None:
+        """Add ids whose keys and values are known."""
+        for i, (keys, values) in enumerate(layers):
+            self.cache.update(keys, values, i)
+        self.token_ids.extend(token_ids)
 
     @property
     def layers(self) -> Layers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,12 @@ def choose_token(logits: Tensor, decoding: Decoding, random_source: torch.Genera
         return int(logits.argmax())
     probabilities, token_ids = _most_probable(logits.double().cpu(), decoding)
     return int(token_ids[torch.multinomial(probabilities, 1, generator=random_source)])
+
+
+def only(logits: Tensor, token_ids: Collection[int]) -> Tensor:
+    """The scores with all but those of `token_ids` at -inf."""
+    kept = torch.tensor(sorted(token_ids), device=logits.device)
+    return torch.full_like(logits, -torch.inf).index_copy_(0, kept, logits[kept])
 
 
 def _most_probable(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor]:

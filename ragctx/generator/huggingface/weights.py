@@ -1,13 +1,15 @@
 """Load a Hugging Face model's weights from a local directory, safely and without chatter.
 
-Only safetensors are read (pickled weights can run code), no code in the directory is run, nothing
-is fetched from the network, and a model of which weights are missing is refused.
+Only safetensors are read (pickled weights can run code), no code in the directory is run unless it
+is trusted, nothing is fetched from the network, and a model of which weights are missing is
+refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +20,9 @@ from typing import Any, Protocol
 import torch
 
 from ragctx.errors import ModelError, require_extra
+from ragctx.generator.huggingface.memory import is_out_of_memory
+
+_LFS = b"version https://git-lfs"
 
 
 class CausalModel(Protocol):
@@ -28,6 +33,7 @@ class CausalModel(Protocol):
     dtype: torch.dtype
     forward: Callable[..., Any]
     get_input_embeddings: Callable[[], Any]
+    parameters: Callable[[], Iterator[torch.Tensor]]
 
     def __call__(self, **arguments: object) -> Any:
         """Run the model: the result's `logits` has shape (1, tokens, vocabulary)."""
@@ -49,6 +55,12 @@ def check_directory(directory: Path) -> None:
             f"{directory} holds an encoder (as BERT is), which reads texts and writes none: give a "
             "causal language model, such as a Qwen or a Llama"
         )
+    pointer = next(filter(_is_pointer, sorted(directory.glob("*.safetensors"))), None)
+    if pointer is not None:
+        raise ModelError(
+            f"{pointer} is not the file but Git LFS's note of it: fetch it (git lfs pull, or hf "
+            "download)"
+        )
     if any(directory.glob("*.safetensors")):
         return
     pickled = sorted(
@@ -64,22 +76,65 @@ def check_directory(directory: Path) -> None:
     )
 
 
+def _stated(config: Path) -> dict[str, Any]:
+    """What a config states; nothing if it cannot be read, since transformers says why."""
+    try:
+        stated = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return stated if isinstance(stated, dict) else {}
+
+
+def refuse_own_code(directory: Path) -> None:
+    """Raise `ModelError`, with the risk, for a model that needs Python code of its own."""
+    code = _own_code(directory / "config.json")
+    if code:
+        raise ModelError(
+            f"{directory} needs Python code of its own ({code}), which could do on this machine "
+            "whatever you can: read or delete files, send them away. Read that code first; if you "
+            "trust it: --trust-remote-code (trust_remote_code=True)"
+        )
+
+
+def _is_pointer(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(_LFS)) == _LFS
+    except OSError:
+        return False  # loading says why
+
+
+def _own_code(config: Path) -> str:
+    """The module in the directory that holds a causal model's code; "" if it needs none."""
+    table = _stated(config).get("auto_map")
+    if not isinstance(table, dict):
+        return ""
+    named = table.get("AutoModelForCausalLM") or table.get("AutoModel") or table.get("AutoConfig")
+    module = str(named[0] if isinstance(named, list) and named else named or "")
+    name = module.rpartition("--")[2].partition(".")[0] + ".py"  # "repository--module.Class"
+    return name if (config.parent / name).is_file() else ""
+
+
 _ENCODERS = re.compile(r"bert|electra|ernie|roformer|big_bird|data2vec-text|xmod|deberta")
 
 
 def _is_encoder(config: Path) -> bool:
     """Whether a config is that of a model that reads both ways, and can be loaded all the same."""
-    try:
-        stated = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False  # transformers says what is wrong with it
-    if not isinstance(stated, dict) or stated.get("is_decoder"):
-        return False
-    return bool(_ENCODERS.search(str(stated.get("model_type", ""))))
+    stated = _stated(config)
+    is_encoder = _ENCODERS.search(str(stated.get("model_type", "")))
+    return bool(is_encoder) and not stated.get("is_decoder")
 
 
-def load_model(directory: Path, dtype: torch.dtype, device: torch.device) -> CausalModel:
+def load_model(
+    directory: Path,
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    int8: bool = False,
+    trust_remote_code: bool = False,
+) -> CausalModel:
     """Load the weights of a checked directory onto `device`. Raises as `load_huggingface` does."""
+    options = {"quantization_config": _int8_config()} if int8 else {}
     with quiet_transformers():
         import transformers
 
@@ -91,12 +146,18 @@ def load_model(directory: Path, dtype: torch.dtype, device: torch.device) -> Cau
                 str(directory),
                 dtype=dtype,
                 use_safetensors=True,
-                trust_remote_code=False,
+                trust_remote_code=trust_remote_code,
                 local_files_only=True,
                 output_loading_info=True,
+                **options,
             )
             model = loaded.to(device).eval()
         except Exception as error:  # transformers raises a dozen kinds, torch more
+            if is_out_of_memory(error):
+                raise ModelError(
+                    f"memory ran out while {directory} was loaded onto {device}: take --dtype "
+                    "bfloat16 or int8, or a smaller model"
+                ) from error
             raise ModelError(
                 f"{directory} cannot be loaded as a causal language model: {first_line(error)}; "
                 "check that the download is complete and that transformers knows this model"
@@ -108,6 +169,27 @@ def load_model(directory: Path, dtype: torch.dtype, device: torch.device) -> Cau
             "would be random numbers: copy the directory again, with all its safetensors files"
         )
     return model
+
+
+def _int8_config() -> Any:
+    """How transformers is told to hold the weights of linear layers in 8 bits."""
+    with _unlogged(), require_extra("--dtype int8", "torchao", "'ragctx[int8]'"):
+        from torchao.quantization import Int8WeightOnlyConfig
+        from transformers import TorchAoConfig
+
+        config: Any = TorchAoConfig(Int8WeightOnlyConfig())
+    return config
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without the words of torchao, which transformers loads, about kernels it has no use for."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _mismatched(report: dict[str, Any]) -> set[str]:
@@ -145,7 +227,7 @@ def quick_identity(directory: Path) -> str:
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Silence progress bars, warnings and reports of transformers; restore its settings after."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _unlogged():
         warnings.simplefilter("ignore")
         with require_extra("A Hugging Face model", "transformers", "'ragctx[hf]'"):
             import huggingface_hub.utils

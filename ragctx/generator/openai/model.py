@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -28,6 +29,7 @@ from ragctx.generator.openai.events import Event, Usage, read_event
 from ragctx.generator.openai.http import END, KEY_VARIABLE, Server
 from ragctx.generator.openai.plain import plain_text
 from ragctx.generator.openai.settings import RefusedError, ServerSettings
+from ragctx.generator.prefix import common_prefix
 from ragctx.generator.thought import opener_at_end
 from ragctx.prompt.build import check_text_count
 from ragctx.records import FinishReason, Generation, Prompt, Role, Segment
@@ -47,6 +49,7 @@ local servers allow."""
 
 _SLACK = 4  # of the tokenizer's tokens for one of the server's, which may be another's; by hand
 _TOKEN_CHARACTERS = 256  # more than any token has; chosen by hand
+_REMEMBERED = 16  # prompts that were sent last: those a server is likeliest to hold; by hand
 _SHOWN = 80  # characters of an answer that broke off
 
 _USER, _ANSWER = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
@@ -139,6 +142,7 @@ class OpenAIGenerator:
         self._dialect = Dialect()
         self._notes: dict[str, str] = {}  # each kind is told once
         self._told: set[str] = set()
+        self._sent: deque[tuple[int, ...]] = deque(maxlen=_REMEMBERED)
         self._decoding = decoding
         self._template_options = dict(template_options or {})
         self.decoding = decoding.words
@@ -183,6 +187,7 @@ class OpenAIGenerator:
         while not self._answered(prompt, messages, answer):
             pass
         answer.end()
+        self._sent.append(prompt.token_ids)
         self._compare(prompt, counted, answer.usage)
         encode = self.tokenizer.encode
         return Generation(
@@ -253,6 +258,13 @@ class OpenAIGenerator:
         if len(offsets) > tokens:
             return shorter[: offsets[tokens][0]], 0
         return shorter, tokens - len(offsets)
+
+    def cached_tokens(self, token_ids: Sequence[int]) -> int:
+        """How many ids at the beginning of a prompt were sent before.
+
+        Its server may hold what it made of them, as most do, or have dropped it since.
+        """
+        return max((common_prefix(sent, token_ids[:-1]) for sent in list(self._sent)), default=0)
 
     def identity(self) -> tuple[str, ...]:
         """Name, decoding and template options; which model it is only its server knows."""

@@ -7,14 +7,14 @@ Leave-one-out, as in ContextCite's baseline (Cohen-Wang et al., NeurIPS 2024, ar
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ragctx.attribution import Attribution
 from ragctx.errors import InputError
+from ragctx.generator.leave_out import with_passages
 from ragctx.generator.reader.context import content_masks
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS
 from ragctx.generator.reader.passes import SecondPass, first_pass, proximity_of, second_pass
@@ -48,7 +48,7 @@ def attribute(
         """Of the answer, from the passages of these numbers alone."""
         passages = [cached[i] for i in numbers]
         question = reader.read_question(question_ids, passages)
-        shorter = _with_passages(prompt, numbers)
+        shorter = with_passages(prompt, numbers)
         return answer_log_probability(reader, shorter, passages, question, generation.token_ids)
 
     everything = range(len(cached))
@@ -115,17 +115,3 @@ def _occurrences(
         stop = start + len(wanted)
         if list(ids[start:stop]) == wanted and all(content[start:stop]):
             yield start
-
-
-def _with_passages(prompt: Prompt, numbers: Collection[int]) -> Prompt:
-    """The prompt with only the passages of these numbers."""
-    passages = 0
-    segments = []
-    for segment in prompt.segments:
-        if segment.kind != "passage":
-            segments.append(segment)
-            continue
-        if passages in numbers:
-            segments.append(segment)
-        passages += 1
-    return replace(prompt, segments=tuple(segments))
