@@ -49,9 +49,9 @@ def answer_words(answer: Answer) -> list[str]:
     """The answer alone, how sure it is, its sources, others; or a refusal with what is nearest."""
     if answer.abstained:
         refusal = answer.refusal.message if answer.refusal else NOT_ANSWERED
-        others = [alternative_words(other) for other in answer.alternatives]
+        said = [alternative_words(other) for other in answer.alternatives]
         if not answer.nearest:
-            return [f"No answer. {refusal}", *others]
+            return [f"No answer. {refusal}", *said]
         nearest = (
             f"{place_words(hit.document, hit.chunk)}\n{one_line(hit.chunk.text, _NEAREST)}"
             for hit in answer.nearest
@@ -59,7 +59,7 @@ def answer_words(answer: Answer) -> list[str]:
         return [
             f"No answer. {refusal}\nThe nearest passages follow; they are no answer. search and "
             f"assemble give more passages, whole, to judge by. {QUOTED}",
-            *others,
+            *said,
             *nearest,
         ]
     text = f"{answer.text} ({answer.scale})" if answer.scale else answer.text
