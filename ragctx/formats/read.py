@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,8 +21,11 @@ from ragctx.paths import sha256_of
 from ragctx.pdf.names import HIDDEN_TEXT, HiddenText
 from ragctx.pdf.opening import require_size
 from ragctx.pdf.process import MAX_CHARACTERS, Limits
+from ragctx.pdf.read import file_id
 from ragctx.records import Document
 
+MAX_PARSED_BYTES = 4 * MAX_CHARACTERS
+"""Of text: as many characters as a document may have, in four bytes each."""
 _MODULES: dict[TextFormat, dict[str, str]] = {
     "text": {},
     "markdown": {
@@ -110,6 +114,16 @@ def text_file_id(path: Path, format: TextFormat) -> str:
     return hashlib.sha256(f"{format} {sha256_of(path)}".encode()).hexdigest()[:16]
 
 
+def id_of_file(path: Path) -> str:
+    """The id of the document that a file holds, whatever its format.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    format = text_format_of(str(path))
+    return file_id(path) if format is None else text_file_id(path, format)
+
+
 def require_installed(path: str | Path) -> None:
     """Raise MissingExtraError if what reads a file of this name is not installed."""
     format = text_format_of(str(path))
@@ -125,6 +139,13 @@ def _require_own_kind(path: Path, format: TextFormat, limits: Limits) -> None:
         raise DocumentError(f"{path.name} is not a file; name a file or a folder",
                             status="unreadable")  # fmt: skip
     require_size(path, limits)
+    size = path.stat().st_size
+    if size > MAX_PARSED_BYTES and format in ("markdown", "html"):
+        raise DocumentError(
+            f"{path.name} has {size} bytes, more than the {MAX_PARSED_BYTES} that a file of "
+            f"{_NAMES[format]} may have; split it",
+            status="too_large",
+        )
     with path.open("rb") as stream:
         if stream.read(8).startswith(b"%PDF-"):
             raise DocumentError(
@@ -139,4 +160,5 @@ def _content(
     if format != "text":
         return read_content(path, format, limits, is_wanted=is_wanted)
     with path.open("rb") as stream:  # nothing is parsed: no other process is needed
-        return read_plain(stream.read(4 * MAX_CHARACTERS), path.name)
+        content = read_plain(stream.read(MAX_PARSED_BYTES), path.name)
+        return replace(content, is_whole=not stream.read(1))

@@ -219,11 +219,11 @@ class _Run:
         """Bring the files into the index, once no other process writes to it."""
         from ragctx.index.index import Index
         from ragctx.index.made_with import embedder_of
-        from ragctx.ingestion.finding import find_pdfs
+        from ragctx.ingestion.finding import find_files
 
         # Before a model is loaded and a folder made for nothing.
         try:
-            files = find_pdfs(self.paths, known=self._sources() if self.prune else ())
+            files = find_files(self.paths, known=self._sources() if self.prune else ())
         except InputError as error:
             raise InputError(f"{error}{self._hint()}") from None
         embedder = embedder_of(self.index_path, self.embedder_spec)
