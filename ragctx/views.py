@@ -13,12 +13,12 @@ from typing import get_args
 
 from ragctx.attribution import Attribution
 from ragctx.certificate import Certificate, SegmentKind
+from ragctx.file_formats import unit_of
 from ragctx.headers import section_words
 from ragctx.ingest_ledger import IngestOutcome, IngestRow
 from ragctx.records import (
     Alternative,
     Answer,
-    Chunk,
     Citation,
     Hit,
     LedgerRow,
@@ -26,7 +26,7 @@ from ragctx.records import (
     Prompt,
 )
 from ragctx.text.display import one_line
-from ragctx.text.wording import counted, pages_words
+from ragctx.text.wording import counted
 
 View = dict[str, object]
 
@@ -57,6 +57,7 @@ def hit_view(hit: Hit) -> View:
         "path": hit.path,
         "first_page": hit.chunk.first_page,
         "last_page": hit.chunk.last_page,
+        "unit": unit_of(hit.document),
         "start": hit.chunk.start,
         "end": hit.chunk.end,
         "text": hit.chunk.text,
@@ -206,15 +207,14 @@ def ingest_view(rows: Sequence[IngestRow], seconds: float) -> View:
 # ---- Words for people ------------------------------------------------------------------------
 
 
-def place_words(document: str, chunk: Chunk) -> str:
-    """Where a chunk is from: document and pages, as far as they are known."""
-    pages = pages_words(chunk.first_page, chunk.last_page)
-    return ", ".join(filter(None, (one_line(document), pages)))
+def place_words(hit: Hit) -> str:
+    """Where a passage is from: document and pages or sections, as far as they are known."""
+    return ", ".join(filter(None, map(one_line, (hit.document, hit.place))))
 
 
-def section_line(chunk: Chunk) -> str:
-    """The headings above a chunk, on one line; "" where none is known."""
-    return one_line(section_words(chunk))
+def section_line(hit: Hit) -> str:
+    """The headings above a passage, on one line; "" where none is known, or its place tells."""
+    return one_line(section_words(hit.chunk)) if unit_of(hit.document) == "page" else ""
 
 
 def status_words(citation: Citation) -> str:
@@ -241,9 +241,9 @@ def status_words(citation: Citation) -> str:
     if citation.first_page is None:
         place = "in this passage"
     elif citation.first_page == citation.last_page:
-        place = "on this page"
+        place = "on this page" if citation.unit == "page" else "in this section"
     else:
-        place = "on these pages"
+        place = "on these pages" if citation.unit == "page" else "in these sections"
     return f"quote found {place}" if citation.status == "verified" else f"✗ not found {place}"
 
 
@@ -266,9 +266,8 @@ def citation_words(citation: Citation) -> str:
     """A source in one line, without its quote and status."""
     if citation.status == "unknown_label":
         return f"[{citation.label}]"
-    pages = pages_words(citation.first_page, citation.last_page, citation.page_labels)
-    pages += " (OCR)" if citation.ocr else ""
-    return f"[{citation.label}] {', '.join(filter(None, (one_line(citation.document), pages)))}"
+    place = ", ".join(filter(None, (one_line(citation.document), citation.place)))
+    return f"[{citation.label}] {place}"
 
 
 def confidence_words(confidence: float, is_sure: bool) -> str:
@@ -285,8 +284,7 @@ def alternative_words(alternative: Alternative) -> str:
     """Another answer in one line, with where it stands."""
     says = "says otherwise: " if alternative.is_conflict else ""
     citation = alternative.citation
-    pages = pages_words(citation.first_page, citation.last_page, citation.page_labels)
-    place = ", ".join(filter(None, (one_line(citation.document), pages)))
+    place = ", ".join(filter(None, (one_line(citation.document), citation.place)))
     return (
         f"{place} {says}{one_line(alternative.text)}"
         if says

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ragctx.cli.exit_codes import exit_code_of, say
 from ragctx.cli.output import console, ledger_table
 from ragctx.errors import InputError, RagctxError
+from ragctx.file_formats import unit_of
 from ragctx.server.conversation import leans
 from ragctx.text.display import escape_unsafe, one_line
 from ragctx.text.well_formed import well_formed
@@ -79,8 +80,9 @@ class Dialogue:
         document = self.session.index.document(ids[0]) if ids else None
         if document is None or not number:
             raise InputError("the answer is from no page")
-        say(f"{one_line(path)}, page {number}")
-        console().print(escape_unsafe(document.pages[number - 1].text), markup=False)
+        page = document.pages[number - 1]
+        say(f"{one_line(path)}, {page.place(unit_of(path))}")
+        console().print(escape_unsafe(page.text), markup=False)
 
     def _retrieve(self, value: str) -> None:
         if not value.strip().isdecimal() or not int(value):

@@ -17,6 +17,4 @@ from ragctx.lazy import handed_on
 if TYPE_CHECKING:
     from ragctx.formats.read import read_document as read_document
 else:
-    __getattr__, __dir__, __all__ = handed_on(
-        __name__, {"read_document": "ragctx.formats.read"}
-    )
+    __getattr__, __dir__, __all__ = handed_on(__name__, {"read_document": "ragctx.formats.read"})

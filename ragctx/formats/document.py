@@ -1,4 +1,4 @@
-"""From what was read of a file without pages to a Document: sections, labels, statuses, warnings."""
+"""From what was read of a file without pages to a Document: sections, labels, status, warnings."""
 
 from __future__ import annotations
 

@@ -32,15 +32,25 @@ _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _MATHS = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _GONE = (qn("w:del"), qn("w:moveFrom"))
 _SKIPPED = (
-    qn("w:pPr"), qn("w:rPr"), qn("w:instrText"), qn("w:delText"), qn("w:sdtPr"), qn("w:rt"),
+    qn("w:pPr"),
+    qn("w:rPr"),
+    qn("w:instrText"),
+    qn("w:delText"),
+    qn("w:sdtPr"),
+    qn("w:rt"),
     f"{_MC}Fallback",
-)  # fmt: skip
+)
 _BREAKS = {qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:tab"): " ", qn("w:noBreakHyphen"): "-"}
 _TEXTS = (qn("w:t"), f"{_MATHS}t")
 _AROUND = (
-    qn("w:sdt"), qn("w:sdtContent"), qn("w:ins"), qn("w:moveTo"), qn("w:customXml"),
-    f"{_MC}AlternateContent", f"{_MC}Choice",
-)  # fmt: skip
+    qn("w:sdt"),
+    qn("w:sdtContent"),
+    qn("w:ins"),
+    qn("w:moveTo"),
+    qn("w:customXml"),
+    f"{_MC}AlternateContent",
+    f"{_MC}Choice",
+)
 """What may be around paragraphs, and says nothing of its own."""
 MAX_CELL = 2000
 """Characters of a cell; a table with longer ones only sets text side by side. Chosen by hand."""

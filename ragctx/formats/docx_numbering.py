@@ -58,7 +58,10 @@ class Numbering:
             return "- "
         if here.kind == "none" or not here.text:
             return ""
-        return _PLACE.sub(lambda match: self._number(levels, counts, int(match[1]) - 1), here.text) + " "
+        return (
+            _PLACE.sub(lambda match: self._number(levels, counts, int(match[1]) - 1), here.text)
+            + " "
+        )
 
     def _number(self, levels: Mapping[int, Level], counts: Mapping[int, int], level: int) -> str:
         here = levels.get(level, Level())
@@ -69,7 +72,9 @@ def numbering_of(root: Any) -> Numbering:
     """The lists that a document's part `numbering` (its root element, or None) defines."""
     if root is None:
         return Numbering()
-    drafts = {_id(draft, "abstractNumId"): draft for draft in root.iterchildren(qn("w:abstractNum"))}
+    drafts = {
+        _id(draft, "abstractNumId"): draft for draft in root.iterchildren(qn("w:abstractNum"))
+    }
     levels: dict[str, Mapping[int, Level]] = {}
     shared: dict[str, str] = {}
     restarts: dict[str, Mapping[int, int]] = {}

@@ -82,7 +82,11 @@ class Styles:
     def _of_paragraph(self, paragraph: Any) -> Iterator[Any]:
         """The properties of a paragraph, then those of its style, and of what that rests on."""
         own = paragraph.find(qn("w:pPr"))
-        return (found for found in (own, *self._told(_style_of(paragraph), "w:pPr")) if found is not None)
+        return (
+            found
+            for found in (own, *self._told(_style_of(paragraph), "w:pPr"))
+            if found is not None
+        )
 
     def _of_run(self, own: Any, paragraph: Any) -> Iterator[Any]:
         """The properties of a run, then those of its style and of the paragraph's."""

@@ -17,14 +17,14 @@ EXTRA = "'ragctx[text]'"
 SAMPLE_BYTES = 2**16
 """Bytes that an encoding is guessed from: it takes time in pure Python."""
 MAX_NONSENSE = 0.02
-"""A larger share of control characters and of what cannot be decoded is no text. Chosen by hand …"""
+"""With a larger share of controls and of what cannot be decoded it is no text. Chosen by hand …"""
 FEW = 8
 """… unless there are no more of them than this."""
 _MANY = 10  # characters beyond ASCII for each broken one, for a text to be UTF-8 after all
-_LIKELY = (
-    "cp1252", "cp932", "euc_jp", "gb18030", "big5", "euc_kr", "cp1251", "koi8_r", "cp1250",
-    "cp1253", "cp1254", "cp1255", "cp1256",
-)  # fmt: skip
+_LIKELY = tuple(
+    "cp1252 cp932 euc_jp gb18030 big5 euc_kr cp1251 koi8_r cp1250 cp1253 cp1254 cp1255 "
+    "cp1256".split()
+)
 
 
 def decoded(data: bytes, name: str, declared: str | None = None) -> tuple[str, tuple[str, ...]]:

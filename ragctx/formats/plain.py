@@ -1,5 +1,4 @@
-"""Plain text: its lines as they are, cut into paragraphs at empty lines and into pages by form
-feeds."""
+"""Plain text: its lines as they are, in paragraphs, and in pages where it has form feeds."""
 
 from __future__ import annotations
 

@@ -80,27 +80,41 @@ def read_document(
     >>> document.page_of(1200).label  # doctest: +SKIP
     'Installing › Linux'
     """
+    if hidden not in HIDDEN_TEXT:
+        raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
+    format, content = read_content_of(path, limits=limits, is_wanted=is_wanted)
+    document_id = document_id or text_file_id(Path(path), format)
+    return document_of(
+        content, document_id, str(Path(path)), format=format, hidden=hidden, limits=limits
+    )
+
+
+def read_content_of(
+    path: str | Path,
+    *,
+    limits: Limits | None = None,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> tuple[TextFormat, Content]:
+    """The format of a file, and what its reader gives: `read_document` makes a Document of it.
+
+    Raises:
+        DocumentError, MissingExtraError, InputError: as `read_document` does.
+    """
     require_kind("path", path, (str, os.PathLike), "give the path of a file")
     path, limits = Path(path), limits or Limits()
     require_kind("limits", limits, Limits, "give Limits(file_timeout_s=…, …)")
-    if hidden not in HIDDEN_TEXT:
-        raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
     format = text_format_of(str(path))
     if format is None:
         raise InputError(f"{path.name} ends in none of {', '.join(TEXT_SUFFIXES)}")
     try:
         _require_own_kind(path, format, limits)
-        document_id = document_id or text_file_id(path, format)
-        content = _content(path, format, limits, is_wanted)
+        return format, _content(path, format, limits, is_wanted)
     except OSError as error:
         raise DocumentError(
             f"{path.name} cannot be read ({error.strerror or error}); check the path and its "
             "permissions",
             status="unreadable",
         ) from error
-    return document_of(
-        content, document_id, str(path), format=format, hidden=hidden, limits=limits
-    )
 
 
 def text_file_id(path: Path, format: TextFormat) -> str:
@@ -127,17 +141,21 @@ def id_of_file(path: Path) -> str:
 def require_installed(path: str | Path) -> None:
     """Raise MissingExtraError if what reads a file of this name is not installed."""
     format = text_format_of(str(path))
-    for module, package in _MODULES[format].items() if format else ():
+    if format is None:
+        return
+    for module, package in _MODULES[format].items():
         if find_spec(module) is None:
-            raise missing_extra(f"{Path(path).name} is {_NAMES[format]}: to read it, ragctx",
-                                package, EXTRA)  # fmt: skip
+            raise missing_extra(
+                f"{Path(path).name} is {_NAMES[format]}: to read it, ragctx", package, EXTRA
+            )
 
 
 def _require_own_kind(path: Path, format: TextFormat, limits: Limits) -> None:
     """Raise DocumentError for what is no file, too large, or a PDF by another name."""
     if path.exists() and not path.is_file():
-        raise DocumentError(f"{path.name} is not a file; name a file or a folder",
-                            status="unreadable")  # fmt: skip
+        raise DocumentError(
+            f"{path.name} is not a file; name a file or a folder", status="unreadable"
+        )
     require_size(path, limits)
     size = path.stat().st_size
     if size > MAX_PARSED_BYTES and format in ("markdown", "html"):

@@ -17,6 +17,7 @@ from ragctx.formats.blocks import Block
 from ragctx.pdf.characters import clean_characters, clean_line
 from ragctx.pdf.hidden_text import marked
 from ragctx.records import PAGE_SEPARATOR, Section
+from ragctx.text.wording import SECTION_SEPARATOR
 
 SECTION_CHARACTERS = 4000
 """A longer section is cut into parts. Chosen by hand: a printed page has 2,000 to 3,500."""
@@ -27,8 +28,6 @@ LONGEST_LINE = 2000
 a page."""
 MAX_LABEL, MAX_TITLE = 120, 500
 """Characters of a section's label and of a heading that are kept. Chosen by hand."""
-LABEL_SEPARATOR = " › "
-"""Between the headings of a label."""
 
 _TRAILING = re.compile(r"[^\S\n]+(?=\n|\Z)")
 _BLANK = re.compile(r"\n{3,}")
@@ -50,7 +49,8 @@ def flow_of(blocks: Iterable[Block], *, keep: bool) -> Flow:
 
     What nobody sees is left out, or kept as a block of its own that says so in each of its lines.
     """
-    flow, pieces, at = Flow(), [], 0
+    flow, at = Flow(), 0
+    pieces: list[str] = []
     for block in blocks:
         text = clean_block(block.text)
         if not text:
@@ -144,9 +144,9 @@ class Cut:
             return str(number)
         part = f", part {self.part}" if self.part > 1 else ""
         shown, most = self.path, MAX_LABEL - len(part)
-        while len(shown) > 1 and len(LABEL_SEPARATOR.join(shown)) > most:
+        while len(shown) > 1 and len(SECTION_SEPARATOR.join(shown)) > most:
             shown = shown[1:]
-        words = LABEL_SEPARATOR.join(shown)
+        words = SECTION_SEPARATOR.join(shown)
         return (words if len(words) <= most else f"{words[: most - 1]}…") + part
 
 
@@ -190,7 +190,8 @@ def _sections(flow: Flow) -> Iterator[Cut]:
 def _beginnings(flow: Flow) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Where sections begin, perhaps one several times, and the headings that each is under."""
     paths = _paths(outlined(flow.headings))
-    start, path, before = 0, (), None
+    start, before = 0, None
+    path: tuple[str, ...] = ()
     marks: list[tuple[int, int]] = [(at, -1) for at in flow.openings]
     marks += [(heading.start, i) for i, heading in enumerate(flow.headings)]
     for at, i in sorted(marks):

@@ -22,10 +22,10 @@ FAR_PIXELS = -900
 Style = Mapping[str, str]
 _CODE = ("script", "style")
 _TAGS = ("template", "noscript", "noframes", "dialog")
-_TOLD = {
-    "display", "visibility", "opacity", "font-size", "color", "background", "background-color",
-    "left", "top", "text-indent", "position", "clip", "clip-path", "width", "height", "overflow",
-}  # fmt: skip
+_TOLD = frozenset(
+    "display visibility opacity font-size color background background-color left top text-indent "
+    "clip clip-path width height overflow".split()
+)
 _LENGTH = re.compile(r"(-?\d*\.?\d+)\s*(px|pt|r?em|%|)")
 _WHITE = ("white", "#fff", "#ffffff", "rgb(255,255,255)", "rgba(255,255,255,1)")
 _CLEAR = re.compile(r"transparent|rgba\(.*,0?\.?0*%?\)|#[0-9a-f]{3}0|#[0-9a-f]{6}00")

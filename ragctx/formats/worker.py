@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ragctx.bounded import end_with_parent, limit_memory
 from ragctx.errors import DocumentError, MissingExtraError
@@ -48,18 +49,18 @@ def reader_of(format: TextFormat) -> Reader:
     return reader
 
 
-def _answer(request: dict[str, str]) -> str:
+def _answer(request: dict[str, Any]) -> str:
     path = Path(request["path"])
     try:
         data = path.read_bytes()
-        return reader_of(request["format"])(data, path.name).as_json()  # type: ignore[index]
+        return reader_of(request["format"])(data, path.name).as_json()
     except DocumentError as error:
         return _failed(error.status, str(error))
     except MissingExtraError as error:
         return _failed("unreadable", str(error))
     except MemoryError:
-        reason = f"{path.name} needs more than the {request['memory_bytes']} bytes of memory allowed"
-        return _failed("too_large", reason)
+        allowed = f"the {request['memory_bytes']} bytes of memory allowed"
+        return _failed("too_large", f"{path.name} needs more than {allowed}")
     except OSError as error:
         return _failed("unreadable", f"{path.name} cannot be read ({error.strerror or error})")
     except Exception as error:  # whatever the libraries come upon in the file

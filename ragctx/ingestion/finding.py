@@ -65,7 +65,9 @@ def as_paths(paths: str | Path | Iterable[str | Path]) -> list[str | Path]:
     require_kind("paths", paths, Iterable, "give the path of a file or a folder, or a list of them")
     listed = list(paths)
     for path in listed:
-        require_kind("one of paths", path, (str, os.PathLike), "give the path of a file or a folder")
+        require_kind(
+            "one of paths", path, (str, os.PathLike), "give the path of a file or a folder"
+        )
     return listed
 
 

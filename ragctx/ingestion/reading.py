@@ -167,7 +167,9 @@ def cores() -> int:
 def _require_file(path: Path) -> None:
     """Raise DocumentError for what is not a file, and for names that an index cannot hold."""
     if path.exists() and not path.is_file():
-        raise DocumentError(f"{path.name} is not a file; name a file or a folder", status="unreadable")
+        raise DocumentError(
+            f"{path.name} is not a file; name a file or a folder", status="unreadable"
+        )
     if any("\ud800" <= character <= "\udfff" for character in str(path)):
         raise DocumentError(
             f"the name {path.name!a} is not valid Unicode; rename the file", status="unreadable"

@@ -32,7 +32,8 @@ GROUND: dict[str, set[str]] = {
     "cards": {"text"},
     "attribution": set(),
     "certificate": set(),
-    "documents": {"arguments", "cards", "text"},
+    "file_formats": set(),
+    "documents": {"arguments", "cards", "file_formats", "text"},
     "ingest_ledger": {"documents"},
     "records": {
         "arguments",
@@ -40,6 +41,7 @@ GROUND: dict[str, set[str]] = {
         "cards",
         "certificate",
         "documents",
+        "file_formats",
         "ingest_ledger",
         "text",
     },
@@ -48,6 +50,7 @@ GROUND: dict[str, set[str]] = {
 
 MAY_IMPORT = {
     # package or module      what else of ragctx it may import
+    "bounded": "",
     "threads": "",
     "weights": "",
     "quantised": "",
@@ -55,7 +58,8 @@ MAY_IMPORT = {
     "text": "",
     "placement": "",
     "tokens": "text",
-    "pdf": "text",
+    "pdf": "bounded text",
+    "formats": "bounded pdf text",
     "tables": "",
     "lead_ins": "tables text",
     "headers": "lead_ins",
@@ -81,7 +85,7 @@ MAY_IMPORT = {
     "assembly": "placement prompt selection text tokens",
     "views": "headers text",
     "explanation": "assembly prompt selection text views",
-    "ingestion": "chunking embedding headers index pdf tokens",
+    "ingestion": "chunking embedding formats headers index pdf tokens",
     "unembedded": "embedding headers index",
     "retrieval": "embedding index text unembedded",
     "refusals": "index text",
@@ -94,7 +98,7 @@ MAY_IMPORT = {
     "server": "assembly embedding explanation generator index ingestion pdf pipeline placement "
     "refusals retrieval selection text views",
     "cli": "server assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation generator generator.cache_stats generator.decoding generator.huggingface "
+    "explanation formats generator generator.cache_stats generator.decoding generator.huggingface "
     "generator.reader index ingestion pdf pipeline refusals placement prompt retrieval selection "
     "text threads tokens views",
     "__main__": "cli",
@@ -117,6 +121,14 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "pdf.visibility",
     ),
     "rapidocr": ("pdf.rapidocr_engine",),
+    "markdown_it": ("formats.markdown",),
+    "mdit_py_plugins": ("formats.markdown",),
+    "lxml": ("formats.html", "formats.unseen"),
+    "cssselect2": ("formats.unseen",),
+    "tinycss2": ("formats.unseen",),
+    "webencodings": ("formats.html",),
+    "charset_normalizer": ("formats.encoding",),
+    "docx": ("formats.docx", "formats.docx_numbering", "formats.docx_styles"),
     "faiss": ("index.engine",),
     "starlette": ("server.app", "server.guard"),
     "uvicorn": ("cli.commands.serve",),

@@ -302,7 +302,7 @@ def _print_refusal(answer: Answer) -> None:
 def _print_nearest(hit: Hit) -> None:
     from rich.text import Text
 
-    console().print(place_words(hit.document, hit.chunk), soft_wrap=True)
+    console().print(place_words(hit), soft_wrap=True)
     _print_indented(Text(one_line(hit.chunk.text, _NEAREST), style="dim"))
 
 

@@ -95,10 +95,10 @@ def _print(hits: Iterable[Hit], score_name: str, *, full: bool) -> None:
 
     screen = console()
     for hit in hits:
-        where = f"{hit.rank}. {place_words(hit.document, hit.chunk)}"
+        where = f"{hit.rank}. {place_words(hit)}"
         heading = Text.assemble((where, "bold"), (f"  {score_name} {hit.score:.4f}", "dim"))
         screen.print(heading, soft_wrap=True)
-        if section := section_line(hit.chunk):
+        if section := section_line(hit):
             screen.print(Text(f"   {section}", "dim"), soft_wrap=True)
         text = escape_unsafe(hit.chunk.text) if full else one_line(hit.chunk.text, _SHOWN)
         body = Text(text)
