@@ -44,10 +44,10 @@ def document_of(
     >>> [(page.label, page.text) for page in document.pages], document.text
     ([('1', 'Tin melts.\\n'), ('2', 'Lead melts.')], 'Tin melts.\\n\\nLead melts.')
     """
-    flow = flow_of(content.blocks, keep=hidden == "keep")
+    flow = flow_of(content.blocks, keep=hidden == "keep", max_characters=MAX_CHARACTERS)
     every = cuts_of(flow)
     cuts = _within(every, limits or Limits())
-    is_whole = content.is_whole and len(cuts) == len(every)
+    is_whole = content.is_whole and not flow.is_cut and len(cuts) == len(every)
     text = flow.text if len(cuts) == len(every) else flow.text[: every[len(cuts)].start - 1]
     sections = tuple(section for section in outlined(flow.headings) if section.start < len(text))
     return Document(
@@ -69,8 +69,7 @@ def document_of(
 
 def _within(cuts: Sequence[Cut], limits: Limits) -> list[Cut]:
     """The sections that the limits allow; at least the first."""
-    kept = [cut for cut in cuts[: max(1, limits.max_pages)] if cut.start < MAX_CHARACTERS]
-    return kept or list(cuts[:1])
+    return list(cuts[: max(1, limits.max_pages)])
 
 
 def _pages(text: str, cuts: Sequence[Cut]) -> tuple[Page, ...]:
@@ -98,6 +97,8 @@ def _notes(
 ) -> Iterator[str]:
     if not text.strip():
         yield EMPTY
+    if flow.is_cut:
+        yield f"more than {MAX_CHARACTERS} characters; the rest is left out"
     if len(cuts) < len(every):
         yield f"only the first {len(cuts)} of {len(every)} sections were read"
     if flow.unseen:

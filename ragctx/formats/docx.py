@@ -23,8 +23,9 @@ from ragctx.formats.blocks import Block, Cell, Content, table_text
 from ragctx.formats.docx_numbering import Numbering, numbering_of
 from ragctx.formats.docx_styles import Styles, styles_of
 
-MAX_UNPACKED_BYTES = 512 * 2**20
-"""What all parts of a file may take together. Chosen by hand: a book with pictures has 100 MB."""
+MAX_UNPACKED_BYTES, MAX_XML_BYTES = 512 * 2**20, 100 * 2**20
+"""What all parts of a file may take together, and those with text: they take some ten times as much
+memory. Chosen by hand: a book has 100 MB of pictures and 20 MB of text."""
 _OLE = b"\xd0\xcf\x11\xe0"  # what old Word documents and encrypted ones begin with
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _NOTES = ("footnote", "endnote")
@@ -68,6 +69,11 @@ def read_docx(data: bytes, name: str) -> Content:
     except Exception as error:  # python-docx and lxml raise what they come upon
         raise _damaged(name, error) from error
     root = document.element
+    if root.getroottree().docinfo.doctype:  # where entities are declared
+        raise DocumentError(
+            f"{name} has a document type declaration, which no Word document has; it is not read",
+            status="corrupt",
+        )
     parts = {part.partname: part for part in document.part.package.iter_parts()}
     roots = {name: _root(parts.get(f"/word/{name}.xml"), name) for name in _PARTS}
     if root.find(qn("w:body")) is None:
@@ -117,11 +123,13 @@ def _require_package(data: bytes, name: str) -> None:
         raise _damaged(name, error) from error
     if any(part.flag_bits & 1 for part in parts):
         raise DocumentError(f"{name} is encrypted; save it without a password", status="encrypted")
-    size = sum(part.file_size for part in parts)
-    if size > MAX_UNPACKED_BYTES:
+    written = sum(part.file_size for part in parts if part.filename.lower().endswith(".xml"))
+    size, most = sum(part.file_size for part in parts), MAX_UNPACKED_BYTES
+    if written > MAX_XML_BYTES:
+        size, most = written, MAX_XML_BYTES
+    if size > most:
         raise DocumentError(
-            f"{name} takes {size} bytes when unpacked, more than the {MAX_UNPACKED_BYTES} allowed; "
-            "split it",
+            f"{name} takes {size} bytes when unpacked, more than the {most} allowed; split it",
             status="too_large",
         )
 

@@ -6,7 +6,6 @@ Anything else is guessed by charset-normalizer, and the ledger says so.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 
 from ragctx.errors import DocumentError, require_extra
@@ -31,7 +30,7 @@ def decoded(data: bytes, name: str, declared: str | None = None) -> tuple[str, t
     r"""The text, its byte-order mark removed, and what is to be told of how it was decoded.
 
     Args:
-        data: the whole file, or its beginning up to any byte.
+        data: the whole file, or its beginning up to a line's end.
         name: the file's, for messages.
         declared: the name of an encoding, as Python knows it, that the file says it has.
 
@@ -61,7 +60,7 @@ def _decoded(data: bytes, name: str, declared: str | None) -> tuple[str, tuple[s
     if marked not in ("utf-8", "utf-8-sig"):
         return data.decode(marked, "replace"), ()
     try:
-        return codecs.getincrementaldecoder("utf-8")().decode(data), ()
+        return data.decode(), ()
     except UnicodeDecodeError:
         pass
     if declared is not None:

@@ -58,7 +58,7 @@ def content_of_html(text: str, notes: tuple[str, ...] = ()) -> Content:
     ('Tin', [('Use', 1, False), ('x', None, True), ('Foil,\\ncans', None, False)])
     """
     parser = lxml_html.HTMLParser(encoding="utf-8", huge_tree=True, remove_pis=True)
-    source = text.replace("\\0", "").encode("utf-8", "replace")
+    source = text.replace("\0", "").encode("utf-8", "replace")
     if not source.strip():
         return Content(blocks=(), notes=notes)
     root = etree.fromstring(source, parser)

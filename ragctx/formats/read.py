@@ -158,6 +158,8 @@ def _require_own_kind(path: Path, format: TextFormat, limits: Limits) -> None:
         )
     require_size(path, limits)
     size = path.stat().st_size
+    if size == 0 and format == "docx":
+        raise DocumentError(f"{path.name} is empty (0 bytes); get it again", status="corrupt")
     if size > MAX_PARSED_BYTES and format in ("markdown", "html"):
         raise DocumentError(
             f"{path.name} has {size} bytes, more than the {MAX_PARSED_BYTES} that a file of "
@@ -178,5 +180,8 @@ def _content(
     if format != "text":
         return read_content(path, format, limits, is_wanted=is_wanted)
     with path.open("rb") as stream:  # nothing is parsed: no other process is needed
-        content = read_plain(stream.read(MAX_PARSED_BYTES), path.name)
-        return replace(content, is_whole=not stream.read(1))
+        data = stream.read(MAX_PARSED_BYTES)
+        is_whole = not stream.read(1)
+    if not is_whole:
+        data = data[: data.rfind(b"\n") + 1 or data.rfind(b" ") + 1 or len(data)]
+    return replace(read_plain(data, path.name), is_whole=is_whole)

@@ -10,7 +10,7 @@ from ragctx.errors import InputError
 from ragctx.formats.document import document_of
 from ragctx.formats.read import read_content_of
 from ragctx.formats.sections import cuts_of, flow_of, section_numbers
-from ragctx.pdf.process import Limits
+from ragctx.pdf.process import MAX_CHARACTERS, Limits
 from ragctx.pdf.quotes import letters_of
 from ragctx.records import Page
 
@@ -44,7 +44,7 @@ def section_view(
     format, content = read_content_of(path, limits=limits)
     document = document_of(content, "", str(path), format=format, limits=limits)
     page = _found(Path(path), str(section), document.pages)
-    flow = flow_of(content.blocks, keep=False)
+    flow = flow_of(content.blocks, keep=False, max_characters=MAX_CHARACTERS)
     cuts = cuts_of(flow)
     left_out = (text for at, text in flow.unseen if section_numbers(cuts, [at]) == [page.number])
     return SectionView(path=str(path), page=page, reader=format, left_out=tuple(left_out))

@@ -42,17 +42,20 @@ class Flow:
     headings: list[Section] = field(default_factory=list)  # with the depths that the file gives
     openings: list[int] = field(default_factory=list)  # offsets at which a section must begin
     unseen: list[tuple[int, str]] = field(default_factory=list)  # (offset, text), kept or not
+    is_cut: bool = False  # whether there was more than may be read
 
 
-def flow_of(blocks: Iterable[Block], *, keep: bool) -> Flow:
-    """The text of the blocks, an empty line between them.
+def flow_of(blocks: Iterable[Block], *, keep: bool, max_characters: int) -> Flow:
+    """The text of the blocks, an empty line between them; of longer texts, the beginning.
 
     What nobody sees is left out, or kept as a block of its own that says so in each of its lines.
     """
     flow, at = Flow(), 0
     pieces: list[str] = []
     for block in blocks:
-        text = clean_block(block.text)
+        if at + len(block.text) > max_characters:
+            flow.is_cut = True
+        text = clean_block(block.text[: max(0, max_characters - at)])
         if not text:
             continue
         if block.hidden:
@@ -86,7 +89,7 @@ def clean_block(text: str) -> str:
     return "\n".join(piece for line in text.split("\n") for piece in broken(line))
 
 
-_STOP = re.compile(r"[。！？｡]|(?<=[^\s])\s")
+_STOP = re.compile(r"[。！？｡]|\s")
 
 
 def broken(line: str) -> Iterator[str]:
@@ -95,15 +98,15 @@ def broken(line: str) -> Iterator[str]:
     >>> [len(piece) for piece in broken("tin " * 1000)]
     [1999, 1999]
     """
-    while len(line) > LONGEST_LINE:
-        half = LONGEST_LINE // 2
-        stops = list(_STOP.finditer(line, half, LONGEST_LINE + 1))
-        at = stops[-1].start() + (not stops[-1][0].isspace()) if stops else LONGEST_LINE
-        at = min(at, LONGEST_LINE)
-        yield line[:at].rstrip()
-        line = line[at:].lstrip(" ")
-    if line.strip():
-        yield line.rstrip()
+    start = 0
+    while len(line) - start > LONGEST_LINE:
+        furthest = start + LONGEST_LINE
+        stops = list(_STOP.finditer(line, start + LONGEST_LINE // 2, furthest + 1))
+        end = stops[-1].end() if stops else furthest
+        end = min(end, furthest)
+        yield line[start:end].rstrip()
+        start = end + (line[end] == " ")
+    yield line[start:].rstrip()
 
 
 def outlined(headings: Sequence[Section]) -> list[Section]:
