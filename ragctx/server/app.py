@@ -24,6 +24,7 @@ from starlette.types import ASGIApp
 from ragctx import __version__
 from ragctx.errors import BudgetError, InputError, RagctxError
 from ragctx.explanation.view import explanation_view
+from ragctx.file_formats import unit_of
 from ragctx.ingestion.progress import Progress
 from ragctx.pdf.page_image import PageImage
 from ragctx.records import Answer
@@ -36,6 +37,7 @@ from ragctx.server.metrics import Metrics
 from ragctx.server.openapi import openapi
 from ragctx.server.service import Service
 from ragctx.server.uploads import file_name_of, folder_for, received
+from ragctx.text.wording import counted
 from ragctx.views import answer_view, ingest_row_view, prompt_view, search_view
 
 MAX_AT_ONCE = 64
@@ -112,11 +114,14 @@ class Server:
         """What is in the index."""
         sources = await self._in_thread(self.service.sources)
         names = ("path", "document_id", "pages", "chunks", "status", "title", "stored")
-        rows = [{name: getattr(source, name) for name in names} for source in sources]
+        rows = [
+            {**{name: getattr(source, name) for name in names}, "unit": unit_of(source.path)}
+            for source in sources
+        ]
         return JSONResponse({"documents": rows})
 
     async def upload(self, request: Request) -> Response:
-        """Take in a PDF, and tell its row of the ingest ledger."""
+        """Take in a document, and tell its row of the ingest ledger."""
         name = file_name_of(request.path_params["name"])
         folder = folder_for(self.service.index.path)
         path = await received(request.stream(), folder, name)
@@ -163,11 +168,12 @@ class Server:
         return JSONResponse(pages.boxes_view(await self._in_thread(self._picture, request)))
 
     async def page_text(self, request: Request) -> Response:
-        """A page as it was read."""
+        """A page or section as it was read."""
         number = pages.page_number(request.path_params["page"])
         document = await self._in_thread(self.service.document, request.path_params["id"])
         if number > len(document.pages):
-            raise LookupError(f"{document.id} has {len(document.pages)} pages, not {number}")
+            count = counted(len(document.pages), unit_of(document.path))
+            raise LookupError(f"{document.id} has {count}, not {number}")
         return PlainTextResponse(document.pages[number - 1].text)
 
     def _picture(self, request: Request) -> PageImage:

@@ -42,11 +42,11 @@ def openapi(version: str) -> View:
             "/documents": {"get": _operation("What is in the index.", "a list of documents")},
             "/documents/{name}": {
                 "put": _operation(
-                    "Take in a PDF.",
+                    "Take in a PDF, or a text, Markdown, HTML or Word file.",
                     "its row of the ingest ledger, or events page, embedded, row",
                     path=["name"],
                 )
-                | {"requestBody": {"content": {"application/pdf": {"schema": {"type": "string"}}}}}
+                | {"requestBody": {"content": {"*/*": {"schema": {"type": "string"}}}}}
             },
             "/documents/{id}": {
                 "delete": _operation("Take a document out.", "how many files", path=["id"])

@@ -1,4 +1,4 @@
-"""PDFs that come in: written beside the index under a name that is only a name."""
+"""Documents that come in: written beside the index under a name that is only a name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ragctx.errors import InputError
+from ragctx.file_formats import SUFFIXES, text_format_of
 
 MAX_NAME_BYTES = 200
 _FIRST_BYTES = 1024  # in which a PDF says that it is one
@@ -25,21 +26,22 @@ def file_name_of(name: str) -> str:
     is_plain = name.isprintable() and not set(name) & set('/\\:*?"<>|') and not name.startswith(".")
     if not is_plain or not 0 < len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES:
         raise InputError(f"{name[:80]!r} is no file name; give one such as manual.pdf")
-    if not name.lower().endswith(".pdf"):
-        raise InputError(f"{name[:80]!r} is not the name of a PDF; give one such as manual.pdf")
+    if not name.lower().endswith(SUFFIXES):
+        endings = ", ".join(SUFFIXES)
+        raise InputError(f"{name[:80]!r} is not the name of a document; it ends in {endings}")
     return name
 
 
 def folder_for(index_path: Path) -> Path:
-    """Where the PDFs are kept that are uploaded to an index."""
+    """Where the files are kept that are uploaded to an index."""
     return index_path.with_name(f"{index_path.name}-uploads")
 
 
 async def received(chunks: AsyncIterator[bytes], folder: Path, name: str) -> Path:
-    """Write a PDF into the folder, all of it or nothing, in place of one of this name.
+    """Write a file into the folder, all of it or nothing, in place of one of this name.
 
     Raises:
-        InputError: it is not a PDF.
+        InputError: it has the name of a PDF, and is none.
         OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,5 +65,5 @@ async def received(chunks: AsyncIterator[bytes], folder: Path, name: str) -> Pat
 
 
 def _require_pdf(first: bytes, name: str) -> None:
-    if b"%PDF-" not in first[:_FIRST_BYTES]:
+    if text_format_of(name) is None and b"%PDF-" not in first[:_FIRST_BYTES]:
         raise InputError(f"{name!r} is not a PDF: it does not begin with %PDF-")

@@ -33,7 +33,7 @@ _SHOWN = 300  # characters of a passage shown unless --full
 )
 @click.command("search", cls=Command)
 @click.argument("question", required=False)
-@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
+@click.argument("pdfs", nargs=-1, metavar="[FILE]...")
 @options.index_option
 @options.embedder_option
 @options.password_option
@@ -56,7 +56,7 @@ def search_command(
 ) -> None:
     """Find the passages that match a question best, best first.
 
-    PDFs named on the command line are read once and remembered; without any, the index is searched.
+    Files named on the command line are read once and remembered; without any, the index is searched.
     """
     sources = sources_of(
         ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password

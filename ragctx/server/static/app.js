@@ -102,13 +102,20 @@ function showAnswer(answer) {
 }
 
 function hitSource(hit) {
-  return { document: hit.document, path: hit.path, first_page: hit.first_page, quote: hit.text };
+  const { document, path, first_page, unit, section } = hit;
+  return { document, path, first_page, unit, section, quote: hit.text };
+}
+
+function placeOf(source) {
+  if (source.unit !== "section") return `page ${source.first_page}`;
+  const headings = source.section?.join(" › ") || source.page_labels?.[0];
+  return headings && headings !== `${source.first_page}` ? `§ ${headings}` : `section ${source.first_page}`;
 }
 
 function sourceButton(source, answer = "") {
   const button = element("button", "", { type: "button", class: "source" });
   const label = source.label ? `[${source.label}] ` : "";
-  const page = source.first_page ? `, page ${source.first_page}` : "";
+  const page = source.first_page ? `, ${placeOf(source)}` : "";
   const status = source.status && source.status !== "verified" ? ` (${source.status.replaceAll("_", " ")})` : "";
   button.append(element("b", `${answer ? `${answer}: ` : ""}${label}${source.document}${page}${status}`));
   button.append(element("span", source.quote.length > 300 ? `${source.quote.slice(0, 300)}…` : source.quote));
@@ -135,6 +142,7 @@ async function openPage(path, number, quote = "") {
   const query = new URLSearchParams({ scale: "2" });
   if (quote) query.set("quote", quote.slice(0, 1500));
   const base = `/documents/${encodeURIComponent(found.document_id)}/pages/${number}`;
+  if (found.unit === "section") return showSection(base, quote);
   const image = new Image();
   image.alt = `Page ${number} of ${state.page.name}`;
   image.id = "page";
@@ -154,10 +162,33 @@ async function openPage(path, number, quote = "") {
   if (first) $("sheet").scrollTop = Math.max(0, first.top * image.clientHeight - 80);
 }
 
+// A document that is no PDF has sections of text, in which the quote is marked.
+async function showSection(base, quote) {
+  const page = state.page;
+  let text = "";
+  try {
+    text = await (await send("GET", `${base}/text`)).text();
+  } catch (error) {
+    $("sheet").replaceChildren(element("p", error.message, { class: "failed" }));
+    return;
+  }
+  if (state.page !== page) return;
+  const sheet = element("div", "", { id: "page", class: "section", tabindex: "0" });
+  const marked = text.includes(quote) ? quote : quote.split("\n")[0]; // it may go on in the next
+  const at = marked ? text.indexOf(marked) : -1;
+  if (at < 0) sheet.textContent = text;
+  else sheet.append(text.slice(0, at), element("mark", marked), text.slice(at + marked.length));
+  $("sheet").replaceChildren(sheet);
+  zoom(0);
+  const mark = sheet.querySelector("mark");
+  if (mark) $("sheet").scrollTop = Math.max(0, mark.offsetTop - 80);
+}
+
 function zoom(step) {
   state.zoom = Math.min(3, Math.max(0.5, state.zoom + step));
   const image = $("page");
-  if (image) image.style.width = `${100 * state.zoom}%`;
+  if (image?.tagName === "IMG") image.style.width = `${100 * state.zoom}%`;
+  else if (image) image.style.fontSize = `${state.zoom}rem`;
 }
 
 const turn = (by) => state.page && openPage(
@@ -216,7 +247,7 @@ async function listDocuments() {
   $("list").replaceChildren(...documents.map((found) => {
     const item = element("li");
     const name = found.path.split("/").pop();
-    const open = element("button", `${name} · ${found.pages} pages, ${found.status}`, { type: "button", class: "open" });
+    const open = element("button", `${name} · ${found.pages} ${found.unit}s, ${found.status}`, { type: "button", class: "open" });
     open.addEventListener("click", () => openPage(found.path, 1));
     const remove = element("button", "Remove", { type: "button", "aria-label": `Remove ${name}` });
     remove.addEventListener("click", async () => {
