@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WAIT_S = 600.0
-"""How long to wait for a process that reads the same PDFs: it may take minutes; chosen by hand."""
+"""How long to wait for a process that reads the same files: it may take minutes; chosen by hand."""
 AT_ONCE = 256
 """Chunks of named PDFs that are embedded before one question is answered: some 65 pages, for which
 a person waits some seconds. With more, the question is answered by words first. Chosen by hand."""

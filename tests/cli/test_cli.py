@@ -549,7 +549,7 @@ def test_a_pdf_that_cannot_be_read_is_named_and_the_rest_is_asked(
     assert "locked.pdf is encrypted" in done.err
     alone = cli("ask", QUESTION, "locked.pdf")
     assert alone.code == 1
-    assert alone.err.splitlines()[-1].startswith("error: none of the PDFs could be read")
+    assert alone.err.splitlines()[-1].startswith("error: none of the files could be read")
 
 
 def test_a_question_piped_in_is_asked_of_named_pdfs(cli: Cli, answers: object) -> None:

@@ -142,13 +142,14 @@ def ask_command(
     """Answer a question and cite checked sources.
 
     Files named on the command line (PDFs, text, Markdown, HTML, Word) are read once and remembered
-    by their content, so that asking again is quick; without any, the index is searched. Of long ones, only the passages that match
-    the question's words best are compared by meaning, until `ragctx ingest` embeds them all. An
-    answer is sure, or it is the best guess and comes with up to two others, or the documents do not
-    hold it; --strict leaves guesses out. The exit code is 3 when the documents were read and do not
-    contain the answer, and 1 when they could not be read for it, or when the model gave no answer.
-    With --batch every argument is a file, and a question that cannot be processed gives a row with
-    an "error"; the exit code is 1 only if none could be processed.
+    by their content, so that asking again is quick; without any, the index is searched. Of long
+    ones, only the passages that match the question's words best are compared by meaning, until
+    `ragctx ingest` embeds them all. An answer is sure, or it is the best guess and comes with up to
+    two others, or the documents do not hold it; --strict leaves guesses out. The exit code is 3
+    when the documents were read and do not contain the answer, and 1 when they could not be read
+    for it, or when the model gave no answer. With --batch every argument is a file, and a question
+    that cannot be processed gives a row with an "error"; the exit code is 1 only if none could be
+    processed.
     """
     if interactive and (as_json or batch is not None):
         raise click.UsageError("-i goes with neither --json nor --batch.", ctx)

@@ -56,7 +56,8 @@ def search_command(
 ) -> None:
     """Find the passages that match a question best, best first.
 
-    Files named on the command line are read once and remembered; without any, the index is searched.
+    Files named on the command line are read once and remembered; without any, the index is
+    searched.
     """
     sources = sources_of(
         ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
