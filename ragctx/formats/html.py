@@ -35,7 +35,7 @@ MAX_CELL = 2000
 """Characters of a cell; a table with longer ones only sets text side by side. Chosen by hand."""
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 _DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]{1,40})""")
-_PERMALINKS = ("¶", "#", "§", "🔗")
+_PERMALINKS = ("¶", "#", "§", "🔗", "↩", "↩︎")
 _SPACE, _SPACES = re.compile(r"\s+"), re.compile(r"[^\S\n]+")
 _AROUND_BREAK = re.compile(r"[^\S\n]*\n[^\S\n]*")
 

@@ -707,7 +707,7 @@ def test_a_sound_index_is_verified_and_a_damaged_one_repaired(filled: Cli) -> No
         (["prompt", "q", "--budget-tokens", "4000"], 2, ["4000", "4096", "--context-window"]),
         (["prompt", "q", "--budget-tokens", "74"], 1, ["no passage fits", "--budget-tokens to"]),
         (["prompt", "q", "--out", "no/such/folder"], 1, ["No such file", "no/such/folder"]),
-        (["ask", "q", "--index", "x", "a.pdf"], 2, ["PDFs or --index"]),
+        (["ask", "q", "--index", "x", "a.pdf"], 2, ["files or --index"]),
         (["ask", "q", "gone.pdf"], 2, ["'gone.pdf' does not exist"]),
         (["ask", "q", "--batch", "gone.txt"], 2, ["gone.txt"]),
         (["ask", "q", "--context-window", "9999"], 2, ["9999", "4096"]),

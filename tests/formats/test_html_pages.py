@@ -137,9 +137,7 @@ def test_a_table_that_only_sets_text_side_by_side_is_read_as_text() -> None:
 @given(
     st.lists(
         st.lists(
-            st.builds(
-                Cell, text=words, columns=st.integers(1, 3), rows=st.integers(1, 3)
-            ),
+            st.builds(Cell, text=words, columns=st.integers(1, 3), rows=st.integers(1, 3)),
             min_size=1,
             max_size=4,
         ),

@@ -23,9 +23,7 @@ DOCS = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CHANGE
 
 
 def read(source: str) -> Document:
-    return document_of(
-        read_markdown(source.encode(), "a.md"), "d", "a.md", format="markdown"
-    )
+    return document_of(read_markdown(source.encode(), "a.md"), "d", "a.md", format="markdown")
 
 
 def letters(text: str) -> str:
@@ -98,7 +96,7 @@ def f():
 """
     assert read(source).text == (
         "Check these:\n\n- the valve\n- the hose\n  1. inside\n\nMetal\tMelts\nTin\t232\n\n"
-        "def f():\n    return 1\n\ngone seen[1].\n\n1. A note. ↩︎"
+        "def f():\n    return 1\n\ngone seen[1].\n\n1. A note."
     )
 
 

@@ -35,9 +35,9 @@ def heading(text: str, depth: int) -> Block:
     return Block(text=text, depth=depth)
 
 
-texts = st.text(st.sampled_from("ab .\n\t。é"), min_size=0, max_size=60) | st.integers(
-    1, 6000
-).map(lambda n: ("word " * n)[:n])
+texts = st.text(st.sampled_from("ab .\n\t。é"), min_size=0, max_size=60) | st.integers(1, 6000).map(
+    lambda n: ("word " * n)[:n]
+)
 blocks = st.lists(
     st.builds(
         Block,

@@ -7,11 +7,9 @@ import re
 import zipfile
 from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 
 WORD = re.compile(r"\bw\d+\b")
 """The words that generated documents are made of: nothing else looks like one."""
-_W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
 
 def words_of(text: str) -> list[str]:
@@ -46,9 +44,9 @@ def plain_extraction(html: str) -> str:
     return " ".join(parser.pieces)
 
 
-def docx_text(path: Path) -> str:
+def docx_text(docx: bytes) -> str:
     """The text of a Word document's body: what is between `<w:t>` tags, by a regular expression."""
-    with zipfile.ZipFile(path) as package:
+    with zipfile.ZipFile(io.BytesIO(docx)) as package:
         body = package.read("word/document.xml").decode()
     return " ".join(re.findall(r"<w:t(?: [^>]*)?>([^<]*)</w:t>", body))
 
