@@ -37,7 +37,7 @@ _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40}
 _DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w.:-]{1,40})""")
 _PERMALINKS = ("¶", "#", "§", "🔗", "↩", "↩︎")
 _SPACE, _SPACES = re.compile(r"\s+"), re.compile(r"[^\S\n]+")
-_AROUND_BREAK = re.compile(r"[^\S\n]*\n[^\S\n]*")
+_AROUND_BREAK = re.compile(r" ?\n ?")
 
 
 def read_html(data: bytes, name: str) -> Content:

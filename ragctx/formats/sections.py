@@ -29,7 +29,6 @@ a page."""
 MAX_LABEL, MAX_TITLE = 120, 500
 """Characters of a section's label and of a heading that are kept. Chosen by hand."""
 
-_TRAILING = re.compile(r"[^\S\n]+(?=\n|\Z)")
 _BLANK = re.compile(r"\n{3,}")
 _BREAKS = str.maketrans("", "", "\x02\xad\ufffe")  # hyphens that only a page's line end needs
 
@@ -83,7 +82,8 @@ def clean_block(text: str) -> str:
     '  for x in y:\n\tprint(x)\n\nefficient'
     """
     text = clean_characters(text.translate(_BREAKS)).replace("\f", "\n")
-    text = _BLANK.sub("\n\n", _TRAILING.sub("", text)).strip("\n")
+    text = "\n".join(line.rstrip() for line in text.split("\n"))
+    text = _BLANK.sub("\n\n", text).strip("\n")
     if len(text) <= LONGEST_LINE:
         return text if text.strip() else ""
     return "\n".join(piece for line in text.split("\n") for piece in broken(line))

@@ -26,7 +26,7 @@ _TOLD = frozenset(
     "display visibility opacity font-size color background background-color left top text-indent "
     "clip clip-path width height overflow".split()
 )
-_LENGTH = re.compile(r"(-?\d*\.?\d+)\s*(px|pt|r?em|%|)")
+_LENGTH = re.compile(r"(-?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})) ?(px|pt|r?em|%|)")
 _WHITE = ("white", "#fff", "#ffffff", "rgb(255,255,255)", "rgba(255,255,255,1)")
 _CLEAR = re.compile(r"transparent|rgba\(.*,0?\.?0*%?\)|#[0-9a-f]{3}0|#[0-9a-f]{6}00")
 _CLIPPED = re.compile(r"rect\(0(?:px)?[, ]*0|rect\(1px[, ]*1px|inset\((?:50|100)%")
