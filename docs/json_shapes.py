@@ -243,6 +243,7 @@ class IngestRowShape(TypedDict):
     message: str  # the fact and the remedy, in one line
     page_problems: list[PageProblemShape]
     warnings: list[str]
+    unit: Unit  # what `pages` counts
 
 
 class IngestShape(TypedDict):

@@ -99,7 +99,7 @@ class Document:
     '1'
     """
 
-    id: str  # from the file's content: equal bytes have equal ids
+    id: str  # from the file's content: equal bytes of one format have equal ids
     path: str
     pages: tuple[Page, ...]
     title: str = ""

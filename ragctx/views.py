@@ -181,7 +181,8 @@ def attribution_view(attributions: Sequence[Attribution], prompt: Prompt) -> lis
 def ingest_row_view(row: IngestRow) -> View:
     """One file's row in the ingest ledger."""
     problems = [{"page": page, "status": status} for page, status in row.page_problems]
-    return {**asdict(row), "page_problems": problems, "warnings": list(row.warnings)}
+    view = {**asdict(row), "page_problems": problems, "warnings": list(row.warnings)}
+    return {**view, "unit": unit_of(row.path)}
 
 
 def ingest_view(rows: Sequence[IngestRow], seconds: float) -> View:
@@ -377,8 +378,10 @@ def ingest_words(rows: Sequence[IngestRow], seconds: float) -> str:
     totals = ingest_view(rows, seconds)
     counts = Counter(row.outcome for row in rows)
     outcomes = ", ".join(f"{counts[name]:,} {name}" for name in _OUTCOMES if counts[name])
+    units = sorted({unit_of(row.path) for row in rows if row.outcome in _READ}) or ["page"]
+    parts = " and ".join(f"{unit}s" for unit in units)
     return (
-        f"{counted(len(rows), 'file')}: {outcomes}; {totals['pages']:,} pages, "
+        f"{counted(len(rows), 'file')}: {outcomes}; {totals['pages']:,} {parts}, "
         f"{totals['chunks']:,} chunks in {seconds:.1f} s "
-        f"({totals['pages_per_s']:.3g} pages/s, {totals['chunks_per_s']:.3g} chunks/s)"
+        f"({totals['pages_per_s']:.3g} {parts}/s, {totals['chunks_per_s']:.3g} chunks/s)"
     )

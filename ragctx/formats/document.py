@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from ragctx.file_formats import TextFormat
 from ragctx.formats.blocks import Content
 from ragctx.formats.sections import (
-    MAX_TITLE,
     Cut,
     Flow,
     cuts_of,
@@ -24,6 +23,8 @@ from ragctx.records import Document, Heading, Page, Section
 
 EMPTY = "the file holds no text"
 """The warning of a document without any."""
+MAX_TITLE = 500
+"""Characters of a title that are kept, as of PDFs."""
 _NUMBERED = 10  # sections that a warning names
 
 

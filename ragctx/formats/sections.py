@@ -26,8 +26,9 @@ SPARE = 1.25
 LONGEST_LINE = 2000
 """Characters of a line; longer ones are broken between words. Chosen by hand: a paragraph of half
 a page."""
-MAX_LABEL, MAX_TITLE = 120, 500
-"""Characters of a section's label and of a heading that are kept. Chosen by hand."""
+MAX_LABEL, MAX_HEADING = 120, 200
+"""Characters of a section's label and of a heading that are kept: both go into prompts. Chosen by
+hand."""
 
 _BLANK = re.compile(r"\n{3,}")
 _BREAKS = str.maketrans("", "", "\x02\xad\ufffe")  # hyphens that only a page's line end needs
@@ -65,7 +66,7 @@ def flow_of(blocks: Iterable[Block], *, keep: bool, max_characters: int) -> Flow
         gap = "" if not pieces else "\n" if block.tight else "\n\n"
         at += len(gap)
         if block.depth is not None:
-            title = clean_line(text)[:MAX_TITLE]
+            title = clean_line(text)[:MAX_HEADING]
             flow.headings.append(Section(title, at, block.depth))
         elif block.opens:
             flow.openings.append(at)

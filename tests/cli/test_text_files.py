@@ -40,7 +40,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     word.save(str(folder / "contract.docx"))
     done = ragctx("ingest", "texts", cwd=place)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("4 files: 4 added; 5 pages")
+    assert done.stdout.startswith("4 files: 4 added; 5 sections, ")
     return place
 
 

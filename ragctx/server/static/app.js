@@ -274,7 +274,7 @@ async function upload(file) {
       if (name === "error") throw new Error(data.message);
       if (name === "row") {
         const why = data.message ? `: ${data.message}` : "";
-        line.textContent = `${file.name}: ${data.outcome}, ${data.pages} pages, ${data.status ?? ""}${why}`;
+        line.textContent = `${file.name}: ${data.outcome}, ${data.pages} ${data.unit}s, ${data.status ?? ""}${why}`;
         line.className = data.outcome === "failed" ? "failed" : "";
       }
     }
