@@ -192,11 +192,11 @@ class _Reader:
         pieces = _Pieces()
         self._collect(paragraph, paragraph, pieces, unseen=False)
         text, behind = "".join(pieces.seen).strip(), self._behind(pieces)
-        place = self.styles.list_place(paragraph)
+        place = None if _is_deleted(paragraph) else self.styles.list_place(paragraph)
+        mark = self.numbering.mark(*place) if place else ""  # Word counts those without text, too
         if not text:
             return None, behind
         depth = self.styles.heading_depth(paragraph)
-        mark = self.numbering.mark(*place) if place else ""
         is_item = bool(mark) and depth is None
         indent = "  " * place[1] if place and is_item else ""
         block = Block(text=indent + mark + text, depth=depth, tight=is_item and self.in_list)
@@ -274,6 +274,11 @@ class _Reader:
 
 
 _REFERENCES = {qn("w:footnoteReference"): "footnote", qn("w:endnoteReference"): "endnote"}
+
+
+def _is_deleted(paragraph: Any) -> bool:
+    """Whether the end of a paragraph was deleted, as a tracked change."""
+    return paragraph.find(f"{qn('w:pPr')}/{qn('w:rPr')}/{qn('w:del')}") is not None
 
 
 def _paragraphs(cell: Any) -> Iterator[Any]:

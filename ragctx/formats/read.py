@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,7 +84,8 @@ def read_document(
     if hidden not in HIDDEN_TEXT:
         raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
     format, content = read_content_of(path, limits=limits, is_wanted=is_wanted)
-    document_id = document_id or text_file_id(Path(path), format)
+    with _readable(Path(path)):
+        document_id = document_id or text_file_id(Path(path), format)
     return document_of(
         content, document_id, str(Path(path)), format=format, hidden=hidden, limits=limits
     )
@@ -106,9 +108,16 @@ def read_content_of(
     format = text_format_of(str(path))
     if format is None:
         raise InputError(f"{path.name} ends in none of {', '.join(TEXT_SUFFIXES)}")
-    try:
+    with _readable(path):
         _require_own_kind(path, format, limits)
         return format, _content(path, format, limits, is_wanted)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise DocumentError if the system does not let the block read a file."""
+    try:
+        yield
     except OSError as error:
         raise DocumentError(
             f"{path.name} cannot be read ({error.strerror or error}); check the path and its "

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ragctx.formats.blocks import Block
 from ragctx.pdf.characters import clean_characters, clean_line
@@ -34,14 +34,14 @@ _BLANK = re.compile(r"\n{3,}")
 _BREAKS = str.maketrans("", "", "\x02\xad\ufffe")  # hyphens that only a page's line end needs
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     """The blocks as one text: where headings begin, and where nobody sees what is written."""
 
-    text: str = ""
-    headings: list[Section] = field(default_factory=list)  # with the depths that the file gives
-    openings: list[int] = field(default_factory=list)  # offsets at which a section must begin
-    unseen: list[tuple[int, str]] = field(default_factory=list)  # (offset, text), kept or not
+    text: str
+    headings: tuple[Section, ...] = ()  # with the depths that the file gives
+    openings: tuple[int, ...] = ()  # offsets at which a section must begin
+    unseen: tuple[tuple[int, str], ...] = ()  # (offset, text), kept or not
     is_cut: bool = False  # whether there was more than may be read
 
 
@@ -50,30 +50,34 @@ def flow_of(blocks: Iterable[Block], *, keep: bool, max_characters: int) -> Flow
 
     What nobody sees is left out, or kept as a block of its own that says so in each of its lines.
     """
-    flow, at = Flow(), 0
     pieces: list[str] = []
+    headings, openings, unseen = list[Section](), list[int](), list[tuple[int, str]]()
+    at, is_cut = 0, False
     for block in blocks:
-        if at + len(block.text) > max_characters:
-            flow.is_cut = True
+        is_cut = is_cut or at + len(block.text) > max_characters
         text = clean_block(block.text[: max(0, max_characters - at)])
         if not text:
             continue
         if block.hidden:
-            flow.unseen.append((at, text))
+            unseen.append((at, text))
             if not keep:
                 continue
             text = marked([text])
         gap = "" if not pieces else "\n" if block.tight else "\n\n"
         at += len(gap)
         if block.depth is not None:
-            title = clean_line(text)[:MAX_HEADING]
-            flow.headings.append(Section(title, at, block.depth))
+            headings.append(Section(clean_line(text)[:MAX_HEADING], at, block.depth))
         elif block.opens:
-            flow.openings.append(at)
+            openings.append(at)
         pieces += [gap, text]
         at += len(text)
-    flow.text = "".join(pieces)
-    return flow
+    return Flow(
+        text="".join(pieces),
+        headings=tuple(headings),
+        openings=tuple(openings),
+        unseen=tuple(unseen),
+        is_cut=is_cut,
+    )
 
 
 def clean_block(text: str) -> str:

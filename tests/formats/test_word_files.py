@@ -132,6 +132,8 @@ def test_clauses_have_their_numbers() -> None:
     word.add_paragraph("x", style="List Number")  # so that there is a part for numbers
     clauses = [("Term", 0), ("Notice", 1), ("in writing", 2), ("by post", 2), ("Renewal", 1)]
     xml = "".join(clause(text, level) for text, level in [*clauses, ("Law", 0), ("Courts", 1)])
+    xml += clause("", 1)  # an empty clause has its number, too
+    xml += clause("Costs", 1)
     data = with_body(saved(word), xml + clause("Annex", 0, 78) + clause("not a clause", 0, 0))
 
     def numbered(part: bytes) -> bytes:
@@ -145,7 +147,7 @@ def test_clauses_have_their_numbers() -> None:
     text = read(with_part(data, "word/numbering.xml", numbered)).text
     assert text.startswith(
         "1. Term\n  1.1 Notice\n    (a) in writing\n    (b) by post\n  1.2 Renewal\n2. Law\n"
-        "  2.1 Courts\n9. Annex\n\nnot a clause"
+        "  2.1 Courts\n  2.3 Costs\n9. Annex\n\nnot a clause"
     )
 
 
