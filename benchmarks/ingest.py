@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("paths", nargs="*", default=[str(SAMPLES)])
+    parser.add_argument("paths", nargs="*", default=[str(SAMPLES / "*.pdf")])
     files = find_files(parser.parse_args().paths)
     spent = {"load_embedder": 0.0, "read": 0.0, "chunk": 0.0, "embed": 0.0, "store": 0.0}
 
