@@ -170,7 +170,7 @@ class _Reader:
 
     styles: Styles
     numbering: Numbering
-    notes: Mapping[str, Mapping[str, Any]]
+    notes: Mapping[str, dict[str, Any]]  # footnotes and endnotes that are not read yet
     deleted: int = 0
     described: int = 0
     noted: int = 0
@@ -227,7 +227,8 @@ class _Reader:
             elif tag == qn("w:txbxContent"):
                 into.boxes.append(child)
             elif tag in _REFERENCES:
-                note = self.notes[_REFERENCES[tag]].get(child.get(qn("w:id"), ""))
+                # Each but once: a note may refer to itself, and a thousand places to one note.
+                note = self.notes[_REFERENCES[tag]].pop(child.get(qn("w:id"), ""), None)
                 into.notes += [] if note is None else [note]
             elif tag == qn("w:r"):
                 hides = unseen or self.styles.is_unseen(child, paragraph)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import webencodings
 from lxml import etree
-from lxml import html as lxml_html
 
 from ragctx.formats.blocks import Block, Cell, Content, table_text
 from ragctx.formats.encoding import decoded
@@ -57,7 +56,7 @@ def content_of_html(text: str, notes: tuple[str, ...] = ()) -> Content:
     >>> content.title, [(block.text, block.depth, block.hidden) for block in content.blocks]
     ('Tin', [('Use', 1, False), ('x', None, True), ('Foil,\\ncans', None, False)])
     """
-    parser = lxml_html.HTMLParser(encoding="utf-8", huge_tree=True, remove_pis=True)
+    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_pis=True)
     source = text.replace("\0", "").encode("utf-8", "replace")
     if not source.strip():
         return Content(blocks=(), notes=notes)

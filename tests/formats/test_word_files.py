@@ -12,6 +12,9 @@ pytest.importorskip("docx", reason="needs the extra ragctx[text]")
 
 import docx
 from docx.document import Document as WordDocument
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.shared import Pt, RGBColor
 
 from ragctx.errors import DocumentError
@@ -240,22 +243,31 @@ FOOTNOTES = (
 )
 
 
-def test_a_footnote_comes_behind_its_paragraph() -> None:
+def with_footnote(xml: str, note: str) -> Document:
     word = docx.Document()
     word.add_paragraph("here")
     word.add_paragraph("After.")
-    reference = '<w:r><w:footnoteReference w:id="2"/></w:r>'
-    data = with_body(saved(word), f"<w:p>{run('Tin')}{reference}{run(' melts.')}</w:p>")
-    from docx.opc.constants import RELATIONSHIP_TYPE
-    from docx.opc.packuri import PackURI
-    from docx.opc.part import Part
-
-    word = docx.Document(io.BytesIO(data))
+    word = docx.Document(io.BytesIO(with_body(saved(word), xml)))
     kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml"
-    blob = FOOTNOTES.format(run("Of the pure metal.")).encode()
+    blob = FOOTNOTES.format(note).encode()
     part = Part(PackURI("/word/footnotes.xml"), kind, blob, word.part.package)
     word.part.relate_to(part, RELATIONSHIP_TYPE.FOOTNOTES)
-    assert read(word).text == "Tin melts.\n\nNote 1: Of the pure metal.\n\nAfter."
+    return read(word)
+
+
+REFERENCE = '<w:r><w:footnoteReference w:id="2"/></w:r>'
+
+
+def test_a_footnote_comes_behind_its_paragraph() -> None:
+    document = with_footnote(
+        f"<w:p>{run('Tin')}{REFERENCE}{run(' melts.')}</w:p>", run("Of the pure metal.")
+    )
+    assert document.text == "Tin melts.\n\nNote 1: Of the pure metal.\n\nAfter."
+
+
+def test_a_footnote_that_refers_to_itself_is_read_once() -> None:
+    document = with_footnote(f"<w:p>{run('Tin.')}{REFERENCE * 3}</w:p>", run("Note.") + REFERENCE)
+    assert document.text == "Tin.\n\nNote 1: Note.\n\nAfter."
 
 
 # --- laws
