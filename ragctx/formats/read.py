@@ -50,6 +50,7 @@ _NAMES: dict[TextFormat, str] = {
 def read_document(
     path: str | Path,
     *,
+    format: TextFormat | None = None,
     document_id: str | None = None,
     hidden: HiddenText = "drop",
     limits: Limits | None = None,
@@ -58,7 +59,8 @@ def read_document(
     """Read a text, Markdown, HTML or Word file, section by section.
 
     Args:
-        path: the file; the end of its name tells its format.
+        path: the file.
+        format: its format; None: as the end of its name tells.
         document_id: its `text_file_id`, if that is known already; else it is hashed here.
         hidden: what becomes of text that nobody sees (`display: none`, white on white, hidden in
             Word): it is left out, or kept in lines of their own after the paragraph, as
@@ -83,7 +85,7 @@ def read_document(
     """
     if hidden not in HIDDEN_TEXT:
         raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
-    format, content = read_content_of(path, limits=limits, is_wanted=is_wanted)
+    format, content = read_content_of(path, format=format, limits=limits, is_wanted=is_wanted)
     with _readable(Path(path)):
         document_id = document_id or text_file_id(Path(path), format)
     return document_of(
@@ -94,6 +96,7 @@ def read_document(
 def read_content_of(
     path: str | Path,
     *,
+    format: TextFormat | None = None,
     limits: Limits | None = None,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> tuple[TextFormat, Content]:
@@ -105,7 +108,7 @@ def read_content_of(
     require_kind("path", path, (str, os.PathLike), "give the path of a file")
     path, limits = Path(path), limits or Limits()
     require_kind("limits", limits, Limits, "give Limits(file_timeout_s=…, …)")
-    format = text_format_of(str(path))
+    format = format or text_format_of(str(path))
     if format is None:
         raise InputError(f"{path.name} ends in none of {', '.join(TEXT_SUFFIXES)}")
     with _readable(path):
@@ -147,15 +150,12 @@ def id_of_file(path: Path) -> str:
     return file_id(path) if format is None else text_file_id(path, format)
 
 
-def require_installed(path: str | Path) -> None:
-    """Raise MissingExtraError if what reads a file of this name is not installed."""
-    format = text_format_of(str(path))
-    if format is None:
-        return
+def _require_installed(path: Path, format: TextFormat) -> None:
+    """Raise MissingExtraError if what reads a format is not installed."""
     for module, package in _MODULES[format].items():
         if find_spec(module) is None:
             raise missing_extra(
-                f"{Path(path).name} is {_NAMES[format]}: to read it, ragctx", package, EXTRA
+                f"{path.name} is {_NAMES[format]}: to read it, ragctx", package, EXTRA
             )
 
 
@@ -180,7 +180,7 @@ def _require_own_kind(path: Path, format: TextFormat, limits: Limits) -> None:
             raise DocumentError(
                 f"{path.name} is a PDF; rename it to {path.stem}.pdf", status="corrupt"
             )
-    require_installed(path)
+    _require_installed(path, format)
 
 
 def _content(

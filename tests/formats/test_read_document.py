@@ -86,6 +86,11 @@ def test_the_same_bytes_are_two_documents_in_two_formats(tmp_path: Path) -> None
     assert ids[0] == ids[1] and len(set(ids)) == 3
 
 
+def test_the_format_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "upload.part").write_text("Tin melts.")
+    assert read_document(tmp_path / "upload.part", format="text").text == "Tin melts."
+
+
 def test_an_unknown_ending_or_setting_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.rst ends in none of \.txt"):
         read_document(tmp_path / "a.rst")
