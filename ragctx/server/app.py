@@ -113,11 +113,8 @@ class Server:
     async def documents(self, request: Request) -> Response:
         """What is in the index."""
         sources = await self._in_thread(self.service.sources)
-        names = ("path", "document_id", "pages", "chunks", "status", "title", "stored")
-        rows = [
-            {**{name: getattr(source, name) for name in names}, "unit": unit_of(source.path)}
-            for source in sources
-        ]
+        names = ("path", "document_id", "pages", "unit", "chunks", "status", "title", "stored")
+        rows = [{name: getattr(source, name) for name in names} for source in sources]
         return JSONResponse({"documents": rows})
 
     async def upload(self, request: Request) -> Response:
