@@ -28,7 +28,7 @@ from ragctx.chunking import chunk_document
 from ragctx.embedding import Embedder, load_embedder
 from ragctx.generator.load import load_generator
 from ragctx.index.index import Index
-from ragctx.ingestion import find_pdfs
+from ragctx.ingestion import find_files
 from ragctx.pdf.read import read_pdf
 from ragctx.pipeline import ask
 
@@ -43,7 +43,7 @@ def indexed(folder: Path, chunks: int, embedder: Embedder) -> Path:
     index = Index.open_or_create(path, embedder=embedder)
     with index.writer() as writer:
         while made < max(chunks, 1):
-            for pdf in find_pdfs([str(SAMPLES)]):
+            for pdf in find_files([str(SAMPLES / "*.pdf")]):
                 document = read_pdf(pdf)
                 cut = chunk_document(document, embedder.tokenizer, max_tokens=tokens)
                 vectors = embedder.encode([chunk.text for chunk in cut])

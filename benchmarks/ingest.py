@@ -15,7 +15,7 @@ from benchmarks.common import result, table
 from ragctx.chunking import chunk_document
 from ragctx.embedding import load_embedder
 from ragctx.index.index import Index
-from ragctx.ingestion import CHUNK_TOKENS, find_pdfs, ingest
+from ragctx.ingestion import CHUNK_TOKENS, find_files, ingest
 from ragctx.pdf.read import read_pdf
 
 SAMPLES = Path(__file__).parents[1] / "examples" / "samples"
@@ -26,8 +26,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("paths", nargs="*", default=[str(SAMPLES)])
-    files = find_pdfs(parser.parse_args().paths)
+    parser.add_argument("paths", nargs="*", default=[str(SAMPLES / "*.pdf")])
+    files = find_files(parser.parse_args().paths)
     spent = {"load_embedder": 0.0, "read": 0.0, "chunk": 0.0, "embed": 0.0, "store": 0.0}
 
     began = perf_counter()

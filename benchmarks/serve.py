@@ -88,7 +88,7 @@ def _answer(address: str, question: str) -> str:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "ragctx", "serve", str(SAMPLES), "--port", "0"]
+    command = [sys.executable, "-m", "ragctx", "serve", str(SAMPLES / "*.pdf"), "--port", "0"]
     command += ["--index", str(folder / "index")]
     program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     try:

@@ -122,7 +122,7 @@ def picture(folder: Path) -> str:
     from rich.terminal_theme import MONOKAI
     from rich.text import Text
 
-    output("ragctx ingest examples/samples", folder, columns=80, settings=_PLAIN)
+    output("ragctx ingest examples/samples/*.pdf", folder, columns=80, settings=_PLAIN)
     screen = Console(record=True, width=98, file=io.StringIO(), color_system="truecolor")
     for number, command in enumerate(PICTURED):
         if number:

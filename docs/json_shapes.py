@@ -13,6 +13,7 @@ from ragctx.evaluation.certainty import StoredCertainty
 from ragctx.evaluation.profiles import StoredProfile
 from ragctx.evaluation.questions.check import QuestionProblem
 from ragctx.evaluation.results import Result
+from ragctx.file_formats import Unit
 from ragctx.generator.cache_stats import CacheStats, StoreStats
 from ragctx.generator.huggingface.measure import Measured
 from ragctx.generator.huggingface.plan import Plan
@@ -43,6 +44,7 @@ class HitShape(TypedDict):
     path: str
     first_page: int | None  # from 1; null where it is not known
     last_page: int | None
+    unit: Unit  # what these number: a document that is no PDF has sections
     start: int  # characters of the document's text, half open
     end: int
     text: str
@@ -111,6 +113,7 @@ class FateShape(LedgerRowShape):
     path: str
     first_page: int | None
     last_page: int | None
+    unit: Unit  # what these number
     start: int
     end: int
 
@@ -258,6 +261,7 @@ class IngestRowShape(TypedDict):
     message: str  # the fact and the remedy, in one line
     page_problems: list[PageProblemShape]
     warnings: list[str]
+    unit: Unit  # what `pages` counts
 
 
 class IngestShape(TypedDict):
@@ -299,21 +303,24 @@ class LeftOutShape(TypedDict):
 
 
 class PageShape(TypedDict):
-    """`ragctx page --json`: a page as it is read."""
+    """`ragctx page --json`: a page as it is read, or a section of a document that is no PDF."""
 
     document: str  # the file's name
     path: str
+    unit: Unit
     page: int  # its number, from 1
-    label: str  # what the page calls itself
+    label: str  # what the page calls itself; of a section, the headings above it
     status: PageStatus
-    reader: str  # the library that read it; "" if none could
-    width: float  # as shown, in points
-    height: float
+    reader: str  # the library that read it, or a section's format; "" if none could
+    width: float | None  # as shown, in points; null for a section
+    height: float | None
     text: str
     lines: list[PageLineShape]  # in reading order
     left_out: list[LeftOutShape]
     quote: str | None  # of --quote
     quote_boxes: list[BoxShape] | None  # one for each line that the quote is on
+    quote_start: int | None  # the quote in a section's text: characters, half open
+    quote_end: int | None
     png: str | None  # the picture that was written
 
 
@@ -442,6 +449,7 @@ class PageTextShape(TypedDict):
     document_id: str
     title: str
     page: int  # its number, from 1
+    unit: Unit  # what `page` counts
     label: str  # what the page calls itself
     pages: int  # of the document
     status: PageStatus
@@ -461,6 +469,7 @@ class ListedShape(TypedDict):
     document_id: str
     title: str
     pages: int
+    unit: Unit  # what `pages` counts
     status: PdfStatus
     uri: str
 

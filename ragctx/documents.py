@@ -13,7 +13,8 @@ from typing import Literal
 
 from ragctx.arguments import require_kind
 from ragctx.cards import card, clipped, line
-from ragctx.text.wording import counted, pages_words
+from ragctx.file_formats import Unit, unit_of
+from ragctx.text.wording import counted, place_words
 
 PAGE_SEPARATOR = "\n"
 """The character between two pages in `Document.text`; it belongs to neither page."""
@@ -21,7 +22,7 @@ PAGE_SEPARATOR = "\n"
 PdfStatus = Literal[
     "ok", "ocr", "partial", "no_text", "encrypted", "corrupt", "timeout", "too_large", "unreadable"
 ]
-"""What came of a PDF: all of it, all of it with pages that were read by OCR, part of it, no text
+"""What came of a file: all of it, all of it with pages that were read by OCR, part of it, no text
 layer, a password needed, damaged, over the time limit, over the size or memory limit, or a file
 that cannot be read at all (permissions)."""
 
@@ -33,7 +34,11 @@ characters that a file may."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One page: `number` counts from 1, `label` is what the page calls itself ("xii", "A-3")."""
+    """One page: `number` counts from 1, `label` is what the page calls itself ("xii", "A-3").
+
+    In a document that has sections instead (`ragctx.file_formats.unit_of` its name), one section,
+    labelled by the headings above it ("Installing › Linux"), or by its number.
+    """
 
     number: int
     label: str
@@ -42,8 +47,18 @@ class Page:
 
     def as_item(self) -> tuple[str, str]:
         """Its heading and text, for a card."""
-        status = "" if self.status == "ok" else f": {self.status}"
-        return f"{pages_words(self.number, self.number, (self.label,))}{status}", self.text
+        return self._headed(self.place("page"))
+
+    def as_section(self) -> tuple[str, str]:
+        """The same of a section."""
+        return self._headed(self.place("section"))
+
+    def place(self, unit: Unit) -> str:
+        """Its number and label in words, as a page or as a section."""
+        return place_words(unit, self.number, self.number, (self.label,))
+
+    def _headed(self, words: str) -> tuple[str, str]:
+        return f"{words}: {self.status}" if self.status != "ok" else words, self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +99,13 @@ class Document:
     '1'
     """
 
-    id: str  # from the file's content: equal bytes have equal ids
+    id: str  # from the file's content: equal bytes of one format have equal ids
     path: str
     pages: tuple[Page, ...]
     title: str = ""
     outline: tuple[Heading, ...] = ()
     status: PdfStatus = "ok"
-    reader: str = ""  # which readers gave the text, of "ocr", "pdfium" and "pypdf"
+    reader: str = ""  # what gave the text, of "ocr", "pdfium" and "pypdf", or the format
     warnings: tuple[str, ...] = ()
     sections: tuple[Section, ...] = field(default=(), compare=False)
     """The headings found in the text, in order. An index keeps them with its passages only."""
@@ -127,11 +142,16 @@ class Document:
 
     def __repr__(self) -> str:
         status = "" if self.status == "ok" else self.status
-        return line("Document", clipped(self.name), counted(len(self.pages), "page"), status)
+        return line("Document", clipped(self.name), self._size(), status)
 
     def _repr_html_(self) -> str:
-        facts = (self.name, counted(len(self.pages), "page"), self.status, *self.warnings)
-        return card(self.title or self.name, facts, map(Page.as_item, self.pages))
+        facts = (self.name, self._size(), self.status, *self.warnings)
+        is_paged = unit_of(self.path) == "page"
+        items = map(Page.as_item if is_paged else Page.as_section, self.pages)
+        return card(self.title or self.name, facts, items)
+
+    def _size(self) -> str:
+        return counted(len(self.pages), unit_of(self.path))
 
 
 def file_name(path: str) -> str:

@@ -2,7 +2,8 @@
 
     RagctxError
     ├── InputError (a ValueError)
-    ├── PdfError
+    ├── DocumentError
+    │   └── PdfError
     ├── StoreError
     │   ├── IndexMissingError
     │   ├── IndexLockedError
@@ -34,12 +35,16 @@ class InputError(RagctxError, ValueError):
     """An argument is out of range, empty, or not one of the valid names (the CLI exits with 2)."""
 
 
-class PdfError(RagctxError):
-    """A PDF gave no document. `status` is a `records.PdfStatus`, e.g. "encrypted" or "corrupt"."""
+class DocumentError(RagctxError):
+    """A file gave no document. `status` is a `records.PdfStatus`, e.g. "encrypted" or "corrupt"."""
 
     def __init__(self, message: str, *, status: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class PdfError(DocumentError):
+    """A PDF gave no document."""
 
 
 class StoreError(RagctxError):

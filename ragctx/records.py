@@ -31,9 +31,10 @@ from ragctx.documents import PageStatus as PageStatus
 from ragctx.documents import PdfStatus as PdfStatus
 from ragctx.documents import Section as Section
 from ragctx.documents import file_name as file_name
+from ragctx.file_formats import Unit, unit_of
 from ragctx.ingest_ledger import IngestOutcome as IngestOutcome
 from ragctx.ingest_ledger import IngestRow as IngestRow
-from ragctx.text.wording import counted, pages_words
+from ragctx.text.wording import counted, pages_words, place_words, section_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +111,16 @@ class Hit:
         )
         return cls(rank=rank, score=score, chunk=chunk, document=document, path=document)
 
+    @property
+    def place(self) -> str:
+        """Its pages, or the headings above it in a document with sections; "" if not known."""
+        chunk, unit = self.chunk, unit_of(self.document)
+        numbers = place_words(unit, chunk.first_page, chunk.last_page)
+        return section_words(chunk.section) if unit == "section" and chunk.section else numbers
+
     def __repr__(self) -> str:
         score = "no score" if self.score is None else f"score {self.score:.4g}"
-        pages = pages_words(self.chunk.first_page, self.chunk.last_page)
-        place = (clipped(self.document) if self.document else "", pages)
+        place = (clipped(self.document) if self.document else "", self.place)
         return line("Hit", f"rank {self.rank}", score, *place, clipped(self.chunk.text))
 
 
@@ -389,12 +396,17 @@ class Citation:
     answer_end: int | None = None
     statement: str = ""  # the part of the answer that is cited; "" for a copied answer
     ocr: bool = False  # whether a page that the quote is on was read by OCR, which may misread it
+    unit: Unit = "page"  # what is numbered: a document that is no PDF has sections
+
+    @property
+    def place(self) -> str:
+        """Its pages or sections, in words; "" where they are not known."""
+        words = place_words(self.unit, self.first_page, self.last_page, self.page_labels)
+        return words + " (OCR)" * self.ocr
 
     def as_item(self) -> tuple[str, str]:
         """Its heading and quote, for a card."""
-        pages = pages_words(self.first_page, self.last_page, self.page_labels)
-        pages += " (OCR)" if self.ocr else ""
-        parts = (f"[{self.label}] {self.document}", pages, self.status.replace("_", " "))
+        parts = (f"[{self.label}] {self.document}", self.place, self.status.replace("_", " "))
         return ", ".join(filter(None, parts)), self.quote
 
 

@@ -13,12 +13,12 @@ from typing import get_args
 
 from ragctx.attribution import Attribution
 from ragctx.certificate import Certificate, SegmentKind
+from ragctx.file_formats import unit_of
 from ragctx.headers import section_words
 from ragctx.ingest_ledger import IngestOutcome, IngestRow
 from ragctx.records import (
     Alternative,
     Answer,
-    Chunk,
     Citation,
     Hit,
     LedgerRow,
@@ -26,7 +26,7 @@ from ragctx.records import (
     Prompt,
 )
 from ragctx.text.display import one_line
-from ragctx.text.wording import counted, pages_words
+from ragctx.text.wording import counted
 
 View = dict[str, object]
 
@@ -58,6 +58,7 @@ def hit_view(hit: Hit) -> View:
         "path": hit.path,
         "first_page": hit.chunk.first_page,
         "last_page": hit.chunk.last_page,
+        "unit": unit_of(hit.document),
         "start": hit.chunk.start,
         "end": hit.chunk.end,
         "text": hit.chunk.text,
@@ -184,7 +185,8 @@ def attribution_view(attributions: Sequence[Attribution], prompt: Prompt) -> lis
 def ingest_row_view(row: IngestRow) -> View:
     """One file's row in the ingest ledger."""
     problems = [{"page": page, "status": status} for page, status in row.page_problems]
-    return {**asdict(row), "page_problems": problems, "warnings": list(row.warnings)}
+    view = {**asdict(row), "page_problems": problems, "warnings": list(row.warnings)}
+    return {**view, "unit": unit_of(row.path)}
 
 
 def ingest_view(rows: Sequence[IngestRow], seconds: float) -> View:
@@ -210,15 +212,14 @@ def ingest_view(rows: Sequence[IngestRow], seconds: float) -> View:
 # ---- Words for people ------------------------------------------------------------------------
 
 
-def place_words(document: str, chunk: Chunk) -> str:
-    """Where a chunk is from: document and pages, as far as they are known."""
-    pages = pages_words(chunk.first_page, chunk.last_page)
-    return ", ".join(filter(None, (one_line(document), pages)))
+def place_words(hit: Hit) -> str:
+    """Where a passage is from: document and pages or sections, as far as they are known."""
+    return ", ".join(filter(None, map(one_line, (hit.document, hit.place))))
 
 
-def section_line(chunk: Chunk) -> str:
-    """The headings above a chunk, on one line; "" where none is known."""
-    return one_line(section_words(chunk))
+def section_line(hit: Hit) -> str:
+    """The headings above a passage, on one line; "" where none is known, or its place tells."""
+    return one_line(section_words(hit.chunk)) if unit_of(hit.document) == "page" else ""
 
 
 def status_words(citation: Citation) -> str:
@@ -245,9 +246,9 @@ def status_words(citation: Citation) -> str:
     if citation.first_page is None:
         place = "in this passage"
     elif citation.first_page == citation.last_page:
-        place = "on this page"
+        place = "on this page" if citation.unit == "page" else "in this section"
     else:
-        place = "on these pages"
+        place = "on these pages" if citation.unit == "page" else "in these sections"
     return f"quote found {place}" if citation.status == "verified" else f"✗ not found {place}"
 
 
@@ -270,9 +271,8 @@ def citation_words(citation: Citation) -> str:
     """A source in one line, without its quote and status."""
     if citation.status == "unknown_label":
         return f"[{citation.label}]"
-    pages = pages_words(citation.first_page, citation.last_page, citation.page_labels)
-    pages += " (OCR)" if citation.ocr else ""
-    return f"[{citation.label}] {', '.join(filter(None, (one_line(citation.document), pages)))}"
+    place = ", ".join(filter(None, (one_line(citation.document), citation.place)))
+    return f"[{citation.label}] {place}"
 
 
 def confidence_words(confidence: float, is_sure: bool) -> str:
@@ -289,8 +289,7 @@ def alternative_words(alternative: Alternative) -> str:
     """Another answer in one line, with where it stands."""
     says = "says otherwise: " if alternative.is_conflict else ""
     citation = alternative.citation
-    pages = pages_words(citation.first_page, citation.last_page, citation.page_labels)
-    place = ", ".join(filter(None, (one_line(citation.document), pages)))
+    place = ", ".join(filter(None, (one_line(citation.document), citation.place)))
     return (
         f"{place} {says}{one_line(alternative.text)}"
         if says
@@ -385,8 +384,10 @@ def ingest_words(rows: Sequence[IngestRow], seconds: float) -> str:
     totals = ingest_view(rows, seconds)
     counts = Counter(row.outcome for row in rows)
     outcomes = ", ".join(f"{counts[name]:,} {name}" for name in _OUTCOMES if counts[name])
+    units = sorted({unit_of(row.path) for row in rows if row.outcome in _READ}) or ["page"]
+    parts = " and ".join(f"{unit}s" for unit in units)
     return (
-        f"{counted(len(rows), 'file')}: {outcomes}; {totals['pages']:,} pages, "
+        f"{counted(len(rows), 'file')}: {outcomes}; {totals['pages']:,} {parts}, "
         f"{totals['chunks']:,} chunks in {seconds:.1f} s "
-        f"({totals['pages_per_s']:.3g} pages/s, {totals['chunks_per_s']:.3g} chunks/s)"
+        f"({totals['pages_per_s']:.3g} {parts}/s, {totals['chunks_per_s']:.3g} chunks/s)"
     )

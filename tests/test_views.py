@@ -189,7 +189,7 @@ def test_json_is_one_line_that_reads_back(text: str) -> None:
 
 def test_a_hit_of_ones_own_has_no_page_unless_it_is_given() -> None:
     hit = Hit.from_text(1, 0.9, "Tin melts at 232 degrees.", "wiki")
-    assert views.place_words(hit.document, hit.chunk) == "wiki"
+    assert views.place_words(hit) == "wiki"
     assert views.hit_view(hit)["first_page"] is None and views.hit_view(hit)["last_page"] is None
     prompt = assemble("How hot?", [hit], WordTokenizer(), context_window=512)
     answer = answer_prompt(prompt, CopyingGenerator("232 degrees"), lambda _: None)
@@ -198,5 +198,5 @@ def test_a_hit_of_ones_own_has_no_page_unless_it_is_given() -> None:
     assert views.status_words(citation) == "quote found in this passage"
     assert views.citation_view(citation)["first_page"] is None
     given = Hit.from_text(1, 0.9, "Tin melts.", "wiki", page=7)
-    assert views.place_words(given.document, given.chunk) == "wiki, page 7"
+    assert views.place_words(given) == "wiki, page 7"
     assert "(wiki, p. 7)" in assemble("?", [given], WordTokenizer(), context_window=512).text

@@ -25,7 +25,7 @@ from typing import Any
 
 from benchmarks.common import result, table
 from benchmarks.peers.environments import environment_of
-from ragctx.ingestion.finding import find_pdfs
+from ragctx.ingestion.finding import find_files
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = ROOT.parent / "shared" / "data" / "pdf" / "manuals"
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("paths", nargs="*", default=[str(DEFAULT / name) for name in FILES])
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
-    files = find_pdfs(given.paths)
+    files = find_files(given.paths)
     for name in PACKAGES:
         python_of(name)
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in PACKAGES}

@@ -11,11 +11,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ragctx.file_formats import SUFFIXES
+
 _SPACE = r"[ \t\u00a0]{0,3}"
 _PAGE = (
     rf"{_SPACE}[,:;]?{_SPACE}\(?(?:pp?|pages?|pgs?|S|Seiten?|página)\.?{_SPACE}"
     rf"(?P<page>\d{{1,5}})(?:{_SPACE}[-–—]{_SPACE}\d{{1,5}})?\)?"
 )
+_SECTION = rf"{_SPACE}[,:;]?{_SPACE}§[^\[\]【】()\n]{{0,200}}"
+_WITH_SECTION = re.compile(rf"[\[【]{_SPACE}(?P<inside>\d{{1,3}}){_SECTION}[\]】]")
 _WITH_PAGES = re.compile(
     rf"(?P<open>[\[【(]){_SPACE}(?P<inside>\d{{1,3}}[^\[\]【】()\n]{{0,80}}?\d){_SPACE}[\]】)]"
 )
@@ -40,8 +44,9 @@ _HEADING = re.compile(
     r"(?im)^[ \t]*(?:#{1,4}[ \t]*)?[*_]{0,3}(?:references|sources|citations|bibliography|footnotes|"
     r"works cited|quellen)[*_]{0,3}[ \t]*:?[*_]{0,3}[ \t]*$"
 )
+_ENDING = "|".join(map(re.escape, SUFFIXES))
 _LISTED_LINE = re.compile(
-    r"\A[ \t]*(?:[-*•][ \t]*)?(?:[\[【(]?\^?\d{1,3}[\]】).:]|.{1,200}\.pdf\b)"
+    rf"\A[ \t]*(?:[-*•][ \t]*)?(?:[\[【(]?\^?\d{{1,3}}[\]】).:]|.{{1,200}}(?:{_ENDING})\b)"
 )
 
 
@@ -67,6 +72,7 @@ def in_square_brackets(answer: str, passages: Sequence[Labelled]) -> str:
     """
     labels = {passage.label for passage in passages}
     answer = _WITH_PAGES.sub(lambda match: _without_pages(match, labels), answer)
+    answer = _WITH_SECTION.sub(lambda match: _without_section(match, labels), answer)
     answer = _with_documents(answer, passages)
     answer = _SUP.sub(lambda match: f"[{match['inside']}]", answer)
     answer = _without_references(answer, passages)
@@ -87,6 +93,10 @@ def _without_pages(match: re.Match[str], labels: set[str]) -> str:
     if inside == match["inside"] or not _LISTED.fullmatch(inside) or not _known(inside, labels):
         return match.group()
     return f"[{inside}]"
+
+
+def _without_section(match: re.Match[str], labels: set[str]) -> str:
+    return f"[{match['inside']}]" if match["inside"] in labels else match.group()
 
 
 def _round(match: re.Match[str], labels: set[str]) -> str:
@@ -111,7 +121,8 @@ def _with_documents(answer: str, passages: Sequence[Labelled]) -> str:
         return answer
     either = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     mention = re.compile(
-        rf"(?<![\]】])(?<![\]】] )[\[【(]{_SPACE}(?P<name>{either})(?:{_PAGE})?{_SPACE}[\]】)]",
+        rf"(?<![\]】])(?<![\]】] )[\[【(]{_SPACE}(?P<name>{either})(?:{_PAGE}|{_SECTION})?{_SPACE}"
+        r"[\]】)]",
         re.IGNORECASE,
     )
 

@@ -26,6 +26,7 @@ from ragctx.citations.support import (
     find_verbatim,
     says_something,
 )
+from ragctx.file_formats import unit_of
 from ragctx.records import (
     Chunk,
     Citation,
@@ -259,6 +260,7 @@ def _at(
         status="verified",
         answer_start=origin + start,
         answer_end=origin + end,
+        unit=unit_of(hit.document),
     )
     return _with_pages(citation, document) if document is not None else citation
 

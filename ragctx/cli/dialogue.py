@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from ragctx.cli.exit_codes import exit_code_of, say
 from ragctx.cli.output import console, ledger_table
 from ragctx.errors import InputError, RagctxError
+from ragctx.file_formats import unit_of
 from ragctx.follow_ups import Turn, standalone
 from ragctx.text.display import escape_unsafe, one_line
 from ragctx.text.well_formed import well_formed
+from ragctx.text.wording import counted
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -104,10 +106,12 @@ class Dialogue:
             raise InputError("the answer is from no page")
         if wanted:
             if not wanted.isdecimal() or not 0 < int(wanted) <= len(document.pages):
-                raise InputError(f":page {wanted}: {document.name} has {len(document.pages)} pages")
+                all_of_it = counted(len(document.pages), unit_of(path))
+                raise InputError(f":page {wanted}: {document.name} has {all_of_it}")
             number = int(wanted)
-        say(f"{one_line(path)}, page {number} of {len(document.pages)}")
-        console().print(_marked(document.pages[number - 1].text, quote))
+        page = document.pages[number - 1]
+        say(f"{one_line(path)}, {page.place(unit_of(path))} of {len(document.pages)}")
+        console().print(_marked(page.text, quote))
 
     def _retrieve(self, value: str) -> None:
         if not value.strip().isdecimal() or not int(value):

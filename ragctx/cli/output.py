@@ -178,7 +178,7 @@ def fates_table(fates: Iterable[Fate], score_name: str = "score") -> Table:
         numbers=("rank", score_name, "tokens"),
     )
     for fate in fates:
-        row, where = fate.row, place_words(fate.row.document, fate.hit.chunk)
+        row, where = fate.row, place_words(fate.hit)
         grid.add_row(
             str(row.rank),
             _score(row.score),

@@ -55,7 +55,7 @@ from ragctx.threads import limit_threads, wait_passively
 @click.version_option(__version__, prog_name="ragctx", message="%(prog)s %(version)s")
 @click.pass_context
 def command_line(ctx: click.Context) -> None:
-    """From a folder of PDFs to an answer with page citations, offline."""
+    """From a folder of documents to an answer with page citations, offline."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WAIT_S = 600.0
-"""How long to wait for a process that reads the same PDFs: it may take minutes; chosen by hand."""
+"""How long to wait for a process that reads the same files: it may take minutes; chosen by hand."""
 AT_ONCE = 256
 """Chunks of named PDFs that are embedded before one question is answered: some 65 pages, for which
 a person waits some seconds. With more, the question is answered by words first. Chosen by hand."""
@@ -69,10 +69,10 @@ def sources_of(
 ) -> Sources:
     """The documents that a command line names, for one question.
 
-    PDFs and --index together are wrong usage.
+    Files and --index together are wrong usage.
     """
     if pdfs and ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("name PDFs or --index, not both.", ctx)
+        raise click.UsageError("name files or --index, not both.", ctx)
     return Sources(
         pdfs=pdfs,
         index_path=index_path,
@@ -115,7 +115,7 @@ class Session:
         except IndexDamagedError:
             if not self.sources.pdfs:
                 raise
-            say("what was remembered of the PDFs is damaged; reading them again")
+            say("what was remembered of the files is damaged; reading them again")
             shutil.rmtree(self.index.path, ignore_errors=True)
             self.index = open_index(self.sources, self.embedder)
         return self._ask(question, None if written else on_text, min_confidence, strict)
@@ -208,7 +208,7 @@ def _tell_lacking(lacking: Lacking, sources: Sources) -> None:
     )
 
 
-def when_unlocked(work: Callable[[], T], busy: str = "reads the same PDFs") -> T:
+def when_unlocked(work: Callable[[], T], busy: str = "reads the same files") -> T:
     """What `work` returns, once no other process writes to the index that it needs.
 
     `busy` says in the line on standard error what the other process does.
@@ -252,5 +252,5 @@ def _open_pdfs(sources: Sources, embedder: Embedder) -> Index:
     for line in failures:
         say(line)
     if failures and not any(map(is_in_index, rows)):
-        raise RagctxError("none of the PDFs could be read; the lines above say why")
+        raise RagctxError("none of the files could be read; the lines above say why")
     return index

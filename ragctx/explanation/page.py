@@ -89,7 +89,7 @@ def _row(fate: Fate) -> str:
     row, chunk = fate.row, fate.hit.chunk
     score = number(row.score)
     place = f"[{fate.label}]" if fate.label else ""
-    where = " · ".join(filter(None, (place_words(row.document, chunk), section_line(chunk))))
+    where = " · ".join(filter(None, (place_words(fate.hit), section_line(fate.hit))))
     why = "; ".join(filter(None, (row.reason, entry_words(fate))))
     return (
         f'<tr class="{row.outcome}"><td>{row.rank}</td>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ragctx.file_formats import unit_of
 from ragctx.text.wording import counted
 from ragctx.views import View, certificate_view, ledger_row_view
 
@@ -22,6 +23,7 @@ def fate_view(fate: Fate) -> View:
         "path": fate.hit.path,
         "first_page": chunk.first_page,
         "last_page": chunk.last_page,
+        "unit": unit_of(fate.hit.document),
         "start": chunk.start,
         "end": chunk.end,
     }

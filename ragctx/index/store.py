@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.file_formats import Unit, unit_of
 from ragctx.headers import indexed_text
 from ragctx.index import waiting
 from ragctx.index.checksums import checksum_of, to_blob
@@ -39,6 +40,7 @@ class SourceInfo:
     status: PdfStatus
     title: str = ""
     stored: str = ""  # when its document was stored: UTC, ISO 8601
+    unit: Unit = "page"  # what `pages` counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +278,7 @@ def read_sources(
     conditions = [condition for condition, value in wanted.items() if value is not None]
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     return tuple(
-        SourceInfo(**dict(zip(columns, row, strict=True)))
+        SourceInfo(**dict(zip(columns, row, strict=True)), unit=unit_of(row[0]))
         for row in connection.execute(
             f"""SELECT s.path, d.id, d.recipe,
                 (SELECT count(*) FROM pages p WHERE p.document = d.row),

@@ -1,4 +1,4 @@
-"""The index of a handful of PDFs that are asked without being ingested, kept in a cache."""
+"""The index of a handful of files that are asked without being ingested, kept in a cache."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragctx.errors import IndexDamagedError, IndexMismatchError, PdfError
+from ragctx.errors import DocumentError, IndexDamagedError, IndexMismatchError
+from ragctx.formats.read import id_of_file
 from ragctx.index.cache import IndexCache, Lease
 from ragctx.index.index import Index
-from ragctx.ingestion.finding import find_pdfs
+from ragctx.ingestion.finding import find_files
 from ragctx.ingestion.run import ingest_files
 from ragctx.ingestion.settings import IngestSettings
 from ragctx.pdf.opening import require_size
-from ragctx.pdf.read import file_id
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
@@ -36,7 +36,7 @@ def open_cached(
     lenders: Iterable[Path] = (),
     embed_at_most: int | None = None,
 ) -> tuple[Index, tuple[IngestRow, ...]]:
-    """The index of exactly these PDFs, made unless it is in the cache; and the rows of making it.
+    """The index of exactly these files, made unless it is in the cache; and the rows of making it.
 
     The cache (`folder`, by default `paths.cache_dir() / "indexes"`) is keyed by the files' bytes,
     the recipe and the password: a changed file makes another index, a renamed one is recognised,
@@ -57,7 +57,7 @@ def open_cached(
     >>> index, rows = open_cached(["contract.pdf"], embedder)  # doctest: +SKIP
     """
     settings = settings or IngestSettings()
-    ids = {path: _id_of(path, settings.limits) for path in find_pdfs(list(paths))}
+    ids = {path: _id_of(path, settings.limits) for path in find_files(list(paths))}
     cache = IndexCache(folder)
     key = _key(ids.values(), str(settings.recipe(embedder)), settings.password)
     lease = cache.lease(key)
@@ -111,8 +111,8 @@ def _id_of(path: Path, limits: Limits) -> str:
     """The file's id; "" if it is too large or cannot be read, which its row will report."""
     try:
         require_size(path, limits)
-        return file_id(path)
-    except (OSError, PdfError):
+        return id_of_file(path)
+    except (OSError, DocumentError):
         return ""
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.chunking import chunk_document
-from ragctx.errors import PdfError
+from ragctx.errors import DocumentError, MissingExtraError
+from ragctx.file_formats import text_format_of
+from ragctx.formats.read import id_of_file, read_document
 from ragctx.ingestion.progress import Progress
 from ragctx.ingestion.settings import IngestSettings, Recipe
 from ragctx.pdf.ocr import Ocr
 from ragctx.pdf.opening import require_size
-from ragctx.pdf.read import file_id, read_pdf
+from ragctx.pdf.read import read_pdf
 from ragctx.records import Chunk, Document
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class FileFound:
     path: Path
     document_id: str = ""
     is_new: bool = False
-    error: PdfError | OSError | None = None
+    error: DocumentError | OSError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class FileRead:
     document_id: str = ""
     document: Document | None = None
     chunks: tuple[Chunk, ...] = ()
-    error: PdfError | OSError | None = None  # why it could not be read
+    error: DocumentError | OSError | None = None  # why it could not be read
     seconds: float = 0.0
 
 
@@ -72,8 +74,8 @@ class FileReader:
             try:
                 _require_file(path)
                 require_size(path, self.settings.limits)  # before its bytes are hashed
-                document_id = self.ids.get(path) or file_id(path)
-            except (PdfError, OSError) as error:
+                document_id = self.ids.get(path) or id_of_file(path)
+            except (DocumentError, OSError) as error:
                 yield FileFound(path=path, error=error)
                 continue
             yield FileFound(path=path, document_id=document_id, is_new=document_id not in known)
@@ -88,7 +90,7 @@ class FileReader:
         try:
             document = self._document(path, document_id)
             chunks = self._cut(document)
-        except (PdfError, OSError) as error:
+        except (DocumentError, OSError) as error:
             return FileRead(path=path, error=error, seconds=time.perf_counter() - began)
         return FileRead(
             path=path,
@@ -99,6 +101,8 @@ class FileReader:
         )
 
     def _document(self, path: Path, document_id: str) -> Document:
+        if text_format_of(str(path)) is not None:
+            return self._text_document(path, document_id)
         read: set[int] = set()  # some are read twice, and not in their order
 
         def on_page(page: int, pages: int) -> None:
@@ -119,6 +123,22 @@ class FileReader:
             processes=self.processes,
             on_page=on_page,
         )
+
+    def _text_document(self, path: Path, document_id: str) -> Document:
+        try:
+            document = read_document(
+                path,
+                document_id=document_id,
+                hidden=self.recipe.hidden,
+                limits=self.settings.limits,
+                is_wanted=lambda: not self.stopped.is_set(),
+            )
+        except MissingExtraError as error:  # of this format: other files can be read
+            raise DocumentError(str(error), status="unreadable") from error
+        sections = len(document.pages)
+        with self._one_at_a_time:
+            self.progress.on_page(str(path), sections, sections)
+        return document
 
     def _cut(self, document: Document) -> tuple[Chunk, ...]:
         with self._one_at_a_time:  # a tokenizer need not bear several threads
@@ -145,10 +165,12 @@ def cores() -> int:
 
 
 def _require_file(path: Path) -> None:
-    """Raise PdfError for what is not a file, and for names that an index cannot hold."""
+    """Raise DocumentError for what is not a file, and for names that an index cannot hold."""
     if path.exists() and not path.is_file():
-        raise PdfError(f"{path.name} is not a file; name a PDF or a folder", status="unreadable")
+        raise DocumentError(
+            f"{path.name} is not a file; name a file or a folder", status="unreadable"
+        )
     if any("\ud800" <= character <= "\udfff" for character in str(path)):
-        raise PdfError(
+        raise DocumentError(
             f"the name {path.name!a} is not valid Unicode; rename the file", status="unreadable"
         )

@@ -1,4 +1,4 @@
-"""From PDFs on disk to an index: one ledger row per file, its text stored in one transaction.
+"""From files on disk to an index: one ledger row per file, its text stored in one transaction.
 
 A file that cannot be read costs its own row, never the run: everything before it is already in the
 index, and everything after it still gets its turn. A file is found by its words as soon as it was
@@ -17,13 +17,15 @@ import numpy as np
 
 from ragctx.arguments import require_kind
 from ragctx.embedding import require_embedder
-from ragctx.errors import PdfError
+from ragctx.errors import DocumentError
+from ragctx.file_formats import unit_of
+from ragctx.formats.document import EMPTY
 from ragctx.headers import indexed_text
 from ragctx.index.index import Index
 from ragctx.ingest_ledger import IngestOutcome, IngestRow
 from ragctx.ingestion.ahead import Ahead
 from ragctx.ingestion.embedding_queue import EmbeddingQueue
-from ragctx.ingestion.finding import Reach, as_paths, find_pdfs, is_gone
+from ragctx.ingestion.finding import Reach, as_paths, find_files, is_gone
 from ragctx.ingestion.progress import Progress
 from ragctx.ingestion.reading import FileFound, FileRead, FileReader, cores
 from ragctx.ingestion.reuse import KnownVectors
@@ -49,14 +51,14 @@ def ingest(
     embed_at_most: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[IngestRow, ...]:
-    """Read, cut, embed and store the PDFs that `paths` name; one row for each.
+    """Read, cut, embed and store the files that `paths` name; one row for each.
 
     A file of the index below `paths` that is no longer on disk has a row, too: "vanished", or
     "removed" with `prune`. One that was moved has a single row, "moved". Files are read by several
     processes, while others are embedded; the index that comes of it is the same.
 
     Args:
-        paths: files, folders and glob patterns, or one of them; see `find_pdfs`. With `prune` they
+        paths: files, folders and glob patterns, or one of them; see `find_files`. With `prune` they
             may name what is gone.
         index: where to store them; a path is opened, or created.
         embedder: the one the index was made with.
@@ -78,7 +80,7 @@ def ingest(
     >>> [row.path for row in rows if row.outcome == "failed"]  # doctest: +SKIP
     """
     paths = as_paths(paths)
-    files = None if prune else find_pdfs(paths)  # before a folder is made for nothing
+    files = None if prune else find_files(paths)  # before a folder is made for nothing
     require_embedder(embedder)
     settings, progress = settings or IngestSettings(), progress or Progress()
     require_kind("settings", settings, IngestSettings, "give IngestSettings(chunk_tokens=…, …)")
@@ -86,7 +88,7 @@ def ingest(
     if not isinstance(index, Index):
         index = Index.open_or_create(index, embedder=embedder)
     if files is None:
-        files = find_pdfs(paths, known=(source.path for source in index.sources()))
+        files = find_files(paths, known=(source.path for source in index.sources()))
     return ingest_files(
         files,
         index,
@@ -115,7 +117,7 @@ def ingest_files(
     embed_at_most: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[IngestRow, ...]:
-    """`ingest` for files that `find_pdfs` has found already.
+    """`ingest` for files that `find_files` has found already.
 
     `reach` tells where to look for files that are gone; without one, nowhere. `ids` holds the
     `file_id` of those files that were hashed already; the others are hashed here.
@@ -345,7 +347,7 @@ def _failure(read: FileRead) -> IngestRow | None:
     error = read.error
     if error is None:
         return None
-    if isinstance(error, PdfError):
+    if isinstance(error, DocumentError):
         return _failed(read.path, error.status, str(error))
     reason = f"cannot be read ({error.strerror or error}); check the path and permissions"
     return _failed(read.path, "unreadable", reason)
@@ -369,6 +371,8 @@ def page_problems(document: Document) -> tuple[tuple[int, PageStatus], ...]:
 
 
 def _advice(document: Document) -> str:
+    if document.status == "no_text" and unit_of(document.path) == "section":
+        return EMPTY
     if document.status == "no_text":
         return "no text layer; run OCR on it first, for example: ocrmypdf in.pdf out.pdf"
     if document.status == "ocr":

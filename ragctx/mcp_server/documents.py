@@ -92,7 +92,9 @@ def page_of(document: Document, source: SourceInfo, number: int) -> Page:
     count = len(document.pages)
     if not 1 <= number <= count:
         name = one_line(file_name(source.path), 80)
-        raise InputError(f"{name} has {counted(count, 'page')}, but the page is {number}")
+        raise InputError(
+            f"{name} has {counted(count, source.unit)}, but the {source.unit} is {number}"
+        )
     return document.pages[number - 1]
 
 
@@ -104,6 +106,7 @@ def page_view(document: Document, source: SourceInfo, page: Page, part: Excerpt)
         "document_id": document.id,
         "title": document.title,
         "page": page.number,
+        "unit": source.unit,
         "label": page.label,
         "pages": len(document.pages),
         "status": page.status,
@@ -129,6 +132,7 @@ def list_view(sources: Sequence[SourceInfo], start: int) -> View:
                 "document_id": source.document_id,
                 "title": source.title,
                 "pages": source.pages,
+                "unit": source.unit,
                 "status": source.status,
                 "uri": uri_of(source.document_id),
             }

@@ -254,7 +254,7 @@ def _resource_of(source: SourceInfo) -> types.Resource:
     return types.Resource(
         uri=uri_of(source.document_id),
         name=one_line(file_name(source.path), 200),
-        description=f"{title}{counted(source.pages, 'page')}",
+        description=f"{title}{counted(source.pages, source.unit)}",
         mime_type=TEXT,
     )
 
@@ -266,7 +266,7 @@ def _text(uri: str, text: str) -> types.TextResourceContents:
 def _about(document: Document, source: SourceInfo) -> str:
     """What a document is, and where to go on if not all of it is given."""
     name = one_line(file_name(source.path), 200)
-    lines = [f"{name}: {counted(len(document.pages), 'page')}. {UNTRUSTED}"]
+    lines = [f"{name}: {counted(len(document.pages), source.unit)}. {UNTRUSTED}"]
     given = len(_pages_of(document))
     if given < len(document.pages):
         follow = f"Pages 1 to {given} follow; go" if given else "Go"

@@ -44,7 +44,6 @@ from ragctx.retrieval import retrieve
 from ragctx.server.bodies import Asked, Body, asked
 from ragctx.server.service import Service
 from ragctx.text.display import one_line
-from ragctx.text.wording import pages_words
 from ragctx.views import View, answer_view, prompt_view, search_view
 
 ASSEMBLE_K = 20
@@ -224,8 +223,8 @@ class Toolbox:
         document = service.document(source.document_id)
         page = page_of(document, source, _whole(arguments, "page"))
         part = excerpt(page.text, _whole(arguments, "start"))
-        pages = pages_words(page.number, page.number, (page.label,))
-        heading = f"{one_line(file_name(source.path), 200)}, {pages} of {len(document.pages)}"
+        place = one_line(page.place(source.unit), 200)
+        heading = f"{one_line(file_name(source.path), 200)}, {place} of {len(document.pages)}"
         return Result(view=page_view(document, source, page, part), texts=page_words(heading, part))
 
     def _list_documents(self, arguments: Body, on_text: OnText) -> Result:

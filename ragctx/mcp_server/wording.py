@@ -41,7 +41,7 @@ def search_words(question: str, hits: Sequence[Hit]) -> list[str]:
 
 
 def _heading(hit: Hit) -> str:
-    parts = (f"[{hit.rank}] {place_words(hit.document, hit.chunk)}", section_line(hit.chunk))
+    parts = (f"[{hit.rank}] {place_words(hit)}", section_line(hit))
     return " · ".join(filter(None, parts))
 
 
@@ -53,8 +53,7 @@ def answer_words(answer: Answer) -> list[str]:
         if not answer.nearest:
             return [f"No answer. {refusal}", *said]
         nearest = (
-            f"{place_words(hit.document, hit.chunk)}\n{one_line(hit.chunk.text, _NEAREST)}"
-            for hit in answer.nearest
+            f"{place_words(hit)}\n{one_line(hit.chunk.text, _NEAREST)}" for hit in answer.nearest
         )
         return [
             f"No answer. {refusal}\nThe nearest passages follow; they are no answer. search and "
@@ -123,7 +122,7 @@ def list_words(sources: Sequence[SourceInfo], most: int, start: int) -> str:
     lines = [f"{counted(len(sources) + start, 'document')}:"]
     for source in sources[:most]:
         title = f" “{one_line(source.title, 100)}”" if source.title else ""
-        pages = counted(source.pages, "page")
+        pages = counted(source.pages, source.unit)
         lines.append(f"- {one_line(file_name(source.path), 200)}{title}, {pages}")
     if len(sources) > most:
         lines.append(f"More follow: start={start + most}.")

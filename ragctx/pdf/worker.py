@@ -11,12 +11,12 @@ import json
 import logging
 import os
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import TextIO
 
+from ragctx.bounded import end_with_parent, limit_memory
 from ragctx.errors import PdfError
 from ragctx.pdf.messages import (
     BrokenMessage,
@@ -40,8 +40,8 @@ MAX_WARNINGS = 20
 def main() -> None:
     """Serve one request."""
     request: RequestMessage = json.loads(sys.stdin.readline())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    _limit_memory(int(request["memory_bytes"]))
+    end_with_parent()
+    limit_memory(int(request["memory_bytes"]))
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # C libraries may print, too
     send = _sender(stream)
@@ -62,19 +62,6 @@ def _sender(stream: TextIO) -> Send:
         stream.flush()
 
     return send
-
-
-def _die_with_parent() -> None:
-    sys.stdin.read()  # the parent never writes again: this ends when the parent does
-    os._exit(1)
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    try:
-        import resource
-    except ImportError:  # not on Windows; the time limits still hold there
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
 class _Heard(logging.Handler):

@@ -24,7 +24,14 @@ from operator import add
 
 from ragctx.errors import BudgetError
 from ragctx.prompt.frame import Frame, build_frame, count_tokens
-from ragctx.prompt.segments import SLOTS, laid_out, one_line_name, passage_parts, unknown_slots
+from ragctx.prompt.segments import (
+    SLOTS,
+    Known,
+    known_of,
+    laid_out,
+    one_line_name,
+    passage_parts,
+)
 from ragctx.prompt.template import Part, Template
 from ragctx.prompt.window import share_window
 from ragctx.records import Hit, LedgerRow, Placement, Prompt
@@ -84,11 +91,11 @@ def _by_layout(
 
     Most often all get the same.
     """
-    groups: dict[frozenset[str], list[int]] = {}
+    groups: dict[Known, list[int]] = {}
     for i, hit in enumerate(hits):
-        groups.setdefault(unknown_slots(hit), []).append(i)
-    for unknown, members in groups.items():
-        yield (*template.header, *passage_parts(template, unknown)), members
+        groups.setdefault(known_of(hit), []).append(i)
+    for known, members in groups.items():
+        yield (*template.header, *passage_parts(template, known)), members
 
 
 def _unlabelled(

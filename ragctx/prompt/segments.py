@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import NamedTuple
 
+from ragctx.file_formats import Unit, unit_of
 from ragctx.headers import section_words
 from ragctx.prompt.frame import Frame
-from ragctx.prompt.template import Part, Template, without
+from ragctx.prompt.template import Part, Template, by_section, without
 from ragctx.records import Hit, Segment
 from ragctx.tokens.tokenizer import JoinsParts, TextPart, Tokenizer
 
@@ -81,7 +83,7 @@ def _passages(template: Template, hits: Iterable[Hit]) -> Iterator[_Passage]:
     for position, hit in enumerate(hits, start=1):
         document = hit.chunk.document_id, hit.document
         header = template.header if document != before else ()
-        parts = (*header, *passage_parts(template, unknown_slots(hit)))
+        parts = (*header, *passage_parts(template, known_of(hit)))
         label = str(position)
         texts = tuple(
             TextPart(SLOTS[part.slot](hit), False)
@@ -93,15 +95,26 @@ def _passages(template: Template, hits: Iterable[Hit]) -> Iterator[_Passage]:
         before = document
 
 
-def unknown_slots(hit: Hit) -> frozenset[str]:
-    """The slots for which there is nothing."""
-    known = {"pages": hit.chunk.first_page is not None, "section": bool(hit.chunk.section)}
-    return frozenset(slot for slot, is_known in known.items() if not is_known)
+class Known(NamedTuple):
+    """What is known of where a passage is from: it decides which parts stand around it."""
+
+    pages: bool
+    section: bool
+    unit: Unit
 
 
-def passage_parts(template: Template, unknown: frozenset[str]) -> Sequence[Part]:
+def known_of(hit: Hit) -> Known:
+    """What is known of where a hit is from."""
+    return Known(hit.chunk.first_page is not None, bool(hit.chunk.section), unit_of(hit.document))
+
+
+def passage_parts(template: Template, known: Known) -> Sequence[Part]:
     """The template's parts for a passage, without those about what is not known of it."""
-    return without(unknown, template.passage) if unknown else template.passage
+    parts = template.passage
+    if known.unit == "section" and known.pages:
+        parts = by_section(parts, is_named=known.section)
+    unknown = {name for name in ("pages", "section") if not getattr(known, name)}
+    return without(unknown, parts) if unknown else parts
 
 
 def one_line_name(name: str) -> str:

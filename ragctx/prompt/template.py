@@ -215,6 +215,32 @@ def without(slots: Collection[str], parts: Sequence[Part]) -> tuple[Part, ...]:
     return tuple(kept)
 
 
+def by_section(parts: Sequence[Part], *, is_named: bool) -> tuple[Part, ...]:
+    """The parts for a passage of a document that has sections: these stand where pages would.
+
+    Args:
+        parts: around a passage.
+        is_named: whether the headings above it are known; else its section has a number.
+
+    >>> source = "[{label}] ({document}, p. {pages}) {text}"
+    >>> parts = parse_template(f"{{passages}}{source}{{/passages}}{{question}}").passage
+    >>> [part.slot or part.text for part in by_section(parts, is_named=True)]
+    ['[{label}] (', 'document', ', § ', 'section', ') ', 'text']
+    >>> [part.slot or part.text for part in by_section(parts, is_named=False)]
+    ['[{label}] (', 'document', ', section ', 'pages', ') ', 'text']
+    """
+    if is_named and any(part.slot == "section" for part in parts):
+        return without({"pages"}, parts)
+    kept = [*parts]
+    for at in (i for i, part in enumerate(parts) if part.slot == "pages"):
+        lead = kept[at - 1].text if at and not kept[at - 1].slot else ""
+        lead = _PAGE_WORD.sub("", lead.rstrip(" \t:=")) + ("§ " if is_named else "section ")
+        kept[at] = Part("", "section") if is_named else kept[at]
+        if at and not kept[at - 1].slot:
+            kept[at - 1] = Part(lead)
+    return tuple(kept)
+
+
 _PAGE_WORD = re.compile(r"(?i)\b(?:pages?|pp?\.?|pgs?\.?)\Z")
 
 

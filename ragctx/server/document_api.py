@@ -9,7 +9,9 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from ragctx.errors import InputError, PdfError
+from ragctx.errors import DocumentError, InputError, MissingExtraError
+from ragctx.file_formats import text_format_of, unit_of
+from ragctx.formats.read import read_document
 from ragctx.ingest_ledger import IngestRow
 from ragctx.ingestion.progress import Progress
 from ragctx.pdf.page_image import PageImage
@@ -20,6 +22,7 @@ from ragctx.server.events import EventStream, Line
 from ragctx.server.queueing import Queue, in_thread
 from ragctx.server.service import Service
 from ragctx.server.uploads import Arrival, file_name_of, folder_for, received
+from ragctx.text.wording import counted
 from ragctx.views import View, ingest_row_view
 
 
@@ -32,12 +35,12 @@ class DocumentApi:
     max_upload_bytes: int
 
     async def documents(self, request: Request) -> Response:
-        """What is in the index, and how large a PDF may be that is added."""
+        """What is in the index, and how large a file may be that is added."""
         sources = [asdict(source) for source in await in_thread(self.service.sources)]
         return JSONResponse({"sources": sources, "max_upload_bytes": self.max_upload_bytes})
 
     async def upload(self, request: Request) -> Response | EventStream:
-        """Take in a PDF, and tell its row of the ingest ledger."""
+        """Take in a document, and tell its row of the ingest ledger."""
         path = folder_for(self.service.index.path) / file_name_of(request.path_params["document"])
         self.queue.require_place()
         arrival = await received(request.stream(), path)
@@ -86,8 +89,14 @@ class DocumentApi:
 
     def _require_readable(self, arrival: Arrival) -> None:
         try:
-            read_pdf(arrival.unfinished, password=self.service.password)
-        except PdfError as error:
+            format = text_format_of(arrival.path.name)
+            if format is None:
+                read_pdf(arrival.unfinished, password=self.service.password)
+            else:
+                read_document(arrival.unfinished, format=format)
+        except MissingExtraError as error:
+            raise InputError(str(error)) from None
+        except DocumentError as error:
             raise InputError(
                 f"the new {arrival.path.name!r} cannot be read ({error.status}); the one that was "
                 "here stays"
@@ -117,11 +126,12 @@ class DocumentApi:
         return JSONResponse(pages.boxes_view(await self._drawn(request)))
 
     async def page_text(self, request: Request) -> Response:
-        """A page as it was read."""
+        """A page or section as it was read."""
         number = pages.page_number(request.path_params["page"])
         document = await in_thread(self.service.document, request.path_params["document"])
         if number > len(document.pages):
-            raise LookupError(f"{document.id} has {len(document.pages)} pages, not {number}")
+            count = counted(len(document.pages), unit_of(document.path))
+            raise LookupError(f"{document.id} has {count}, not {number}")
         return PlainTextResponse(document.pages[number - 1].text)
 
     async def _drawn(self, request: Request) -> PageImage:

@@ -119,8 +119,10 @@ class Completion:
         document_id = self.pages.get(citation.path)
         if document_id is None or citation.first_page is None:
             return ""
-        page = f"{self.base_url}documents/{document_id}/pages/{citation.first_page}.png"
-        return f"{page}?quote={quote(citation.quote)}"
+        page = f"{self.base_url}documents/{document_id}/pages/{citation.first_page}"
+        if citation.unit == "section":
+            return f"{page}/text"
+        return f"{page}.png?quote={quote(citation.quote)}"
 
     def _chunk(self, delta: View, finish_reason: str | None = None) -> View:
         choice = {
@@ -149,7 +151,7 @@ def content_of(answer: Answer) -> str:
             lines += ["", *(f"- {alternative_words(other)}" for other in answer.alternatives)]
         if answer.nearest:
             lines += ["", "Nearest passages:"]
-        lines += [f"- {place_words(hit.document, hit.chunk)}" for hit in answer.nearest]
+        lines += [f"- {place_words(hit)}" for hit in answer.nearest]
         return "\n".join(lines)
     text = f"{answer.text} ({answer.scale})" if answer.scale else answer.text
     lines = [text]

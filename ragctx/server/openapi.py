@@ -53,12 +53,12 @@ def openapi(version: str) -> View:
             },
             "/documents/{document}": {
                 "put": _operation(
-                    "Take in a PDF; its name is in the address.",
+                    "Take in a PDF, text, Markdown, HTML or Word file; its name is in the address.",
                     "its row of the ingest ledger, or events page, embedded, row",
                     path=["document"],
                     kinds=_EVENTS,
                 )
-                | {"requestBody": {"content": {"application/pdf": {"schema": {"type": "string"}}}}},
+                | {"requestBody": {"content": {"*/*": {"schema": {"type": "string"}}}}},
                 "delete": _operation(
                     "Take a document out, by its id.",
                     "the files that it had, as ragctx index remove --json",

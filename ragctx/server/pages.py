@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ragctx.documents import Document
 from ragctx.errors import InputError
+from ragctx.file_formats import unit_of
 from ragctx.pdf.page_image import PageImage, page_image
 from ragctx.views import View
 
@@ -26,7 +27,11 @@ class PageAddress:
 
     @classmethod
     def of(cls, path: Path, page: int) -> PageAddress:
-        """The page of a file that exists."""
+        """The page of a file that exists. Raises InputError for one that has sections instead."""
+        if unit_of(str(path)) == "section":
+            raise InputError(
+                f"{path.name} has sections of text, and no pages that could be drawn; get /text"
+            )
         return cls(path=path, page=page, changed_ns=path.stat().st_mtime_ns)
 
 

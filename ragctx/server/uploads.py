@@ -1,4 +1,4 @@
-"""PDFs that come in: written beside the index under a name that is only a name."""
+"""Documents that come in: written beside the index under a name that is only a name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ragctx.errors import InputError
+from ragctx.file_formats import SUFFIXES, text_format_of
 from ragctx.paths import unfinished_beside
 
 MAX_NAME_BYTES = 200
@@ -27,28 +28,29 @@ def file_name_of(name: str) -> str:
     is_plain = name.isprintable() and not set(name) & set('/\\:*?"<>|') and not name.startswith(".")
     if not is_plain or not 0 < len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES:
         raise InputError(f"{name[:80]!r} is no file name; give one such as manual.pdf")
-    if not name.lower().endswith(".pdf"):
-        raise InputError(f"{name[:80]!r} is not the name of a PDF; give one such as manual.pdf")
+    if not name.lower().endswith(SUFFIXES):
+        endings = ", ".join(SUFFIXES)
+        raise InputError(f"{name[:80]!r} is not the name of a document; it ends in {endings}")
     return name
 
 
 def folder_for(index_path: Path) -> Path:
-    """Where the PDFs are kept that are uploaded to an index."""
+    """Where the files are kept that are uploaded to an index."""
     return index_path.with_name(f"{index_path.name}-uploads")
 
 
 class Arrival(NamedTuple):
-    """A PDF that has come whole, and where it is to be."""
+    """A file that has come whole, and where it is to be."""
 
     unfinished: Path
     path: Path
 
 
 async def received(chunks: AsyncIterator[bytes], path: Path) -> Arrival:
-    """Write a PDF beside `path`: all of it, or nothing. See also `tidy`.
+    """Write a file beside `path`: all of it, or nothing. See also `tidy`.
 
     Raises:
-        InputError: it is not a PDF.
+        InputError: it has the name of a PDF, and is none.
         OSError: it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,14 +72,14 @@ async def received(chunks: AsyncIterator[bytes], path: Path) -> Arrival:
 
 
 def tidy(folder: Path) -> tuple[Path, ...]:
-    """Remove what servers that were killed left half written; the PDFs that are there.
+    """Remove what servers that were killed left half written; the documents that are there.
 
     Call it before anything is received.
     """
     for unfinished in folder.glob(".*.part"):
         if not _is_written_elsewhere(unfinished):
             unfinished.unlink(missing_ok=True)
-    return tuple(sorted(folder.glob("*.[pP][dD][fF]")))
+    return tuple(sorted(p for p in folder.glob("*") if p.name.lower().endswith(SUFFIXES)))
 
 
 def _is_written_elsewhere(unfinished: Path) -> bool:
@@ -95,5 +97,5 @@ def _is_written_elsewhere(unfinished: Path) -> bool:
 
 
 def _require_pdf(first: bytes, name: str) -> None:
-    if b"%PDF-" not in first[:_FIRST_BYTES]:
+    if text_format_of(name) is None and b"%PDF-" not in first[:_FIRST_BYTES]:
         raise InputError(f"{name!r} is not a PDF: it does not begin with %PDF-")

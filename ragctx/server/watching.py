@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ragctx.errors import RagctxError
 from ragctx.ingest_ledger import IngestRow
-from ragctx.ingestion.finding import find_pdfs
+from ragctx.ingestion.finding import find_files
 from ragctx.server.service import Service
 
 EVERY_S = 2.0
@@ -51,10 +51,10 @@ class Watcher(threading.Thread):
 
 
 def state_of(paths: Sequence[str]) -> State:
-    """Size and time of each PDF below the paths."""
+    """Size and time of each file below the paths."""
     found: State = {}
     try:
-        files = find_pdfs(paths)
+        files = find_files(paths)
     except RagctxError:
         return found
     for path in files:

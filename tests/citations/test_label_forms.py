@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.assembly import assemble
-from ragctx.citations.label_forms import in_square_brackets
+from ragctx.citations.label_forms import Labelled, in_square_brackets
 from ragctx.citations.resolve import cite
 from ragctx.records import Generation, Hit, Prompt
 from tests.support.fakes import WordTokenizer
@@ -118,3 +118,17 @@ def test_any_text_is_taken_and_one_without_forms_stays(answer: str) -> None:
     assert in_square_brackets(answer, ()) == in_square_brackets(answer, ())
     if not any(mark in answer for mark in "[(【¹²³⁰⁴⁵⁶⁷⁸⁹<") and ":" not in answer:
         assert in_square_brackets(answer, ()).strip() == answer.strip()
+
+
+@pytest.mark.parametrize(
+    "written", ["[1, § Use > Night]", "[notes.md, § Use > Night]", "(notes.md)", "[notes.md § Use]"]
+)
+def test_sections_are_named_as_pages_are(written: str) -> None:
+    passage = Labelled(
+        label="1", document="notes.md", first_page=2, last_page=2, text="Tin melts at 232."
+    )
+    assert in_square_brackets(f"Tin melts {written}.", [passage]) == "Tin melts [1]."
+    listed = "Tin melts [1].\n\nSources:\n- notes.md, § Use"
+    assert in_square_brackets(listed, [passage]) == "Tin melts [1]."
+    law = "Tin melts [2, § 3] by (1 § 4)."
+    assert in_square_brackets(law, [passage]) == law

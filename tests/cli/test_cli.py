@@ -552,7 +552,7 @@ def test_a_pdf_that_cannot_be_read_is_named_and_the_rest_is_asked(
     assert "locked.pdf is encrypted" in done.err
     alone = cli("ask", QUESTION, "locked.pdf")
     assert alone.code == 1
-    assert alone.err.splitlines()[-1].startswith("error: none of the PDFs could be read")
+    assert alone.err.splitlines()[-1].startswith("error: none of the files could be read")
 
 
 def test_a_question_piped_in_is_asked_of_named_pdfs(cli: Cli, answers: object) -> None:
@@ -710,7 +710,7 @@ def test_a_sound_index_is_verified_and_a_damaged_one_repaired(filled: Cli) -> No
         (["prompt", "q", "--budget-tokens", "4000"], 2, ["4000", "4096", "--context-window"]),
         (["prompt", "q", "--budget-tokens", "74"], 1, ["no passage fits", "--budget-tokens to"]),
         (["prompt", "q", "--out", "no/such/folder"], 1, ["No such file", "no/such/folder"]),
-        (["ask", "q", "--index", "x", "a.pdf"], 2, ["PDFs or --index"]),
+        (["ask", "q", "--index", "x", "a.pdf"], 2, ["files or --index"]),
         (["ask", "q", "gone.pdf"], 2, ["'gone.pdf' does not exist"]),
         (["ask", "q", "--batch", "gone.txt"], 2, ["gone.txt"]),
         (["ask", "q", "--context-window", "9999"], 2, ["9999", "4096"]),

@@ -169,10 +169,10 @@ def test_an_index_named_by_argument_and_by_option_is_wrong_usage(cli: Cli) -> No
 
 
 def test_a_single_file_that_fails_is_one_line(cli: Cli) -> None:
-    write(Path("notes.txt"), "!corrupt")
-    done = cli("ingest", "notes.txt")
+    write(Path("notes.pdf"), "!corrupt")
+    done = cli("ingest", "notes.pdf")
     assert (done.code, done.out) == (1, "")
-    assert done.err == "failed: notes.txt: notes.txt is corrupt; do something\n"
+    assert done.err == "failed: notes.pdf: notes.pdf is corrupt; do something\n"
 
 
 def test_ingesting_waits_for_another_writer(cli: Cli) -> None:

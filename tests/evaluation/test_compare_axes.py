@@ -128,7 +128,7 @@ def test_pdfs_and_an_index_together_are_misused(
     path, pdf = places
     code, _, err = said(capsys, "compare", path, pdf, "--index", "somewhere")
     assert code == 2
-    assert "name PDFs or --index, not both" in err
+    assert "name files or --index, not both" in err
 
 
 def test_exclusions_of_another_chunk_size_are_told(

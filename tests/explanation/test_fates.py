@@ -155,6 +155,7 @@ def test_the_names_of_an_explanation() -> None:
         "path",
         "first_page",
         "last_page",
+        "unit",
         "start",
         "end",
     }

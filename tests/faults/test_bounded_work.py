@@ -89,7 +89,7 @@ def test_a_file_above_the_limit_is_refused_before_it_is_hashed(
     path.touch()
     os.truncate(path, 8 * 2**30)
     for module in (ragctx.ingestion.reading, ragctx.ingestion.cached):
-        monkeypatch.setattr(module, "file_id", lambda path: pytest.fail("it was hashed"))
+        monkeypatch.setattr(module, "id_of_file", lambda path: pytest.fail("it was hashed"))
     embedder = HashEmbedder()
     index = Index.open_or_create(tmp_path / "index", embedder=embedder)
     (row,) = ingest([path], index, embedder)

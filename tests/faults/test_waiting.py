@@ -50,7 +50,7 @@ def test_four_that_ask_the_same_pdf_at_once_all_have_it(tmp_path: Path) -> None:
     assert len({out for out, _ in ends}) == 1
     assert {err for _, err in ends} <= {
         "",
-        "waiting for another process that reads the same PDFs (600 s at most)\n",
+        "waiting for another process that reads the same files (600 s at most)\n",
     }
 
 

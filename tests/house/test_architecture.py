@@ -32,7 +32,8 @@ GROUND: dict[str, set[str]] = {
     "cards": {"text"},
     "attribution": set(),
     "certificate": set(),
-    "documents": {"arguments", "cards", "text"},
+    "file_formats": set(),
+    "documents": {"arguments", "cards", "file_formats", "text"},
     "ingest_ledger": {"documents"},
     "records": {
         "arguments",
@@ -40,6 +41,7 @@ GROUND: dict[str, set[str]] = {
         "cards",
         "certificate",
         "documents",
+        "file_formats",
         "ingest_ledger",
         "text",
     },
@@ -48,6 +50,7 @@ GROUND: dict[str, set[str]] = {
 
 MAY_IMPORT = {
     # package or module      what else of ragctx it may import
+    "bounded": "",
     "threads": "",
     "weights": "",
     "quantised": "",
@@ -55,7 +58,8 @@ MAY_IMPORT = {
     "text": "",
     "placement": "",
     "tokens": "text",
-    "pdf": "text",
+    "pdf": "bounded text",
+    "formats": "bounded pdf text",
     "tables": "",
     "lead_ins": "tables text",
     "headers": "lead_ins",
@@ -83,7 +87,7 @@ MAY_IMPORT = {
     "assembly": "placement prompt selection text tokens",
     "views": "headers text",
     "explanation": "assembly prompt selection text views",
-    "ingestion": "chunking embedding headers index pdf tokens",
+    "ingestion": "chunking embedding formats headers index pdf tokens",
     "unembedded": "embedding headers index",
     "model_loading": "",
     "reranking": "headers model_loading",
@@ -101,7 +105,7 @@ MAY_IMPORT = {
     "server": "assembly embedding explanation follow_ups generator generator.cache_stats index "
     "ingestion pdf pipeline placement refusals retrieval selection text views",
     "cli": "mcp_server server assembly embedding evaluation evaluation.questions evaluation.report "
-    "explanation follow_ups generator generator.cache_stats generator.decoding "
+    "explanation follow_ups formats generator generator.cache_stats generator.decoding "
     "generator.huggingface generator.reader index ingestion pdf pipeline refusals placement prompt "
     "reranking retrieval selection text threads tokens views",
     "__main__": "cli",
@@ -124,6 +128,14 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "pdf.visibility",
     ),
     "rapidocr": ("pdf.rapidocr_engine",),
+    "markdown_it": ("formats.markdown",),
+    "mdit_py_plugins": ("formats.markdown",),
+    "lxml": ("formats.html", "formats.unseen"),
+    "cssselect2": ("formats.unseen",),
+    "tinycss2": ("formats.unseen",),
+    "webencodings": ("formats.html",),
+    "charset_normalizer": ("formats.encoding",),
+    "docx": ("formats.docx", "formats.docx_numbering", "formats.docx_styles"),
     "faiss": ("index.engine",),
     "starlette": ("server.*", "mcp_server.transports", "cli.listening", "cli.commands.serve"),
     "mcp": ("mcp_server.handlers", "mcp_server.transports", "cli.commands.mcp"),

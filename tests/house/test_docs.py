@@ -47,6 +47,18 @@ SLOW = frozenset({"compare", "probe"})
 """Commands that only the slow tests run; the others are parsed and run in every test run."""
 
 LONGEST_LINE = 100
+NOTES = """# Pump
+
+## Installing
+
+### Linux
+
+The filter is cleaned every two weeks.
+
+## Care
+
+The lid stays closed.
+"""
 
 Loader = Callable[..., Any]
 
@@ -203,6 +215,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("questions.jsonl", "train.jsonl", "test.jsonl"):
         (place / name).write_text(questions, "utf-8")
     (samples / "questions.jsonl").write_text(questions, "utf-8")
+    (place / "texts").mkdir()
+    (place / "texts" / "notes.md").write_text(NOTES, "utf-8")
+    (place / "texts" / "letter.txt").write_text("The tank holds eighty litres.\n", "utf-8")
     (place / "my.prompt").write_text("{passages}\n{text}\n{/passages}\n{question}\n", "utf-8")
     return place
 

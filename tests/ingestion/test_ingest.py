@@ -19,7 +19,14 @@ import ragctx.ingestion.run
 from ragctx.errors import InputError
 from ragctx.index.index import Index
 from ragctx.ingest_ledger import IngestRow
-from ragctx.ingestion import IngestSettings, Progress, find_pdfs, ingest, open_cached
+from ragctx.ingestion import (
+    IngestSettings,
+    Progress,
+    find_files,
+    find_pdfs,
+    ingest,
+    open_cached,
+)
 from ragctx.ingestion.run import ingest_files
 from ragctx.pdf.read import file_id, read_pdf
 from tests.support import pdf_files
@@ -257,25 +264,50 @@ def test_what_a_file_costs_the_database_does_not_grow_with_the_index(
 # --- which files
 
 
-def test_a_folder_stands_for_its_pdfs_at_any_depth(tmp_path: Path) -> None:
+def test_a_folder_stands_for_its_documents_at_any_depth(tmp_path: Path) -> None:
     deep = write(tmp_path / "a" / "b" / "deep.PDF", "x")
-    write(tmp_path / "a" / "notes.txt", "x")
-    assert find_pdfs([tmp_path]) == [deep]
+    notes = write(tmp_path / "a" / "notes.Md", "x")
+    write(tmp_path / "a" / "notes.rst", "x")
+    assert find_files([tmp_path]) == [deep, notes]
+
+
+def test_a_folder_does_not_stand_for_texts_that_are_about_programs(tmp_path: Path) -> None:
+    apart = [
+        ".git/x.md",
+        "node_modules/a/README.md",
+        ".x.txt",
+        "._a.docx",
+        "~$a.docx",
+        "b/.c/d.htm",
+    ]
+    for name in apart:
+        write(tmp_path / name, "x")
+    kept = [write(tmp_path / name, "x") for name in (".scans/a.pdf", "a.docx")]
+    assert find_files([tmp_path]) == kept
+    named = tmp_path / ".git" / "x.md"
+    assert find_files([named]) == [named]
+    assert find_files([tmp_path / ".git"]) == [named]
+
+
+def test_the_former_name_of_finding_files_still_works(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.pdf", "x")
+    with pytest.warns(DeprecationWarning, match="find_files"):
+        assert find_pdfs([tmp_path]) == [file]
 
 
 def test_a_file_counts_whatever_its_name_and_once(tmp_path: Path) -> None:
     file = write(tmp_path / "download", "x")
-    assert find_pdfs([file, file, tmp_path / "down*"]) == [file]
+    assert find_files([file, file, tmp_path / "down*"]) == [file]
 
 
 def test_a_pattern_reaches_into_folders(tmp_path: Path) -> None:
     file = write(tmp_path / "a" / "b" / "x.pdf", "x")
-    assert find_pdfs([str(tmp_path / "**" / "*.pdf")]) == [file]
+    assert find_files([str(tmp_path / "**" / "*.pdf")]) == [file]
 
 
 def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -> None:
     file = write(tmp_path / "report [2].pdf", "x")
-    assert find_pdfs([file]) == [file]
+    assert find_files([file]) == [file]
 
 
 @pytest.mark.parametrize(
@@ -290,24 +322,24 @@ def test_a_pattern_takes_a_folder_with_brackets_in_its_name_as_it_is(
     file = write(tmp_path / "report [final]" / "a.pdf", "x")
     write(tmp_path / "report f" / "b.pdf", "x")
     monkeypatch.chdir(tmp_path)
-    assert find_pdfs([pattern]) == [file]
-    assert find_pdfs([tmp_path / pattern]) == [file]
+    assert find_files([pattern]) == [file]
+    assert find_files([tmp_path / pattern]) == [file]
 
 
 def test_brackets_that_are_no_name_are_still_a_pattern(tmp_path: Path) -> None:
     files = [write(tmp_path / f"year {digit}" / "a.pdf", "x") for digit in "12"]
     write(tmp_path / "year 3" / "a.pdf", "x")
-    assert find_pdfs([tmp_path / "year [12]" / "*.pdf"]) == files
+    assert find_files([tmp_path / "year [12]" / "*.pdf"]) == files
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.pdf.*does not exist"):
-        find_pdfs([tmp_path / "nothing.pdf"])
+        find_files([tmp_path / "nothing.pdf"])
 
 
-def test_a_folder_without_pdfs_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"no PDF .*{tmp_path.name}"):
-        find_pdfs([tmp_path])
+def test_a_folder_without_documents_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"no document \(\.pdf, .*{tmp_path.name}"):
+        find_files([tmp_path])
 
 
 # --- callbacks and ids
@@ -366,13 +398,13 @@ def test_files_are_looked_up_once(
 ) -> None:
     write(tmp_path / "pdfs" / "tin.pdf", TIN)
     looked_up = []
-    find = ragctx.ingestion.cached.find_pdfs
+    find = ragctx.ingestion.cached.find_files
 
     def remembering(paths: Iterable[str | Path]) -> list[Path]:
         looked_up.append(list(paths))
         return find(looked_up[-1])
 
-    monkeypatch.setattr(ragctx.ingestion.cached, "find_pdfs", remembering)
+    monkeypatch.setattr(ragctx.ingestion.cached, "find_files", remembering)
     open_cached([tmp_path / "pdfs"], HashEmbedder(), folder=tmp_path / "cache")
     assert looked_up == [[tmp_path / "pdfs"]]
 

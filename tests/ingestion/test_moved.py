@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ragctx.errors import InputError
 from ragctx.index.index import Index
-from ragctx.ingestion.finding import Reach, find_pdfs, is_gone
+from ragctx.ingestion.finding import Reach, find_files, is_gone
 from ragctx.ingestion.run import ingest
 from tests.support.fakes import HashEmbedder
 from tests.support.text_pdfs import TextReader, write
@@ -111,7 +111,7 @@ def test_what_is_wholly_gone_can_still_be_named_to_prune_it(folder: Path, what: 
 def test_an_empty_folder_can_be_pruned(folder: Path) -> None:
     for file in (folder / "old").iterdir():
         file.unlink()
-    with pytest.raises(InputError, match="no PDF"):
+    with pytest.raises(InputError, match="no document"):
         run(folder, "old")
     assert len(run(folder, "old", prune=True)) == 2
 
@@ -120,7 +120,7 @@ def test_what_was_never_known_does_not_exist_though_one_prunes(folder: Path) -> 
     with pytest.raises(InputError, match="does not exist"):
         run(folder, "olf", prune=True)
     with pytest.raises(InputError, match="does not exist"):
-        find_pdfs(folder / "old.pdf", known=[str(folder / "old/tin.pdf")])
+        find_files(folder / "old.pdf", known=[str(folder / "old/tin.pdf")])
 
 
 @pytest.mark.parametrize(

@@ -67,12 +67,12 @@ class Shown:
     "ragctx ask --batch questions.txt manuals/*.pdf > answers.jsonl",
     'ragctx ask "What is the notice period?" --model ~/models/qwen --explain',
     'ragctx ask "How often must the filter be cleaned?" --attribute',
-    "ragctx ask -i manuals/pump.pdf",
+    "ragctx ask -i manuals/pump.pdf notes.md",
     'ragctx ask "How long?" --model http://127.0.0.1:8000/v1#qwen --tokenizer ~/models/qwen',
 )
 @click.command("ask", cls=Command)
 @click.argument("question", required=False)
-@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
+@click.argument("pdfs", nargs=-1, metavar="[FILE]...")
 @answering_options
 @click.option(
     "--batch",
@@ -85,7 +85,7 @@ class Shown:
     "-i",
     "--interactive",
     is_flag=True,
-    help="Take question after question; every argument is a PDF. :help lists commands.",
+    help="Take question after question; every argument is a file. :help lists commands.",
 )
 @click.option(
     "--min-confidence",
@@ -132,14 +132,15 @@ def ask_command(
 ) -> int:
     """Answer a question and cite checked sources.
 
-    PDFs named on the command line are read once and remembered by their content, so that asking
-    again is quick; without any, the index is searched. Of long ones, only the passages that match
-    the question's words best are compared by meaning, until `ragctx ingest` embeds them all. An
-    answer is sure, or it is the best guess and comes with up to two others, or the documents do not
-    hold it; --strict leaves guesses out. The exit code is 3 when the documents were read and do not
-    contain the answer, and 1 when they could not be read for it, or when the model gave no answer.
-    With --batch every argument is a PDF, and a question that cannot be processed gives a row with
-    an "error"; the exit code is 1 only if none could be processed.
+    Files named on the command line (PDFs, text, Markdown, HTML, Word) are read once and remembered
+    by their content, so that asking again is quick; without any, the index is searched. Of long
+    ones, only the passages that match the question's words best are compared by meaning, until
+    `ragctx ingest` embeds them all. An answer is sure, or it is the best guess and comes with up to
+    two others, or the documents do not hold it; --strict leaves guesses out. The exit code is 3
+    when the documents were read and do not contain the answer, and 1 when they could not be read
+    for it, or when the model gave no answer. With --batch every argument is a file, and a question
+    that cannot be processed gives a row with an "error"; the exit code is 1 only if none could be
+    processed.
     """
     if interactive and (as_json or batch is not None):
         raise click.UsageError("-i goes with neither --json nor --batch.", ctx)
@@ -301,7 +302,7 @@ def _print_refusal(answer: Answer) -> None:
 def _print_nearest(hit: Hit) -> None:
     from rich.text import Text
 
-    console().print(place_words(hit.document, hit.chunk), soft_wrap=True)
+    console().print(place_words(hit), soft_wrap=True)
     _print_indented(Text(one_line(hit.chunk.text, _NEAREST), style="dim"))
 
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     metavar="QUESTIONS",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
+@click.argument("pdfs", nargs=-1, metavar="[FILE]...")
 @click.option(
     "--index",
     "index_path",
@@ -103,7 +103,7 @@ def compare_command(
     from ragctx.evaluation.datasets import read_questions
 
     if pdfs and index_path is not None:
-        raise click.UsageError("name PDFs or --index, not both.", ctx)
+        raise click.UsageError("name files or --index, not both.", ctx)
     if running.fail_if and running.against is None:
         raise click.UsageError("--fail-if needs a saved run: --against RUN.json.", ctx)
     saved = None if running.against is None else read_result(running.against)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.command("explain", cls=Command)
 @click.argument("question", required=False)
-@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
+@click.argument("pdfs", nargs=-1, metavar="[FILE]...")
 @options.index_option
 @options.embedder_option
 @options.password_option

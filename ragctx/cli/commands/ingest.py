@@ -39,6 +39,7 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     'ragctx ingest report.pdf "papers/**/*.pdf" --index indexes/work',
     "ragctx ingest manuals/ --prune --json",
     "ragctx ingest scans/ --ocr auto",
+    "ragctx ingest notes.md handbook.docx",
 )
 @click.command("ingest", cls=Command)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
@@ -118,7 +119,11 @@ def ingest_command(
     strict: bool,
     as_json: bool,
 ) -> int:
-    """Read PDFs into an index: files, folders, patterns.
+    """Read documents into an index: files, folders, patterns.
+
+    PDFs, and with the extra ragctx[text] Markdown, HTML and Word files; plain text needs none. Of
+    these, sections stand for pages, and citations name the headings above. A folder stands for the
+    files in it whose names end in .pdf, .txt, .text, .md, .markdown, .html, .htm, .xhtml or .docx.
 
     Running it again reads only what is new or changed; an interrupted run continues where it
     stopped, and a file that was moved is recognised. A document is found by its words as soon as
@@ -219,11 +224,11 @@ class _Run:
         """Bring the files into the index, once no other process writes to it."""
         from ragctx.index.index import Index
         from ragctx.index.made_with import embedder_of
-        from ragctx.ingestion.finding import find_pdfs
+        from ragctx.ingestion.finding import find_files
 
         # Before a model is loaded and a folder made for nothing.
         try:
-            files = find_pdfs(self.paths, known=self._sources() if self.prune else ())
+            files = find_files(self.paths, known=self._sources() if self.prune else ())
         except InputError as error:
             raise InputError(f"{error}{self._hint()}") from None
         embedder = embedder_of(self.index_path, self.embedder_spec)

@@ -33,7 +33,7 @@ WAIT_S = 45.0
     "ragctx mcp --http --port 8401",
 )
 @click.command("mcp", cls=Command)
-@click.argument("pdfs", nargs=-1, metavar="[PDF|FOLDER]...")
+@click.argument("pdfs", nargs=-1, metavar="[FILE|FOLDER]...")
 @answering_options
 @allow_tokenizer_option
 @click.option(
@@ -57,7 +57,7 @@ def mcp_command(
     An agent's program starts it and speaks the Model Context Protocol at its standard input and
     output; messages go to standard error. The tools are search, ask, assemble (a context that fits
     a budget of tokens exactly, for the agent's own model), read_page and list_documents; documents
-    and their pages are resources. PDFs and folders that are named are ingested first, while the
+    and their pages are resources. Files and folders that are named are ingested first, while the
     agent is answered already. Needs the extra ragctx[mcp].
     """
     if watch and not pdfs:

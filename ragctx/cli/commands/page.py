@@ -13,7 +13,9 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, write_json
+from ragctx.cli.section import show_section
 from ragctx.errors import IndexMissingError, InputError, RagctxError
+from ragctx.file_formats import unit_of
 from ragctx.pdf.names import READERS
 from ragctx.records import file_name
 from ragctx.text.display import escape_unsafe, one_line
@@ -31,6 +33,7 @@ _SHOWN = 200  # characters of a line that was left out, and of a quote in a mess
 @examples(
     "ragctx page manual.pdf 12",
     "ragctx page manual.pdf iv",
+    "ragctx page notes.md 2",
     "ragctx page manual.pdf 12 --png page.png",
     'ragctx page manual.pdf 12 --quote "every two weeks" --png quote.png',
 )
@@ -77,13 +80,17 @@ def page_command(
 ) -> None:
     """Show a page as it is read, or the place of a quote.
 
-    FILE is a PDF, or the name of a document of the index, as citations print it. N is the page's
-    number, or its label. What is left out of the text is listed after it: running heads, page
-    numbers, and text that nobody sees on the page. The exit code is 1 if the quote is not there.
+    FILE is a document on disk, or the name of one of the index, as citations print it. N is the
+    page's number, or its label; of a document that is no PDF, that of a section, or its headings.
+    What is left out of the text is listed after it: running heads, page numbers, and text that
+    nobody sees on the page. The exit code is 1 if the quote is not there.
     """
     from ragctx.pdf.page_view import page_view
 
     path = _path_of(file, index_path)
+    if unit_of(path) == "section":
+        show_section(path, page, quote=quote, as_json=as_json, is_drawn=png_path is not None)
+        return
     view = page_view(path, page, password=password, reader=reader)
     shown = _Shown(view=view, quote=quote, password=password)
     boxes = shown.boxes()
@@ -99,7 +106,7 @@ def page_command(
 
 
 def _path_of(file: str, index_path: Path) -> str:
-    """The path of a PDF that is on disk, or that the index knows by this name.
+    """The path of a document that is on disk, or that the index knows by this name.
 
     Raises InputError for a name that is neither, or that several documents have.
     """
@@ -165,6 +172,7 @@ class _Shown:
         return {
             "document": file_name(view.path),
             "path": view.path,
+            "unit": "page",
             "page": page.number,
             "label": page.label,
             "status": page.status,
@@ -179,6 +187,8 @@ class _Shown:
             ],
             "quote": self.quote,
             "quote_boxes": None if boxes is None else [_box_view(box) for box in boxes],
+            "quote_start": None,
+            "quote_end": None,
             "png": None if png_path is None else str(png_path),
         }
 

@@ -31,7 +31,7 @@ CONTEXT_WINDOW = 4096
 )
 @click.command("prompt", cls=Command)
 @click.argument("question", required=False)
-@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
+@click.argument("pdfs", nargs=-1, metavar="[FILE]...")
 @options.index_option
 @options.embedder_option
 @options.password_option
@@ -64,7 +64,7 @@ def prompt_command(
     The prompt contains the best passages that fit into an exact number of the model's own tokens.
     It is printed exactly as counted, but a terminal gets control characters as codes; a line on
     standard error shows how the tokens add up. --context-window defaults to 4096 and --template to
-    qa. PDFs named on the command line are read once and remembered; without any, the index is
+    qa. Files named on the command line are read once and remembered; without any, the index is
     searched.
     """
     sources = sources_of(

@@ -33,7 +33,7 @@ _SHOWN = 300  # characters of a passage shown unless --full
 )
 @click.command("search", cls=Command)
 @click.argument("question", required=False)
-@click.argument("pdfs", nargs=-1, metavar="[PDF]...")
+@click.argument("pdfs", nargs=-1, metavar="[FILE]...")
 @options.index_option
 @options.embedder_option
 @options.password_option
@@ -56,7 +56,8 @@ def search_command(
 ) -> None:
     """Find the passages that match a question best, best first.
 
-    PDFs named on the command line are read once and remembered; without any, the index is searched.
+    Files named on the command line are read once and remembered; without any, the index is
+    searched.
     """
     sources = sources_of(
         ctx, pdfs=pdfs, index_path=index_path, embedder_spec=embedder_spec, password=password
@@ -95,10 +96,10 @@ def _print(hits: Iterable[Hit], score_name: str, *, full: bool) -> None:
 
     screen = console()
     for hit in hits:
-        where = f"{hit.rank}. {place_words(hit.document, hit.chunk)}"
+        where = f"{hit.rank}. {place_words(hit)}"
         heading = Text.assemble((where, "bold"), (f"  {score_name} {hit.score:.4f}", "dim"))
         screen.print(heading, soft_wrap=True)
-        if section := section_line(hit.chunk):
+        if section := section_line(hit):
             screen.print(Text(f"   {section}", "dim"), soft_wrap=True)
         text = escape_unsafe(hit.chunk.text) if full else one_line(hit.chunk.text, _SHOWN)
         body = Text(text)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "ragctx serve --allow-host docs.example.org",
 )
 @click.command("serve", cls=Command)
-@click.argument("pdfs", nargs=-1, metavar="[PDF|FOLDER]...")
+@click.argument("pdfs", nargs=-1, metavar="[FILE|FOLDER]...")
 @answering_options
 @address_options(port=8400)
 @allow_tokenizer_option
@@ -48,7 +48,7 @@ def serve_command(
 ) -> int:
     """Serve a page to ask on, and an API, from warm models.
 
-    PDFs and folders that are named are ingested first. The page shows each answer beside the page
+    Files and folders that are named are ingested first. The page shows each answer beside the page
     of the document that it is from, with the quote marked. Programs ask by JSON (see /docs) or by
     the protocol of OpenAI (/v1); agents by MCP (/mcp), if ragctx[mcp] is installed. Ctrl-C ends it.
     Needs the extra ragctx[serve].

@@ -2,7 +2,7 @@
 const $ = (id) => document.getElementById(id);
 const QUOTED = 1500; // characters of a quote that go into an address
 const state = {
-  documents: new Map(), limit: Infinity, // by path; bytes that a PDF may have
+  documents: new Map(), limit: Infinity, // by path; bytes that a file may have
   page: null, zoom: 1, opened: 0,        // what the right side shows
   asking: null, earlier: [], asked: "",  // what stops the answer; the conversation; the last question
   placements: [], assembled: 0,          // names in the slider's order; the last prompt shown
@@ -143,11 +143,22 @@ function writeAnswer(answer) {
 
 const openSource = (label) => document.querySelector(`.source[data-label="${label}"]`)?.click();
 
-const hitSource = (hit) => ({ document: hit.document, path: hit.path, first_page: hit.first_page, quote: hit.text });
+function hitSource(hit) {
+  const { document, path, first_page, unit, section } = hit;
+  return { document, path, first_page, unit, section, quote: hit.text };
+}
+
+function placeOf(source) {
+  if (source.unit !== "section") return `page ${source.first_page}`;
+  const headings = source.section?.join(" › ") || source.page_labels?.[0];
+  return headings && headings !== `${source.first_page}` ? `§ ${headings}` : `section ${source.first_page}`;
+}
+
+const countOf = (count, unit) => `${count} ${unit}${count === 1 ? "" : "s"}`;
 
 function sourceButton(source, answer = "") {
   const label = source.label && !answer ? `[${source.label}] ` : "";
-  const page = source.first_page ? `, page ${source.first_page}` : "";
+  const page = source.first_page ? `, ${placeOf(source)}` : "";
   const status = source.status && source.status !== "verified" ? ` (${source.status.replaceAll("_", " ")})` : "";
   const made = button("", { class: "source" }, () => { made.look(); toSource(); });
   made.look = () => {
@@ -199,6 +210,7 @@ async function openPage(path, number, quote = "") {
   const query = new URLSearchParams({ scale: state.page.scale });
   if (quote) query.set("quote", quote.slice(0, QUOTED));
   const base = `/documents/${encodeURIComponent(found.document_id)}/pages/${number}`;
+  if (found.unit === "section") return showSection(base, quote, turn);
   const image = new Image();
   image.alt = `Page ${number} of ${name}`;
   image.id = "page";
@@ -217,6 +229,26 @@ async function openPage(path, number, quote = "") {
   $("sheet").scrollTo(first ? first.left * image.clientWidth - 40 : 0, first ? first.top * image.clientHeight - 80 : 0);
 }
 
+// A document that is no PDF has sections of text, in which the quote is marked.
+async function showSection(base, quote, turn) {
+  let text = "";
+  try {
+    text = await (await send("GET", `${base}/text`)).text();
+  } catch (error) {
+    return turn === state.opened && say(error.message);
+  }
+  if (turn !== state.opened) return; // another page was opened
+  const sheet = element("div", "", { id: "page", class: "section" });
+  const marked = text.includes(quote) ? quote : quote.split("\n")[0]; // it may go on in the next
+  const at = marked ? text.indexOf(marked) : -1;
+  if (at < 0) sheet.textContent = text;
+  else sheet.append(text.slice(0, at), element("mark", marked), text.slice(at + marked.length));
+  $("sheet").replaceChildren(sheet);
+  zoom(0);
+  const mark = sheet.querySelector("mark");
+  $("sheet").scrollTo(0, mark ? Math.max(0, mark.offsetTop - 80) : 0);
+}
+
 function closePage() {
   state.opened += 1;
   state.page = null;
@@ -231,8 +263,12 @@ const scaleFor = (zoom) => (zoom > 1.25 ? 4 : 2); // pixels a point
 function zoom(step) {
   state.zoom = Math.min(3, Math.max(0.5, state.zoom + step));
   if (!state.page) return;
-  const image = $("page");
-  if (image) image.style.width = `${100 * state.zoom}%`;
+  const page = $("page");
+  if (page?.tagName !== "IMG") {
+    if (page) page.style.fontSize = `${state.zoom}rem`;
+    return;
+  }
+  page.style.width = `${100 * state.zoom}%`;
   if (scaleFor(state.zoom) > state.page.scale) openPage(state.page.path, state.page.number, state.page.quote);
 }
 
@@ -313,7 +349,7 @@ const COLUMNS = [["rank", "number"], ["passage", ""], ["tokens", "number"], ["ou
 function ledgerRow(row) {
   const line = element("tr", "", { class: row.label ? "" : "dropped" });
   const place = element("td");
-  const page = row.first_page ? `, page ${row.first_page}` : "";
+  const page = row.first_page ? `, ${placeOf(row)}` : "";
   place.append(button(`${row.document}${page}`, { title: row.section.join(" › ") }, async () => {
     const id = state.documents.get(row.path)?.document_id;
     const text = id ? await textAt(row) : "";
@@ -336,12 +372,12 @@ async function listDocuments() {
   const { sources, max_upload_bytes: limit } = await (await send("GET", "/documents")).json();
   state.documents = new Map(sources.map((found) => [found.path, found]));
   state.limit = limit;
-  $("count").textContent = sources.length ? `(${sources.length})` : "(none yet: add a PDF to ask)";
+  $("count").textContent = sources.length ? `(${sources.length})` : "(none yet: add one to ask)";
   if (!sources.length) $("documents").open = true;
   $("list").replaceChildren(...sources.map((found) => {
     const item = element("li");
     const name = found.path.split("/").pop();
-    const words = `${name} · ${found.pages} ${found.pages === 1 ? "page" : "pages"}, ${found.status}`;
+    const words = `${name} · ${countOf(found.pages, found.unit)}, ${found.status}`;
     const open = button(words, { class: "open", title: found.path }, () => { openPage(found.path, 1); toSource(); });
     const remove = button("Remove", { "aria-label": `Remove ${name}` }, async () => {
       const others = sources.filter((one) => one.document_id === found.document_id && one !== found);
@@ -389,7 +425,7 @@ function upload(file) {
       if (name === "error") end(data.message, true);
       if (name !== "row") return;
       const why = data.message ? `: ${data.message}` : "";
-      const pages = data.pages ? `, ${data.pages} ${data.pages === 1 ? "page" : "pages"}, ${data.status}` : "";
+      const pages = data.pages ? `, ${countOf(data.pages, data.unit)}, ${data.status}` : "";
       end(`${data.outcome}${pages}${why}`, data.outcome === "failed");
     });
     request.upload.onprogress = ({ loaded, total }) => show("MiB", mib(loaded), mib(total));
@@ -408,7 +444,7 @@ function upload(file) {
     request.onloadend = () => listDocuments().catch(fail).then(resolve);
     request.open("PUT", `/documents/${encodeURIComponent(file.name)}`);
     request.setRequestHeader("accept", "text/event-stream");
-    request.setRequestHeader("content-type", "application/pdf");
+    request.setRequestHeader("content-type", file.type || "application/octet-stream");
     request.send(file);
   });
 }
