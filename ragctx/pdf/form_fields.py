@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
+from ragctx.pdf.messages import FieldKind
 from ragctx.pdf.row import Row, same_row
 from ragctx.text.words import compared_words
 
-FieldKind: TypeAlias = Literal["value", "tick", "radio"]
-"""What holds a text (written, or chosen from a list), a box to tick, one of several buttons."""
 
 MAX_LABEL_GAP = 20.0
 """Em: a label to the left of its field is at most this far away, if nothing is in between."""
@@ -35,7 +33,8 @@ _INDEX = re.compile(r"\[\d+\]")
 class Field:
     """A form field and its box, in the coordinates of the page's upright text.
 
-    `value` is what it holds; of a tick or a button, what it stands for where it is chosen.
+    `value` is what it holds; of a tick or one of several buttons, what it stands for where it is
+    chosen; of what is pressed, what is drawn on it.
     """
 
     kind: FieldKind
@@ -91,7 +90,7 @@ def with_fields(pieces: Sequence[Row], fields: Sequence[Field]) -> tuple[list[Ro
             groups.setdefault(field.name, []).append(field)
         elif field.kind == "tick":
             form.put_tick(field)
-        elif field.value.strip():
+        elif field.kind == "value" and field.value.strip():
             form.put_value(field)
     for buttons in groups.values():
         form.put_choice(buttons)
@@ -164,11 +163,13 @@ class _Form:
                 self._put(replace(button, tooltip=""), other, "no")
 
     def _option(self, field: Field) -> int | None:
-        """Index of the text that says what a box or button stands for."""
+        """Index of the text that says what a box or button stands for; a number tells least."""
         right = _to_the_right(self._pieces, field)
         left = _to_the_left(self._pieces, field, self._fields)
-        first, second = (right, left) if self._ticks_first else (left, right)
-        return second if first is None else first
+        sides = (right, left) if self._ticks_first else (left, right)
+        found = [i for i in sides if i is not None]
+        worded = (i for i in found if _LETTER.search(self._pieces[i].text))
+        return next(worded, found[0] if found else None)
 
     # ---- rows --------------------------------------------------------------------------------
 
@@ -277,7 +278,7 @@ def _right_above(pieces: Sequence[Row], field: Field, fields: Sequence[Field]) -
 
     Not in a grid: there it is the head of a column, and says it for all the fields below.
     """
-    if any(_is_right_below(field, other) for other in fields):
+    if any(_are_in_a_grid(pieces, field, other) for other in fields):
         return None
     above = [
         i
@@ -289,9 +290,17 @@ def _right_above(pieces: Sequence[Row], field: Field, fields: Sequence[Field]) -
     return max(above, key=lambda i: pieces[i].bottom, default=None)
 
 
-def _is_right_below(a: Field, b: Field) -> bool:
+def _are_in_a_grid(pieces: Sequence[Row], a: Field, b: Field) -> bool:
+    """Whether b is right below a, with no text in between."""
     height = a.bottom - a.top
-    return abs(a.left - b.left) < 2 and -0.5 * height < b.top - a.bottom < 0.6 * height
+    if abs(a.left - b.left) >= 2 or not -0.5 * height < b.top - a.bottom < 0.6 * height:
+        return False
+    return not any(
+        a.bottom < (piece.top + piece.bottom) / 2 < b.top
+        and piece.left < a.right
+        and a.left < piece.right
+        for piece in pieces
+    )
 
 
 def _is_in_a_sentence(pieces: Sequence[Row], field: Field, before: int) -> bool:

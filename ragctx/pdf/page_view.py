@@ -29,9 +29,10 @@ from ragctx.pdf.row import Row
 from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.records import Page
 
-WhyLeftOut = Literal["running line", "hidden", "no letters", "margin number or repeated"]
+WhyLeftOut = Literal["running line", "hidden", "no letters", "button", "margin number or repeated"]
 """Why a line is not part of the text: it repeats from page to page; nobody sees it on the page; its
-font does not say which letters its glyphs are; it counts lines, or is drawn twice."""
+font does not say which letters its glyphs are; it is on a button; it counts lines, or is drawn
+twice."""
 
 MAX_LINES = 3000
 """Lines of a page that are compared with its rows: it takes time with their square."""
@@ -175,6 +176,10 @@ def _left_out(
         yield _line_left_out(line, "hidden", frame)
     for line in text.lost_lines:
         yield _line_left_out(line, "no letters", frame)
+    for field in text.fields:
+        if field.kind == "button" and field.value:
+            box = frame.line_as_shown((field.left, field.top, field.right, field.bottom), 0)
+            yield LeftOut(text=field.value, box=box, why="button")
     for line in text.lines[:MAX_LINES]:
         if clean_piece(line.text) and not any(_holds(row, line) for row in ordered[:MAX_LINES]):
             yield _line_left_out(line, "margin number or repeated", frame)

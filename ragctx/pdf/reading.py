@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast, get_args
 
-from ragctx.pdf.form_fields import Field, FieldKind
+from ragctx.pdf.form_fields import Field
 from ragctx.pdf.geometry import Box, Frame
+from ragctx.pdf.messages import FieldKind
 from ragctx.pdf.png import SIGNATURE
 from ragctx.records import Heading, PageStatus, PdfStatus
 from ragctx.text.well_formed import well_formed
