@@ -33,6 +33,10 @@ LONG = 16
 """Characters of a line of running text, at least: cells of a table have fewer."""
 MAX_CROSSING = 0.34
 """At most this share of the lines may cross a gutter."""
+MAX_IN_GUTTER = 3
+"""Pieces that may end in a gutter: the number of the page, cells of a table below."""
+INDENT = 3.0
+"""Em: first lines of paragraphs are indented by less."""
 MAX_PLACES, MAX_BESIDE = 8, 2
 """Places that are tried, and columns beyond the second. They bound the time; newspapers have more.
 """
@@ -134,8 +138,9 @@ def _places(pieces: Sequence[Row], evidence: Evidence) -> list[float]:
     found: dict[float, tuple[int, float]] = {}
     for left in lefts:
         ended = bisect_right(ends, left)
-        white = left - ends[ended - 1] if ended else 0.0
-        if white >= MIN_GUTTER * em:
+        whites = (left - end for end in reversed(ends[max(0, ended - MAX_IN_GUTTER - 1) : ended]))
+        white = next((white for white in whites if white >= MIN_GUTTER * em), None)
+        if white is not None:
             middle = left - white / 2
             crossing = bisect_left(lefts, middle) - bisect_right(rights, middle)
             if crossing <= MAX_CROSSING * len(pieces):
@@ -160,9 +165,18 @@ def _parts_columns(pieces: Sequence[Row], gutter: float, evidence: Evidence, dep
     right = [piece for piece in pieces if piece.left >= gutter]
     if not (evidence.is_text(left) and _stand_beside(left, right)):
         return False
+    if _is_indent(pieces, gutter):
+        return False
     return evidence.is_text(right) or (
         depth > 0 and _gutter(right, evidence, depth - 1) is not None
     )
+
+
+def _is_indent(pieces: Sequence[Row], gutter: float) -> bool:
+    """Whether the gutter is the white before indented lines of a column that it cuts."""
+    near = [p for p in pieces if p.right > gutter and abs(p.left - gutter) < INDENT * p.size]
+    cut = sum(piece.left < gutter for piece in near)
+    return cut >= MIN_LINES and cut > len(near) - cut
 
 
 def are_running_text(pieces: Sequence[Row]) -> bool:

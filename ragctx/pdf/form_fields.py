@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ragctx.pdf.messages import FieldKind
+from ragctx.pdf.line_joining import held_together
 from ragctx.pdf.row import Row, same_row
+from ragctx.text.line_shapes import ends_clause
 from ragctx.text.words import compared_words
 
 
@@ -19,6 +21,8 @@ MAX_LABEL_GAP = 20.0
 """Em: a label to the left of its field is at most this far away, if nothing is in between."""
 NEAR = 2.5
 """Em: an option stands at most this far from its button or box."""
+LABEL_STEP = 0.6
+"""Row heights between two lines of one label at most."""
 MAX_ABOVE = 1.2
 """A label above its field is at most this far from it, in its own height."""
 MAX_LABEL = 120
@@ -26,6 +30,7 @@ MAX_LABEL = 120
 _FILLERS = " \t\n\xa0._…:–-"
 """What leads from a label to its field."""
 _LETTER = re.compile(r"[^\W\d_]")
+_LINE_NUMBER = re.compile(r"\d+[a-z]?")
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -83,7 +88,7 @@ def with_fields(pieces: Sequence[Row], fields: Sequence[Field]) -> tuple[list[Ro
     >>> [row.text for row in with_fields([label], [town])[0]]
     ['City: Boise']
     """
-    form = _Form(list(pieces), tuple(fields))
+    form = _Form(_with_whole_labels(pieces, fields), tuple(fields))
     groups: dict[str, list[Field]] = {}
     for field in fields:
         if field.kind == "radio":
@@ -168,7 +173,7 @@ class _Form:
         left = _to_the_left(self._pieces, field, self._fields)
         sides = (right, left) if self._ticks_first else (left, right)
         found = [i for i in sides if i is not None]
-        worded = (i for i in found if _LETTER.search(self._pieces[i].text))
+        worded = (i for i in found if not _LINE_NUMBER.fullmatch(self._pieces[i].text))
         return next(worded, found[0] if found else None)
 
     # ---- rows --------------------------------------------------------------------------------
@@ -216,6 +221,64 @@ def _label_of(text: str) -> str:
 
 def _has_words_of(text: str, part: str) -> bool:
     return set(compared_words(part)) <= set(compared_words(text))
+
+
+# ---- labels of several lines -----------------------------------------------------------------
+
+
+def _with_whole_labels(pieces: Sequence[Row], fields: Sequence[Field]) -> list[Row]:
+    """The pieces, with labels that run over several lines as one, where the first of them is."""
+    whole = list(pieces)
+    for field in fields:
+        at = None if field.kind == "button" else _first_line(whole, field, fields)
+        last = None if at is None else whole[at]
+        while at is not None and last is not None:
+            following = _next_line(whole, last, field, fields)
+            if following is not None:
+                whole[at] = _with_line(whole[at], whole[following])
+                last = whole.pop(following)
+                at -= following < at
+            else:
+                last = None
+    return whole
+
+
+def _first_line(pieces: Sequence[Row], field: Field, fields: Sequence[Field]) -> int | None:
+    right = None if field.kind == "value" else _to_the_right(pieces, field)
+    return _to_the_left(pieces, field, fields) if right is None else right
+
+
+def _next_line(
+    pieces: Sequence[Row], last: Row, field: Field, fields: Sequence[Field]
+) -> int | None:
+    """Index of the piece with which a field's label goes on below its `last` line.
+
+    It goes on in mid-sentence, at the same left edge; beside the field if that is to be written in;
+    and it is not what another field is called.
+    """
+    if ends_clause(last.text):
+        return None
+    below = (
+        i
+        for i, piece in enumerate(pieces)
+        if -0.3 * last.height <= piece.top - last.bottom < LABEL_STEP * last.height
+        and abs(piece.left - last.left) <= piece.size
+        and abs(piece.size - last.size) <= 1
+        and piece.text[0].islower()
+        and (field.kind != "value" or field.is_beside(piece))
+        and not any(o is not field and _is_right_of(piece, o) for o in fields)
+    )
+    return next(below, None)
+
+
+def _is_right_of(piece: Row, field: Field) -> bool:
+    """Whether a field is beside a piece, and near its end."""
+    return field.is_beside(piece) and -0.5 <= (field.left - piece.right) / piece.size <= NEAR
+
+
+def _with_line(label: Row, line: Row) -> Row:
+    text = held_together(label.text, line.text)
+    return replace(label, text=text, right=max(label.right, line.right))
 
 
 # ---- where labels stand ----------------------------------------------------------------------

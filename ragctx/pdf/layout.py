@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ragctx.pdf.columns import in_columns
+from ragctx.pdf.justified import without_justified_gaps
+from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_numbers import without_line_numbers
 from ragctx.pdf.right_to_left import are_right_to_left, mirrored
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
@@ -55,7 +57,7 @@ def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row]) -> list[Row]:
     pieces = _without_shadows(pieces)
     is_tagged = any(piece.block for piece in pieces)
     rows = in_tagged_order(pieces, _by_place) if is_tagged else _by_place(pieces)
-    rows = with_cells_apart(rows)
+    rows = with_cells_apart(without_justified_gaps(rows))
     return _with_values(rows, filled_in) if filled_in else rows
 
 
@@ -99,6 +101,8 @@ def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
 def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
     rows: list[Row] = []
     for piece in pieces:
+        if rows and rows[-1].is_field and is_leader(piece.text) and same_row(rows[-1], piece):
+            continue  # it led to the box that was filled in
         if rows and _goes_on(rows[-1], piece):
             rows[-1] = _side_by_side(rows[-1], piece)
         else:

@@ -10,6 +10,7 @@ from typing import Literal
 from ragctx.arguments import require_kind
 from ragctx.pdf.document import document_from, labels_of, rows_of
 from ragctx.pdf.geometry import Box, Frame
+from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_joining import HYPHEN, clean_piece
 from ragctx.pdf.names import PdfReader
 from ragctx.pdf.ocr import Ocr
@@ -181,7 +182,8 @@ def _left_out(
             box = frame.line_as_shown((field.left, field.top, field.right, field.bottom), 0)
             yield LeftOut(text=field.value, box=box, why="button")
     for line in text.lines[:MAX_LINES]:
-        if clean_piece(line.text) and not any(_holds(row, line) for row in ordered[:MAX_LINES]):
+        is_text = clean_piece(line.text) and not is_leader(line.text)
+        if is_text and not any(_holds(row, line) for row in ordered[:MAX_LINES]):
             yield _line_left_out(line, "margin number or repeated", frame)
 
 

@@ -17,7 +17,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from ragctx.pdf.leaders import without_leaders
+from ragctx.pdf.line_joining import held_together
 from ragctx.pdf.row import Cell, Row
+from ragctx.pdf.wrapped_cells import TableRow, unwrapped
 from ragctx.text.line_shapes import is_lone_marker
 
 MAX_STACK_ROWS, MAX_STACK_CHARACTERS = 6, 240
@@ -36,6 +39,8 @@ MIN_GUTTER = 0.3
 """Em: the white space between two columns is at least this wide."""
 CROSSING = 0.25
 """The share of a table's rows that may cross a gutter, if too few gutters are quite free."""
+FEW_CROSSING = 0.1
+"""The share that may cross one anyway: the last row of a block need not be of its table."""
 LONG = 60
 """Characters: where half of the rows have two cells of this length, or longer, columns of prose
 stand side by side."""
@@ -146,7 +151,7 @@ def _side_by_side(stacks: Sequence[Sequence[Row]]) -> Row:
         Cell(
             min(row.left for row in stack),
             max(row.right for row in stack),
-            " ".join(row.text for row in stack),
+            _joined_lines(stack),
         )
         for stack in stacks
     )
@@ -161,6 +166,13 @@ def _side_by_side(stacks: Sequence[Sequence[Row]]) -> Row:
         bold=all(row.bold for stack in stacks for row in stack),
         cells=cells,
     )
+
+
+def _joined_lines(stack: Sequence[Row]) -> str:
+    text = stack[0].text
+    for row in stack[1:]:
+        text = held_together(text, row.text)
+    return text
 
 
 def _length(row: Row) -> int:
@@ -208,13 +220,14 @@ class _Span:
 
 def _table(block: Sequence[Row]) -> list[Row]:
     """The rows of a table with their cells apart; none if the block is no table."""
+    block = list(map(without_leaders, block))
     several = [row for row in block if _has_cells(row)]
     if len(several) < 2 or _is_prose(several):
         return []
     columns = _columns(several)
     if len(columns) < 2 or not _is_aligned(several, columns):
         return []
-    return [_apart(row, columns) for row in block]
+    return [_apart(row, cells) for row, cells in unwrapped([_by_column(r, columns) for r in block])]
 
 
 def _is_prose(rows: Sequence[Row]) -> bool:
@@ -239,7 +252,10 @@ def _columns(rows: Sequence[Row]) -> list[_Span]:
     best = [row for row in rows if len(row.cells) >= usual]
     if len(best) < 2:
         best = list(rows)
-    free = _between_gutters(best, 0)
+    free = max(
+        (_between_gutters(best, crossing) for crossing in {0, int(FEW_CROSSING * len(best))}),
+        key=len,
+    )
     if len(free) < usual:
         crossed = _between_gutters(best, int(CROSSING * len(best)))
         free = crossed if len(crossed) > len(free) else free
@@ -320,16 +336,23 @@ def _merged(cells: Sequence[Cell]) -> list[Cell]:
     return [*merged, sign] if sign.text else merged
 
 
-def _apart(row: Row, columns: Sequence[_Span]) -> Row:
-    """The row as a line with a tab between its cells."""
-    cells = _merged(row.cells or (Cell(row.left, row.right, row.text),))
-    if len(cells) == 1 and _covered(cells[0], columns) > 1:
-        return replace(row, in_table=True)
-    texts = [""] * len(columns)
-    for cell in cells:
+def _by_column(row: Row, columns: Sequence[_Span]) -> TableRow:
+    """The row with a cell, or none, for each column; with no cells if it is a label over several."""
+    found = _merged(row.cells or (Cell(row.left, row.right, row.text),))
+    cells: list[Cell | None] = [None] * len(columns)
+    if len(found) == 1 and _covered(found[0], columns) > 1:
+        return row, tuple(cells)
+    for cell in found:
         k = _column_of(cell, columns)
-        texts[k] = f"{texts[k]} {cell.text}".strip()
-    return replace(row, text="\t".join(texts).rstrip("\t"), in_table=True)
+        held = cells[k]
+        cells[k] = cell if held is None else Cell(held.left, cell.right, f"{held.text} {cell.text}")
+    return row, tuple(cells)
+
+
+def _apart(row: Row, cells: Sequence[Cell | None]) -> Row:
+    """The row as a line with a tab between its cells."""
+    texts = [cell.text if cell else "" for cell in cells]
+    return replace(row, text="\t".join(texts).rstrip("\t") or row.text, in_table=True)
 
 
 def _covered(cell: Cell, columns: Sequence[_Span]) -> int:
