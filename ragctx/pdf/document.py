@@ -16,7 +16,7 @@ from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
 from ragctx.pdf.names import HiddenText
 from ragctx.pdf.paragraphs import count_words, running_text
 from ragctx.pdf.reading import Line, PageText, Reading
-from ragctx.pdf.row import Row, unplaced
+from ragctx.pdf.row import Cell, Row, unplaced
 from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.pdf.symbol_fonts import private_count
 from ragctx.records import Document, Heading, Page, PageStatus, PdfStatus
@@ -166,7 +166,17 @@ def _row(line: Line) -> Row:
         cell=line.cell,
         role=line.role,
         bold=line.bold,
+        cells=_cells(line),
     )
+
+
+def _cells(line: Line) -> tuple[Cell, ...]:
+    """The line as one cell, if it has narrow gaps."""
+    cleaned = ((clean_piece(text), left, right) for text, left, right in line.parts)
+    parts = tuple(Cell(left, right, text) for text, left, right in cleaned if text)
+    if len(parts) < 2:
+        return ()
+    return (Cell(line.left, line.right, clean_piece(line.text), parts),)
 
 
 def _cleaned(rows: Sequence[Row]) -> list[Row]:

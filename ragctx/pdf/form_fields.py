@@ -195,7 +195,12 @@ class _Form:
         piece = self._pieces[at]
         right = max(piece.right, field.right)
         return replace(
-            piece, text=text, left=min(piece.left, field.left), right=right, is_field=True
+            piece,
+            text=text,
+            left=min(piece.left, field.left),
+            right=right,
+            is_field=True,
+            cells=(),
         )
 
 
@@ -278,7 +283,7 @@ def _is_right_of(piece: Row, field: Field) -> bool:
 
 def _with_line(label: Row, line: Row) -> Row:
     text = held_together(label.text, line.text)
-    return replace(label, text=text, right=max(label.right, line.right))
+    return replace(label, text=text, right=max(label.right, line.right), cells=())
 
 
 # ---- where labels stand ----------------------------------------------------------------------

@@ -123,7 +123,7 @@ def _stand_in_columns(a: Row, b: Row) -> bool:
     edges = [edge for cell in a.cells[1:] for edge in (cell.left, cell.right)]
     inner = b.cells[1:-1] or b.cells[1:]
     aligned = sum(
-        any(abs(edge - own) <= SAME_EDGE * b.size for edge in edges for own in cell[:2])
+        any(abs(edge - own) <= SAME_EDGE * b.size for edge in edges for own in (cell.left, cell.right))
         for cell in inner
     )
     return aligned > 0.5 * len(inner)

@@ -112,6 +112,8 @@ def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
 
 CELL_GAP = 0.8
 """Em: pieces of a row that are farther apart may be cells of a table."""
+NARROW_GAP = 0.45
+"""Em: and those that are farther apart than this, parts of one."""
 TOUCHING = 0.12
 """Em: pieces closer than this are parts of one word; the narrowest space is about 0.2 em."""
 
@@ -156,8 +158,19 @@ def _cells(a: Row, b: Row) -> tuple[Cell, ...]:
     last, first = own[-1], further[0]
     if b.left - a.right >= CELL_GAP * max(a.size, b.size):
         return (*own, *further)
-    text = last.text + (" " if first.left - last.right > TOUCHING * a.size else "") + first.text
-    return (*own[:-1], Cell(last.left, first.right, text), *further[1:])
+    return (*own[:-1], _one_cell(last, first, a.size), *further[1:])
+
+
+def _one_cell(a: Cell, b: Cell, size: float) -> Cell:
+    """Two cells that are close as one; its parts are theirs, of which the inner two may be one."""
+    gap = b.left - a.right
+    space = " " if gap > TOUCHING * size else ""
+    parts = (*(a.parts or (a,)), *(b.parts or (b,)))
+    if gap < NARROW_GAP * size:
+        i = len(a.parts or (a,))
+        inner = Cell(parts[i - 1].left, parts[i].right, parts[i - 1].text + space + parts[i].text)
+        parts = (*parts[: i - 1], inner, *parts[i + 1 :])
+    return Cell(a.left, b.right, a.text + space + b.text, parts if len(parts) > 1 else ())
 
 
 def _with_values(rows: list[Row], values: Sequence[Row]) -> list[Row]:

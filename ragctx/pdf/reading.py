@@ -36,6 +36,7 @@ class Line:
     cell: int = 0
     role: str = ""
     bold: bool = False
+    parts: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +245,13 @@ def _line(message: Mapping[str, Any]) -> Line:
         cell=_value(message, "cell", int),
         role=_value(message, "role", str),
         bold=_value({"bold": False, **message}, "bold", bool),
+        parts=tuple(map(_part, message.get("parts", ()))),
     )
+
+
+def _part(part: Sequence[Any]) -> tuple[str, float, float]:
+    text, left, right = part
+    return well_formed(str(text)), _finite(left), _finite(right)
 
 
 def _field(message: Mapping[str, Any]) -> Field:

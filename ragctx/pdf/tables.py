@@ -20,6 +20,7 @@ from itertools import pairwise
 from ragctx.pdf.leaders import without_leaders
 from ragctx.pdf.line_joining import held_together
 from ragctx.pdf.row import Cell, Row
+from ragctx.pdf.tight_columns import has_figures_apart, with_tight_cells
 from ragctx.pdf.wrapped_cells import TableRow, unwrapped
 from ragctx.text.line_shapes import is_lone_marker
 
@@ -185,7 +186,7 @@ def _length(row: Row) -> int:
 def _has_cells(row: Row) -> bool:
     """Whether a row has two cells or more; the mark of an item or number of a heading is none."""
     if not row.is_placed or len(row.cells) < 2:
-        return False
+        return row.is_placed and has_figures_apart(row)
     first = row.cells[0].text
     is_mark = is_lone_marker(first) or (_SECTION.fullmatch(first) and (row.bold or "." in first))
     return len(row.cells) > 2 or not is_mark
@@ -220,7 +221,7 @@ class _Span:
 
 def _table(block: Sequence[Row]) -> list[Row]:
     """The rows of a table with their cells apart; none if the block is no table."""
-    block = list(map(without_leaders, block))
+    block = with_tight_cells([without_leaders(row) for row in block])
     several = [row for row in block if _has_cells(row)]
     if len(several) < 2 or _is_prose(several):
         return []
@@ -323,7 +324,7 @@ def _merged(cells: Sequence[Cell]) -> list[Cell]:
     """The cells, with a sign that belongs to a number put together with it."""
     merged: list[Cell] = []
     sign = Cell(0.0, 0.0, "")  # that belongs to the next cell
-    for left, right, text in cells:
+    for left, right, text, _ in cells:
         if sign.text:
             left, text = sign.left, f"{sign.text} {text}"
         sign = Cell(0.0, 0.0, "")
