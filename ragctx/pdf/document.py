@@ -135,6 +135,8 @@ def _rows(page: PageText | None) -> list[Row]:
         return _cleaned(_unplaced(page.text, page.filled_in))
     pieces, values = with_fields(_cleaned([_row(line) for line in page.lines]), page.fields)
     filled_in = [*values, *(_row(line) for line in page.filled_in)]
+    if not pieces and not filled_in:  # better the words on buttons than none
+        filled_in = [field.row for field in page.fields if field.kind == "button"]
     return in_reading_order(_cleaned(pieces), _cleaned(filled_in))
 
 

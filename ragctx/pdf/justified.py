@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from ragctx.pdf.row import Row
+from ragctx.pdf.row import Cell, Row
 from ragctx.text.line_shapes import ends_sentence, is_table_row
 
 SAME_GAP, SAME_SHARE = 0.35, 0.15
@@ -68,12 +68,14 @@ def _is_justified(rows: Sequence[Row], i: int, pitches: Mapping[int, float]) -> 
     if row.in_table or row.is_field or is_table_row(row.text, row.text):
         return False
     gaps = _gaps(row)
+    beside = [rows[j] for j in (i - 1, i + 1) if 0 <= j < len(rows)]
+    if any(_stand_in_columns(other, row) for other in beside):
+        return False
     if _is_of_no_table(row, gaps):
         return True
     is_loose = _pitch(row) >= LOOSE * pitches.get(round(row.size), math.inf)
     if not (is_loose and _are_alike(gaps)) and not _are_between_sentences(row, gaps):
         return False
-    beside = (rows[j] for j in (i - 1, i + 1) if 0 <= j < len(rows))
     return any(_is_line_of_text(other, row) for other in beside)
 
 
@@ -115,15 +117,30 @@ def _is_line_of_text(other: Row, row: Row) -> bool:
     gaps = _gaps(row)
     if len(other.cells) < 2:
         return len(gaps) >= FEW_GAPS or max(gaps) <= MAX_GAP
-    return max(gaps) <= MAX_GAP and _are_alike(_gaps(other)) and not _stand_in_columns(other, row)
+    return max(gaps) <= MAX_GAP and _are_alike(_gaps(other))
 
 
 def _stand_in_columns(a: Row, b: Row) -> bool:
-    """Whether cells of b, more than half of those within, begin or end where cells of a do."""
+    """Whether cells of b, more than half of those within, begin or end where cells of a do.
+
+    Or there are as many, one over the other.
+    """
+    if len(a.cells) < 2:
+        return False
+    if len(a.cells) == len(b.cells) and _are_one_over_the_other(a.cells, b.cells):
+        return True
     edges = [edge for cell in a.cells[1:] for edge in (cell.left, cell.right)]
     inner = b.cells[1:-1] or b.cells[1:]
+    near = SAME_EDGE * b.size
     aligned = sum(
-        any(abs(edge - own) <= SAME_EDGE * b.size for edge in edges for own in (cell.left, cell.right))
+        any(min(abs(edge - cell.left), abs(edge - cell.right)) <= near for edge in edges)
         for cell in inner
     )
     return aligned > 0.5 * len(inner)
+
+
+def _are_one_over_the_other(upper: Sequence[Cell], lower: Sequence[Cell]) -> bool:
+    edges = [
+        (min(a.left, b.left), max(a.right, b.right)) for a, b in zip(upper, lower, strict=True)
+    ]
+    return all(right < left for (_, right), (left, _) in pairwise(edges))

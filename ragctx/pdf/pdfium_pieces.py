@@ -8,6 +8,7 @@ what belongs together is decided where the whole page is seen (`ragctx.pdf.layou
 
 from __future__ import annotations
 
+import re
 import statistics
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -147,12 +148,16 @@ def _is_narrow_gap(row: Sequence[Run], i: int, gap: float) -> bool:
     before, after = row[i - 1].text[-1], row[i].text[0]
     if before in _LEADING and after in _LEADING:
         return False
-    return gap > NARROW_GAP or (before in _ENDS_FIGURE and after in _BEGINS_FIGURE)
+    if gap > NARROW_GAP:
+        return True
+    is_one = before.isdigit() and _THOUSANDS.match(row[i].text)  # "10 000"
+    return before in _ENDS_FIGURE and after in _BEGINS_FIGURE and not is_one
 
 
 NARROW_GAP, FIGURE_GAP = 0.45, 0.3
 """Em: wider than the spaces between most words, and between two figures."""
 _LEADING = ".…·_"
+_THOUSANDS = re.compile(r"\d{3}(?!\d)")
 _ENDS_FIGURE, _BEGINS_FIGURE = "0123456789%)-–—−*†", "0123456789(-–—−$€£+±"
 
 

@@ -11,6 +11,7 @@ heights.
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections.abc import Iterator, Sequence
@@ -257,9 +258,10 @@ def _columns(rows: Sequence[Row]) -> list[_Span]:
         (_between_gutters(best, crossing) for crossing in {0, int(FEW_CROSSING * len(best))}),
         key=len,
     )
-    if len(free) < usual:
+    if len(free) < usual:  # heads need not stand over their figures
+        below = _between_gutters(best[1:], 0) if len(best) > 2 else []
         crossed = _between_gutters(best, int(CROSSING * len(best)))
-        free = crossed if len(crossed) > len(free) else free
+        free = max(free, below if len(below) <= usual else [], crossed, key=len)
     return free
 
 
@@ -343,11 +345,24 @@ def _by_column(row: Row, columns: Sequence[_Span]) -> TableRow:
     cells: list[Cell | None] = [None] * len(columns)
     if len(found) == 1 and _covered(found[0], columns) > 1:
         return row, tuple(cells)
-    for cell in found:
-        k = _column_of(cell, columns)
+    are_all = _stand_in_all(found, columns)
+    for i, cell in enumerate(found):
+        k = i if are_all else _column_of(cell, columns)
         held = cells[k]
         cells[k] = cell if held is None else Cell(held.left, cell.right, f"{held.text} {cell.text}")
     return row, tuple(cells)
+
+
+def _stand_in_all(cells: Sequence[Cell], columns: Sequence[_Span]) -> bool:
+    """Whether there is a cell for each column, between the columns on either side of it."""
+    if len(cells) != len(columns):
+        return False
+    lefts = (-math.inf, *(column.right for column in columns[:-1]))
+    rights = (*(column.left for column in columns[1:]), math.inf)
+    return all(
+        left <= cell.left and cell.right <= right
+        for cell, left, right in zip(cells, lefts, rights, strict=True)
+    )
 
 
 def _apart(row: Row, cells: Sequence[Cell | None]) -> Row:

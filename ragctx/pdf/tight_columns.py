@@ -9,7 +9,7 @@ from dataclasses import replace
 from ragctx.pdf.row import Cell, Row
 
 _FIGURE = re.compile(
-    r"[-–—−+±<>≤≥~≈(\[$€£¥]*\d[\d.,:/]*\s?[%)\]*†‡]*|[-–—−]|n/?a", re.IGNORECASE
+    r"(?!\d\d?\)\Z)[-–—−+±<>≤≥~≈(\[$€£¥]*\d(?:[\d.,:/]*\d)?\s?[%)\]*†‡]*|[-–—−]|n/?a", re.IGNORECASE
 )
 MIN_PARTS = 3
 """A row whose only gaps are narrow has at least so many words, all but the first being figures."""
