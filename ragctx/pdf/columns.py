@@ -40,6 +40,8 @@ INDENT = 3.0
 MAX_PLACES, MAX_BESIDE = 8, 2
 """Places that are tried, and columns beyond the second. They bound the time; newspapers have more.
 """
+JUMP = 3.0
+"""Row heights from one piece to the next, above which the drawing jumps."""
 MAX_DEPTH = 6
 """Columns within columns that are sought."""
 
@@ -48,10 +50,13 @@ class Evidence(NamedTuple):
     """What shows columns: `is_text` tells the pieces of one, and whether lone pieces count.
 
     A lone piece is alone at its height, as the number of a page is: it may be where a gutter is.
+    `jumps_count` tells whether what was drawn after a jump is put where it stands: so are the
+    labels of a form, which are drawn in any order, while a picture's are best kept together.
     """
 
     is_text: Callable[[Sequence[Row]], bool]
     lone_count: bool
+    jumps_count: bool = False
 
 
 def in_columns(pieces: Sequence[Row], evidence: Evidence | None = None) -> list[Row]:
@@ -92,11 +97,11 @@ def _foot_last(pieces: Sequence[Row]) -> list[Row]:
 def _ordered(pieces: list[Row], depth: int, evidence: Evidence) -> list[Row]:
     gutter = _gutter(pieces, evidence) if depth and len(pieces) >= 2 * MIN_LINES else None
     if gutter is None:
-        return downwards(pieces)
+        return downwards(pieces, jumps_count=evidence.jumps_count)
     ordered: list[Row] = []
     for crosses, band in _bands(pieces, gutter):
         if crosses:
-            ordered += downwards(band)
+            ordered += downwards(band, jumps_count=evidence.jumps_count)
         else:
             left = [piece for piece in band if piece.right <= gutter]
             right = [piece for piece in band if piece.right > gutter]
@@ -191,6 +196,7 @@ def are_mostly_text(pieces: Sequence[Row]) -> bool:
 
 
 IN_DRAWN_ORDER = Evidence(is_text=are_running_text, lone_count=True)
+IN_FORM = Evidence(is_text=are_running_text, lone_count=True, jumps_count=True)
 IN_NO_ORDER = Evidence(is_text=are_mostly_text, lone_count=False)
 """For pieces whose order says nothing; where it does, this takes tables for columns."""
 
@@ -221,11 +227,11 @@ def _stand_beside(left: Sequence[Row], right: Sequence[Row]) -> bool:
 # ---- down a column ---------------------------------------------------------------------------
 
 
-def downwards(pieces: Sequence[Row]) -> list[Row]:
+def downwards(pieces: Sequence[Row], *, jumps_count: bool = False) -> list[Row]:
     """The pieces of one column from top to bottom, and otherwise as they were drawn.
 
     Where the drawing goes back up, to a place above or below the piece before, a new run begins;
-    each run is put in above the first piece that stands below it, up to where that comes before
+    with `jumps_count`, also where it goes far down, or up anywhere. Each run is put in above the first piece that stands below it, up to where that comes before
     what is left of the run.
 
     >>> def line(text: str, top: float) -> Row:
@@ -235,7 +241,9 @@ def downwards(pieces: Sequence[Row]) -> list[Row]:
     """
     runs: list[list[Row]] = []
     for piece in pieces:
-        if runs and not _goes_back(runs[-1][-1], piece):
+        last = runs[-1][-1] if runs else None
+        jumps = jumps_count and last is not None and _jumps(last, piece)
+        if last is not None and not jumps and not _goes_back(last, piece):
             runs[-1].append(piece)
         else:
             runs.append([piece])
@@ -246,6 +254,12 @@ def downwards(pieces: Sequence[Row]) -> list[Row]:
             length = _length_before(run, ordered[at] if at < len(ordered) else None)
             ordered, run = [*ordered[:at], *run[:length], *ordered[at:]], run[length:]
     return ordered
+
+
+def _jumps(a: Row, b: Row) -> bool:
+    """Whether b stands above a, or far below it."""
+    far = b.bottom <= a.top or b.top - a.bottom > JUMP * a.height
+    return far and not same_row(a, b)
 
 
 def _goes_back(a: Row, b: Row) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
+from ragctx.pdf.columns import IN_DRAWN_ORDER, IN_FORM
 from ragctx.pdf.form_fields import with_fields
 from ragctx.pdf.headings import believed_title, find_headings, sections_of
 from ragctx.pdf.hidden_text import MARK, marked
@@ -30,6 +31,8 @@ SPECKS = 12
 PLATES = 0.1
 """The share of pages that may be pictures (a cover, plates) in a document that is otherwise text.
 Chosen by hand."""
+MIN_FIELDS = 5
+"""A page with so many fields, or more, is a form. Chosen by hand."""
 MAX_DAMAGED = 20
 """Damaged pages that are named. Chosen by hand; the others are counted."""
 MIN_SIZE = 0.5
@@ -137,7 +140,8 @@ def _rows(page: PageText | None) -> list[Row]:
     filled_in = [*values, *(_row(line) for line in page.filled_in)]
     if not pieces and not filled_in:  # better the words on buttons than none
         filled_in = [field.row for field in page.fields if field.kind == "button"]
-    return in_reading_order(_cleaned(pieces), _cleaned(filled_in))
+    evidence = IN_FORM if len(page.fields) >= MIN_FIELDS else IN_DRAWN_ORDER
+    return in_reading_order(_cleaned(pieces), _cleaned(filled_in), evidence)
 
 
 def _unplaced(text: str, filled_in: Sequence[Line]) -> list[Row]:

@@ -118,7 +118,9 @@ class _Part(NamedTuple):
 def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterator[_Part]:
     """The pieces of a row, parted at wide gaps, with their text."""
     if any(is_right_to_left(run.text[0]) for run in row):
-        yield from (_Part(part, (_right_to_left_text(_unturned(part)),)) for part in _from_right(row))
+        yield from (
+            _Part(part, (_right_to_left_text(_unturned(part)),)) for part in _from_right(row)
+        )
         return
     usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
     cuts: list[tuple[int, int]] = []
