@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
@@ -33,6 +33,8 @@ LONG = 16
 """Characters of a line of running text, at least: cells of a table have fewer."""
 MAX_CROSSING = 0.34
 """At most this share of the lines may cross a gutter."""
+MAX_CUTS = 8
+"""White bands across that are tried, where no gutter goes from top to bottom."""
 MAX_IN_GUTTER = 3
 """Pieces that may end in a gutter: the number of the page, cells of a table below."""
 INDENT = 3.0
@@ -96,6 +98,10 @@ def _foot_last(pieces: Sequence[Row]) -> list[Row]:
 
 def _ordered(pieces: list[Row], depth: int, evidence: Evidence) -> list[Row]:
     gutter = _gutter(pieces, evidence) if depth and len(pieces) >= 2 * MIN_LINES else None
+    if gutter is None and evidence is IN_NO_ORDER and depth:
+        for above, below in _cut_across(pieces):
+            if _gutter(above, evidence) or _gutter(below, evidence):
+                return [part for half in (above, below) for part in _ordered(half, depth - 1, evidence)]
     if gutter is None:
         return downwards(pieces, jumps_count=evidence.jumps_count)
     ordered: list[Row] = []
@@ -120,6 +126,21 @@ def _bands(pieces: Sequence[Row], gutter: float) -> list[tuple[bool, list[Row]]]
         (crosses, sorted((piece for _, piece in band), key=lambda piece: drawn[id(piece)]))
         for crosses, band in groupby(marked, key=lambda pair: pair[0])
     ]
+
+
+def _cut_across(pieces: Sequence[Row]) -> Iterator[tuple[list[Row], list[Row]]]:
+    """What is above and below a white band across all of the pieces, the widest band first."""
+    by_top = sorted(pieces, key=lambda piece: piece.top)
+    bottoms = accumulate((piece.bottom for piece in by_top), max)
+    whites = [b.top - bottom for bottom, b in zip(bottoms, by_top[1:], strict=False)]
+    widest = sorted(range(len(whites)), key=lambda i: -whites[i])[:MAX_CUTS]
+    for i in widest:
+        if whites[i] > 0 and min(i + 1, len(pieces) - i - 1) >= 2 * MIN_LINES:
+            level = by_top[i + 1].top
+            yield (
+                [piece for piece in pieces if piece.top < level],
+                [piece for piece in pieces if piece.top >= level],
+            )
 
 
 # ---- gutters ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ragctx.pdf.row import Cell, Row
 
 _LEADER = re.compile(  # three dots may as well stand for what was left out
-    r"(?<![,\s])\s*(?:[.·…]\s?){4,}"
+    r"(?<![,\s])\s*(?:[.·…]\s?){4,}|\A\.{2,}(?=\s?\d)"
     r"|(?:(?:\s\.){1,2}|(?<=[^\W\d_])(?:\s\.){3})(?=\Z|\s+\S{1,8}\Z)"
 )
 
@@ -30,9 +30,11 @@ def without_leaders(row: Row) -> Row:
     >>> [cell.text for cell in without_leaders(row).cells]
     ['Tin', '232']
     """
-    if not _LEADER.search(row.text):
+    if "." not in row.text and "·" not in row.text:
         return row
     whole = row.cells or (Cell(row.left, row.right, row.text),)
+    if not any(_LEADER.search(cell.text) for cell in whole):
+        return row
     cells = tuple(part for cell in whole for part in _parts(cell))
     return replace(row, cells=cells) if cells else row
 
