@@ -35,6 +35,7 @@ from ragctx.refusals import (
     why_refused,
 )
 from ragctx.retrieval import Retrieval, retrieve
+from ragctx.text.contents import is_contents
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
@@ -210,14 +211,23 @@ def _withheld(generation: Generation, least: float, strict: bool, model: str) ->
 def _nearest(prompt: Prompt) -> tuple[Hit, ...]:
     """The best of the prompt's passages, in rank order."""
     hits = [passage.hit for passage in prompt.passages if passage.hit is not None]
-    return tuple(sorted(hits, key=lambda hit: hit.rank)[:NEAREST])
+    return _told(sorted(hits, key=lambda hit: hit.rank))
+
+
+def _told(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """The first few hits that tell something; tables of contents only where there is nothing else.
+
+    A table of contents has the words of many questions, and answers none.
+    """
+    telling = [hit for hit in hits if not is_contents(hit.chunk.text)]
+    return tuple((telling or hits)[:NEAREST])
 
 
 def _explained(
     answer: Answer, hits: Sequence[Hit], snapshot: Snapshot, filter: Filter, generator: Generator
 ) -> Answer:
     """The abstention with its reason, and the passages that the search found."""
-    nearest = tuple(hits[:NEAREST])
+    nearest = _told(hits)
     reason = answer.refusal.reason if answer.refusal else ""
     if reason in WITHHELD or (reason in NO_ANSWER and answer.prompt.passages):
         return replace(answer, nearest=nearest)

@@ -101,7 +101,9 @@ def _ordered(pieces: list[Row], depth: int, evidence: Evidence) -> list[Row]:
     if gutter is None and evidence is IN_NO_ORDER and depth:
         for above, below in _cut_across(pieces):
             if _gutter(above, evidence) or _gutter(below, evidence):
-                return [part for half in (above, below) for part in _ordered(half, depth - 1, evidence)]
+                return [
+                    part for half in (above, below) for part in _ordered(half, depth - 1, evidence)
+                ]
     if gutter is None:
         return downwards(pieces, jumps_count=evidence.jumps_count)
     ordered: list[Row] = []

@@ -10,12 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ragctx.pdf.messages import FieldKind
 from ragctx.pdf.line_joining import held_together
+from ragctx.pdf.messages import FieldKind
 from ragctx.pdf.row import Row, same_row
 from ragctx.text.line_shapes import ends_clause
 from ragctx.text.words import compared_words
-
 
 MAX_LABEL_GAP = 20.0
 """Em: a label to the left of its field is at most this far away, if nothing is in between."""

@@ -12,17 +12,11 @@ from ragctx.pdf.document import document_from, labels_of, rows_of
 from ragctx.pdf.geometry import Box, Frame
 from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_joining import HYPHEN, clean_piece
+from ragctx.pdf.looking import SCALE, Mark, draw_page, no_such_page, page_sheet
 from ragctx.pdf.names import PdfReader
-from ragctx.pdf.ocr import Ocr
+from ragctx.pdf.ocr import Ocr, with_ocr
 from ragctx.pdf.opening import require_pdf
-from ragctx.pdf.page_image import (
-    SCALE,
-    Mark,
-    PageImage,
-    draw_page,
-    no_such_page,
-    page_sheet,
-)
+from ragctx.pdf.page_image import PageImage
 from ragctx.pdf.process import Limits
 from ragctx.pdf.read import read_pages
 from ragctx.pdf.reading import Line, PageText
@@ -93,7 +87,7 @@ def page_view(
         password: for encrypted files.
         reader: which library gives the text.
         limits: time, memory and size that the file may cost.
-        ocr: what reads pages without sound text; None: nothing does.
+        ocr: what reads this page, if it has no sound text; None: nothing does.
 
     Raises:
         PdfError: the file cannot be read; its `status` tells why.
@@ -105,9 +99,11 @@ def page_view(
     """
     path, limits = require_pdf(path, password, limits)
     require_kind("page", page, (int, str), "give its number or its label")
-    reading = read_pages(path, password=password, reader=reader, limits=limits, ocr=ocr)
+    reading = read_pages(path, password=password, reader=reader, limits=limits)
+    i = _index(path, str(page), labels_of(reading, min(reading.count, limits.max_pages)))
+    if ocr is not None:
+        reading = with_ocr(reading, ocr, path, only=i, password=password, limits=limits)
     document = document_from(reading, "", str(path), max_pages=limits.max_pages)
-    i = _index(path, str(page), labels_of(reading, len(document.pages)))
     text = reading.pages.get(i)
     ordered = rows_of(reading, len(document.pages))
     kept = drop_running_lines(ordered, labels_of(reading, len(document.pages)))[i]

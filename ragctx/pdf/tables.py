@@ -340,7 +340,7 @@ def _merged(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _by_column(row: Row, columns: Sequence[_Span]) -> TableRow:
-    """The row with a cell, or none, for each column; with no cells if it is a label over several."""
+    """The row and its cell for each column, None for an empty one; all if it is over several."""
     found = _merged(row.cells or (Cell(row.left, row.right, row.text),))
     cells: list[Cell | None] = [None] * len(columns)
     if len(found) == 1 and _covered(found[0], columns) > 1:

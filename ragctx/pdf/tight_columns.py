@@ -58,7 +58,7 @@ def _split(row: Row, columns: Sequence[Cell], *, is_head: bool) -> Row:
 
 
 def _are_over(parts: Sequence[Cell], columns: Sequence[Cell]) -> bool:
-    """Whether each word of a head, its first apart, stands over figures that no other word is over."""
+    """Whether each word of a head but the first is over figures, and no two over the same."""
     below = [
         {i for i, c in enumerate(columns) if c.left < part.right and part.left < c.right}
         for part in parts
