@@ -253,7 +253,7 @@ def _stand_beside(left: Sequence[Row], right: Sequence[Row]) -> bool:
 def downwards(pieces: Sequence[Row], *, jumps_count: bool = False) -> list[Row]:
     """The pieces of one column from top to bottom, and otherwise as they were drawn.
 
-    Where the drawing goes back up, to a place above or below the piece before, a new run begins;
+    Where the drawing goes back up, to a place above the piece before, or above all, a new run begins;
     with `jumps_count`, also where it goes far down, or up anywhere. Each run is put in above the first piece that stands below it, up to where that comes before
     what is left of the run.
 
@@ -263,10 +263,13 @@ def downwards(pieces: Sequence[Row], *, jumps_count: bool = False) -> list[Row]:
     ['first', 'second', 'third']
     """
     runs: list[list[Row]] = []
-    for piece in pieces:
+    tops = accumulate((piece.top for piece in pieces), min, initial=math.inf)
+    rights = accumulate((piece.right for piece in pieces), max, initial=-math.inf)
+    for piece, top, right in zip(pieces, tops, rights, strict=False):
         last = runs[-1][-1] if runs else None
         jumps = jumps_count and last is not None and _jumps(last, piece)
-        if last is not None and not jumps and not _goes_back(last, piece):
+        is_head = piece.bottom <= top and piece.left < right
+        if last is not None and not jumps and not is_head and not _goes_back(last, piece):
             runs[-1].append(piece)
         else:
             runs.append([piece])

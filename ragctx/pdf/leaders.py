@@ -33,7 +33,7 @@ def without_leaders(row: Row) -> Row:
     if "." not in row.text and "·" not in row.text:
         return row
     whole = row.cells or (Cell(row.left, row.right, row.text),)
-    if not any(_LEADER.search(cell.text) for cell in whole):
+    if not any(is_leader(cell.text) or _LEADER.search(cell.text) for cell in whole):
         return row
     cells = tuple(part for cell in whole for part in _parts(cell))
     return replace(row, cells=cells) if cells else row

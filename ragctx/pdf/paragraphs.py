@@ -189,6 +189,8 @@ def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
         return True
     if goes_on_as_url(a.text):
         return False
+    if b.bold and not a.bold and ends_clause(a.text):
+        return True
     if _is_spread(a) or _is_spread(b) or ends_in_amount(a.text):
         return True
     if _would_have_fitted(rows, i):
