@@ -253,9 +253,10 @@ def _stand_beside(left: Sequence[Row], right: Sequence[Row]) -> bool:
 def downwards(pieces: Sequence[Row], *, jumps_count: bool = False) -> list[Row]:
     """The pieces of one column from top to bottom, and otherwise as they were drawn.
 
-    Where the drawing goes back up, to a place above the piece before, or above all, a new run begins;
-    with `jumps_count`, also where it goes far down, or up anywhere. Each run is put in above the first piece that stands below it, up to where that comes before
-    what is left of the run.
+    Where the drawing goes back up, to a place above the piece before, or above all, a new run
+    begins; with `jumps_count`, also where it goes far down, or up anywhere. Each run is put in
+    above the first piece that stands below it, up to where that comes before what is left of the
+    run.
 
     >>> def line(text: str, top: float) -> Row:
     ...     return Row(text=text, left=0, top=top, right=60, bottom=top + 10, size=10)

@@ -9,7 +9,7 @@ leave the pipe. Only the standard library is imported here: the process starts f
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NotRequired, TypeAlias, TypedDict, TypeVar
+from typing import Literal, TypeAlias, TypedDict, TypeVar
 
 from ragctx.errors import PdfError
 
@@ -82,7 +82,17 @@ class MarkMessage(TypedDict):
     filled: bool
 
 
-class LineMessage(TypedDict):
+class GapsMessage(TypedDict, total=False):
+    """Where a line has gaps that are wider than between words.
+
+    Keys:
+        parts: what the gaps part: each with its text, its left and its right edge.
+    """
+
+    parts: list[tuple[str, float, float]]
+
+
+class LineMessage(GapsMessage):
     """A line of text and where it is on the page.
 
     Coordinates are in points and run right and down as the line is read, whatever way it is turned
@@ -97,8 +107,6 @@ class LineMessage(TypedDict):
             a table), in reading order from 1, and which cell of it; 0 for none.
         role: what the block is, as the file says: "P", "H1", "LI", "TR"; "" for none.
         bold: whether its first, middle and last letters are set in a bold font.
-        parts: where it has gaps that are wider than between words, what they part: each with its
-            text, its left and its right edge.
     """
 
     text: str
@@ -112,7 +120,6 @@ class LineMessage(TypedDict):
     cell: int
     role: str
     bold: bool
-    parts: NotRequired[list[tuple[str, float, float]]]
 
 
 FieldKind: TypeAlias = Literal["value", "tick", "radio", "button"]

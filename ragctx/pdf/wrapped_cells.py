@@ -50,12 +50,15 @@ def _goes_on(a: TableRow, b: TableRow, edges: Sequence[float]) -> bool:
         return False
     if not -0.3 * row.height < row.top - above.bottom < MAX_STEP * row.height:
         return False
-    shared = [(*pair, edge) for *pair, edge in zip(held, cells, edges, strict=True) if all(pair)]
-    return bool(shared) and all(_is_wrapped(*one, row.size) for one in shared)
+    goings_on = [
+        _is_wrapped(upper, lower, edge, row.size)
+        for upper, lower, edge in zip(held, cells, edges, strict=True)
+        if upper is not None and lower is not None
+    ]
+    return bool(goings_on) and all(goings_on)
 
 
-def _is_wrapped(above: Cell | None, cell: Cell | None, edge: float, size: float) -> bool:
-    assert above is not None and cell is not None
+def _is_wrapped(above: Cell, cell: Cell, edge: float, size: float) -> bool:
     word = cell.text.split(None, 1)[0]
     had_room = above.right + LETTER * size * (len(word) + 1) <= edge
     is_long = len(above.text) >= MIN_WRAPPED and not ends_clause(above.text)
