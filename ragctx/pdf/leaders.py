@@ -10,7 +10,7 @@ from ragctx.pdf.row import Cell, Row
 
 _LEADER = re.compile(  # three dots may as well stand for what was left out
     r"(?<![,\s])\s*(?:[.·…]\s?){4,}|\A\.{2,}(?=\s?\d)"
-    r"|(?:(?:\s\.){1,2}|(?<=[^\W\d_])(?:\s\.){3})(?=\Z|\s+\S{1,8}\Z)"
+    r"|(?:(?<![,.\s])(?:\s\.){1,2}|(?<=[^\W\d_])(?:\s\.){3})(?=\Z|\s+[^\s.]\S{0,7}\Z)"
 )
 
 

@@ -143,50 +143,57 @@ def test_leaders_are_gaps_between_cells() -> None:
     dots = [piece(".", 120 + 12 * i, 0) for i in range(8)]
     rows = drawn([["24", "Moving", "24"], ["25", "Savings", "25"]], top=12)
     assert texts([*label, *dots, piece("23", 2 * WIDE + 60, 0), *rows])[0].count(".") == 0
-    led = [piece(name, 0, 12 * i) for i, name in enumerate(("1 Tin . . . . . . 3", "2 Lead . . 7"))]
+    names = ("1 Tin . . . . . . 3", "2 Tan . . . . . . 7")
+    led = [piece(name, 0, 12 * i) for i, name in enumerate(names)]
     ends = [piece("x", 200, 12 * i) for i in range(2)]
     rows = [part for pair in zip(led, ends, strict=True) for part in pair]
     assert texts(rows)[0] == "1 Tin\t3\tx"
 
 
 def test_three_dots_that_stand_for_words_stay() -> None:
-    rows = drawn([["spans words x . . . y of it", "a"], ["for x = 0, 1, 2, . . ..", "b"]])
+    lines = (("spans words x . . . y of it", "a"), ("for x = 0, 1, 2, . . ..", "b"))
+    rows = [
+        piece(text, 200 * k, 12 * i) for i, line in enumerate(lines) for k, text in enumerate(line)
+    ]
     assert [text.count(".") for text in texts(rows)] == [3, 4]
 
 
 def test_a_cell_that_was_wrapped_is_one_row_with_its_figures() -> None:
     rows = [
+        *[piece(text, left, -10) for text, left in (("2023", 3 * WIDE), ("2022", 4 * WIDE))],
         piece("Net income attributable to the", 0, 0),
         piece("common stockholders", 0, 10),
         piece("60", 3 * WIDE, 10),
         piece("63", 4 * WIDE, 10),
         *[piece(text, left, 20) for text, left in (("Tin", 0), ("7", 3 * WIDE), ("9", 4 * WIDE))],
     ]
-    assert texts(rows)[0] == "Net income attributable to the common stockholders\t60\t63"
+    assert texts(rows)[1] == "Net income attributable to the common stockholders\t60\t63"
     commands = drawn([["ls", "lists"], ["cd", "changes"], ["mv", "moves"]])
     assert texts(commands) == ["ls\tlists", "cd\tchanges", "mv\tmoves"]
 
 
-def _tight(label: str, *figures: str, top: float) -> Row:
-    """A row that was drawn in one go, its figures half an em apart."""
-    row = piece(f"{label} {' '.join(figures)}", 0, top)
-    parts = [Cell(0, 60, label)]
-    parts += [Cell(65 + 25 * k, 85 + 25 * k, text) for k, text in enumerate(figures)]
-    return replace(
-        row, right=parts[-1].right, cells=(Cell(0, parts[-1].right, row.text, tuple(parts)),)
-    )
+def _tight(*texts: str, top: float, left: float = 75.0) -> Row:
+    """A piece that was drawn in one go, its words half an em apart."""
+    parts = [Cell(left + 25 * k, left + 25 * k + 20, text) for k, text in enumerate(texts)]
+    whole, right = " ".join(texts), parts[-1].right
+    cells = (Cell(left, right, whole, tuple(parts)),)
+    return replace(piece(whole, left, top), right=right, cells=cells)
 
 
 def test_figures_that_stand_close_are_cells() -> None:
-    # A table of a paper, whose columns are two thirds of an em apart, had one cell for all figures.
-    head = _tight("Model", "P", "R", "F1", top=0)
-    rows = [_tight(name, "0.62", "0.58", "0.59", top=12 * i) for i, name in enumerate("abc", 1)]
-    read = texts([head, *rows])
-    assert read == ["Model\tP\tR\tF1", *[f"{name}\t0.62\t0.58\t0.59" for name in "abc"]]
+    # In a paper, the columns of a table two thirds of an em apart were one cell.
+    head = [piece("Model", 0, 0), _tight("P", "R", "F1", top=0)]
+    rows = [
+        made
+        for i, name in enumerate("abc", 1)
+        for made in (piece(name, 0, 12 * i), _tight("0.62", "0.58", "–", top=12 * i))
+    ]
+    read = texts([*head, *rows])
+    assert read == ["Model\tP\tR\tF1", *[f"{name}\t0.62\t0.58\t–" for name in "abc"]]
 
 
 def test_words_that_stand_as_close_are_not() -> None:
-    rows = [_tight("a line of", "text", "set", "wide", top=12 * i) for i in range(3)]
+    rows = [_tight("lines", "of", "text", "set", "wide", top=12 * i) for i in range(3)]
     assert not any("\t" in text for text in texts(rows))
 
 

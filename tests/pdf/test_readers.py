@@ -173,7 +173,8 @@ def test_a_title_that_was_drawn_last_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_raised_mark_that_was_drawn_last_stands_by_its_word(tmp_path: Path) -> None:
-    rows = lines("Total", "Other", x=72) + lines("183,061", "12", x=300)
+    rows = lines("Total") + lines("183,061", x=300)
+    rows += lines("Other", y=688) + lines("12", x=300, y=688)
     mark = lines("(3)", x=96, y=704, size=6)
     text = read_pdf(write(tmp_path / "a.pdf", [rows + mark])).text
     assert text.splitlines() == ["Total (3)\t183,061", "Other\t12"]
