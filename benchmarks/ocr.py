@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pypdf import PdfReader, PdfWriter
 
 from benchmarks.common import result, table
 from ragctx.pdf.ocr import Ocr, OcrEngine
@@ -103,7 +104,10 @@ def scores(truth: str, read: str) -> tuple[float, float, float]:
 def scanned(page: str, dpi: int, change: Change, folder: Path) -> tuple[Path, str]:
     """A PDF of the page's picture, and the page's text."""
     path, _, number = page.rpartition(":")
-    text = read_pdf(path).pages[int(number) - 1].text
+    alone = PdfWriter()  # running heads are known by other pages, which a scan of one has not
+    alone.add_page(PdfReader(path).pages[int(number) - 1])
+    alone.write(folder / "page.pdf")
+    text = read_pdf(folder / "page.pdf").text
     png = page_image(path, int(number), scale=dpi / 72).png
     changed = change(Image.open(io.BytesIO(png)).convert("RGB"))
     changed.save(folder / "scan.pdf", resolution=dpi)

@@ -52,6 +52,7 @@ from ragctx.text.comparisons import (
     is_about_documents,
     is_comparing,
 )
+from ragctx.text.contents import is_contents
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
@@ -134,7 +135,7 @@ def ask(
         elif answer.abstained:
             answer = _explained(answer, hits, snapshot, asking.retrieval.filter, generator)
             if asking.retrieval.k < NEAREST:
-                answer = replace(answer, nearest=tuple(asking.wider(question)))
+                answer = replace(answer, nearest=_told(asking.wider(question)))
     timing = (
         ("retrieve_s", retrieved - began),
         ("assemble_s", assembled - retrieved),
@@ -235,14 +236,23 @@ def _withheld(generation: Generation, least: float, strict: bool, model: str) ->
 def _nearest(prompt: Prompt) -> tuple[Hit, ...]:
     """The best of the prompt's passages, in rank order."""
     hits = [passage.hit for passage in prompt.passages if passage.hit is not None]
-    return tuple(sorted(hits, key=lambda hit: hit.rank)[:NEAREST])
+    return _told(sorted(hits, key=lambda hit: hit.rank))
+
+
+def _told(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """The first few hits that tell something; tables of contents only where there is nothing else.
+
+    A table of contents has the words of many questions, and answers none.
+    """
+    telling = [hit for hit in hits if not is_contents(hit.chunk.text)]
+    return tuple((telling or hits)[:NEAREST])
 
 
 def _explained(
     answer: Answer, hits: Sequence[Hit], snapshot: Snapshot, filter: Filter, generator: Generator
 ) -> Answer:
     """The abstention with its reason, and the passages that the search found."""
-    nearest = tuple(hits[:NEAREST])
+    nearest = _told(hits)
     reason = answer.refusal.reason if answer.refusal else ""
     if reason in WITHHELD or (reason in NO_ANSWER and answer.prompt.passages):
         return replace(answer, nearest=nearest)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, groupby, pairwise
 from typing import NamedTuple
 
@@ -33,9 +33,17 @@ LONG = 16
 """Characters of a line of running text, at least: cells of a table have fewer."""
 MAX_CROSSING = 0.34
 """At most this share of the lines may cross a gutter."""
+MAX_CUTS = 8
+"""White bands across that are tried, where no gutter goes from top to bottom."""
+MAX_IN_GUTTER = 3
+"""Pieces that may end in a gutter: the number of the page, cells of a table below."""
+INDENT = 3.0
+"""Em: first lines of paragraphs are indented by less."""
 MAX_PLACES, MAX_BESIDE = 8, 2
 """Places that are tried, and columns beyond the second. They bound the time; newspapers have more.
 """
+JUMP = 3.0
+"""Row heights from one piece to the next, above which the drawing jumps."""
 MAX_DEPTH = 6
 """Columns within columns that are sought."""
 
@@ -44,10 +52,13 @@ class Evidence(NamedTuple):
     """What shows columns: `is_text` tells the pieces of one, and whether lone pieces count.
 
     A lone piece is alone at its height, as the number of a page is: it may be where a gutter is.
+    `jumps_count` tells whether what was drawn after a jump is put where it stands: so are the
+    labels of a form, which are drawn in any order, while a picture's are best kept together.
     """
 
     is_text: Callable[[Sequence[Row]], bool]
     lone_count: bool
+    jumps_count: bool = False
 
 
 def in_columns(pieces: Sequence[Row], evidence: Evidence | None = None) -> list[Row]:
@@ -87,12 +98,18 @@ def _foot_last(pieces: Sequence[Row]) -> list[Row]:
 
 def _ordered(pieces: list[Row], depth: int, evidence: Evidence) -> list[Row]:
     gutter = _gutter(pieces, evidence) if depth and len(pieces) >= 2 * MIN_LINES else None
+    if gutter is None and evidence is IN_NO_ORDER and depth:
+        for above, below in _cut_across(pieces):
+            if _gutter(above, evidence) or _gutter(below, evidence):
+                return [
+                    part for half in (above, below) for part in _ordered(half, depth - 1, evidence)
+                ]
     if gutter is None:
-        return downwards(pieces)
+        return downwards(pieces, jumps_count=evidence.jumps_count)
     ordered: list[Row] = []
     for crosses, band in _bands(pieces, gutter):
         if crosses:
-            ordered += downwards(band)
+            ordered += downwards(band, jumps_count=evidence.jumps_count)
         else:
             left = [piece for piece in band if piece.right <= gutter]
             right = [piece for piece in band if piece.right > gutter]
@@ -111,6 +128,21 @@ def _bands(pieces: Sequence[Row], gutter: float) -> list[tuple[bool, list[Row]]]
         (crosses, sorted((piece for _, piece in band), key=lambda piece: drawn[id(piece)]))
         for crosses, band in groupby(marked, key=lambda pair: pair[0])
     ]
+
+
+def _cut_across(pieces: Sequence[Row]) -> Iterator[tuple[list[Row], list[Row]]]:
+    """What is above and below a white band across all of the pieces, the widest band first."""
+    by_top = sorted(pieces, key=lambda piece: piece.top)
+    bottoms = accumulate((piece.bottom for piece in by_top), max)
+    whites = [b.top - bottom for bottom, b in zip(bottoms, by_top[1:], strict=False)]
+    widest = sorted(range(len(whites)), key=lambda i: -whites[i])[:MAX_CUTS]
+    for i in widest:
+        if whites[i] > 0 and min(i + 1, len(pieces) - i - 1) >= 2 * MIN_LINES:
+            level = by_top[i + 1].top
+            yield (
+                [piece for piece in pieces if piece.top < level],
+                [piece for piece in pieces if piece.top >= level],
+            )
 
 
 # ---- gutters ---------------------------------------------------------------------------------
@@ -134,8 +166,9 @@ def _places(pieces: Sequence[Row], evidence: Evidence) -> list[float]:
     found: dict[float, tuple[int, float]] = {}
     for left in lefts:
         ended = bisect_right(ends, left)
-        white = left - ends[ended - 1] if ended else 0.0
-        if white >= MIN_GUTTER * em:
+        whites = (left - end for end in reversed(ends[max(0, ended - MAX_IN_GUTTER - 1) : ended]))
+        white = next((white for white in whites if white >= MIN_GUTTER * em), None)
+        if white is not None:
             middle = left - white / 2
             crossing = bisect_left(lefts, middle) - bisect_right(rights, middle)
             if crossing <= MAX_CROSSING * len(pieces):
@@ -160,9 +193,18 @@ def _parts_columns(pieces: Sequence[Row], gutter: float, evidence: Evidence, dep
     right = [piece for piece in pieces if piece.left >= gutter]
     if not (evidence.is_text(left) and _stand_beside(left, right)):
         return False
+    if _is_indent(pieces, gutter):
+        return False
     return evidence.is_text(right) or (
         depth > 0 and _gutter(right, evidence, depth - 1) is not None
     )
+
+
+def _is_indent(pieces: Sequence[Row], gutter: float) -> bool:
+    """Whether the gutter is the white before indented lines of a column that it cuts."""
+    near = [p for p in pieces if p.right > gutter and abs(p.left - gutter) < INDENT * p.size]
+    cut = sum(piece.left < gutter for piece in near)
+    return cut >= MIN_LINES and cut > len(near) - cut
 
 
 def are_running_text(pieces: Sequence[Row]) -> bool:
@@ -177,6 +219,7 @@ def are_mostly_text(pieces: Sequence[Row]) -> bool:
 
 
 IN_DRAWN_ORDER = Evidence(is_text=are_running_text, lone_count=True)
+IN_FORM = Evidence(is_text=are_running_text, lone_count=True, jumps_count=True)
 IN_NO_ORDER = Evidence(is_text=are_mostly_text, lone_count=False)
 """For pieces whose order says nothing; where it does, this takes tables for columns."""
 
@@ -207,12 +250,13 @@ def _stand_beside(left: Sequence[Row], right: Sequence[Row]) -> bool:
 # ---- down a column ---------------------------------------------------------------------------
 
 
-def downwards(pieces: Sequence[Row]) -> list[Row]:
+def downwards(pieces: Sequence[Row], *, jumps_count: bool = False) -> list[Row]:
     """The pieces of one column from top to bottom, and otherwise as they were drawn.
 
-    Where the drawing goes back up, to a place above or below the piece before, a new run begins;
-    each run is put in above the first piece that stands below it, up to where that comes before
-    what is left of the run.
+    Where the drawing goes back up, to a place above the piece before, or above all, a new run
+    begins; with `jumps_count`, also where it goes far down, or up anywhere. Each run is put in
+    above the first piece that stands below it, up to where that comes before what is left of the
+    run.
 
     >>> def line(text: str, top: float) -> Row:
     ...     return Row(text=text, left=0, top=top, right=60, bottom=top + 10, size=10)
@@ -220,8 +264,13 @@ def downwards(pieces: Sequence[Row]) -> list[Row]:
     ['first', 'second', 'third']
     """
     runs: list[list[Row]] = []
-    for piece in pieces:
-        if runs and not _goes_back(runs[-1][-1], piece):
+    tops = accumulate((piece.top for piece in pieces), min, initial=math.inf)
+    rights = accumulate((piece.right for piece in pieces), max, initial=-math.inf)
+    for piece, top, right in zip(pieces, tops, rights, strict=False):
+        last = runs[-1][-1] if runs else None
+        jumps = jumps_count and last is not None and _jumps(last, piece)
+        is_head = piece.bottom <= top and piece.left < right
+        if last is not None and not jumps and not is_head and not _goes_back(last, piece):
             runs[-1].append(piece)
         else:
             runs.append([piece])
@@ -232,6 +281,12 @@ def downwards(pieces: Sequence[Row]) -> list[Row]:
             length = _length_before(run, ordered[at] if at < len(ordered) else None)
             ordered, run = [*ordered[:at], *run[:length], *ordered[at:]], run[length:]
     return ordered
+
+
+def _jumps(a: Row, b: Row) -> bool:
+    """Whether b stands above a, or far below it."""
+    far = b.bottom <= a.top or b.top - a.bottom > JUMP * a.height
+    return far and not same_row(a, b)
 
 
 def _goes_back(a: Row, b: Row) -> bool:

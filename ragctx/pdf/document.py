@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
+from ragctx.pdf.columns import IN_DRAWN_ORDER, IN_FORM
 from ragctx.pdf.form_fields import with_fields
 from ragctx.pdf.headings import believed_title, find_headings, sections_of
 from ragctx.pdf.hidden_text import MARK, marked
@@ -16,7 +17,7 @@ from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
 from ragctx.pdf.names import HiddenText
 from ragctx.pdf.paragraphs import count_words, running_text
 from ragctx.pdf.reading import Line, PageText, Reading
-from ragctx.pdf.row import Row, unplaced
+from ragctx.pdf.row import Cell, Row, unplaced
 from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.pdf.symbol_fonts import private_count
 from ragctx.records import Document, Heading, Page, PageStatus, PdfStatus
@@ -30,6 +31,8 @@ SPECKS = 12
 PLATES = 0.1
 """The share of pages that may be pictures (a cover, plates) in a document that is otherwise text.
 Chosen by hand."""
+MIN_FIELDS = 5
+"""A page with so many fields, or more, is a form. Chosen by hand."""
 MAX_DAMAGED = 20
 """Damaged pages that are named. Chosen by hand; the others are counted."""
 MIN_SIZE = 0.5
@@ -135,7 +138,10 @@ def _rows(page: PageText | None) -> list[Row]:
         return _cleaned(_unplaced(page.text, page.filled_in))
     pieces, values = with_fields(_cleaned([_row(line) for line in page.lines]), page.fields)
     filled_in = [*values, *(_row(line) for line in page.filled_in)]
-    return in_reading_order(_cleaned(pieces), _cleaned(filled_in))
+    if not pieces and not filled_in:  # better the words on buttons than none
+        filled_in = [field.row for field in page.fields if field.kind == "button"]
+    evidence = IN_FORM if len(page.fields) >= MIN_FIELDS else IN_DRAWN_ORDER
+    return in_reading_order(_cleaned(pieces), _cleaned(filled_in), evidence)
 
 
 def _unplaced(text: str, filled_in: Sequence[Line]) -> list[Row]:
@@ -166,7 +172,17 @@ def _row(line: Line) -> Row:
         cell=line.cell,
         role=line.role,
         bold=line.bold,
+        cells=_cells(line),
     )
+
+
+def _cells(line: Line) -> tuple[Cell, ...]:
+    """The line as one cell, if it has narrow gaps."""
+    cleaned = ((clean_piece(text), left, right) for text, left, right in line.parts)
+    parts = tuple(Cell(left, right, text) for text, left, right in cleaned if text)
+    if len(parts) < 2:
+        return ()
+    return (Cell(line.left, line.right, clean_piece(line.text), parts),)
 
 
 def _cleaned(rows: Sequence[Row]) -> list[Row]:

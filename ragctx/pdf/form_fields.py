@@ -9,18 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
+from ragctx.pdf.line_joining import held_together
+from ragctx.pdf.messages import FieldKind
 from ragctx.pdf.row import Row, same_row
+from ragctx.text.line_shapes import ends_clause
 from ragctx.text.words import compared_words
-
-FieldKind: TypeAlias = Literal["value", "tick", "radio"]
-"""What holds a text (written, or chosen from a list), a box to tick, one of several buttons."""
 
 MAX_LABEL_GAP = 20.0
 """Em: a label to the left of its field is at most this far away, if nothing is in between."""
 NEAR = 2.5
 """Em: an option stands at most this far from its button or box."""
+LABEL_STEP = 0.6
+"""Row heights between two lines of one label at most."""
 MAX_ABOVE = 1.2
 """A label above its field is at most this far from it, in its own height."""
 MAX_LABEL = 120
@@ -28,6 +29,7 @@ MAX_LABEL = 120
 _FILLERS = " \t\n\xa0._…:–-"
 """What leads from a label to its field."""
 _LETTER = re.compile(r"[^\W\d_]")
+_LINE_NUMBER = re.compile(r"\d+[a-z]?")
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -35,7 +37,8 @@ _INDEX = re.compile(r"\[\d+\]")
 class Field:
     """A form field and its box, in the coordinates of the page's upright text.
 
-    `value` is what it holds; of a tick or a button, what it stands for where it is chosen.
+    `value` is what it holds; of a tick or one of several buttons, what it stands for where it is
+    chosen; of what is pressed, what is drawn on it.
     """
 
     kind: FieldKind
@@ -84,14 +87,14 @@ def with_fields(pieces: Sequence[Row], fields: Sequence[Field]) -> tuple[list[Ro
     >>> [row.text for row in with_fields([label], [town])[0]]
     ['City: Boise']
     """
-    form = _Form(list(pieces), tuple(fields))
+    form = _Form(_with_whole_labels(pieces, fields), tuple(fields))
     groups: dict[str, list[Field]] = {}
     for field in fields:
         if field.kind == "radio":
             groups.setdefault(field.name, []).append(field)
         elif field.kind == "tick":
             form.put_tick(field)
-        elif field.value.strip():
+        elif field.kind == "value" and field.value.strip():
             form.put_value(field)
     for buttons in groups.values():
         form.put_choice(buttons)
@@ -164,11 +167,13 @@ class _Form:
                 self._put(replace(button, tooltip=""), other, "no")
 
     def _option(self, field: Field) -> int | None:
-        """Index of the text that says what a box or button stands for."""
+        """Index of the text that says what a box or button stands for; a number tells least."""
         right = _to_the_right(self._pieces, field)
         left = _to_the_left(self._pieces, field, self._fields)
-        first, second = (right, left) if self._ticks_first else (left, right)
-        return second if first is None else first
+        sides = (right, left) if self._ticks_first else (left, right)
+        found = [i for i in sides if i is not None]
+        worded = (i for i in found if not _LINE_NUMBER.fullmatch(self._pieces[i].text))
+        return next(worded, found[0] if found else None)
 
     # ---- rows --------------------------------------------------------------------------------
 
@@ -189,7 +194,12 @@ class _Form:
         piece = self._pieces[at]
         right = max(piece.right, field.right)
         return replace(
-            piece, text=text, left=min(piece.left, field.left), right=right, is_field=True
+            piece,
+            text=text,
+            left=min(piece.left, field.left),
+            right=right,
+            is_field=True,
+            cells=(),
         )
 
 
@@ -215,6 +225,64 @@ def _label_of(text: str) -> str:
 
 def _has_words_of(text: str, part: str) -> bool:
     return set(compared_words(part)) <= set(compared_words(text))
+
+
+# ---- labels of several lines -----------------------------------------------------------------
+
+
+def _with_whole_labels(pieces: Sequence[Row], fields: Sequence[Field]) -> list[Row]:
+    """The pieces, with labels that run over several lines as one, where the first of them is."""
+    whole = list(pieces)
+    for field in fields:
+        at = None if field.kind == "button" else _first_line(whole, field, fields)
+        last = None if at is None else whole[at]
+        while at is not None and last is not None:
+            following = _next_line(whole, last, field, fields)
+            if following is not None:
+                whole[at] = _with_line(whole[at], whole[following])
+                last = whole.pop(following)
+                at -= following < at
+            else:
+                last = None
+    return whole
+
+
+def _first_line(pieces: Sequence[Row], field: Field, fields: Sequence[Field]) -> int | None:
+    right = None if field.kind == "value" else _to_the_right(pieces, field)
+    return _to_the_left(pieces, field, fields) if right is None else right
+
+
+def _next_line(
+    pieces: Sequence[Row], last: Row, field: Field, fields: Sequence[Field]
+) -> int | None:
+    """Index of the piece with which a field's label goes on below its `last` line.
+
+    It goes on in mid-sentence, at the same left edge; beside the field if that is to be written in;
+    and it is not what another field is called.
+    """
+    if ends_clause(last.text):
+        return None
+    below = (
+        i
+        for i, piece in enumerate(pieces)
+        if -0.3 * last.height <= piece.top - last.bottom < LABEL_STEP * last.height
+        and abs(piece.left - last.left) <= piece.size
+        and abs(piece.size - last.size) <= 1
+        and piece.text[0].islower()
+        and (field.kind != "value" or field.is_beside(piece))
+        and not any(o is not field and _is_right_of(piece, o) for o in fields)
+    )
+    return next(below, None)
+
+
+def _is_right_of(piece: Row, field: Field) -> bool:
+    """Whether a field is beside a piece, and near its end."""
+    return field.is_beside(piece) and -0.5 <= (field.left - piece.right) / piece.size <= NEAR
+
+
+def _with_line(label: Row, line: Row) -> Row:
+    text = held_together(label.text, line.text)
+    return replace(label, text=text, right=max(label.right, line.right), cells=())
 
 
 # ---- where labels stand ----------------------------------------------------------------------
@@ -277,7 +345,7 @@ def _right_above(pieces: Sequence[Row], field: Field, fields: Sequence[Field]) -
 
     Not in a grid: there it is the head of a column, and says it for all the fields below.
     """
-    if any(_is_right_below(field, other) for other in fields):
+    if any(_are_in_a_grid(pieces, field, other) for other in fields):
         return None
     above = [
         i
@@ -289,9 +357,17 @@ def _right_above(pieces: Sequence[Row], field: Field, fields: Sequence[Field]) -
     return max(above, key=lambda i: pieces[i].bottom, default=None)
 
 
-def _is_right_below(a: Field, b: Field) -> bool:
+def _are_in_a_grid(pieces: Sequence[Row], a: Field, b: Field) -> bool:
+    """Whether b is right below a, with no text in between."""
     height = a.bottom - a.top
-    return abs(a.left - b.left) < 2 and -0.5 * height < b.top - a.bottom < 0.6 * height
+    if abs(a.left - b.left) >= 2 or not -0.5 * height < b.top - a.bottom < 0.6 * height:
+        return False
+    return not any(
+        a.bottom < (piece.top + piece.bottom) / 2 < b.top
+        and piece.left < a.right
+        and a.left < piece.right
+        for piece in pieces
+    )
 
 
 def _is_in_a_sentence(pieces: Sequence[Row], field: Field, before: int) -> bool:

@@ -17,8 +17,11 @@ import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
-from ragctx.pdf.columns import in_columns
+from ragctx.pdf.columns import IN_DRAWN_ORDER, Evidence, in_columns
+from ragctx.pdf.justified import without_justified_gaps
+from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_numbers import without_line_numbers
 from ragctx.pdf.right_to_left import are_right_to_left, mirrored
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
@@ -26,10 +29,13 @@ from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
 
 
-def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> list[Row]:
+def in_reading_order(
+    pieces: Sequence[Row], filled_in: Sequence[Row] = (), evidence: Evidence = IN_DRAWN_ORDER
+) -> list[Row]:
     """All rows: first those turned as most of the page is, then those turned otherwise.
 
-    `filled_in` are the values of form fields, which were drawn over the page.
+    `filled_in` are the values of form fields, which were drawn over the page; `evidence` is what
+    shows columns there.
 
     >>> tin, point = (
     ...     Row(text="Tin", left=0, top=0, right=9, bottom=9, size=9),
@@ -43,33 +49,33 @@ def in_reading_order(pieces: Sequence[Row], filled_in: Sequence[Row] = ()) -> li
     ['Tin 232', 'Lead 327']
     """
     if not are_right_to_left(pieces):
-        return _in_order(pieces, filled_in)
-    return _mirrored(_in_order(_mirrored(pieces), _mirrored(filled_in)))
+        return _in_order(pieces, filled_in, evidence)
+    return _mirrored(_in_order(_mirrored(pieces), _mirrored(filled_in), evidence))
 
 
 def _mirrored(rows: Sequence[Row]) -> list[Row]:
     return list(map(mirrored, rows))
 
 
-def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row]) -> list[Row]:
-    pieces = _without_shadows(pieces)
-    is_tagged = any(piece.block for piece in pieces)
-    rows = in_tagged_order(pieces, _by_place) if is_tagged else _by_place(pieces)
-    rows = with_cells_apart(rows)
+def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidence) -> list[Row]:
+    pieces = _with_marks_beside(_without_shadows(pieces))
+    read = partial(_by_place, evidence=evidence)
+    rows = in_tagged_order(pieces, read) if any(p.block for p in pieces) else read(pieces)
+    rows = with_cells_apart(without_justified_gaps(rows))
     return _with_values(rows, filled_in) if filled_in else rows
 
 
-def _by_place(pieces: Sequence[Row]) -> list[Row]:
+def _by_place(pieces: Sequence[Row], evidence: Evidence) -> list[Row]:
     groups: dict[int, list[Row]] = {}
     for piece in pieces:
         groups.setdefault(piece.turn, []).append(piece)
     by_amount = sorted(groups.values(), key=lambda group: -sum(len(row.text) for row in group))
-    return [row for group in by_amount for row in _row_wise(_read(group))]
+    return [row for group in by_amount for row in _row_wise(_read(group, evidence))]
 
 
-def _read(group: Sequence[Row]) -> list[Row]:
+def _read(group: Sequence[Row], evidence: Evidence) -> list[Row]:
     """The rows of the pieces that are turned one way."""
-    return _joined_rows(in_columns(without_line_numbers(group)))
+    return _joined_rows(in_columns(without_line_numbers(group), evidence))
 
 
 # ---- what was drawn twice --------------------------------------------------------------------
@@ -93,12 +99,59 @@ def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
     return kept
 
 
+# ---- marks of notes ----------------------------------------------------------------------------
+
+_MARK = re.compile(r"[\w®™*†‡§¶()\[\],]+")
+MAX_MARK, MARK_SIZE, MARK_GAP = 4, 0.8, 0.3
+"""A mark has at most this many characters, is at most this large beside what it belongs to, and
+this near, in em."""
+
+
+def _with_marks_beside(pieces: Sequence[Row]) -> list[Row]:
+    """The pieces, with raised marks that were drawn elsewhere after the piece whose end they mark.
+
+    >>> total = Row(text="Total", left=0, top=0, right=25, bottom=10, size=10)
+    >>> figure, mark = (
+    ...     replace(total, text="232", left=60, right=75),
+    ...     replace(total, text="(3)", left=26, right=32, bottom=5, size=5),
+    ... )
+    >>> [piece.text for piece in _with_marks_beside([total, figure, mark])]
+    ['Total', '(3)', '232']
+    """
+    after: dict[int, list[Row]] = {}  # by index of the piece
+    for i, mark in enumerate(pieces):
+        if (
+            len(mark.text) <= MAX_MARK
+            and _MARK.fullmatch(mark.text)
+            and not (i and _marks(pieces[i - 1], mark))
+        ):
+            at = next((k for k, piece in enumerate(pieces) if _marks(piece, mark)), None)
+            if at is not None:
+                after.setdefault(at, []).append(mark)
+    moved = {id(mark) for marks in after.values() for mark in marks}
+    return [
+        one
+        for i, piece in enumerate(pieces)
+        if id(piece) not in moved
+        for one in (piece, *after.get(i, ()))
+    ]
+
+
+def _marks(piece: Row, mark: Row) -> bool:
+    """Whether a mark stands at the end of a piece, raised and smaller."""
+    is_small = mark.size <= MARK_SIZE * piece.size and mark.turn == piece.turn
+    is_raised = mark.bottom < piece.bottom and piece.top - mark.height < mark.top < piece.bottom
+    return is_small and is_raised and abs(mark.left - piece.right) <= MARK_GAP * piece.size
+
+
 # ---- pieces of one row -----------------------------------------------------------------------
 
 
 def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
     rows: list[Row] = []
     for piece in pieces:
+        if rows and rows[-1].is_field and is_leader(piece.text) and same_row(rows[-1], piece):
+            continue  # it led to the box that was filled in
         if rows and _goes_on(rows[-1], piece):
             rows[-1] = _side_by_side(rows[-1], piece)
         else:
@@ -108,6 +161,8 @@ def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
 
 CELL_GAP = 0.8
 """Em: pieces of a row that are farther apart may be cells of a table."""
+NARROW_GAP = 0.45
+"""Em: and those that are farther apart than this, parts of one."""
 TOUCHING = 0.12
 """Em: pieces closer than this are parts of one word; the narrowest space is about 0.2 em."""
 
@@ -152,8 +207,19 @@ def _cells(a: Row, b: Row) -> tuple[Cell, ...]:
     last, first = own[-1], further[0]
     if b.left - a.right >= CELL_GAP * max(a.size, b.size):
         return (*own, *further)
-    text = last.text + (" " if first.left - last.right > TOUCHING * a.size else "") + first.text
-    return (*own[:-1], Cell(last.left, first.right, text), *further[1:])
+    return (*own[:-1], _one_cell(last, first, a.size), *further[1:])
+
+
+def _one_cell(a: Cell, b: Cell, size: float) -> Cell:
+    """Two cells that are close as one; its parts are theirs, of which the inner two may be one."""
+    gap = b.left - a.right
+    space = " " if gap > TOUCHING * size else ""
+    parts = (*(a.parts or (a,)), *(b.parts or (b,)))
+    if gap < NARROW_GAP * size:
+        i = len(a.parts or (a,))
+        inner = Cell(parts[i - 1].left, parts[i].right, parts[i - 1].text + space + parts[i].text)
+        parts = (*parts[: i - 1], inner, *parts[i + 1 :])
+    return Cell(a.left, b.right, a.text + space + b.text, parts if len(parts) > 1 else ())
 
 
 def _with_values(rows: list[Row], values: Sequence[Row]) -> list[Row]:

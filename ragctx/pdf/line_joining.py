@@ -77,6 +77,27 @@ def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
     return f"{text} {following}"
 
 
+def held_together(text: str, following: str) -> str:
+    """Two lines of one cell as one line; a hyphen that may divide a word there becomes `HYPHEN`.
+
+    >>> whole_words(held_together("an anti-", "viral drug"), {"anti-viral": 2})
+    'an anti-viral drug'
+    """
+    if text[-1:] in ("-", "\u2010", HYPHEN) and text[-2:-1].isalpha() and following[:1].isalpha():
+        return text[:-1] + HYPHEN + following
+    return join_broken(text, following, {})
+
+
+def whole_words(text: str, words: Mapping[str, int]) -> str:
+    """A line of which cells have several lines, without the hyphens that divide words there."""
+    if HYPHEN not in text[:-1]:
+        return text
+    whole, *parts = text[:-1].split(HYPHEN)
+    for part in parts:
+        whole = join_broken(whole + HYPHEN, part, words)
+    return whole + text[-1]
+
+
 def _without_hyphen(text: str, last: str, following: str, words: Mapping[str, int]) -> str:
     if last != HYPHEN and text[-2:-1] in ("", " ", "-"):  # a dash, or an option such as "--"
         return f"{text} {following}"

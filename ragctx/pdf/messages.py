@@ -82,7 +82,17 @@ class MarkMessage(TypedDict):
     filled: bool
 
 
-class LineMessage(TypedDict):
+class GapsMessage(TypedDict, total=False):
+    """Where a line has gaps that are wider than between words.
+
+    Keys:
+        parts: what the gaps part: each with its text, its left and its right edge.
+    """
+
+    parts: list[tuple[str, float, float]]
+
+
+class LineMessage(GapsMessage):
     """A line of text and where it is on the page.
 
     Coordinates are in points and run right and down as the line is read, whatever way it is turned
@@ -112,13 +122,18 @@ class LineMessage(TypedDict):
     bold: bool
 
 
+FieldKind: TypeAlias = Literal["value", "tick", "radio", "button"]
+"""What holds a text (written, or chosen from a list), a box to tick, one of several buttons, what
+is pressed to have something done ("Print form") and says nothing of what is filled in."""
+
+
 class FieldMessage(TypedDict):
     """A form field of a page that a person sees.
 
     Coordinates are as in `LineMessage`.
 
     Keys:
-        kind: "value" (a text, or chosen from a list), "tick" or "radio".
+        kind: what kind of field it is.
         name: what the form calls it, with the names of the groups around it.
         tooltip: what it is called where it is pointed at; "" if it has none.
         value: what it holds; what the chosen option, or a radio button, is called.
@@ -127,7 +142,7 @@ class FieldMessage(TypedDict):
         left, top, right, bottom: its box.
     """
 
-    kind: Literal["value", "tick", "radio"]
+    kind: FieldKind
     name: str
     tooltip: str
     value: str

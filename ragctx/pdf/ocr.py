@@ -8,8 +8,10 @@ those of any other page are.
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -18,9 +20,9 @@ from ragctx.errors import PdfError
 from ragctx.pdf.columns import IN_NO_ORDER, in_columns
 from ragctx.pdf.document import gives_no_text
 from ragctx.pdf.geometry import Box, Frame, along_line
-from ragctx.pdf.page_image import look_at
+from ragctx.pdf.looking import look_at
 from ragctx.pdf.process import Limits
-from ragctx.pdf.reading import Line, OnPage, PageText, Picture, Reading
+from ragctx.pdf.reading import GlyphLine, Line, OnPage, PageText, Picture, Reading
 from ragctx.pdf.row import Row
 
 SCALE = 200 / 72
@@ -68,11 +70,12 @@ def with_ocr(
     ocr: Ocr,
     path: Path,
     *,
+    only: int | None = None,
     password: str | None = None,
     limits: Limits,
     on_page: OnPage | None = None,
 ) -> Reading:
-    """The reading with the pages that OCR is for as the engine read them.
+    """The reading with the pages that OCR is for, or `only` one of them, as the engine read them.
 
     A page of which the engine makes nothing stays as it is; so do those left when
     `Limits.ocr_timeout_s` is over. `on_page` is called for each page that was tried.
@@ -80,7 +83,7 @@ def with_ocr(
     require_kind("ocr", ocr, Ocr, "give Ocr(engine=ragctx.pdf.rapidocr_engine.RapidOcr())")
     deadline = time.monotonic() + limits.ocr_timeout_s
     for i, page in sorted(reading.pages.items()):
-        if not (ocr.every_page or gives_no_text(page)):
+        if only not in (None, i) or not (ocr.every_page or gives_no_text(page)):
             continue
         if time.monotonic() > deadline:
             reading.warnings.append(
@@ -100,12 +103,58 @@ def with_ocr(
     return reading
 
 
+def glyph_lines(
+    ocr: Ocr,
+    path: str | Path,
+    page: int,
+    *,
+    password: str | None = None,
+    limits: Limits | None = None,
+) -> tuple[GlyphLine, ...]:
+    """The lines that OCR reads on a page, from 1, in reading order, and about where each sign is.
+
+    Raises PdfError and InputError as `page_image.page_image` does.
+    """
+    _, picture = _picture(path, page, password, limits)
+    return tuple(
+        _glyph_line(line, picture.scale) for line in _by_columns(_certain(ocr.engine, picture))
+    )
+
+
+def _glyph_line(line: OcrLine, scale: float) -> GlyphLine:
+    """The line's box in points, shared out among its signs as print does, about."""
+    widths = [_width(sign) for sign in line.text]
+    edges = [done / max(1, sum(widths)) for done in accumulate(widths, initial=0)]
+    left, top, right, bottom = (edge / scale for edge in _along(line))
+    wide = right - left
+    boxes = (
+        _in_picture((left + a * wide, top, left + b * wide, bottom), line.turn)
+        for a, b in pairwise(edges)
+    )
+    return GlyphLine(text=tuple(line.text), boxes=tuple(boxes))
+
+
+def _width(sign: str) -> float:
+    """How wide a sign is, beside a small letter of most faces."""
+    if unicodedata.east_asian_width(sign) in "WF":
+        return 2.2
+    if sign in "iljtfrI.,;:'!|()[] ":
+        return 0.6
+    if sign in "mwMW—":
+        return 1.7
+    return 1.35 if sign.isupper() else 1.0
+
+
+def _certain(engine: OcrEngine, picture: Picture) -> list[OcrLine]:
+    return [line for line in engine.read(picture.png) if line.confidence >= _LEAST_CONFIDENCE]
+
+
 def _read_by_ocr(
     path: Path, page: PageText, engine: OcrEngine, password: str | None, limits: Limits
 ) -> PageText | None:
     """The page as the engine reads it; None if it finds nothing there."""
     frame, picture = _picture(path, page.page + 1, password, limits)
-    lines = [line for line in engine.read(picture.png) if line.confidence >= _LEAST_CONFIDENCE]
+    lines = _certain(engine, picture)
     if not lines:
         return None
     letters = [len(line.text) for line in lines]
@@ -125,7 +174,7 @@ def _read_by_ocr(
 
 
 def _picture(
-    path: Path, number: int, password: str | None, limits: Limits
+    path: str | Path, number: int, password: str | None, limits: Limits | None
 ) -> tuple[Frame, Picture]:
     """The page's picture, larger for a page that is told to be tiny."""
     look = look_at(path, number, scale=SCALE, password=password, limits=limits)
@@ -196,3 +245,15 @@ def _along(line: OcrLine) -> Box:
         (top, -right, bottom, -left),
     )
     return turned[line.turn % 4]
+
+
+def _in_picture(box: Box, turn: int) -> Box:
+    """A box along a line that is turned so, in the picture: `_along` undone."""
+    left, top, right, bottom = box
+    turned: tuple[Box, ...] = (
+        box,
+        (top, -right, bottom, -left),
+        (-right, -bottom, -left, -top),
+        (-bottom, left, -top, right),
+    )
+    return turned[turn % 4]

@@ -10,18 +10,13 @@ from typing import Literal
 from ragctx.arguments import require_kind
 from ragctx.pdf.document import document_from, labels_of, rows_of
 from ragctx.pdf.geometry import Box, Frame
+from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_joining import HYPHEN, clean_piece
+from ragctx.pdf.looking import SCALE, Mark, draw_page, no_such_page, page_sheet
 from ragctx.pdf.names import PdfReader
-from ragctx.pdf.ocr import Ocr
+from ragctx.pdf.ocr import Ocr, with_ocr
 from ragctx.pdf.opening import require_pdf
-from ragctx.pdf.page_image import (
-    SCALE,
-    Mark,
-    PageImage,
-    draw_page,
-    no_such_page,
-    page_sheet,
-)
+from ragctx.pdf.page_image import PageImage
 from ragctx.pdf.process import Limits
 from ragctx.pdf.read import read_pages
 from ragctx.pdf.reading import Line, PageText
@@ -29,9 +24,10 @@ from ragctx.pdf.row import Row
 from ragctx.pdf.running_lines import drop_running_lines
 from ragctx.records import Page
 
-WhyLeftOut = Literal["running line", "hidden", "no letters", "margin number or repeated"]
+WhyLeftOut = Literal["running line", "hidden", "no letters", "button", "margin number or repeated"]
 """Why a line is not part of the text: it repeats from page to page; nobody sees it on the page; its
-font does not say which letters its glyphs are; it counts lines, or is drawn twice."""
+font does not say which letters its glyphs are; it is on a button; it counts lines, or is drawn
+twice."""
 
 MAX_LINES = 3000
 """Lines of a page that are compared with its rows: it takes time with their square."""
@@ -91,7 +87,7 @@ def page_view(
         password: for encrypted files.
         reader: which library gives the text.
         limits: time, memory and size that the file may cost.
-        ocr: what reads pages without sound text; None: nothing does.
+        ocr: what reads this page, if it has no sound text; None: nothing does.
 
     Raises:
         PdfError: the file cannot be read; its `status` tells why.
@@ -103,9 +99,11 @@ def page_view(
     """
     path, limits = require_pdf(path, password, limits)
     require_kind("page", page, (int, str), "give its number or its label")
-    reading = read_pages(path, password=password, reader=reader, limits=limits, ocr=ocr)
+    reading = read_pages(path, password=password, reader=reader, limits=limits)
+    i = _index(path, str(page), labels_of(reading, min(reading.count, limits.max_pages)))
+    if ocr is not None:
+        reading = with_ocr(reading, ocr, path, only=i, password=password, limits=limits)
     document = document_from(reading, "", str(path), max_pages=limits.max_pages)
-    i = _index(path, str(page), labels_of(reading, len(document.pages)))
     text = reading.pages.get(i)
     ordered = rows_of(reading, len(document.pages))
     kept = drop_running_lines(ordered, labels_of(reading, len(document.pages)))[i]
@@ -175,8 +173,13 @@ def _left_out(
         yield _line_left_out(line, "hidden", frame)
     for line in text.lost_lines:
         yield _line_left_out(line, "no letters", frame)
+    for field in text.fields:
+        if field.kind == "button" and field.value:
+            box = frame.line_as_shown((field.left, field.top, field.right, field.bottom), 0)
+            yield LeftOut(text=field.value, box=box, why="button")
     for line in text.lines[:MAX_LINES]:
-        if clean_piece(line.text) and not any(_holds(row, line) for row in ordered[:MAX_LINES]):
+        is_text = clean_piece(line.text) and not is_leader(line.text)
+        if is_text and not any(_holds(row, line) for row in ordered[:MAX_LINES]):
             yield _line_left_out(line, "margin number or repeated", frame)
 
 

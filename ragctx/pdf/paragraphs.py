@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from ragctx.pdf.columns import are_running_text
 from ragctx.pdf.layout import usual_pitches
-from ragctx.pdf.line_joining import HYPHEN, goes_on_as_url, join_broken
+from ragctx.pdf.line_joining import HYPHEN, goes_on_as_url, join_broken, whole_words
 from ragctx.pdf.row import Row, same_row
 from ragctx.text.line_shapes import (
     NEIGHBOURS,
@@ -69,11 +69,12 @@ def running_text(rows: Sequence[Row], words: Mapping[str, int]) -> str:
     if not rows:
         return ""
     pitches = _pitches(rows)
-    parts, is_new = [rows[0].text], True
+    parts, is_new = [whole_words(rows[0].text, words)], True
     for i in range(1, len(rows)):
         mark = _break_between(rows, i, pitches, is_new)
-        parts[-1] = _with_mark(parts[-1], mark, rows[i].text, words)
-        parts.append(rows[i].text)
+        text = whole_words(rows[i].text, words)
+        parts[-1] = _with_mark(parts[-1], mark, text, words)
+        parts.append(text)
         is_new = mark != " "
     return "".join(parts).replace(HYPHEN, "-")
 
@@ -188,6 +189,8 @@ def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
         return True
     if goes_on_as_url(a.text):
         return False
+    if b.bold and not a.bold and ends_clause(a.text):
+        return True
     if _is_spread(a) or _is_spread(b) or ends_in_amount(a.text):
         return True
     if _would_have_fitted(rows, i):

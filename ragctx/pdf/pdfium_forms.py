@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 import pypdfium2.raw as raw
 
 from ragctx.pdf.geometry import Box, along_line
-from ragctx.pdf.messages import MAX_FIELDS, FieldMessage
+from ragctx.pdf.messages import MAX_FIELDS, FieldKind, FieldMessage
 from ragctx.pdf.pdfium_pieces import Piece
 
 Placed: TypeAlias = tuple[FieldMessage, Box]
@@ -22,11 +22,19 @@ MAX_FIELD_CHARACTERS = 2000
 """Characters kept of what one field says: above what a person fills in."""
 _CHOICES = (raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX)
 _TICKS = (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON)
+_KINDS: Mapping[int, FieldKind] = {
+    raw.FPDF_FORMFIELD_TEXTFIELD: "value",
+    raw.FPDF_FORMFIELD_COMBOBOX: "value",
+    raw.FPDF_FORMFIELD_LISTBOX: "value",
+    raw.FPDF_FORMFIELD_CHECKBOX: "tick",
+    raw.FPDF_FORMFIELD_RADIOBUTTON: "radio",
+    raw.FPDF_FORMFIELD_PUSHBUTTON: "button",
+}
 _HIDDEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
 
 
 def form_fields(document: Any, page: Any, turn: int) -> list[Placed]:
-    """The fields of a page that are shown, which is turned so; not its push buttons, signatures."""
+    """The fields of a page that are shown, which is turned so; not its signatures."""
     if document.formenv is None:
         return []
     count = min(raw.FPDFPage_GetAnnotCount(page), MAX_FIELDS)
@@ -58,7 +66,7 @@ def as_drawn(
 
 
 def _with_drawn(field: FieldMessage, pieces: Sequence[tuple[Piece, bool]]) -> FieldMessage:
-    if field["kind"] != "value" or field["is_list"] or not pieces:
+    if field["kind"] not in ("value", "button") or field["is_list"] or not pieces:
         return field
     seen = " ".join(piece.message["text"] for piece, is_seen in pieces if is_seen)
     if "".join(seen.split()) != "".join(field["value"].split()):
@@ -78,8 +86,7 @@ def _field(form: Any, page: Any, i: int, turn: int) -> Placed | None:
         if raw.FPDFAnnot_GetSubtype(note) != raw.FPDF_ANNOT_WIDGET:
             return None
         kind, rect = raw.FPDFAnnot_GetFormFieldType(form, note), raw.FS_RECTF()
-        is_known = kind == raw.FPDF_FORMFIELD_TEXTFIELD or kind in _CHOICES or kind in _TICKS
-        if not is_known or raw.FPDFAnnot_GetFlags(note) & _HIDDEN:
+        if kind not in _KINDS or raw.FPDFAnnot_GetFlags(note) & _HIDDEN:
             return None
         if not raw.FPDFAnnot_GetRect(note, rect):
             return None
@@ -99,14 +106,13 @@ def _message(form: Any, note: Any, kind: int, place: Box) -> FieldMessage:
         value = ", ".join(_chosen(form, note)) or told(raw.FPDFAnnot_GetFormFieldValue)
     else:
         value = told(raw.FPDFAnnot_GetFormFieldValue)
-    is_radio, is_tick = kind == raw.FPDF_FORMFIELD_RADIOBUTTON, kind in _TICKS
     return {
-        "kind": "radio" if is_radio else "tick" if is_tick else "value",
+        "kind": _KINDS[kind],
         "name": told(raw.FPDFAnnot_GetFormFieldName),
         "tooltip": told(raw.FPDFAnnot_GetFormFieldAlternateName),
         "value": value,
         "is_list": kind == raw.FPDF_FORMFIELD_LISTBOX,
-        "is_chosen": is_tick and raw.FPDFAnnot_IsChecked(form, note) == 1,
+        "is_chosen": kind in _TICKS and raw.FPDFAnnot_IsChecked(form, note) == 1,
         "left": round(place[0], 1),
         "top": round(place[1], 1),
         "right": round(place[2], 1),

@@ -8,6 +8,7 @@ what belongs together is decided where the whole page is seen (`ragctx.pdf.layou
 
 from __future__ import annotations
 
+import re
 import statistics
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,11 +55,7 @@ def pieces(sheet: Sheet, codes: str, start: int) -> list[Piece]:
     """
     rows = [(row, _gaps(row)) for row in _rows(runs(sheet, codes, start))]
     word_gap = _word_gap(rows)
-    return [
-        _piece(sheet, part, text)
-        for row, gaps in rows
-        for part, text in _split(row, gaps, word_gap)
-    ]
+    return [_piece(sheet, part) for row, gaps in rows for part in _split(row, gaps, word_gap)]
 
 
 # ---- rows and pieces -------------------------------------------------------------------------
@@ -107,21 +104,33 @@ def _word_gap(rows: Sequence[tuple[Sequence[Run], Sequence[float]]]) -> float:
     return min(max(usual / 2, WORD_GAP), MAX_WORD_GAP)
 
 
-def _split(
-    row: Sequence[Run], gaps: Sequence[float], word_gap: float
-) -> Iterator[tuple[Sequence[Run], str]]:
+class _Part(NamedTuple):
+    """A part of a row and its text in parts: a space, what stands between two spaces.
+
+    `cuts` tells behind which of them, and before which run, there is a narrow gap.
+    """
+
+    runs: Sequence[Run]
+    texts: Sequence[str]
+    cuts: Sequence[tuple[int, int]] = ()
+
+
+def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterator[_Part]:
     """The pieces of a row, parted at wide gaps, with their text."""
     if any(is_right_to_left(run.text[0]) for run in row):
-        yield from ((part, _right_to_left_text(_unturned(part))) for part in _from_right(row))
+        yield from (
+            _Part(part, (_right_to_left_text(_unturned(part)),)) for part in _from_right(row)
+        )
         return
     usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
+    cuts: list[tuple[int, int]] = []
     word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
     guess_gap = word_gap if usual else max(WORD_GAP, GUESSED * word_gap)
     overhung = _beside_overhang(row, gaps, guess_gap)
     for i, gap in enumerate(gaps, start=1):
         if gap > usual + WIDE_GAP:
-            yield row[start:i], "".join(parts)
-            start, parts = i, []
+            yield _Part(row[start:i], parts, cuts)
+            start, parts, cuts = i, [], []
         elif row[i].before == "drawn":
             parts.append(" ")
         elif gap > (
@@ -130,8 +139,28 @@ def _split(
             parts.append(" ")
         elif row[i].size != row[i - 1].size:
             parts.append(_set_off(row, i))
+        if gap > FIGURE_GAP and i > start and not usual and _is_narrow_gap(row, i, gap):
+            cuts.append((len(parts), i - start))
         parts.append(row[i].text)
-    yield row[start:], "".join(parts)
+    yield _Part(row[start:], parts, cuts)
+
+
+def _is_narrow_gap(row: Sequence[Run], i: int, gap: float) -> bool:
+    """Whether the gap before run i may be one between cells; less is enough between figures."""
+    before, after = row[i - 1].text[-1], row[i].text[0]
+    if before in _LEADING and after in _LEADING:
+        return False
+    if gap > NARROW_GAP:
+        return True
+    is_one = before.isdigit() and _THOUSANDS.match(row[i].text)  # "10 000"
+    return before in _ENDS_FIGURE and after in _BEGINS_FIGURE and not is_one
+
+
+NARROW_GAP, FIGURE_GAP = 0.45, 0.3
+"""Em: wider than the spaces between most words, and between two figures."""
+_LEADING = ".…·_"
+_THOUSANDS = re.compile(r"\d{3}(?!\d)")
+_ENDS_FIGURE, _BEGINS_FIGURE = "0123456789%)-–—−*†", "0123456789(-–—−$€£+±"
 
 
 def _beside_overhang(row: Sequence[Run], gaps: Sequence[float], gap: float) -> float:
@@ -274,7 +303,8 @@ def _is_raised(base: Run, mark: Run) -> bool:
     return mark.size < SMALLER * base.size and higher > RAISED * base.size
 
 
-def _piece(sheet: Sheet, row: Sequence[Run], text: str) -> Piece:
+def _piece(sheet: Sheet, part: _Part) -> Piece:
+    row, text = part.runs, "".join(part.texts)
     middle, box = _middle(row), _around(row)
     some = row[0], row[len(row) // 2], row[-1]
     message: LineMessage = {
@@ -290,8 +320,19 @@ def _piece(sheet: Sheet, row: Sequence[Run], text: str) -> Piece:
         "role": "",
         "bold": all(run.drawn.is_bold for run in some),
     }
+    if part.cuts:
+        message["parts"] = list(_parts(part))
     placed = Placed(row[0].drawn, on_page(box, row[0].turn), middle.size)
     return Piece(message, _unmapped_share(sheet, row), placed, row)
+
+
+def _parts(part: _Part) -> Iterator[tuple[str, float, float]]:
+    """What is between narrow gaps, with its left and right edge."""
+    ends = (*part.cuts, (len(part.texts), len(part.runs)))
+    for (text, run), (text_end, run_end) in pairwise(((0, 0), *ends)):
+        runs = part.runs[run:run_end]
+        left, right = min(run.box[0] for run in runs), max(run.box[2] for run in runs)
+        yield "".join(part.texts[text:text_end]).strip(), round(left, 1), round(right, 1)
 
 
 def _middle(row: Sequence[Run]) -> Run:

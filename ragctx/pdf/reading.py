@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast, get_args
 
-from ragctx.pdf.form_fields import Field, FieldKind
+from ragctx.pdf.form_fields import Field
 from ragctx.pdf.geometry import Box, Frame
+from ragctx.pdf.messages import FieldKind
 from ragctx.pdf.png import SIGNATURE
 from ragctx.records import Heading, PageStatus, PdfStatus
 from ragctx.text.well_formed import well_formed
@@ -35,6 +36,7 @@ class Line:
     cell: int = 0
     role: str = ""
     bold: bool = False
+    parts: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +245,13 @@ def _line(message: Mapping[str, Any]) -> Line:
         cell=_value(message, "cell", int),
         role=_value(message, "role", str),
         bold=_value({"bold": False, **message}, "bold", bool),
+        parts=tuple(map(_part, message.get("parts", ()))),
     )
+
+
+def _part(part: Sequence[Any]) -> tuple[str, float, float]:
+    text, left, right = part
+    return well_formed(str(text)), _finite(left), _finite(right)
 
 
 def _field(message: Mapping[str, Any]) -> Field:

@@ -26,5 +26,9 @@ def mirrored(row: Row) -> Row:
     >>> mirrored(row).left, mirrored(mirrored(row)) == row
     (-30, True)
     """
-    cells = tuple(Cell(-cell.right, -cell.left, cell.text) for cell in row.cells)
+    cells = tuple(map(_mirrored_cell, row.cells))
     return replace(row, left=-row.right, right=-row.left, cells=cells)
+
+
+def _mirrored_cell(cell: Cell) -> Cell:
+    return Cell(-cell.right, -cell.left, cell.text, tuple(map(_mirrored_cell, cell.parts)))

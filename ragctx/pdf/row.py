@@ -7,11 +7,16 @@ from typing import NamedTuple
 
 
 class Cell(NamedTuple):
-    """A part of a row with a gap before and after it, and its place along the row."""
+    """A part of a row with a gap before and after it, and its place along the row.
+
+    `parts` are those of it that have narrower gaps between them, wider than between words; none if
+    it has no such gaps.
+    """
 
     left: float
     right: float
     text: str
+    parts: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +25,9 @@ class Row:
 
     `turn` counts quarter turns against the page as shown; `size` is the font size. Coordinates are
     in points, or in characters and lines (see `unplaced`). `cells` are the parts of a row that has
-    gaps; none if it has none. In a tagged file, `block` is the number of the paragraph or table row
-    that it is part of, `cell` that of its cell, and `role` what that block is ("H1", "P", "TR");
-    else 0, 0 and "".
+    gaps; none if it has none, one if it has none but narrow ones. In a tagged file, `block` is the
+    number of the paragraph or table row that it is part of, `cell` that of its cell, and `role`
+    what that block is ("H1", "P", "TR"); else 0, 0 and "".
     """
 
     text: str

@@ -11,13 +11,18 @@ heights.
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from ragctx.pdf.leaders import without_leaders
+from ragctx.pdf.line_joining import held_together
 from ragctx.pdf.row import Cell, Row
+from ragctx.pdf.tight_columns import has_figures_apart, with_tight_cells
+from ragctx.pdf.wrapped_cells import TableRow, unwrapped
 from ragctx.text.line_shapes import is_lone_marker
 
 MAX_STACK_ROWS, MAX_STACK_CHARACTERS = 6, 240
@@ -36,6 +41,8 @@ MIN_GUTTER = 0.3
 """Em: the white space between two columns is at least this wide."""
 CROSSING = 0.25
 """The share of a table's rows that may cross a gutter, if too few gutters are quite free."""
+FEW_CROSSING = 0.1
+"""The share that may cross one anyway: the last row of a block need not be of its table."""
 LONG = 60
 """Characters: where half of the rows have two cells of this length, or longer, columns of prose
 stand side by side."""
@@ -146,7 +153,7 @@ def _side_by_side(stacks: Sequence[Sequence[Row]]) -> Row:
         Cell(
             min(row.left for row in stack),
             max(row.right for row in stack),
-            " ".join(row.text for row in stack),
+            _joined_lines(stack),
         )
         for stack in stacks
     )
@@ -163,6 +170,13 @@ def _side_by_side(stacks: Sequence[Sequence[Row]]) -> Row:
     )
 
 
+def _joined_lines(stack: Sequence[Row]) -> str:
+    text = stack[0].text
+    for row in stack[1:]:
+        text = held_together(text, row.text)
+    return text
+
+
 def _length(row: Row) -> int:
     return len(row.text)
 
@@ -173,7 +187,7 @@ def _length(row: Row) -> int:
 def _has_cells(row: Row) -> bool:
     """Whether a row has two cells or more; the mark of an item or number of a heading is none."""
     if not row.is_placed or len(row.cells) < 2:
-        return False
+        return row.is_placed and has_figures_apart(row)
     first = row.cells[0].text
     is_mark = is_lone_marker(first) or (_SECTION.fullmatch(first) and (row.bold or "." in first))
     return len(row.cells) > 2 or not is_mark
@@ -208,13 +222,14 @@ class _Span:
 
 def _table(block: Sequence[Row]) -> list[Row]:
     """The rows of a table with their cells apart; none if the block is no table."""
+    block = with_tight_cells([without_leaders(row) for row in block])
     several = [row for row in block if _has_cells(row)]
     if len(several) < 2 or _is_prose(several):
         return []
     columns = _columns(several)
     if len(columns) < 2 or not _is_aligned(several, columns):
         return []
-    return [_apart(row, columns) for row in block]
+    return [_apart(row, cells) for row, cells in unwrapped([_by_column(r, columns) for r in block])]
 
 
 def _is_prose(rows: Sequence[Row]) -> bool:
@@ -239,10 +254,14 @@ def _columns(rows: Sequence[Row]) -> list[_Span]:
     best = [row for row in rows if len(row.cells) >= usual]
     if len(best) < 2:
         best = list(rows)
-    free = _between_gutters(best, 0)
-    if len(free) < usual:
+    free = max(
+        (_between_gutters(best, crossing) for crossing in {0, int(FEW_CROSSING * len(best))}),
+        key=len,
+    )
+    if len(free) < usual:  # heads need not stand over their figures
+        below = _between_gutters(best[1:], 0) if len(best) > 2 else []
         crossed = _between_gutters(best, int(CROSSING * len(best)))
-        free = crossed if len(crossed) > len(free) else free
+        free = max(free, below if len(below) <= usual else [], crossed, key=len)
     return free
 
 
@@ -307,7 +326,7 @@ def _merged(cells: Sequence[Cell]) -> list[Cell]:
     """The cells, with a sign that belongs to a number put together with it."""
     merged: list[Cell] = []
     sign = Cell(0.0, 0.0, "")  # that belongs to the next cell
-    for left, right, text in cells:
+    for left, right, text, _ in cells:
         if sign.text:
             left, text = sign.left, f"{sign.text} {text}"
         sign = Cell(0.0, 0.0, "")
@@ -320,16 +339,36 @@ def _merged(cells: Sequence[Cell]) -> list[Cell]:
     return [*merged, sign] if sign.text else merged
 
 
-def _apart(row: Row, columns: Sequence[_Span]) -> Row:
+def _by_column(row: Row, columns: Sequence[_Span]) -> TableRow:
+    """The row and its cell for each column, None for an empty one; all if it is over several."""
+    found = _merged(row.cells or (Cell(row.left, row.right, row.text),))
+    cells: list[Cell | None] = [None] * len(columns)
+    if len(found) == 1 and _covered(found[0], columns) > 1:
+        return row, tuple(cells)
+    are_all = _stand_in_all(found, columns)
+    for i, cell in enumerate(found):
+        k = i if are_all else _column_of(cell, columns)
+        held = cells[k]
+        cells[k] = cell if held is None else Cell(held.left, cell.right, f"{held.text} {cell.text}")
+    return row, tuple(cells)
+
+
+def _stand_in_all(cells: Sequence[Cell], columns: Sequence[_Span]) -> bool:
+    """Whether there is a cell for each column, between the columns on either side of it."""
+    if len(cells) != len(columns):
+        return False
+    lefts = (-math.inf, *(column.right for column in columns[:-1]))
+    rights = (*(column.left for column in columns[1:]), math.inf)
+    return all(
+        left <= cell.left and cell.right <= right
+        for cell, left, right in zip(cells, lefts, rights, strict=True)
+    )
+
+
+def _apart(row: Row, cells: Sequence[Cell | None]) -> Row:
     """The row as a line with a tab between its cells."""
-    cells = _merged(row.cells or (Cell(row.left, row.right, row.text),))
-    if len(cells) == 1 and _covered(cells[0], columns) > 1:
-        return replace(row, in_table=True)
-    texts = [""] * len(columns)
-    for cell in cells:
-        k = _column_of(cell, columns)
-        texts[k] = f"{texts[k]} {cell.text}".strip()
-    return replace(row, text="\t".join(texts).rstrip("\t"), in_table=True)
+    texts = [cell.text if cell else "" for cell in cells]
+    return replace(row, text="\t".join(texts).rstrip("\t") or row.text, in_table=True)
 
 
 def _covered(cell: Cell, columns: Sequence[_Span]) -> int:

@@ -102,8 +102,8 @@ MAY_IMPORT = {
     "generator.huggingface generator.thought index pipeline placement prompt retrieval text",
     "evaluation.questions": "evaluation index text",
     "evaluation.report": "evaluation evaluation.statistics text",
-    "server": "assembly embedding explanation follow_ups formats generator generator.cache_stats index "
-    "ingestion pdf pipeline placement refusals retrieval selection text views",
+    "server": "assembly embedding explanation follow_ups formats generator generator.cache_stats "
+    "index ingestion pdf pipeline placement refusals retrieval selection text views",
     "cli": "mcp_server server assembly embedding evaluation evaluation.questions evaluation.report "
     "explanation follow_ups formats generator generator.cache_stats generator.decoding "
     "generator.huggingface generator.reader index ingestion pdf pipeline refusals placement prompt "

@@ -477,7 +477,7 @@ def test_cells_of_arabic_with_a_wide_gap_between_them_are_pieces_of_their_own() 
 
     date, label = word("1403/09/19", 100, 150), word("تاريخ", 270, 300)
     more = word("پذيرش", 230, 268, "drawn")
-    texts = [text for _, text in _split([date, label, more], [], 0.15)]
+    texts = ["".join(part.texts) for part in _split([date, label, more], [], 0.15)]
     assert texts == ["تاريخ پذيرش", "1403/09/19"]
 
 
@@ -506,8 +506,8 @@ def test_a_space_beside_letters_that_hang_over_is_one() -> None:
 
     def text(*words: tuple[str, float, float]) -> str:
         row = runs(*words)
-        ((_, found),) = _split(row, _gaps(row), 0.15)
-        return found
+        (found,) = _split(row, _gaps(row), 0.15)
+        return "".join(found.texts)
 
     sound = (("the", 0, 10), ("Dept", 12, 30), ("of", 32, 39.5), ("Home", 40, 60))
     assert text(*sound) == "the Dept of Home"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.pdf.layout import in_reading_order
-from ragctx.pdf.row import Row
+from ragctx.pdf.row import Cell, Row
 
 SIZE, WIDE = 9.0, 90.0
 
@@ -135,3 +135,75 @@ def test_nothing_is_lost_or_added(grid: list[list[str]], turn: int) -> None:
     pieces = [replace(made, turn=turn) for made in drawn(grid)]
     read = " ".join(texts(pieces)).split()
     assert sorted(read) == sorted(" ".join(made.text for made in pieces).split())
+
+
+def test_leaders_are_gaps_between_cells() -> None:
+    # A tax form set its dots so wide apart that each of them was a cell.
+    label = [piece("23", 0, 0), piece("Educator expenses", 20, 0)]
+    dots = [piece(".", 120 + 12 * i, 0) for i in range(8)]
+    rows = drawn([["24", "Moving", "24"], ["25", "Savings", "25"]], top=12)
+    assert texts([*label, *dots, piece("23", 2 * WIDE + 60, 0), *rows])[0].count(".") == 0
+    names = ("1 Tin . . . . . . 3", "2 Tan . . . . . . 7")
+    led = [piece(name, 0, 12 * i) for i, name in enumerate(names)]
+    ends = [piece("x", 200, 12 * i) for i in range(2)]
+    rows = [part for pair in zip(led, ends, strict=True) for part in pair]
+    assert texts(rows)[0] == "1 Tin\t3\tx"
+
+
+def test_three_dots_that_stand_for_words_stay() -> None:
+    lines = (("spans words x . . . y of it", "a"), ("for x = 0, 1, 2, . . ..", "b"))
+    rows = [
+        piece(text, 200 * k, 12 * i) for i, line in enumerate(lines) for k, text in enumerate(line)
+    ]
+    assert [text.count(".") for text in texts(rows)] == [3, 4]
+
+
+def test_a_cell_that_was_wrapped_is_one_row_with_its_figures() -> None:
+    rows = [
+        *[piece(text, left, -10) for text, left in (("2023", 3 * WIDE), ("2022", 4 * WIDE))],
+        piece("Net income attributable to the", 0, 0),
+        piece("common stockholders", 0, 10),
+        piece("60", 3 * WIDE, 10),
+        piece("63", 4 * WIDE, 10),
+        *[piece(text, left, 20) for text, left in (("Tin", 0), ("7", 3 * WIDE), ("9", 4 * WIDE))],
+    ]
+    assert texts(rows)[1] == "Net income attributable to the common stockholders\t60\t63"
+    commands = drawn([["ls", "lists"], ["cd", "changes"], ["mv", "moves"]])
+    assert texts(commands) == ["ls\tlists", "cd\tchanges", "mv\tmoves"]
+
+
+def _tight(*texts: str, top: float, left: float = 75.0) -> Row:
+    """A piece that was drawn in one go, its words half an em apart."""
+    parts = [Cell(left + 25 * k, left + 25 * k + 20, text) for k, text in enumerate(texts)]
+    whole, right = " ".join(texts), parts[-1].right
+    cells = (Cell(left, right, whole, tuple(parts)),)
+    return replace(piece(whole, left, top), right=right, cells=cells)
+
+
+def test_figures_that_stand_close_are_cells() -> None:
+    # In a paper, the columns of a table two thirds of an em apart were one cell.
+    head = [piece("Model", 0, 0), _tight("P", "R", "F1", top=0)]
+    rows = [
+        made
+        for i, name in enumerate("abc", 1)
+        for made in (piece(name, 0, 12 * i), _tight("0.62", "0.58", "–", top=12 * i))
+    ]
+    read = texts([*head, *rows])
+    assert read == ["Model\tP\tR\tF1", *[f"{name}\t0.62\t0.58\t–" for name in "abc"]]
+
+
+def test_words_that_stand_as_close_are_not() -> None:
+    rows = [_tight("lines", "of", "text", "set", "wide", top=12 * i) for i in range(3)]
+    assert not any("\t" in text for text in texts(rows))
+
+
+def test_a_line_with_even_gaps_is_justified_and_a_head_over_its_columns_is_not() -> None:
+    words = ("religious", "belief,", "practice,", "or", "observance”),", "available")
+    left, line = 0.0, []
+    for word in words:
+        line.append(piece(word, left, 0))
+        left = line[-1].right + 40
+    other = drawn([["Tin", "232"], ["Lead", "327"]], top=40)
+    assert texts([*line, *other])[0] == " ".join(words)
+    under = [piece("1", cell.left, 12) for cell in line]
+    assert texts([*line, *under])[0] == "\t".join(words)

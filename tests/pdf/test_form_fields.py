@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ragctx.pdf.form_fields import Field, with_fields
+from ragctx.pdf.page_view import page_view
 from ragctx.pdf.read import read_pdf
 from ragctx.pdf.row import Row
 from tests.support.pdf_files import document, lines, pdf_bytes, stream
@@ -101,6 +102,28 @@ def test_a_box_far_from_any_text_is_told_by_its_name_where_it_is_ticked() -> Non
     assert texts([], ticked, field("tick", "", 0, 50)) == ["Smoker: yes"]
 
 
+def test_a_tall_field_has_the_label_above_it_once() -> None:
+    # The next tall field, below its own label, was taken for the next one of a grid.
+    pieces = [piece("How did it occur?", 0, 0), piece("Who was there?", 0, 92)]
+    tall = [field("value", text, 0, y, bottom=y + 80) for text, y in (("Ice.", 11), ("Ann.", 103))]
+    assert texts(pieces, *tall) == ["How did it occur? Ice.", "Who was there? Ann."]
+
+
+def test_a_label_of_several_lines_is_read_whole() -> None:
+    pieces = [piece("Head of household. If", 14, 0), piece("the child is yours", 14, 11)]
+    assert texts(pieces, field("tick", "", 0, 0)) == [
+        "Head of household. If the child is yours: no"
+    ]
+    contributions = [piece("contributions", 0, 0), piece("not deductible", 0, 11)]
+    value = field("value", "32", 90, 2, bottom=20)
+    assert texts(contributions, value) == ["contributions not deductible: 32"]
+
+
+def test_the_number_of_a_line_is_not_what_a_box_stands_for() -> None:
+    pieces = [piece("If not required, check here", 0, 0), piece("13", 155, 0)]
+    assert texts(pieces, field("tick", "", 140, 0))[0] == "If not required, check here: no"
+
+
 # --- as files
 
 
@@ -154,3 +177,28 @@ def test_a_value_that_nobody_sees_is_left_out(colour: bytes, tmp_path: Path) -> 
 def test_by_pypdf_fields_have_their_labels_too() -> None:
     said = read_pdf(CASES / "rlform.pdf", reader="pypdf").text
     assert {"b0: yes", "b1: no", "r: two_years", "c: Monthly"} <= set(said.splitlines())
+
+
+BUTTON = (
+    b"<</Type/Annot/Subtype/Widget/F 4/FT/Btn/Ff 65536/T(b1)/Rect[150 696 350 712]"
+    b"/AP<</N %d 0 R>>>>"
+)
+
+
+def test_what_is_on_a_button_is_no_text_of_the_page(tmp_path: Path) -> None:
+    path = _form(tmp_path, BUTTON % 7, _drawn(b"Print form"), content=lines("Tin", y=300))
+    assert read_pdf(path).text == "Tin"
+    view = page_view(path, 1)
+    assert [(line.text, line.why) for line in view.left_out] == [("Print form", "button")]
+    alone = _form(tmp_path, BUTTON % 7, _drawn(b"Print form"))
+    assert read_pdf(alone).text == "Print form"  # better than an empty page
+
+
+def test_the_labels_of_a_form_are_read_where_they_stand(tmp_path: Path) -> None:
+    # Some programs draw the labels that were changed last after all others.
+    rows = [lines(f"{n} Label {n}", y=700 - 40 * n) for n in (1, 2, 4, 5, 6, 7)]
+    late = lines("9 Label 9", y=340) + lines("3 Label 3", y=580) + lines("8 Label 8", y=380)
+    box = b"<</Type/Annot/Subtype/Widget/F 4/FT/Tx/T(t%d)/Rect[300 %d 400 %d]>>"
+    fields = [box % (n, 700 - 40 * n, 712 - 40 * n) for n in range(1, 10)]
+    text = read_pdf(_form(tmp_path, *fields, content=b"".join(rows) + late)).text
+    assert [line[0] for line in text.split("\n") if line] == list("123456789")

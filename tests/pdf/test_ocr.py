@@ -13,6 +13,7 @@ from ragctx.errors import InputError
 from ragctx.pdf.geometry import Box
 from ragctx.pdf.messages import MAX_PICTURE_PIXELS
 from ragctx.pdf.ocr import SCALE, Ocr
+from ragctx.pdf.page_image import quote_boxes
 from ragctx.pdf.page_view import page_view
 from ragctx.pdf.process import Limits
 from ragctx.pdf.read import read_pdf
@@ -177,3 +178,41 @@ def test_a_citation_of_such_a_page_says_so(tmp_path: Path) -> None:
 def test_what_is_no_engine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ocr is a"):
         read_pdf(scan(tmp_path / "scan.pdf"), ocr="auto")  # type: ignore[arg-type]
+
+
+def test_one_page_is_read_by_ocr_and_a_quote_on_it_is_found(tmp_path: Path) -> None:
+    path, engine = scan(tmp_path / "scan.pdf", pages=3), two_columns()
+    view = page_view(path, 2, ocr=Ocr(engine=engine))
+    assert view.page.status == "ocr" and len(engine.seen) == 1
+    quote = "soft and white, so it was used"
+    first, second = quote_boxes(path, 2, quote, ocr=Ocr(engine=engine))
+    assert quote_boxes(path, 2, quote) == ()
+    point = 1 / SCALE
+    assert first[1::2] == pytest.approx((240 * point, 270 * point))
+    assert 100 * point < first[0] < 400 * point < 700 * point < first[2] <= 800 * point
+    assert second[:2] == pytest.approx((100 * point, 280 * point))
+    assert 500 * point < second[2] < 700 * point
+
+
+def test_a_quote_on_a_line_that_is_turned_is_found(tmp_path: Path) -> None:
+    path = scan(tmp_path / "scan.pdf")
+    line = replace(found("read from the top down", (100, 200, 130, 860)), turn=3)
+    ((left, top, right, bottom),) = quote_boxes(
+        path, 1, "from the top", ocr=Ocr(engine=FakeEngine(line))
+    )
+    assert (left * SCALE, right * SCALE) == pytest.approx((100, 130))
+    assert 250 < top * SCALE < 400 and 600 < bottom * SCALE < 750
+
+
+def test_columns_below_a_full_page_are_found(tmp_path: Path) -> None:
+    wide = [
+        found("a line of code, // and what it is for in a few words", (100, y, 1600, y + 30))
+        for y in range(200, 1000, 40)
+    ]
+    low = [
+        replace(line, box=(left, top + 1000, right, bottom + 1000))
+        for line in two_columns().found
+        for left, top, right, bottom in (line.box,)
+    ]
+    text = read_pdf(scan(tmp_path / "s.pdf"), ocr=Ocr(engine=FakeEngine(*wide, *low))).text
+    assert " ".join(text.split()).endswith(" ".join((*TIN, *LEAD)))

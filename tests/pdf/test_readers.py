@@ -152,3 +152,55 @@ def _stand_in(folder: Path, script: str) -> tuple[str, ...]:
     path = folder / "stand_in.py"
     path.write_text(f"{STAND_IN}\n{script}\nsay(kind='end', warnings=[])\n", encoding="utf-8")
     return (sys.executable, str(path))
+
+
+def test_indents_in_a_column_are_no_gutter(tmp_path: Path) -> None:
+    """The page's number stood in the gutter, and the first lines of paragraphs seemed a column."""
+    left = [f"left column, line number {i:02}" for i in range(24)]
+    right = [f"right column, line number {i:02}" for i in range(24)]
+    content = lines("Head of the page") + lines("216", x=241, y=60) + lines(*left, y=680)
+    for i, text in enumerate(right):
+        content += lines(text, x=272 if i % 6 == 0 else 257, y=680 - 12 * i)
+    words = read_pdf(write(tmp_path / "a.pdf", [content])).text
+    assert words.index("left column, line number 23") < words.index("right column, line number 00")
+
+
+def test_a_title_that_was_drawn_last_comes_first(tmp_path: Path) -> None:
+    names, points = lines("Tin", "Lead", "Zinc"), lines("232", "327", "420", x=400)
+    title = lines("Where metals melt", x=200, y=750)
+    text = read_pdf(write(tmp_path / "a.pdf", [names + points + title])).text
+    assert text.splitlines()[0] == "Where metals melt"
+
+
+def test_a_raised_mark_that_was_drawn_last_stands_by_its_word(tmp_path: Path) -> None:
+    rows = lines("Total") + lines("183,061", x=300)
+    rows += lines("Other", y=688) + lines("12", x=300, y=688)
+    mark = lines("(3)", x=96, y=704, size=6)
+    text = read_pdf(write(tmp_path / "a.pdf", [rows + mark])).text
+    assert text.splitlines() == ["Total (3)\t183,061", "Other\t12"]
+
+
+def test_a_table_of_tight_columns_has_its_cells(tmp_path: Path) -> None:
+    content = b"".join(
+        lines(text, x=x, y=700 - 12 * i)
+        for i, name in enumerate(("tin", "lead", "zinc"))
+        for text, x in ((name, 72), ("0.62", 120), ("0.58", 145), ("0.59", 170))
+    )
+    text = read_pdf(write(tmp_path / "a.pdf", [content])).text
+    assert text.splitlines()[1] == "lead\t0.62\t0.58\t0.59"
+    spaced = b"".join(
+        lines(text, x=x, y=700 - 12 * i)
+        for i in range(3)
+        for text, x in (("Benzene", 72), ("10", 160), ("000", 173.5), ("200", 260))
+    )
+    text = read_pdf(write(tmp_path / "b.pdf", [spaced])).text
+    assert text.splitlines()[0] == "Benzene\t10 000\t200"
+
+
+def test_a_word_that_a_cell_divides_is_whole_unless_it_has_its_hyphen(tmp_path: Path) -> None:
+    left = lines("shares that would be anti-", "dilutive if counted", x=72)
+    right = lines("an approx-", "imate share", x=300)
+    table = lines("Tin", y=660) + lines("232", x=300, y=660)
+    prose = lines("Those are anti-dilutive ones, and anti-dilutive ones are left out.", y=500)
+    text = read_pdf(write(tmp_path / "a.pdf", [left + right + table + prose])).text
+    assert "would be anti-dilutive if" in text and "an approximate share" in text

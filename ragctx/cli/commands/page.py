@@ -24,6 +24,7 @@ from ragctx.text.wording import counted, pages_words
 if TYPE_CHECKING:
     from ragctx.pdf.geometry import Box
     from ragctx.pdf.names import PdfReader
+    from ragctx.pdf.ocr import Ocr
     from ragctx.pdf.page_view import PageView
 
 _POINTS_AN_INCH = 72
@@ -35,6 +36,7 @@ _SHOWN = 200  # characters of a line that was left out, and of a quote in a mess
     "ragctx page manual.pdf iv",
     "ragctx page notes.md 2",
     "ragctx page manual.pdf 12 --png page.png",
+    "ragctx page scan.pdf 3 --ocr --png page.png",
     'ragctx page manual.pdf 12 --quote "every two weeks" --png quote.png',
 )
 @click.command("page", cls=Command)
@@ -64,6 +66,12 @@ _SHOWN = 200  # characters of a line that was left out, and of a quote in a mess
     show_default=True,
     help="Library that reads the page.",
 )
+@click.option(
+    "--ocr",
+    "with_ocr",
+    is_flag=True,
+    help="Read the page from its picture, as ingest --ocr does. Needs the extra ragctx[ocr].",
+)
 @options.index_option
 @options.password_option
 @options.json_option
@@ -74,6 +82,7 @@ def page_command(
     quote: str | None,
     dpi: int,
     reader: PdfReader,
+    with_ocr: bool,
     index_path: Path,
     password: str | None,
     as_json: bool,
@@ -91,8 +100,9 @@ def page_command(
     if unit_of(path) == "section":
         show_section(path, page, quote=quote, as_json=as_json, is_drawn=png_path is not None)
         return
-    view = page_view(path, page, password=password, reader=reader)
-    shown = _Shown(view=view, quote=quote, password=password)
+    ocr = _ocr() if with_ocr else None
+    view = page_view(path, page, password=password, reader=reader, ocr=ocr)
+    shown = _Shown(view=view, quote=quote, password=password, ocr=ocr)
     boxes = shown.boxes()
     if png_path is not None:
         png_path.write_bytes(shown.png(boxes, dpi / _POINTS_AN_INCH))
@@ -103,6 +113,14 @@ def page_command(
         _print_boxes(view, boxes)
     elif png_path is None:
         _print(view)
+
+
+def _ocr() -> Ocr:
+    """What reads the page from its picture. Raises MissingExtraError if it is not installed."""
+    from ragctx.pdf.ocr import Ocr
+    from ragctx.pdf.rapidocr_engine import RapidOcr
+
+    return Ocr(engine=RapidOcr(), every_page=True)
 
 
 def _path_of(file: str, index_path: Path) -> str:
@@ -139,6 +157,7 @@ class _Shown:
     view: PageView
     quote: str | None
     password: str | None
+    ocr: Ocr | None
 
     def boxes(self) -> tuple[Box, ...] | None:
         """Where the quote is; None without one. Raises RagctxError if it is not on the page."""
@@ -147,9 +166,11 @@ class _Shown:
         if self.quote is None:
             return None
         path, number = self.view.path, self.view.page.number
-        boxes = quote_boxes(path, number, self.quote, password=self.password)
+        boxes = quote_boxes(path, number, self.quote, password=self.password, ocr=self.ocr)
         if not boxes:
-            command = shlex.join(["ragctx", "page", path, str(number)])
+            unread = self.view.page.status in ("scanned", "garbled")
+            words = ["ragctx", "page", path, str(number), *(["--ocr"] if unread else [])]
+            command = shlex.join(words)
             raise RagctxError(
                 f"page {number} of {file_name(path)} does not contain the quote "
                 f"“{one_line(self.quote, _SHOWN)}”; see what is read there: {command}"
@@ -158,13 +179,13 @@ class _Shown:
 
     def png(self, boxes: tuple[Box, ...] | None, scale: float) -> bytes:
         """The picture: with the quote marked if there is one, else with what is read."""
-        from ragctx.pdf.page_image import page_image
+        from ragctx.pdf.page_image import marked_page
         from ragctx.pdf.page_view import view_image
 
         if boxes is None:
             return view_image(self.view, scale=scale, password=self.password).png
         path, number = self.view.path, self.view.page.number
-        return page_image(path, number, quote=self.quote, scale=scale, password=self.password).png
+        return marked_page(path, number, boxes, scale=scale, password=self.password).png
 
     def as_json(self, boxes: tuple[Box, ...] | None, png_path: Path | None) -> dict[str, object]:
         """The JSON object of `ragctx page --json`."""

@@ -1,0 +1,146 @@
+"""Lines of running text that were justified: the wide gaps in them part words, not cells. Pure.
+
+All gaps of such a line are as wide, and it ends where the line before or after it does, which has
+no wide gaps, or as wide ones elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from ragctx.pdf.row import Cell, Row
+from ragctx.text.line_shapes import ends_sentence, is_table_row
+
+SAME_GAP, SAME_SHARE = 0.35, 0.15
+"""Em, and a share of the widest: gaps that differ by no more, one or the other, are as wide."""
+LOOSE = 1.1
+"""How many times as far its letters are from each other, spaces and gaps among them."""
+FEW_GAPS, MAX_GAP = 3, 1.6
+"""With fewer gaps than this, or beside another line with gaps, none is wider than this, in em."""
+MANY_GAPS, EVEN = 4, 0.1
+"""So many gaps, or more, that differ by no more em are of no table, whatever stands beside it."""
+MIN_WIDTH = 20.0
+"""Em: a line that is justified is at least this wide."""
+SAME_EDGE = 0.5
+"""Em: lines that differ by no more end at the same place."""
+MAX_INDENT = 5.0
+"""Em: how much farther in, or out, a line may begin than the one beside it."""
+MAX_STEP = 2.5
+"""Row heights between two lines of one paragraph, at most."""
+
+
+def without_justified_gaps(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a page, in reading order; lines that were justified have no cells.
+
+    >>> from ragctx.pdf.row import Cell
+    >>> cells = tuple(Cell(60 * k, 60 * k + 40, "words") for k in range(5))
+    >>> text = " ".join(cell.text for cell in cells)
+    >>> wide = Row(text=text, left=0, top=0, right=280, bottom=10, size=10, cells=cells)
+    >>> full = replace(wide, text="text " * 10, top=12, bottom=22, cells=())
+    >>> len(without_justified_gaps([wide, full])[0].cells), len(without_justified_gaps([wide]))
+    (0, 1)
+    """
+    pitches = _pitches(rows)
+    return [
+        replace(row, cells=()) if len(row.cells) > 1 and _is_justified(rows, i, pitches) else row
+        for i, row in enumerate(rows)
+    ]
+
+
+def _pitches(rows: Sequence[Row]) -> dict[int, float]:
+    """Em from letter to letter of lines without wide gaps, by font size: of those set closely."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if len(row.cells) < 2 and row.right - row.left >= MIN_WIDTH * row.size:
+            found.setdefault(round(row.size), []).append(_pitch(row))
+    return {size: sorted(pitches)[len(pitches) // 4] for size, pitches in found.items()}
+
+
+def _pitch(row: Row) -> float:
+    return (row.right - row.left) / row.size / max(1, len(row.text))
+
+
+def _is_justified(rows: Sequence[Row], i: int, pitches: Mapping[int, float]) -> bool:
+    row = rows[i]
+    if row.in_table or row.is_field or is_table_row(row.text, row.text):
+        return False
+    gaps = _gaps(row)
+    beside = [rows[j] for j in (i - 1, i + 1) if 0 <= j < len(rows)]
+    if any(_stand_in_columns(other, row) for other in beside):
+        return False
+    if _is_of_no_table(row, gaps):
+        return True
+    is_loose = _pitch(row) >= LOOSE * pitches.get(round(row.size), math.inf)
+    if not (is_loose and _are_alike(gaps)) and not _are_between_sentences(row, gaps):
+        return False
+    return any(_is_line_of_text(other, row) for other in beside)
+
+
+def _gaps(row: Row) -> list[float]:
+    """Em between the cells of a row."""
+    return [(b.left - a.right) / row.size for a, b in pairwise(row.cells)]
+
+
+def _are_alike(gaps: Sequence[float]) -> bool:
+    least, most = min(gaps, default=0.0), max(gaps, default=0.0)
+    return most - least <= max(SAME_GAP, SAME_SHARE * most)
+
+
+def _is_of_no_table(row: Row, gaps: Sequence[float]) -> bool:
+    """Whether there are many gaps of one width between words of several widths."""
+    widths = [cell.right - cell.left for cell in row.cells]
+    are_even = len(gaps) >= MANY_GAPS and max(gaps) - min(gaps) <= EVEN
+    return are_even and max(widths) >= 1.5 * min(widths)
+
+
+def _are_between_sentences(row: Row, gaps: Sequence[float]) -> bool:
+    """Whether there are no gaps but after full stops, where some programs leave more room."""
+    return max(gaps) <= MAX_GAP and all(ends_sentence(cell.text) for cell in row.cells[:-1])
+
+
+def _is_line_of_text(other: Row, row: Row) -> bool:
+    """Whether another row is a line of the paragraph of which `row` may be a line."""
+    step = max(other.top - row.bottom, row.top - other.bottom)
+    em = row.size
+    if other.in_table or other.is_field or other.turn != row.turn or abs(other.size - em) > 1:
+        return False
+    ends_before = other.right > row.right and abs(other.left - row.left) <= SAME_EDGE * em
+    is_last = ends_before and _are_between_sentences(row, _gaps(row))
+    ends_alike = is_last or abs(other.right - row.right) <= SAME_EDGE * em
+    if not ends_alike or other.right - other.left < MIN_WIDTH * em:
+        return False
+    if abs(other.left - row.left) > MAX_INDENT * em or step > MAX_STEP * row.height:
+        return False
+    gaps = _gaps(row)
+    if len(other.cells) < 2:
+        return len(gaps) >= FEW_GAPS or max(gaps) <= MAX_GAP
+    return max(gaps) <= MAX_GAP and _are_alike(_gaps(other))
+
+
+def _stand_in_columns(a: Row, b: Row) -> bool:
+    """Whether cells of b, more than half of those within, begin or end where cells of a do.
+
+    Or there are as many, one over the other.
+    """
+    if len(a.cells) < 2:
+        return False
+    if len(a.cells) == len(b.cells) and _are_one_over_the_other(a.cells, b.cells):
+        return True
+    edges = [edge for cell in a.cells[1:] for edge in (cell.left, cell.right)]
+    inner = b.cells[1:-1] or b.cells[1:]
+    near = SAME_EDGE * b.size
+    aligned = sum(
+        any(min(abs(edge - cell.left), abs(edge - cell.right)) <= near for edge in edges)
+        for cell in inner
+    )
+    return aligned > 0.5 * len(inner)
+
+
+def _are_one_over_the_other(upper: Sequence[Cell], lower: Sequence[Cell]) -> bool:
+    edges = [
+        (min(a.left, b.left), max(a.right, b.right)) for a, b in zip(upper, lower, strict=True)
+    ]
+    return all(right < left for (_, right), (left, _) in pairwise(edges))
