@@ -25,11 +25,10 @@ from ragctx.ingestion.ahead import Ahead
 from ragctx.ingestion.embedding_queue import EmbeddingQueue
 from ragctx.ingestion.finding import Reach, as_paths, find_pdfs, is_gone
 from ragctx.ingestion.progress import Progress
-from ragctx.ingestion.reading import FileFound, FileRead, FileReader, cores
+from ragctx.ingestion.reading import FileFound, FileRead, FileReader, cores, ocr_of
 from ragctx.ingestion.reuse import KnownVectors
 from ragctx.ingestion.settings import IngestSettings, Recipe, require_same
 from ragctx.ingestion.workers import LocalWorkers
-from ragctx.pdf.ocr import Ocr
 from ragctx.records import Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def ingest_files(
                 tokenizer=embedder.tokenizer,
                 settings=settings,
                 recipe=recipe,
-                ocr=_ocr(recipe, settings),
+                ocr=ocr_of(recipe, settings),
                 progress=progress,
                 made=made,
                 ids=ids or {},
@@ -165,21 +164,6 @@ def ingest_files(
         if reach is not None:
             rows += _gone(writer, reach, prune=prune)
     return tuple(rows)
-
-
-def _ocr(recipe: Recipe, settings: IngestSettings) -> Ocr | None:
-    """What reads pages from their picture; None if nothing is to.
-
-    Raises MissingExtraError if that is not installed.
-    """
-    if recipe.ocr == "never":
-        return None
-    engine = settings.ocr_engine
-    if engine is None:
-        from ragctx.pdf.rapidocr_engine import RapidOcr
-
-        engine = RapidOcr()
-    return Ocr(engine=engine, every_page=recipe.ocr == "always")
 
 
 def _with_sources(files: Sequence[Path], writer: IndexWriter) -> list[Path]:

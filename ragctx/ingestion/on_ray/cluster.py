@@ -1,0 +1,174 @@
+"""Starting a Ray on this machine, or joining one that runs; each in bounded time."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+
+from ragctx.errors import ClusterError, InputError, require_extra
+from ragctx.ingestion.reading import cores
+
+LOCAL = "local"
+"""The address for which a Ray of our own is started."""
+AUTO = "auto"
+"""The address of the cluster that this machine belongs to."""
+CLIENT = "ray://"
+"""What addresses begin with that are joined from outside of the cluster."""
+REACH_S = 5.0
+"""Seconds for a connection to be made. Chosen by hand."""
+ANSWER_S = 60.0
+"""Seconds for a Ray to answer who is connected: a busy machine starts Python slowly."""
+STORE_BYTES = 512 * 2**20
+"""Memory for the files and results that are on their way within this machine; Ray puts on disk what
+has no place there. Chosen by hand."""
+_ADDRESS = re.compile(r"(ray://)?(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):(\d{1,5})")
+_VERSIONS = re.compile(
+    r"was started with:\s*Ray: (?P<ray>\S+)\s*Python: (?P<python>\S+)"
+    r".*was started with:\s*Ray: (?P<our_ray>\S+)\s*Python: (?P<our_python>\S+)",
+    re.DOTALL,
+)
+
+
+def require_address(address: str) -> str:
+    """The address, if it is one: "local", "auto", "host:6379" or "ray://host:10001".
+
+    Raises InputError for anything else.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if address not in (LOCAL, AUTO) and (not found or not 0 < int(found[3]) < 2**16):
+        raise InputError(
+            f"{address!r} is not the address of a Ray; valid: {AUTO} (the cluster of this machine), "
+            f"HOST:6379, {CLIENT}HOST:10001, and {LOCAL} to start one here"
+        )
+    return address
+
+
+@contextmanager
+def connected(address: str = LOCAL) -> Iterator[ModuleType]:
+    """The module `ray`, connected to a cluster within the block.
+
+    A process that is connected already stays so, if `address` is "local" or "auto". The Ray that is
+    started for "local" is reached from this machine alone, with a token that only this process and
+    its children know; it has no dashboard, sends no usage statistics, and ends with the block.
+
+    Raises:
+        InputError: that is no address.
+        MissingExtraError: Ray is not installed.
+        ClusterError: there is no Ray at this address, it is of another version, or does not start.
+    """
+    require_address(address)
+    with _environment(_OWN if address == LOCAL else _QUIET):
+        with require_extra("Ray (--ray)", "ray", "'ragctx[ray]'"):
+            ray = importlib.import_module("ray")
+        if ray.is_initialized() and address in (LOCAL, AUTO):
+            yield ray
+            return
+        if address != LOCAL:
+            _require_reachable(address)
+        _connect(ray, address)
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_OWN = {
+    **_QUIET,
+    # Named for where it is the default: a Ray that listens on 127.0.0.1 alone.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": "",  # a new one each time; Ray would keep one in the user's home
+}
+"""What Ray reads when it is imported and when it starts."""
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These variables within the block; those that a user has set stay."""
+    ours = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update({name: value or secrets.token_hex(32) for name, value in ours.items()})
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+def _connect(ray: ModuleType, address: str) -> None:
+    ours = {
+        "num_cpus": cores(),
+        "include_dashboard": False,
+        "object_store_memory": STORE_BYTES,
+    }
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level="ERROR",
+            **(ours if address == LOCAL else {}),
+        )
+    except Exception as error:  # Ray raises whatever came up, and never one of its own
+        raise ClusterError(_why_not(error, address, ray.__version__)) from error
+
+
+def _why_not(error: Exception, address: str, our_version: str) -> str:
+    """Why Ray could not be joined or started, with the remedy."""
+    text = str(error)
+    versions = _VERSIONS.search(text)
+    if versions:
+        remedy = f"install the cluster's here: pip install ray=={versions['ray']}"
+        if versions["python"] != versions["our_python"]:
+            remedy = f"run ragctx by Python {versions['python']} with ray {versions['ray']}"
+        return (
+            f"the Ray at {address} is {versions['ray']} on Python {versions['python']}, and here "
+            f"it is {versions['our_ray']} on Python {versions['our_python']}; {remedy}"
+        )
+    reason = next(filter(None, map(str.strip, text.splitlines())), type(error).__name__)[:300]
+    if address == LOCAL:
+        return f"no Ray could be started here ({reason}); try it: ray start --head; ray stop"
+    if "node" in text and ("IP" in text or "raylet" in text):
+        return (
+            f"this machine does not belong to the Ray at {address} ({reason}); run ragctx on one "
+            f"of its nodes, or give {CLIENT}HOST:10001"
+        )
+    return f"the Ray at {address} could not be joined ({reason}); ask it: ray status"
+
+
+def _require_reachable(address: str) -> None:
+    """Raise ClusterError unless a Ray answers there: `ray.init` alone would try for minutes."""
+    found = _ADDRESS.fullmatch(address)
+    if found:
+        host, port = found[2].strip("[]"), int(found[3])
+        try:
+            socket.create_connection((host, port), REACH_S).close()
+        except OSError as error:
+            raise ClusterError(
+                f"nothing answers at {host}:{port} ({error.strerror or error}); start a Ray there: "
+                "ray start --head, or leave the address out to start one here"
+            ) from error
+        if found[1]:
+            return  # a client gives up by itself
+    words = ["health-check", "--skip-version-check"]
+    words += [] if address == AUTO else ["--address", address]
+    command = (sys.executable, "-m", "ray.scripts.scripts", *words)
+    try:
+        answer = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=ANSWER_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        answer = None
+    if answer is None or answer.returncode:
+        where = "on this machine" if address == AUTO else f"at {address}"
+        raise ClusterError(
+            f"no Ray answers {where}; look for one: ray status, start one: ray start --head, or "
+            "leave the address out to have one started for this run"
+        )
