@@ -113,7 +113,7 @@ def _connect(ray: ModuleType, address: str) -> None:
         ray.init(
             address=address,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level="CRITICAL",
             **(ours if address == LOCAL else {}),
         )
     except Exception as error:  # Ray raises whatever came up, and never one of its own
@@ -169,6 +169,7 @@ def _require_reachable(address: str) -> None:
     if answer is None or answer.returncode:
         where = "on this machine" if address == AUTO else f"at {address}"
         raise ClusterError(
-            f"no Ray answers {where}; look for one: ray status, start one: ray start --head, or "
-            "leave the address out to have one started for this run"
+            f"no Ray answers {where}, or it wants another token (RAY_AUTH_TOKEN); look for one: "
+            "ray status, start one: ray start --head, or leave the address out to have one started "
+            "for this run"
         )

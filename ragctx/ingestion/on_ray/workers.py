@@ -67,7 +67,10 @@ def on_ray(
     """
     load = load or partial(load_embedder, embedder.id)
     with connected(address) as ray:
-        workers = RayWorkers(ray, embedder, load)
+        try:
+            workers = RayWorkers(ray, embedder, load)
+        except Exception as error:  # what cannot be sent, or is not known there
+            raise _told(error, "sending the embedder's tokenizer") from error
         try:
             workers.require_embedder()
             yield workers
@@ -286,8 +289,9 @@ def _told(error: Exception, doing: str) -> RagctxError:
         return cause
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     reason = (lines[-1] if lines else type(cause).__name__)[:300]
+    is_missing = isinstance(cause, ImportError) or "ModuleNotFoundError" in str(error)
     text = f"{doing} failed on the Ray cluster ({reason}); "
-    if "ModuleNotFoundError" in str(error) or "ImportError" in str(error):
+    if is_missing:
         return ClusterError(
             f"{text}install the same there, on every machine: pip install "
             f"'ragctx[ray]=={__version__}'"
