@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     Settings = click.ParamType[tuple[str, object]]
     Texts = click.ParamType[str]
 else:
-    Pages = Scores = Order = Settings = Texts = click.ParamType  # generic in newer versions of click only
+    Pages = Scores = Order = Settings = Texts = (
+        click.ParamType
+    )  # generic in newer versions of click only
 
 
 _DIGITS = 100
@@ -155,4 +157,6 @@ class RayAddress(Texts):
         try:
             return require_address(str(value))
         except InputError as error:
-            self.fail(f"{error}. Without an address, put --ray at the end of the command.", param, ctx)
+            self.fail(
+                f"{error}. Without an address, put --ray at the end of the command.", param, ctx
+            )

@@ -99,7 +99,7 @@ class FileReader:
         )
 
     def tell_page(self, path: Path, done: int, pages: int) -> None:
-        """Tell `progress` that so many of a file's pages were read."""
+        """Tell `progress` how many of a file's pages were read by now."""
         with self._one_at_a_time:
             self.progress.on_page(str(path), done, pages)
 

@@ -35,15 +35,17 @@ from tests.support.ray_runs import (
     FragileEmbedder,
     end,
     environment,
+    head,
     needs_ray,
     processes_of,
-    ragctx as run_ragctx,
+    run_ragctx,
     wait_for,
 )
 from tests.support.text_pdfs import TextReader, write
 
 slow = pytest.mark.slow
 long = pytest.mark.timeout(600)
+PLACES = ("pdfs", "index", "marks")
 
 
 # --- without Ray
@@ -189,7 +191,8 @@ def test_who_is_killed_costs_a_retry_and_what_kills_each_time_a_row(
     tmp_path: Path, env: dict[str, str]
 ) -> None:
     marks, pdfs = tmp_path / "marks", tmp_path / "pdfs"
-    marks.mkdir(), pdfs.mkdir()
+    marks.mkdir()
+    pdfs.mkdir()
     words = {"b": "Readeronce", "c": "Readerbane", "d": "Embedderonce"}
     for name in "abcdef":
         page = lines(f"{words.get(name, 'Tin')} melts in file {name}.", "Lead is heavy.")
@@ -209,16 +212,49 @@ def test_who_is_killed_costs_a_retry_and_what_kills_each_time_a_row(
         out, err = run.communicate(timeout=300)
     finally:
         run.kill()
+    assert err == ""
     rows = [line.split(maxsplit=4) for line in out.splitlines()]
     assert [row[:3] for row in rows] == [
         [f"{name}.pdf", *(("failed", "corrupt") if name == "c" else ("added", "ok"))]
         for name in "abcdef"
-    ], (out, err)
+    ], out
     assert "ended the process that reads it 3 times" in rows[2][4]
     (pdfs / "c.pdf").unlink()  # which would kill this process
     ingest(pdfs, tmp_path / "here", FragileEmbedder(marks))
     assert tables(tmp_path / "index") == tables(tmp_path / "here")
     assert verify_index(tmp_path / "index") == ()
+
+
+@needs_ray
+@slow
+@long
+def test_chunks_that_kill_every_embedder_end_the_run_and_what_is_stored_stays(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    (tmp_path / "pdfs").mkdir()
+    for name, word in (("a", "Tin"), ("b", "Embedderbane")):
+        page = lines(f"{word} melts in file {name}.", "Lead is heavy.")
+        (tmp_path / "pdfs" / f"{name}.pdf").write_bytes(document([page]))
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.support.ray_runs",
+            *map(tmp_path.joinpath, ("pdfs", "index", "marks")),
+        ],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.stdout.startswith("ClusterError embedding, 3 times, failed"), (
+        run.stdout,
+        run.stderr,
+    )
+    assert "run the same command again" in run.stdout
+    info = Index.open(tmp_path / "index").info()
+    assert (info.documents, info.unembedded) == (2, info.chunks)
 
 
 @needs_ray
@@ -236,6 +272,7 @@ def test_ctrl_c_leaves_what_was_done_and_no_process(tmp_path: Path, env: dict[st
     )
     try:
         assert wait_for(lambda: index.exists() and Index.open(index).info().documents > 3)
+        assert len(processes_of(env)) > 3, "Ray is not seen"
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does
         _, err = run.communicate(timeout=60)
     finally:
@@ -270,3 +307,42 @@ def test_a_ray_that_is_not_there_is_told_with_the_remedy(
     assert message in done.stderr and "ray start --head" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not index.exists()
+
+
+@needs_ray
+@slow
+@long
+def test_a_cluster_is_joined_from_within_and_from_outside(
+    samples: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    run_ragctx("ingest", samples, "--index", tmp_path / "here", env=env)
+    with head(env) as addresses:
+        for i, address in enumerate(addresses):
+            index = tmp_path / f"there{i}"
+            done = run_ragctx("ingest", samples, "--index", index, "--ray", address, env=env)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert tables(index) == tables(tmp_path / "here")
+        other = {**env, "RAY_AUTH_TOKEN": "0" * 64}
+        done = run_ragctx("ingest", samples, "--index", index, "--ray", addresses[0], env=other)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+        assert "wants another token" in done.stderr
+
+
+@needs_ray
+@slow
+@long
+def test_machines_without_ragctx_are_told_with_the_remedy(
+    samples: Path, tmp_path: Path, env: dict[str, str]
+) -> None:
+    hidden = tmp_path / "hidden" / "ragctx" / "__init__.py"
+    hidden.parent.mkdir(parents=True)
+    hidden.write_text("raise ModuleNotFoundError(\"No module named 'ragctx'\", name='ragctx')")
+    paths = os.pathsep.join((str(tmp_path / "hidden"), env["PYTHONPATH"]))
+    with head({**env, "PYTHONPATH": paths}) as addresses:
+        for address in addresses:
+            index = tmp_path / "index"
+            done = run_ragctx("ingest", samples, "--index", index, "--ray", address, env=env)
+            assert done.returncode == 1
+            assert "No module named 'ragctx'" in done.stderr
+            assert f"pip install 'ragctx[ray]=={__version__}'" in done.stderr
+            assert not index.exists()

@@ -140,9 +140,7 @@ def test_a_run_that_broke_off_with_groups_on_their_way_goes_on(pdfs: Path, tmp_p
 
 def test_by_words_alone_nothing_is_embedded_anywhere(pdfs: Path, tmp_path: Path) -> None:
     workers = Elsewhere(Batched(), readers=2, groups=5, seed=1)
-    ingest(
-        pdfs, tmp_path / "index", Batched(), settings=SETTINGS, workers=workers, embed_at_most=0
-    )
+    ingest(pdfs, tmp_path / "index", Batched(), settings=SETTINGS, workers=workers, embed_at_most=0)
     assert workers.most_on_their_way == 0
 
 

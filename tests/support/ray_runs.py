@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +36,12 @@ needs_ray = pytest.mark.skipif(
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of a run: it reaches this machine alone, and has a mark of its own."""
-    paths = os.pathsep.join((os.environ["PYTHONPATH"], str(ROOT)))
+    paths = os.pathsep.join((str(ROOT), os.environ["PYTHONPATH"]))
     mark = uuid.uuid4().hex
     own = {"RAGCTX_TESTS_LOOPBACK": "1", "PYTHONPATH": paths, MARK: mark}
+    # For the Rays that run by themselves: those that ragctx starts have this of their own.
+    own |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+    own |= {"RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}
     return {**os.environ, **own, **more}
 
 
@@ -71,10 +76,39 @@ def end(env: dict[str, str]) -> None:
             continue
 
 
-def ragctx(*arguments: object, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_ragctx(*arguments: object, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """A command of ragctx, run to its end."""
     command = [sys.executable, "-m", "ragctx", *map(str, arguments)]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+
+
+@contextmanager
+def head(env: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """A Ray that runs by itself; its address on this machine, and that for clients."""
+    port, client_port = random.SystemRandom().sample(range(20_000, 32_000), 2)
+    options = [f"--port={port}", f"--ray-client-server-port={client_port}", "--num-cpus=2"]
+    options += ["--object-store-memory=83886080", "--include-dashboard=false"]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    process = subprocess.Popen(
+        [*command, *options, "--disable-usage-stats"],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert wait_for(lambda: {port, client_port} <= listening()), "Ray did not start"
+        yield f"127.0.0.1:{port}", f"ray://127.0.0.1:{client_port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+        end(env)
+
+
+def listening() -> set[int]:
+    """The ports on which some process of this machine listens."""
+    tables = (Path("/proc/net") / name for name in ("tcp", "tcp6"))
+    lines = (line.split() for table in tables for line in table.read_text().splitlines()[1:])
+    return {int(line[1].rpartition(":")[2], 16) for line in lines if line[3] == "0A"}
 
 
 # --- an embedder and a tokenizer whose processes die
@@ -137,9 +171,10 @@ def main(pdfs: str, index: str, folder: str) -> None:
     try:
         with on_ray(embedder, load=load) as workers:
             for row in ingest(pdfs, index, embedder, workers=workers):
-                print(Path(row.path).name, row.outcome, row.status, row.chunks, row.message)
+                told = Path(row.path).name, row.outcome, row.status, row.chunks, row.message
+                sys.stdout.write(" ".join(map(str, told)) + "\n")
     except RagctxError as error:
-        print(type(error).__name__, error)
+        sys.stdout.write(f"{type(error).__name__} {error}\n")
 
 
 if __name__ == "__main__":

@@ -274,9 +274,7 @@ class _Run:
         load = partial(load_embedder, bundled_name(embedder.id) or spec)
         with ExitStack() as stack:
             with loading("Ray"):
-                workers = stack.enter_context(
-                    on_ray(embedder, load=load, address=self.ray_address)
-                )
+                workers = stack.enter_context(on_ray(embedder, load=load, address=self.ray_address))
             yield workers
 
     def _ingested(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import secrets
@@ -45,8 +44,8 @@ def require_address(address: str) -> str:
     found = _ADDRESS.fullmatch(address)
     if address not in (LOCAL, AUTO) and (not found or not 0 < int(found[3]) < 2**16):
         raise InputError(
-            f"{address!r} is not the address of a Ray; valid: {AUTO} (the cluster of this machine), "
-            f"HOST:6379, {CLIENT}HOST:10001, and {LOCAL} to start one here"
+            f"{address!r} is not the address of a Ray; valid: {AUTO} (the cluster of this "
+            f"machine), HOST:6379, {CLIENT}HOST:10001, and {LOCAL} to start one here"
         )
     return address
 
@@ -67,7 +66,7 @@ def connected(address: str = LOCAL) -> Iterator[ModuleType]:
     require_address(address)
     with _environment(_OWN if address == LOCAL else _QUIET):
         with require_extra("Ray (--ray)", "ray", "'ragctx[ray]'"):
-            ray = importlib.import_module("ray")
+            import ray
         if ray.is_initialized() and address in (LOCAL, AUTO):
             yield ray
             return
@@ -80,9 +79,15 @@ def connected(address: str = LOCAL) -> Iterator[ModuleType]:
             ray.shutdown()
 
 
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_QUIET = {
+    # Ray writes what went wrong on standard output, where results are; errors tell it here.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
+    "RAY_SCHEDULER_EVENTS": "0",
+}
 _OWN = {
     **_QUIET,
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # embedders compute where they would without Ray
     # Named for where it is the default: a Ray that listens on 127.0.0.1 alone.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",

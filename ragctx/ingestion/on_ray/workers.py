@@ -85,9 +85,7 @@ class RayWorkers:
     each time is a file that cannot be read; a group that kills its embedder each time ends the run.
     """
 
-    def __init__(
-        self, ray: ModuleType, embedder: Embedder, load: Callable[[], Embedder]
-    ) -> None:
+    def __init__(self, ray: ModuleType, embedder: Embedder, load: Callable[[], Embedder]) -> None:
         self._ray: Any = ray
         processors = max(1, int(ray.cluster_resources().get("CPU", 1)))
         options = {"num_cpus": _SHARE, "scheduling_strategy": "SPREAD"}
