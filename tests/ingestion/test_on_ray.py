@@ -33,6 +33,7 @@ from tests.support.paths import ROOT
 from tests.support.pdf_files import document, lines
 from tests.support.ray_runs import (
     FragileEmbedder,
+    cluster_environment,
     end,
     environment,
     head,
@@ -144,6 +145,13 @@ def env() -> Iterator[dict[str, str]]:
     left = processes_of(made)
     end(made)
     assert not left, "a run left processes behind"
+
+
+@pytest.fixture
+def cluster_env() -> Iterator[dict[str, str]]:
+    made = cluster_environment()
+    yield made
+    end(made)
 
 
 @needs_ray
@@ -313,16 +321,18 @@ def test_a_ray_that_is_not_there_is_told_with_the_remedy(
 @slow
 @long
 def test_a_cluster_is_joined_from_within_and_from_outside(
-    samples: Path, tmp_path: Path, env: dict[str, str]
+    samples: Path, tmp_path: Path, cluster_env: dict[str, str]
 ) -> None:
-    run_ragctx("ingest", samples, "--index", tmp_path / "here", env=env)
-    with head(env) as addresses:
+    run_ragctx("ingest", samples, "--index", tmp_path / "here", env=cluster_env)
+    with head(cluster_env) as addresses:
         for i, address in enumerate(addresses):
             index = tmp_path / f"there{i}"
-            done = run_ragctx("ingest", samples, "--index", index, "--ray", address, env=env)
+            done = run_ragctx(
+                "ingest", samples, "--index", index, "--ray", address, env=cluster_env
+            )
             assert (done.returncode, done.stderr) == (0, "")
             assert tables(index) == tables(tmp_path / "here")
-        other = {**env, "RAY_AUTH_TOKEN": "0" * 64}
+        other = {**cluster_env, "RAY_AUTH_TOKEN": "0" * 64}
         done = run_ragctx("ingest", samples, "--index", index, "--ray", addresses[0], env=other)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
         assert "wants another token" in done.stderr
@@ -332,16 +342,18 @@ def test_a_cluster_is_joined_from_within_and_from_outside(
 @slow
 @long
 def test_machines_without_ragctx_are_told_with_the_remedy(
-    samples: Path, tmp_path: Path, env: dict[str, str]
+    samples: Path, tmp_path: Path, cluster_env: dict[str, str]
 ) -> None:
     hidden = tmp_path / "hidden" / "ragctx" / "__init__.py"
     hidden.parent.mkdir(parents=True)
     hidden.write_text("raise ModuleNotFoundError(\"No module named 'ragctx'\", name='ragctx')")
-    paths = os.pathsep.join((str(tmp_path / "hidden"), env["PYTHONPATH"]))
-    with head({**env, "PYTHONPATH": paths}) as addresses:
+    paths = os.pathsep.join((str(tmp_path / "hidden"), cluster_env["PYTHONPATH"]))
+    with head({**cluster_env, "PYTHONPATH": paths}) as addresses:
         for address in addresses:
             index = tmp_path / "index"
-            done = run_ragctx("ingest", samples, "--index", index, "--ray", address, env=env)
+            done = run_ragctx(
+                "ingest", samples, "--index", index, "--ray", address, env=cluster_env
+            )
             assert done.returncode == 1
             assert "No module named 'ragctx'" in done.stderr
             assert f"pip install 'ragctx[ray]=={__version__}'" in done.stderr

@@ -39,9 +39,6 @@ def environment(**more: str) -> dict[str, str]:
     paths = os.pathsep.join((str(ROOT), os.environ["PYTHONPATH"]))
     mark = uuid.uuid4().hex
     own = {"RAGCTX_TESTS_LOOPBACK": "1", "PYTHONPATH": paths, MARK: mark}
-    # For the Rays that run by themselves: those that ragctx starts have this of their own.
-    own |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
-    own |= {"RAY_AUTH_TOKEN": uuid.uuid4().hex * 2}
     return {**os.environ, **own, **more}
 
 
@@ -80,6 +77,13 @@ def run_ragctx(*arguments: object, env: dict[str, str]) -> subprocess.CompletedP
     """A command of ragctx, run to its end."""
     command = [sys.executable, "-m", "ragctx", *map(str, arguments)]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+
+
+def cluster_environment() -> dict[str, str]:
+    """What a Ray that runs by itself, and whoever joins it, need: this machine alone, one token."""
+    token = uuid.uuid4().hex * 2
+    loopback = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    return environment(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token, **loopback)
 
 
 @contextmanager
