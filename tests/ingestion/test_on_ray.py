@@ -320,6 +320,30 @@ def test_a_ray_that_is_not_there_is_told_with_the_remedy(
 @needs_ray
 @slow
 @long
+def test_a_ray_can_be_started_again_in_one_process_and_leaves_no_trace(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    program = """
+import os, ray  # imported before, as a program that uses it otherwise does
+from ragctx.ingestion.on_ray.cluster import connected
+before = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+for _ in range(2):
+    with connected() as here:
+        assert here.get(here.remote(len).remote("abc")) == 3
+    assert not ray.is_initialized()
+assert before == {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+"""
+    home = {**env, "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=home, capture_output=True, text=True, timeout=300
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not list(tmp_path.iterdir()), "Ray left something in the user's home"
+
+
+@needs_ray
+@slow
+@long
 def test_a_cluster_is_joined_from_within_and_from_outside(
     samples: Path, tmp_path: Path, cluster_env: dict[str, str]
 ) -> None:

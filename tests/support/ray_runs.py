@@ -76,7 +76,8 @@ def end(env: dict[str, str]) -> None:
 def run_ragctx(*arguments: object, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """A command of ragctx, run to its end."""
     command = [sys.executable, "-m", "ragctx", *map(str, arguments)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    # Elsewhere, for Ray lets workers import from the working directory of who asks them.
+    return subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, timeout=300)
 
 
 def cluster_environment() -> dict[str, str]:

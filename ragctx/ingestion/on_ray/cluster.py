@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 
 from ragctx.errors import ClusterError, InputError, require_extra
@@ -72,13 +72,16 @@ def connected(address: str = LOCAL) -> Iterator[ModuleType]:
             return
         if address != LOCAL:
             _require_reachable(address)
+        _forget_token()
         _connect(ray, address)
         try:
             yield ray
         finally:
             ray.shutdown()
+            _forget_token()
 
 
+_NEW_TOKEN = ""
 _QUIET = {
     # Ray writes what went wrong on standard output, where results are; errors tell it here.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
@@ -90,8 +93,7 @@ _OWN = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # embedders compute where they would without Ray
     # Named for where it is the default: a Ray that listens on 127.0.0.1 alone.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_AUTH_MODE": "token",
-    "RAY_AUTH_TOKEN": "",  # a new one each time; Ray would keep one in the user's home
+    "RAY_AUTH_TOKEN": _NEW_TOKEN,  # Ray would keep one in the user's home
 }
 """What Ray reads when it is imported and when it starts."""
 
@@ -99,13 +101,23 @@ _OWN = {
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """These variables within the block; those that a user has set stay."""
-    ours = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update({name: value or secrets.token_hex(32) for name, value in ours.items()})
+    before = dict(os.environ)
+    for name, value in values.items():
+        os.environ.setdefault(name, secrets.token_hex(32) if value == _NEW_TOKEN else value)
     try:
         yield
     finally:
-        for name in ours:
-            os.environ.pop(name, None)
+        for name in os.environ.keys() - before.keys():
+            if name.startswith("RAY_"):  # Ray sets some, too
+                del os.environ[name]
+
+
+def _forget_token() -> None:
+    """Let Ray read its token again, which it does only once."""
+    with suppress(ImportError, AttributeError):  # older ones have none
+        from ray._raylet import AuthenticationTokenLoader
+
+        AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _connect(ray: ModuleType, address: str) -> None:
