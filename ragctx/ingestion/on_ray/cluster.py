@@ -28,7 +28,6 @@ ANSWER_S = 60.0
 STORE_BYTES = 512 * 2**20
 """Memory for the files and results that are on their way within this machine; Ray puts on disk what
 has no place there. Chosen by hand."""
-_ADDRESS = re.compile(r"(ray://)?(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):(\d{1,5})")
 _VERSIONS = re.compile(
     r"was started with:\s*Ray: (?P<ray>\S+)\s*Python: (?P<python>\S+)"
     r".*was started with:\s*Ray: (?P<our_ray>\S+)\s*Python: (?P<our_python>\S+)",
@@ -41,13 +40,21 @@ def require_address(address: str) -> str:
 
     Raises InputError for anything else.
     """
-    found = _ADDRESS.fullmatch(address)
-    if address not in (LOCAL, AUTO) and (not found or not 0 < int(found[3]) < 2**16):
+    if address not in (LOCAL, AUTO) and _host_and_port(address) is None:
         raise InputError(
             f"{address!r} is not the address of a Ray; valid: {AUTO} (the cluster of this "
             f"machine), HOST:6379, {CLIENT}HOST:10001, and {LOCAL} to start one here"
         )
     return address
+
+
+def _host_and_port(address: str) -> tuple[str, int] | None:
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    is_ipv6 = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if is_ipv6 else host
+    is_name = host and not set(host) & set(" /[]" if is_ipv6 else " /[]:")
+    is_port = port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 2**16
+    return (host, int(port)) if is_name and is_port else None
 
 
 @contextmanager
@@ -56,7 +63,8 @@ def connected(address: str = LOCAL) -> Iterator[ModuleType]:
 
     A process that is connected already stays so, if `address` is "local" or "auto". The Ray that is
     started for "local" is reached from this machine alone, with a token that only this process and
-    its children know; it has no dashboard, sends no usage statistics, and ends with the block.
+    its children know; it has no dashboard, sends no usage statistics, and ends with the block. (A
+    program that imported `ray` before has a Ray with a token that listens on all addresses.)
 
     Raises:
         InputError: that is no address.
@@ -73,11 +81,11 @@ def connected(address: str = LOCAL) -> Iterator[ModuleType]:
         if address != LOCAL:
             _require_reachable(address)
         _forget_token()
-        _connect(ray, address)
         try:
+            _connect(ray, address)
             yield ray
         finally:
-            ray.shutdown()
+            ray.shutdown()  # also of what was started before it failed
             _forget_token()
 
 
@@ -162,17 +170,17 @@ def _why_not(error: Exception, address: str, our_version: str) -> str:
 
 def _require_reachable(address: str) -> None:
     """Raise ClusterError unless a Ray answers there: `ray.init` alone would try for minutes."""
-    found = _ADDRESS.fullmatch(address)
-    if found:
-        host, port = found[2].strip("[]"), int(found[3])
+    place = _host_and_port(address)
+    if place:
+        host, port = place
         try:
-            socket.create_connection((host, port), REACH_S).close()
+            socket.create_connection(place, REACH_S).close()
         except OSError as error:
             raise ClusterError(
                 f"nothing answers at {host}:{port} ({error.strerror or error}); start a Ray there: "
                 "ray start --head, or leave the address out to start one here"
             ) from error
-        if found[1]:
+        if address.startswith(CLIENT):
             return  # a client gives up by itself
     words = ["health-check", "--skip-version-check"]
     words += [] if address == AUTO else ["--address", address]
