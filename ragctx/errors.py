@@ -13,6 +13,7 @@
     ├── TemplateError
     ├── TokenizerError
     ├── ModelError
+    ├── ClusterError
     └── MissingExtraError (an ImportError)
 
 An *error* is something the caller must handle, so it is raised; its message names the fact, the
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 
 class RagctxError(Exception):
@@ -41,6 +43,10 @@ class DocumentError(RagctxError):
     def __init__(self, message: str, *, status: str) -> None:
         super().__init__(message)
         self.status = status
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Another process makes it of its arguments, of which one is named."""
+        return partial(type(self), status=self.status), self.args
 
 
 class PdfError(DocumentError):
@@ -88,6 +94,10 @@ class TokenizerError(RagctxError):
 
 class ModelError(RagctxError):
     """A generator or embedder cannot be loaded, or its files are damaged."""
+
+
+class ClusterError(RagctxError):
+    """A cluster cannot be reached, or its machines cannot do the work that they are given."""
 
 
 class MissingExtraError(RagctxError, ImportError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 from click.shell_completion import CompletionItem
 
+from ragctx.errors import InputError
 from ragctx.placement.laws import Strategy
 from ragctx.placement.strategies import STRATEGIES
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     Scores = click.ParamType[float | Literal["auto"]]
     Order = click.ParamType[str | Strategy]
     Settings = click.ParamType[tuple[str, object]]
+    Texts = click.ParamType[str]
 else:
-    Pages = Scores = Order = Settings = click.ParamType  # generic in newer versions of click only
+    Pages = Scores = Order = Settings = Texts = (
+        click.ParamType
+    )  # generic in newer versions of click only
 
 
 _DIGITS = 100
@@ -133,3 +137,26 @@ class MinScore(Scores):
         if math.isnan(score):
             self.fail(f"{value!r} is neither a number such as 0.3 nor auto.", param, ctx)
         return score
+
+
+class RayAddress(Texts):
+    """auto, HOST:PORT or ray://HOST:PORT; local, where the option stands alone."""
+
+    name = "address"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The name of the value in the help text."""
+        return "[auto|HOST:PORT|ray://HOST:PORT]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """The address; what follows a --ray that should stand alone is none, and refused."""
+        from ragctx.ingestion.on_ray.cluster import require_address
+
+        try:
+            return require_address(str(value))
+        except InputError as error:
+            self.fail(
+                f"{error}. Without an address, put --ray at the end of the command.", param, ctx
+            )

@@ -100,6 +100,11 @@ class FileReader:
             seconds=time.perf_counter() - began,
         )
 
+    def tell_page(self, path: Path, done: int, pages: int) -> None:
+        """Tell `progress` how many of a file's pages were read by now."""
+        with self._one_at_a_time:
+            self.progress.on_page(str(path), done, pages)
+
     def _document(self, path: Path, document_id: str) -> Document:
         if text_format_of(str(path)) is not None:
             return self._text_document(path, document_id)
@@ -108,9 +113,8 @@ class FileReader:
         def on_page(page: int, pages: int) -> None:
             if self.stopped.is_set():
                 raise _Stopped
-            with self._one_at_a_time:
-                read.add(page)
-                self.progress.on_page(str(path), len(read), pages)
+            read.add(page)
+            self.tell_page(path, len(read), pages)
 
         return read_pdf(
             path,
@@ -155,6 +159,21 @@ class FileReader:
 
 class _Stopped(Exception):
     """Ends the reading of a file that nobody waits for any more."""
+
+
+def ocr_of(recipe: Recipe, settings: IngestSettings) -> Ocr | None:
+    """What reads pages from their picture; None if nothing is to.
+
+    Raises MissingExtraError if that is not installed.
+    """
+    if recipe.ocr == "never":
+        return None
+    engine = settings.ocr_engine
+    if engine is None:
+        from ragctx.pdf.rapidocr_engine import RapidOcr
+
+        engine = RapidOcr()
+    return Ocr(engine=engine, every_page=recipe.ocr == "always")
 
 
 def cores() -> int:

@@ -27,16 +27,17 @@ from ragctx.ingestion.ahead import Ahead
 from ragctx.ingestion.embedding_queue import EmbeddingQueue
 from ragctx.ingestion.finding import Reach, as_paths, find_files, is_gone
 from ragctx.ingestion.progress import Progress
-from ragctx.ingestion.reading import FileFound, FileRead, FileReader, cores
+from ragctx.ingestion.reading import FileFound, FileRead, FileReader, cores, ocr_of
 from ragctx.ingestion.reuse import KnownVectors
 from ragctx.ingestion.settings import IngestSettings, Recipe, require_same
-from ragctx.pdf.ocr import Ocr
+from ragctx.ingestion.workers import LocalWorkers
 from ragctx.records import Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
     from ragctx.index.index import IndexWriter
     from ragctx.index.store import SourceInfo
+    from ragctx.ingestion.workers import Workers
 
 
 def ingest(
@@ -49,6 +50,7 @@ def ingest(
     rebuild: bool = False,
     lenders: Iterable[Path] = (),
     embed_at_most: int | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> tuple[IngestRow, ...]:
     """Read, cut, embed and store the files that `paths` name; one row for each.
@@ -70,6 +72,8 @@ def ingest(
             computed again.
         embed_at_most: leave all vectors to a later run if more chunks than this lack one. The
             documents are found by their words until then.
+        workers: who reads and embeds; by default threads of this process. With
+            `ragctx.ingestion.on_ray.workers.on_ray`, a Ray cluster.
         progress: functions to call on the way.
 
     Raises:
@@ -99,6 +103,7 @@ def ingest(
         rebuild=rebuild,
         lenders=lenders,
         embed_at_most=embed_at_most,
+        workers=workers,
         progress=progress,
     )
 
@@ -115,6 +120,7 @@ def ingest_files(
     rebuild: bool = False,
     lenders: Iterable[Path] = (),
     embed_at_most: int | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> tuple[IngestRow, ...]:
     """`ingest` for files that `find_files` has found already.
@@ -123,6 +129,7 @@ def ingest_files(
     `file_id` of those files that were hashed already; the others are hashed here.
     """
     settings, progress = settings or IngestSettings(), progress or Progress()
+    workers = workers or LocalWorkers(embedder)
     with index.writer() as writer:
         with index.snapshot() as snapshot:
             told, made = Recipe.parsed(snapshot.recipe), snapshot.recipes()
@@ -142,14 +149,15 @@ def ingest_files(
                 tokenizer=embedder.tokenizer,
                 settings=settings,
                 recipe=recipe,
-                ocr=_ocr(recipe, settings),
+                ocr=ocr_of(recipe, settings),
                 progress=progress,
                 made=made,
                 ids=ids or {},
                 processes=cores() // max(1, len(files)),
             ),
             known=KnownVectors(index, lenders),
-            queue=EmbeddingQueue(writer, embedder, on_embedded=progress.on_embedded),
+            queue=EmbeddingQueue(writer, embedder, workers, on_embedded=progress.on_embedded),
+            workers=workers,
             progress=progress,
             embed_at_most=embed_at_most,
             waiting=writer.waiting_documents(),
@@ -158,21 +166,6 @@ def ingest_files(
         if reach is not None:
             rows += _gone(writer, reach, prune=prune)
     return tuple(rows)
-
-
-def _ocr(recipe: Recipe, settings: IngestSettings) -> Ocr | None:
-    """What reads pages from their picture; None if nothing is to.
-
-    Raises MissingExtraError if that is not installed.
-    """
-    if recipe.ocr == "never":
-        return None
-    engine = settings.ocr_engine
-    if engine is None:
-        from ragctx.pdf.rapidocr_engine import RapidOcr
-
-        engine = RapidOcr()
-    return Ocr(engine=engine, every_page=recipe.ocr == "always")
 
 
 def _with_sources(files: Sequence[Path], writer: IndexWriter) -> list[Path]:
@@ -217,6 +210,7 @@ class _Run:
     reader: FileReader
     known: KnownVectors
     queue: EmbeddingQueue
+    workers: Workers
     progress: Progress
     embed_at_most: int | None
     waiting: set[str]  # documents whose vectors an earlier run left to be computed
@@ -226,19 +220,24 @@ class _Run:
 
     def rows(self, files: Sequence[Path]) -> list[IngestRow]:
         """Bring the files into the index; of one that fails, its row gives the reason."""
-        threads = min(cores(), len(files))
+        threads = min(self.workers.readers, len(files))
         found, stopped = self.reader.found(files), self.reader.stopped
-        with Ahead(self.reader.read, found, threads=threads, stopped=stopped) as ahead:
+        with Ahead(self._read, found, threads=threads, stopped=stopped) as ahead:
             for path in files:
-                while not ahead.is_ready() and self._step(flush=False):
+                while (self.queue.is_ready() or not ahead.is_ready()) and self._step(flush=False):
                     pass
                 self.done.append(self._taken(ahead.take()))
                 self.progress.on_read(str(path))
                 self._tell()
+                if self.embed_at_most is None:
+                    self.queue.send(flush=False)
         while self._step(flush=True):
             pass
         self._tell(everything=True)
         return self.done
+
+    def _read(self, found: FileFound) -> FileRead:
+        return self.workers.read(self.reader, found)
 
     def _step(self, *, flush: bool) -> bool:
         """Embed one group of chunks, if any waits and vectors are wanted."""
@@ -272,7 +271,7 @@ class _Run:
             row = self._known(read.path, read.document_id, was_moved)
         if row is None and read.document is None:  # what made it known is gone, or failed
             path, document_id = read.path, read.document_id
-            read = self.reader.read(FileFound(path=path, document_id=document_id, is_new=True))
+            read = self._read(FileFound(path=path, document_id=document_id, is_new=True))
             row = _failure(read)
         row = row or self._stored(read)
         return replace(row, seconds=read.seconds + time.perf_counter() - began)

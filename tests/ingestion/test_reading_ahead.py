@@ -97,7 +97,7 @@ def one_after_the_other(folder: Path, index: Path) -> None:
 def test_the_index_is_that_of_one_step_after_the_other(
     folder: Path, cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ragctx.ingestion.run.cores", lambda: cores)
+    monkeypatch.setattr("ragctx.ingestion.workers.cores", lambda: cores)
     rows = ingest(folder / "pdfs", folder / "index", HashEmbedder(), settings=SETTINGS)
     one_after_the_other(folder / "pdfs", folder / "slow")
     assert tables(folder / "index") == tables(folder / "slow")
@@ -111,7 +111,7 @@ def test_which_chunks_are_embedded_together_does_not_depend_on_time(
 ) -> None:
     found = []
     for cores in (1, 4, 4):
-        monkeypatch.setattr("ragctx.ingestion.run.cores", lambda cores=cores: cores)
+        monkeypatch.setattr("ragctx.ingestion.workers.cores", lambda cores=cores: cores)
         index = folder / f"index{len(found)}"
         ingest(folder / "pdfs", index, Batched(), settings=SETTINGS)
         found.append(tables(index))

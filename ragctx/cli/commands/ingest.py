@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import FAILED, OK, Interrupted, say
 from ragctx.cli.help import Command, examples
 from ragctx.cli.output import console, failure_lines, ingest_table, shown_path, write_json
-from ragctx.cli.progress import ingest_progress
+from ragctx.cli.progress import ingest_progress, loading
 from ragctx.cli.session import when_unlocked
+from ragctx.cli.types import RayAddress
 from ragctx.errors import IndexMissingError, InputError, StoreError
 from ragctx.paths import DEFAULT_INDEX
 from ragctx.pdf.names import HIDDEN_TEXT, OCR_USES, READERS
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ragctx.index.index import Index
     from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion.settings import IngestSettings
+    from ragctx.ingestion.workers import Workers
     from ragctx.pdf.names import OcrUse
 
 _NAMED = 3  # files that are gone, by name; the others are counted
@@ -40,6 +43,7 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     "ragctx ingest manuals/ --prune --json",
     "ragctx ingest scans/ --ocr auto",
     "ragctx ingest notes.md handbook.docx",
+    "ragctx ingest library/ --ray ray://head:10001",
 )
 @click.command("ingest", cls=Command)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
@@ -100,6 +104,15 @@ _NAMED = 3  # files that are gone, by name; the others are counted
     help="Stop before the vectors: documents are found by their words until the command runs again "
     "without it.",
 )
+@click.option(
+    "--ray",
+    "ray_address",
+    type=RayAddress(),
+    is_flag=False,
+    flag_value="local",
+    help="Read and embed on a Ray cluster: the one of this machine (auto), the one at an address, "
+    "or, without one, a Ray started here for this run. Needs the extra ragctx[ray].",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 if any file could not be read.")
 @options.json_option
 def ingest_command(
@@ -116,6 +129,7 @@ def ingest_command(
     prune: bool,
     rebuild: bool,
     lexical: bool,
+    ray_address: str | None,
     strict: bool,
     as_json: bool,
 ) -> int:
@@ -151,6 +165,7 @@ def ingest_command(
         prune=prune,
         rebuild=rebuild,
         lexical=lexical,
+        ray_address=ray_address,
     )
     rows = tuple(with_cause(row, run.ocr_command(row.path)) for row in run.rows())
     seconds = time.perf_counter() - began
@@ -185,6 +200,7 @@ class _Run:
     prune: bool
     rebuild: bool
     lexical: bool
+    ray_address: str | None
 
     def command(self, *flags: str) -> str:
         """The command that was given, with other flags."""
@@ -235,10 +251,11 @@ class _Run:
 
         def ingested() -> tuple[IngestRow, ...]:
             index = Index.open_or_create(self.index_path, embedder=embedder)
-            return self._ingested(files, index, embedder)
+            return self._ingested(files, index, embedder, workers)
 
         try:
-            return when_unlocked(ingested, "writes to this index")
+            with self._workers(embedder) as workers:
+                return when_unlocked(ingested, "writes to this index")
         except KeyboardInterrupt:
             held = set(self._sources())
             kept = sum(str(path) in held for path in files)
@@ -247,8 +264,26 @@ class _Run:
                 "command again to go on from there"
             ) from None
 
+    @contextmanager
+    def _workers(self, embedder: Embedder) -> Iterator[Workers | None]:
+        """Who reads and embeds, if not this process."""
+        if self.ray_address is None:
+            yield None
+            return
+        from ragctx.embedding import bundled_name, load_embedder
+        from ragctx.ingestion.on_ray.workers import on_ray
+        from ragctx.paths import expanded
+
+        path = expanded(self.embedder_spec)
+        spec = str(path.resolve()) if path.is_dir() else self.embedder_spec
+        load = partial(load_embedder, bundled_name(embedder.id) or spec)
+        with ExitStack() as stack:
+            with loading("Ray"):
+                workers = stack.enter_context(on_ray(embedder, load=load, address=self.ray_address))
+            yield workers
+
     def _ingested(
-        self, files: Sequence[Path], index: Index, embedder: Embedder
+        self, files: Sequence[Path], index: Index, embedder: Embedder, workers: Workers | None
     ) -> tuple[IngestRow, ...]:
         from ragctx.index.noted import note_index
         from ragctx.ingestion.finding import Reach
@@ -266,6 +301,7 @@ class _Run:
                 rebuild=self.rebuild,
                 lenders=_lenders(),
                 embed_at_most=0 if self.lexical else None,
+                workers=workers,
                 progress=progress,
             )
 
