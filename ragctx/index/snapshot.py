@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.errors import InputError
-from ragctx.index import store, waiting
-from ragctx.index.database import Meta
+from ragctx.index import membership, store, waiting
+from ragctx.index.database import LEXICON_FROM, Meta
 from ragctx.index.filters import Filter, matching_ids
 from ragctx.index.hit_checks import require_stored
 from ragctx.index.store import SourceInfo
@@ -22,6 +22,7 @@ from ragctx.records import Chunk, Document, Hit, file_name
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
     from ragctx.index.engine import Engine
+    from ragctx.index.lexicon import Lexicon
 
 _MOST_ROWS = 2**62
 """More than a database can hold; SQLite takes no number over 2**63 - 1."""
@@ -61,7 +62,8 @@ class Snapshot:
     path: Path  # the index's folder
     meta: Meta
     connection: sqlite3.Connection
-    load_engine: Callable[[sqlite3.Connection, Meta], Engine]
+    load_engine: Callable[[sqlite3.Connection, Meta, str], Engine]
+    load_lexicon: Callable[[sqlite3.Connection, Engine], Lexicon | None]
 
     @property
     def embedder(self) -> str:
@@ -193,23 +195,54 @@ class Snapshot:
 
     # ---- Searching ---------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
-        """The vectors, ready to be searched. FAISS is imported here and not before."""
-        return self.load_engine(self.connection, self.meta)
+        """The vectors, ready to be searched."""
+        return self.load_engine(self.connection, self.meta, "")
 
-    def nearest(self, vector: Vectors, k: int, filter: Filter) -> Scored:
-        """The k best chunks for a unit vector (dim,), by inner product; ties by chunk id."""
-        mask = None
-        if not filter.everything:
-            mask = self.engine.mask(self._documents(filter), filter.pages)
-        return self.engine.nearest(vector, k, mask)
+    def nearest(
+        self, vector: Vectors, k: int, filter: Filter, *, exact: bool = False
+    ) -> Scored:
+        """The k best chunks for a unit vector (dim,), by inner product; ties by chunk id.
+
+        In an index of more than some 50,000 chunks one of them may be missed now and then, unless
+        `exact` is given, which compares with all of them.
+        """
+        from ragctx.index.segment_file import SegmentError
+
+        engine, documents = self.engine, self._documents(filter)
+        while True:
+            mask = None if filter.everything else engine.mask(documents, filter.pages)
+            try:
+                return engine.nearest(vector, k, self._ids_of, mask, exact=exact)
+            except SegmentError as error:  # from now on it is read from the database
+                engine = self.load_engine(self.connection, self.meta, error.name)
 
     def matching(self, expression: str, k: int, filter: Filter) -> Scored:
         """The k best chunks for an FTS5 query (`fts_query.match_expression`), by BM25."""
         documents = self._documents(filter)
         limit = min(k, _MOST_ROWS)
-        return store.search_words(self.connection, expression, limit, documents, filter.pages)
+        lexicon = self._lexicon
+        if lexicon is None:
+            return store.search_words(self.connection, expression, limit, documents, filter.pages)
+        mask = None if filter.everything else lexicon.mask(documents, filter.pages)
+        return lexicon.matching(expression, limit, self._ids_of, self._fts, mask)
+
+    @property
+    def _lexicon(self) -> Lexicon | None:
+        """The words of segments, where they are faster than FTS5."""
+        if sum(segment.rows for segment in self.meta.segments) < LEXICON_FROM:
+            return None
+        return self.load_lexicon(self.connection, self.engine)
+
+    def _fts(self, expression: str) -> dict[int, float]:
+        """The chunks that hold a word, with the scores that FTS5 gives them."""
+        return dict(
+            store.search_words(self.connection, expression, _MOST_ROWS, None, (-_MOST_ROWS, _MOST_ROWS))
+        )
+
+    def _ids_of(self, rows: Sequence[int]) -> dict[int, str]:
+        return membership.read_chunk_ids(self.connection, rows)
 
     def hits(self, scored: Scored) -> list[Hit]:
         """The chunks and documents of scored rows, ranked from 1 in the order given.
