@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.errors import InputError
 from ragctx.index.checks import wrong_norms
 from ragctx.index.clusters import PROBED
 from ragctx.index.database import Meta
@@ -90,6 +91,8 @@ class Engine:
             SegmentError: a segment holds a vector that is none.
         """
         query = np.ascontiguousarray(vector, dtype=np.float32)
+        if not np.isfinite(query).all():
+            raise InputError("the vector of the question holds numbers that are none (nan or inf)")
         parts = [
             _near(segment, query, self._mask_of(i, allowed), exact=exact, k=k)
             for i, segment in enumerate(self.segments)

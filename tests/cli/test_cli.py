@@ -28,6 +28,7 @@ from ragctx.records import Prompt
 from ragctx.selection import selectors
 from tests.support.fakes import HashEmbedder
 from tests.support.generators import CopyingGenerator, ScriptedGenerator
+from tests.support.index_samples import segment_of
 from tests.support.text_pdfs import TextReader, write
 
 QUESTION = "At what temperature does tin melt?"
@@ -673,7 +674,7 @@ def test_documents_are_removed_by_name_and_unknown_ones_named(filled: Cli) -> No
 
 def test_a_sound_index_is_verified_and_a_damaged_one_repaired(filled: Cli) -> None:
     assert filled("index", "verify").out == "sound\n"
-    Path("indexes/default/vectors.faiss").write_bytes(b"nonsense")
+    segment_of(Path("indexes/default")).write_bytes(b"nonsense")
     done = filled("index", "verify")
     assert done.code == 1 and done.out.startswith("vectors: ")
     assert "ragctx index repair indexes/default" in done.err

@@ -21,6 +21,7 @@ import ragctx.generator.load
 from docs import build_json
 from docs.json_shapes import SHAPES
 from ragctx.cli.program import command_line, run
+from tests.support.index_samples import segment_of
 from tests.support.paths import SAMPLES
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -140,7 +141,7 @@ def test_index(printed: Printed, place: Path, tmp_path: Path) -> None:
     assert listed["sources"]
     copy = tmp_path / "copy"
     shutil.copytree(place / "indexes" / "default", copy)
-    (copy / "vectors.faiss").write_bytes(b"damage")
+    segment_of(copy).write_bytes(b"damage")
     (verified,) = printed("index verify", str(copy))
     assert verified["problems"]
     (repaired,) = printed("index repair", str(copy))
