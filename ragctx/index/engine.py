@@ -119,8 +119,8 @@ class Engine:
             return [positions for positions, _ in parts]
         least = np.partition(scores, len(scores) - k)[len(scores) - k] - slack
         if np.isnan(least):  # no vector of the database gives that
-            spoiled = next(s for s, (_, some) in zip(self.segments, parts) if np.isnan(some).any())
-            raise SegmentError("a vector is not of length 1", name=spoiled.name)
+            spoiled = [bool(np.isnan(some).any()) for _, some in parts].index(True)
+            raise SegmentError("a vector is not of length 1", name=self.segments[spoiled].name)
         return [positions[scores >= least] for positions, scores in parts]
 
 
@@ -157,7 +157,7 @@ def _near(
         positions = np.flatnonzero(mask)
         return positions, segment.vectors[positions] @ query
     # The fewer a filter leaves, and the more are wanted, the more clusters have to be read.
-    share = PROBED * max(len(segment) / left, k * _PER_HIT / left)
+    share = PROBED * max(len(segment), min(k, left) * _PER_HIT) / left
     if segment.clusters is None or exact or share >= 1:
         places = [slice(0, len(segment))]
     else:
@@ -189,6 +189,9 @@ def ranked(
         order = np.argsort(-scores)[:k].tolist()
     else:
         ids = ids_of(rows.tolist())
-        keys = [(-score, ids.get(row, "")) for row, score in zip(rows.tolist(), scores.tolist())]
+        keys = [
+            (-score, ids.get(row, ""))
+            for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+        ]
         order = sorted(range(len(keys)), key=keys.__getitem__)[:k]
     return [(int(rows[i]), float(scores[i])) for i in order]

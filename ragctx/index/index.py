@@ -196,9 +196,7 @@ class Index:
         with self.writer() as writer:
             writer.compact()
 
-    def _load_engine(
-        self, connection: sqlite3.Connection, meta: Meta, spoiled: str = ""
-    ) -> Engine:
+    def _load_engine(self, connection: sqlite3.Connection, meta: Meta, spoiled: str = "") -> Engine:
         """What searches the state that `connection` sees; kept for the next snapshot.
 
         `spoiled` is the name of a segment that has shown itself to be damaged.
@@ -375,7 +373,7 @@ class IndexWriter:
             return sum(store.remove_sources(connection, which) for which in paths_or_ids)
 
     def seal(self) -> None:
-        """Put what was stored into a segment, to be searched fast. `Index.writer` does so at its end.
+        """Put what was stored into a segment, to be searched fast; `Index.writer` ends so.
 
         Raises:
             StoreError: there is no room for it; what was stored is.

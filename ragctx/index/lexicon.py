@@ -1,9 +1,9 @@
 """Search by words over the segments of one state of an index, by the scores of FTS5.
 
 FTS5 (`store.search_words`) scores every passage that holds any of the words, one by one: at a
-million passages a common word takes a second. From `database.LEXICON_FROM` passages on the segments' own
-postings give the same scores (`postings`), and FTS5 only what they cannot: words that it splits
-into several, and beginnings of words.
+million passages a common word takes a second. From `database.LEXICON_FROM` passages on the
+segments' own postings give the same scores (`postings`), and FTS5 only what they cannot: words that
+it splits into several, and beginnings of words.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Lexicon:
         held = zip(self._words, self.alive, strict=True)
         total = sum(int(words.lengths[alive].sum()) for words, alive in held)
         mean = total / max(1, self._count) or 1.0
-        return tuple(_K1 * (1 - _B + _B * words.lengths / mean) for words in self._words)
+        lengths = [words.lengths.astype(np.float64) for words in self._words]
+        return tuple(_K1 * (1 - _B + _B * of_each / mean) for of_each in lengths)
 
     def mask(self, documents: set[int] | None, pages: tuple[int, int]) -> tuple[Mask, ...]:
         """Which chunks belong to these documents (None: all) and touch these pages."""

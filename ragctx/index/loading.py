@@ -16,7 +16,7 @@ from ragctx.index.database import Meta
 from ragctx.index.engine import Engine
 from ragctx.index.lexicon import LATE_MOST, Lexicon
 from ragctx.index.postings import postings_of
-from ragctx.index.segment import OF_A_CHUNK, Ints, Segment, read_segment
+from ragctx.index.segment import Ints, Segment, read_segment
 from ragctx.index.segment_file import SegmentError
 
 if TYPE_CHECKING:
@@ -99,8 +99,15 @@ def loose_segment(
 
 
 def _in_memory(connection: sqlite3.Connection, rows: Ints, vectors: Vectors) -> Segment:
-    table = membership.read_chunk_table(connection, rows)
-    return Segment(name="", **dict(zip(OF_A_CHUNK, table, strict=True)), vectors=vectors)
+    own, documents, first_pages, last_pages = membership.read_chunk_table(connection, rows)
+    return Segment(
+        name="",
+        rows=own,
+        documents=documents,
+        first_pages=first_pages,
+        last_pages=last_pages,
+        vectors=vectors,
+    )
 
 
 # ---- Words -----------------------------------------------------------------------------------
@@ -127,7 +134,7 @@ def load_lexicon(
 
 
 def with_words(connection: sqlite3.Connection, segment: Segment) -> Segment:
-    """The segment with the words of its chunks, split now if it has none. Deleted ones have none."""
+    """The segment with its words, split now if it has none; a deleted chunk has none then."""
     if segment.words is not None:
         return segment
     texts = membership.read_passages(connection, segment.rows)

@@ -61,6 +61,7 @@ class Postings:
         return {name: getattr(self, name) for name in NAMES}
 
 
+_NONE = np.empty(0, np.int64)
 NAMES = ("keys", "starts", "places", "lengths", "counts")
 
 
@@ -80,9 +81,7 @@ def postings_of(texts: Sequence[str]) -> Postings:
     if len(parts) == 1:
         return parts[0]
     ends = np.cumsum([len(part) for part in parts])
-    moved = [
-        (part, np.arange(end - len(part), end)) for part, end in zip(parts, ends, strict=True)
-    ]
+    moved = [(part, np.arange(end - len(part), end)) for part, end in zip(parts, ends, strict=True)]
     return read_merged(merged(moved, len(texts)))
 
 
@@ -145,8 +144,7 @@ def merged(parts: Sequence[tuple[Postings, Ints]], n: int) -> dict[str, Planned]
         n: how many passages there are then.
     """
     kept = [(part, to, _kept_counts(part, to)) for part, to in parts]
-    keys = np.unique(np.concatenate([part.keys[count > 0] for part, _, count in kept] or [[]]))
-    keys = keys.astype(np.int64)
+    keys: Ints = np.unique(np.concatenate([_NONE, *(p.keys[count > 0] for p, _, count in kept)]))
     per_word = np.zeros(len(keys), np.int64)
     for part, _, count in kept:
         held = count > 0
@@ -168,8 +166,11 @@ def merged(parts: Sequence[tuple[Postings, Ints]], n: int) -> dict[str, Planned]
 
 def read_merged(plan: Mapping[str, Planned]) -> Postings:
     """What `merged` planned, in memory."""
-    made = {name: np.concatenate(list(planned.blocks) or [[]]) for name, planned in plan.items()}
-    return Postings(**{name: made[name].astype(plan[name].kind) for name in NAMES})
+    made = {
+        name: np.concatenate([np.empty(0, planned.kind), *planned.blocks])
+        for name, planned in plan.items()
+    }
+    return Postings(**made)
 
 
 def _kept_counts(part: Postings, to: Ints) -> Ints:

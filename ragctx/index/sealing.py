@@ -14,7 +14,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -166,7 +165,7 @@ class Sealer:
             with_their_words = [
                 replace(part, segment=with_words(self.connection, part.segment)) for part in parts
             ]
-        arrays = _Joined(with_their_words).arrays
+        arrays = _Joined(with_their_words).arrays()
         by_size = sorted(arrays.items(), key=lambda item: -np.dtype(item[1].kind).itemsize)
         path = self.folder / f"vectors-{secrets.token_hex(8)}.safetensors"
         sha256 = write_arrays(path, dict(by_size), {"store": meta.store})
@@ -183,7 +182,10 @@ def _part(segment: Segment, dropped: Ints) -> Part:
 
 def _is_one(parts: Sequence[Part]) -> bool:
     """Whether everything is in one segment already, as it would be written."""
-    return not parts or (len(parts) == 1 and parts[0].segment.name != "" and all(parts[0].alive))
+    if len(parts) != 1:
+        return not parts
+    (part,) = parts
+    return part.segment.name != "" and bool(part.alive.all())
 
 
 def _worth_joining(parts: Sequence[Part], stored: int) -> list[Part]:
@@ -227,12 +229,10 @@ class _Joined:
     def __len__(self) -> int:
         return len(self._at)
 
-    @cached_property
     def arrays(self) -> dict[str, Planned]:
         """What the file holds, by name."""
-        arrays = {
-            name: Planned.of(self._unordered(name)[self._order]) for name in OF_A_CHUNK
-        } | self._words()
+        arrays = {name: Planned.of(self._unordered(name)[self._order]) for name in OF_A_CHUNK}
+        arrays |= self._words()
         if self.clusters is not None:
             arrays |= {name: Planned.of(a) for name, a in cluster_arrays(self.clusters).items()}
         dim = self.parts[0].segment.vectors.shape[1]
@@ -242,7 +242,8 @@ class _Joined:
 
     def _unordered(self, name: str) -> Ints:
         """An array of all parts, one after another."""
-        return np.concatenate([getattr(part.segment, name)[part.alive] for part in self.parts])
+        arrays: list[Ints] = [getattr(part.segment, name)[part.alive] for part in self.parts]
+        return np.concatenate(arrays)
 
     def _blocks(self) -> Iterator[Ints]:
         for at in range(0, len(self), _BLOCK):

@@ -64,7 +64,8 @@ class Segment:
         if not len(known):
             return known
         at = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-        return order[at[known[at] == rows]]
+        found: Ints = order[at[known[at] == rows]]
+        return found
 
     def touching(self, documents: Ints | None, pages: tuple[int, int]) -> Mask:
         """bool (n,): which chunks belong to these documents (None: all) and touch these pages."""

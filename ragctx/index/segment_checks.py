@@ -43,14 +43,14 @@ def _wrong_lists(connection: sqlite3.Connection, segments: list[Segment]) -> lis
     rows = membership.read_vector_rows(connection)
     if len(held) != len(rows) or not np.array_equal(np.sort(held), rows):
         return [f"segments hold {len(held)} vectors, and the database {len(rows)} others"]
-    return [f"{len(lost)} deleted rows are in no segment"] if len(
-        lost := not_in(segments, dropped)
-    ) else []
+    return (
+        [f"{len(lost)} deleted rows are in no segment"]
+        if len(lost := not_in(segments, dropped))
+        else []
+    )
 
 
-def _wrong_vectors(
-    connection: sqlite3.Connection, segments: list[Segment], dim: int
-) -> list[str]:
+def _wrong_vectors(connection: sqlite3.Connection, segments: list[Segment], dim: int) -> list[str]:
     """What is wrong with what segments hold of each chunk."""
     dropped = membership.read_dropped(connection)
     for segment in segments:

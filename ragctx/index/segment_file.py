@@ -150,7 +150,15 @@ def read_arrays(path: Path, *, sha256: str, size_bytes: int | None = None) -> Ar
         raise SegmentError(str(error), name=path.name) from error
 
 
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError)
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    OverflowError,
+)
 """What reading a damaged or forged file raises; a RecursionError is a RuntimeError."""
 
 

@@ -200,9 +200,7 @@ class Snapshot:
         """The vectors, ready to be searched."""
         return self.load_engine(self.connection, self.meta, "")
 
-    def nearest(
-        self, vector: Vectors, k: int, filter: Filter, *, exact: bool = False
-    ) -> Scored:
+    def nearest(self, vector: Vectors, k: int, filter: Filter, *, exact: bool = False) -> Scored:
         """The k best chunks for a unit vector (dim,), by inner product; ties by chunk id.
 
         In an index of more than some 50,000 chunks one of them may be missed now and then, unless
@@ -238,7 +236,9 @@ class Snapshot:
     def _fts(self, expression: str) -> dict[int, float]:
         """The chunks that hold a word, with the scores that FTS5 gives them."""
         return dict(
-            store.search_words(self.connection, expression, _MOST_ROWS, None, (-_MOST_ROWS, _MOST_ROWS))
+            store.search_words(
+                self.connection, expression, _MOST_ROWS, None, (-_MOST_ROWS, _MOST_ROWS)
+            )
         )
 
     def _ids_of(self, rows: Sequence[int]) -> dict[int, str]:

@@ -97,9 +97,7 @@ def forged(folder: Path, content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest()
     entry = asdict(replace(told, bytes=max(1, len(content)), sha256=digest))
     with closing(sqlite3.connect(folder / DATABASE)) as database, database:
-        database.execute(
-            "UPDATE meta SET value = ? WHERE key = 'segments'", (json.dumps([entry]),)
-        )
+        database.execute("UPDATE meta SET value = ? WHERE key = 'segments'", (json.dumps([entry]),))
 
 
 def header_of(**changes: object) -> bytes:

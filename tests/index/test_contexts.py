@@ -85,9 +85,7 @@ def test_salvaging_a_damaged_database_keeps_it(index: Index) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_an_index_of_an_earlier_version_is_read_and_searched(
-    tmp_path: Path, version: int
-) -> None:
+def test_an_index_of_an_earlier_version_is_read_and_searched(tmp_path: Path, version: int) -> None:
     index_with(tmp_path, {"d": PAGES})
     as_version(tmp_path, version)
     old = Index.open(tmp_path, embedder=HashEmbedder())
@@ -100,9 +98,7 @@ def test_an_index_of_an_earlier_version_is_read_and_searched(
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_writing_to_it_makes_it_the_version_of_today(
-    tmp_path: Path, version: int
-) -> None:
+def test_writing_to_it_makes_it_the_version_of_today(tmp_path: Path, version: int) -> None:
     index_with(tmp_path, {"d": PAGES})
     as_version(tmp_path, version)
     old = Index.open(tmp_path, embedder=HashEmbedder())
@@ -114,9 +110,7 @@ def test_writing_to_it_makes_it_the_version_of_today(
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_repairing_it_makes_it_the_version_of_today(
-    tmp_path: Path, version: int
-) -> None:
+def test_repairing_it_makes_it_the_version_of_today(tmp_path: Path, version: int) -> None:
     index_with(tmp_path, {"d": PAGES})
     as_version(tmp_path, version)
     repair_index(tmp_path)
