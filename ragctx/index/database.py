@@ -33,7 +33,7 @@ from ragctx.text.display import one_line
 
 DATABASE = "ragctx.sqlite3"
 FORMAT_VERSION = 3
-"""What is written. Version 1, of ragctx 0.2 and before, lacks the tables of `_NEW_IN_2`; both it and
+"""What is written. Version 1, of ragctx 0.2 and before, lacks the tables of `_NEW_IN_2`; it and
 version 2, of ragctx 0.3, lack those of `_NEW_IN_3`. They are read as if the former were empty and
 no passage were in a segment (`ragctx.index.sealing`), and brought up to date when next written."""
 READ_VERSIONS = (1, 2, FORMAT_VERSION)

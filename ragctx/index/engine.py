@@ -19,7 +19,7 @@ from ragctx.errors import InputError
 from ragctx.index.checks import wrong_norms
 from ragctx.index.clusters import PROBED
 from ragctx.index.database import Meta
-from ragctx.index.segment import Ints, Mask, Segment
+from ragctx.index.segment import NO_ROWS, Ints, Mask, Segment
 from ragctx.index.segment_file import SegmentError
 
 if TYPE_CHECKING:
@@ -93,12 +93,13 @@ class Engine:
         query = np.ascontiguousarray(vector, dtype=np.float32)
         if not np.isfinite(query).all():
             raise InputError("the vector of the question holds numbers that are none (nan or inf)")
-        parts = [
-            _near(segment, query, self._mask_of(i, allowed), exact=exact, k=k)
-            for i, segment in enumerate(self.segments)
-        ]
+        with np.errstate(all="ignore"):  # what a damaged file gives is met in `_best`
+            parts = [
+                _near(segment, query, self._mask_of(i, allowed), exact=exact, k=k)
+                for i, segment in enumerate(self.segments)
+            ]
         positions = self._best(parts, k, 2 * _error(len(query)))
-        rows = np.concatenate([s.rows[at] for s, at in self._each(positions)] or [_NONE])
+        rows = np.concatenate([s.rows[at] for s, at in self._each(positions)] or [NO_ROWS])
         scores = np.concatenate(
             [_exact(s, at, vector) for s, at in self._each(positions)] or [np.empty(0)]
         )
@@ -114,17 +115,17 @@ class Engine:
 
     def _best(self, parts: Sequence[tuple[Ints, Floats]], k: int, slack: float) -> list[Ints]:
         """Positions in each segment that certainly include the k best of `parts`, and ties."""
+        for segment, (_, some) in zip(self.segments, parts, strict=True):
+            if not np.isfinite(some).all():
+                raise SegmentError(_NO_UNIT, name=segment.name)
         scores = np.concatenate([scores for _, scores in parts] or [np.empty(0, np.float32)])
         if len(scores) <= k:
             return [positions for positions, _ in parts]
         least = np.partition(scores, len(scores) - k)[len(scores) - k] - slack
-        if np.isnan(least):  # no vector of the database gives that
-            spoiled = [bool(np.isnan(some).any()) for _, some in parts].index(True)
-            raise SegmentError("a vector is not of length 1", name=self.segments[spoiled].name)
         return [positions[scores >= least] for positions, scores in parts]
 
 
-_NONE = np.empty(0, np.int64)
+_NO_UNIT = "a vector is not of length 1"
 
 
 def masks(
@@ -152,7 +153,7 @@ def _near(
     """Positions and inner products of the chunks that are worth a closer look."""
     left = len(segment) if mask is None else int(np.count_nonzero(mask))
     if not left:
-        return _NONE, np.empty(0, np.float32)
+        return NO_ROWS, np.empty(0, np.float32)
     if mask is not None and left <= FEW:
         positions = np.flatnonzero(mask)
         return positions, segment.vectors[positions] @ query
@@ -174,7 +175,7 @@ def _exact(segment: Segment, positions: Ints, vector: Vectors) -> NDArray[np.flo
     """Inner products in float64, computed one by one: equal vectors have equal ones."""
     vectors = segment.vectors[positions]
     if segment.name and len(wrong_norms(vectors)):
-        raise SegmentError("a vector is not of length 1", name=segment.name)
+        raise SegmentError(_NO_UNIT, name=segment.name)
     products: NDArray[np.float64] = (
         vectors.astype(np.float64) * np.asarray(vector, dtype=np.float64)
     ).sum(1)

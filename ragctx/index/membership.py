@@ -39,19 +39,25 @@ def note_deleted(connection: sqlite3.Connection, document: int) -> None:
     connection.execute(f"DELETE FROM unsealed WHERE row IN {of_document}", (document,))
 
 
-def note_sealed(
-    connection: sqlite3.Connection, rows: Ints, gone: Ints, segments: Sequence[SegmentName]
-) -> None:
-    """Chunks are in segments now, and these are all segments; `gone` are no longer in any."""
+def note_sealed(connection: sqlite3.Connection, rows: Ints) -> None:
+    """Chunks are in a segment now."""
     connection.executemany("DELETE FROM unsealed WHERE row = ?", _each(rows))
-    connection.executemany("DELETE FROM dropped WHERE row = ?", _each(gone))
-    listed = json.dumps([asdict(segment) for segment in segments])
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('segments', ?)", (listed,))
 
 
 def note_unsealed(connection: sqlite3.Connection, rows: Ints) -> None:
-    """Chunks were in a segment whose file is lost."""
+    """Chunks were in a segment that is no longer listed."""
     connection.executemany("INSERT OR IGNORE INTO unsealed VALUES (?)", _each(rows))
+
+
+def forget_dropped(connection: sqlite3.Connection, rows: Ints) -> None:
+    """Deleted rows are no longer in any segment."""
+    connection.executemany("DELETE FROM dropped WHERE row = ?", _each(rows))
+
+
+def list_segments(connection: sqlite3.Connection, segments: Sequence[SegmentName]) -> None:
+    """These are all segments."""
+    listed = json.dumps([asdict(segment) for segment in segments])
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('segments', ?)", (listed,))
 
 
 def forget_segments(connection: sqlite3.Connection) -> None:

@@ -27,6 +27,7 @@ from ragctx.index.postings import merged
 from ragctx.index.segment import (
     CLUSTERED_FROM,
     HASHED_BYTES,
+    NO_ROWS,
     OF_A_CHUNK,
     WORDS_FROM,
     Ints,
@@ -94,7 +95,6 @@ class Sealer:
 
     def _join(self, choice: Callable[[list[Part]], list[Part]]) -> None:
         """Write the parts that are chosen of all as one segment."""
-        self._seal_many()
         meta, segments = self._opened()
         dropped = membership.read_dropped(self.connection)
         parts = [_part(segment, dropped) for segment in segments]
@@ -111,27 +111,28 @@ class Sealer:
         if sum(map(len, joined)):
             listed = (*listed, self._written(meta, joined))
         if joined:
-            self._list(rows, listed, [s for s in segments if s.name not in names])
+            left = [segment for segment in segments if segment.name not in names]
+            self._list(listed, sealed=rows, forgotten=not_in(left, dropped))
         _sweep(self.folder, listed)
         return None
 
-    def _seal_many(self) -> None:
-        """Put what is in no segment into some of its own, as long as there is very much of it."""
-        while len(rows := membership.read_unsealed(self.connection)) > SEAL_AT_MOST:
-            meta, segments = self._opened()
-            few = rows[:SEAL_AT_MOST]
-            part = _part(loose_segment(self.connection, few, meta.dim), few[:0])
-            self._list(few, (*meta.segments, self._written(meta, [part])), segments)
-
     def _opened(self) -> tuple[Meta, list[Segment]]:
-        """All segments; one whose file is lost or damaged is taken from the list first."""
+        """All segments, when those whose files are lost or damaged are no longer in the list.
+
+        Of what is in none at most `SEAL_AT_MOST` chunks are left then.
+        """
         meta = read_meta(self.connection, self.folder)
         segments, notes = open_segments(self.folder, meta)
-        if not notes:
-            return meta, segments
-        self._unlist(meta, segments)
-        self._seal_many()
-        return self._opened()
+        if notes:
+            self._unlist(meta, segments)
+        while len(rows := membership.read_unsealed(self.connection)) > SEAL_AT_MOST:
+            meta = read_meta(self.connection, self.folder)
+            few = rows[:SEAL_AT_MOST]
+            part = _part(loose_segment(self.connection, few, meta.dim), few[:0])
+            self._list((*meta.segments, self._written(meta, [part])), sealed=few)
+        meta = read_meta(self.connection, self.folder)
+        segments, notes = open_segments(self.folder, meta)
+        return self._opened() if notes else (meta, segments)
 
     def _sound(self, meta: Meta, names: set[str]) -> set[str]:
         """Those of some segments whose files are as they were written. Reads the large ones."""
@@ -148,15 +149,24 @@ class Sealer:
         """Keep `sound` in the list only: what was in the others is in no segment then."""
         rows = not_in(sound, membership.read_vector_rows(self.connection))
         names = {segment.name for segment in sound}
-        with transaction(self.connection):
-            membership.note_unsealed(self.connection, rows)
-        self._list(rows[:0], [told for told in meta.segments if told.name in names], sound)
+        listed = [told for told in meta.segments if told.name in names]
+        forgotten = not_in(sound, membership.read_dropped(self.connection))
+        self._list(listed, unsealed=rows, forgotten=forgotten)
 
-    def _list(self, rows: Ints, listed: Sequence[SegmentName], others: Sequence[Segment]) -> None:
-        """Record that rows were sealed, and all segments there are: `others` and a new one."""
-        dropped = membership.read_dropped(self.connection)
+    def _list(
+        self,
+        listed: Sequence[SegmentName],
+        *,
+        sealed: Ints = NO_ROWS,
+        unsealed: Ints = NO_ROWS,
+        forgotten: Ints = NO_ROWS,
+    ) -> None:
+        """Record in one step which segments there are, and what is in one now, or no longer."""
         with transaction(self.connection):
-            membership.note_sealed(self.connection, rows, not_in(others, dropped), listed)
+            membership.note_unsealed(self.connection, unsealed)
+            membership.note_sealed(self.connection, sealed)
+            membership.forget_dropped(self.connection, forgotten)
+            membership.list_segments(self.connection, listed)
 
     def _written(self, meta: Meta, parts: Sequence[Part]) -> SegmentName:
         """Write the chunks of some parts as one segment, and read it back."""

@@ -34,6 +34,7 @@ HASHED_BYTES = 2**26
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+NO_ROWS: Ints = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
