@@ -1,7 +1,7 @@
 """Vectors sorted into clusters, so that a search reads only those near the question.
 
 An inverted file (Jégou, Douze and Schmid, "Product quantization for nearest neighbor search", PAMI
-2011) without the quantization: the vectors stay as they are, and those of a cluster lie together.
+2011) without the quantization: the vectors stay as they are, and those of a cluster stand together.
 """
 
 from __future__ import annotations

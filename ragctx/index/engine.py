@@ -1,6 +1,6 @@
 """What searches: the segments of one state of an index, and what is in none of them yet.
 
-The answer is the same wherever a chunk lies. Segments of up to `CLUSTERED_FROM` chunks are compared
+The answer is the same wherever a chunk is held. Segments of up to `CLUSTERED_FROM` chunks are compared
 one by one with the question, larger ones by the clusters near it; what is found is scored again in
 float64, so that equal vectors have equal scores.
 """
@@ -150,7 +150,7 @@ def _error(dim: int) -> float:
 def _near(
     segment: Segment, query: Vectors, mask: Mask | None, *, k: int, exact: bool
 ) -> tuple[Ints, Floats]:
-    """Positions and inner products of the chunks that are worth a closer look."""
+    """Positions and inner products of the chunks that may be among the best."""
     left = len(segment) if mask is None else int(np.count_nonzero(mask))
     if not left:
         return NO_ROWS, np.empty(0, np.float32)

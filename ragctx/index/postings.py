@@ -27,7 +27,7 @@ _BLOCK = 2**22
 _TEXTS = 4096
 """Passages split into words at a time. Chosen by hand."""
 _MOST = 2**16 - 1
-"""Of one word in one passage: more are counted as so many."""
+"""Of one word in one passage: more are counted as this."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

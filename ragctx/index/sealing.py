@@ -80,7 +80,7 @@ class Sealer:
     folder: Path
 
     def seal(self, *, stored: int) -> None:
-        """Put what is in no segment into one, after a writer that stored so many chunks."""
+        """Put what is in no segment into one, after a writer that stored that number of chunks."""
         self._join(lambda parts: _worth_joining(parts, stored))
 
     def compact(self) -> None:
