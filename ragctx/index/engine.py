@@ -1,8 +1,8 @@
 """What searches: the segments of one state of an index, and what is in none of them yet.
 
-The answer is the same wherever a chunk is held. Segments of up to `CLUSTERED_FROM` chunks are compared
-one by one with the question, larger ones by the clusters near it; what is found is scored again in
-float64, so that equal vectors have equal scores.
+The answer is the same wherever a chunk is held. Segments of up to `CLUSTERED_FROM` chunks are
+compared one by one with the question, larger ones by the clusters near it; what is found is scored
+again in float64, so that equal vectors have equal scores.
 """
 
 from __future__ import annotations
