@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -14,7 +13,7 @@ from ragctx.arguments import require_whole
 from ragctx.errors import InputError
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
-from ragctx.index.snapshot import Snapshot
+from ragctx.index.snapshot import Scored, Snapshot
 
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
@@ -62,10 +61,8 @@ def measure_recall(
             vectors = _between_chunks(snapshot, questions)
         found, took, took_exactly = 0, [], []
         for vector in vectors:
-            (near, near_s), (best, best_s) = (
-                _timed(lambda v=vector, e=exact: snapshot.nearest(v, k, Filter(), exact=e))
-                for exact in (False, True)
-            )
+            near, near_s = _nearest(snapshot, vector, k, exact=False)
+            best, best_s = _nearest(snapshot, vector, k, exact=True)
             least = best[-1][1]
             found += sum(score >= least for _, score in near)
             took.append(near_s)
@@ -80,11 +77,10 @@ def measure_recall(
     )
 
 
-def _timed(
-    search: Callable[[], list[tuple[int, float]]],
-) -> tuple[list[tuple[int, float]], float]:
+def _nearest(snapshot: Snapshot, vector: Vectors, k: int, *, exact: bool) -> tuple[Scored, float]:
+    """The k nearest, and the seconds that it took to find them."""
     began = perf_counter()
-    return search(), perf_counter() - began
+    return snapshot.nearest(vector, k, Filter(), exact=exact), perf_counter() - began
 
 
 def _between_chunks(snapshot: Snapshot, n: int) -> Vectors:
