@@ -10,6 +10,7 @@ import hashlib
 import json
 import mmap
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -138,6 +139,8 @@ def read_arrays(path: Path, *, sha256: str, size_bytes: int | None = None) -> Ar
         SegmentError: it is absent, damaged, or no such file.
     """
     try:
+        if sys.byteorder != "little":
+            raise ValueError("its numbers are little-endian, and this processor's are not")
         with open(open_regular(path), "rb") as stream:
             # Read, not mapped: what is mapped and read would count as memory of this process.
             if sha256 and sha256_of_stream(stream) != sha256:
