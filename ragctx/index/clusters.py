@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ragctx.embedding import Vectors
 
 PROBED = 1 / 16
-"""The share of clusters that a search reads. At a million vectors (`benchmarks.index`) recall@10 was
-1.000 in one segment, as with 1/32, where 1/64 gave 0.991; 0.994 in five segments."""
+"""The share of clusters that a search reads. At a million vectors (`benchmarks.index`) recall@10
+was 1.000 in one segment, as with 1/32, where 1/64 gave 0.991; 0.994 in five segments."""
 _SAMPLE = 64  # vectors that a cluster's center is learned from, on average; by hand
 _ROUNDS = 8  # of k-means; by hand: more change little
 _BLOCK = 2**14

@@ -41,6 +41,7 @@ from ragctx.index.database import (
     writing,
 )
 from ragctx.index.lock import write_lock
+from ragctx.index.protocol import SearchableIndex
 from ragctx.index.sealing import SEAL_ROWS, Sealer
 from ragctx.index.snapshot import IndexInfo, Snapshot
 from ragctx.index.store import SourceInfo
@@ -443,7 +444,7 @@ def _unsealed(folder: Path, error: OSError) -> StoreError:
     )
 
 
-def as_index(index: str | Path | Index | Snapshot, embedder: Embedder) -> Index | Snapshot:
+def as_index(index: str | Path | SearchableIndex, embedder: Embedder) -> SearchableIndex:
     """`index`, opened if it is a path; the embedder is checked too.
 
     Raises:
@@ -451,9 +452,11 @@ def as_index(index: str | Path | Index | Snapshot, embedder: Embedder) -> Index 
         IndexMissingError, IndexMismatchError, IndexDamagedError: as for `Index.open`.
     """
     _require_embedder(embedder)
-    if isinstance(index, Index | Snapshot):
-        return index
-    return Index.open(index, embedder=embedder)
+    if isinstance(index, str | Path):
+        return Index.open(index, embedder=embedder)
+    if not hasattr(index, "snapshot"):
+        return Index.open(_folder(index), embedder=embedder)  # refuses it
+    return index
 
 
 def _require_embedder(embedder: object) -> None:
