@@ -17,6 +17,7 @@ from ragctx.file_formats import Unit
 from ragctx.generator.cache_stats import CacheStats, StoreStats
 from ragctx.generator.huggingface.measure import Measured
 from ragctx.generator.huggingface.plan import Plan
+from ragctx.index.recall import Recall
 from ragctx.index.repair import Problem, Repair
 from ragctx.index.store import SourceInfo
 from ragctx.pdf.page_view import WhyLeftOut
@@ -346,6 +347,20 @@ class IndexInfoShape(TypedDict):
     chunk_tokens: int | None
     overlap_tokens: int | None
     headers: bool | None  # null in an index of before there were any
+    segments: int  # files that hold its vectors and words
+    unsealed: int  # chunks with vectors that are in none of them yet
+    deleted: int  # chunks in them that are no longer in the index
+    notes: list[str]  # what slows searches, and what to do
+    recall: Recall | None  # of --recall
+
+
+class CompactedShape(TypedDict):
+    """`ragctx index compact --json`: what was joined."""
+
+    segments_before: int
+    segments: int
+    forgotten: int  # deleted chunks that were still in segments
+    freed_bytes: int  # less than 0 where what was in no segment came into one
 
 
 class SourcesShape(TypedDict):
@@ -507,6 +522,7 @@ SHAPES: dict[str, tuple[type, ...]] = {
     "index list": (SourcesShape,),
     "index verify": (VerifyShape,),
     "index repair": (Repair,),
+    "index compact": (CompactedShape,),
     "index remove": (RemovedShape,),
     "cache info": (CacheInfoShape,),
     "cache clear": (CacheClearedShape,),

@@ -23,7 +23,7 @@ from ragctx.errors import InputError
 from ragctx.generator.protocol import CopiesOneSpan, HoldsPrefixes, require_generator
 from ragctx.generator.thought import without_thought
 from ragctx.index.filters import matching_ids
-from ragctx.index.index import Index, as_index
+from ragctx.index.index import as_index
 from ragctx.records import (
     NO_ANSWER,
     Alternative,
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.filters import Filter
-    from ragctx.index.snapshot import Snapshot
+    from ragctx.index.protocol import IndexState, SearchableIndex
     from ragctx.index.store import SourceInfo
 
 NEAREST = 3
@@ -69,7 +69,7 @@ MOST_COMPARED = 5
 
 def ask(
     question: str,
-    index: str | Path | Index | Snapshot,
+    index: str | Path | SearchableIndex,
     embedder: Embedder,
     generator: Generator,
     *,
@@ -249,7 +249,7 @@ def _told(hits: Sequence[Hit]) -> tuple[Hit, ...]:
 
 
 def _explained(
-    answer: Answer, hits: Sequence[Hit], snapshot: Snapshot, filter: Filter, generator: Generator
+    answer: Answer, hits: Sequence[Hit], snapshot: IndexState, filter: Filter, generator: Generator
 ) -> Answer:
     """The abstention with its reason, and the passages that the search found."""
     nearest = _told(hits)
@@ -266,7 +266,7 @@ def _explained(
 class _Asking:
     """The steps of `ask` over one state of an index."""
 
-    snapshot: Snapshot
+    snapshot: IndexState
     embedder: Embedder
     generator: Generator
     retrieval: Retrieval
@@ -322,7 +322,7 @@ class _Asking:
         return [answer_prompt(prompt, self.generator, self.get_document) for prompt in prompts]
 
 
-def _sources_within(filter: Filter, snapshot: Snapshot) -> Sequence[SourceInfo]:
+def _sources_within(filter: Filter, snapshot: IndexState) -> Sequence[SourceInfo]:
     """The files that are searched."""
     sources = snapshot.sources()
     if not filter.documents:

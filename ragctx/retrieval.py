@@ -23,8 +23,8 @@ from ragctx.errors import InputError
 from ragctx.index.database import require_same_embedder
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
-from ragctx.index.index import Index, as_index
-from ragctx.index.snapshot import Snapshot
+from ragctx.index.index import as_index
+from ragctx.index.protocol import IndexState, SearchableIndex
 from ragctx.records import Hit
 from ragctx.reranking import CANDIDATES as RERANKED
 from ragctx.reranking import Reranker, reranked
@@ -70,7 +70,7 @@ class Query:
         return vector
 
 
-Retriever = Callable[[Snapshot, Query, int, Filter], list[Hit]]
+Retriever = Callable[[IndexState, Query, int, Filter], list[Hit]]
 """(snapshot, query, k, filter) -> at most k hits, ranked from 1.
 
 One that knows the cosine of a passage to the question puts it into `Hit.similarity`.
@@ -78,7 +78,7 @@ One that knows the cosine of a passage to the question puts it into `Hit.similar
 
 
 def search(
-    index: str | Path | Index | Snapshot,
+    index: str | Path | SearchableIndex,
     embedder: Embedder,
     question: str,
     k: int = 20,
@@ -127,7 +127,7 @@ def search(
     return hits
 
 
-def _with_similarity(hits: list[Hit], snapshot: Snapshot, query: Query) -> list[Hit]:
+def _with_similarity(hits: list[Hit], snapshot: IndexState, query: Query) -> list[Hit]:
     """Give every hit its cosine to the question, if the retriever gave it to some of them.
 
     If it gave it to none (`lexical`), the question was never embedded, and is not for this.
@@ -141,7 +141,7 @@ def _with_similarity(hits: list[Hit], snapshot: Snapshot, query: Query) -> list[
     return [replace(hit, similarity=similarity.get(hit.chunk.id, hit.similarity)) for hit in hits]
 
 
-def dense(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
+def dense(snapshot: IndexState, query: Query, k: int, filter: Filter) -> list[Hit]:
     """By inner product of unit vectors (cosine), from -1 to 1.
 
     Of passages that have no vectors yet, those that match the question's words best are embedded.
@@ -157,7 +157,7 @@ def dense(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]
     return [replace(hit, similarity=hit.score) for hit in hits]
 
 
-def lexical(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
+def lexical(snapshot: IndexState, query: Query, k: int, filter: Filter) -> list[Hit]:
     """By BM25 (Robertson and Zaragoza 2009) over the question's content words, any of which counts.
 
     Only passages with at least one of them are hits.
@@ -166,15 +166,39 @@ def lexical(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hi
     return snapshot.hits(snapshot.matching(expression, k, filter) if expression else [])
 
 
-def hybrid(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
+def hybrid(snapshot: IndexState, query: Query, k: int, filter: Filter) -> list[Hit]:
     """Dense and lexical fused by their ranks (`fused`), both counting the same.
 
     The default: of the retrievers measured by `benchmarks.retrieval` it misses the fewest passages
     within 20 hits (recall@20 0.926; dense 0.903, lexical 0.914; 1,478 questions of nine sets).
     """
     depth = max(CANDIDATES, k)
-    rankings = [retriever(snapshot, query, depth, filter) for retriever in (dense, lexical)]
-    return fused(rankings, k)
+    if not snapshot.is_complete:
+        rankings = [retriever(snapshot, query, depth, filter) for retriever in (dense, lexical)]
+        return fused(rankings, k)
+    # As above, but of the candidates only those that are hits are read.
+    expression = match_expression(query.text)
+    near = snapshot.nearest(query.vector, depth, filter)
+    matching = snapshot.matching(expression, depth, filter) if expression else []
+    best = _fused_rows(snapshot, (near, matching), k)
+    cosines = dict(near)
+    return [
+        replace(hit, similarity=cosines.get(row))
+        for (row, _), hit in zip(best, snapshot.hits(best), strict=True)
+    ]
+
+
+def _fused_rows(
+    snapshot: IndexState, rankings: Sequence[Sequence[tuple[int, float]]], k: int
+) -> list[tuple[int, float]]:
+    """`fused` for rows of chunks: the k best, each with its fused score."""
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, (row, _) in enumerate(ranking, 1):
+            scores[row] = scores.get(row, 0.0) + 1.0 / (RRF_K + rank)
+    ids = snapshot.ids_of(list(scores))
+    best = sorted(scores, key=lambda row: (-scores[row], ids.get(row, "")))[:k]
+    return [(row, scores[row]) for row in best]
 
 
 RETRIEVERS: Mapping[str, Retriever] = MappingProxyType(
@@ -358,7 +382,7 @@ class Retrieval:
 
 def retrieve(
     question: str,
-    index: Index | Snapshot,
+    index: SearchableIndex,
     embedder: Embedder,
     retrieval: Retrieval | None = None,
 ) -> list[Hit]:

@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from ragctx.errors import ModelError
 
-_KINDS = {"F32": np.float32, "F16": np.float16, "I8": np.int8, "U8": np.uint8, "I64": np.int64}
+_KINDS = {
+    "F32": np.float32,
+    "F16": np.float16,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "U16": np.uint16,
+    "U32": np.uint32,
+    "I64": np.int64,
+}
 _LENGTH_BYTES = 8
 
 

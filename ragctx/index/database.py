@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -31,16 +32,23 @@ from ragctx.paths import open_regular, require_regular
 from ragctx.text.display import one_line
 
 DATABASE = "ragctx.sqlite3"
-FORMAT_VERSION = 2
-"""What is written. Version 1, of ragctx 0.2 and before, lacks the tables of `_NEW_IN_2`: it is read
-as if they were empty, and brought up to date when it is next written to."""
-READ_VERSIONS = (1, FORMAT_VERSION)
+FORMAT_VERSION = 3
+"""What is written. Version 1, of ragctx 0.2 and before, lacks the tables of `_NEW_IN_2`; it and
+version 2, of ragctx 0.3, lack those of `_NEW_IN_3`. They are read as if the former were empty and
+no passage were in a segment (`ragctx.index.sealing`), and brought up to date when next written."""
+READ_VERSIONS = (1, 2, FORMAT_VERSION)
+TOKENIZE = "unicode61 remove_diacritics 2"
+"""How the full-text index splits texts into words."""
 KEPT_STATES = 100
 """How many changes back the vectors of a file may still serve."""
+LEXICON_FROM = 50_000
+"""From this many chunks in segments on words are looked up in them (`lexicon`), not in FTS5, which
+is fast with fewer. Chosen by hand, as `segment.CLUSTERED_FROM`."""
 METRIC = "inner_product"
 MAX_DIM = 2**16
 """Numbers of a vector. Embedders have some hundreds or thousands; memory is taken by this."""
 _APPLICATION_ID = 0x72616763  # "ragc"
+_SEGMENT = re.compile(r"vectors-[0-9a-f]{16}\.safetensors")
 _FACT = 300  # characters of what SQLite says is wrong, which may quote whole passages; by hand
 _TIMEOUT_S = 10.0  # seconds to wait for SQLite's own short locks (recovery after a crash); by hand
 
@@ -52,6 +60,12 @@ _NEW_IN_2 = (
     # Chunks of documents that do not have all of their vectors yet, see `ragctx.index.waiting`.
     """CREATE TABLE waiting (
         row INTEGER PRIMARY KEY REFERENCES chunks(row), vector BLOB, checksum BLOB)""",
+)
+_NEW_IN_3 = (
+    # Chunks that are in no segment, see `ragctx.index.sealing`.
+    "CREATE TABLE unsealed (row INTEGER PRIMARY KEY)",
+    # Rows that are in a segment, and were deleted since.
+    "CREATE TABLE dropped (row INTEGER PRIMARY KEY)",
 )
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -78,10 +92,32 @@ TABLES = (
     """,
     "CREATE INDEX sources_of_document ON sources (document)",
     'CREATE VIEW passages AS SELECT row, coalesce(spaced, text) AS text FROM chunks',
-    """CREATE VIRTUAL TABLE words USING fts5 (
-        text, content='passages', content_rowid='row', tokenize='unicode61 remove_diacritics 2')""",
+    f"""CREATE VIRTUAL TABLE words USING fts5 (
+        text, content='passages', content_rowid='row', tokenize='{TOKENIZE}')""",
     *_NEW_IN_2,
+    *_NEW_IN_3,
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentName:
+    """A segment of the present state (`ragctx.index.segment`): its file, and how to know it."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def listed(cls, text: str) -> tuple[SegmentName, ...]:
+        """Those that meta lists. Raises ValueError, TypeError or KeyError for anything else."""
+        names = tuple(cls(**entry) for entry in json.loads(text))
+        for one in names:
+            if not (_SEGMENT.fullmatch(one.name) and re.fullmatch("[0-9a-f]{64}", one.sha256)):
+                raise ValueError(f"segments, where there is {one.name!r:.80}")
+            if not (0 < int(one.rows) < 2**32 and 0 < int(one.bytes) < 2**62):
+                raise ValueError(f"segments, where {one.name} has {one.rows!r:.80} rows")
+        return names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +139,7 @@ class Meta:
     generation: int
     states: tuple[str, ...] = ()  # the present one last; none in an index of ragctx 0.1
     recipe: str | None = None  # how documents are to be made; None in an index of ragctx 0.1
+    segments: tuple[SegmentName, ...] = ()
 
     @property
     def state(self) -> str | None:
@@ -187,29 +224,39 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _stand_in(connection: sqlite3.Connection) -> None:
-    """Let an index of version 1 be read as if it had the tables that came later, all empty."""
-    if _has_tables(connection) and not _is_up_to_date(connection):
+    """Let an index of an earlier version be read as if it had the tables that came later."""
+    names = _names(connection)
+    if "chunks" not in names:
+        return
+    if "waiting" not in names:
         for statement in _NEW_IN_2:
             connection.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+    if "unsealed" not in names:
+        connection.execute("CREATE TEMP VIEW unsealed AS SELECT row FROM main.chunks")
+        connection.execute("CREATE TEMP TABLE dropped (row INTEGER PRIMARY KEY)")
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Give an index of version 1 the tables that came later. What is no such index stays."""
-    if not _has_tables(connection) or _is_up_to_date(connection):
+    """Give an index of an earlier version the tables that came later, in one step.
+
+    What is no such index stays.
+    """
+    names = _names(connection)
+    if "chunks" not in names or "unsealed" in names:
         return
-    version = "SELECT 1 FROM meta WHERE key = 'format_version' AND value = '1'"
+    version = "SELECT 1 FROM meta WHERE key = 'format_version' AND value IN ('1', '2')"
     with suppress(sqlite3.OperationalError), transaction(connection):  # `read_meta` tells why
         if connection.execute(version).fetchone():
-            for statement in _NEW_IN_2:
+            for statement in (*(_NEW_IN_2 if "waiting" not in names else ()), *_NEW_IN_3):
                 connection.execute(statement)
+            connection.execute("INSERT INTO unsealed SELECT row FROM chunks")
             connection.execute(
                 "UPDATE meta SET value = ? WHERE key = 'format_version'", (str(FORMAT_VERSION),)
             )
 
 
-def _is_up_to_date(connection: sqlite3.Connection) -> bool:
-    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'waiting'").fetchone()
-    return found is not None
+def _names(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
 
 
 def holds_index(folder: Path) -> bool:
@@ -262,6 +309,7 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> Meta:
             generation=_number(values, "generation", 0, 2**62),
             states=tuple(map(str, json.loads(values.get("states", "[]")))),
             recipe=values.get("recipe"),
+            segments=SegmentName.listed(values.get("segments", "[]")),
         )
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise damaged(folder, f"its table meta is wrong at {error}") from error

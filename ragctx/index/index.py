@@ -1,4 +1,4 @@
-"""The index on disk: one folder that holds an SQLite database and, made from it, a FAISS file.
+"""The index on disk: one folder that holds an SQLite database and, made from it, segments.
 
     index = Index.open_or_create(Path("indexes/default"), embedder=embedder)
     with index.writer() as writer:              # one at a time, by lock
@@ -41,6 +41,8 @@ from ragctx.index.database import (
     writing,
 )
 from ragctx.index.lock import write_lock
+from ragctx.index.protocol import SearchableIndex
+from ragctx.index.sealing import SEAL_ROWS, Sealer
 from ragctx.index.snapshot import IndexInfo, Snapshot
 from ragctx.index.store import SourceInfo
 from ragctx.records import Chunk, Document
@@ -49,6 +51,7 @@ from ragctx.text.wording import counted
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
     from ragctx.index.engine import Engine
+    from ragctx.index.lexicon import Lexicon
 
 _ALL = 2**62
 """More chunks than a document has."""
@@ -65,6 +68,8 @@ class Index:
         self.dim = meta.dim
         self.lease: object = None  # what has to live as long as this, see `index.cache`
         self._engine: Engine | None = None
+        self._lexicon: tuple[Engine, Lexicon | None] | None = None
+        self._spoiled: set[str] = set()  # names of segments that are damaged
         self._engine_lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Callable[[Path], Index], tuple[Path]]:
@@ -150,7 +155,11 @@ class Index:
             meta = read_meta(connection, self.path)
             self._require_same(meta)
             yield Snapshot(
-                path=self.path, meta=meta, connection=connection, load_engine=self._load_engine
+                path=self.path,
+                meta=meta,
+                connection=connection,
+                load_engine=self._load_engine,
+                load_lexicon=self._load_lexicon,
             )
 
     def sources(self) -> tuple[SourceInfo, ...]:
@@ -178,58 +187,64 @@ class Index:
         with self.snapshot() as snapshot:
             return snapshot.info()
 
-    def _load_engine(self, connection: sqlite3.Connection, meta: Meta) -> Engine:
-        """The vectors of the state that `connection` sees; kept for the next snapshot."""
-        from ragctx.index.engine import VectorFileError, load_engine, load_file
+    def compact(self) -> None:
+        """Put everything into one segment, without what was deleted; searches are fastest then.
+
+        Raises:
+            IndexLockedError: another writer is at work.
+            StoreError: there is no room; the index is as it was.
+        """
+        with self.writer() as writer:
+            writer.compact()
+
+    def _load_engine(self, connection: sqlite3.Connection, meta: Meta, spoiled: str = "") -> Engine:
+        """What searches the state that `connection` sees; kept for the next snapshot.
+
+        `spoiled` is the name of a segment that has shown itself to be damaged.
+        """
+        from ragctx.index.loading import load_engine
 
         with self._engine_lock:
             known = self._engine
-            if known is not None and known.meta == meta:
+            if known is not None and known.meta == meta and not spoiled:
                 return known
-            if known is None:
-                with suppress(VectorFileError):  # the store holds the vectors as well
-                    known = load_file(self.path, meta)
-            self._engine = engine = load_engine(connection, meta, known)
+            self._spoiled |= {spoiled} - {""}
+            self._engine = engine = load_engine(
+                connection, self.path, meta, known, spoiled=self._spoiled
+            )
             return engine
+
+    def _load_lexicon(self, connection: sqlite3.Connection, engine: Engine) -> Lexicon | None:
+        """The words of what `engine` has; kept for the next snapshot."""
+        from ragctx.index.loading import load_lexicon
+
+        with self._engine_lock:
+            if self._lexicon is None or self._lexicon[0] is not engine:
+                known = self._lexicon[1] if self._lexicon else None
+                self._lexicon = engine, load_lexicon(connection, engine, known)
+            return self._lexicon[1]
 
     # ---- Writing -----------------------------------------------------------------------------
 
     @contextmanager
     def writer(self) -> Iterator[IndexWriter]:
-        """Hold the index's lock and write; at the end `vectors.faiss` is brought up to date.
+        """Hold the index's lock and write; at the end what was stored is put into a segment.
 
         Raises:
             IndexLockedError: another writer is at work.
         """
         if not (self.path / DATABASE).is_file():
             raise missing(self.path)
-        with write_lock(self.path):
-            with writing(self.path) as connection:
-                meta = read_meta(connection, self.path)
-                self._require_same(meta)
-                yield IndexWriter(connection, self.path, self.dim)
-            self._save_engine()
+        with write_lock(self.path), writing(self.path) as connection:
+            meta = read_meta(connection, self.path)
+            self._require_same(meta)
+            writer = IndexWriter(connection, self.path, self.dim)
+            yield writer
+            writer.seal()
 
     def _require_same(self, meta: Meta) -> None:
         """Raise IndexMismatchError if the folder holds another index by now."""
         require_same_embedder(self.path, (meta.embedder, meta.dim), (self.embedder, self.dim))
-
-    def _save_engine(self) -> None:
-        """Bring `vectors.faiss` up to date with the store. The caller holds the write lock."""
-        from ragctx.index.engine import VectorFileError, read_stamp, save_engine
-
-        with self.snapshot() as snapshot:
-            with suppress(VectorFileError):
-                if read_stamp(self.path) == snapshot.meta.state is not None:
-                    return
-            try:
-                save_engine(snapshot.engine, self.path)
-            except OSError as error:
-                raise StoreError(
-                    f"Everything is stored in {self.path}, but vectors.faiss could not be written "
-                    f"({error.strerror}); searching works without it, slower to start. Then: "
-                    f"ragctx index repair {self.path}"
-                ) from error
 
 
 class IndexWriter:
@@ -239,6 +254,8 @@ class IndexWriter:
         self._connection = connection
         self._folder = folder
         self._dim = dim
+        self._stored = 0  # chunks, with their vectors
+        self._sealed = 0  # of them, when segments were last brought up to date
 
     def put(
         self,
@@ -261,6 +278,7 @@ class IndexWriter:
         require_storable(path, document, chunks)
         require_vectors(chunks, vectors, self._dim)
         self._put(path, document, chunks, vectors, recipe=recipe)
+        self._count(len(chunks))
 
     def put_text(
         self, path: str, document: Document, chunks: Sequence[Chunk], *, recipe: str
@@ -311,7 +329,10 @@ class IndexWriter:
         Returns whether it has them all now. A kept vector that is damaged is forgotten.
         """
         with self._change() as connection:
-            return store.settle_document(connection, document_id, self._dim)
+            is_settled = store.settle_document(connection, document_id, self._dim)
+        if is_settled:
+            self._count(store.count_chunks(self._connection, document_id))
+        return is_settled
 
     def sources(
         self, *, path: str | None = None, document_id: str | None = None
@@ -352,6 +373,35 @@ class IndexWriter:
         with self._change() as connection:
             return sum(store.remove_sources(connection, which) for which in paths_or_ids)
 
+    def seal(self) -> None:
+        """Put what was stored into a segment, to be searched fast; `Index.writer` ends so.
+
+        Raises:
+            StoreError: there is no room for it; what was stored is.
+        """
+        try:
+            with explained(self._folder):
+                Sealer(self._connection, self._folder).seal(stored=self._stored)
+        except OSError as error:
+            raise _unsealed(self._folder, error) from error
+        self._sealed = self._stored
+
+    def compact(self) -> None:
+        """Put everything into one segment; see `Index.compact`."""
+        try:
+            with explained(self._folder):
+                Sealer(self._connection, self._folder).compact()
+        except OSError as error:
+            raise _unsealed(self._folder, error) from error
+
+    def _count(self, chunks: int) -> None:
+        """Note that chunks were stored, and bring segments up to date now and then."""
+        self._stored += chunks
+        if self._stored - self._sealed >= SEAL_ROWS:
+            with suppress(StoreError):  # it is tried again at the end
+                self.seal()
+            self._sealed = self._stored
+
     def _put(
         self,
         path: str,
@@ -386,7 +436,15 @@ class IndexWriter:
                 store.count_change(self._connection)
 
 
-def as_index(index: str | Path | Index | Snapshot, embedder: Embedder) -> Index | Snapshot:
+def _unsealed(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"Everything is stored in {folder}, but its vectors could not be put into a file of their "
+        f"own ({error.strerror}); searching works without it, slower to start. Make room, then: "
+        f"ragctx index compact {folder}"
+    )
+
+
+def as_index(index: str | Path | SearchableIndex, embedder: Embedder) -> SearchableIndex:
     """`index`, opened if it is a path; the embedder is checked too.
 
     Raises:
@@ -394,9 +452,11 @@ def as_index(index: str | Path | Index | Snapshot, embedder: Embedder) -> Index 
         IndexMissingError, IndexMismatchError, IndexDamagedError: as for `Index.open`.
     """
     _require_embedder(embedder)
-    if isinstance(index, Index | Snapshot):
-        return index
-    return Index.open(index, embedder=embedder)
+    if isinstance(index, str | Path):
+        return Index.open(index, embedder=embedder)
+    if not hasattr(index, "snapshot"):
+        return Index.open(_folder(index), embedder=embedder)  # refuses it
+    return index
 
 
 def _require_embedder(embedder: object) -> None:

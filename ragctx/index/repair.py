@@ -16,8 +16,6 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ragctx.errors import IndexDamagedError, IndexMissingError, StoreError
 from ragctx.index import store, waiting
 from ragctx.index.checksums import checksum_of
@@ -32,17 +30,10 @@ from ragctx.index.database import (
     transaction,
     writing,
 )
-from ragctx.index.engine import (
-    VECTORS,
-    Engine,
-    VectorFileError,
-    load_engine,
-    load_file,
-    read_stamp,
-    save_engine,
-)
 from ragctx.index.lock import write_lock
 from ragctx.index.salvage import UNREADABLE, read_remains, save_documents
+from ragctx.index.sealing import Sealer
+from ragctx.index.segment_checks import changes_lost, wrong_segments
 
 QUARANTINE = "quarantine"
 _SALVAGE = "repair.sqlite3"
@@ -82,10 +73,9 @@ def verify_index(path: str | Path) -> tuple[Problem, ...]:
     """Everything wrong with the index in `path`; empty when it is sound. Changes nothing.
 
     Checks the database's structure, every document against the checksum taken when it was put, the
-    lexical index against the passages, and `vectors.faiss` against the store. A document that does
-    not have all of its vectors yet is sound; `Index.info` counts what is missing. A `vectors.faiss`
-    that is missing or older than the database is not a problem: it is rebuilt when needed. One that
-    is newer is: the database has lost changes.
+    lexical index against the passages, and every segment against the database. A document that does
+    not have all of its vectors yet is sound; `Index.info` counts what is missing. So is a file of
+    vectors that is there and in no list, if it tells of nothing that the database has lost.
 
     Raises:
         IndexMissingError: there is no index.
@@ -103,7 +93,7 @@ def verify_index(path: str | Path) -> tuple[Problem, ...]:
                 for document_id, reason in _bad_documents(connection, meta.dim)
             ]
             words = [Problem("words", fact) for fact in _words(connection)]
-            facts = [] if documents else _vectors(connection, folder, meta)
+            facts = [] if documents else _segments(connection, folder, meta)
             return (*documents, *words, *(Problem("vectors", fact) for fact in facts))
     except IndexDamagedError as error:
         return (Problem("database", str(error)),)
@@ -145,7 +135,7 @@ def _words(connection: sqlite3.Connection) -> list[str]:
     """Compare the words with the passages, in a copy: FTS5 checks only what it may write."""
     stale = sum(fresh != known for _, fresh, known in store.read_words(connection))
     facts = [f"{stale} passages are cut into other words than they should be"] if stale else []
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+    with closing(sqlite3.connect("", isolation_level=None)) as copy:  # in a file, if it is large
         connection.backup(copy)
         try:
             copy.execute("INSERT INTO words(words, rank) VALUES ('integrity-check', 1)")
@@ -154,41 +144,9 @@ def _words(connection: sqlite3.Connection) -> list[str]:
     return facts
 
 
-def _vectors(connection: sqlite3.Connection, folder: Path, meta: Meta) -> list[str]:
-    if not (folder / VECTORS).exists():
-        return []
-    try:
-        if read_stamp(folder) != meta.state or meta.state is None:
-            return _changes_lost(connection, folder, meta)
-        held = load_file(folder, meta)
-    except VectorFileError as error:
-        return [str(error)]
-    stored = load_engine(connection, meta, None)
-    if not _equal(held, stored):
-        return [f"{VECTORS} does not hold the vectors of the store"]
-    return []
-
-
-def _changes_lost(connection: sqlite3.Connection, folder: Path, meta: Meta) -> list[str]:
-    """What `vectors.faiss` tells of passages that this database never had, though it is of it.
-
-    Rows are numbered upwards and no number is given twice, so a higher one than any that was given
-    is of a change that is gone: with a damaged log, or because an older copy was put back.
-    """
-    try:
-        rows = load_file(folder, meta).table.rows
-    except VectorFileError:  # of another index, or of none
-        return []
-    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
-    lost = int((rows > (found[0] if found else 0)).sum())
-    fact = f"the database has lost {lost} passages that {VECTORS} has; ingest their files again"
-    return [fact] if lost else []
-
-
-def _equal(one: Engine, other: Engine) -> bool:
-    return np.array_equal(one.table.rows, other.table.rows) and np.array_equal(
-        one.vectors, other.vectors
-    )
+def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> list[str]:
+    """What is wrong with segments, or what they tell of changes that are lost."""
+    return changes_lost(connection, folder, meta) or wrong_segments(connection, folder, meta)
 
 
 # ---- Repair ----------------------------------------------------------------------------------
@@ -233,14 +191,14 @@ def _repaired(folder: Path, embedder: str | None) -> Repair:
     _remove_half_copies(folder)
     try:
         with reading(folder) as connection:
-            done += _changes_lost(connection, folder, read_meta(connection, folder))
+            done += changes_lost(connection, folder, read_meta(connection, folder))
         quarantined = _repair_in_place(folder)
     except (IndexDamagedError, IndexMissingError):
         quarantined = _salvage(folder, embedder, done)
     done.append("made the lexical index anew")
-    with reading(folder) as connection:
-        save_engine(load_engine(connection, read_meta(connection, folder), None), folder)
-    done.append(f"made {VECTORS} anew")
+    with writing(folder) as connection:
+        Sealer(connection, folder).rebuild()
+    done.append("made the vector segments anew")
     return Repair(tuple(done), quarantined)
 
 

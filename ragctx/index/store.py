@@ -11,14 +11,13 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ragctx.file_formats import Unit, unit_of
 from ragctx.headers import indexed_text
-from ragctx.index import waiting
+from ragctx.index import membership, waiting
 from ragctx.index.checksums import checksum_of, to_blob
 from ragctx.index.database import KEPT_STATES, utc_now
 from ragctx.records import Chunk, Document, Heading, Page, PdfStatus
@@ -43,14 +42,11 @@ class SourceInfo:
     unit: Unit = "page"  # what `pages` counts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkTable:
-    """All chunks in the order of their ids; int64 (n,) each, aligned."""
+class SourceName(NamedTuple):
+    """A file the index knows, and the document that it holds."""
 
-    rows: NDArray[np.int64]
-    documents: NDArray[np.int64]  # row of the document
-    first_pages: NDArray[np.int64]
-    last_pages: NDArray[np.int64]
+    path: str
+    document_id: str
 
 
 # ---- Writing ---------------------------------------------------------------------------------
@@ -237,6 +233,7 @@ def _write_contents(
             connection.execute("INSERT INTO waiting VALUES (?, NULL, NULL)", (key,))
         else:
             connection.execute("INSERT INTO vectors VALUES (?, ?)", (key, to_blob(vectors[i])))
+        membership.note_new(connection, int(key or 0))
         words = separated or chunk.text
         connection.execute("INSERT INTO words(rowid, text) VALUES (?, ?)", (key, words))
 
@@ -248,6 +245,7 @@ def _delete_contents(connection: sqlite3.Connection, document: int) -> None:
         f"SELECT 'delete', row, text FROM passages WHERE row IN {of_document}",
         (document,),
     )
+    membership.note_deleted(connection, document)
     for table in ("vectors", "contexts", "waiting"):
         connection.execute(f"DELETE FROM {table} WHERE row IN {of_document}", (document,))
     connection.execute("DELETE FROM chunks WHERE document = ?", (document,))
@@ -289,6 +287,14 @@ def read_sources(
             [value for value in wanted.values() if value is not None],
         )
     )
+
+
+def read_names(connection: sqlite3.Connection) -> tuple[SourceName, ...]:
+    """The path and the document's id of all sources, sorted by path."""
+    found = connection.execute(
+        "SELECT path, id FROM sources s JOIN documents d ON d.row = s.document ORDER BY path"
+    )
+    return tuple(map(SourceName._make, found))
 
 
 def read_document(connection: sqlite3.Connection, document_id: str) -> Document | None:
@@ -394,6 +400,15 @@ def read_chunks_of(connection: sqlite3.Connection, document_id: str) -> list[tup
     return [(row[0], _chunk(row)) for row in rows]
 
 
+def count_chunks(connection: sqlite3.Connection, document_id: str) -> int:
+    """How many chunks a document has."""
+    found = connection.execute(
+        "SELECT count(*) FROM chunks WHERE document = (SELECT row FROM documents WHERE id = ?)",
+        (document_id,),
+    )
+    return int(found.fetchone()[0])
+
+
 def _chunk(row: tuple[Any, ...]) -> Chunk:
     """The chunk of a row that `_CHUNK` selects: its number, then the fields of `Chunk` in order."""
     title, section, lead_in = row[10:13]
@@ -426,20 +441,6 @@ def read_chunk_rows(connection: sqlite3.Connection, chunk_ids: Sequence[str]) ->
             "SELECT id, row FROM chunks WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(chunk_ids)),),
         ).fetchall()
-    )
-
-
-def read_chunk_table(connection: sqlite3.Connection) -> ChunkTable:
-    """Rows, documents and pages of all chunks with vectors, in the order of their ids."""
-    found = connection.execute(
-        """SELECT row, document, first_page, last_page FROM chunks
-        WHERE row NOT IN (SELECT row FROM waiting) ORDER BY id"""
-    ).fetchall()
-    rows, documents, first_pages, last_pages = (
-        np.array(found, dtype=np.int64).reshape(-1, 4).T.copy()
-    )
-    return ChunkTable(
-        rows=rows, documents=documents, first_pages=first_pages, last_pages=last_pages
     )
 
 

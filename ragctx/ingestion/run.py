@@ -278,9 +278,9 @@ class _Run:
 
     def _follow(self, path: Path, document_id: str) -> bool:
         """Whether the file was moved here from a path that is gone; the index then follows it."""
-        sources = self.writer.sources(document_id=document_id)
-        if any(source.path == str(path) for source in sources):
+        if self.writer.sources(path=str(path), document_id=document_id):
             return False
+        sources = self.writer.sources(document_id=document_id)
         old = next((source.path for source in sources if is_gone(source.path)), None)
         if old is not None:
             self.writer.move(old, str(path))
@@ -288,12 +288,14 @@ class _Run:
 
     def _known(self, path: Path, document_id: str, was_moved: bool) -> IngestRow | None:
         """The row of a file whose content is in the index already, made by this recipe."""
-        sources = self.writer.sources(document_id=document_id)
+        # Its own path alone, if it has one: of many copies each would list all others.
+        own = self.writer.sources(path=str(path), document_id=document_id)
+        sources = own or self.writer.sources(document_id=document_id)
         recipe = str(self.reader.recipe)
         if not sources or sources[0].recipe != recipe:  # all are of one document
             return None
         outcome: IngestOutcome = "moved" if was_moved else "unchanged"
-        if all(source.path != str(path) for source in sources):
+        if not own:
             self.writer.alias(str(path), document_id, recipe=recipe)
             outcome = "duplicate"
         if document_id in self.waiting:

@@ -13,6 +13,7 @@ import ragctx.embedding
 from ragctx.index.database import DATABASE
 from tests.support.command_line import said
 from tests.support.fakes import HashEmbedder
+from tests.support.index_samples import as_version
 from tests.support.pdf_files import lines, write
 
 PROSE = (
@@ -61,10 +62,8 @@ def test_an_index_of_before_sections_is_told_of_once_a_run_and_rebuilt(
     metals: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said(capsys, "ingest", "metals.pdf", "--index", "i")
+    as_version(metals / "i", 1)
     with closing(sqlite3.connect(metals / "i" / DATABASE)) as connection, connection:
-        connection.execute("DROP TABLE contexts")
-        connection.execute("DROP TABLE waiting")
-        connection.execute("UPDATE meta SET value = '1' WHERE key = 'format_version'")
         for table, column in (("documents", "recipe"), ("meta", "value")):
             connection.execute(
                 f"UPDATE {table} SET {column} = replace({column}, 'headers=yes ', '')"

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
-import faiss  # noqa: F401  (once, not in every child)
 import numpy as np
 
 import ragctx.ingestion.reading
@@ -27,16 +27,18 @@ from ragctx.errors import IndexMissingError, RagctxError
 from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.generator.reader.passage_store import PassageStore
 from ragctx.generator.reader.passages import CachedPassage
-from ragctx.index import repair
-from ragctx.index.database import DATABASE
+from ragctx.index import repair, sealing
+from ragctx.index.database import DATABASE, FORMAT_VERSION
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
+from ragctx.index.sealing import OLD_VECTORS
 from ragctx.ingestion import IngestSettings, Progress, ingest
 from ragctx.pdf.read import file_id, read_pdf
 from ragctx.records import Document, Generation
 from tests.support import pdf_files
 from tests.support.fakes import HashEmbedder
 from tests.support.faulty_calls import Counter, How, calls_seen, fault, in_child
+from tests.support.index_samples import as_version
 
 EMBEDDER = HashEmbedder()
 SETTINGS = IngestSettings(chunk_tokens=16)
@@ -169,6 +171,50 @@ def removal(library: Library, path: Path) -> Operation:
         assert set(require_whole(folder, library)) == everything - {str(path)}
 
     return Operation(prepare=lambda folder: fill(folder, library), work=work, check=check)
+
+
+def compaction(library: Library, before: Callable[[Path], None]) -> Operation:
+    """Join the segments of an index of all documents, which `before` has changed."""
+
+    def prepare(folder: Path) -> None:
+        fill(folder, library)
+        before(folder)
+
+    def work(folder: Path, done: Callable[[], None]) -> None:
+        Index.open(folder, embedder=EMBEDDER).compact()
+        done()
+
+    def check(folder: Path, steps: int) -> None:
+        everything = {str(p) for p in library.folder.iterdir()}
+        assert set(require_whole(folder, library)) == everything
+        with Index.open(folder).snapshot() as snapshot:
+            info = snapshot.info()
+            sealed = info.format_version == FORMAT_VERSION and not info.unsealed
+        assert (folder / OLD_VECTORS).exists() or sealed
+        assert not steps or (info.segments, info.deleted) == (1, 0)
+        work(folder, lambda: None)
+        assert set(require_whole(folder, library)) == everything
+        left = {f.name for f in folder.iterdir() if "vectors" in f.name}
+        with Index.open(folder).snapshot() as snapshot:
+            assert left == {told.name for told in snapshot.meta.segments}
+
+    return Operation(prepare=prepare, work=work, check=check)
+
+
+def in_several_segments(folder: Path) -> None:
+    """Store some documents again, none beside what is in a segment already; delete others."""
+    with mock.patch.object(sealing, "REWRITE_ROWS", 0), mock.patch.object(sealing, "DEAD_SHARE", 1):
+        for source in Index.open(folder).sources():
+            with Index.open(folder).writer() as writer:
+                index = Index.open(folder)
+                document, chunks = (
+                    index.document(source.document_id),
+                    index.chunks(source.document_id),
+                )
+                assert document is not None
+                vectors = index.vectors_of([chunk.id for chunk in chunks])
+                writer.remove(source.path)
+                writer.put(source.path, document, chunks, vectors, recipe=source.recipe)
 
 
 def fill(folder: Path, library: Library) -> None:
@@ -316,6 +362,8 @@ def operations(
         "ingest": lambda: ingestion_of(library, lambda index: None, prune=False),
         "replace": lambda: ingestion_of(library, before_a_replacement, prune=True),
         "remove": lambda: removal(library, paths[1]),
+        "compact": lambda: compaction(library, in_several_segments),
+        "migrate": lambda: compaction(library, lambda index: as_version(index, 2)),
         "repair": lambda: repairing(library, with_wrong_text, 1),
         "salvage": lambda: repairing(library, root("chunks_of_document"), 0),
         "salvage-log": lambda: repairing(library, only_in_the_log, 0),

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from ragctx.index.database import DATABASE
-from ragctx.index.engine import VECTORS
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
 from ragctx.index.repair import repair_index, verify_index
 from tests.support.fakes import HashEmbedder
-from tests.support.index_samples import index_with, put
+from tests.support.index_samples import index_with, put, segment_of
 
 
 @pytest.mark.parametrize("more", [1, 2, 3])
@@ -53,11 +52,12 @@ def test_newer_vectors_beside_an_older_database_are_not_used(tmp_path: Path) -> 
     index = index_with(folder, {"a": ["first text"]})
     with index.writer() as writer:
         put(writer, "b", "second text")
-    newer = (folder / VECTORS).read_bytes()
+    newer = segment_of(folder)
+    kept = newer.read_bytes()
     with index.writer() as writer:
         writer.remove("b.pdf")
         put(writer, "c", "third text")
-    (folder / VECTORS).write_bytes(newer)
+    newer.write_bytes(kept)
     assert verify_index(folder) == ()  # nothing that was stored is missing
     (vector,) = HashEmbedder().encode(["third text"])
     with Index.open(folder).snapshot() as snapshot:
@@ -74,7 +74,7 @@ def test_a_database_that_lost_changes_is_told(tmp_path: Path) -> None:
     for name in (f"{DATABASE}-wal", f"{DATABASE}-shm"):
         (folder / name).unlink(missing_ok=True)
     shutil.copy(backup, folder / DATABASE)
-    told = "the database has lost 2 passages that vectors.faiss has; ingest their files again"
+    told = "the database has lost 2 passages that its segments have; ingest their files again"
     assert [problem.message for problem in verify_index(folder)] == [told]
     assert repair_index(folder).done[0] == told
     assert verify_index(folder) == ()

@@ -25,6 +25,8 @@ OPERATIONS = (
     "ingest",
     "replace",
     "remove",
+    "compact",
+    "migrate",
     "repair",
     "salvage",
     "salvage-log",

@@ -23,7 +23,6 @@ import pytest
 
 from ragctx.errors import RagctxError
 from ragctx.index.database import DATABASE
-from ragctx.index.engine import VECTORS
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
 from ragctx.index.lock import LOCK
@@ -31,10 +30,11 @@ from ragctx.index.repair import repair_index, verify_index
 from ragctx.records import Chunk, Document, Hit
 from tests.faults.test_salvage import DOCUMENTS, pages_of, sound
 from tests.support.fakes import HashEmbedder
-from tests.support.index_samples import put
+from tests.support.index_samples import put, segment_of
 
 __all__ = ["pages_of", "sound"]  # fixtures
 
+VECTORS = "vectors"  # whatever its file is called
 LOG, MAP = f"{DATABASE}-wal", f"{DATABASE}-shm"  # the map of the log is made again when opened
 FRAME = 24 + 4096
 EMBEDDER = HashEmbedder()
@@ -233,7 +233,8 @@ def require_true(found: Found | None, folder: Folder) -> None:
 def one_damage(folder: Folder, name: str, scene: Path, chance: random.Random) -> str:
     """Damage one file, read, verify and repair; returns in a word how it went."""
     shutil.copytree(folder.path, scene)
-    told, places = damaged(scene / name, chance)
+    file = segment_of(scene) if name == VECTORS else scene / name
+    told, places = damaged(file, chance)
     try:
         return checked(folder, name, places, scene)
     except Exception as error:

@@ -7,20 +7,19 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import faiss
-import numpy as np
 import pytest
 
 from ragctx.errors import IndexDamagedError
 from ragctx.index.database import DATABASE
-from ragctx.index.engine import _MAGIC, VECTORS, VectorFileError, load_file
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
 from ragctx.index.repair import repair_index, verify_index
+from ragctx.index.segment import OF_A_CHUNK
 from tests.support.fakes import HashEmbedder
-from tests.support.index_samples import index_with
+from tests.support.index_samples import index_with, segment_of
 
 DEEP = "[" * 100_000 + "]" * 100_000
 [VECTOR] = HashEmbedder().encode(["tin"])
@@ -33,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def changed(folder: Path, statement: str, *values: object) -> None:
-    (folder / VECTORS).unlink()  # so that the vectors are read from the database
+    segment_of(folder).unlink()  # so that the vectors are read from the database
     with closing(sqlite3.connect(folder / DATABASE)) as database, database:
         database.execute(statement, values)
 
@@ -91,37 +90,78 @@ def test_rows_that_cannot_be_are_one_line_of_error(
 
 
 def forged(folder: Path, content: bytes) -> None:
-    """A vector file of this index, with a right checksum, that holds any bytes for FAISS."""
+    """Let a segment of this index hold any bytes, and the index list it as if it were its own."""
     with Index.open(folder).snapshot() as snapshot:
-        meta = snapshot.meta
-    stamp = json.dumps({"store": meta.store, "state": meta.state, "rows": 3}).encode()
-    whole = content + stamp
-    end = hashlib.sha256(whole).digest() + len(stamp).to_bytes(4, "big") + _MAGIC
-    (folder / VECTORS).write_bytes(whole + end)
+        (told,) = snapshot.meta.segments
+    (folder / told.name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    entry = asdict(replace(told, bytes=max(1, len(content)), sha256=digest))
+    with closing(sqlite3.connect(folder / DATABASE)) as database, database:
+        database.execute("UPDATE meta SET value = ? WHERE key = 'segments'", (json.dumps([entry]),))
 
 
-def test_faiss_reads_nothing_but_what_ragctx_writes(folder: Path) -> None:
-    # FAISS reads any kind of index, and takes as much memory as a file of 90 bytes asks for.
-    with Index.open(folder).snapshot() as snapshot:
-        meta = snapshot.meta
-    mapped = faiss.IndexIDMap2(faiss.IndexFlatIP(8))
-    mapped.add_with_ids(np.zeros((3, 8), np.float32), np.array([1, 2, 3]))
-    sound = faiss.serialize_index(mapped).tobytes()
-    forged(folder, sound)
-    assert len(load_file(folder, meta)) == 3
-    rows = sound.replace((3).to_bytes(8, "little"), (2**60).to_bytes(8, "little"))
-    other = faiss.serialize_index(faiss.IndexHNSWFlat(8, 4)).tobytes()
-    for content in (
-        rows,
-        other,
-        sound[:-1],
-        sound + b"\0",
+def header_of(**changes: object) -> bytes:
+    """A file of arrays whose header says something else than ragctx writes, and some bytes."""
+    arrays = {
+        name: {"dtype": "I64", "shape": [3], "data_offsets": [24 * i, 24 * i + 24]}
+        for i, name in enumerate(OF_A_CHUNK)
+    }
+    arrays["vectors"] = {"dtype": "F32", "shape": [3, 8], "data_offsets": [96, 192]}
+    text = json.dumps({**arrays, **changes}).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(192)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
         b"",
-        b"IxM2",
-        sound.replace(b"FI", b"F2"),
-    ):
-        forged(folder, content)
-        with pytest.raises(VectorFileError):
-            load_file(folder, meta)
-        assert near(folder)  # from the database
-        assert [problem.part for problem in verify_index(folder)] == ["vectors"]
+        b"\xff" * 8,
+        (2**62).to_bytes(8, "little") + b"{}",
+        len(DEEP).to_bytes(8, "little") + DEEP.encode(),
+        header_of()[:-1],
+        header_of(vectors={"dtype": "F32", "shape": [3, 2**60], "data_offsets": [96, 192]}),
+        header_of(vectors={"dtype": "F32", "shape": [3, 8], "data_offsets": [-96, 0]}),
+        header_of(vectors={"dtype": "I64", "shape": [3, 4], "data_offsets": [96, 192]}),
+        header_of(vectors={"dtype": "O", "shape": [3, 8], "data_offsets": [96, 192]}),
+        header_of(rows={"dtype": "I64", "shape": [2], "data_offsets": [0, 16]}),
+        header_of(rows=5),
+        header_of(centers={"dtype": "F32", "shape": [1, 8], "data_offsets": [96, 128]}),
+        header_of(
+            centers={"dtype": "F32", "shape": [2, 8], "data_offsets": [96, 160]},
+            bounds={"dtype": "I64", "shape": [3], "data_offsets": [0, 24]},
+        ),
+        header_of(keys={"dtype": "I64", "shape": [3], "data_offsets": [0, 24]}),
+        header_of(),  # all vectors are zero
+    ],
+)
+def test_a_segment_that_anybody_made_is_no_more_than_a_damaged_one(
+    folder: Path, content: bytes
+) -> None:
+    # FAISS, which read the vectors before, took as much memory as a file of 90 bytes asked for.
+    forged(folder, content)
+    assert near(folder)  # from the database
+    assert [problem.part for problem in verify_index(folder)] == ["vectors"]
+    repair_index(folder)
+    assert verify_index(folder) == () and near(folder)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "../../etc/passwd", "rows": 3, "bytes": 5, "sha256": "0" * 64},
+        {"name": "vectors-0123456789abcdef.safetensors", "rows": 0, "bytes": 5, "sha256": "0" * 64},
+        {"name": "vectors-0123456789abcdef.safetensors", "rows": 2**32, "bytes": 5, "sha256": ""},
+        {"name": 5},
+        "name",
+        None,
+    ],
+)
+def test_a_list_of_segments_that_cannot_be_is_one_line_of_error(
+    folder: Path, entry: object
+) -> None:
+    with closing(sqlite3.connect(folder / DATABASE)) as database, database:
+        database.execute("UPDATE meta SET value = ? WHERE key = 'segments'", (json.dumps([entry]),))
+    with pytest.raises(IndexDamagedError, match="index repair"):
+        near(folder)
+    assert "saved 2 of 2 documents into a new database" in repair_index(folder).done
+    assert verify_index(folder) == () and near(folder)

@@ -15,7 +15,6 @@ from ragctx.errors import IndexMismatchError, RagctxError, StoreError, Tokenizer
 from ragctx.evaluation.answer_cache import AnswerCache
 from ragctx.generator.reader.passage_store import PassageStore
 from ragctx.index.database import DATABASE
-from ragctx.index.engine import VECTORS
 from ragctx.index.index import Index
 from ragctx.index.lock import LOCK
 from ragctx.index.repair import repair_index, verify_index
@@ -24,7 +23,7 @@ from ragctx.retrieval import Retrieval, retrieve
 from ragctx.tokens.chat_template import ChatTemplate
 from tests.generator.test_passage_store import passage
 from tests.support.fakes import HashEmbedder
-from tests.support.index_samples import index_with, put
+from tests.support.index_samples import index_with, put, segment_of
 
 TWO = {"a": ["Cats purr."], "b": ["Dogs bark."]}
 
@@ -92,13 +91,14 @@ def test_the_vectors_file_is_replaced_not_followed(
     plant: Planting, folder: Path, victim: Path
 ) -> None:
     # A pipe in its place was opened, and never came back.
-    plant(victim, folder / VECTORS)
+    (file := segment_of(folder)).unlink()
+    plant(victim, file)
     index = Index.open(folder)
     hits = retrieve("Cats purr.", index, HashEmbedder(), Retrieval(k=1))
     assert hits[0].document == "a.pdf"
     with index.writer() as writer:
         put(writer, "c", "Birds sing.")
-    assert (folder / VECTORS).is_file() and not (folder / VECTORS).is_symlink()
+    assert segment_of(folder).is_file() and not segment_of(folder).is_symlink()
     assert victim.read_text() == "precious"
 
 

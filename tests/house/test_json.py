@@ -21,6 +21,7 @@ import ragctx.generator.load
 from docs import build_json
 from docs.json_shapes import SHAPES
 from ragctx.cli.program import command_line, run
+from tests.support.index_samples import segment_of
 from tests.support.paths import SAMPLES
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -136,17 +137,21 @@ def test_ask_batch(printed: Printed) -> None:
 
 def test_index(printed: Printed, place: Path, tmp_path: Path) -> None:
     printed("index info")
+    (info,) = printed("index info", "--recall")
+    assert info["recall"]["recall"] == 1
     (listed,) = printed("index list")
     assert listed["sources"]
     copy = tmp_path / "copy"
     shutil.copytree(place / "indexes" / "default", copy)
-    (copy / "vectors.faiss").write_bytes(b"damage")
+    segment_of(copy).write_bytes(b"damage")
     (verified,) = printed("index verify", str(copy))
     assert verified["problems"]
     (repaired,) = printed("index repair", str(copy))
     assert repaired["done"]
     (removed,) = printed("index remove", "report.pdf", "--index", str(copy))
     assert removed["removed"]
+    (compacted,) = printed("index compact", str(copy))
+    assert compacted["segments"] == 0  # that was the only document
 
 
 def test_cache(

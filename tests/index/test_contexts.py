@@ -12,10 +12,11 @@ import pytest
 from ragctx.index.database import DATABASE, FORMAT_VERSION
 from ragctx.index.index import Index
 from ragctx.index.repair import repair_index, verify_index
+from ragctx.index.sealing import OLD_VECTORS
 from ragctx.records import Chunk
 from ragctx.retrieval import search
 from tests.support.fakes import HashEmbedder
-from tests.support.index_samples import index_with, made_of, put
+from tests.support.index_samples import as_version, index_with, made_of, put, segment_of
 
 PAGES = ("It is soft.", "It is heavy.")
 
@@ -35,14 +36,6 @@ def index(tmp_path: Path) -> Index:
     with index.writer() as writer:
         writer.put("d.pdf", document, in_sections(chunks), vectors, recipe="r")
     return index
-
-
-def as_version_1(folder: Path) -> None:
-    """Make the index in the folder what ragctx 0.2 would have made."""
-    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
-        connection.execute("DROP TABLE contexts")
-        connection.execute("DROP TABLE waiting")
-        connection.execute("UPDATE meta SET value = '1' WHERE key = 'format_version'")
 
 
 def test_passages_come_back_with_what_they_belong_to(index: Index) -> None:
@@ -91,31 +84,35 @@ def test_salvaging_a_damaged_database_keeps_it(index: Index) -> None:
     assert Index.open(index.path).chunks("d") == before
 
 
-def test_an_index_of_format_version_1_is_read_and_searched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_index_of_an_earlier_version_is_read_and_searched(tmp_path: Path, version: int) -> None:
     index_with(tmp_path, {"d": PAGES})
-    as_version_1(tmp_path)
+    as_version(tmp_path, version)
     old = Index.open(tmp_path, embedder=HashEmbedder())
     assert [chunk.text for chunk in old.chunks("d")] == list(PAGES)
     assert {(chunk.title, chunk.section, chunk.lead_in) for chunk in old.chunks("d")} == {
         ("", (), "")
     }
     assert search(old, HashEmbedder(), "heavy", 1)[0].chunk.text == "It is heavy."
-    assert old.info().format_version == 1 and verify_index(tmp_path) == ()
+    assert old.info().format_version == version and verify_index(tmp_path) == ()
 
 
-def test_writing_to_it_makes_it_the_version_of_today(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_writing_to_it_makes_it_the_version_of_today(tmp_path: Path, version: int) -> None:
     index_with(tmp_path, {"d": PAGES})
-    as_version_1(tmp_path)
+    as_version(tmp_path, version)
     old = Index.open(tmp_path, embedder=HashEmbedder())
     with old.writer() as writer:
         put(writer, "e", "Of zinc.")
     assert old.info().format_version == FORMAT_VERSION and verify_index(tmp_path) == ()
+    assert segment_of(tmp_path).exists() and not (tmp_path / OLD_VECTORS).exists()
     assert len(old.chunks("d")) == 2 and len(old.chunks("e")) == 1
 
 
-def test_repairing_it_makes_it_the_version_of_today(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_repairing_it_makes_it_the_version_of_today(tmp_path: Path, version: int) -> None:
     index_with(tmp_path, {"d": PAGES})
-    as_version_1(tmp_path)
+    as_version(tmp_path, version)
     repair_index(tmp_path)
     assert Index.open(tmp_path).info().format_version == FORMAT_VERSION
     assert verify_index(tmp_path) == ()

@@ -5,26 +5,31 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ragctx.errors import InputError
 from ragctx.index.database import DATABASE, Meta
-from ragctx.index.engine import VECTORS, Engine, load_engine
+from ragctx.index.engine import Engine
 from ragctx.index.filters import Filter, matching_ids
 from ragctx.index.index import Index
+from ragctx.index.loading import load_engine
 from ragctx.index.repair import verify_index
-from ragctx.index.store import ChunkTable, SourceInfo
+from ragctx.index.segment import Segment
+from ragctx.index.store import SourceInfo
 from ragctx.records import Document
 from ragctx.retrieval import search
 from tests.support.fakes import HashEmbedder
-from tests.support.index_samples import document_of, index_with, made_of, put
+from tests.support.index_samples import document_of, index_with, made_of, put, segment_of
 from tests.support.paths import ROOT
 
 # ---- Paths and documents ---------------------------------------------------------------------
@@ -199,41 +204,46 @@ def test_opening_and_lexical_search_load_no_faiss(tmp_path: Path) -> None:
 # ---- Nearest ---------------------------------------------------------------------------------
 
 
-def engine_of(vectors: NDArray[np.float32], documents: list[int], pages: list[int]) -> Engine:
-    """An engine without a store: row i is 100 + i."""
-    import faiss
-
+def engine_of(
+    vectors: NDArray[np.float32], documents: list[int], pages: list[int], *cuts: int
+) -> Engine:
+    """An engine without a store, of a segment up to each cut: row i is 100 + i."""
     n, dim = vectors.shape
-    index = faiss.IndexFlatIP(dim)
-    index.add(vectors)
     at = np.array(pages, np.int64)
-    table = ChunkTable(
-        rows=np.arange(100, 100 + n),
-        documents=np.array(documents, np.int64),
-        first_pages=at,
-        last_pages=at,
+    places = [slice(a, b) for a, b in pairwise([0, *sorted(cuts), n])]
+    segments = tuple(
+        Segment(
+            name="" if i else "vectors-1.safetensors",
+            rows=np.arange(100, 100 + n)[place],
+            documents=np.array(documents, np.int64)[place],
+            first_pages=at[place],
+            last_pages=at[place],
+            vectors=vectors[place],
+        )
+        for i, place in enumerate(places)
     )
-    return Engine(
-        Meta(
-            format_version=1,
-            ragctx_version="0",
-            embedder="e",
-            dim=dim,
-            metric="inner_product",
-            created="",
-            updated="",
-            store="s",
-            generation=0,
-        ),
-        table,
-        index,
+    meta = Meta(
+        format_version=1,
+        ragctx_version="0",
+        embedder="e",
+        dim=dim,
+        metric="inner_product",
+        created="",
+        updated="",
+        store="s",
+        generation=0,
     )
+    return Engine(meta=meta, segments=segments, dropped=np.empty(0, np.int64))
+
+
+def ids_of(rows: Sequence[int]) -> dict[int, str]:
+    return {row: f"{row:09}" for row in rows}
 
 
 @given(st.data())
 @settings(max_examples=150)
 def test_nearest_is_the_brute_force_answer_with_ties_by_chunk_id(data: st.DataObject) -> None:
-    """Few distinct directions, so that many rows tie, through FAISS and without it."""
+    """Few distinct directions, so that many rows tie, in one segment and in several."""
     seed = data.draw(st.integers(0, 2**32 - 1))
     n, dim = data.draw(st.integers(1, 120)), data.draw(st.sampled_from([2, 5, 8]))
     distinct = data.draw(st.integers(1, 12))
@@ -243,7 +253,8 @@ def test_nearest_is_the_brute_force_answer_with_ties_by_chunk_id(data: st.DataOb
     vectors = directions[generator.integers(distinct, size=n)].astype(np.float32)
     documents = generator.integers(4, size=n).tolist()
     pages = generator.integers(1, 6, size=n).tolist()
-    engine = engine_of(vectors, documents, pages)
+    cuts = data.draw(st.lists(st.integers(0, n), max_size=3))
+    engine = engine_of(vectors, documents, pages, *cuts)
     question = vectors[0] if generator.random() < 0.5 else directions[0].astype(np.float32)
     k = data.draw(st.integers(1, n + 3))
     wanted = data.draw(st.none() | st.sets(st.integers(0, 4), max_size=4))
@@ -256,10 +267,9 @@ def test_nearest_is_the_brute_force_answer_with_ties_by_chunk_id(data: st.DataOb
         if (wanted is None or documents[i] in wanted) and span[0] <= pages[i] <= span[1]
     ]
     expected = sorted((round(score, 12), row) for score, row in scored)[:k]
-    for small in (0, 10**6):
-        found = engine.nearest(question, k, mask, small=small)
-        assert [row for row, _ in found] == [row for _, row in expected]
-        assert [score for _, score in found] == pytest.approx([-s for s, _ in expected])
+    found = engine.nearest(question, k, ids_of, mask)
+    assert [row for row, _ in found] == [row for _, row in expected]
+    assert [score for _, score in found] == pytest.approx([-s for s, _ in expected])
 
 
 def test_vectors_that_float32_cannot_tell_apart_are_ordered_by_float64() -> None:
@@ -271,7 +281,7 @@ def test_vectors_that_float32_cannot_tell_apart_are_ordered_by_float64() -> None
     exact = (vectors.astype(np.float64) * question.astype(np.float64)).sum(1)
     expected = np.lexsort((np.arange(3000), -exact))[:50] + 100
     engine = engine_of(vectors, [0] * 3000, [1] * 3000)
-    assert [row for row, _ in engine.nearest(question, 50)] == expected.tolist()
+    assert [row for row, _ in engine.nearest(question, 50, ids_of)] == expected.tolist()
 
 
 def test_an_engine_caught_up_equals_one_made_anew(tmp_path: Path) -> None:
@@ -281,20 +291,23 @@ def test_an_engine_caught_up_equals_one_made_anew(tmp_path: Path) -> None:
     with index.writer() as writer:
         writer.remove("d1")
         put(writer, "d3", "other", path="d3.pdf")
+        with index.snapshot() as snapshot:
+            between = snapshot.engine
         put(writer, "c9", "new")
-    with index.snapshot() as snapshot:
-        caught_up = load_engine(snapshot.connection, snapshot.meta, old)
-        anew = load_engine(snapshot.connection, snapshot.meta, None)
-    np.testing.assert_array_equal(caught_up.vectors, anew.vectors)
-    np.testing.assert_array_equal(caught_up.table.rows, anew.table.rows)
+        with index.snapshot() as snapshot:
+            caught_up = load_engine(snapshot.connection, tmp_path, snapshot.meta, between)
+            anew = load_engine(snapshot.connection, tmp_path, snapshot.meta)
+    assert old.segments[0] is between.segments[0]
+    for one, other in zip(caught_up.segments, anew.segments, strict=True):
+        np.testing.assert_array_equal(one.vectors, other.vectors)
+        np.testing.assert_array_equal(one.rows, other.rows)
+    np.testing.assert_array_equal(caught_up.dropped, anew.dropped)
 
 
-def test_the_vector_file_is_one_that_faiss_reads(tmp_path: Path) -> None:
-    import faiss
-
+def test_a_segment_is_a_file_that_safetensors_reads(tmp_path: Path) -> None:
     index_with(tmp_path, {"a": ["one", "two"]})
-    held = faiss.read_index(str(tmp_path / VECTORS))
-    assert (held.ntotal, held.d) == (2, 8)
+    held = safetensors.numpy.load_file(segment_of(tmp_path))
+    assert held["vectors"].shape == (2, 8) and held["rows"].tolist() == [1, 2]
 
 
 # ---- Filters ---------------------------------------------------------------------------------

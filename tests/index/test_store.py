@@ -30,7 +30,6 @@ from ragctx.errors import (
     StoreError,
 )
 from ragctx.index.database import DATABASE
-from ragctx.index.engine import VECTORS
 from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index
 from ragctx.index.lock import LOCK
@@ -38,7 +37,14 @@ from ragctx.index.repair import QUARANTINE, repair_index, verify_index
 from ragctx.retrieval import search
 from ragctx.text.words import spaced
 from tests.support.fakes import HashEmbedder
-from tests.support.index_samples import chunks_of, document_of, index_with, made_of, put
+from tests.support.index_samples import (
+    chunks_of,
+    document_of,
+    index_with,
+    made_of,
+    put,
+    segment_of,
+)
 from tests.support.paths import ROOT
 
 TWO = {"a": ["cats sleep", "dogs bark"], "b": ["rain falls", "", "snow melts"]}
@@ -97,9 +103,9 @@ def test_a_document_without_text_is_remembered(tmp_path: Path) -> None:
 
 def test_putting_the_same_again_changes_nothing(tmp_path: Path) -> None:
     index = index_with(tmp_path, TWO)
-    before = index.info(), index.sources(), (tmp_path / VECTORS).stat().st_mtime_ns
+    before = index.info(), index.sources(), segment_of(tmp_path).stat().st_mtime_ns
     index_with(tmp_path, TWO)
-    assert before == (index.info(), index.sources(), (tmp_path / VECTORS).stat().st_mtime_ns)
+    assert before == (index.info(), index.sources(), segment_of(tmp_path).stat().st_mtime_ns)
 
 
 def test_a_lone_surrogate_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -320,7 +326,7 @@ def flip(file: Path, at: int) -> None:
 def test_a_damaged_vector_file_is_noticed_and_made_anew(tmp_path: Path, share: float) -> None:
     index = index_with(tmp_path, TWO)
     expected = search(index, HashEmbedder(), "cats", 9)
-    file = tmp_path / VECTORS
+    file = segment_of(tmp_path)
     flip(file, int(share * file.stat().st_size))
     assert [problem.part for problem in verify_index(index.path)] == ["vectors"]
     fresh = Index.open(tmp_path)
@@ -332,14 +338,15 @@ def test_a_damaged_vector_file_is_noticed_and_made_anew(tmp_path: Path, share: f
 @pytest.mark.parametrize("content", [None, b"", b"ragctx01", b"x" * 60])
 def test_a_missing_or_cut_vector_file_costs_nothing(tmp_path: Path, content: bytes | None) -> None:
     expected = search(index_with(tmp_path, TWO), HashEmbedder(), "cats", 9)
-    (tmp_path / VECTORS).unlink()
+    (file := segment_of(tmp_path)).unlink()
     if content is not None:
-        (tmp_path / VECTORS).write_bytes(content)
+        file.write_bytes(content)
+    assert [problem.part for problem in verify_index(tmp_path)] == ["vectors"]
     index = Index.open(tmp_path)
     assert search(index, HashEmbedder(), "cats", 9) == expected
     with index.writer():
         pass  # a writer brings the file up to date
-    assert (tmp_path / VECTORS).stat().st_size > 60
+    assert segment_of(tmp_path).stat().st_size > 60
     assert verify_index(index.path) == ()
 
 
@@ -347,7 +354,7 @@ def test_the_vector_file_of_another_index_is_not_believed(tmp_path: Path) -> Non
     index = index_with(tmp_path / "one", TWO)
     index_with(tmp_path / "two", {"a": ["x y"], "b": ["z"]})
     expected = search(index, HashEmbedder(), "cats", 9)
-    (tmp_path / "two" / VECTORS).replace(tmp_path / "one" / VECTORS)
+    segment_of(tmp_path / "two").replace(segment_of(tmp_path / "one"))
     assert search(Index.open(tmp_path / "one"), HashEmbedder(), "cats", 9) == expected
 
 
@@ -418,7 +425,7 @@ def test_a_writer_cut_off_while_it_writes_the_vector_file_loses_nothing(
         patch.setattr("ragctx.paths.os.replace", full)
         with index.writer() as writer:
             put(writer, "c", "more text")
-    (left_by_a_kill := tmp_path / f".{VECTORS}.1-1.part").write_bytes(b"half of it")
+    (left_by_a_kill := tmp_path / ".vectors-1.safetensors.1-1.part").write_bytes(b"half of it")
     fresh = Index.open(tmp_path)
     assert len(search(fresh, HashEmbedder(), "text", 9)) == 5
     assert verify_index(fresh.path) == ()

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from ragctx.errors import InputError
-from ragctx.index.database import DATABASE
+from ragctx.index.database import DATABASE, FORMAT_VERSION
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
 from ragctx.index.repair import repair_index, verify_index
 from ragctx.index.waiting import Lacking
 from tests.support.fakes import HashEmbedder
-from tests.support.index_samples import index_with, made_of
+from tests.support.index_samples import as_version, index_with, made_of
 
 PAGES = ["Tin melts at 232 degrees.", "Lead melts later.", "Iron rusts."]
 Rows = dict[str, list[tuple[object, ...]]]
@@ -174,10 +174,7 @@ def test_an_index_of_version_1_is_read_as_it_is_and_brought_up_to_date_when_writ
     tmp_path: Path,
 ) -> None:
     index = index_with(tmp_path, {"gold": ["Gold does neither."]})
-    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
-        connection.execute("DROP TABLE waiting")
-        connection.execute("DROP TABLE contexts")
-        connection.execute("UPDATE meta SET value = '1' WHERE key = 'format_version'")
+    as_version(tmp_path, 1)
     known = Index.open(tmp_path, embedder=HashEmbedder())
     assert (known.info().format_version, known.info().unembedded) == (1, 0)
     assert verify_index(tmp_path) == ()
@@ -188,7 +185,7 @@ def test_an_index_of_version_1_is_read_as_it_is_and_brought_up_to_date_when_writ
     document, chunks, _ = made_of("tin", *PAGES)
     with index.writer() as writer:
         writer.put_text("tin.pdf", document, chunks, recipe="r")
-    assert (index.info().format_version, index.info().unembedded) == (2, 3)
+    assert (index.info().format_version, index.info().unembedded) == (FORMAT_VERSION, 3)
     assert verify_index(tmp_path) == ()
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.index.database import DATABASE
 from ragctx.index.index import Index, IndexWriter
+from ragctx.index.sealing import OLD_VECTORS
 from ragctx.records import Chunk, Document, Heading, Page
 from tests.support.fakes import HashEmbedder
 
@@ -71,3 +76,24 @@ def index_with(folder: object, documents: Mapping[str, Sequence[str]]) -> Index:
         for id, pages in documents.items():
             put(writer, id, *pages)
     return index
+
+
+def segment_of(folder: Path) -> Path:
+    """The file of an index's only segment."""
+    (path,) = folder.glob("vectors-*.safetensors")
+    return path
+
+
+def as_version(folder: Path, version: int) -> None:
+    """Let an index be one as ragctx wrote it before: of version 1 (0.2) or 2 (0.3)."""
+    later = ("unsealed", "dropped", *(("contexts", "waiting") if version == 1 else ()))
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        for table in later:
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("DELETE FROM meta WHERE key = 'segments'")
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE key = 'format_version'", (str(version),)
+        )
+    for path in folder.glob("vectors-*"):
+        path.unlink()
+    (folder / OLD_VECTORS).write_bytes(b"what FAISS wrote")

@@ -1,4 +1,4 @@
-"""`ragctx index info|list|verify|repair|remove`."""
+"""`ragctx index info|list|verify|repair|compact|remove`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,13 @@ from ragctx.text.wording import counted
 
 if TYPE_CHECKING:
     from ragctx.index.index import Index
+    from ragctx.index.recall import Recall
     from ragctx.index.snapshot import IndexInfo
     from ragctx.index.store import SourceInfo
+
+
+_LONG = 50_000
+"""Chunks from which on joining takes a while. Chosen by hand."""
 
 
 def _folder(command: options.Command) -> options.Command:
@@ -45,25 +50,50 @@ def _not_both(ctx: click.Context, _: click.Parameter, folder: Path | None) -> Pa
     "ragctx index info",
     "ragctx index list indexes/work",
     "ragctx index verify && echo sound",
+    "ragctx index compact",
     "ragctx index remove old-manual.pdf",
 )
 @click.group("index", cls=Group)
 def index_group() -> None:
-    """Inspect an index, check it, repair it, or remove documents from it."""
+    """Inspect an index, check it, repair it, compact it, or remove documents from it."""
 
 
 @index_group.command("info")
+@click.option(
+    "--recall",
+    is_flag=True,
+    help="Measure how many of the 10 nearest chunks a search finds, against comparing with all.",
+)
 @_folder
-def info_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
+def info_command(folder: Path | None, index_path: Path, as_json: bool, recall: bool) -> None:
     """Show what an index contains, what made it, and when."""
-    info = _shown(_open(folder or index_path).info())
+    index = _open(folder or index_path)
+    info = index.info()
+    shown = _shown(info)
+    measured = _recall_of(index) if recall else None
     if as_json:
-        write_json(info)
+        write_json({**shown, "recall": measured and asdict(measured)})
         return
-    width = max(map(len, info))
-    for name, value in info.items():
-        shown = f"{value:,}" if isinstance(value, int) else one_line(str(value or "not known"))
-        console().print(f"{name.replace('_', ' '):<{width}}  {shown}", soft_wrap=True)
+    width = max(map(len, shown))
+    for name, value in shown.items():
+        if name != "notes":
+            text = f"{value:,}" if isinstance(value, int) else one_line(str(value or "not known"))
+            console().print(f"{name.replace('_', ' '):<{width}}  {text}", soft_wrap=True)
+    if measured:
+        line = (
+            f"{measured.recall:.3f} of the {measured.k} nearest chunks found, "
+            f"{measured.questions} questions; {measured.search_ms:.1f} ms each, "
+            f"{measured.exact_ms:.1f} ms to compare with all"
+        )
+        console().print(f"{'recall':<{width}}  {line}", soft_wrap=True)
+    for note in info.notes:
+        say(note)
+
+
+def _recall_of(index: Index) -> Recall:
+    from ragctx.index.recall import measure_recall
+
+    return measure_recall(index)
 
 
 def _shown(info: IndexInfo) -> dict[str, object]:
@@ -154,6 +184,32 @@ def repair_command(
         paths = ", ".join(map(shown_path, lost.paths)) or lost.document_id
         line = f"put aside {paths}: {lost.reason}; ingest it again (remains: {lost.file})"
         console().print(one_line(line), soft_wrap=True)
+
+
+@index_group.command("compact")
+@_folder
+def compact_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
+    """Join the files that hold vectors into one, without what was deleted.
+
+    Searches are fastest then. Needs room for another copy of the vectors; nothing that was stored
+    changes, and other programs can search meanwhile.
+    """
+    index = _open(folder or index_path)
+    before = index.info()
+    if not as_json and before.chunks >= _LONG:
+        say(f"joining {counted(before.segments, 'segment')}; a minute or two a million chunks")
+    index.compact()
+    after = index.info()
+    freed = before.bytes - after.bytes
+    if as_json:
+        told = {"segments_before": before.segments, "segments": after.segments}
+        write_json({**told, "forgotten": before.deleted, "freed_bytes": freed})
+        return
+    console().print(
+        f"{counted(before.segments, 'segment')} before, {after.segments} now; "
+        f"{counted(before.deleted, 'deleted chunk')} forgotten, {freed:,} bytes freed",
+        soft_wrap=True,
+    )
 
 
 @index_group.command("remove")

@@ -123,7 +123,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 def _forget_token() -> None:
     """Let Ray read its token again, which it does only once."""
     with suppress(ImportError, AttributeError):  # older ones have none
-        from ray._raylet import AuthenticationTokenLoader
+        from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
         AuthenticationTokenLoader.instance().reset_cache()
 
