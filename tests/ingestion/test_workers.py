@@ -23,19 +23,11 @@ from ragctx.ingestion.settings import IngestSettings
 from ragctx.ingestion.workers import Embedded, LocalWorkers
 from ragctx.records import IngestRow
 from tests.index.test_waiting_vectors import tables
+from tests.ingestion.test_reading_ahead import Batched
 from tests.support.fakes import HashEmbedder
 from tests.support.text_pdfs import TextReader, write
 
 SETTINGS = IngestSettings(chunk_tokens=16)
-
-
-class Batched(HashEmbedder):
-    """Its vectors depend on what is embedded together, as those of a real model do in its bits."""
-
-    def encode(self, texts: Sequence[str], **settings: object) -> NDArray[np.float32]:  # type: ignore[override]
-        alone = super().encode(texts, **settings)  # type: ignore[arg-type]
-        mixed = alone + 0.1 * alone.mean(0)
-        return (mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32)
 
 
 class Remote:

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 
 from ragctx.errors import ClusterError, InputError, require_extra
@@ -122,10 +123,9 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def _forget_token() -> None:
     """Let Ray read its token again, which it does only once."""
-    with suppress(ImportError, AttributeError):  # older ones have none
-        from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
-
-        AuthenticationTokenLoader.instance().reset_cache()
+    loader = getattr(import_module("ray._raylet"), "AuthenticationTokenLoader", None)
+    if loader is not None:  # older ones have none
+        loader.instance().reset_cache()
 
 
 def _connect(ray: ModuleType, address: str) -> None:
