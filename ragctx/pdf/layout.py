@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import re
 import statistics
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -119,13 +120,19 @@ def _with_marks_beside(pieces: Sequence[Row]) -> list[Row]:
     ['Total', '(3)', '232']
     """
     after: dict[int, list[Row]] = {}  # by index of the piece
+    by_right = sorted((piece.right, k) for k, piece in enumerate(pieces))
+    reach = MARK_GAP * max((piece.size for piece in pieces), default=0.0)
     for i, mark in enumerate(pieces):
         if (
             len(mark.text) <= MAX_MARK
             and _MARK.fullmatch(mark.text)
             and not (i and _marks(pieces[i - 1], mark))
         ):
-            at = next((k for k, piece in enumerate(pieces) if _marks(piece, mark)), None)
+            near = slice(
+                bisect_left(by_right, (mark.left - reach, -1)),
+                bisect_left(by_right, (mark.left + reach, len(pieces))),
+            )
+            at = min((k for _, k in by_right[near] if _marks(pieces[k], mark)), default=None)
             if at is not None:
                 after.setdefault(at, []).append(mark)
     moved = {id(mark) for marks in after.values() for mark in marks}
