@@ -9,7 +9,8 @@ from dataclasses import replace
 from ragctx.pdf.row import Cell, Row
 
 _FIGURE = re.compile(
-    r"(?!\d\d?\)\Z)[-–—−+±<>≤≥~≈(\[$€£¥]*\d(?:[\d.,:/]*\d)?\s?[%)\]*†‡]*|[-–—−]|n/?a", re.IGNORECASE
+    r"(?!\d\d?\)\Z)[-–—−+±<>≤≥~≈(\[$€£¥]{0,5}\d(?:[\d.,:/]{0,25}\d)?\s?[%)\]*†‡]{0,5}|[-–—−]|n/?a",
+    re.IGNORECASE,
 )
 MIN_PARTS = 3
 """A row whose only gaps are narrow has at least this many words, all but the first figures."""

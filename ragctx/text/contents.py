@@ -8,7 +8,7 @@ MIN_ENTRIES = 3
 """A table of contents has at least this many lines that end in a page's number."""
 ENTRIES = 0.6
 """And they are at least this share of its lines: some titles run over two."""
-_ENTRY = re.compile(r"(?:\t|[.·…]\s?)\s*(\d{1,4})\Z")
+_ENTRY = re.compile(r"(?:\t|[.·…]\s?)\s{0,9}(\d{1,4})\Z")
 _TAIL = 40
 
 
