@@ -109,8 +109,9 @@ class Dialogue:
                 all_of_it = counted(len(document.pages), unit_of(path))
                 raise InputError(f":page {wanted}: {document.name} has {all_of_it}")
             number = int(wanted)
-        page = document.pages[number - 1]
-        say(f"{one_line(path)}, {page.place(unit_of(path))} of {len(document.pages)}")
+        page, unit = document.pages[number - 1], unit_of(path)
+        of = f"of {len(document.pages)}" if unit == "page" else f"({number} of {len(document.pages)})"
+        say(f"{one_line(path)}, {page.place(unit)} {of}")
         console().print(_marked(page.text, quote))
 
     def _retrieve(self, value: str) -> None:
