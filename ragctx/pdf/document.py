@@ -32,7 +32,7 @@ PLATES = 0.1
 """The share of pages that may be pictures (a cover, plates) in a document that is otherwise text.
 Chosen by hand."""
 MIN_FIELDS = 5
-"""A page with so many fields, or more, is a form. Chosen by hand."""
+"""A page with this number of fields, or more, is a form. Chosen by hand."""
 MAX_DAMAGED = 20
 """Damaged pages that are named. Chosen by hand; the others are counted."""
 MIN_SIZE = 0.5

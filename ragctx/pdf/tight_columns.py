@@ -12,7 +12,7 @@ _FIGURE = re.compile(
     r"(?!\d\d?\)\Z)[-–—−+±<>≤≥~≈(\[$€£¥]*\d(?:[\d.,:/]*\d)?\s?[%)\]*†‡]*|[-–—−]|n/?a", re.IGNORECASE
 )
 MIN_PARTS = 3
-"""A row whose only gaps are narrow has at least so many words, all but the first being figures."""
+"""A row whose only gaps are narrow has at least this number of words, all but the first figures."""
 MIN_ROWS = 2
 """Rows of figures, at least, that show columns."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 MIN_ENTRIES = 3
-"""A table of contents has at least so many lines that end in a page's number."""
+"""A table of contents has at least this number of lines that end in a page's number."""
 ENTRIES = 0.6
 """And they are at least this share of its lines: some titles run over two."""
 _ENTRY = re.compile(r"(?:\t|[.·…]\s?)\s*(\d{1,4})\Z")

@@ -85,7 +85,8 @@ MAY_IMPORT = {
     "unembedded": "embedding headers index",
     "retrieval": "embedding index text unembedded",
     "refusals": "index text",
-    "pipeline": "assembly citations embedding generator generator.thought index refusals retrieval",
+    "pipeline": "assembly citations embedding generator generator.thought index refusals retrieval "
+    "text",
     "evaluation.statistics": "",
     "evaluation": "assembly citations embedding evaluation.statistics generator generator.reader "
     "generator.huggingface generator.thought index pipeline placement prompt retrieval text",
