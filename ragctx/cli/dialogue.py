@@ -109,9 +109,8 @@ class Dialogue:
                 all_of_it = counted(len(document.pages), unit_of(path))
                 raise InputError(f":page {wanted}: {document.name} has {all_of_it}")
             number = int(wanted)
-        page, unit = document.pages[number - 1], unit_of(path)
-        of = f"of {len(document.pages)}" if unit == "page" else f"({number} of {len(document.pages)})"
-        say(f"{one_line(path)}, {page.place(unit)} {of}")
+        page, count = document.pages[number - 1], len(document.pages)
+        say(f"{one_line(path)}, {page.place(unit_of(path))} ({number} of {count})")
         console().print(_marked(page.text, quote))
 
     def _retrieve(self, value: str) -> None:

@@ -21,7 +21,7 @@ LOOSE = 1.1
 FEW_GAPS, MAX_GAP = 3, 1.6
 """With fewer gaps than this, or beside another line with gaps, none is wider than this, in em."""
 MANY_GAPS, EVEN = 4, 0.1
-"""So many gaps, or more, that differ by no more em are of no table, whatever stands beside it."""
+"""That many gaps, or more, that differ by no more em are of no table, whatever stands beside it."""
 MIN_WIDTH = 20.0
 """Em: a line that is justified is at least this wide."""
 SAME_EDGE = 0.5

@@ -43,7 +43,7 @@ def test_a_dialogue(tmp_path: Path) -> None:
     assert done.stdout.count("eight years") >= 2  # the answer, its quote or its page
     assert "4.1 Battery and panel" in done.stdout  # the page
     assert "selected" in done.stdout and ":quit" in done.stdout
-    assert "page 3 of 19" in done.stderr and "page 10 (“6”) of 19" in done.stderr
+    assert "(3 of 19)" in done.stderr and "page 10 (“6”) (10 of 19)" in done.stderr
     for told in (
         "nothing was asked yet",
         "retrieving 2 passages",

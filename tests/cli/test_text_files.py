@@ -124,7 +124,7 @@ def test_questions_one_after_another_show_the_section(place: Path) -> None:
     done = subprocess.run(
         command, input=typed, cwd=place, capture_output=True, text=True, check=False
     )
-    assert "notes.md, § Installing › Linux (2 of 2)\n" in done.stderr
+    assert "notes.md, § Installing › Linux (1 of 2)\n" in done.stderr
     assert "started with the command pumpctl" in done.stdout
 
 
