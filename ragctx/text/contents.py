@@ -5,11 +5,7 @@ from __future__ import annotations
 import re
 
 MIN_ENTRIES = 3
-<<<<<<< HEAD
 """A table of contents has at least this many lines that end in a page's number."""
-=======
-"""A table of contents has at least this number of lines that end in a page's number."""
->>>>>>> w-pages
 ENTRIES = 0.6
 """And they are at least this share of its lines: some titles run over two."""
 _ENTRY = re.compile(r"(?:\t|[.·…]\s?)\s{0,9}(\d{1,4})\Z")

@@ -96,14 +96,9 @@ MAY_IMPORT = {
     "retrieval": "embedding index reranking text unembedded",
     "follow_ups": "generator generator.thought placement prompt text",
     "refusals": "index text",
-<<<<<<< HEAD
     "pipeline": "assembly citations embedding generator generator.thought index refusals "
     "retrieval text",
     "mcp_server": "assembly index placement refusals retrieval selection server text tokens views",
-=======
-    "pipeline": "assembly citations embedding generator generator.thought index refusals retrieval "
-    "text",
->>>>>>> w-pages
     "evaluation.statistics": "",
     "evaluation": "assembly citations embedding evaluation.statistics generator generator.reader "
     "generator.huggingface generator.thought index pipeline placement prompt retrieval text",

@@ -20,7 +20,7 @@ def document_id(client: TestClient) -> str:
 def test_sections_are_told_from_pages(client: TestClient, document_id: str) -> None:
     units = {
         row["path"].rpartition("/")[2]: row["unit"]
-        for row in client.get("/documents").json()["documents"]
+        for row in client.get("/documents").json()["sources"]
     }
     assert units == {"pump.pdf": "page", "notes.md": "section"}
 
