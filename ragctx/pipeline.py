@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.filters import Filter
-    from ragctx.index.snapshot import Snapshot
+    from ragctx.index.protocol import Snapshot
 
 NEAREST = 3
 """Passages shown with a refusal: enough to see what the search found. Chosen by hand."""

@@ -24,7 +24,7 @@ from ragctx.index.database import require_same_embedder
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index, as_index
-from ragctx.index.snapshot import Snapshot
+from ragctx.index.protocol import Snapshot
 from ragctx.records import Hit
 from ragctx.text.well_formed import well_formed
 from ragctx.unembedded import Unembedded

@@ -116,7 +116,7 @@ class Session:
             if not self.sources.pdfs:
                 raise
             say("what was remembered of the PDFs is damaged; reading them again")
-            shutil.rmtree(self.index.path, ignore_errors=True)
+            shutil.rmtree(str(self.index.path), ignore_errors=True)
             self.index = open_index(self.sources, self.embedder)
         return self._ask(question, None if written else on_text, min_confidence, strict)
 

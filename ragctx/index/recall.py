@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -14,7 +13,7 @@ from ragctx.arguments import require_whole
 from ragctx.errors import InputError
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
-from ragctx.index.snapshot import Snapshot
+from ragctx.index.protocol import Scored, Snapshot
 
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
@@ -56,21 +55,19 @@ def measure_recall(
         if value < 1:
             raise InputError(f"{name} is {value}; give at least 1")
     with index.snapshot() as snapshot:
-        if not len(snapshot.engine):
-            raise InputError(f"the index {index.path} holds no vectors; ingest something first")
         if vectors is None:
             vectors = _between_chunks(snapshot, questions)
+        if not len(snapshot.some_vectors(1)):
+            raise InputError(f"the index {index.path} holds no vectors; ingest something first")
         found, took, took_exactly = 0, [], []
         for vector in vectors:
-            (near, near_s), (best, best_s) = (
-                _timed(lambda v=vector, e=exact: snapshot.nearest(v, k, Filter(), exact=e))
-                for exact in (False, True)
-            )
+            near, near_s = _timed(snapshot, vector, k, exact=False)
+            best, best_s = _timed(snapshot, vector, k, exact=True)
             least = best[-1][1]
             found += sum(score >= least for _, score in near)
             took.append(near_s)
             took_exactly.append(best_s)
-        wanted = len(vectors) * min(k, len(snapshot.engine))
+        wanted = len(vectors) * len(best)
     return Recall(
         k=k,
         questions=len(vectors),
@@ -80,27 +77,15 @@ def measure_recall(
     )
 
 
-def _timed(
-    search: Callable[[], list[tuple[int, float]]],
-) -> tuple[list[tuple[int, float]], float]:
+def _timed(snapshot: Snapshot, vector: Vectors, k: int, *, exact: bool) -> tuple[Scored, float]:
     began = perf_counter()
-    return search(), perf_counter() - began
+    return snapshot.nearest(vector, k, Filter(), exact=exact), perf_counter() - began
 
 
 def _between_chunks(snapshot: Snapshot, n: int) -> Vectors:
     """Unit vectors, float32 (n, dim), each the middle between two chunks'."""
-    chance = np.random.default_rng(0)
-    segments = snapshot.engine.segments
-    ends = np.cumsum([len(segment) for segment in segments])
-
-    def some() -> Vectors:
-        at = chance.integers(ends[-1], size=n)
-        of_each = np.searchsorted(ends, at, side="right")
-        return np.array(
-            [segments[s].vectors[i - ends[s]] for s, i in zip(of_each, at, strict=True)]
-        )
-
-    middle = some() + some()
+    some = snapshot.some_vectors(2 * n)
+    middle = some[: len(some) // 2] + some[len(some) // 2 :]
     lengths = np.linalg.norm(middle, axis=1, keepdims=True)
     unit: Vectors = (middle / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return unit

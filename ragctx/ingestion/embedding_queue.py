@@ -20,7 +20,7 @@ from ragctx.headers import fitted, indexed_text
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
-    from ragctx.index.index import IndexWriter
+    from ragctx.index.protocol import IndexWriter
     from ragctx.records import Chunk
 
 WINDOW = 512

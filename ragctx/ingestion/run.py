@@ -7,6 +7,7 @@ read; its vectors follow. Running again does only what is left to do.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from ragctx.arguments import require_kind
 from ragctx.embedding import require_embedder
 from ragctx.errors import PdfError
 from ragctx.headers import indexed_text
+from ragctx.index.address import PostgresAddress
 from ragctx.index.index import Index
 from ragctx.ingest_ledger import IngestOutcome, IngestRow
 from ragctx.ingestion.ahead import Ahead
@@ -33,13 +35,13 @@ from ragctx.records import Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
-    from ragctx.index.index import IndexWriter
+    from ragctx.index.protocol import IndexWriter
     from ragctx.index.store import SourceInfo
 
 
 def ingest(
     paths: str | Path | Iterable[str | Path],
-    index: str | Path | Index,
+    index: str | Path | PostgresAddress | Index,
     embedder: Embedder,
     *,
     settings: IngestSettings | None = None,
@@ -58,7 +60,7 @@ def ingest(
     Args:
         paths: files, folders and glob patterns, or one of them; see `find_pdfs`. With `prune` they
             may name what is gone.
-        index: where to store them; a path is opened, or created.
+        index: where to store them; a path or an address is opened, or created.
         embedder: the one the index was made with.
         settings: how documents are read and cut; by default as the index remembers it.
         prune: remove the files below `paths` from the index that are no longer on disk.
@@ -83,7 +85,7 @@ def ingest(
     settings, progress = settings or IngestSettings(), progress or Progress()
     require_kind("settings", settings, IngestSettings, "give IngestSettings(chunk_tokens=…, …)")
     require_kind("progress", progress, Progress, "give Progress(on_row=…, …)")
-    if not isinstance(index, Index):
+    if isinstance(index, str | os.PathLike | PostgresAddress):
         index = Index.open_or_create(index, embedder=embedder)
     if files is None:
         files = find_pdfs(paths, known=(source.path for source in index.sources()))

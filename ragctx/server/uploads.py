@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ragctx.errors import InputError
+from ragctx.index.address import IndexPlace, PostgresAddress
+from ragctx.paths import DEFAULT_INDEX
 
 MAX_NAME_BYTES = 200
 _FIRST_BYTES = 1024  # in which a PDF says that it is one
@@ -30,8 +32,10 @@ def file_name_of(name: str) -> str:
     return name
 
 
-def folder_for(index_path: Path) -> Path:
-    """Where the PDFs are kept that are uploaded to an index."""
+def folder_for(index_path: IndexPlace) -> Path:
+    """Where the PDFs are kept that are uploaded to an index; for a database, below indexes/."""
+    if isinstance(index_path, PostgresAddress):
+        return DEFAULT_INDEX.with_name(f"postgresql-{index_path.schema}-uploads")
     return index_path.with_name(f"{index_path.name}-uploads")
 
 

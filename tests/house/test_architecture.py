@@ -134,7 +134,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "index.segment_checks",
         "index.repair",
         "index.salvage",
-        "index.index",
+        "index.folder",
         "index.snapshot",
         "index.hit_checks",
         "evaluation.answer_cache",

@@ -22,8 +22,8 @@ from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index
 from ragctx.index.postings import Postings, merged, postings_of, read_merged
+from ragctx.index.protocol import Snapshot
 from ragctx.index.repair import repair_index, verify_index
-from ragctx.index.snapshot import Snapshot
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import as_version, index_with, made_of, put, segment_of
 
@@ -42,7 +42,7 @@ def small_world() -> Iterator[None]:
         patch.setattr("ragctx.index.snapshot.LEXICON_FROM", 1)
         patch.setattr("ragctx.index.sealing.REWRITE_ROWS", 24)
         patch.setattr("ragctx.index.sealing.SEAL_AT_MOST", 9)
-        patch.setattr("ragctx.index.index.SEAL_ROWS", 5)
+        patch.setattr("ragctx.index.folder.SEAL_ROWS", 5)
         patch.setattr("ragctx.index.engine.FEW", 3)
         yield
 

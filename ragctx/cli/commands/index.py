@@ -18,8 +18,8 @@ from ragctx.text.wording import counted
 
 if TYPE_CHECKING:
     from ragctx.index.index import Index
+    from ragctx.index.protocol import IndexInfo
     from ragctx.index.recall import Recall
-    from ragctx.index.snapshot import IndexInfo
     from ragctx.index.store import SourceInfo
 
 
