@@ -103,6 +103,21 @@ IndexPlace = Path | PostgresAddress
 """Where an index is."""
 
 
+def folders(*places: IndexPlace) -> list[Path]:
+    """Those that are folders, on this machine."""
+    return [place for place in places if isinstance(place, Path)]
+
+
+def without_password(path: str) -> str:
+    """A path, or an address as it may be written into a file."""
+    return str(PostgresAddress(path)) if is_address(path) else path
+
+
+def is_address(text: object) -> bool:
+    """Whether a text is an address of a database, or is meant to be."""
+    return isinstance(text, str) and text.startswith(tuple(f"{name}://" for name in _SCHEMES))
+
+
 def as_place(path: object) -> IndexPlace:
     """Where an index is that a text, a path or an address names.
 
@@ -114,8 +129,8 @@ def as_place(path: object) -> IndexPlace:
     """
     if isinstance(path, PostgresAddress):
         return path
-    if isinstance(path, str) and path.startswith(tuple(f"{name}://" for name in _SCHEMES)):
-        return PostgresAddress(path)
+    if is_address(path):
+        return PostgresAddress(str(path))
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"the path of an index is a text or a Path, not a {type(path).__name__}")
     folder = Path(path)

@@ -229,7 +229,7 @@ def test_what_a_file_costs_the_database_does_not_grow_with_the_index(
             counted += 1
             return 0
 
-        writing = ragctx.index.index.writing
+        writing = ragctx.index.folder.writing
 
         @contextmanager
         def watched(path: Path) -> Iterator[sqlite3.Connection]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from ragctx.attribution import Attribution
     from ragctx.generator.cache_stats import CacheStats, StoreStats
+    from ragctx.index.address import IndexPlace
     from ragctx.records import Answer, Citation, Hit
 
 _QUOTED = 400  # characters of a quote shown
@@ -123,7 +124,7 @@ def ask_command(
     ctx: click.Context,
     question: str | None,
     pdfs: tuple[str, ...],
-    index_path: Path,
+    index_path: IndexPlace,
     embedder_spec: str,
     password: str | None,
     model: Model,

@@ -20,6 +20,7 @@ from ragctx.text.display import escape_unsafe, one_line
 from ragctx.text.wording import counted, pages_words
 
 if TYPE_CHECKING:
+    from ragctx.index.address import IndexPlace
     from ragctx.pdf.geometry import Box
     from ragctx.pdf.names import PdfReader
     from ragctx.pdf.page_view import PageView
@@ -71,7 +72,7 @@ def page_command(
     quote: str | None,
     dpi: int,
     reader: PdfReader,
-    index_path: Path,
+    index_path: IndexPlace,
     password: str | None,
     as_json: bool,
 ) -> None:
@@ -98,7 +99,7 @@ def page_command(
         _print(view)
 
 
-def _path_of(file: str, index_path: Path) -> str:
+def _path_of(file: str, index_path: IndexPlace) -> str:
     """The path of a PDF that is on disk, or that the index knows by this name.
 
     Raises InputError for a name that is neither, or that several documents have.

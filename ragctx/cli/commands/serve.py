@@ -7,7 +7,6 @@ import secrets
 import socket
 import threading
 import webbrowser
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +20,7 @@ from ragctx.cli.progress import ingest_progress, loading
 from ragctx.errors import InputError, RagctxError, require_extra
 
 if TYPE_CHECKING:
+    from ragctx.index.address import IndexPlace
     from ragctx.ingest_ledger import IngestRow
     from ragctx.server.service import Service
 
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 @click.option("--watch", is_flag=True, help="Read documents again when their files change.")
 def serve_command(
     pdfs: tuple[str, ...],
-    index_path: Path,
+    index_path: IndexPlace,
     embedder_spec: str,
     password: str | None,
     model: Model,
@@ -146,7 +146,7 @@ def _tell_row(row: IngestRow) -> None:
 def _service(
     *,
     pdfs: tuple[str, ...],
-    index_path: Path,
+    index_path: IndexPlace,
     embedder_spec: str,
     password: str | None,
     model: Model,

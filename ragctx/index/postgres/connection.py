@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -154,7 +155,7 @@ def _unconnected(address: PostgresAddress, fact: str) -> RagctxError:
     if 'database "' in fact and "does not exist" in fact:
         return IndexMissingError(
             f"There is no database for {address} ({fact}). Make it: createdb NAME, and then the "
-            f"index: ragctx ingest PATH --index {address}"
+            f"index: ragctx ingest PATH --index {quote(str(address))}"
         )
     if 'role "' in fact or "no pg_hba.conf entry" in fact or "authentication failed" in fact:
         return StoreError(
@@ -205,7 +206,7 @@ def damaged(address: PostgresAddress, fact: str) -> IndexDamagedError:
     return IndexDamagedError(
         f"The index {address} is damaged ({one_line(fact, _FACT)}). Restore the schema "
         f"{address.schema} from a backup (pg_dump, pg_restore), or drop it and ingest again: "
-        f"ragctx ingest PATH --index {address}"
+        f"ragctx ingest PATH --index {quote(str(address))}"
     )
 
 

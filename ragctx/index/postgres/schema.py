@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ragctx import __version__
@@ -261,5 +262,6 @@ def _in_new_transaction_holds_index(address: PostgresAddress) -> bool:
 def missing(address: PostgresAddress) -> IndexMissingError:
     """The error for a schema without an index, with the command that creates one."""
     return IndexMissingError(
-        f"There is no index in {address}. Make one: ragctx ingest PATH --index {address}"
+        f"There is no index in {address}. Make one: "
+        f"ragctx ingest PATH --index {quote(str(address))}"
     )
