@@ -88,7 +88,7 @@ def documents(base: Base, first: int, end: int) -> Iterator[Made]:
         noise *= NOISE / np.sqrt(base.vectors.shape[1])
         vectors = base.vectors[own] + MIXED * base.vectors[other] + noise
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        yield *_document(f"d{number}", texts), vectors.astype(np.float32)
+        yield *one_document(f"d{number}", texts), vectors.astype(np.float32)
 
 
 def _exchanged(passage: list[str], words: list[str], chance: random.Random) -> str:
@@ -98,7 +98,8 @@ def _exchanged(passage: list[str], words: list[str], chance: random.Random) -> s
     return " ".join(changed)
 
 
-def _document(id: str, texts: list[str]) -> tuple[Document, list[Chunk]]:
+def one_document(id: str, texts: list[str]) -> tuple[Document, list[Chunk]]:
+    """A document of these passages, each on a page of its own, and its chunks."""
     pages = tuple(
         Page(number=number, label=str(number), text=text) for number, text in enumerate(texts, 1)
     )

@@ -167,8 +167,32 @@ def hybrid(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit
     within 20 hits (recall@20 0.926; dense 0.903, lexical 0.914; 1,478 questions of nine sets).
     """
     depth = max(CANDIDATES, k)
-    rankings = [retriever(snapshot, query, depth, filter) for retriever in (dense, lexical)]
-    return fused(rankings, k)
+    if not snapshot.is_complete:
+        rankings = [retriever(snapshot, query, depth, filter) for retriever in (dense, lexical)]
+        return fused(rankings, k)
+    # As above, but of the candidates only those that are hits are read.
+    expression = match_expression(query.text)
+    near = snapshot.nearest(query.vector, depth, filter)
+    matching = snapshot.matching(expression, depth, filter) if expression else []
+    best = _fused_rows(snapshot, (near, matching), k)
+    cosines = dict(near)
+    return [
+        replace(hit, similarity=cosines.get(row))
+        for (row, _), hit in zip(best, snapshot.hits(best), strict=True)
+    ]
+
+
+def _fused_rows(
+    snapshot: Snapshot, rankings: Sequence[Sequence[tuple[int, float]]], k: int
+) -> list[tuple[int, float]]:
+    """`fused` for rows of chunks: the k best, each with its fused score."""
+    scores: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, (row, _) in enumerate(ranking, 1):
+            scores[row] = scores.get(row, 0.0) + 1.0 / (RRF_K + rank)
+    ids = snapshot.ids_of(list(scores))
+    best = sorted(scores, key=lambda row: (-scores[row], ids.get(row, "")))[:k]
+    return [(row, scores[row]) for row in best]
 
 
 RETRIEVERS: Mapping[str, Retriever] = MappingProxyType(

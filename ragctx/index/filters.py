@@ -6,17 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ragctx.arguments import require_whole
 from ragctx.errors import InputError
 from ragctx.records import file_name
 from ragctx.text.composition import composed
 
-if TYPE_CHECKING:
-    from ragctx.index.store import SourceInfo
-
 _LAST_PAGE = 2**62
+
+
+class Named(Protocol):
+    """A file that an index knows: `SourceInfo`, or no more than its names."""
+
+    @property
+    def path(self) -> str:
+        """The path under which it was stored."""
+        ...
+
+    @property
+    def document_id(self) -> str:
+        """The id of the document that it holds."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +82,7 @@ class Filter:
 
 
 def matching_ids(
-    wanted: Sequence[str], sources: Sequence[SourceInfo], *, by_part: bool = True
+    wanted: Sequence[str], sources: Sequence[Named], *, by_part: bool = True
 ) -> set[str]:
     """The ids of the documents that `wanted` (`Filter.documents`) names.
 
@@ -91,7 +102,7 @@ def matching_ids(
     return found
 
 
-def _ids_of(entry: str, sources: Sequence[SourceInfo], *, by_part: bool) -> set[str]:
+def _ids_of(entry: str, sources: Sequence[Named], *, by_part: bool) -> set[str]:
     rules = (_names, _matches, _matches_in_any_case, _is_part_of)
     for matches in rules if by_part else rules[:2]:
         ids = {source.document_id for source in sources if matches(entry, source)}
@@ -100,21 +111,21 @@ def _ids_of(entry: str, sources: Sequence[SourceInfo], *, by_part: bool) -> set[
     return set()
 
 
-def _names(entry: str, source: SourceInfo) -> bool:
+def _names(entry: str, source: Named) -> bool:
     """Whether it is the id, the path or an end of it, as written: "[1].pdf" is no pattern then."""
     path = f"/{_slashed(source.path)}"
     return entry == source.document_id or path.endswith(f"/{_plain(entry)}")
 
 
-def _matches(entry: str, source: SourceInfo) -> bool:
+def _matches(entry: str, source: Named) -> bool:
     return _fits(_plain(entry), _slashed(source.path))
 
 
-def _matches_in_any_case(entry: str, source: SourceInfo) -> bool:
+def _matches_in_any_case(entry: str, source: Named) -> bool:
     return _fits(_folded(_plain(entry)), _folded(_slashed(source.path)))
 
 
-def _is_part_of(entry: str, source: SourceInfo) -> bool:
+def _is_part_of(entry: str, source: Named) -> bool:
     part = _folded(_plain(entry))
     return bool(part.strip("./ ")) and part in _folded(_slashed(source.path))
 
@@ -137,7 +148,7 @@ def _folded(text: str) -> str:
     return composed(text).casefold()
 
 
-def _no_such_document(entry: str, sources: Sequence[SourceInfo]) -> str:
+def _no_such_document(entry: str, sources: Sequence[Named]) -> str:
     names = sorted({file_name(source.path) for source in sources})
     similar = get_close_matches(entry, names, n=3, cutoff=0.4) or names[:5]  # 0.4: by hand
     among = f"Nearest of {len(names)}: {', '.join(similar)}." if names else "The index is empty."

@@ -61,8 +61,8 @@ def measure_recall(
             raise InputError(f"the index {index.path} holds no vectors; ingest something first")
         found, took, took_exactly = 0, [], []
         for vector in vectors:
-            near, near_s = _timed(snapshot, vector, k, exact=False)
-            best, best_s = _timed(snapshot, vector, k, exact=True)
+            near, near_s = _nearest(snapshot, vector, k, exact=False)
+            best, best_s = _nearest(snapshot, vector, k, exact=True)
             least = best[-1][1]
             found += sum(score >= least for _, score in near)
             took.append(near_s)
@@ -77,7 +77,8 @@ def measure_recall(
     )
 
 
-def _timed(snapshot: Snapshot, vector: Vectors, k: int, *, exact: bool) -> tuple[Scored, float]:
+def _nearest(snapshot: Snapshot, vector: Vectors, k: int, *, exact: bool) -> tuple[Scored, float]:
+    """The k nearest, and the seconds that it took to find them."""
     began = perf_counter()
     return snapshot.nearest(vector, k, Filter(), exact=exact), perf_counter() - began
 

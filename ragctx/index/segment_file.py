@@ -10,6 +10,7 @@ import hashlib
 import json
 import mmap
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ragctx.paths import open_regular, replacing
+from ragctx.paths import open_regular, replacing, sha256_of_stream
 from ragctx.weights import mapped_arrays
 
 ALIGNMENT_BYTES = 64
@@ -138,12 +139,15 @@ def read_arrays(path: Path, *, sha256: str, size_bytes: int | None = None) -> Ar
         SegmentError: it is absent, damaged, or no such file.
     """
     try:
+        if sys.byteorder != "little":
+            raise ValueError("its numbers are little-endian, and this processor's are not")
         with open(open_regular(path), "rb") as stream:
+            # Read, not mapped: what is mapped and read would count as memory of this process.
+            if sha256 and sha256_of_stream(stream) != sha256:
+                raise ValueError("its SHA-256 is wrong")
             content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         if size_bytes is not None and len(content) != size_bytes:
             raise ValueError(f"it has {len(content)} bytes, not {size_bytes}")
-        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-            raise ValueError("its SHA-256 is wrong")
         arrays = mapped_arrays(content)
         return ArrayFile(arrays=arrays, about=_about(content))
     except _UNREADABLE as error:

@@ -181,7 +181,7 @@ class FolderSnapshot(Snapshot):
         while True:
             mask = None if filter.everything else engine.mask(documents, filter.pages)
             try:
-                return engine.nearest(vector, k, self._ids_of, mask, exact=exact)
+                return engine.nearest(vector, k, self.ids_of, mask, exact=exact)
             except SegmentError as error:  # from now on it is read from the database
                 engine = self.load_engine(self.connection, self.meta, error.name)
 
@@ -192,7 +192,7 @@ class FolderSnapshot(Snapshot):
         if lexicon is None:
             return store.search_words(self.connection, expression, limit, documents, filter.pages)
         mask = None if filter.everything else lexicon.mask(documents, filter.pages)
-        return lexicon.matching(expression, limit, self._ids_of, self._fts, mask)
+        return lexicon.matching(expression, limit, self.ids_of, self._fts, mask)
 
     @property
     def _lexicon(self) -> Lexicon | None:
@@ -209,7 +209,8 @@ class FolderSnapshot(Snapshot):
             )
         )
 
-    def _ids_of(self, rows: Sequence[int]) -> dict[int, str]:
+    def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
+        """The ids of chunks by their rows."""
         return membership.read_chunk_ids(self.connection, rows)
 
     def some_vectors(self, n: int) -> Vectors:
@@ -246,5 +247,5 @@ class FolderSnapshot(Snapshot):
         """Rows of the documents the filter names; None if it names none, which means all."""
         if not filter.documents:
             return None
-        ids = matching_ids(filter.documents, self.sources())
+        ids = matching_ids(filter.documents, store.read_names(self.connection))
         return store.read_document_rows(self.connection, ids)

@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,13 @@ class SourceInfo:
     status: PdfStatus
     title: str = ""
     stored: str = ""  # when its document was stored: UTC, ISO 8601
+
+
+class SourceName(NamedTuple):
+    """A file the index knows, and the document that it holds."""
+
+    path: str
+    document_id: str
 
 
 # ---- Writing ---------------------------------------------------------------------------------
@@ -278,6 +285,14 @@ def read_sources(
             [value for value in wanted.values() if value is not None],
         )
     )
+
+
+def read_names(connection: sqlite3.Connection) -> tuple[SourceName, ...]:
+    """The path and the document's id of all sources, sorted by path."""
+    found = connection.execute(
+        "SELECT path, id FROM sources s JOIN documents d ON d.row = s.document ORDER BY path"
+    )
+    return tuple(map(SourceName._make, found))
 
 
 def read_document(connection: sqlite3.Connection, document_id: str) -> Document | None:

@@ -683,6 +683,27 @@ def test_a_sound_index_is_verified_and_a_damaged_one_repaired(filled: Cli) -> No
     assert filled("index", "verify").code == 0
 
 
+def test_an_index_is_compacted_and_its_recall_measured(filled: Cli) -> None:
+    folder = Path("indexes/default")
+    done = filled("index", "compact")
+    assert done.code == 0 and "1 now" in done.out
+    done = filled("index", "info", "--recall")
+    assert "1.000 of the 10 nearest chunks found" in done.out and not done.err
+    segment_of(folder).unlink()
+    done = filled("index", "info")
+    assert "No such file" in done.err and "ragctx index repair indexes/default" in done.err
+    assert filled("search", "iron", "--json").json["hits"]
+    assert filled("index", "compact", "--json").json["segments"] == 1
+    assert filled("index", "verify").out == "sound\n"
+
+
+def test_the_recall_of_an_empty_index_is_no_number(filled: Cli) -> None:
+    for name in ("iron.pdf", "tin.pdf"):
+        filled("index", "remove", name)
+    done = filled("index", "info", "--recall")
+    assert done.code == 2 and "holds no vectors" in done.error
+
+
 # --- what cannot be
 
 

@@ -137,6 +137,8 @@ def test_ask_batch(printed: Printed) -> None:
 
 def test_index(printed: Printed, place: Path, tmp_path: Path) -> None:
     printed("index info")
+    (info,) = printed("index info", "--recall")
+    assert info["recall"]["recall"] == 1
     (listed,) = printed("index list")
     assert listed["sources"]
     copy = tmp_path / "copy"
@@ -148,6 +150,8 @@ def test_index(printed: Printed, place: Path, tmp_path: Path) -> None:
     assert repaired["done"]
     (removed,) = printed("index remove", "report.pdf", "--index", str(copy))
     assert removed["removed"]
+    (compacted,) = printed("index compact", str(copy))
+    assert compacted["segments"] == 0  # that was the only document
 
 
 def test_cache(
