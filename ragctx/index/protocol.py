@@ -151,6 +151,9 @@ class Snapshot(Protocol):
     def matching(self, expression: str, k: int, filter: Filter) -> Scored:
         """The k best chunks for an FTS5 query (`fts_query.match_expression`), by BM25."""
 
+    def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
+        """The ids of chunks by their rows."""
+
     def hits(self, scored: Scored) -> list[Hit]:
         """The chunks and documents of scored rows, ranked from 1 in the order given."""
 

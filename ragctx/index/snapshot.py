@@ -210,7 +210,6 @@ class FolderSnapshot(Snapshot):
         )
 
     def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
-        """The ids of chunks by their rows."""
         return membership.read_chunk_ids(self.connection, rows)
 
     def some_vectors(self, n: int) -> Vectors:

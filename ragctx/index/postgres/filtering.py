@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ragctx.index.filters import Filter, matching_ids
-from ragctx.index.postgres.reading import read_document_rows, read_sources
+from ragctx.index.postgres.reading import read_document_rows, read_names
 
 if TYPE_CHECKING:
     from ragctx.index.postgres.connection import Connection
@@ -34,7 +34,7 @@ def where_of(connection: Connection, filter: Filter, *, waiting: bool = False) -
     values: dict[str, object] = {}
     documents = None
     if filter.documents:
-        ids = matching_ids(filter.documents, read_sources(connection))
+        ids = matching_ids(filter.documents, read_names(connection))
         documents = read_document_rows(connection, ids)
         conditions.append("document = ANY(%(documents)s::bigint[])")
         values["documents"] = documents

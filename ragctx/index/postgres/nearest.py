@@ -104,5 +104,7 @@ def _ranked(
         return []
     vectors = np.array([vector_of(sent) for _, _, sent in found])
     products = (vectors.astype(np.float64) * np.asarray(vector, np.float64)).sum(1)
-    best = sorted(zip(products.tolist(), found, strict=True), key=lambda x: (-x[0], x[1][1]))
+    best = sorted(
+        zip(products.tolist(), found, strict=True), key=lambda each: (-each[0], each[1][1])
+    )
     return [(row, product) for product, (row, _, _) in best[:k]]

@@ -12,7 +12,7 @@ from ragctx.headers import indexed_text
 from ragctx.index.checksums import checksum_of
 from ragctx.index.postgres.connection import vector_of
 from ragctx.index.postgres.texts import held, told
-from ragctx.index.store import SourceInfo
+from ragctx.index.store import SourceInfo, SourceName
 from ragctx.index.waiting import Lacking
 from ragctx.records import Chunk, Document, Heading, Page
 
@@ -51,6 +51,14 @@ def read_sources(
         )
         for path, id_, recipe, pages, chunks, status, title, stored in found
     )
+
+
+def read_names(connection: Connection) -> tuple[SourceName, ...]:
+    """The path and the document's id of all sources, sorted by path."""
+    found = connection.execute(
+        "SELECT path, id FROM sources s JOIN documents d ON d.row = s.document ORDER BY path"
+    )
+    return tuple(SourceName(told(path), told(id_)) for path, id_ in found)
 
 
 def read_document(connection: Connection, document_id: str) -> Document | None:
@@ -139,6 +147,12 @@ def read_chunk_rows(connection: Connection, chunk_ids: Sequence[str]) -> dict[st
         "SELECT id, row FROM chunks WHERE id = ANY(%s)", ([held(id_) for id_ in chunk_ids],)
     )
     return {told(id_): row for id_, row in found}
+
+
+def read_chunk_ids(connection: Connection, rows: Sequence[int]) -> dict[int, str]:
+    """The ids of chunks by their rows."""
+    found = connection.execute("SELECT row, id FROM chunks WHERE row = ANY(%s)", (list(rows),))
+    return {row: told(id_) for row, id_ in found}
 
 
 # ---- Vectors ---------------------------------------------------------------------------------

@@ -174,6 +174,9 @@ class PostgresSnapshot(Snapshot):
     def matching(self, expression: str, k: int, filter: Filter) -> Scored:
         return self._matching(expression, k, where_of(self.connection, filter))
 
+    def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
+        return reading.read_chunk_ids(self.connection, rows)
+
     def hits(self, scored: Scored) -> list[Hit]:
         chunks = reading.read_chunks(self.connection, [row for row, _ in scored])
         hits = []
