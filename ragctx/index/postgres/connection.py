@@ -95,13 +95,17 @@ def _open(address: PostgresAddress) -> Connection:
             "names and passwords as %XX"
         ) from None
     named: dict[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "ragctx"}
-    connection: Connection = psycopg.connect(
-        address.conninfo,
-        autocommit=True,
-        prepare_threshold=None,
-        client_encoding="UTF8",
-        **{name: value for name, value in named.items() if name not in given},
-    )
+    try:
+        connection: Connection = psycopg.connect(
+            address.conninfo,
+            autocommit=True,
+            prepare_threshold=None,
+            client_encoding="UTF8",
+            **{name: value for name, value in named.items() if name not in given},
+        )
+    except psycopg.Error as error:
+        fact = address.without_secrets(one_line(str(error), _FACT))
+        raise _unconnected(address, fact) from error
     connection.adapters.register_dumper(np.ndarray, _VectorDumper)
     return connection
 
@@ -141,12 +145,12 @@ def _meaning(address: PostgresAddress, error: psycopg.Error) -> RagctxError:
         if isinstance(error, kind):
             return make(address, fact)
     if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
-        return _unconnected(address, fact)
+        return _broken(address, fact)
     return StoreError(f"The index {address} cannot be used ({fact}).")
 
 
 def _unconnected(address: PostgresAddress, fact: str) -> RagctxError:
-    """What a connection means that was not made, or that broke: there is no code for either."""
+    """What it means that there is no connection; PostgreSQL's codes for it do not get here."""
     if "password authentication failed" in fact or "no password supplied" in fact:
         return StoreError(
             f"The server refused the user of {address} ({fact}). Give the password in PGPASSWORD "
@@ -161,12 +165,12 @@ def _unconnected(address: PostgresAddress, fact: str) -> RagctxError:
         return StoreError(
             f"The server refused {address} ({fact}). Check the user, and what pg_hba.conf allows."
         )
-    if "connection failed" in fact or "connection is bad" in fact or "timeout" in fact:
-        return StoreError(
-            f"The server of {address} cannot be reached ({fact}). Check that it runs, its host and "
-            "its port."
-        )
-    return _broken(address, fact)
+    if "too many clients" in fact or "remaining connection slots" in fact:
+        return _locked(address, fact)
+    return StoreError(
+        f"The server of {address} cannot be reached ({fact}). Check that it runs, its host and its "
+        "port."
+    )
 
 
 def _broken(address: PostgresAddress, fact: str) -> RagctxError:
@@ -178,6 +182,13 @@ def _broken(address: PostgresAddress, fact: str) -> RagctxError:
 
 def _locked(address: PostgresAddress, fact: str) -> RagctxError:
     return IndexLockedError(f"{address} is busy ({fact}). Try again.")
+
+
+def _cancelled(address: PostgresAddress, fact: str) -> RagctxError:
+    return StoreError(
+        f"The server of {address} ended a statement ({fact}). Nothing of it was done. Give it more "
+        "time: SET statement_timeout for this user"
+    )
 
 
 def _not_allowed(address: PostgresAddress, fact: str) -> RagctxError:
@@ -215,15 +226,14 @@ _MEANINGS: dict[type[psycopg.Error], Callable[[PostgresAddress, str], RagctxErro
     errors.DeadlockDetected: _locked,
     errors.SerializationFailure: _locked,
     errors.LockNotAvailable: _locked,
-    errors.QueryCanceled: _locked,
-    errors.TooManyConnections: _locked,
-    errors.CannotConnectNow: _locked,
+    errors.QueryCanceled: _cancelled,
     errors.DiskFull: _full,
     errors.OutOfMemory: _full,
     errors.ReadOnlySqlTransaction: _only_read,
     errors.AdminShutdown: _broken,
     errors.CrashShutdown: _broken,
     errors.ConnectionException: _broken,
+    errors.IdleInTransactionSessionTimeout: _broken,
     errors.UndefinedTable: damaged,
     errors.UndefinedColumn: damaged,
     errors.UndefinedObject: damaged,

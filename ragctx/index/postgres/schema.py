@@ -27,6 +27,7 @@ MOST_DIM = 16_000
 """Numbers of a vector that pgvector stores, and …"""
 MOST_NEAR_DIM = 4_000
 """… numbers of one that its HNSW takes, in half precision."""
+_EXTENSION = "vector"  # which is what pgvector calls itself
 _VECTOR_FROM = (0, 8)
 """The version of pgvector that first searches on until a filter has let enough through."""
 _CREATING = 0x72616763  # "ragc": who makes the tables takes this lock
@@ -121,7 +122,7 @@ def create(address: PostgresAddress, embedder: str, dim: int) -> None:
 def _make_extension(connection: Connection, address: PostgresAddress) -> None:
     try:
         with connection.transaction():
-            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            connection.execute(f"CREATE EXTENSION IF NOT EXISTS {_EXTENSION}")
     except (errors.FeatureNotSupported, errors.UndefinedFile) as error:
         raise StoreError(
             f"The server of {address} has no pgvector, which holds the vectors. Install it there "
