@@ -12,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ragctx.embedding import load_embedder
 from ragctx.errors import InputError
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index
 from ragctx.index.recall import measure_recall
 from ragctx.index.repair import verify_index
+from ragctx.ingestion.run import ingest
 from ragctx.retrieval import search
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import chunks_of, document_of, index_with, made_of, put
@@ -338,3 +340,42 @@ def test_the_words_of_a_passage_that_are_gone_are_told(
     for part, damage in damages.items():
         damage()
         assert [problem.part for problem in verify_index(str(database.path))] == [part]
+
+
+# ---- The sample documents --------------------------------------------------------------------
+
+QUESTIONS = (
+    "For how many years should the station's battery last?",
+    "When were late fines abolished?",
+    "What is a pyranometer?",
+    "How long may a library book be kept, and who may renew it?",
+    "the of and",
+    "tidal range",
+)
+
+
+@pytest.mark.slow
+def test_the_sample_documents_are_found_in_the_same_order_with_the_same_scores(
+    tmp_path: Path, postgres_address: str, samples: Path
+) -> None:
+    embedder = load_embedder()
+    folder = Index.create(tmp_path / "index", embedder=embedder)
+    database = Index.create(postgres_address, embedder=embedder)
+    for index in (folder, database):
+        rows = ingest([samples], index, embedder)
+        assert {row.outcome for row in rows} == {"added"}
+    filters = (Filter(), Filter(("field-station-manual.pdf",)), Filter((), 3, 9))
+    for question in QUESTIONS:
+        for retriever in ("dense", "lexical", "hybrid"):
+            for filter in filters:
+                found, expected = (
+                    search(index, embedder, question, 30, retriever=retriever, filter=filter)
+                    for index in (database, folder)
+                )
+                assert [hit.chunk for hit in found] == [hit.chunk for hit in expected]
+                assert [hit.score for hit in found] == pytest.approx(
+                    [hit.score for hit in expected], rel=1e-12
+                )
+                if retriever == "dense":
+                    assert found == expected
+    assert verify_index(postgres_address) == ()
