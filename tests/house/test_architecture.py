@@ -123,6 +123,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
     "anyio": ("server.app", "server.events"),
     "onnxruntime": ("runtime", "pdf.rapidocr_engine"),
     "torch": ("embedding", "generator.huggingface.*"),
+    "psycopg": ("index.postgres.connection",),
     "sqlite3": (
         "index.database",
         "index.store",

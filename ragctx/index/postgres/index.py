@@ -94,7 +94,7 @@ class PostgresIndex(AnyIndex):
             yield PostgresWriter(connection, self._address, self.dim)
 
     def compact(self) -> None:
-        """Let PostgreSQL clear away what was deleted and count anew what there is (VACUUM)."""
+        """Let PostgreSQL clear away what was deleted, and count what there is (VACUUM)."""
         with self.writer() as writer:
             writer.compact()
 
