@@ -1,16 +1,19 @@
 """Connections to the database of an index, and what the server's errors mean.
 
-A connection is opened for one task and closed, so none is shared between threads or survives a
-fork. What is changed is changed in transactions: one that breaks has changed nothing.
+A connection serves one task at a time, and no thread or process but the one that has it. `Idle`
+keeps it for the next task, for opening one takes longer than a search. What is changed is changed
+in transactions: one that breaks has changed nothing.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import finalize
 
 import numpy as np
 
@@ -42,6 +45,8 @@ T = TypeVar("T")
 
 _CONNECT_TIMEOUT_S = 10
 """How long to wait for a server that does not answer, unless the address says. Chosen by hand."""
+_MOST_IDLE = 4
+"""Connections that an index keeps for the next task. Chosen by hand."""
 _TRIES = 5
 """How often a transaction is begun that another one got into the way of. Chosen by hand."""
 _FACT = 300  # characters of what the server says, which may quote whole passages; chosen by hand
@@ -61,21 +66,69 @@ def vector_of(sent: bytes) -> Vectors:
     return np.frombuffer(sent, ">f4", offset=4).astype(np.float32)
 
 
+class Idle:
+    """Open connections that no task uses, to be closed when nobody holds this any more."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[int, Connection]] = []  # each with its process
+        finalize(self, _close, self._kept)
+
+    def take(self) -> Connection | None:
+        """One that this process has opened, if there is any."""
+        while self._kept:
+            with suppress(IndexError):  # another thread was faster
+                process, connection = self._kept.pop()
+                if process == os.getpid():
+                    return connection
+        return None
+
+    def put(self, connection: Connection) -> None:
+        """Keep it, unless it is broken, in a transaction, or one too many."""
+        is_sound = connection.info.transaction_status is pq.TransactionStatus.IDLE
+        if is_sound and len(self._kept) < _MOST_IDLE:
+            self._kept.append((os.getpid(), connection))
+        else:
+            connection.close()
+
+
+def _close(kept: list[tuple[int, Connection]]) -> None:
+    """Close those of this process: a fork's child has the same sockets as its parent."""
+    while kept:
+        process, connection = kept.pop()
+        if process == os.getpid():
+            connection.close()
+
+
 @contextmanager
-def connected(address: PostgresAddress) -> Iterator[Connection]:
+def connected(address: PostgresAddress, idle: Idle | None = None) -> Iterator[Connection]:
     """A connection on which every statement is a transaction of its own.
 
-    Names are looked up in the address's schema, and in that of pgvector.
+    It is taken from `idle`, and put there afterwards, if that is given. Names are looked up in the
+    address's schema, and in that of pgvector.
 
     Raises:
         IndexMissingError: there is no such database.
         StoreError: the server cannot be reached, or refuses; or an error in the block, as
             `explained` tells.
     """
+    idle = idle or Idle()
     with explained(address):
-        with _open(address) as connection:
-            connection.execute(_SETTINGS, {"schema": address.schema})
+        connection = _kept(address, idle) or _opened(address)
+        try:
             yield connection
+        finally:
+            idle.put(connection)
+
+
+def _kept(address: PostgresAddress, idle: Idle) -> Connection | None:
+    """One of `idle` that still answers."""
+    while (connection := idle.take()) is not None:
+        try:
+            connection.execute(_SETTINGS, {"schema": address.schema})
+            return connection
+        except psycopg.OperationalError:  # the server has ended it meanwhile
+            connection.close()
+    return None
 
 
 _SETTINGS = """SELECT
@@ -86,7 +139,7 @@ _SETTINGS = """SELECT
 # To compile a search takes longer than to run it, and words that many passages hold need memory.
 
 
-def _open(address: PostgresAddress) -> Connection:
+def _opened(address: PostgresAddress) -> Connection:
     try:
         given = conninfo_to_dict(address.conninfo)
     except psycopg.Error:  # its message may quote the password
@@ -107,6 +160,11 @@ def _open(address: PostgresAddress) -> Connection:
         fact = address.without_secrets(one_line(str(error), _FACT))
         raise _unconnected(address, fact) from error
     connection.adapters.register_dumper(np.ndarray, _VectorDumper)
+    try:
+        connection.execute(_SETTINGS, {"schema": address.schema})
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -11,7 +11,7 @@ from ragctx.errors import InputError, StoreError
 from ragctx.index.address import PostgresAddress, as_place
 from ragctx.index.database import require_same_embedder
 from ragctx.index.postgres import schema
-from ragctx.index.postgres.connection import connected
+from ragctx.index.postgres.connection import Idle, connected
 from ragctx.index.postgres.schema import Meta, read_meta
 from ragctx.index.postgres.snapshot import PostgresSnapshot
 from ragctx.index.postgres.writer import PostgresWriter
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class PostgresIndex(AnyIndex):
     """An index in a PostgreSQL database; any number of processes may read and write it at once."""
 
-    def __init__(self, address: PostgresAddress, meta: Meta) -> None:
+    def __init__(self, address: PostgresAddress, meta: Meta, idle: Idle) -> None:
         self._address = address
+        self._idle = idle
         self.embedder = meta.embedder
         self.dim = meta.dim
         self.lease: object = None
@@ -48,12 +49,13 @@ class PostgresIndex(AnyIndex):
         address = _address(path)
         if embedder is not None:
             _require_embedder(embedder)
-        with connected(address) as connection:
+        idle = Idle()
+        with connected(address, idle) as connection:
             meta = read_meta(connection, address)
             schema.require_vector(connection, address)
         if embedder is not None:
             require_same_embedder(address, (meta.embedder, meta.dim), (embedder.id, embedder.dim))
-        return cls(address, meta)
+        return cls(address, meta, idle)
 
     @classmethod
     def create(cls, path: str | Path | PostgresAddress, *, embedder: Embedder) -> PostgresIndex:
@@ -81,7 +83,7 @@ class PostgresIndex(AnyIndex):
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresSnapshot]:
-        with connected(self._address) as connection, connection.transaction():
+        with connected(self._address, self._idle) as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             meta = read_meta(connection, self._address)
             self._require_same(meta)
@@ -89,7 +91,7 @@ class PostgresIndex(AnyIndex):
 
     @contextmanager
     def writer(self) -> Iterator[PostgresWriter]:
-        with connected(self._address) as connection:
+        with connected(self._address, self._idle) as connection:
             self._require_same(read_meta(connection, self._address))
             yield PostgresWriter(connection, self._address, self.dim)
 
