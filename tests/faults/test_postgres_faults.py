@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -126,6 +128,60 @@ def test_a_reader_whose_connection_is_cut_is_told(
             postgres.execute("SELECT pg_terminate_backend(%s, 5000)", pid)
             snapshot.sources()
     assert len(search(index, EMBEDDER, "text")) == 1
+
+
+def backends(postgres: PostgresServer) -> list[int]:
+    """The processes of the server that serve ragctx."""
+    found = postgres.execute(
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'ragctx' ORDER BY pid"
+    )
+    return [pid for (pid,) in found]
+
+
+def test_a_connection_is_kept_for_the_next_question_and_closed_with_the_index(
+    postgres: PostgresServer, postgres_address: str
+) -> None:
+    gc.collect()
+    before = set(backends(postgres))
+    index = index_with(postgres_address, {"a": ("old text",)})
+    (kept,) = set(backends(postgres)) - before
+    for _ in range(3):
+        assert len(search(index, EMBEDDER, "text")) == 1
+    assert set(backends(postgres)) - before == {kept}
+    postgres.execute("SELECT pg_terminate_backend(%s, 5000)", kept)
+    assert len(search(index, EMBEDDER, "text")) == 1  # by a new one
+    assert set(backends(postgres)) - before - {kept}
+    del index
+    gc.collect()
+    wait_until(lambda: set(backends(postgres)) <= before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_process_does_not_use_its_parent_s_connection(
+    postgres: PostgresServer, postgres_address: str
+) -> None:
+    index = index_with(postgres_address, {"a": ("old text",)})
+    code = (
+        "import os, sys\n"
+        "from ragctx.index.index import Index\n"
+        "index = Index.open(sys.argv[1])\n"
+        "child = os.fork()\n"
+        "sources = index.sources()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if len(sources) == 1 else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert index.sources() == sources\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    subprocess.run([sys.executable, "-c", code, str(index.path)], check=True, env=environment)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait, ten seconds at most, until something is so."""
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_full_disk_costs_the_document_that_was_written(
