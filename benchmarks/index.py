@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import resource
 import subprocess
 import sys
@@ -285,7 +286,12 @@ def peers(names: Sequence[str], data: Path, sizes: Sequence[int]) -> list[dict[s
             with tempfile.TemporaryDirectory() as folder:
                 command = [python, "-m", "benchmarks.peers.index_one", name, str(n), folder]
                 done = subprocess.run(
-                    [*command, str(BASE)], cwd=ROOT, capture_output=True, text=True, check=False
+                    [*command, str(BASE)],
+                    cwd=ROOT,
+                    env={**os.environ, "ALLOW_RESOLVE_TRANSFORM": "True"},  # txtai asks for it
+                    capture_output=True,
+                    text=True,
+                    check=False,
                 )
             told = done.stdout.splitlines()[-1:] if not done.returncode else []
             values = json.loads(told[0]) if told else {"failed": done.stderr[-300:]}

@@ -23,7 +23,7 @@ from ragctx.errors import InputError
 from ragctx.generator.protocol import require_generator
 from ragctx.generator.thought import without_thought
 from ragctx.index.filters import matching_ids
-from ragctx.index.index import Index, as_index
+from ragctx.index.index import as_index
 from ragctx.records import NO_ANSWER, Answer, Generation, GetDocument, Hit, Prompt, Refusal
 from ragctx.refusals import (
     WITHHELD,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.filters import Filter
-    from ragctx.index.protocol import Snapshot
+    from ragctx.index.protocol import IndexState, SearchableIndex
 
 NEAREST = 3
 """Passages shown with a refusal: enough to see what the search found. Chosen by hand."""
@@ -48,7 +48,7 @@ NEAREST = 3
 
 def ask(
     question: str,
-    index: str | Path | Index | Snapshot,
+    index: str | Path | SearchableIndex,
     embedder: Embedder,
     generator: Generator,
     *,
@@ -214,7 +214,7 @@ def _nearest(prompt: Prompt) -> tuple[Hit, ...]:
 
 
 def _explained(
-    answer: Answer, hits: Sequence[Hit], snapshot: Snapshot, filter: Filter, generator: Generator
+    answer: Answer, hits: Sequence[Hit], snapshot: IndexState, filter: Filter, generator: Generator
 ) -> Answer:
     """The abstention with its reason, and the passages that the search found."""
     nearest = tuple(hits[:NEAREST])

@@ -23,8 +23,8 @@ from ragctx.errors import InputError
 from ragctx.index.database import require_same_embedder
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
-from ragctx.index.index import Index, as_index
-from ragctx.index.protocol import Snapshot
+from ragctx.index.index import as_index
+from ragctx.index.protocol import IndexState, SearchableIndex
 from ragctx.records import Hit
 from ragctx.text.well_formed import well_formed
 from ragctx.unembedded import Unembedded
@@ -68,7 +68,7 @@ class Query:
         return vector
 
 
-Retriever = Callable[[Snapshot, Query, int, Filter], list[Hit]]
+Retriever = Callable[[IndexState, Query, int, Filter], list[Hit]]
 """(snapshot, query, k, filter) -> at most k hits, ranked from 1.
 
 One that knows the cosine of a passage to the question puts it into `Hit.similarity`.
@@ -76,7 +76,7 @@ One that knows the cosine of a passage to the question puts it into `Hit.similar
 
 
 def search(
-    index: str | Path | Index | Snapshot,
+    index: str | Path | SearchableIndex,
     embedder: Embedder,
     question: str,
     k: int = 20,
@@ -121,7 +121,7 @@ def search(
     return hits
 
 
-def _with_similarity(hits: list[Hit], snapshot: Snapshot, query: Query) -> list[Hit]:
+def _with_similarity(hits: list[Hit], snapshot: IndexState, query: Query) -> list[Hit]:
     """Give every hit its cosine to the question, if the retriever gave it to some of them.
 
     If it gave it to none (`lexical`), the question was never embedded, and is not for this.
@@ -135,7 +135,7 @@ def _with_similarity(hits: list[Hit], snapshot: Snapshot, query: Query) -> list[
     return [replace(hit, similarity=similarity.get(hit.chunk.id, hit.similarity)) for hit in hits]
 
 
-def dense(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
+def dense(snapshot: IndexState, query: Query, k: int, filter: Filter) -> list[Hit]:
     """By inner product of unit vectors (cosine), from -1 to 1.
 
     Of passages that have no vectors yet, those that match the question's words best are embedded.
@@ -151,7 +151,7 @@ def dense(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]
     return [replace(hit, similarity=hit.score) for hit in hits]
 
 
-def lexical(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
+def lexical(snapshot: IndexState, query: Query, k: int, filter: Filter) -> list[Hit]:
     """By BM25 (Robertson and Zaragoza 2009) over the question's content words, any of which counts.
 
     Only passages with at least one of them are hits.
@@ -160,7 +160,7 @@ def lexical(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hi
     return snapshot.hits(snapshot.matching(expression, k, filter) if expression else [])
 
 
-def hybrid(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit]:
+def hybrid(snapshot: IndexState, query: Query, k: int, filter: Filter) -> list[Hit]:
     """Dense and lexical fused by their ranks (`fused`), both counting the same.
 
     The default: of the retrievers measured by `benchmarks.retrieval` it misses the fewest passages
@@ -183,7 +183,7 @@ def hybrid(snapshot: Snapshot, query: Query, k: int, filter: Filter) -> list[Hit
 
 
 def _fused_rows(
-    snapshot: Snapshot, rankings: Sequence[Sequence[tuple[int, float]]], k: int
+    snapshot: IndexState, rankings: Sequence[Sequence[tuple[int, float]]], k: int
 ) -> list[tuple[int, float]]:
     """`fused` for rows of chunks: the k best, each with its fused score."""
     scores: dict[int, float] = {}
@@ -359,7 +359,7 @@ class Retrieval:
 
 def retrieve(
     question: str,
-    index: Index | Snapshot,
+    index: SearchableIndex,
     embedder: Embedder,
     retrieval: Retrieval | None = None,
 ) -> list[Hit]:

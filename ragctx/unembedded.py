@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
     from ragctx.index.address import IndexPlace
     from ragctx.index.filters import Filter
-    from ragctx.index.protocol import Scored, Snapshot
+    from ragctx.index.protocol import IndexState, Scored
 
 FOR_ONE_QUESTION = 32
 """Passages without vectors that are embedded for one question, at most."""
@@ -39,7 +39,9 @@ class Unembedded:
     embedder: Embedder
     computed: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
-    def nearest(self, snapshot: Snapshot, question: str, vector: Vectors, filter: Filter) -> Scored:
+    def nearest(
+        self, snapshot: IndexState, question: str, vector: Vectors, filter: Filter
+    ) -> Scored:
         """(chunk row, cosine) of the passages that wait for vectors, for a question and its vector.
 
         Only of those that match its words best, and of those that were embedded before. Best first,
@@ -57,7 +59,7 @@ class Unembedded:
         scored = zip(known, cosines.tolist(), strict=True)
         return sorted(scored, key=lambda each: -each[1])
 
-    def vectors_of(self, snapshot: Snapshot, chunk_ids: Sequence[str]) -> Vectors:
+    def vectors_of(self, snapshot: IndexState, chunk_ids: Sequence[str]) -> Vectors:
         """The vectors of chunks, float32 (n, dim), those that are lacking computed."""
         waiting = snapshot.waiting_among_ids(chunk_ids)
         if not waiting:
@@ -75,7 +77,7 @@ class Unembedded:
             with suppress(StoreError, InputError), Index.open(place).writer() as writer:
                 writer.keep(self.computed)
 
-    def _compute(self, snapshot: Snapshot, rows: Sequence[int]) -> None:
+    def _compute(self, snapshot: IndexState, rows: Sequence[int]) -> None:
         known = snapshot.kept_vectors(rows)
         lacking = [row for row in rows if row not in known and row not in self.computed]
         if lacking:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ragctx.embedding import Vectors
 
 PROBED = 1 / 16
-"""The share of clusters that a search reads. Measured at a million vectors by `benchmarks.index`:
-recall@10 of 0.999 in 4 ms, where 1/32 gives 0.998 in 2 ms and 1/64 gives 0.99."""
+"""The share of clusters that a search reads. At a million vectors (`benchmarks.index`) recall@10
+was 1.000 in one segment, as with 1/32, where 1/64 gave 0.991; 0.994 in five segments."""
 _SAMPLE = 64  # vectors that a cluster's center is learned from, on average; by hand
 _ROUNDS = 8  # of k-means; by hand: more change little
 _BLOCK = 2**14
@@ -36,7 +36,7 @@ class Clusters:
         `share` of them, from 0 to 1; neighbours in one piece.
         """
         probes = min(len(self.centers), max(1, round(share * len(self.centers))))
-        products = self.centers @ vector
+        products = np.einsum("ij,j->i", self.centers, vector)  # see `engine._products`
         near = np.sort(np.argpartition(-products, probes - 1)[:probes])
         breaks = np.flatnonzero(np.diff(near) > 1)
         first = near[np.concatenate([[0], breaks + 1])]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from ragctx.errors import InputError
 from ragctx.index.address import PostgresAddress, as_place
 from ragctx.index.folder import FolderIndex
-from ragctx.index.protocol import AnyIndex, Snapshot
+from ragctx.index.protocol import AnyIndex, SearchableIndex
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
@@ -77,8 +77,8 @@ def _kind(path: object) -> type[FolderIndex] | type[PostgresIndex]:
 
 
 def as_index(
-    index: str | Path | PostgresAddress | Index | Snapshot, embedder: Embedder
-) -> Index | Snapshot:
+    index: str | Path | PostgresAddress | SearchableIndex, embedder: Embedder
+) -> SearchableIndex:
     """`index`, opened if it is a path or an address; the embedder is checked too.
 
     Raises:

@@ -54,11 +54,8 @@ class IndexInfo:
     notes: tuple[str, ...] = ()  # what slows searches, and what to do
 
 
-class Snapshot(Protocol):
-    """What an index holds at one moment; made by `snapshot()` of an index, and good for its block.
-
-    It belongs to the thread that opened it.
-    """
+class SearchableIndex(Protocol):
+    """What a search takes: an index, or one state of it that is held already."""
 
     @property
     def path(self) -> IndexPlace:
@@ -72,10 +69,12 @@ class Snapshot(Protocol):
     def dim(self) -> int:
         """How many numbers a vector has."""
 
-    def snapshot(self) -> AbstractContextManager[Snapshot]:
-        """This snapshot: what takes an index takes a snapshot of it as well."""
+    def snapshot(self) -> AbstractContextManager[IndexState]:
+        """What the index holds now; whatever a writer does meanwhile, the block sees one state."""
 
-    # ---- Documents ---------------------------------------------------------------------------
+
+class IndexState(SearchableIndex, Protocol):
+    """What a search asks of one state of an index."""
 
     def sources(self) -> tuple[SourceInfo, ...]:
         """Every file the index knows, sorted by path."""
@@ -86,6 +85,22 @@ class Snapshot(Protocol):
     def chunks(self, document_id: str) -> tuple[Chunk, ...]:
         """A document's chunks in document order; empty if the document is not in the index."""
 
+    def nearest(self, vector: Vectors, k: int, filter: Filter, *, exact: bool = False) -> Scored:
+        """The k best chunks for a unit vector (dim,), by inner product; ties by chunk id.
+
+        In an index of more than some 50,000 chunks one of them may be missed now and then, unless
+        `exact` is given, which compares with all of them.
+        """
+
+    def matching(self, expression: str, k: int, filter: Filter) -> Scored:
+        """The k best chunks for an FTS5 query (`fts_query.match_expression`), by BM25."""
+
+    def hits(self, scored: Scored) -> list[Hit]:
+        """The chunks and documents of scored rows, ranked from 1 in the order given."""
+
+    def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
+        """The ids of chunks by their rows."""
+
     def chunks_by_row(self, rows: Sequence[int]) -> dict[int, Chunk]:
         """Chunks by their rows."""
 
@@ -95,6 +110,35 @@ class Snapshot(Protocol):
         Raises:
             InputError: the index has no chunk of one of these ids, or no vector of it yet.
         """
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every document has all of its vectors."""
+
+    def kept_vectors(self, rows: Iterable[int]) -> dict[int, Vectors]:
+        """Vectors (dim,) of chunks whose documents do not have all of theirs, by row.
+
+        Those that have none yet are left out.
+        """
+
+    def waiting_rows(self, filter: Filter) -> list[int]:
+        """The chunks whose documents do not have all of their vectors, by chunk id."""
+
+    def waiting_among_ids(self, chunk_ids: Sequence[str]) -> dict[str, int]:
+        """Those of some chunks whose documents do not have all of their vectors: rows by id."""
+
+    def waiting_among(self, expression: str, k: int, filter: Filter) -> Scored:
+        """`matching`, of the chunks whose documents do not have all of their vectors."""
+
+
+class Snapshot(IndexState, Protocol):
+    """What an index holds at one moment; made by `snapshot()` of an index, and good for its block.
+
+    It belongs to the thread that opened it.
+    """
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """This snapshot: what takes an index takes a snapshot of it as well."""
 
     def sound_vectors(self, document_id: str) -> dict[str, Vectors]:
         """The vectors (dim,) of a document's chunks by their texts, as far as it has them.
@@ -112,50 +156,11 @@ class Snapshot(Protocol):
     def info(self) -> IndexInfo:
         """The index in numbers."""
 
-    # ---- What waits for its vectors ----------------------------------------------------------
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every document has all of its vectors."""
-
     def lacking(self) -> Lacking:
         """How many chunks have no vector yet, and of which files."""
 
     def count_lacking(self, document_id: str) -> int:
         """How many chunks of a document have no vector yet."""
-
-    def kept_vectors(self, rows: Iterable[int]) -> dict[int, Vectors]:
-        """Vectors (dim,) of chunks whose documents do not have all of theirs, by row.
-
-        Those that have none yet are left out.
-        """
-
-    def waiting_rows(self, filter: Filter) -> list[int]:
-        """The chunks whose documents do not have all of their vectors, by chunk id."""
-
-    def waiting_among_ids(self, chunk_ids: Sequence[str]) -> dict[str, int]:
-        """Those of some chunks whose documents do not have all of their vectors: rows by id."""
-
-    def waiting_among(self, expression: str, k: int, filter: Filter) -> Scored:
-        """`matching`, of the chunks whose documents do not have all of their vectors."""
-
-    # ---- Searching ---------------------------------------------------------------------------
-
-    def nearest(self, vector: Vectors, k: int, filter: Filter, *, exact: bool = False) -> Scored:
-        """The k best chunks for a unit vector (dim,), by inner product; ties by chunk id.
-
-        In an index of more than some 50,000 chunks one of them may be missed now and then, unless
-        `exact` is given, which compares with all of them.
-        """
-
-    def matching(self, expression: str, k: int, filter: Filter) -> Scored:
-        """The k best chunks for an FTS5 query (`fts_query.match_expression`), by BM25."""
-
-    def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
-        """The ids of chunks by their rows."""
-
-    def hits(self, scored: Scored) -> list[Hit]:
-        """The chunks and documents of scored rows, ranked from 1 in the order given."""
 
     def some_vectors(self, n: int) -> Vectors:
         """Vectors of the index chosen by chance, float32 (n, dim); some perhaps more than once.

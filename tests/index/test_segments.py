@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -22,8 +23,10 @@ from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index
 from ragctx.index.postings import Postings, merged, postings_of, read_merged
-from ragctx.index.protocol import Snapshot
+from ragctx.index.protocol import IndexState, SearchableIndex
 from ragctx.index.repair import repair_index, verify_index
+from ragctx.index.snapshot import FolderSnapshot
+from ragctx.retrieval import search
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import as_version, index_with, made_of, put, segment_of
 
@@ -80,7 +83,7 @@ class Model:
                 require_same_words(snapshot, question)
 
 
-def require_same_words(snapshot: Snapshot, question: str, k: int = 10**6) -> None:
+def require_same_words(snapshot: FolderSnapshot, question: str, k: int = 10**6) -> None:
     """Check that segments give the very scores and the order of FTS5."""
     expression = match_expression(question)
     if not expression:
@@ -158,7 +161,7 @@ def test_what_is_added_one_by_one_ends_in_few_segments(tmp_path: Path) -> None:
     assert verify_index(tmp_path) == ()
 
 
-def snapshot_of(index: Index) -> Snapshot:
+def snapshot_of(index: Index) -> FolderSnapshot:
     with index.snapshot() as snapshot:
         return snapshot
 
@@ -383,3 +386,34 @@ def test_an_index_of_before_is_brought_into_segments_and_the_old_file_kept_until
     assert not old.exists() and verify_index(tmp_path) == ()
     with closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
         assert connection.execute("SELECT count(*) FROM unsealed").fetchone() == (0,)
+
+
+def test_another_kind_of_index_is_searched_as_a_folder_is(tmp_path: Path) -> None:
+    """What a search asks for is in `protocol`, and nothing else is asked for."""
+    index = index_with(tmp_path, PAGES)
+    asked = {
+        name
+        for protocol in (SearchableIndex, IndexState)
+        for name in vars(protocol)
+        if not name.startswith("_")
+    }
+
+    class Elsewhere:
+        """An index that has what `protocol` names, and no more."""
+
+        def __init__(self, held: Index | FolderSnapshot) -> None:
+            self._held = held
+
+        def __getattr__(self, name: str) -> object:
+            assert name in asked, f"{name} is asked for, and not in the protocol"
+            return getattr(self._held, name)
+
+        @contextmanager
+        def snapshot(self) -> Iterator[IndexState]:
+            with self._held.snapshot() as snapshot:
+                yield cast(IndexState, Elsewhere(snapshot))
+
+    elsewhere = cast(SearchableIndex, Elsewhere(index))
+    for retriever in ("dense", "lexical", "hybrid"):
+        found = search(elsewhere, HashEmbedder(), "tin 3", 5, retriever=retriever)
+        assert found == search(index, HashEmbedder(), "tin 3", 5, retriever=retriever)
