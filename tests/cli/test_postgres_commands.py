@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import ragctx.embedding
 import ragctx.generator.load
 import ragctx.ingestion.reading
+from ragctx.cli.comparison import typed_command
 from ragctx.index.index import Index
 from ragctx.index.noted import noted_indexes
 from tests.support.command_line import said
@@ -125,3 +127,15 @@ def test_an_address_that_is_none_is_wrong_usage(
 ) -> None:
     out = done(capsys, "search", "tin", "--index", "postgresql://a:geheim@b/c#Bad", code=2)
     assert "the schema is 'Bad'" in out and "geheim" not in out
+
+
+@pytest.mark.parametrize("form", ["--index {}", "--index={}"])
+def test_a_command_that_is_recorded_has_no_password(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = form.format("postgresql://ann:geheim@db/library#manuals").split()
+    monkeypatch.setattr("sys.argv", ["ragctx", "compare", "asked.jsonl", "--seed=1", *typed])
+    command = typed_command()
+    assert "geheim" not in command
+    shown = form.format("postgresql://ann@db/library#manuals").split()
+    assert shlex.split(command) == ["ragctx", "compare", "asked.jsonl", "--seed=1", *shown]

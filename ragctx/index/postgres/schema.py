@@ -1,9 +1,9 @@
 """The tables of an index in PostgreSQL: all in one schema, made in one transaction.
 
-Sizes, on the sample documents with the default embedder, are in docs/scale.md. `postings` takes the
-most: a row for each word of each passage, so that the passages that hold a word are read one after
-another from its index alone. Arrays of words with each passage would take a sixth of that, and
-several times as long to search by words that many passages hold.
+Two thirds of its bytes are `postings`: a row for each word of each passage, so that the passages
+that hold a word are read one after another from an index. Arrays of words with each passage, found
+by GIN, were tried at 6,000 passages: they take 18 % of the bytes, and a search by common words 3.5
+times as long, by rare ones 1.5 times.
 """
 
 from __future__ import annotations
