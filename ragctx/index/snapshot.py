@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 
 from ragctx.errors import InputError
 from ragctx.index import membership, store, waiting
-from ragctx.index.database import LEXICON_FROM, Meta
+from ragctx.index.database import FORMAT_VERSION, LEXICON_FROM, Meta
 from ragctx.index.filters import Filter, matching_ids
 from ragctx.index.hit_checks import require_stored
 from ragctx.index.protocol import IndexInfo, Scored, Snapshot
@@ -157,6 +157,11 @@ class FolderSnapshot(Snapshot):
 
         segments, wrong = open_segments(self.path, self.meta)
         notes = [f"{fact}; searching reads the database instead" for fact in wrong]
+        if self.meta.format_version < FORMAT_VERSION:
+            notes.append(
+                "its vectors are in no segments yet, for an earlier ragctx made it; bring them "
+                f"there: ragctx index compact {self.path}"
+            )
         if wrong:
             notes.append(f"make it again: ragctx index repair {self.path}")
         one_by_one = sum(len(segment) for segment in segments if segment.clusters is None)
@@ -188,11 +193,11 @@ class FolderSnapshot(Snapshot):
     def matching(self, expression: str, k: int, filter: Filter) -> Scored:
         documents = self._documents(filter)
         limit = min(k, _MOST_ROWS)
-        lexicon = self._lexicon
-        if lexicon is None:
-            return store.search_words(self.connection, expression, limit, documents, filter.pages)
-        mask = None if filter.everything else lexicon.mask(documents, filter.pages)
-        return lexicon.matching(expression, limit, self.ids_of, self._fts, mask)
+        if (lexicon := self._lexicon) is not None:
+            mask = None if filter.everything else lexicon.mask(documents, filter.pages)
+            with suppress(IndexError):  # of places that no chunk has, in a damaged file
+                return lexicon.matching(expression, limit, self.ids_of, self._fts, mask)
+        return store.search_words(self.connection, expression, limit, documents, filter.pages)
 
     @property
     def _lexicon(self) -> Lexicon | None:

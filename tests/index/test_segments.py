@@ -280,7 +280,7 @@ def test_a_search_gives_as_many_as_there_are_also_by_clusters(tmp_path: Path) ->
 PAGES = {"a": [f"tin {i} zinc" for i in range(20)], "b": [f"lead {i}" for i in range(9)]}
 
 
-@pytest.mark.parametrize("share", [0.0, 0.05, 0.2, 0.5, 0.8, 0.999, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.999, 1.0])
 def test_a_damaged_file_too_large_to_be_checked_is_never_believed_for_long(
     tmp_path: Path, share: float
 ) -> None:
@@ -298,6 +298,7 @@ def test_a_damaged_file_too_large_to_be_checked_is_never_believed_for_long(
     with Index.open(tmp_path).snapshot() as snapshot:
         found = snapshot.nearest(vector, 29, Filter())
         assert {score for _, score in found} <= {score for _, score in expected}
+        assert isinstance(snapshot.matching('"tin" OR "zinc"', 29, Filter()), list)
     with Index.open(tmp_path).writer() as writer:  # joins it with what is new: it is read whole
         put(writer, "c", *PAGES["a"])
         writer.compact()
@@ -374,6 +375,7 @@ def test_an_index_of_before_is_brought_into_segments_and_the_old_file_kept_until
 
     for room in (False, True):
         with Index.open(tmp_path).snapshot() as snapshot:
+            assert room or "ragctx index compact" in snapshot.info().notes[0]
             scored = snapshot.nearest(vector, 29, Filter())
             assert [score for _, score in scored] == expected and old.exists()
         with monkeypatch.context() as patch:
