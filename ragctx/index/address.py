@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ragctx.errors import InputError
 
@@ -46,8 +46,13 @@ class PostgresAddress:
                 "an address of an index begins with postgresql://, as in "
                 "postgresql://user@host/database#schema"
             )
-        if "\0" in self.url:
-            raise InputError(f"the address {str(self)!r} has a zero byte in it")
+        parts = self._parts
+        later = parts.path + parts.fragment + ("" if "@" in parts.netloc else parts.query)
+        if "@" in later or "\0" in self.url:  # a password with a sign in it, which is not shown
+            raise InputError(
+                "the address of the index cannot be read; write special characters of names and "
+                "passwords as %XX: / as %2F, # as %23, ? as %3F, @ as %40"
+            )
         if not _SCHEMA_NAME.fullmatch(self.schema) or self.schema.startswith("pg_"):
             raise InputError(
                 f"the schema is {self.schema!r}; give small letters, digits and underscores after "
@@ -83,8 +88,8 @@ class PostgresAddress:
     def __str__(self) -> str:
         parts = self._parts
         user, at, host = parts.netloc.rpartition("@")
-        known = parse_qsl(parts.query, keep_blank_values=True)
-        query = urlencode([pair for pair in known if pair[0] not in _SECRETS], safe="/:,@")
+        pairs = [p for p in parts.query.split("&") if unquote(p.partition("=")[0]) not in _SECRETS]
+        query = "&".join(pairs)
         shown = parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=query).geturl()
         return shown if "//" in shown else shown.replace(":", "://", 1)
 

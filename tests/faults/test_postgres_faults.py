@@ -377,6 +377,8 @@ def test_an_address_that_is_none_shows_no_password(postgres: PostgresServer) -> 
         "postgresql://ann:pass%zzword@host:port/db",
         "postgresql://ann@host/db?password=pass%zzword&nothing=1",
         "postgresql://ann:pass%zzword@[::1/db",
+        *(f"postgresql://ann:1{sign}zzword@host/db#own" for sign in "/#?"),
+        "postgresql://ann:1@zzword/zzword@host/db",
     ):
         with pytest.raises(InputError) as caught:
             Index.open(address)
@@ -529,6 +531,16 @@ def test_vectors_too_long_for_a_graph_are_compared_one_by_one(postgres_address: 
 def test_an_address_as_a_path_is_told() -> None:
     with pytest.raises(InputError, match="a text, not a Path"):
         Index.open(Path("postgresql://ann@db/library"))
+
+
+def test_an_address_is_shown_so_that_it_can_be_given_again() -> None:
+    options = "options=-c%20a%3Db+c&host=/tmp/x"
+    address = PostgresAddress(f"postgresql://ann:geheim@/db?{options}&password=geheim#own")
+    assert str(address) == f"postgresql://ann@/db?{options}#own"
+    assert PostgresAddress(str(address)).conninfo == f"postgresql://ann@/db?{options}"
+    assert address.conninfo == f"postgresql://ann:geheim@/db?{options}&password=geheim"
+    for plain in ("postgresql://", "postgresql:///db", "postgres://a,b:5433/db"):
+        assert str(PostgresAddress(plain)) == plain
 
 
 @pytest.mark.parametrize("name", ["Manuals", "1a", "pg_mine", "a b", "a;drop"])
