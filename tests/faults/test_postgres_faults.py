@@ -21,7 +21,6 @@ from ragctx.errors import (
     IndexMismatchError,
     IndexMissingError,
     InputError,
-    MissingExtraError,
     RagctxError,
     StoreError,
 )
@@ -549,9 +548,16 @@ def test_a_schema_that_is_no_plain_name_is_refused(name: str) -> None:
         Index.open(f"postgresql://ann@db/library#{name}")
 
 
-def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [name for name in sys.modules if name.startswith("ragctx.index.postgres")]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'ragctx\[postgres\]'"):
-        Index.open("postgresql://ann@db/library")
+def test_without_the_extra_it_is_named() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['psycopg'] = None\n"
+        "from ragctx.cli.program import run\n"
+        "sys.exit(run(['search', 'tin', '--index', 'postgresql://ann@db/library']))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 1
+    assert "pip install 'ragctx[postgres]'" in done.stderr and done.stderr.count("\n") == 1
