@@ -14,7 +14,7 @@ from ragctx.embedding import Embedder
 from ragctx.generator.reader.context import locate
 from ragctx.generator.reader.reader import BundledReader
 from ragctx.index.index import Index
-from ragctx.index.snapshot import Snapshot
+from ragctx.index.protocol import Snapshot
 from ragctx.pipeline import answer_prompt, ask, fit_generator
 from ragctx.records import Answer, Hit, Prompt
 from ragctx.retrieval import Retrieval, retrieve

@@ -23,12 +23,10 @@ from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ragctx.embedding import Embedder, Vectors
+    from ragctx.index.address import IndexPlace
     from ragctx.index.filters import Filter
-    from ragctx.index.protocol import IndexState
-    from ragctx.index.snapshot import Scored
+    from ragctx.index.protocol import IndexState, Scored
 
 FOR_ONE_QUESTION = 32
 """Passages without vectors that are embedded for one question, at most."""
@@ -73,10 +71,10 @@ class Unembedded:
         vectors |= {chunk_id: found[row] for chunk_id, row in waiting.items()}
         return np.array([vectors[id_] for id_ in chunk_ids], np.float32).reshape(-1, snapshot.dim)
 
-    def keep(self, folder: Path) -> None:
+    def keep(self, place: IndexPlace) -> None:
         """Keep what was computed in the index, if nobody else is writing to it and it can be."""
         if self.computed:
-            with suppress(StoreError, InputError), Index.open(folder).writer() as writer:
+            with suppress(StoreError, InputError), Index.open(place).writer() as writer:
                 writer.keep(self.computed)
 
     def _compute(self, snapshot: IndexState, rows: Sequence[int]) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from ragctx.threads import wait_passively
 from tests.support.paths import ROOT, SAMPLES, SHARED
+from tests.support.postgres_server import PostgresServer, postgres_server, schema_of
 
 OFFLINE = ROOT / "tests" / "support" / "offline"
 
@@ -67,6 +69,22 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = inspect.signature(pyfuncitem.obj).parameters
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server with pgvector, started when a test first wants one (some seconds)."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_address(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a database for an index that does not exist yet; it is gone afterwards."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
+    with schema_of(postgres) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

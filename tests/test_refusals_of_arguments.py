@@ -121,7 +121,7 @@ SETTINGS: Wrong = {
         lambda folder: assemble(
             QUESTION, HITS, WORDS, context_window=99, get_document=any_(Index.open(folder))
         ),
-        "get_document is a Index .* give index.document",
+        "get_document is a FolderIndex .* give index.document",
     ),
     "assembly as name": (lambda folder: asked(folder, assembly="edges"), "assembly is a str"),
     "retrieval as number": (
@@ -213,7 +213,7 @@ THINGS: Wrong = {
     "text to cite": (lambda _: cite(any_("Tin [1]."), PROMPT, lambda _: None), "generation is a"),
     "index to cite from": (
         lambda folder: cite(GENERATION, PROMPT, any_(Index.open(folder))),
-        "get_document is a Index .* give index.document",
+        "get_document is a FolderIndex .* give index.document",
     ),
     "nothing to ingest": (lambda folder: ingested(folder, None), "paths is None; give the path"),
     "number to ingest": (lambda folder: ingested(folder, [1]), "one of paths is a int"),

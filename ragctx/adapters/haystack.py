@@ -20,6 +20,7 @@ from ragctx.adapters.fitting import (
 )
 from ragctx.arguments import require_whole
 from ragctx.errors import InputError, require_extra
+from ragctx.index.address import without_password
 from ragctx.placement.laws import Strategy
 from ragctx.records import Hit
 from ragctx.retrieval import Retriever
@@ -195,12 +196,15 @@ class IndexRetriever:
         return await asyncio.to_thread(self.run, query, top_k)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as Haystack serialises them.
+        """The settings as Haystack serialises them; a database's address without its password.
 
         Raises:
             InputError: index, embedder or retriever is not a text.
         """
-        return _as_dict(self, self._settings(), ("index", "embedder", "retriever"))
+        settings = self._settings()
+        if isinstance(settings["index"], str):
+            settings["index"] = without_password(settings["index"])
+        return _as_dict(self, settings, ("index", "embedder", "retriever"))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> IndexRetriever:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragctx.cli import options
@@ -11,6 +10,7 @@ from ragctx.cli.model_options import Model, model_options
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
+    from ragctx.index.address import IndexPlace
     from ragctx.retrieval import Retrieval
 
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Answering:
     """Where to search, with which models, and how, as it was given."""
 
-    index_path: Path
+    index_path: IndexPlace
     embedder_spec: str
     password: str | None
     model: Model

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ragctx.cli.exit_codes import Interrupted
 from ragctx.cli.progress import phase_progress
+from ragctx.index.address import without_password
 
 if TYPE_CHECKING:
     from ragctx.cli.model_options import Model
@@ -53,5 +54,13 @@ def run_comparison(comparison: Comparison) -> Result:
 
 
 def typed_command() -> str:
-    """The command as it was typed, to be recorded with the result."""
-    return shlex.join(["ragctx", *sys.argv[1:]])
+    """The command as it was typed, to be recorded with the result; without a password."""
+    return shlex.join(["ragctx", *map(_without_password, sys.argv[1:])])
+
+
+def _without_password(argument: str) -> str:
+    """An argument, which may be an option and the address of a database in one."""
+    option, equals, value = argument.partition("=")
+    if equals and option.startswith("--"):
+        return f"{option}={without_password(value)}"
+    return without_password(argument)

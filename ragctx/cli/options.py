@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from ragctx.cli.types import MinScore, PageRange, PlacementName
+from ragctx.cli.types import IndexName, MinScore, PageRange, PlacementName
 from ragctx.errors import InputError
 from ragctx.paths import DEFAULT_INDEX
 from ragctx.placement.laws import Strategy
@@ -21,6 +21,7 @@ from ragctx.text.well_formed import well_formed
 
 if TYPE_CHECKING:
     from ragctx.assembly import Assembly
+    from ragctx.index.address import IndexPlace
     from ragctx.placement.orders import PositionProfile
     from ragctx.retrieval import Retrieval, ScoreScale
     from ragctx.selection.floors import Floor
@@ -328,17 +329,19 @@ def index_option(command: Command) -> Command:
     option = click.option(
         "--index",
         "index_path",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=IndexName(),
         multiple=True,  # so that the second one is seen, where click would silently take the last
         default=(DEFAULT_INDEX,),
         callback=_only_one,
-        metavar="FOLDER",
-        help=f"Folder of the index.  [default: {DEFAULT_INDEX.as_posix()}]",
+        help="Folder of the index, or the address of a PostgreSQL database "
+        f"(postgresql://user@host/database).  [default: {DEFAULT_INDEX.as_posix()}]",
     )
     return option(command)
 
 
-def _only_one(ctx: click.Context, option: click.Parameter, values: tuple[Path, ...]) -> Path:
+def _only_one(
+    ctx: click.Context, option: click.Parameter, values: tuple[IndexPlace, ...]
+) -> IndexPlace:
     if len(values) > 1:
         raise click.UsageError(f"{option.opts[0]} is given {len(values)} times; name one.", ctx)
     return values[0]

@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from ragctx.assembly import Assembly
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
+    from ragctx.index.address import IndexPlace
     from ragctx.index.index import Index
     from ragctx.index.waiting import Lacking
     from ragctx.ingest_ledger import IngestRow
@@ -52,7 +52,7 @@ class Sources:
     """
 
     pdfs: tuple[str, ...]
-    index_path: Path
+    index_path: IndexPlace
     embedder_spec: str
     password: str | None
     chunk_tokens: int | None = None
@@ -63,7 +63,7 @@ def sources_of(
     ctx: click.Context,
     *,
     pdfs: tuple[str, ...],
-    index_path: Path,
+    index_path: IndexPlace,
     embedder_spec: str,
     password: str | None,
 ) -> Sources:
@@ -116,7 +116,7 @@ class Session:
             if not self.sources.pdfs:
                 raise
             say("what was remembered of the files is damaged; reading them again")
-            shutil.rmtree(self.index.path, ignore_errors=True)
+            shutil.rmtree(str(self.index.path), ignore_errors=True)
             self.index = open_index(self.sources, self.embedder)
         return self._ask(question, None if written else on_text, min_confidence, strict)
 
@@ -230,6 +230,7 @@ def when_unlocked(work: Callable[[], T], busy: str = "reads the same files") -> 
 
 
 def _open_pdfs(sources: Sources, embedder: Embedder) -> Index:
+    from ragctx.index.address import folders
     from ragctx.index.noted import noted_indexes
     from ragctx.ingestion.cached import open_cached
     from ragctx.ingestion.settings import IngestSettings
@@ -243,7 +244,7 @@ def _open_pdfs(sources: Sources, embedder: Embedder) -> Index:
                 embedder,
                 settings=settings,
                 embed_at_most=sources.embed_at_most,
-                lenders=[sources.index_path, *noted_indexes()],
+                lenders=[*folders(sources.index_path), *noted_indexes()],
                 progress=progress,
             )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 from click.shell_completion import CompletionItem
 
 from ragctx.errors import InputError
+from ragctx.index.address import IndexPlace, PostgresAddress, is_address
 from ragctx.placement.laws import Strategy
 from ragctx.placement.strategies import STRATEGIES
 
@@ -19,10 +21,37 @@ if TYPE_CHECKING:
     Order = click.ParamType[str | Strategy]
     Settings = click.ParamType[tuple[str, object]]
     Texts = click.ParamType[str]
-else:
-    Pages = Scores = Order = Settings = Texts = (
-        click.ParamType
-    )  # generic in newer versions of click only
+    Places = click.ParamType[IndexPlace]
+else:  # generic in newer versions of click only
+    Pages = Scores = Order = Settings = Texts = Places = click.ParamType
+
+
+class IndexName(Places):
+    """The folder of an index, or the address of a PostgreSQL database."""
+
+    name = "index"
+    _folder = click.Path(path_type=Path, file_okay=False)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The name of the value in the help text."""
+        return "FOLDER|URL"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> IndexPlace:
+        """The folder or the address. Raises InputError for an address that is none."""
+        if isinstance(value, PostgresAddress):
+            return value
+        if is_address(value):
+            return PostgresAddress(str(value))
+        folder: Path = self._folder.convert(str(value), param, ctx)
+        return folder
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Folders."""
+        return self._folder.shell_complete(ctx, param, incomplete)
 
 
 _DIGITS = 100

@@ -1,4 +1,4 @@
-"""The index: one folder on disk, SQLite as the truth and FAISS beside it."""
+"""The index: a folder with SQLite as the truth and segments beside it, or a PostgreSQL database."""
 
 from __future__ import annotations
 

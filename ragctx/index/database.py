@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from ragctx import __version__
 from ragctx.errors import (
@@ -30,6 +31,9 @@ from ragctx.errors import (
 )
 from ragctx.paths import open_regular, require_regular
 from ragctx.text.display import one_line
+
+if TYPE_CHECKING:
+    from ragctx.index.address import IndexPlace
 
 DATABASE = "ragctx.sqlite3"
 FORMAT_VERSION = 3
@@ -322,7 +326,7 @@ def _number(values: Mapping[str, str], key: str, least: int, most: int) -> int:
     return number
 
 
-def require_same_embedder(folder: Path, own: tuple[str, int], other: tuple[str, int]) -> None:
+def require_same_embedder(place: IndexPlace, own: tuple[str, int], other: tuple[str, int]) -> None:
     """Refuse vectors of another embedder, (id, dim), than the index's own.
 
     Raises:
@@ -334,7 +338,7 @@ def require_same_embedder(folder: Path, own: tuple[str, int], other: tuple[str, 
         name = bundled_name(own[0])
         how = f" (--embedder {name}, or load_embedder({name!r}))" if name else ""
         raise IndexMismatchError(
-            f"The index {folder} was made with the embedder {own[0]} (dim {own[1]}), not with "
+            f"The index {place} was made with the embedder {own[0]} (dim {own[1]}), not with "
             f"{other[0]} (dim {other[1]}). Use that embedder{how}, or make another index: "
             "ragctx ingest PATH --index NEW_DIR"
         )

@@ -13,7 +13,7 @@ from ragctx.arguments import require_whole
 from ragctx.errors import InputError
 from ragctx.index.filters import Filter
 from ragctx.index.index import Index
-from ragctx.index.snapshot import Scored, Snapshot
+from ragctx.index.protocol import Scored, Snapshot
 
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
@@ -55,10 +55,10 @@ def measure_recall(
         if value < 1:
             raise InputError(f"{name} is {value}; give at least 1")
     with index.snapshot() as snapshot:
-        if not len(snapshot.engine):
-            raise InputError(f"the index {index.path} holds no vectors; ingest something first")
         if vectors is None:
             vectors = _between_chunks(snapshot, questions)
+        if not len(snapshot.some_vectors(1)):
+            raise InputError(f"the index {index.path} holds no vectors; ingest something first")
         found, took, took_exactly = 0, [], []
         for vector in vectors:
             near, near_s = _nearest(snapshot, vector, k, exact=False)
@@ -67,7 +67,7 @@ def measure_recall(
             found += sum(score >= least for _, score in near)
             took.append(near_s)
             took_exactly.append(best_s)
-        wanted = len(vectors) * min(k, len(snapshot.engine))
+        wanted = len(vectors) * len(best)
     return Recall(
         k=k,
         questions=len(vectors),
@@ -85,18 +85,8 @@ def _nearest(snapshot: Snapshot, vector: Vectors, k: int, *, exact: bool) -> tup
 
 def _between_chunks(snapshot: Snapshot, n: int) -> Vectors:
     """Unit vectors, float32 (n, dim), each the middle between two chunks'."""
-    chance = np.random.default_rng(0)
-    segments = snapshot.engine.segments
-    ends = np.cumsum([len(segment) for segment in segments])
-
-    def some() -> Vectors:
-        at = chance.integers(ends[-1], size=n)
-        of_each = np.searchsorted(ends, at, side="right")
-        return np.array(
-            [segments[s].vectors[i - ends[s]] for s, i in zip(of_each, at, strict=True)]
-        )
-
-    middle = some() + some()
+    some = snapshot.some_vectors(2 * n)
+    middle = some[: len(some) // 2] + some[len(some) // 2 :]
     lengths = np.linalg.norm(middle, axis=1, keepdims=True)
     unit: Vectors = (middle / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return unit

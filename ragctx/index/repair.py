@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ragctx.errors import IndexDamagedError, IndexMissingError, StoreError
 from ragctx.index import store, waiting
+from ragctx.index.address import PostgresAddress, as_place
 from ragctx.index.checksums import checksum_of
 from ragctx.index.database import (
     DATABASE,
@@ -69,7 +70,7 @@ class Repair:
 # ---- Verify ----------------------------------------------------------------------------------
 
 
-def verify_index(path: str | Path) -> tuple[Problem, ...]:
+def verify_index(path: str | Path | PostgresAddress) -> tuple[Problem, ...]:
     """Everything wrong with the index in `path`; empty when it is sound. Changes nothing.
 
     Checks the database's structure, every document against the checksum taken when it was put, the
@@ -81,7 +82,11 @@ def verify_index(path: str | Path) -> tuple[Problem, ...]:
         IndexMissingError: there is no index.
         IndexMismatchError: it is of another format version, or another program's database.
     """
-    folder = Path(path)
+    folder = as_place(path)
+    if isinstance(folder, PostgresAddress):
+        from ragctx.index.postgres.checking import problems_of
+
+        return tuple(Problem(part, fact) for part, fact in problems_of(folder))
     try:
         with reading(folder) as connection:
             meta = read_meta(connection, folder)
@@ -152,7 +157,7 @@ def _segments(connection: sqlite3.Connection, folder: Path, meta: Meta) -> list[
 # ---- Repair ----------------------------------------------------------------------------------
 
 
-def repair_index(path: str | Path, *, embedder: str | None = None) -> Repair:
+def repair_index(path: str | Path | PostgresAddress, *, embedder: str | None = None) -> Repair:
     """Repair the index in `path`: rebuild what can be rebuilt, put aside what is damaged.
 
     Of a database whose structure is damaged, a copy is kept in `quarantine/`, and every document
@@ -172,7 +177,13 @@ def repair_index(path: str | Path, *, embedder: str | None = None) -> Repair:
             message names the copy.
         StoreError: there is no room for what a repair writes; what there was is still there.
     """
-    folder = Path(path)
+    folder = as_place(path)
+    if isinstance(folder, PostgresAddress):
+        raise StoreError(
+            f"{folder} is in PostgreSQL, which repairs itself after a crash. Restore what is "
+            "damaged from a backup, or read the document again: ragctx index remove DOCUMENT, and "
+            "ragctx ingest PATH"
+        )
     if not (folder / DATABASE).is_file():
         raise missing(folder)
     with write_lock(folder):

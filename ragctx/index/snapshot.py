@@ -10,11 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ragctx.errors import InputError
 from ragctx.index import membership, store, waiting
 from ragctx.index.database import FORMAT_VERSION, LEXICON_FROM, Meta
 from ragctx.index.filters import Filter, matching_ids
 from ragctx.index.hit_checks import require_stored
+from ragctx.index.protocol import IndexInfo, Scored, Snapshot
 from ragctx.index.store import SourceInfo
 from ragctx.index.waiting import Lacking
 from ragctx.records import Chunk, Document, Hit, file_name
@@ -30,99 +33,55 @@ _MOST_ROWS = 2**62
 _MOST_ONE_BY_ONE = 100_000
 """With more, `info` says that joining segments helps: 20 ms a question. Chosen by hand."""
 
-Scored = list[tuple[int, float]]
-"""(chunk row, score), best first. A row names a chunk within one snapshot only."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexInfo:
-    """An index in numbers. Times are UTC, ISO 8601."""
-
-    path: str
-    documents: int
-    sources: int
-    pages: int
-    chunks: int
-    unembedded: int  # chunks without vectors, found by their words until `ragctx ingest` goes on
-    bytes: int  # of all its files
-    embedder: str
-    dim: int
-    metric: str
-    format_version: int
-    ragctx_version: str  # of the ragctx that created it
-    created: str
-    updated: str
-    recipe: str | None = None  # how its documents are made, see `Snapshot.recipe`
-    segments: int = 0  # files that hold its vectors and words, see docs/index-format.md
-    unsealed: int = 0  # chunks with vectors that are in none of them yet
-    deleted: int = 0  # chunks in them that are no longer in the index
-    notes: tuple[str, ...] = ()  # what slows searches, and what to do
-
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """What an index holds at one moment; made by `Index.snapshot()`, and good for its block.
+class FolderSnapshot(Snapshot):
+    """One state of an index folder: what one SQLite transaction sees."""
 
-    It belongs to the thread that opened it: SQLite connections are not shared between threads.
-    """
-
-    path: Path  # the index's folder
+    folder: Path
     meta: Meta
     connection: sqlite3.Connection
     load_engine: Callable[[sqlite3.Connection, Meta, str], Engine]
     load_lexicon: Callable[[sqlite3.Connection, Engine], Lexicon | None]
 
     @property
+    def path(self) -> Path:
+        return self.folder
+
+    @property
     def embedder(self) -> str:
-        """The id of the embedder that made the vectors."""
         return self.meta.embedder
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
         return self.meta.dim
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
-        """This snapshot: what takes an `Index` takes a snapshot of it as well."""
+    def snapshot(self) -> Iterator[FolderSnapshot]:
         yield self
 
     # ---- Documents ---------------------------------------------------------------------------
 
     def sources(self) -> tuple[SourceInfo, ...]:
-        """Every file the index knows, sorted by path."""
         return store.read_sources(self.connection)
 
     def document(self, document_id: str) -> Document | None:
-        """The document with its pages, or None. Of several paths, `path` is the first by name."""
         return store.read_document(self.connection, document_id)
 
     def chunks(self, document_id: str) -> tuple[Chunk, ...]:
-        """A document's chunks in document order; empty if the document is not in the index."""
         return tuple(chunk for _, chunk in store.read_chunks_of(self.connection, document_id))
 
     def sound_vectors(self, document_id: str) -> dict[str, Vectors]:
-        """The vectors (dim,) of a document's chunks by their texts, as far as it has them.
-
-        None of a damaged document.
-        """
         return store.read_sound_vectors(self.connection, document_id, self.dim)
 
     def recipes(self) -> dict[str, str]:
-        """How each document was made, by its id."""
         return store.read_recipes(self.connection)
 
     @property
     def recipe(self) -> str | None:
-        """How documents are to be made: as was remembered, else as all of them were made."""
         return self.meta.recipe or store.read_recipe(self.connection)
 
     def vectors_of(self, chunk_ids: Sequence[str]) -> Vectors:
-        """The vectors of chunks, float32 (n, dim), row i for `chunk_ids[i]`.
-
-        Raises:
-            InputError: the index has no chunk of one of these ids, or no vector of it yet.
-        """
         rows = store.read_chunk_rows(self.connection, chunk_ids)
         unknown = [chunk_id for chunk_id in chunk_ids if chunk_id not in rows]
         if unknown:
@@ -138,37 +97,27 @@ class Snapshot:
 
     @cached_property
     def is_complete(self) -> bool:
-        """Whether every document has all of its vectors."""
         return not waiting.anything_waits(self.connection)
 
     def lacking(self) -> Lacking:
-        """How many chunks have no vector yet, and of which files."""
         return waiting.read_lacking(self.connection)
 
     def count_lacking(self, document_id: str) -> int:
-        """How many chunks of a document have no vector yet."""
         return waiting.count_lacking(self.connection, document_id)
 
     def kept_vectors(self, rows: Iterable[int]) -> dict[int, Vectors]:
-        """Vectors (dim,) of chunks whose documents do not have all of theirs, by row.
-
-        Those that have none yet are left out.
-        """
         return waiting.read_kept(self.connection, rows, self.dim)
 
     def waiting_rows(self, filter: Filter) -> list[int]:
-        """The chunks whose documents do not have all of their vectors, by chunk id."""
         documents = self._documents(filter)
         return waiting.read_waiting_rows(self.connection, documents, filter.pages)
 
     def waiting_among_ids(self, chunk_ids: Sequence[str]) -> dict[str, int]:
-        """Those of some chunks whose documents do not have all of their vectors: rows by id."""
         rows = store.read_chunk_rows(self.connection, chunk_ids)
         waits = waiting.read_waiting(self.connection, rows.values())
         return {chunk_id: row for chunk_id, row in rows.items() if row in waits}
 
     def waiting_among(self, expression: str, k: int, filter: Filter) -> Scored:
-        """`matching`, of the chunks whose documents do not have all of their vectors."""
         documents = set(waiting.read_waiting_documents(self.connection).values())
         named = self._documents(filter)
         documents &= documents if named is None else named
@@ -176,11 +125,9 @@ class Snapshot:
         return store.search_words(self.connection, expression, limit, documents, filter.pages)
 
     def chunks_by_row(self, rows: Sequence[int]) -> dict[int, Chunk]:
-        """Chunks by their rows."""
         return {row: chunk for row, (chunk, _) in store.read_chunks(self.connection, rows).items()}
 
     def info(self) -> IndexInfo:
-        """The index in numbers."""
         counts = {
             table: self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table in ("documents", "sources", "pages", "chunks")
@@ -233,11 +180,6 @@ class Snapshot:
         return self.load_engine(self.connection, self.meta, "")
 
     def nearest(self, vector: Vectors, k: int, filter: Filter, *, exact: bool = False) -> Scored:
-        """The k best chunks for a unit vector (dim,), by inner product; ties by chunk id.
-
-        In an index of more than some 50,000 chunks one of them may be missed now and then, unless
-        `exact` is given, which compares with all of them.
-        """
         from ragctx.index.segment_file import SegmentError
 
         engine, documents = self.engine, self._documents(filter)
@@ -249,7 +191,6 @@ class Snapshot:
                 engine = self.load_engine(self.connection, self.meta, error.name)
 
     def matching(self, expression: str, k: int, filter: Filter) -> Scored:
-        """The k best chunks for an FTS5 query (`fts_query.match_expression`), by BM25."""
         documents = self._documents(filter)
         limit = min(k, _MOST_ROWS)
         if (lexicon := self._lexicon) is not None:
@@ -274,8 +215,17 @@ class Snapshot:
         )
 
     def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
-        """The ids of chunks by their rows."""
         return membership.read_chunk_ids(self.connection, rows)
+
+    def some_vectors(self, n: int) -> Vectors:
+        segments, chance = self.engine.segments, np.random.default_rng(0)
+        ends = np.cumsum([len(segment) for segment in segments])
+        if not len(self.engine):
+            return np.empty((0, self.dim), np.float32)
+        at = chance.integers(ends[-1], size=n)
+        of_each = np.searchsorted(ends, at, side="right")
+        places = zip(of_each, at - (ends - [len(s) for s in segments])[of_each], strict=True)
+        return np.array([segments[s].vectors[i] for s, i in places], np.float32)
 
     def hits(self, scored: Scored) -> list[Hit]:
         """The chunks and documents of scored rows, ranked from 1 in the order given.

@@ -17,7 +17,7 @@ from ragctx.headers import fitted, indexed_text
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
-    from ragctx.index.index import IndexWriter
+    from ragctx.index.protocol import IndexWriter
     from ragctx.ingestion.workers import Embedded, Embedding, Workers
     from ragctx.records import Chunk
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from ragctx.errors import StoreError
 from ragctx.index.database import read_meta, reading
-from ragctx.index.index import Index
+from ragctx.index.folder import FolderIndex
 from ragctx.index.store import read_recipes
 from ragctx.index.waiting import read_waiting_documents
 
 if TYPE_CHECKING:
     from ragctx.embedding import Vectors
+    from ragctx.index.index import Index
 
 MAX_LENDERS = 300
 """Indexes that are asked for what they hold, 2 to 4 ms for each: a second in all; by hand."""
@@ -68,5 +69,5 @@ class KnownVectors:
                     waiting = read_waiting_documents(connection)
                     for made in read_recipes(connection).items():
                         lenders = partly if made[0] in waiting else found
-                        lenders.setdefault(made, Index(folder, meta))
+                        lenders.setdefault(made, FolderIndex(folder, meta))
         return {**partly, **found}

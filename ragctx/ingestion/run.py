@@ -7,6 +7,7 @@ read; its vectors follow. Running again does only what is left to do.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from ragctx.errors import DocumentError
 from ragctx.file_formats import unit_of
 from ragctx.formats.document import EMPTY
 from ragctx.headers import indexed_text
+from ragctx.index.address import PostgresAddress
 from ragctx.index.index import Index
 from ragctx.ingest_ledger import IngestOutcome, IngestRow
 from ragctx.ingestion.ahead import Ahead
@@ -35,14 +37,14 @@ from ragctx.records import Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder, Vectors
-    from ragctx.index.index import IndexWriter
+    from ragctx.index.protocol import IndexWriter
     from ragctx.index.store import SourceInfo
     from ragctx.ingestion.workers import Workers
 
 
 def ingest(
     paths: str | Path | Iterable[str | Path],
-    index: str | Path | Index,
+    index: str | Path | PostgresAddress | Index,
     embedder: Embedder,
     *,
     settings: IngestSettings | None = None,
@@ -62,7 +64,7 @@ def ingest(
     Args:
         paths: files, folders and glob patterns, or one of them; see `find_files`. With `prune` they
             may name what is gone.
-        index: where to store them; a path is opened, or created.
+        index: where to store them; a path or an address is opened, or created.
         embedder: the one the index was made with.
         settings: how documents are read and cut; by default as the index remembers it.
         prune: remove the files below `paths` from the index that are no longer on disk.
@@ -89,7 +91,7 @@ def ingest(
     settings, progress = settings or IngestSettings(), progress or Progress()
     require_kind("settings", settings, IngestSettings, "give IngestSettings(chunk_tokens=…, …)")
     require_kind("progress", progress, Progress, "give Progress(on_row=…, …)")
-    if not isinstance(index, Index):
+    if isinstance(index, str | os.PathLike | PostgresAddress):
         index = Index.open_or_create(index, embedder=embedder)
     if files is None:
         files = find_files(paths, known=(source.path for source in index.sources()))

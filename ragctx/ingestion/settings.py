@@ -17,6 +17,7 @@ from ragctx.pdf.process import Limits
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
+    from ragctx.index.address import IndexPlace
     from ragctx.pdf.ocr import OcrEngine
 
 CHUNK_TOKENS = 180
@@ -133,7 +134,7 @@ class IngestSettings:
 
 
 def require_same(
-    recipe: Recipe, remembered: Recipe, index: Path, paths: Iterable[str | Path] = ()
+    recipe: Recipe, remembered: Recipe, index: IndexPlace, paths: Iterable[str | Path] = ()
 ) -> None:
     """Refuse settings that differ from those of the index.
 

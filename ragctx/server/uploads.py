@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from ragctx.errors import InputError
 from ragctx.file_formats import SUFFIXES, text_format_of
-from ragctx.paths import unfinished_beside
+from ragctx.index.address import IndexPlace, PostgresAddress
+from ragctx.paths import DEFAULT_INDEX, unfinished_beside
 
 MAX_NAME_BYTES = 200
 _FIRST_BYTES = 1024  # in which a PDF says that it is one
@@ -34,8 +35,10 @@ def file_name_of(name: str) -> str:
     return name
 
 
-def folder_for(index_path: Path) -> Path:
-    """Where the files are kept that are uploaded to an index."""
+def folder_for(index_path: IndexPlace) -> Path:
+    """Where the files are kept that are uploaded to an index; for a database, below indexes/."""
+    if isinstance(index_path, PostgresAddress):
+        return DEFAULT_INDEX.with_name(f"postgresql-{index_path.schema}-uploads")
     return index_path.with_name(f"{index_path.name}-uploads")
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+DEFINED = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
 NAMED = sorted(set(re.findall(r"`(test_\w+)`", PAGE)))
 
 
@@ -18,7 +19,9 @@ def tests() -> set[str]:
     return {
         name
         for file in files
-        for name in re.findall(r"^(?:async )?def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
+        for name in re.findall(
+            r"^(?:async )?def (test_\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE
+        )
     }
 
 

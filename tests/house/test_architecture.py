@@ -152,6 +152,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
     ),
     "onnxruntime": ("runtime", "pdf.rapidocr_engine"),
     "torch": ("embedding", "reranking", "generator.huggingface.*"),
+    "psycopg": ("index.postgres.connection",),
     "sqlite3": (
         "index.database",
         "index.store",
@@ -163,7 +164,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "index.segment_checks",
         "index.repair",
         "index.salvage",
-        "index.index",
+        "index.folder",
         "index.snapshot",
         "index.hit_checks",
         "evaluation.answer_cache",

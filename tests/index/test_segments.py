@@ -25,7 +25,7 @@ from ragctx.index.index import Index
 from ragctx.index.postings import Postings, merged, postings_of, read_merged
 from ragctx.index.protocol import IndexState, SearchableIndex
 from ragctx.index.repair import repair_index, verify_index
-from ragctx.index.snapshot import Snapshot
+from ragctx.index.snapshot import FolderSnapshot
 from ragctx.retrieval import search
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import as_version, index_with, made_of, put, segment_of
@@ -45,7 +45,7 @@ def small_world() -> Iterator[None]:
         patch.setattr("ragctx.index.snapshot.LEXICON_FROM", 1)
         patch.setattr("ragctx.index.sealing.REWRITE_ROWS", 24)
         patch.setattr("ragctx.index.sealing.SEAL_AT_MOST", 9)
-        patch.setattr("ragctx.index.index.SEAL_ROWS", 5)
+        patch.setattr("ragctx.index.folder.SEAL_ROWS", 5)
         patch.setattr("ragctx.index.engine.FEW", 3)
         yield
 
@@ -83,7 +83,7 @@ class Model:
                 require_same_words(snapshot, question)
 
 
-def require_same_words(snapshot: Snapshot, question: str, k: int = 10**6) -> None:
+def require_same_words(snapshot: FolderSnapshot, question: str, k: int = 10**6) -> None:
     """Check that segments give the very scores and the order of FTS5."""
     expression = match_expression(question)
     if not expression:
@@ -161,7 +161,7 @@ def test_what_is_added_one_by_one_ends_in_few_segments(tmp_path: Path) -> None:
     assert verify_index(tmp_path) == ()
 
 
-def snapshot_of(index: Index) -> Snapshot:
+def snapshot_of(index: Index) -> FolderSnapshot:
     with index.snapshot() as snapshot:
         return snapshot
 
@@ -403,7 +403,7 @@ def test_another_kind_of_index_is_searched_as_a_folder_is(tmp_path: Path) -> Non
     class Elsewhere:
         """An index that has what `protocol` names, and no more."""
 
-        def __init__(self, held: Index | Snapshot) -> None:
+        def __init__(self, held: Index | FolderSnapshot) -> None:
             self._held = held
 
         def __getattr__(self, name: str) -> object:

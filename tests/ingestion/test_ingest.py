@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import ragctx.index.index
+import ragctx.index.folder
 import ragctx.ingestion.cached
 import ragctx.ingestion.run
 from ragctx.errors import InputError
@@ -236,7 +236,7 @@ def test_what_a_file_costs_the_database_does_not_grow_with_the_index(
             counted += 1
             return 0
 
-        writing = ragctx.index.index.writing
+        writing = ragctx.index.folder.writing
 
         @contextmanager
         def watched(path: Path) -> Iterator[sqlite3.Connection]:
@@ -245,7 +245,7 @@ def test_what_a_file_costs_the_database_does_not_grow_with_the_index(
                 yield connection
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ragctx.index.index, "writing", watched)
+            patch.setattr(ragctx.index.folder, "writing", watched)
             rows = ingest_files(
                 sorted((folder / "one").iterdir()), Index.open(folder / "index"), HashEmbedder()
             )

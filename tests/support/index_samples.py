@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragctx.index.database import DATABASE
-from ragctx.index.index import Index, IndexWriter
+from ragctx.index.index import Index
+from ragctx.index.protocol import IndexWriter
 from ragctx.index.sealing import OLD_VECTORS
 from ragctx.records import Chunk, Document, Heading, Page
 from tests.support.fakes import HashEmbedder

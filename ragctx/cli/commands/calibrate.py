@@ -16,6 +16,7 @@ from ragctx.cli.progress import loading, phase_progress
 
 if TYPE_CHECKING:
     from ragctx.evaluation.certainty import StoredCertainty
+    from ragctx.index.address import IndexPlace
 
 
 @examples(
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 @options.json_option
 def calibrate_command(
     questions_path: Path,
-    index_path: Path,
+    index_path: IndexPlace,
     embedder_spec: str,
     retrieval: options.RetrievalOptions,
     out: Path,

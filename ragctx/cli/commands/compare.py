@@ -29,6 +29,7 @@ from ragctx.cli.model_options import Model, model_options, own_profile
 from ragctx.cli.output import shown_path, write_json
 from ragctx.cli.progress import loading
 from ragctx.cli.session import Sources
+from ragctx.cli.types import IndexName
 from ragctx.errors import InputError
 from ragctx.paths import DEFAULT_INDEX
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ragctx.evaluation.datasets import QuestionSet
     from ragctx.evaluation.results import Result
     from ragctx.generator.protocol import Generator
+    from ragctx.index.address import IndexPlace
     from ragctx.placement.orders import PositionProfile
 
 
@@ -60,8 +62,7 @@ if TYPE_CHECKING:
 @click.option(
     "--index",
     "index_path",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
+    type=IndexName(),
     help="Search this index for passages, instead of using the questions' own.",
 )
 @options.embedder_option
@@ -77,7 +78,7 @@ def compare_command(
     ctx: click.Context,
     questions_path: Path,
     pdfs: tuple[str, ...],
-    index_path: Path | None,
+    index_path: IndexPlace | None,
     embedder_spec: str,
     password: str | None,
     model: Model,

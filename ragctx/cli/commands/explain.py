@@ -16,6 +16,7 @@ from ragctx.cli.session import Sources, load_embedder, open_index, sources_of
 
 if TYPE_CHECKING:
     from ragctx.explanation.fates import Explanation
+    from ragctx.index.address import IndexPlace
 
 
 @examples(
@@ -46,7 +47,7 @@ def explain_command(
     ctx: click.Context,
     question: str | None,
     pdfs: tuple[str, ...],
-    index_path: Path,
+    index_path: IndexPlace,
     embedder_spec: str,
     password: str | None,
     retrieval: options.RetrievalOptions,

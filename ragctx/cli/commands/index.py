@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,13 +12,15 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import FAILED, OK, say
 from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, shown_path, table, write_json
+from ragctx.cli.types import IndexName
 from ragctx.text.display import one_line
 from ragctx.text.wording import counted
 
 if TYPE_CHECKING:
+    from ragctx.index.address import IndexPlace
     from ragctx.index.index import Index
+    from ragctx.index.protocol import IndexInfo
     from ragctx.index.recall import Recall
-    from ragctx.index.snapshot import IndexInfo
     from ragctx.index.store import SourceInfo
 
 
@@ -32,14 +33,17 @@ def _folder(command: options.Command) -> options.Command:
     argument = click.argument(
         "folder",
         required=False,
-        type=click.Path(path_type=Path, file_okay=False),
+        type=IndexName(),
+        metavar="[FOLDER|URL]",
         callback=_not_both,
     )
     made: options.Command = argument(options.index_option(options.json_option(command)))
     return made
 
 
-def _not_both(ctx: click.Context, _: click.Parameter, folder: Path | None) -> Path | None:
+def _not_both(
+    ctx: click.Context, _: click.Parameter, folder: IndexPlace | None
+) -> IndexPlace | None:
     by_option = ctx.get_parameter_source("index_path") is click.core.ParameterSource.COMMANDLINE
     if folder and by_option:
         raise click.UsageError("name the index by FOLDER or by --index, not both.", ctx)
@@ -65,7 +69,9 @@ def index_group() -> None:
     help="Measure how many of the 10 nearest chunks a search finds, against comparing with all.",
 )
 @_folder
-def info_command(folder: Path | None, index_path: Path, as_json: bool, recall: bool) -> None:
+def info_command(
+    folder: IndexPlace | None, index_path: IndexPlace, as_json: bool, recall: bool
+) -> None:
     """Show what an index contains, what made it, and when."""
     index = _open(folder or index_path)
     info = index.info()
@@ -109,7 +115,7 @@ def _shown(info: IndexInfo) -> dict[str, object]:
 
 @index_group.command("list")
 @_folder
-def list_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
+def list_command(folder: IndexPlace | None, index_path: IndexPlace, as_json: bool) -> None:
     """List the documents of an index."""
     sources = _open(folder or index_path).sources()
     if as_json:
@@ -131,7 +137,7 @@ def list_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
 
 @index_group.command("verify")
 @_folder
-def verify_command(folder: Path | None, index_path: Path, as_json: bool) -> int:
+def verify_command(folder: IndexPlace | None, index_path: IndexPlace, as_json: bool) -> int:
     """Verify every checksum of an index. The exit code is 1 if anything is wrong."""
     from ragctx.index.repair import verify_index
 
@@ -161,7 +167,7 @@ def verify_command(folder: Path | None, index_path: Path, as_json: bool) -> int:
 )
 @_folder
 def repair_command(
-    folder: Path | None, index_path: Path, as_json: bool, embedder_spec: str | None
+    folder: IndexPlace | None, index_path: IndexPlace, as_json: bool, embedder_spec: str | None
 ) -> None:
     """Save every document that can still be read and rebuild what can be derived.
 
@@ -188,7 +194,7 @@ def repair_command(
 
 @index_group.command("compact")
 @_folder
-def compact_command(folder: Path | None, index_path: Path, as_json: bool) -> None:
+def compact_command(folder: IndexPlace | None, index_path: IndexPlace, as_json: bool) -> None:
     """Join the files that hold vectors into one, without what was deleted.
 
     Searches are fastest then. Needs room for another copy of the vectors; nothing that was stored
@@ -216,7 +222,7 @@ def compact_command(folder: Path | None, index_path: Path, as_json: bool) -> Non
 @click.argument("documents", nargs=-1, required=True, metavar="DOCUMENT...")
 @options.index_option
 @options.json_option
-def remove_command(documents: Sequence[str], index_path: Path, as_json: bool) -> None:
+def remove_command(documents: Sequence[str], index_path: IndexPlace, as_json: bool) -> None:
     """Remove documents by name, path, id or pattern. The PDF files themselves are kept."""
     from ragctx.index.filters import matching_ids
 
@@ -236,7 +242,7 @@ def _print_removed(gone: Sequence[SourceInfo], *, as_json: bool) -> None:
         console().print(f"removed {shown_path(source.path)}", soft_wrap=True)
 
 
-def _open(path: Path) -> Index:
+def _open(path: IndexPlace) -> Index:
     from ragctx.index.index import Index
 
     return Index.open(path)

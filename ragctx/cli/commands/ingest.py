@@ -28,6 +28,7 @@ from ragctx.views import ingest_view, ingest_words, is_in_index, is_plain, with_
 
 if TYPE_CHECKING:
     from ragctx.embedding import Embedder
+    from ragctx.index.address import IndexPlace
     from ragctx.index.index import Index
     from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion.settings import IngestSettings
@@ -117,7 +118,7 @@ _NAMED = 3  # files that are gone, by name; the others are counted
 @options.json_option
 def ingest_command(
     paths: Sequence[str],
-    index_path: Path,
+    index_path: IndexPlace,
     embedder_spec: str,
     reader: str | None,
     hidden: str | None,
@@ -194,7 +195,7 @@ class _Run:
     """One run of the command, as it was asked for."""
 
     paths: Sequence[str]
-    index_path: Path
+    index_path: IndexPlace
     embedder_spec: str
     settings: IngestSettings
     prune: bool
@@ -285,11 +286,13 @@ class _Run:
     def _ingested(
         self, files: Sequence[Path], index: Index, embedder: Embedder, workers: Workers | None
     ) -> tuple[IngestRow, ...]:
+        from ragctx.index.address import folders
         from ragctx.index.noted import note_index
         from ragctx.ingestion.finding import Reach
         from ragctx.ingestion.run import ingest_files
 
-        note_index(self.index_path)
+        for folder in folders(self.index_path):
+            note_index(folder)
         with ingest_progress() as progress:
             return ingest_files(
                 files,
@@ -336,7 +339,7 @@ def _lenders() -> list[Path]:
     return lenders
 
 
-def _print(rows: Sequence[IngestRow], seconds: float, index_path: Path) -> None:
+def _print(rows: Sequence[IngestRow], seconds: float, index_path: IndexPlace) -> None:
     if len(rows) == 1 and rows[0].outcome == "failed":
         return  # its one line says it all
     screen = console()
@@ -359,7 +362,7 @@ def _tell_vanished(rows: Sequence[IngestRow], command: str) -> None:
     )
 
 
-def _lacks_headers(index_path: Path) -> bool:
+def _lacks_headers(index_path: IndexPlace) -> bool:
     """Whether the index was made before passages were indexed with headers."""
     from ragctx.index.index import Index
     from ragctx.ingestion.settings import Recipe

@@ -22,6 +22,7 @@ from ragctx.text.display import escape_unsafe, one_line
 from ragctx.text.wording import counted, pages_words
 
 if TYPE_CHECKING:
+    from ragctx.index.address import IndexPlace
     from ragctx.pdf.geometry import Box
     from ragctx.pdf.names import PdfReader
     from ragctx.pdf.ocr import Ocr
@@ -83,7 +84,7 @@ def page_command(
     dpi: int,
     reader: PdfReader,
     with_ocr: bool,
-    index_path: Path,
+    index_path: IndexPlace,
     password: str | None,
     as_json: bool,
 ) -> None:
@@ -123,7 +124,7 @@ def _ocr() -> Ocr:
     return Ocr(engine=RapidOcr(), every_page=True)
 
 
-def _path_of(file: str, index_path: Path) -> str:
+def _path_of(file: str, index_path: IndexPlace) -> str:
     """The path of a document that is on disk, or that the index knows by this name.
 
     Raises InputError for a name that is neither, or that several documents have.

@@ -17,6 +17,7 @@ from ragctx.text.display import escape_unsafe
 from ragctx.views import certificate, prompt_view
 
 if TYPE_CHECKING:
+    from ragctx.index.address import IndexPlace
     from ragctx.records import Prompt
 
 CONTEXT_WINDOW = 4096
@@ -50,7 +51,7 @@ def prompt_command(
     ctx: click.Context,
     question: str | None,
     pdfs: tuple[str, ...],
-    index_path: Path,
+    index_path: IndexPlace,
     embedder_spec: str,
     password: str | None,
     retrieval: options.RetrievalOptions,

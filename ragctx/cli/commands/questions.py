@@ -14,6 +14,7 @@ from ragctx.cli import options
 from ragctx.cli.exit_codes import FAILED, OK, say
 from ragctx.cli.help import Group, examples
 from ragctx.cli.output import console, json_text, table, write_json
+from ragctx.cli.types import IndexName
 from ragctx.evaluation.questions.kinds import KINDS
 from ragctx.text.display import one_line
 from ragctx.text.wording import counted
@@ -21,6 +22,7 @@ from ragctx.text.wording import counted
 if TYPE_CHECKING:
     from ragctx.evaluation.questions.check import Checked, QuestionProblem
     from ragctx.evaluation.questions.make import SyntheticQuestion
+    from ragctx.index.address import IndexPlace
 
 _MOST_SHOWN = 200  # problems in the table; all are in --json
 _WARNING = (
@@ -92,7 +94,7 @@ def questions_group() -> None:
     help="Share of the questions to pair with a passage that lacks the answer.",
 )
 def make_command(
-    index_path: Path,
+    index_path: IndexPlace,
     output: Path | None,
     count: int,
     seed: int,
@@ -157,8 +159,7 @@ def _report_questions(
 @click.option(
     "--index",
     "index_path",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
+    type=IndexName(),
     help="The index that the questions were made from, to find rows that no longer match it.",
 )
 @click.option(
@@ -170,7 +171,7 @@ def _report_questions(
 )
 @options.json_option
 def check_command(
-    file: Path, index_path: Path | None, apart_from: Sequence[Path], as_json: bool
+    file: Path, index_path: IndexPlace | None, apart_from: Sequence[Path], as_json: bool
 ) -> int:
     """Find duplicate, unanswerable, leaked and malformed rows in a question file.
 

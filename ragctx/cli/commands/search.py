@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +18,7 @@ from ragctx.text.display import escape_unsafe, one_line
 from ragctx.views import place_words, search_view, section_line
 
 if TYPE_CHECKING:
+    from ragctx.index.address import IndexPlace
     from ragctx.records import Hit
 
 _SHOWN = 300  # characters of a passage shown unless --full
@@ -46,7 +46,7 @@ def search_command(
     ctx: click.Context,
     question: str | None,
     pdfs: tuple[str, ...],
-    index_path: Path,
+    index_path: IndexPlace,
     embedder_spec: str,
     password: str | None,
     retrieval: options.RetrievalOptions,

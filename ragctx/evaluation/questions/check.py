@@ -18,7 +18,7 @@ from ragctx.evaluation.questions.oddities import oddities
 from ragctx.evaluation.questions.phrasing import GAP
 from ragctx.evaluation.text_match import alike_to_earlier, copied_words, holds_any, plain
 from ragctx.index.index import Index
-from ragctx.index.snapshot import Snapshot
+from ragctx.index.protocol import Snapshot
 from ragctx.records import Chunk
 
 NEARLY = 0.8

@@ -22,7 +22,7 @@ from ragctx.evaluation.text_match import holds_any
 from ragctx.index.filters import Filter
 from ragctx.index.fts_query import match_expression
 from ragctx.index.index import Index
-from ragctx.index.snapshot import Snapshot
+from ragctx.index.protocol import Snapshot
 from ragctx.records import Document, Hit
 
 FOUND_WITHIN = 10

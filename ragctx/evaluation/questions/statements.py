@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ragctx.evaluation.questions.answer_spans import CLOSED_CLASS, AnswerSpan, answer_spans
 from ragctx.evaluation.questions.do_support import Verbs, learned_verbs
 from ragctx.index.index import Index
-from ragctx.index.snapshot import Snapshot
+from ragctx.index.protocol import Snapshot
 from ragctx.records import Chunk, Document
 from ragctx.text.sentences import split_sentences
 
