@@ -179,6 +179,9 @@ def test_a_server_that_is_ended_ends_its_answers(service: Service) -> None:
     with server_thread(create_app(replace(service, generator=talker))) as port:
         clients = [Served(port, talker).send("/ask", QUESTION, one) for one in (JSON, EVENTS)]
         assert talker.begun.wait(30)
+    until = time.monotonic() + 5  # its thread comes to its next word after the server's has ended
+    while not talker.stopped and time.monotonic() < until:
+        time.sleep(0.01)
     assert talker.stopped == ["HungUpError"]
     for client in clients:
         client.close()
