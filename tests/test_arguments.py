@@ -202,7 +202,7 @@ def refusals(folder: Path) -> dict[str, tuple[Callable[[], object], str]]:
         ),
         "no index": (
             lambda: search(any_(None), EMBEDDER, QUESTION),
-            "the path of an index .* not a NoneType",
+            "an index is a text, a Path or an Index, not a NoneType",
         ),
         "swapped": (
             lambda: search(any_(QUESTION), EMBEDDER, any_(Index.open(folder))),
