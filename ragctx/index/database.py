@@ -432,7 +432,7 @@ def _connect_reading(folder: Path) -> sqlite3.Connection:
         if _is_busy(error) or (wal.exists() and wal.stat().st_size):
             raise
         return _connect(file, "ro&immutable=1")
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         connection.close()
         raise
     return connection
@@ -461,6 +461,8 @@ def explained(folder: Path) -> Iterator[None]:
         if type(error) is not sqlite3.DatabaseError:
             raise  # a subclass: the statement is wrong, not the file
         raise damaged(folder, str(error)) from error
+    except UnicodeDecodeError as error:  # of a message that quotes a damaged name
+        raise damaged(folder, "its tables have names that are no text") from error
 
 
 def missing(folder: Path) -> IndexMissingError:
