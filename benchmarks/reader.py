@@ -133,7 +133,7 @@ def free_s(reader: BundledReader, prompt: Prompt) -> float:
     cached, _ = reader.cache.fetch(passages, reader.encode)
     mask = question_mask(len(question))
     read = reader.network.read(question, concatenate(cached), visible=mask)
-    context, content = context_of(prompt, cached)
+    context, content = context_of(prompt, cached, reader.tokenizer)
     ids = [token for passage in passages for token in passage]
     began = time.perf_counter()
     decode_tokens(

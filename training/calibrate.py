@@ -43,6 +43,10 @@ TRIED = (
 )
 """The values that are tried for each field of a prior, one after the other."""
 
+GIVEN = Prior(rank=1.0, row=6.0, column=2.0)
+"""What is not fitted: it was chosen on questions about real PDFs, of whose tables and search
+results the question sets have too little; see LOG.md."""
+
 LEAST_GAIN = 0.002
 """F1, 0 to 1, by which a value must be better than the best one before it. Chosen by hand."""
 
@@ -107,7 +111,7 @@ def fit_prior(reader: BundledReader, questions: Sequence[Read]) -> Prior:
         reader.prior = prior
         return float(np.mean([each.f1 for each in scores(reader, questions)]))
 
-    best = Prior()
+    best = GIVEN
     for part, values in TRIED:
         for value in values:
             tried = replace(best, **{part: value})

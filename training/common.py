@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Regex, normalizers
 from tokenizers import Tokenizer as RustTokenizer
 
 from ragctx.generator.reader.network import ALONE
@@ -118,6 +119,15 @@ def bundled_tokenizer() -> RustTokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            # A tab or the end of a line is as good as a blank to BERT: rows and cells would be lost.
+            normalizers.Replace(Regex(r"\n(?=[^\n]*\t)"), ";"),
+            normalizers.Replace("\t", "|"),
+            normalizers.Replace(Regex(r"(?: ?\.){4,}"), "|"),  # dots between label and value
+            tokenizer.normalizer,
+        ]
+    )
     return tokenizer
 
 

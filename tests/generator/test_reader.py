@@ -24,6 +24,7 @@ from torch import Tensor
 from ragctx.errors import InputError, TemplateError
 from ragctx.generator.reader.calibration import Calibration, evidence_of
 from ragctx.generator.reader.checkpoint import dequantise, quantise, reader_files
+from ragctx.generator.reader.context import Layout
 from ragctx.generator.reader.kv_cache import concatenate
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS, question_mask
 from ragctx.generator.reader.passage_cache import PassageCache
@@ -209,9 +210,17 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
     context = rng.normal(size=(length, TINY.width)).astype(np.float32)
     content = rng.random(length) > 0.2
     content[0] = True
+    begins = rng.random(length) > 0.8
     null_score = NETWORK.second_null_score
     spans, null = best_spans(
-        NETWORK, answer, context, content, null_score, beam=length, max_tokens=limit
+        NETWORK,
+        answer,
+        context,
+        content,
+        null_score,
+        begins=begins,
+        beam=length,
+        max_tokens=limit,
     )
     starts = np.where(content, NETWORK.start_scores(answer, context), -1e9)
     log_start = torch.tensor(np.concatenate((starts, null_score(answer)))).log_softmax(0)
@@ -219,6 +228,8 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
     for i in range(length):
         stop = i
         while stop < min(length, i + min(limit, MAX_SPAN_TOKENS)) and content[stop]:
+            if stop > i and begins[stop]:
+                break
             stop += 1
         if stop == i:
             continue
@@ -228,6 +239,7 @@ def test_best_spans_equals_an_exhaustive_search(seed: int, length: int, limit: i
     top = spans[0]
     assert top.log_probability == pytest.approx(best[0], abs=1e-3)
     assert content[top.first : top.last + 1].all() and top.last - top.first < limit
+    assert not begins[top.first + 1 : top.last + 1].any()
     assert null == pytest.approx(float(log_start[-1]), abs=1e-4)
 
 
@@ -235,6 +247,8 @@ def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
     cached = READER.encode([(5, 6, 7), (8, 9, 10, 11)])
     asked, known = READER.read_question((3, 4, 2), cached), np.zeros(7, dtype=np.float32)
     content = [np.array([False, True, True]), np.array([False, True, True, True])]
+    begins = [np.zeros_like(mask) for mask in content]
+    layout = Layout(own=content, content=content, begins=begins, rows=[[], []])
     first = first_pass(NETWORK, cached, content, asked.answer, known)
     lifted = tiny_network(alone=TORCH.alone)
     lifted.relevance.bias.add_(2.0)
@@ -242,7 +256,7 @@ def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
         second_pass(
             network=network,
             passages=cached,
-            content=content,
+            layout=layout,
             question=asked,
             first=first,
             log_odds=known,
@@ -489,7 +503,9 @@ def test_a_readers_identity_is_spelt_as_in_the_first_release() -> None:
     reader = load_bundled()
     assert reader.prior.proximity and "nearness" in reader.identity()[3]
     assert "proximity" not in repr(reader.identity())
-    assert set(reader_files().identity()["prior"]) == {"rank", "similarity", "nearness"}
+    assert set(reader_files().identity()["prior"]) == {
+        *("rank", "similarity", "nearness", "row", "column")
+    }
 
 
 def test_a_reader_that_forgot_reads_every_passage_again() -> None:

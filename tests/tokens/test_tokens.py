@@ -340,11 +340,13 @@ def test_the_table_of_files_is_what_tiktoken_would_fetch(monkeypatch: pytest.Mon
         assert tuple(asked) == tiktoken_files(name)
 
 
-def test_the_bundled_tokenizer_is_the_default_embedders() -> None:
+def test_the_bundled_tokenizer_is_the_default_embedders_with_marks_for_cells() -> None:
     from ragctx.embedding import default_model_directory
 
     ours = json.loads(BUNDLED_TOKENIZER.read_text(encoding="utf-8"))
     file = default_model_directory() / "tokenizer.json"
     theirs = json.loads(file.read_text(encoding="utf-8"))
     assert ours["truncation"] is None and ours["padding"] is None
-    assert ours == {**theirs, "truncation": None, "padding": None}
+    *marks, normalizer = ours["normalizer"]["normalizers"]
+    assert [mark["content"] for mark in marks] == [";", "|", "|"]  # rows, cells, dots between them
+    assert {**ours, "normalizer": normalizer} == {**theirs, "truncation": None, "padding": None}

@@ -15,11 +15,11 @@ import numpy as np
 from ragctx.attribution import Attribution
 from ragctx.errors import InputError
 from ragctx.generator.leave_out import with_passages
-from ragctx.generator.reader.context import content_masks
+from ragctx.generator.reader.context import layout_of
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS
 from ragctx.generator.reader.passes import SecondPass, first_pass, proximity_of, second_pass
 from ragctx.generator.reader.softmax import Floats, log_softmax, log_sum_exp
-from ragctx.generator.reader.spans import start_log_probabilities
+from ragctx.generator.reader.spans import may_contain, start_log_probabilities
 from ragctx.records import Generation, Prompt
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ def answer_log_probability(
     answer: Sequence[int],
 ) -> float:
     """Log-probability that the reader copies the ids `answer`, from wherever they occur."""
-    network, content = reader.network, content_masks(prompt)
-    log_odds = reader.prior.token_log_odds(prompt, proximity_of(network, prompt, content))
-    first = first_pass(network, passages, content, question.answer, log_odds)
+    network, layout = reader.network, layout_of(prompt, reader.tokenizer)
+    log_odds = reader.prior.token_log_odds(prompt, proximity_of(network, prompt, layout))
+    first = first_pass(network, passages, layout.content, question.answer, log_odds)
     second = second_pass(
         network=network,
         passages=passages,
-        content=content,
+        layout=layout,
         question=question,
         first=first,
         log_odds=log_odds,
@@ -90,7 +90,7 @@ def answer_log_probability(
     places = [
         float(starts[start])
         + _end_log_probability(reader, second, question.answer, start, len(answer))
-        for start in _occurrences(ids, second.content.tolist(), answer)
+        for start in _occurrences(ids, second, answer)
     ]
     return float(log_sum_exp(np.array(places, dtype=np.float32))) if places else -math.inf
 
@@ -100,18 +100,20 @@ def _end_log_probability(
 ) -> float:
     """Log-probability that a span from position `first` has `length` tokens."""
     network = reader.network
-    content = second.content[first : first + MAX_SPAN_TOKENS]
-    stop = first + int(np.logical_and.accumulate(content).sum())
+    reach = np.arange(first, min(first + MAX_SPAN_TOKENS, len(second.content)))
+    stop = first + int(may_contain(second.content, second.begins, reach).sum())
     ends = network.end_scores(answer, second.states[first:stop])
     return float(log_softmax(ends)[length - 1])
 
 
-def _occurrences(
-    ids: Sequence[int], content: Sequence[bool], answer: Sequence[int]
-) -> Iterator[int]:
-    """The positions at which `answer` begins within the passages' own text."""
+def _occurrences(ids: Sequence[int], second: SecondPass, answer: Sequence[int]) -> Iterator[int]:
+    """The positions at which a span with the ids `answer` may begin."""
     wanted = list(answer)
     for start in range(len(ids) - len(wanted) + 1):
         stop = start + len(wanted)
-        if list(ids[start:stop]) == wanted and all(content[start:stop]):
+        reach = np.arange(start, stop)
+        if (
+            list(ids[start:stop]) == wanted
+            and may_contain(second.content, second.begins, reach).all()
+        ):
             yield start

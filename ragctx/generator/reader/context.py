@@ -10,14 +10,17 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ragctx.errors import TemplateError
+from ragctx.generator.reader.cells import parts_cells
 from ragctx.generator.reader.passages import CachedPassage, Mask, Tokens
+from ragctx.generator.reader.rows import Row, rows_of
 from ragctx.generator.reader.softmax import Floats
 from ragctx.records import CopiedSpan, Prompt
+from ragctx.tables import TAB
 
 if TYPE_CHECKING:
     from ragctx.generator.reader.spans import Span
@@ -52,20 +55,49 @@ def passage_at(prompt: Prompt, position: int) -> int:
     return bisect_right(passage_starts(prompt), position) - 1
 
 
-def content_masks(prompt: Prompt) -> list[Mask]:
-    """For each passage (T,), True at the tokens of its own text, False at headers and markers."""
-    masks = []
+class Layout(NamedTuple):
+    """How each passage of a prompt is laid out: masks (T,) of its tokens, and its tables' rows.
+
+    `own` is True at the tokens of the passage's own text, False at headers and markers; `content`
+    at those that an answer may contain: not at what sets the cells of a table apart, nor at the
+    names of its columns. At those of `begins` another figure of a cell begins: an answer that
+    contains one begins there.
+    """
+
+    own: list[Mask]
+    content: list[Mask]
+    begins: list[Mask]
+    rows: list[list[Row]]
+
+
+def layout_of(prompt: Prompt, tokenizer: Tokenizer) -> Layout:
+    """The layout of a prompt's passages."""
+    layout = Layout([], [], [], [])
     for passage in prompt.passages:
-        mask = np.zeros(len(passage.token_ids), dtype=np.bool_)
-        mask[passage.token_start : passage.token_end] = True
-        masks.append(mask)
-    return masks
+        own = np.zeros(len(passage.token_ids), dtype=np.bool_)
+        own[passage.token_start : passage.token_end] = True
+        content, begins = own.copy(), np.zeros_like(own)
+        rows, text = [], passage.own_text
+        if TAB in text or "...." in text:
+            offsets = tokenizer.encode_with_offsets(text).offsets
+            for i, (start, end) in enumerate(offsets, passage.token_start):
+                content[i] &= not parts_cells(text[start:end])
+            rows = rows_of(text, offsets, passage.token_start)
+            begins[[i for row in rows for i in row.figures]] = True
+            content[[i for row in rows for i in row.header]] = False
+        layout.own.append(own)
+        layout.content.append(content)
+        layout.begins.append(begins)
+        layout.rows.append(rows)
+    return layout
 
 
-def context_of(prompt: Prompt, passages: Sequence[CachedPassage]) -> tuple[Floats, Mask]:
-    """The passages' states side by side (N, width), and which of the N are their own text."""
+def context_of(
+    prompt: Prompt, passages: Sequence[CachedPassage], tokenizer: Tokenizer
+) -> tuple[Floats, Mask]:
+    """The passages' states side by side (N, width), and which of the N an answer may contain."""
     states = np.concatenate([passage.states for passage in passages]).astype(np.float32)
-    return states, np.concatenate(content_masks(prompt))
+    return states, np.concatenate(layout_of(prompt, tokenizer).content)
 
 
 def similarities_of(prompt: Prompt) -> list[float | None]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ragctx.generator.reader.context import content_masks
+from ragctx.generator.reader.context import Layout
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS, QuestionStates, ReaderNetwork
 from ragctx.generator.reader.passages import CachedPassage, Mask
 from ragctx.generator.reader.proximity import TermProximity, term_proximity
@@ -39,12 +39,15 @@ class Prior:
     A passage of retrieval rank r and cosine c to the question gets c * `similarity` - log(r) *
     `rank`; where no cosine is known, as for another retriever's hits, `TYPICAL_COSINE` takes its
     place. Zeros leave everything to the reader; `rank` 1 is Zipf's law. `proximity` weights the
-    term proximity of each token.
+    term proximity of each token, `row` and `column` how well the question names those of a table
+    that it is in.
     """
 
     rank: float = 0.0
     similarity: float = 0.0
     proximity: float = 0.0
+    row: float = 0.0
+    column: float = 0.0
 
     def log_odds(self, hit: Hit | None) -> float:
         """Log-odds of a hit; 0 for a passage that no search found."""
@@ -59,7 +62,10 @@ class Prior:
         lengths = [len(passage.token_ids) for passage in prompt.passages]
         of_passages: Floats = np.repeat(np.array(log_odds, dtype=np.float32), lengths)
         of_tokens: Floats = np.float32(self.proximity) * proximity.of_tokens()
-        return of_passages + of_tokens
+        of_cells: Floats = (
+            np.float32(self.row) * proximity.rows + np.float32(self.column) * proximity.columns
+        )
+        return of_passages + of_tokens + of_cells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +100,8 @@ class SecondPass(NamedTuple):
 
     chosen: list[int]  # numbers of the passages, in prompt order
     states: Floats  # (N, width)
-    content: Mask  # (N,): which positions are a passage's own text
+    content: Mask  # (N,): as in the layout
+    begins: Mask  # (N,): as in the layout
     log_odds: Floats  # (N,): of a start there, by the prior and by the passage's relevance
     positions: list[int]  # (N,): each one's position in the whole context
 
@@ -105,21 +112,22 @@ def read_twice(
     passages: Sequence[CachedPassage],
     question: QuestionStates,
     prior: Prior,
+    layout: Layout,
 ) -> PassResult:
     """Run both passes. `question` holds the question's states after reading all passages.
 
-    Only the passages' own text is considered, not their headers and markers.
+    Only what the `layout` allows is considered.
     """
-    content = content_masks(prompt)
+    content = layout.content
     if not any(bool(mask.any()) for mask in content):
         return NOTHING
-    proximity = proximity_of(network, prompt, content)
+    proximity = proximity_of(network, prompt, layout)
     log_odds = prior.token_log_odds(prompt, proximity)
     first = first_pass(network, passages, content, question.answer, log_odds)
     second = second_pass(
         network=network,
         passages=passages,
-        content=content,
+        layout=layout,
         question=question,
         first=first,
         log_odds=log_odds,
@@ -130,6 +138,7 @@ def read_twice(
         second.states,
         second.content,
         network.second_null_score,
+        begins=second.begins,
         prior=second.log_odds,
         max_tokens=min(prompt.max_new_tokens, MAX_SPAN_TOKENS),
     )
@@ -150,7 +159,11 @@ def read_twice(
     )
 
 
-def proximity_of(network: ReaderNetwork, prompt: Prompt, content: Sequence[Mask]) -> TermProximity:
+def proximity_of(
+    network: ReaderNetwork,
+    prompt: Prompt,
+    layout: Layout,
+) -> TermProximity:
     """The question's term proximity to each token of the passages' own text."""
     question = [
         token
@@ -159,7 +172,7 @@ def proximity_of(network: ReaderNetwork, prompt: Prompt, content: Sequence[Mask]
         for token in segment.token_ids
     ]
     passages = [passage.token_ids for passage in prompt.passages]
-    return term_proximity(network.embedded, question, passages, content)
+    return term_proximity(network.embedded, question, passages, layout.own, layout.rows)
 
 
 def by_span_proximity(
@@ -210,22 +223,23 @@ def likeliest(log_probabilities: Floats, content: Sequence[Mask]) -> list[int]:
 def second_pass(
     network: ReaderNetwork,
     passages: Sequence[CachedPassage],
-    content: Sequence[Mask],
+    layout: Layout,
     question: QuestionStates,
     first: FirstPass,
     log_odds: Floats,
 ) -> SecondPass:
     """Let the passages that the first pass finds likeliest see the question."""
-    chosen = likeliest(first.passages(), content)
+    chosen = likeliest(first.passages(), layout.content)
     states = network.second_pass([passages[i].early for i in chosen], question)
     relevance = network.relevance_scores(np.stack([passage[0] for passage in states]))
     lengths = [len(passage) for passage in states]
-    starts = list(accumulate((len(mask) for mask in content), initial=0))
+    starts = list(accumulate((len(mask) for mask in layout.content), initial=0))
     positions = [position for i in chosen for position in range(starts[i], starts[i + 1])]
     return SecondPass(
         chosen=chosen,
         states=np.concatenate(states),
-        content=np.concatenate([content[i] for i in chosen]),
+        content=np.concatenate([layout.content[i] for i in chosen]),
+        begins=np.concatenate([layout.begins[i] for i in chosen]),
         log_odds=np.repeat(relevance, lengths) + log_odds[positions],
         positions=positions,
     )

@@ -24,6 +24,7 @@ from ragctx.generator.reader.checkpoint import FOLDER, load_network, reader_file
 from ragctx.generator.reader.choice import choose
 from ragctx.generator.reader.context import (
     context_of,
+    layout_of,
     locate,
     passage_at,
     similarities_of,
@@ -170,7 +171,7 @@ class BundledReader:
             return _abstention(
                 prefill_s=prefilled - began, confidence=confidence, reused_tokens=reused
             )
-        context, content = context_of(prompt, cached)
+        context, content = context_of(prompt, cached, self.tokenizer)
         context_ids = [token for passage in passages for token in passage]
         token_ids = decode_tokens(
             self.network,
@@ -200,7 +201,7 @@ class BundledReader:
             repr(self.threshold),
             # not repr(prior): hashes stored since the first release name its field "nearness"
             f"Prior(rank={prior.rank!r}, similarity={prior.similarity!r}, "
-            f"nearness={prior.proximity!r})",
+            f"nearness={prior.proximity!r}, row={prior.row!r}, column={prior.column!r})",
             repr(self.calibration),
             repr(self.certainty),
             repr(self.min_similarity),
@@ -242,7 +243,8 @@ class BundledReader:
         self, prompt: Prompt, passages: Sequence[CachedPassage], question: QuestionStates
     ) -> PassResult:
         """Run both passes over the passages; the spans come in the order of `by_agreement`."""
-        result = read_twice(self.network, prompt, passages, question, self.prior)
+        layout = layout_of(prompt, self.tokenizer)
+        result = read_twice(self.network, prompt, passages, question, self.prior, layout)
         texts = [text for _, text in locate(prompt, result.spans, self.tokenizer)]
         expected = expected_f1(result.spans, texts, prompt.question)
         agreement = float(expected.max()) if texts else 0.0

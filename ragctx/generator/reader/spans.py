@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ragctx.generator.reader.network import HIDDEN, MAX_SPAN_TOKENS, ReaderNetwork
 from ragctx.generator.reader.passages import Mask
 from ragctx.generator.reader.softmax import Floats, likeliest_first, log_softmax
 from ragctx.text.words import STOP_WORDS, words_of
+
+Positions = NDArray[np.intp]
 
 ECHO = 3.0
 """Log-odds taken from a span that only repeats words of the question.
@@ -49,6 +52,7 @@ def best_spans(
     content: Mask,
     null_score: Callable[[Floats], Floats],
     *,
+    begins: Mask | None = None,
     prior: Floats | None = None,
     beam: int = BEAM,
     ends_each: int = ENDS_EACH,
@@ -59,7 +63,8 @@ def best_spans(
     Returns the spans, best first, and the log-probability that none of them answers, for which
     `null_score` gives the score. `answer_state` is (width,), `context` (N, width) holds the
     passages' states side by side, `content` (N,) is True at positions that may be copied; no span
-    crosses a False, and none is longer than `max_tokens`. `prior` (N,) is added to the scores of
+    crosses a False, and none is longer than `max_tokens`. A span that contains a position where
+    `begins` (N,) is True begins there. `prior` (N,) is added to the scores of
     the starts: log-odds known before reading.
     """
     starts = network.start_scores(answer_state, context)
@@ -68,19 +73,30 @@ def best_spans(
     reach = first[:, None] + np.arange(min(max_tokens, MAX_SPAN_TOKENS))
     inside = reach < len(context)
     reach = reach.clip(max=len(context) - 1)
-    inside &= np.logical_and.accumulate(content[reach], axis=1)
+    inside &= may_contain(content, np.zeros_like(content) if begins is None else begins, reach)
     ends = np.where(inside, network.end_scores(answer_state, context[reach]), HIDDEN)
     ends = log_softmax(ends)
     offsets = likeliest_first(ends)[:, :ends_each]
     total = scores[first, None] + np.take_along_axis(ends, offsets, axis=1)
     real = np.take_along_axis(inside, offsets, axis=1)
-    begins = np.broadcast_to(first[:, None], offsets.shape)[real]
-    lasts, total = begins + offsets[real], total[real]
+    firsts = np.broadcast_to(first[:, None], offsets.shape)[real]
+    lasts, total = firsts + offsets[real], total[real]
     spans = tuple(
-        Span(first=int(begins[i]), last=int(lasts[i]), log_probability=float(total[i]))
+        Span(first=int(firsts[i]), last=int(lasts[i]), log_probability=float(total[i]))
         for i in likeliest_first(total)
     )
     return spans, float(scores[-1])
+
+
+def may_contain(content: Mask, begins: Mask, reach: Positions) -> Mask:
+    """(…, L): which of the positions `reach`, each after the last, a span from the first contains.
+
+    `content` and `begins` as in `best_spans`.
+    """
+    allowed = content[reach]
+    allowed[..., 1:] &= ~begins[reach[..., 1:]]
+    inside: Mask = np.logical_and.accumulate(allowed, axis=-1)
+    return inside
 
 
 def by_agreement(spans: Sequence[Span], texts: Sequence[str], question: str) -> tuple[Span, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from ragctx.generator.reader.cells import cell_bounds
 from ragctx.text.sentences import sentence_spans
 
 _ATOM = re.compile(r"\d+(?:[.,]\d+)*|\w+(?:['’]\w+)*")
@@ -19,6 +20,8 @@ _LOOSE = frozenset(",;:.–—|*•·…!?-")
 _PEELINGS = 4
 """Marks that are taken off an end, or put there, one after another. Chosen by hand."""
 _KEPT_AT_START = frozenset(".-–…")  # ".bashrc", "-la"
+_CELL_WORDS = 4
+"""Longest cell that is given whole. Chosen by hand: with its unit, a number takes two or three."""
 _CURRENCY = re.compile(r"[$€£¥][ \u00a0]?\Z")
 _AFTER_NUMBER = re.compile(
     r"[ \u00a0]?[%‰](?!\w)|\s(?:percent|hundred|thousand|million|billion|trillion)s?\b"
@@ -39,9 +42,29 @@ def whole_span(text: str, start: int, end: int) -> tuple[int, int]:
     ('tracker (SEAR)', '13 %')
     """
     start, end = _whole_words(text, start, end)
+    cell = _short_cell(text, start, end)
+    if cell is not None:
+        return cell
     start, end = _within_sentence(text, start, end)
     start, end = _without_loose_marks(text, start, end)
     return _with_signs(text, start, end)
+
+
+def _short_cell(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The cell of a table that holds the answer, if it is short and has one figure at most.
+
+    Without the label before it, where label and value are one cell ("Rated Power: 180 hp").
+    """
+    bounds = cell_bounds(text, start, end)
+    if bounds is None:
+        return None
+    low, high = bounds
+    low = max(low, text.rfind(": ", low, start) + 2)
+    cell = text[low:high]
+    words = cell.split()
+    if len(words) > _CELL_WORDS or sum(any(map(str.isdigit, word)) for word in words) > 1:
+        return None
+    return low + len(cell) - len(cell.lstrip()), high - len(cell) + len(cell.rstrip())
 
 
 def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
