@@ -136,12 +136,14 @@ def _rows(page: PageText | None) -> list[Row]:
         return []
     if page.text is not None:
         return _cleaned(_unplaced(page.text, page.filled_in))
-    pieces, values = with_fields(_cleaned([_row(line) for line in page.lines]), page.fields)
-    filled_in = [*values, *(_row(line) for line in page.filled_in)]
+    pieces, filled_in = _placed(page.lines), _placed(page.filled_in)
+    if page.fields:
+        pieces, values = with_fields(pieces, page.fields)
+        pieces, filled_in = _cleaned(pieces), [*_cleaned(values), *filled_in]
     if not pieces and not filled_in:  # better the words on buttons than none
-        filled_in = [field.row for field in page.fields if field.kind == "button"]
+        filled_in = _cleaned([field.row for field in page.fields if field.kind == "button"])
     evidence = IN_FORM if len(page.fields) >= MIN_FIELDS else IN_DRAWN_ORDER
-    return in_reading_order(_cleaned(pieces), _cleaned(filled_in), evidence)
+    return in_reading_order(pieces, filled_in, evidence)
 
 
 def _unplaced(text: str, filled_in: Sequence[Line]) -> list[Row]:
@@ -155,13 +157,19 @@ def _unplaced(text: str, filled_in: Sequence[Line]) -> list[Row]:
 def _with_hidden(text: str, page: PageText | None, hidden: HiddenText) -> str:
     if hidden == "drop" or page is None or not page.hidden:
         return text
-    rows = in_reading_order(_cleaned([_row(line) for line in page.hidden]))
+    rows = in_reading_order(_placed(page.hidden))
     return "\n\n".join(filter(None, (text, marked(row.text for row in rows))))
 
 
-def _row(line: Line) -> Row:
+def _placed(lines: Sequence[Line]) -> list[Row]:
+    """The lines as rows of clean text, without those of which nothing is left."""
+    return [_row(line, text) for line in lines if (text := clean_piece(line.text))]
+
+
+def _row(line: Line, text: str) -> Row:
+    """A line, cleaned, as a row."""
     return Row(
-        text=line.text,
+        text=text,
         left=line.left,
         top=line.top,
         right=line.right,
@@ -172,17 +180,15 @@ def _row(line: Line) -> Row:
         cell=line.cell,
         role=line.role,
         bold=line.bold,
-        cells=_cells(line),
+        cells=_cells(line, text) if line.parts else (),
     )
 
 
-def _cells(line: Line) -> tuple[Cell, ...]:
+def _cells(line: Line, text: str) -> tuple[Cell, ...]:
     """The line as one cell, if it has narrow gaps."""
-    cleaned = ((clean_piece(text), left, right) for text, left, right in line.parts)
-    parts = tuple(Cell(left, right, text) for text, left, right in cleaned if text)
-    if len(parts) < 2:
-        return ()
-    return (Cell(line.left, line.right, clean_piece(line.text), parts),)
+    cleaned = ((clean_piece(part), left, right) for part, left, right in line.parts)
+    parts = tuple(Cell(left, right, part) for part, left, right in cleaned if part)
+    return (Cell(line.left, line.right, text, parts),) if len(parts) > 1 else ()
 
 
 def _cleaned(rows: Sequence[Row]) -> list[Row]:
