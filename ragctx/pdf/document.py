@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
@@ -56,25 +56,29 @@ def document_from(
     *,
     max_pages: int,
     hidden: HiddenText = "drop",
+    rows: Callable[[PageText | None], list[Row]] | None = None,
 ) -> Document:
-    """The document that a reading gives; of more than `max_pages` pages, the first."""
+    """The document that a reading gives; of more than `max_pages` pages, the first.
+
+    `rows` gives what `page_rows` does, perhaps because it was found before.
+    """
     count = min(reading.count, max_pages)
     read = [reading.pages.get(i) for i in range(count)]
     labels = labels_of(reading, count)
-    rows = drop_running_lines(rows_of(reading, count), labels)
-    words = count_words(rows)
+    kept = drop_running_lines([(rows or page_rows)(page) for page in read], labels)
+    words = count_words(kept)
     pages = tuple(
         _page(
             i=i,
             label=labels[i],
             page=read[i],
-            text=_with_hidden(running_text(rows[i], words), read[i], hidden),
+            text=_with_hidden(running_text(kept[i], words), read[i], hidden),
             reading=reading,
         )
         for i in range(count)
     )
     outline = _outline(reading, count)
-    headings = find_headings(rows, outline)
+    headings = find_headings(kept, outline)
     notes = _notes(reading, pages, count, hidden)
     return Document(
         id=document_id,
@@ -96,14 +100,14 @@ def labels_of(reading: Reading, count: int) -> list[str]:
 
 def rows_of(reading: Reading, count: int) -> list[list[Row]]:
     """The rows of each of the first `count` pages in reading order, running lines among them."""
-    return [_rows(reading.pages.get(i)) for i in range(count)]
+    return [page_rows(reading.pages.get(i)) for i in range(count)]
 
 
 def gives_no_text(page: PageText) -> bool:
     """Whether there is something on a page, but no text that can be used: OCR is for these."""
     if _is_garbled(page):
         return True
-    return page.pictures and sum(len(row.text) for row in _rows(page)) < SPECKS
+    return page.pictures and sum(len(row.text) for row in page_rows(page)) < SPECKS
 
 
 def sound_characters(page: PageText) -> float:
@@ -130,7 +134,7 @@ _BEYOND_LATIN = re.compile("[^\x00-\u024f\u2000-\u206f]")
 # ---- pages -----------------------------------------------------------------------------------
 
 
-def _rows(page: PageText | None) -> list[Row]:
+def page_rows(page: PageText | None) -> list[Row]:
     """The page's rows in reading order; none if it was not read or is garbled."""
     if page is None or _is_garbled(page):
         return []
