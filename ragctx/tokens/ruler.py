@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from ragctx.tokens.tokenizer import Tokenizer, reads_words_alone
 
@@ -23,15 +24,16 @@ class Ruler:
     >>> from ragctx.tokens.load import load_tokenizer
     >>> ruler = Ruler("Tin melts. Tin is soft.", load_tokenizer())
     >>> ruler.index(4), ruler.count(11, 23), ruler.end(1)
-    (1, 4, 9)
+    (1, 4, 8)
     """
 
     def __init__(self, text: str, tokenizer: Tokenizer) -> None:
         self._text = text
         self._tokenizer = tokenizer
         self._counts_words = reads_words_alone(tokenizer)
-        read = _lasts_by_words if self._counts_words else _lasts_by_blocks
-        self._lasts = sorted(read(text, tokenizer))  # offset of each token's last character
+        # Of each part, a word or a block: where it starts, and where in it its tokens end.
+        self._starts, self._lasts = (_words if self._counts_words else _blocks)(text, tokenizer)
+        self._before = [0, *accumulate(map(len, self._lasts))]  # tokens before each part
 
     def index(self, offset: int) -> int:
         """How many tokens end before `offset`.
@@ -39,11 +41,17 @@ class Ruler:
         The difference of two may be off by a token or so for the text between them on its own,
         unless the tokenizer encodes words alike wherever they are.
         """
-        return bisect_left(self._lasts, offset)
+        part = bisect_left(self._starts, offset) - 1
+        if part < 0:
+            return 0
+        return self._before[part] + bisect_left(self._lasts[part], offset - self._starts[part])
 
     def end(self, token: int) -> int | None:
         """Where a token ends, counted from 0; None if there are not as many."""
-        return self._lasts[token] + 1 if token < len(self._lasts) else None
+        if token >= self._before[-1]:
+            return None
+        part = bisect_right(self._before, token) - 1
+        return self._starts[part] + self._lasts[part][token - self._before[part]] + 1
 
     def count(self, start: int, end: int) -> int:
         """`tokenizer.count(text[start:end])`, exactly."""
@@ -56,13 +64,23 @@ class Ruler:
         return len(around) < 2 or around[0] in _BLANK or around[1] in _BLANK
 
 
-def _lasts_by_blocks(text: str, tokenizer: Tokenizer) -> Iterator[int]:
-    for start, end in _blocks(text):
-        for _, token_end in tokenizer.encode_with_offsets(text[start:end]).offsets:
-            yield start + max(token_end - 1, 0)
+Lasts = tuple[int, ...]
+"""The last character of each token, counted from where the part begins."""
 
 
-def _blocks(text: str) -> Iterator[tuple[int, int]]:
+def _lasts_in(text: str, tokenizer: Tokenizer) -> Lasts:
+    offsets = tokenizer.encode_with_offsets(text).offsets
+    return tuple(sorted([max(end - 1, 0) for _, end in offsets]))
+
+
+def _blocks(text: str, tokenizer: Tokenizer) -> tuple[list[int], list[Lasts]]:
+    """Where blocks start that make up the text, and the tokens of each."""
+    spans = list(_spans(text))
+    lasts = [_lasts_in(text[start:end], tokenizer) for start, end in spans]
+    return [start for start, _ in spans], lasts
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
     """Spans of about `_BLOCK` characters, cut at line ends or spaces where there are any."""
     start = 0
     while start < len(text):
@@ -75,22 +93,22 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _lasts_by_words(text: str, tokenizer: Tokenizer) -> Iterator[int]:
-    lasts = _lasts_of_words(dict.fromkeys(_WORD.findall(text)), tokenizer)
-    return (word.start() + last for word in _WORD.finditer(text) for last in lasts[word[0]])
+def _words(text: str, tokenizer: Tokenizer) -> tuple[list[int], list[Lasts]]:
+    """Where the words of the text start, and the tokens of each."""
+    words = _WORD.findall(text)
+    lasts = _lasts_of_words(dict.fromkeys(words), tokenizer)
+    return [match.start() for match in _WORD.finditer(text)], [lasts[word] for word in words]
 
 
-def _lasts_of_words(words: Iterable[str], tokenizer: Tokenizer) -> dict[str, tuple[int, ...]]:
-    """Where in each word its tokens end."""
-    found: dict[str, tuple[int, ...]] = {}
+def _lasts_of_words(words: Iterable[str], tokenizer: Tokenizer) -> dict[str, Lasts]:
+    found: dict[str, Lasts] = {}
     for group in _groups(words):
-        offsets = tokenizer.encode_with_offsets(" ".join(group)).offsets
-        lasts = sorted(max(token_end - 1, 0) for _, token_end in offsets)
+        lasts = _lasts_in(" ".join(group), tokenizer)
         start = first = 0
         for word in group:
             end = start + len(word)
             stop = bisect_left(lasts, end, first)
-            found[word] = tuple(last - start for last in lasts[first:stop])
+            found[word] = tuple([last - start for last in lasts[first:stop]])
             start, first = end + 1, stop
     return found
 
