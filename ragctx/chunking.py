@@ -24,6 +24,7 @@ from ragctx.lead_ins import LeadIns
 from ragctx.records import Chunk, Document
 from ragctx.text.sentences import Sentence, split_sentences
 from ragctx.tokens.load import as_tokenizer
+from ragctx.tokens.ruler import Ruler
 from ragctx.tokens.tokenizer import Tokenizer
 
 CHARACTERS_PER_TOKEN = 16
@@ -47,7 +48,6 @@ _ORPHAN_COST = 0.8
 """What a break between a heading (or "as follows:") and what it announces costs. Chosen by hand."""
 _WITHIN_COST = 0.5
 """What a break within a table or a list costs at least, if all of it would fit. Chosen by hand."""
-_BLOCK = 20_000  # characters encoded at a time; any size gives almost the same tokens
 
 Span = tuple[int, int]
 
@@ -90,7 +90,7 @@ def chunk_document(
     require_kind("document", document, Document, "give what read_pdf returns")
     _check_limits(max_tokens, overlap_tokens)
     text, tokenizer = document.text, as_tokenizer(tokenizer)
-    ruler = _Ruler(text, tokenizer)
+    ruler = Ruler(text, tokenizer)
     units = _units(text, ruler, max_tokens - overlap_tokens)
     lead_ins = LeadIns(text)
     costs = _costs(text, units, {section.start for section in document.sections})
@@ -101,7 +101,7 @@ def chunk_document(
     for first, last in pairwise(cuts):
         boundaries = [unit.start for unit in units[first + 1 : last]]
         whole = (units[first].start, units[last - 1].end)
-        spans += _fit(text, whole, boundaries, tokenizer, max_tokens)
+        spans += _fit(text, whole, boundaries, ruler, max_tokens)
     if overlap_tokens:
         starts = [unit.start for unit in units if unit.begins_sentence]
         spans = _overlap(
@@ -109,7 +109,6 @@ def chunk_document(
             spans=spans,
             sentence_starts=starts,
             ruler=ruler,
-            tokenizer=tokenizer,
             max_tokens=max_tokens,
             overlap_tokens=overlap_tokens,
         )
@@ -187,49 +186,19 @@ def _chunk(document: Document, span: Span, token_count: int) -> Chunk:
     )
 
 
-# ---- Where the tokens are --------------------------------------------------------------------
+# ---- How large a span is ---------------------------------------------------------------------
 
 
-class _Ruler:
-    """Where each token of a text ends, from encoding it once, block by block.
-
-    Its answer for a span is exact if the tokenizer encodes words alike wherever they are, and off
-    by a token or so otherwise.
-    """
-
-    def __init__(self, text: str, tokenizer: Tokenizer) -> None:
-        lasts: list[int] = []  # offset of each token's last character
-        for start, end in _blocks(text):
-            offsets = tokenizer.encode_with_offsets(text[start:end]).offsets
-            lasts += [start + max(token_end - 1, 0) for _, token_end in offsets]
-        self._lasts = sorted(lasts)
-
-    def index(self, offset: int) -> int:
-        """How many tokens end before `offset`."""
-        return bisect_left(self._lasts, offset)
-
-    def size(self, start: int, end: int) -> int:
-        """How many tokens `text[start:end]` counts towards a chunk's limit."""
-        return _limited_size(self.index(end) - self.index(start), end - start)
-
-    def furthest(self, start: int, limit: int) -> int:
-        """The largest end for which `size(start, end) <= limit`, on a token's end."""
-        last = self.index(start) + limit - 1
-        by_tokens = self._lasts[last] + 1 if last < len(self._lasts) else math.inf
-        return int(min(by_tokens, start + limit * CHARACTERS_PER_TOKEN))
+def _size(ruler: Ruler, start: int, end: int) -> int:
+    """How many tokens a span counts towards a chunk's limit."""
+    return _limited_size(ruler.index(end) - ruler.index(start), end - start)
 
 
-def _blocks(text: str) -> Iterator[Span]:
-    """Spans of about `_BLOCK` characters, cut at line ends or spaces where there are any."""
-    start = 0
-    while start < len(text):
-        end = min(start + _BLOCK, len(text))
-        if end < len(text):
-            half = start + _BLOCK // 2
-            break_at = max(text.rfind("\n", half, end), text.rfind(" ", end - 200, end))
-            end = break_at if break_at > start else end
-        yield start, end
-        start = end
+def _furthest(ruler: Ruler, start: int, limit: int) -> int:
+    """The largest end for which `_size(ruler, start, end) <= limit`, on a token's end."""
+    by_characters = start + limit * CHARACTERS_PER_TOKEN
+    by_tokens = ruler.end(ruler.index(start) + limit - 1)
+    return by_characters if by_tokens is None else min(by_tokens, by_characters)
 
 
 # ---- Units: what a chunk is made of ----------------------------------------------------------
@@ -252,7 +221,7 @@ TINY = 16
 Chosen by hand: a chunk then has at most some 32 units, which bounds the time of `plan_cuts`."""
 
 
-def _units(text: str, ruler: _Ruler, limit: int) -> list[_Unit]:
+def _units(text: str, ruler: Ruler, limit: int) -> list[_Unit]:
     units: list[_Unit] = []
     for sentence in split_sentences(text):
         begins = True
@@ -282,12 +251,12 @@ def _row_start(text: str, start: int) -> int:
 
 
 def _pieces(
-    text: str, sentence: Sentence, ruler: _Ruler, limit: int
+    text: str, sentence: Sentence, ruler: Ruler, limit: int
 ) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind of break after) of the pieces of a sentence: one, if it is not too long."""
     start = sentence.start
-    while sentence.end - start > 1 and ruler.size(start, sentence.end) > limit:
-        furthest = min(ruler.furthest(start, limit), sentence.end - 1)
+    while sentence.end - start > 1 and _size(ruler, start, sentence.end) > limit:
+        furthest = min(_furthest(ruler, start, limit), sentence.end - 1)
         cut, after = _last_break(text, start, max(furthest, start + 1))
         yield start, _trim_end(text, start, cut), after
         start = _skip_space(text, cut)
@@ -411,11 +380,11 @@ def _is_heading(text: str, unit: _Unit) -> bool:
 
 
 def _fit(
-    text: str, span: Span, boundaries: list[int], tokenizer: Tokenizer, max_tokens: int
+    text: str, span: Span, boundaries: list[int], ruler: Ruler, max_tokens: int
 ) -> list[tuple[Span, int]]:
     """The span with its exact token count; in two or more parts if that is above the limit."""
     start, end = span
-    count = tokenizer.count(text[start:end])
+    count = ruler.count(start, end)
     if count <= max_tokens:
         return [(span, count)]
     middle = (start + end) // 2
@@ -433,8 +402,8 @@ def _fit(
     before = [boundary for boundary in boundaries if boundary < cut]
     after = [boundary for boundary in boundaries if boundary > cut]
     return [
-        *_fit(text, left, before, tokenizer, max_tokens),
-        *_fit(text, right, after, tokenizer, max_tokens),
+        *_fit(text, left, before, ruler, max_tokens),
+        *_fit(text, right, after, ruler, max_tokens),
     ]
 
 
@@ -442,8 +411,7 @@ def _overlap(
     text: str,
     spans: list[tuple[Span, int]],
     sentence_starts: list[int],
-    ruler: _Ruler,
-    tokenizer: Tokenizer,
+    ruler: Ruler,
     max_tokens: int,
     overlap_tokens: int,
 ) -> list[tuple[Span, int]]:
@@ -455,8 +423,8 @@ def _overlap(
         whole = here < len(sentence_starts) and sentence_starts[here] == start
         chosen = ((start, end), count)
         for earlier in sentence_starts[first:here] if whole else ():
-            if ruler.size(earlier, start) <= overlap_tokens:
-                longer = tokenizer.count(text[earlier:end])
+            if _size(ruler, earlier, start) <= overlap_tokens:
+                longer = ruler.count(earlier, end)
                 if longer <= max_tokens:
                     chosen = ((earlier, end), longer)
                     break

@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from operator import attrgetter
 
 from ragctx.lead_ins import LeadIns
 from ragctx.records import Chunk, Document, Section
@@ -39,14 +40,17 @@ def section_at(sections: Sequence[Section], start: int, end: int) -> tuple[str, 
     >>> section_at(sections, 10, 80), section_at(sections, 70, 200)
     (('Metals', 'Tin'), ('Wood',))
     """
-    starts = [section.start for section in sections]
-    first, stop = bisect_right(starts, start) - 1, bisect_right(starts, max(end - 1, start))
+    first = bisect_right(sections, start, key=_start) - 1
+    stop = bisect_right(sections, max(end - 1, start), key=_start)
     if stop <= 0:
         return ()
-    bounds = [start, *(starts[i] for i in range(max(first + 1, 0), stop)), end]
+    bounds = [start, *(section.start for section in sections[first + 1 : stop]), end]
     lengths = [b - a for a, b in pairwise(bounds)]
     chosen = first + lengths.index(max(lengths))
     return _path(sections, chosen) if chosen >= 0 else ()
+
+
+_start = attrgetter("start")
 
 
 def _path(sections: Sequence[Section], i: int) -> tuple[str, ...]:

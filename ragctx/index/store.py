@@ -366,7 +366,7 @@ def read_sound_vectors(
             return {}
         if checksum_of(document, chunks) == stored[0]:
             kept = waiting.read_kept(connection, [row for row, _ in rows], dim)
-            return {chunk.text: kept[row] for row, chunk in rows if row in kept}
+            return {indexed_text(chunk): kept[row] for row, chunk in rows if row in kept}
         vectors = read_vectors(connection, [row for row, _ in rows], dim)
         if checksum_of(document, chunks, vectors) != stored[0]:
             return {}

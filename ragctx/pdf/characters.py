@@ -61,13 +61,17 @@ def garbled_share(text: str) -> float:
     (0.0, 1.0, 1.0)
     """
     named = sum(len(match[0]) for match in _GLYPH_NAMES.finditer(text))
-    bad = filled = 0
-    for character, count in Counter(text).items():
-        if not character.isspace():
-            filled += count
-            if character == "\ufffd" or unicodedata.category(character) in _NO_TEXT:
-                bad += count
-    return min(1.0, (bad + named) / filled) if filled else 0.0
+    if not named and not any(map(_is_no_text, set(text))):
+        return 0.0
+    counts = Counter(text)
+    bad = sum(count for character, count in counts.items() if _is_no_text(character))
+    filled = sum(count for character, count in counts.items() if not character.isspace())
+    return min(1.0, (bad + named) / filled)
+
+
+def _is_no_text(character: str) -> bool:
+    no_text = character == "\ufffd" or unicodedata.category(character) in _NO_TEXT
+    return no_text and not character.isspace()
 
 
 def mixed_share(text: str) -> float:

@@ -164,7 +164,7 @@ def _places(pieces: Sequence[Row], evidence: Evidence) -> list[float]:
     lefts, rights = sorted(p.left for p in pieces), sorted(p.right for p in pieces)
     ends = rights if evidence.lone_count else sorted(p.right for p in _with_others_beside(pieces))
     found: dict[float, tuple[int, float]] = {}
-    for left in lefts:
+    for left in dict.fromkeys(lefts):
         ended = bisect_right(ends, left)
         whites = (left - end for end in reversed(ends[max(0, ended - MAX_IN_GUTTER - 1) : ended]))
         white = next((white for white in whites if white >= MIN_GUTTER * em), None)

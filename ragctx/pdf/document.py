@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ragctx.pdf.characters import clean_line, garbled_share, mixed_share
@@ -56,25 +56,29 @@ def document_from(
     *,
     max_pages: int,
     hidden: HiddenText = "drop",
+    rows: Callable[[PageText | None], list[Row]] | None = None,
 ) -> Document:
-    """The document that a reading gives; of more than `max_pages` pages, the first."""
+    """The document that a reading gives; of more than `max_pages` pages, the first.
+
+    `rows` gives what `page_rows` does, perhaps because it was found before.
+    """
     count = min(reading.count, max_pages)
     read = [reading.pages.get(i) for i in range(count)]
     labels = labels_of(reading, count)
-    rows = drop_running_lines(rows_of(reading, count), labels)
-    words = count_words(rows)
+    kept = drop_running_lines([(rows or page_rows)(page) for page in read], labels)
+    words = count_words(kept)
     pages = tuple(
         _page(
             i=i,
             label=labels[i],
             page=read[i],
-            text=_with_hidden(running_text(rows[i], words), read[i], hidden),
+            text=_with_hidden(running_text(kept[i], words), read[i], hidden),
             reading=reading,
         )
         for i in range(count)
     )
     outline = _outline(reading, count)
-    headings = find_headings(rows, outline)
+    headings = find_headings(kept, outline)
     notes = _notes(reading, pages, count, hidden)
     return Document(
         id=document_id,
@@ -96,14 +100,14 @@ def labels_of(reading: Reading, count: int) -> list[str]:
 
 def rows_of(reading: Reading, count: int) -> list[list[Row]]:
     """The rows of each of the first `count` pages in reading order, running lines among them."""
-    return [_rows(reading.pages.get(i)) for i in range(count)]
+    return [page_rows(reading.pages.get(i)) for i in range(count)]
 
 
 def gives_no_text(page: PageText) -> bool:
     """Whether there is something on a page, but no text that can be used: OCR is for these."""
     if _is_garbled(page):
         return True
-    return page.pictures and sum(len(row.text) for row in _rows(page)) < SPECKS
+    return page.pictures and sum(len(row.text) for row in page_rows(page)) < SPECKS
 
 
 def sound_characters(page: PageText) -> float:
@@ -130,18 +134,20 @@ _BEYOND_LATIN = re.compile("[^\x00-\u024f\u2000-\u206f]")
 # ---- pages -----------------------------------------------------------------------------------
 
 
-def _rows(page: PageText | None) -> list[Row]:
+def page_rows(page: PageText | None) -> list[Row]:
     """The page's rows in reading order; none if it was not read or is garbled."""
     if page is None or _is_garbled(page):
         return []
     if page.text is not None:
         return _cleaned(_unplaced(page.text, page.filled_in))
-    pieces, values = with_fields(_cleaned([_row(line) for line in page.lines]), page.fields)
-    filled_in = [*values, *(_row(line) for line in page.filled_in)]
+    pieces, filled_in = _placed(page.lines), _placed(page.filled_in)
+    if page.fields:
+        pieces, values = with_fields(pieces, page.fields)
+        pieces, filled_in = _cleaned(pieces), [*_cleaned(values), *filled_in]
     if not pieces and not filled_in:  # better the words on buttons than none
-        filled_in = [field.row for field in page.fields if field.kind == "button"]
+        filled_in = _cleaned([field.row for field in page.fields if field.kind == "button"])
     evidence = IN_FORM if len(page.fields) >= MIN_FIELDS else IN_DRAWN_ORDER
-    return in_reading_order(_cleaned(pieces), _cleaned(filled_in), evidence)
+    return in_reading_order(pieces, filled_in, evidence)
 
 
 def _unplaced(text: str, filled_in: Sequence[Line]) -> list[Row]:
@@ -155,13 +161,19 @@ def _unplaced(text: str, filled_in: Sequence[Line]) -> list[Row]:
 def _with_hidden(text: str, page: PageText | None, hidden: HiddenText) -> str:
     if hidden == "drop" or page is None or not page.hidden:
         return text
-    rows = in_reading_order(_cleaned([_row(line) for line in page.hidden]))
+    rows = in_reading_order(_placed(page.hidden))
     return "\n\n".join(filter(None, (text, marked(row.text for row in rows))))
 
 
-def _row(line: Line) -> Row:
+def _placed(lines: Sequence[Line]) -> list[Row]:
+    """The lines as rows of clean text, without those of which nothing is left."""
+    return [_row(line, text) for line in lines if (text := clean_piece(line.text))]
+
+
+def _row(line: Line, text: str) -> Row:
+    """A line, cleaned, as a row."""
     return Row(
-        text=line.text,
+        text=text,
         left=line.left,
         top=line.top,
         right=line.right,
@@ -172,17 +184,15 @@ def _row(line: Line) -> Row:
         cell=line.cell,
         role=line.role,
         bold=line.bold,
-        cells=_cells(line),
+        cells=_cells(line, text) if line.parts else (),
     )
 
 
-def _cells(line: Line) -> tuple[Cell, ...]:
+def _cells(line: Line, text: str) -> tuple[Cell, ...]:
     """The line as one cell, if it has narrow gaps."""
-    cleaned = ((clean_piece(text), left, right) for text, left, right in line.parts)
-    parts = tuple(Cell(left, right, text) for text, left, right in cleaned if text)
-    if len(parts) < 2:
-        return ()
-    return (Cell(line.left, line.right, clean_piece(line.text), parts),)
+    cleaned = ((clean_piece(part), left, right) for part, left, right in line.parts)
+    parts = tuple(Cell(left, right, part) for part, left, right in cleaned if part)
+    return (Cell(line.left, line.right, text, parts),) if len(parts) > 1 else ()
 
 
 def _cleaned(rows: Sequence[Row]) -> list[Row]:

@@ -180,7 +180,12 @@ def _key(title: str) -> str:
     """What two spellings of a title have in common: its words, without its number."""
     match = _NUMBERED.match(title)
     rest = title[match.end() :] if match else title
-    return "".join(_WORDS.findall((rest or title).casefold()))
+    return _letters(rest or title)
+
+
+def _letters(text: str) -> str:
+    """The words of a text without what is between them."""
+    return "".join(_WORDS.findall(text.casefold()))
 
 
 def _found_of_outline(pages: Sequence[Sequence[Row]], outline: Sequence[Heading]) -> list[Found]:
@@ -224,11 +229,15 @@ class _Lines:
 def _runs(rows: Sequence[Row]) -> dict[str, str]:
     """Every row, and every two and three that follow each other, by `_key`; the first of each."""
     runs: dict[str, str] = {}
+    words = [_words_of([row]) for row in rows]
+    letters = list(map(_letters, words))
     for length in range(1, MAX_ROWS + 1):
         for i in range(len(rows) - length + 1):
-            text = _words_of(rows[i : i + length])
+            text = " ".join(words[i : i + length])
             if len(text) <= MAX_CHARACTERS:
-                runs.setdefault(_key(text), text)
+                numbered = _NUMBERED.match(text) is not None
+                key = _key(text) if numbered else "".join(letters[i : i + length])
+                runs.setdefault(key, text)
     return runs
 
 

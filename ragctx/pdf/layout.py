@@ -88,16 +88,19 @@ MIN_SHADOW_SIZE = 3.0
 def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
     """The pieces without those that repeat one at the same place, to about 1.5 points."""
     kept: list[Row] = []
-    seen: set[tuple[str, int, int]] = set()
+    seen: dict[str, set[tuple[int, int]]] = {}  # where each text was drawn
     for piece in pieces:
-        x, y = round(piece.left), round(piece.top)
         if piece.size > MIN_SHADOW_SIZE:
-            around = ((piece.text, x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
-            if any(place in seen for place in around):
+            x, y = round(piece.left), round(piece.top)
+            places = seen.setdefault(piece.text, set())
+            if places and any((x + dx, y + dy) in places for dx, dy in _AROUND):
                 continue
-            seen.add((piece.text, x, y))
+            places.add((x, y))
         kept.append(piece)
     return kept
+
+
+_AROUND = tuple(itertools.product((-1, 0, 1), repeat=2))
 
 
 # ---- marks of notes ----------------------------------------------------------------------------

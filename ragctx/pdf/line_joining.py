@@ -17,6 +17,7 @@ _COMBINING = dict(zip("¨ˇ˘˚¸ˆ˜´", "\u0308\u030c\u0306\u030a\u0327\u0302\
 _LAST_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]+(?:-\w+){0,8}\Z")
 _FIRST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*")
 _URL = re.compile(r"(?:\bhttps?:|\bwww\.|://|\S@)(?:\S{0,200}[/_=&?])?\Z")
+_ENDS_OF_URL = frozenset(":./@_=&?")  # one of which `_URL` ends with
 _LONGEST = 200
 """Characters at a line's end, or at the next line's beginning, in which a word is sought."""
 
@@ -51,7 +52,7 @@ def goes_on_as_url(text: str) -> bool:
     >>> goes_on_as_url("see https://example.org/"), goes_on_as_url("either/")
     (True, False)
     """
-    return _URL.search(text[-_LONGEST:]) is not None
+    return text[-1:] in _ENDS_OF_URL and _URL.search(text[-_LONGEST:]) is not None
 
 
 def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
@@ -90,7 +91,7 @@ def held_together(text: str, following: str) -> str:
 
 def whole_words(text: str, words: Mapping[str, int]) -> str:
     """A line of which cells have several lines, without the hyphens that divide words there."""
-    if HYPHEN not in text[:-1]:
+    if HYPHEN not in text or HYPHEN not in text[:-1]:
         return text
     whole, *parts = text[:-1].split(HYPHEN)
     for part in parts:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ragctx.pdf.columns import are_running_text
 from ragctx.pdf.layout import usual_pitches
@@ -99,15 +99,22 @@ def _pitches(rows: Sequence[Row]) -> dict[int, float]:
 
 def count_words(pages: Sequence[Sequence[Row]]) -> Counter[str]:
     """How often each word is in the rows, in lower case; halves at line ends do not count."""
-    counts: Counter[str] = Counter()
+    words: Counter[str] = Counter()
     for rows in pages:
-        broken = False
-        for row in rows:
-            text = row.text.partition(" ")[2] if broken else row.text
-            broken = row.text[-1] in _HYPHENS
-            text = text.rpartition(" ")[0] if broken else text
-            counts.update(word.lower() for word in _WORD.findall(text))
+        words.update(_WORD.findall("\n".join(_without_halves(rows))))
+    counts: Counter[str] = Counter()
+    for word, count in words.items():
+        counts[word.lower()] += count
     return counts
+
+
+def _without_halves(rows: Sequence[Row]) -> Iterator[str]:
+    """The texts of rows without the words that a hyphen divides at their ends."""
+    broken = False
+    for row in rows:
+        text = row.text.partition(" ")[2] if broken else row.text
+        broken = row.text[-1] in _HYPHENS
+        yield text.rpartition(" ")[0] if broken else text
 
 
 _HYPHENS = f"-\u2010{HYPHEN}"
@@ -174,10 +181,10 @@ def _after_jump(rows: Sequence[Row], i: int) -> str:
     """
     a, b = rows[i - 1], rows[i]
     goes_on = b.text[0].islower() or (is_spaceless(b.text[0]) and len(a.text) > 8)
-    is_full = a.right >= _right_edge(rows, i - 1, [a]) - FULL_LINE * a.size
-    if _are_of_one_size(a, b) and goes_on and is_full and not ends_clause(a.text):
-        return " "
-    return "\n\n"
+    if not (goes_on and _are_of_one_size(a, b)) or ends_clause(a.text):
+        return "\n\n"
+    is_full = a.right >= _right_edge(rows, i - 1, a, a) - FULL_LINE * a.size
+    return " " if is_full else "\n\n"
 
 
 def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
@@ -216,35 +223,39 @@ def _would_have_fitted(rows: Sequence[Row], i: int) -> bool:
     word = b.text[:1] if is_spaceless(b.text[0]) else b.text.split(None, 1)[0]
     letter = (b.right - b.left) / max(len(b.text), 1)  # points, the mean
     need = (len(word) + 1.5) * letter  # a space before it, and half a letter because letters differ
-    room = _right_edge(rows, i - 1, [a, b]) - a.right
+    room = _right_edge(rows, i - 1, a, b) - a.right
     return room > need + 0.04 * (a.right - a.left)  # 4 % of the line, by hand
 
 
-def _right_edge(rows: Sequence[Row], i: int, pair: Sequence[Row]) -> float:
-    """The right edge of the column of `pair`, in points, judged by the rows around row i.
+def _right_edge(rows: Sequence[Row], i: int, a: Row, b: Row) -> float:
+    """The right edge of the column of two rows, in points, judged by the rows around row i.
 
     Best are rows that begin where these do, if two of them end within a tenth of the width: in a
     column of code or of items, no row need be full.
     """
-    left, right = min(row.left for row in pair), max(row.right for row in pair)
-    around = [rows[i]] + [
+    left, right = min(a.left, b.left), max(a.right, b.right)
+    turn, size = rows[i].turn, rows[i].size
+    around = [
         row
         for row in rows[max(0, i - NEIGHBOURS) : i + NEIGHBOURS + 2]
-        if row.turn == rows[i].turn
-        and row.left < right
+        if row.left < right
         and row.right > left
+        and row.turn == turn
         and not row.in_table
-        and 0.8 < row.size / rows[i].size < 1.25
+        and 0.8 < row.size / size < 1.25
     ]
+    around.append(rows[i])
+    near_a, near_b = 0.5 * a.size, 0.5 * b.size
     aligned = [
         row.right
         for row in around
-        if any(abs(row.left - member.left) < 0.5 * member.size for member in pair)
+        if abs(row.left - a.left) < near_a or abs(row.left - b.left) < near_b
     ]
     edge = max(aligned)
-    if sum(end > edge - 0.1 * (right - left) for end in aligned) >= 2:
+    close = edge - 0.1 * (right - left)
+    if len([end for end in aligned if end > close]) >= 2:
         return edge
-    return max(row.right for row in around)
+    return max([row.right for row in around])
 
 
 def _is_first_line(rows: Sequence[Row], i: int, is_new: bool) -> bool:

@@ -8,27 +8,22 @@ read before that are kept.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 from ragctx.arguments import require_function
 from ragctx.errors import InputError
 from ragctx.paths import sha256_of
-from ragctx.pdf.characters import torn_share
-from ragctx.pdf.document import document_from, sound_characters
-from ragctx.pdf.ligatures import seems_to_lack_letters
+from ragctx.pdf.document import document_from
 from ragctx.pdf.names import HIDDEN_TEXT, READERS, HiddenText, PdfReader
 from ragctx.pdf.ocr import Ocr, with_ocr
 from ragctx.pdf.opening import first_bytes, require_pdf, unreadable, why_unread
-from ragctx.pdf.page_tree import written_pages
 from ragctx.pdf.parts import read_in_parts
-from ragctx.pdf.process import Limits, Request, read
-from ragctx.pdf.reading import OnPage, PageText, Reading
+from ragctx.pdf.process import Limits, Request
+from ragctx.pdf.reading import OnPage, Reading
+from ragctx.pdf.rows_ahead import RowsAhead
+from ragctx.pdf.second_looks import with_better_pages
 from ragctx.records import Document
-
-TORN = 0.2
-"""With a larger share of single letters among its words, a page's words may be torn. Chosen by
-hand: above what mathematics has on most pages."""
 
 
 def read_pdf(
@@ -75,7 +70,7 @@ def read_pdf(
     """
     if hidden not in HIDDEN_TEXT:
         raise InputError(f"hidden is {hidden!r}; valid: {', '.join(HIDDEN_TEXT)}")
-    limits = limits or Limits()
+    limits, ahead = limits or Limits(), RowsAhead()
     reading = read_pages(
         path,
         password=password,
@@ -84,10 +79,16 @@ def read_pdf(
         ocr=ocr,
         processes=processes,
         on_page=on_page,
+        on_reading=ahead.begin,
     )
     document_id = document_id or _hashed(Path(path))
     return document_from(
-        reading, document_id, str(Path(path)), max_pages=limits.max_pages, hidden=hidden
+        reading,
+        document_id,
+        str(Path(path)),
+        max_pages=limits.max_pages,
+        hidden=hidden,
+        rows=ahead.rows,
     )
 
 
@@ -100,8 +101,11 @@ def read_pages(
     ocr: Ocr | None = None,
     processes: int = 1,
     on_page: OnPage | None = None,
+    on_reading: Callable[[Reading], None] | None = None,
 ) -> Reading:
     """What the libraries give of a PDF's pages, at least one: `read_pdf` makes a Document of it.
+
+    `on_reading` is told what was read at first, before some pages are looked at again.
 
     Raises:
         PdfError, InputError: as `read_pdf` does.
@@ -118,10 +122,10 @@ def read_pages(
         path=path.absolute(), password=password, reader=library, limits=limits, deadline=deadline
     )
     reading = read_in_parts(request, on_page, processes)
+    if on_reading is not None:
+        on_reading(reading)
     if library == "pdfium":
-        _mend_ligatures(reading, request)
-    if reader == "auto":
-        reading = _with_second_opinion(reading, request, on_page)
+        reading = with_better_pages(reading, request, on_page, both_libraries=reader == "auto")
     if not reading.pages:
         raise why_unread(reading, path, head)
     if ocr is not None:
@@ -143,53 +147,3 @@ def _hashed(path: Path) -> str:
         return file_id(path)
     except OSError as error:
         raise unreadable(path, error) from error
-
-
-def _mend_ligatures(reading: Reading, request: Request) -> None:
-    """Put in the pages of a copy with mended fonts, if letters seem to be missing and it helps."""
-    if seems_to_lack_letters("\n".join(page.raw_text for page in reading.pages.values())):
-        mended = read(replace(request, mend_fonts=True))
-        reading.pages |= {i: page for i, page in mended.pages.items() if i in reading.pages}
-
-
-def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | None) -> Reading:
-    """The reading, with pypdf's pages where pdfium failed or gave less sound text."""
-    if not reading.count:
-        hopeless = reading.failure is not None and reading.failure.status != "corrupt"
-        second = reading if hopeless else read(replace(request, reader="pypdf"), on_page)
-        return second if second.count else reading
-    if _may_miscount(reading, request):
-        leaves = read(replace(request, reader="pypdf", only=())).count
-        if leaves not in (0, reading.count):
-            by_leaves = read(replace(request, reader="pypdf"), on_page)
-            return by_leaves if by_leaves.pages else reading
-    broken = {i for i, status in reading.lost.items() if status == "corrupt"}
-    doubtful = {
-        i
-        for i, page in reading.pages.items()
-        # Beside pages that cannot be read, one without anything on it may be broken as well.
-        if page.doubtful or (broken and not page.raw_text.strip() and not page.pictures)
-    }
-    torn = {i for i, page in reading.pages.items() if torn_share(page.raw_text) > TORN}
-    if doubtful | broken | torn:
-        only = tuple(sorted(doubtful | broken | torn))
-        second = read(replace(request, reader="pypdf", only=only))
-        for i, page in second.pages.items():
-            if i in broken or _is_better(page, reading.pages[i]):
-                reading.pages[i] = page
-                reading.lost.pop(i, None)
-    return reading
-
-
-def _is_better(second: PageText, first: PageText) -> bool:
-    """Whether the second opinion on a page has more sound text, or as much and whole words."""
-    sound = sound_characters(second), sound_characters(first)
-    if first.doubtful or torn_share(first.raw_text) <= TORN:
-        return sound[0] > sound[1]
-    is_whole = torn_share(second.raw_text) < 0.5 * torn_share(first.raw_text)
-    return is_whole and sound[0] > 0.9 * sound[1]
-
-
-def _may_miscount(reading: Reading, request: Request) -> bool:
-    """Whether the page tree may be wrong: pdfium goes by its counts, pypdf by its leaves."""
-    return "corrupt" in reading.lost.values() or written_pages(request.path) > reading.count

@@ -12,9 +12,11 @@ from ragctx.pdf.row import Cell, Row
 
 def are_right_to_left(rows: Iterable[Row]) -> bool:
     """Whether most letters of the rows are of a script that is written from right to left."""
-    letters = Counter(character for row in rows for character in row.text)
+    text = "".join(row.text for row in rows)
+    if text.isascii():
+        return False
     ways: Counter[str] = Counter()
-    for character, count in letters.items():
+    for character, count in Counter(text).items():
         ways[unicodedata.bidirectional(character)] += count
     return ways["R"] + ways["AL"] > ways["L"]
 

@@ -49,18 +49,16 @@ _LONE_NUMBER = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Edged:
-    """A row at a page's edge; `depth` counts inwards from 0, the outermost."""
+    """A row at a page's edge; `depth` counts inwards from 0, the outermost.
+
+    `key` is what two running lines have in common: their place and, digits apart, their text.
+    """
 
     page: int
     row: Row
     edge: Edge
     depth: int
-
-    @property
-    def key(self) -> tuple[Edge, int, str]:
-        """What two running lines have in common: their place and, digits apart, their text."""
-        height = round(self.row.bottom / 4) if self.row.is_placed else 0  # to 4 points
-        return self.edge, height, _NUMBER.sub("#", folded(self.row.text))
+    key: tuple[Edge, int, str]
 
     @property
     def slot(self) -> tuple[Edge, int]:
@@ -93,10 +91,16 @@ def _edge_rows(page: int, rows: Sequence[Row]) -> list[_Edged]:
     top, below = upright[:EDGE_ROWS], upright[EDGE_ROWS:]
     bottom = below[-EDGE_ROWS:][::-1]  # the outermost first
     return [
-        *(_Edged(page=page, row=row, edge="top", depth=k) for k, row in enumerate(top)),
-        *(_Edged(page=page, row=row, edge="bottom", depth=k) for k, row in enumerate(bottom)),
-        *(_Edged(page=page, row=row, edge="side", depth=1) for row in turned[:EDGE_ROWS]),
+        *(_edged(page, row, "top", depth) for depth, row in enumerate(top)),
+        *(_edged(page, row, "bottom", depth) for depth, row in enumerate(bottom)),
+        *(_edged(page, row, "side", 1) for row in turned[:EDGE_ROWS]),
     ]
+
+
+def _edged(page: int, row: Row, edge: Edge, depth: int) -> _Edged:
+    height = round(row.bottom / 4) if row.is_placed else 0  # to 4 points
+    key = edge, height, _NUMBER.sub("#", folded(row.text))
+    return _Edged(page=page, row=row, edge=edge, depth=depth, key=key)
 
 
 def _without_line_numbers(rows: Sequence[Row]) -> Sequence[Row]:

@@ -96,9 +96,10 @@ def with_cells_apart(rows: Sequence[Row]) -> list[Row]:
 def _stacked(rows: Sequence[Row]) -> list[Row]:
     """The rows, with cells of several lines that stand side by side made one row."""
     stacked: list[Row] = []
+    ends = _ends_of_lines(rows)
     i = 0
     while i < len(rows):
-        stacks, end = _stacks(rows, i)
+        stacks, end = _stacks(rows, i, ends)
         if len(stacks) > 1 and any(len(stack) > 1 for stack in stacks):
             stacked.append(_side_by_side(stacks))
         else:
@@ -108,12 +109,21 @@ def _stacked(rows: Sequence[Row]) -> list[Row]:
     return stacked
 
 
-def _stacks(rows: Sequence[Row], i: int) -> tuple[list[list[Row]], int]:
+def _ends_of_lines(rows: Sequence[Row]) -> list[int]:
+    """Where the lines end that go on from each row, one below the other."""
+    ends = list(range(1, len(rows) + 1))
+    for i in range(len(rows) - 2, -1, -1):
+        if _is_next_line(rows[i], rows[i + 1]):
+            ends[i] = ends[i + 1]
+    return ends
+
+
+def _stacks(rows: Sequence[Row], i: int, ends: Sequence[int]) -> tuple[list[list[Row]], int]:
     """Stacks of rows that begin at row i and stand beside each other, and where the last ends."""
     stacks: list[list[Row]] = []
     end = i
     while end < len(rows):
-        stack = _stack(rows, end)
+        stack = _stack(rows, end, ends[end])
         if not stack or (stacks and not _is_beside(stacks[-1], stack)):
             break
         stacks.append(stack)
@@ -121,16 +131,14 @@ def _stacks(rows: Sequence[Row], i: int) -> tuple[list[list[Row]], int]:
     return stacks, end
 
 
-def _stack(rows: Sequence[Row], i: int) -> list[Row]:
-    """The lines of one cell that begin at row i; none if it is no cell."""
-    if not rows[i].is_placed or rows[i].in_table or len(rows[i].cells) > 1:
+def _stack(rows: Sequence[Row], i: int, end: int) -> list[Row]:
+    """The lines of one cell, rows i to `end`; none if it is no cell."""
+    if end - i > MAX_STACK_ROWS or len(rows[i].cells) > 1 or rows[i].in_table:
         return []
-    end = i + 1
-    while end < len(rows) and end - i <= MAX_STACK_ROWS and _is_next_line(rows[end - 1], rows[end]):
-        end += 1
+    if not rows[i].is_placed:
+        return []
     stack = list(rows[i:end])
-    is_cell = len(stack) <= MAX_STACK_ROWS and sum(map(_length, stack)) <= MAX_STACK_CHARACTERS
-    return stack if is_cell else []
+    return stack if sum(map(_length, stack)) <= MAX_STACK_CHARACTERS else []
 
 
 def _is_next_line(a: Row, b: Row) -> bool:
@@ -222,6 +230,8 @@ class _Span:
 
 def _table(block: Sequence[Row]) -> list[Row]:
     """The rows of a table with their cells apart; none if the block is no table."""
+    if len(block) < 2:
+        return []
     block = with_tight_cells([without_leaders(row) for row in block])
     several = [row for row in block if _has_cells(row)]
     if len(several) < 2 or _is_prose(several):

@@ -26,10 +26,11 @@ _BULLET = re.compile(rf"[{_BULLETS}]")
 _NUMBER = r"(?:\d{1,3}(?:\.\d{1,3}){0,8}|[a-zA-Z]|[ivxIVX]{1,5})"
 _ITEM = re.compile(rf"[-–—*·]\s|\(?{_NUMBER}[.)]\s")
 _LONE_MARKER = re.compile(r"(?:[^\w\s]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\Z")
-_LEADER = re.compile(  # "Contents . . . . . 12"
-    r"(?<![.·…])(?<![.·…]\s)(?:[.·…]\s?){4,}\s*\S{1,8}\Z"
+_LEADER = re.compile(  # "Contents . . . . . 12"; what begins with a set is sought quickly
+    r"[.·…](?<![.·…][.·…])(?<![.·…]\s[.·…])(?:\s?[.·…]){3,}\s*\S{1,8}\Z"
 )
-_COLUMNS = re.compile(r"\S(?:\t|\s{3,}\S)")
+_COLUMNS = re.compile(r"\s(?<=\S\s)(?:(?<=\t)|\s{2,}\S)")
+_MAY_BE_FIGURE = re.compile(r"[0-9]|[^\x00-\x7f]")
 _AMOUNT = re.compile(r"(?:\d[.,]\d\d\)?%?|\d%\s+\d+(?:[.,]\d+)?%)\Z")
 _SPACELESS = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\u0e00-\u0eff]")
 _SENTENCE_END = re.compile(rf"[.!?…。！？｡।॥؟۔።][{re.escape(CLOSERS)}]*(?:\[\d+\])*\Z")
@@ -76,6 +77,8 @@ def is_table_row(line: str, following: str) -> bool:
 
 def _numeric_share(line: str) -> float:
     """The share of words with a digit in them, 0 to 1."""
+    if not _MAY_BE_FIGURE.search(line):
+        return 0.0
     words = line.split()
     return sum(any(map(str.isdigit, word)) for word in words) / len(words)
 

@@ -176,10 +176,12 @@ def _is_real_end(line: str, following: str, width: int) -> bool:
 
 _CLOSERS = rf"[{re.escape(CLOSERS)}]*"
 _NOTES = r"(?:\[\d{1,3}(?:[,–-]\s?\d{1,3})*\])*"  # "word.[12] Next"
-_STOP = re.compile(
-    rf"(?<![.!?…])[.!?…]+{_CLOSERS}{_NOTES}(?=\s)"
-    rf"|(?<=[a-z)])\.\d{{1,2}}(?=\s+[A-Z])"  # a footnote mark: "word.12 Next"
-    rf"|[。！？｡।॥؟۔።]+{_CLOSERS}"  # these need no space after them
+_SPACELESS_STOPS = "。！？｡।॥؟۔።"
+_STOP = re.compile(  # what begins with a set is sought quickly
+    rf"[.!?…{_SPACELESS_STOPS}](?:"
+    rf"(?<=[.!?…])(?<![.!?…][.!?…])[.!?…]*{_CLOSERS}{_NOTES}(?=\s)"
+    rf"|(?<=[a-z)]\.)\d{{1,2}}(?=\s+[A-Z])"  # a footnote mark: "word.12 Next"
+    rf"|(?<=[{_SPACELESS_STOPS}])[{_SPACELESS_STOPS}]*{_CLOSERS})"  # they need no space
 )
 _WORD_BEFORE = re.compile(r"\S{0,24}\Z")
 _WORD = re.compile(r"\w+")

@@ -46,10 +46,12 @@ class HuggingFaceTokenizer:
             self._puts_space = without_prefix(parsed) != parsed
             self._markup = _build(parsed)
             added = _shown_tokens(parsed)
-            if len(added) == len(parsed.get("added_tokens") or ()):
+            all_show = len(added) == len(parsed.get("added_tokens") or ())
+            if all_show:
                 self._plain = _without_added_tokens(self._markup)
             else:
                 self._plain = _build(_all_special(parsed))
+            self.reads_words_alone = all_show and _parts_words(parsed)
         except Exception as error:
             raise TokenizerError(
                 f"The tokenizer {name} cannot be read ({type(error).__name__}: {error}). "
@@ -201,6 +203,13 @@ def _without_added_tokens(tokenizer: tokenizers.Tokenizer) -> tokenizers.Tokeniz
     if tokenizer.pre_tokenizer is not None:
         plain.pre_tokenizer = tokenizer.pre_tokenizer
     return plain
+
+
+def _parts_words(definition: dict[str, Any]) -> bool:
+    """Whether white space parts words for good, as it does for BERT."""
+    kinds = {"normalizer": "BertNormalizer", "pre_tokenizer": "BertPreTokenizer"}
+    kinds["model"] = "WordPiece"
+    return all((definition.get(part) or {}).get("type") == kind for part, kind in kinds.items())
 
 
 def _shown_tokens(definition: dict[str, Any]) -> list[dict[str, Any]]:

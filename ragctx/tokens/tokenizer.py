@@ -122,6 +122,24 @@ def within_text(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer
 
 
+@runtime_checkable
+class ReadsWordsAlone(Protocol):
+    """A tokenizer that may read every word alone: what stands around it changes no token of it.
+
+    A word is what stands between spaces, tabs and line ends.
+    """
+
+    @property
+    def reads_words_alone(self) -> bool:
+        """Whether it does so."""
+        ...
+
+
+def reads_words_alone(tokenizer: Tokenizer) -> bool:
+    """Whether the tokens of a text are those of its words, each read alone."""
+    return isinstance(tokenizer, ReadsWordsAlone) and tokenizer.reads_words_alone
+
+
 def require_round_trip(tokenizer: Tokenizer, text: str) -> None:
     """Raise TokenizerError unless the ids of `text` decode to text of the same ids.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ragctx.headers import indexed_text
 from ragctx.index.database import DATABASE, FORMAT_VERSION
 from ragctx.index.index import Index
 from ragctx.index.repair import repair_index, verify_index
@@ -116,3 +117,22 @@ def test_repairing_it_makes_it_the_version_of_today(tmp_path: Path, version: int
     repair_index(tmp_path)
     assert Index.open(tmp_path).info().format_version == FORMAT_VERSION
     assert verify_index(tmp_path) == ()
+
+
+def test_kept_vectors_are_lent_for_the_text_that_was_embedded(tmp_path: Path) -> None:
+    """They were lent for the text alone: none fitted, or one that fitted a passage of no section.
+
+    An ingest that was interrupted, or a question asked meanwhile, was then embedded again by the
+    next index that read the same file.
+    """
+    embedder = HashEmbedder()
+    index = Index.create(tmp_path, embedder=embedder)
+    document, chunks, _ = made_of("d", *PAGES)
+    with index.writer() as writer:
+        writer.put_text("d.pdf", document, in_sections(chunks), recipe="r")
+        lacking = writer.lacking("d", 1)
+        texts = [indexed_text(chunk) for chunk in lacking.values()]
+        writer.keep(dict(zip(lacking, embedder.encode(texts), strict=True)))
+    with index.snapshot() as snapshot:
+        lent = snapshot.sound_vectors("d")
+    assert list(lent) == texts and lent[texts[0]].tolist() == embedder.encode(texts)[0].tolist()

@@ -107,7 +107,7 @@ def test_text_without_gaps_costs_no_second_reading(
         return whole(request, on_page)  # type: ignore[arg-type]
 
     from ragctx.pdf import parts
-    from ragctx.pdf import read as module
+    from ragctx.pdf import second_looks as module
 
     whole = module.read
     for reading in (parts, module):

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragctx.pdf import line_joining
 from ragctx.pdf.layout import in_reading_order
-from ragctx.pdf.line_joining import HYPHEN, clean_piece, join_broken
+from ragctx.pdf.line_joining import HYPHEN, clean_piece, goes_on_as_url, join_broken
 from ragctx.pdf.paragraphs import count_words, running_text
 from ragctx.pdf.row import Row, unplaced
 from ragctx.pdf.running_lines import drop_running_lines
@@ -258,3 +259,22 @@ def test_a_hostile_line_takes_linear_time(unit: str) -> None:
     page = [line(clean_piece(long), 0), line(clean_piece(long), 12)]
     running_text(page, count_words([page]))
     assert time.perf_counter() - began < 10
+
+
+@given(st.text(st.sampled_from("ahtps:/w.@=_ ")))
+def test_a_line_goes_on_as_an_address_whatever_it_is_asked_first(text: str) -> None:
+    assert goes_on_as_url(text) == bool(line_joining._URL.search(text[-line_joining._LONGEST :]))
+
+
+@given(st.lists(st.lists(st.text("aB- -", min_size=1).filter(str.strip), min_size=1), max_size=3))
+def test_words_are_counted_row_by_row(pages: list[list[str]]) -> None:
+    counted: Counter[str] = Counter()
+    rows = [[row for text in page for row in unplaced(text)] for page in pages]
+    for page in rows:
+        for before, row in zip([None, *page], page, strict=False):
+            words = row.text.split(" ")
+            words = words[1:] if before and before.text[-1] in "-\u2010" else words
+            words = words[:-1] if row.text[-1] in "-\u2010" else words
+            for word in words:
+                counted.update(re.findall(r"[^\W\d_]+(?:-\w+)*", word.lower()))
+    assert count_words(rows) == counted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -45,3 +46,21 @@ def test_no_line_takes_long(line: str) -> None:
         shape(line)
     is_table_row(line, "a")
     assert time.perf_counter() - began < 5
+
+
+SLOW_LEADER = re.compile(r"(?<![.·…])(?<![.·…]\s)(?:[.·…]\s?){4,}\s*\S{1,8}\Z")
+SLOW_COLUMNS = re.compile(r"\S(?:\t|\s{3,}\S)")
+dotted = st.text(st.sampled_from("ab1. \t·…"), max_size=24) | lines
+
+
+@given(dotted)
+def test_leaders_and_columns_are_found_as_the_plain_patterns_find_them(line: str) -> None:
+    assert bool(line_shapes._LEADER.search(line)) == bool(SLOW_LEADER.search(line))
+    assert bool(line_shapes._COLUMNS.search(line)) == bool(SLOW_COLUMNS.search(line))
+
+
+@given(st.text(st.sampled_from("ab1²٣ "), min_size=1, max_size=24).filter(str.strip))
+def test_the_share_of_figures_counts_every_kind_of_digit(line: str) -> None:
+    words = line.split()
+    figures = [word for word in words if any(letter.isdigit() for letter in word)]
+    assert line_shapes._numeric_share(line) == len(figures) / len(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragctx.errors import InputError
+from ragctx.text import sentences
 from ragctx.text.sentences import sentence_around, sentence_spans, split_sentences
 
 pieces = st.sampled_from(
@@ -155,3 +157,16 @@ def test_hostile_repetition_costs_linear_time(unit: str) -> None:
     began = time.perf_counter()
     split_sentences(text)
     assert time.perf_counter() - began < 20  # seconds; quadratic would be minutes
+
+
+SLOW_STOP = re.compile(
+    rf"(?<![.!?…])[.!?…]+{sentences._CLOSERS}{sentences._NOTES}(?=\s)"
+    rf"|(?<=[a-z)])\.\d{{1,2}}(?=\s+[A-Z])"
+    rf"|[。！？｡।॥؟۔።]+{sentences._CLOSERS}"
+)
+
+
+@given(st.text(st.sampled_from("aZ.!…)[]12 。।\n"), max_size=24))
+def test_stops_are_found_as_the_plain_pattern_finds_them(text: str) -> None:
+    found, slow = sentences._STOP.finditer(text), SLOW_STOP.finditer(text)
+    assert [match.span() for match in found] == [match.span() for match in slow]
