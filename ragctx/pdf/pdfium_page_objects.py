@@ -101,7 +101,9 @@ class PageObjects:
                 continue
             left, bottom, right, top = edges
             if (right - left) * (top - bottom) >= MIN_COVER_PT2:
-                found.append(Cover(i, (left, bottom, right, top), _shade(fills, at) if is_path else None))
+                found.append(
+                    Cover(i, (left, bottom, right, top), _shade(fills, at) if is_path else None)
+                )
         return found
 
 

@@ -18,6 +18,7 @@ from typing import TextIO
 
 from ragctx.bounded import end_with_parent, limit_memory
 from ragctx.errors import PdfError
+from ragctx.pdf.cut_maps import may_be_cut
 from ragctx.pdf.messages import (
     BrokenMessage,
     LookMessage,
@@ -101,6 +102,8 @@ def _library(reader: str) -> ModuleType:
 
 
 def _read(request: RequestMessage, send: Send) -> None:
+    if request["mend_fonts"] and not may_be_cut(request["path"]):
+        return
     library = _library(request["reader"])
     send({"kind": "started"})
     source = _mended(request) if request["mend_fonts"] else request["path"]
