@@ -89,7 +89,8 @@ class TextObjects:
 
     def _asked(self, at: Address, k: int, box: Box) -> TextObject:
         left, bottom, right, top = box
-        turn = _turn(letter_angle(self._at, k))
+        angle = letter_angle(self._at, k)
+        turn = _turn(angle) if angle else 0
         size = _size(letter_size(self._at, k), right - left if turn % 2 else top - bottom)
         if size < 0:  # letters drawn backwards: turned once more
             turn, size = (turn + 2) % 4, -size
@@ -125,7 +126,7 @@ class _Font(NamedTuple):
 
 
 class Fills:
-    """Asks how objects are filled. (What pdfium answers in is kept: it takes long to make.)"""
+    """Asks how objects are filled. (What pdfium answers in is kept: it takes long to make)."""
 
     def __init__(self) -> None:
         self._colour = (ctypes.c_uint * 4)()
@@ -161,7 +162,7 @@ def _mark_name(handle: Any, i: int) -> str:
 
 
 def _turn(angle: float) -> int:
-    return -round(angle / (math.pi / 2)) % 4 if angle and math.isfinite(angle) else 0
+    return -round(angle / (math.pi / 2)) % 4 if math.isfinite(angle) else 0
 
 
 def _size(size: float, height: float) -> float:

@@ -7,6 +7,7 @@ before.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -105,6 +106,8 @@ def _read(request: RequestMessage, send: Send) -> None:
     if request["mend_fonts"] and not may_be_cut(request["path"]):
         return
     library = _library(request["reader"])
+    gc.freeze()
+    gc.enable()
     send({"kind": "started"})
     source = _mended(request) if request["mend_fonts"] else request["path"]
     if source is None:
