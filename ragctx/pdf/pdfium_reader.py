@@ -219,7 +219,8 @@ def _code_units(textpage: Any) -> Sequence[int]:
     count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
     buffer = (ctypes.c_ushort * (count + 1))()
     written = raw.FPDFText_GetText(textpage, 0, count, buffer)
-    return buffer[: max(0, written - 1)]
+    units: list[int] = buffer[: max(0, written - 1)]
+    return units
 
 
 @dataclass(frozen=True, slots=True)
