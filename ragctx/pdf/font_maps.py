@@ -18,7 +18,8 @@ from typing import Any
 import pypdf
 from pypdf.generic import DictionaryObject, IndirectObject, StreamObject
 
-from ragctx.pdf.ligatures import LIGATURES, is_cut
+from ragctx.pdf.cut_maps import MAC_ROMAN, MAX_MAP_BYTES, decoded_letters, ligature
+from ragctx.pdf.ligatures import is_cut
 from ragctx.pdf.messages import quietly
 from ragctx.pdf.pypdf_reader import open_document
 
@@ -26,10 +27,7 @@ MAX_FILE_BYTES = 2**26
 """Larger files (64 MiB) are left as they are: the copy is made in memory."""
 MAX_FONTS = 2_000
 """Fonts looked at in one file. Chosen by hand, to bound the time."""
-MAX_MAP_BYTES = 2**17
-"""A longer map is left as it is: fonts that name their signs have 256 of them, some 4 KB."""
 
-_MAC_ROMAN = {222: "fi", 223: "fl"}  # ISO 32000-1, annex D.2
 _HEX = re.compile(rb"<([0-9A-Fa-f]{1,64})>")
 
 
@@ -102,17 +100,17 @@ def _ligatures(font: DictionaryObject) -> Mapping[int, str]:
     """The letters of the ligatures that the font's encoding names, by their codes."""
     encoding: Any = font["/Encoding"].get_object()
     if not isinstance(encoding, DictionaryObject):
-        return _MAC_ROMAN if encoding == "/MacRomanEncoding" else {}
-    found = dict(_MAC_ROMAN) if encoding.get("/BaseEncoding") == "/MacRomanEncoding" else {}
+        return MAC_ROMAN if encoding == "/MacRomanEncoding" else {}
+    found = dict(MAC_ROMAN) if encoding.get("/BaseEncoding") == "/MacRomanEncoding" else {}
     code = 0
     for item in encoding.get("/Differences", []):
         if isinstance(item, int):
             code = item
             continue
         found.pop(code, None)
-        name = str(item).removeprefix("/").partition(".")[0]  # "fi.alt" is another form of "fi"
-        if name in LIGATURES:
-            found[code] = LIGATURES[name]
+        letters = ligature(str(item).removeprefix("/"))
+        if letters:
+            found[code] = letters
         code += 1
     return found
 
@@ -136,11 +134,11 @@ def _mended_section(section: bytes, letters: Mapping[int, str]) -> bytes:
         first, last, target = group[0], group[-2], group[-1]
         group = []
         whole = letters.get(int(first[1], 16), "")
-        if whole and int(first[1], 16) == int(last[1], 16) and is_cut(whole, _decoded(target[1])):
+        if (
+            whole
+            and int(first[1], 16) == int(last[1], 16)
+            and is_cut(whole, decoded_letters(target[1]))
+        ):
             mended += items[start : target.start(1)] + whole.encode("utf-16-be").hex().encode()
             start = target.end(1)
     return bytes(mended + items[start:]) + end + after
-
-
-def _decoded(digits: bytes) -> str:
-    return bytes.fromhex(digits.decode() + "0" * (len(digits) % 2)).decode("utf-16-be", "replace")

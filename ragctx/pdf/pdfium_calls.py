@@ -67,3 +67,15 @@ mark_count = _by_addresses(raw.FPDFPageObj_CountMarks, _INT, _ADDRESS)
 """Of an object: how many marks it has."""
 content_number = _by_addresses(raw.FPDFPageObj_GetMarkedContentID, _INT, _ADDRESS)
 """Of an object: its number in the page's structure, or -1."""
+tree_child_count = _by_addresses(raw.FPDF_StructElement_CountChildren, _INT, _ADDRESS)
+"""Of an element of a page's structure: how many children it has."""
+tree_child = _by_addresses(raw.FPDF_StructElement_GetChildAtIndex, _ADDRESS, _ADDRESS, _INT)
+"""Of an element and a number: its child, or None if that is a piece of the page's content."""
+tree_child_number = _by_addresses(
+    raw.FPDF_StructElement_GetChildMarkedContentID, _INT, _ADDRESS, _INT
+)
+"""Of an element and a number: that child's number in the page's structure, or -1."""
+tree_role = _by_addresses(
+    raw.FPDF_StructElement_GetType, ctypes.c_ulong, _ADDRESS, _ADDRESS, ctypes.c_ulong
+)
+"""Of an element: writes what it is, in UTF-16, into so many bytes; returns how many it takes."""

@@ -23,7 +23,7 @@ from ragctx.pdf.pdfium_calls import (
     page_object,
     path_mode,
 )
-from ragctx.pdf.pdfium_text_objects import FAINT_ALPHA, fill_of
+from ragctx.pdf.pdfium_text_objects import FAINT_ALPHA, Fills
 
 MAX_OBJECTS = 20_000
 """How many objects of a page are looked at."""
@@ -90,7 +90,7 @@ class PageObjects:
         """Pictures and filled shapes that are large enough to hold text, in order of drawing."""
         edges, mode = (ctypes.c_float * 4)(), (ctypes.c_int * 2)()
         edges_at, mode_at = ctypes.addressof(edges), ctypes.addressof(mode)
-        found = []
+        fills, found = Fills(), []
         for i in [i for i, kind in enumerate(self._all.kinds) if kind in (_PATH, _IMAGE)]:
             at, is_path = self._all.items[i], self._all.kinds[i] == _PATH
             if is_path:
@@ -101,7 +101,9 @@ class PageObjects:
                 continue
             left, bottom, right, top = edges
             if (right - left) * (top - bottom) >= MIN_COVER_PT2:
-                found.append(Cover(i, (left, bottom, right, top), _shade(at) if is_path else None))
+                found.append(
+                    Cover(i, (left, bottom, right, top), _shade(fills, at) if is_path else None)
+                )
         return found
 
 
@@ -127,6 +129,6 @@ def _opened(
             yield from _opened(list(map(object_kind, inside)), inside, item, depth - 1)
 
 
-def _shade(at: Address) -> int | None:
-    fill = fill_of(at)
+def _shade(fills: Fills, at: Address) -> int | None:
+    fill = fills.of(at)
     return fill[0] if fill and fill[1] >= FAINT_ALPHA else None

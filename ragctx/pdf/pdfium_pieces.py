@@ -74,7 +74,7 @@ def _rows(found: Iterable[Run]) -> Iterator[list[Run]]:
 
 
 def _go_on(a: Run, b: Run) -> bool:
-    if a.turn != b.turn or a.drawn.is_faint != b.drawn.is_faint:
+    if a.drawn is not b.drawn and (a.turn != b.turn or a.drawn.is_faint != b.drawn.is_faint):
         return False
     (_, top, right, bottom), (next_left, next_top, _, next_bottom) = a.box, b.box
     if top != next_top or bottom != next_bottom:
@@ -126,16 +126,17 @@ def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterat
     cuts: list[tuple[int, int]] = []
     word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
     guess_gap = word_gap if usual else max(WORD_GAP, GUESSED * word_gap)
-    overhung = _beside_overhang(row, gaps, guess_gap)
+    overhung = 0.0  # until it is needed
     for i, gap in enumerate(gaps, start=1):
+        before, enough = row[i].before, word_gap
+        if before:
+            enough = guess_gap
+            if gap <= guess_gap and before != "drawn" and _hangs(row, i):
+                enough = overhung = overhung or _beside_overhang(row, gaps, guess_gap)
         if gap > usual + WIDE_GAP:
             yield _Part(row[start:i], parts, cuts)
             start, parts, cuts = i, [], []
-        elif row[i].before == "drawn":
-            parts.append(" ")
-        elif gap > (
-            word_gap if not row[i].before else overhung if _hangs(row, i) else guess_gap
-        ) and not _joins_signs(row, i, gap):
+        elif before == "drawn" or (gap > enough and not _joins_signs(row, i, gap)):
             parts.append(" ")
         elif row[i].size != row[i - 1].size:
             parts.append(_set_off(row, i))
@@ -246,8 +247,9 @@ _LAM, _ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
 
 def _joins_signs(row: Sequence[Run], i: int, gap: float) -> bool:
     """Whether run i and the one before are of a script without spaces, and not far apart."""
-    both = is_spaceless(row[i - 1].text[-1]) and is_spaceless(row[i].text[0])
-    return both and gap <= SPACELESS_GAP
+    if gap > SPACELESS_GAP:
+        return False
+    return is_spaceless(row[i - 1].text[-1]) and is_spaceless(row[i].text[0])
 
 
 def _usual_gap(row: Sequence[Run], gaps: Sequence[float]) -> float:
@@ -256,13 +258,15 @@ def _usual_gap(row: Sequence[Run], gaps: Sequence[float]) -> float:
     Single letters with spaces between them look the same; but in a row that is set wide some gaps
     are spaces and therefore wider, unless all of it is one word in capitals.
     """
+    close = sum(len(run.text) for run in row) - len(row)  # gaps within runs
+    if len(gaps) < MIN_SET_WIDE or len(gaps) <= close:
+        return 0.0
     between = [  # letters: dots that lead to a page number are set wide anywhere
         (gap, b.before == "drawn")
         for gap, (a, b) in zip(gaps, pairwise(row), strict=True)
         if a.text[-1].isalnum() and b.text[0].isalnum()
     ]
     undrawn = [gap for gap, is_drawn in between if not is_drawn]
-    close = sum(len(run.text) for run in row) - len(row)  # gaps within runs
     if len(undrawn) < MIN_SET_WIDE or len(undrawn) <= close:
         return 0.0
     usual = statistics.median(undrawn + [WORD_GAP] * close)
@@ -306,7 +310,7 @@ def _is_raised(base: Run, mark: Run) -> bool:
 def _piece(sheet: Sheet, part: _Part) -> Piece:
     row, text = part.runs, "".join(part.texts)
     middle, box = _middle(row), _around(row)
-    some = row[0], row[len(row) // 2], row[-1]
+    first, other, last = row[0].drawn, row[len(row) // 2].drawn, row[-1].drawn
     message: LineMessage = {
         "text": text,
         "turn": (row[0].turn - sheet.frame.turn) % 4,
@@ -318,7 +322,7 @@ def _piece(sheet: Sheet, part: _Part) -> Piece:
         "block": 0,
         "cell": 0,
         "role": "",
-        "bold": all(run.drawn.is_bold for run in some),
+        "bold": first.is_bold and other.is_bold and last.is_bold,
     }
     if part.cuts:
         message["parts"] = list(_parts(part))
@@ -337,6 +341,8 @@ def _parts(part: _Part) -> Iterator[tuple[str, float, float]]:
 
 def _middle(row: Sequence[Run]) -> Run:
     """The run of the letter of middle size."""
+    if len({(run.size, run.box[1], run.box[3]) for run in row}) == 1:
+        return row[0]
     left = sum(len(run.text) for run in row) // 2
     for run in sorted(row, key=lambda run: run.size):
         left -= len(run.text)
@@ -349,7 +355,7 @@ def _unmapped_share(sheet: Sheet, row: Sequence[Run]) -> float:
     """Share of the first letter, one in the middle and the last whose font names none."""
     some = {row[0].at, row[len(row) // 2].at, row[-1].at + len(row[-1].text) - 1}
     textpage = address(sheet.textpage.raw)
-    return sum(int(has_no_letter(textpage, at)) == 1 for at in some) / len(some)
+    return [has_no_letter(textpage, at) for at in some].count(1) / len(some)
 
 
 def _around(row: Sequence[Run]) -> Box:

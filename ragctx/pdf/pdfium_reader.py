@@ -11,6 +11,7 @@ import ctypes
 import itertools
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def read_page(document: Any, i: int) -> PageMessage:
     page = opened.page
     textpage = page.get_textpage()
     units = _code_units(textpage)
-    letters = len("".join(units[: 8 * FEW_CHARACTERS].split()))
+    letters = len("".join("".join(map(chr, units[: 8 * FEW_CHARACTERS])).split()))
     objects = _Objects() if letters >= FEW_CHARACTERS else _look_at_objects(page)
     page_objects = PageObjects(page)
     drawn = _drawn_lines(opened, textpage, page_objects)
@@ -213,12 +214,13 @@ def _drawn_lines(opened: OpenPage, textpage: Any, objects: PageObjects) -> _Draw
     )
 
 
-def _code_units(textpage: Any) -> str:
-    """The page's text, one character per UTF-16 code unit, as pdfium counts."""
+def _code_units(textpage: Any) -> Sequence[int]:
+    """The page's text in UTF-16, as pdfium counts."""
     count = min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS)
     buffer = (ctypes.c_ushort * (count + 1))()
     written = raw.FPDFText_GetText(textpage, 0, count, buffer)
-    return "".join(map(chr, buffer[: max(0, written - 1)]))
+    units: list[int] = buffer[: max(0, written - 1)]
+    return units
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +249,10 @@ def _signs(piece: Piece) -> int:
     return len(piece.message["text"].replace(" ", ""))
 
 
-def _control_share(textpage: Any, units: str) -> float:
+def _control_share(textpage: Any, units: Sequence[int]) -> float:
     """Share of the page's characters that are control characters, 0 to 1."""
     count = raw.FPDFText_CountChars(textpage)
-    shown = len(units) - sum(unit < " " and unit not in "\t\n\r" for unit in units)
+    shown = len(units) - sum(unit < 32 and chr(unit) not in "\t\n\r" for unit in units)
     return 1 - shown / count if 0 < count <= MAX_PAGE_CHARACTERS else 0.0
 
 
@@ -259,5 +261,4 @@ def _unmapped_share(textpage: Any) -> float:
     count = raw.FPDFText_CountChars(textpage)
     sample = range(0, count, max(1, count // SAMPLE))
     at = address(textpage.raw)
-    unmapped = sum(int(has_no_letter(at, k)) == 1 for k in sample)
-    return unmapped / max(1, len(sample))
+    return [has_no_letter(at, k) for k in sample].count(1) / max(1, len(sample))

@@ -11,8 +11,8 @@ import ctypes
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from operator import le, sub
+from collections.abc import Iterable, Iterator, Sequence
+from operator import sub
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pypdfium2.raw as raw
@@ -67,36 +67,29 @@ class Run(NamedTuple):
     drawn: TextObject = NO_OBJECT  # what draws its first letter
 
 
-def runs(sheet: Sheet, codes: str, start: int) -> Iterator[Run]:
+def runs(sheet: Sheet, codes: str, start: int) -> list[Run]:
     """The runs of the characters `codes`, the first of which has the number `start` on the page.
 
     Characters outside of what is shown of the page are left out.
     """
-    textpage = address(sheet.textpage.raw)
-    boxes = _boxes(textpage, start, len(codes))
-    is_one_way = not any(map(is_right_to_left, set(codes)))
-    before: Before = "line"
-    for match in _WORD.finditer(codes):
-        spaces, word = match.groups()
-        for k, space in enumerate(spaces, start + match.start()):
-            before = _stronger(before, space, is_made_up(textpage, k) == 1)
-        first = match.start(2)
-        letters = _Word(word, start + first, boxes.part(first, match.end()))
-        run = _one_run(sheet, letters, before) if is_one_way else None
-        if run is not None:
-            yield run
-            before = ""
-            continue
-        for run in _several_runs(sheet, letters, before):
-            yield run
-            before = ""
-
-
-_WORD = re.compile(r"(\s*)(\S+)")
+    words = _words(sheet, codes, start)
+    befores, several = list(words.befores), dict[int, Sequence[Run]]()
+    drawn = list[TextObject]()
+    # What draws a letter is asked in the order of letters: the first tells the size for all.
+    for i, is_odd in enumerate(_are_odd(sheet, words, drawn)):
+        if is_odd:
+            several[i] = list(_several_runs(sheet, words.word(i), befores[i]))
+            if not several[i]:  # none of it is shown
+                befores[i + 1] = max(befores[i], befores[i + 1], key=_STRENGTHS.index)
+    found = _one_run_each(words, befores, drawn)
+    if not several:
+        return found
+    each = (several[i] if i in several else (run,) for i, run in enumerate(found))
+    return list(itertools.chain.from_iterable(each))
 
 
 class _Boxes(NamedTuple):
-    """The edges of characters on the page, aligned; without area where pdfium knows none."""
+    """The edges of letters on the page, aligned; without area where pdfium knows none."""
 
     lefts: Sequence[float]
     tops: Sequence[float]
@@ -116,47 +109,106 @@ class _Word(NamedTuple):
     boxes: _Boxes
 
 
-def _one_run(sheet: Sheet, word: _Word, before: Before) -> Run | None:
-    """A word as a run, if it is as most are: upright, its letters one after another, all shown.
+class _Words(NamedTuple):
+    """The words of a page, aligned, and the boxes of their letters, one after another.
 
-    What `_several_runs` gives of such a word, in a third of the time.
+    `befores` and `starts` have one item more, for the end of the page.
     """
-    lefts, tops, rights, bottoms = word.boxes
-    left, bottom, right, top = lefts[0], bottoms[0], rights[0], tops[0]
-    drawn = sheet.objects.of(word.at, (left, bottom, right, top))
-    if drawn.turn:
-        return None
-    shown_left, shown_bottom, shown_right, shown_top = sheet.frame.shown
-    last_left = left
-    if len(word.text) > 1:
-        even, gap = EVEN * drawn.size, WORD_GAP * drawn.size
-        highest, lowest = max(tops), min(bottoms)
-        if (
-            highest > top + even
-            or min(tops) < top - even
-            or lowest < bottom - even
-            or max(bottoms) > bottom + even
-            or not all(map(le, lefts, lefts[1:]))
-            or max(map(sub, lefts[1:], rights)) > gap
-        ):
-            return None
-        last_left, right = lefts[-1], rights[-1]
-        if not (shown_bottom <= lowest and highest <= shown_top and max(rights) <= shown_right):
-            return None
-    elif not (shown_bottom <= bottom and top <= shown_top and right <= shown_right):
-        return None
-    if left < shown_left:
-        return None
-    return Run(
-        text=with_signs(word.text, drawn.signs),
-        box=(left, -top, right, -bottom),
-        last_left=last_left,
-        size=drawn.size,
-        turn=0,
-        before=before,
-        at=word.at,
-        drawn=drawn,
+
+    texts: Sequence[str]
+    numbers: Sequence[int]  # of their first letters, as pdfium counts
+    befores: Sequence[Before]
+    starts: Sequence[int]  # where their first letters are among `boxes`
+    boxes: _Boxes
+
+    def word(self, i: int) -> _Word:
+        boxes = self.boxes.part(self.starts[i], self.starts[i + 1])
+        return _Word(self.texts[i], self.numbers[i], boxes)
+
+
+def _words(sheet: Sheet, codes: str, start: int) -> _Words:
+    textpage = address(sheet.textpage.raw)
+    parts = _WORD.split(codes)  # spaces, a word, spaces, ..., a word, spaces
+    places = list(itertools.accumulate(map(len, parts), initial=start))
+    texts, numbers = parts[1::2], places[1:-1:2]
+    starts = list(itertools.accumulate(map(len, texts), initial=0))
+    letters = itertools.chain.from_iterable(map(range, numbers, places[2::2]))
+    boxes = _boxes(textpage, letters, starts[-1])
+    befores = map(_before, itertools.repeat(textpage), parts[2::2], places[2::2])
+    return _Words(texts, numbers, ["line", *befores], starts, boxes)
+
+
+_WORD = re.compile(r"(\S+)")
+
+
+def _are_odd(sheet: Sheet, words: _Words, drawn: list[TextObject]) -> Iterator[bool]:
+    """Of each word, whether it is not as most are; to `drawn` is added what draws its first letter.
+
+    Most are upright, their letters evenly one after another, all shown: for them `_one_run_each`
+    gives what `_several_runs` would, in a fifth of the time.
+    """
+    lefts, tops, rights, bottoms = words.boxes
+    is_one_way = not any(map(is_right_to_left, set().union(*words.texts)))
+    all_shown = _are_in(words.boxes, sheet.frame.shown)
+    gaps = list(map(sub, lefts[1:], rights))  # the one of a letter's number is after it
+    firsts = [(lefts[i], bottoms[i], rights[i], tops[i]) for i in words.starts[:-1]]
+    each = sheet.objects.of_each(words.numbers, firsts)
+    for one, (a, b) in zip(each, itertools.pairwise(words.starts), strict=True):
+        drawn.append(one)
+        if one.turn or not is_one_way:
+            yield True
+        elif not (all_shown or _are_in(words.boxes.part(a, b), sheet.frame.shown)):
+            yield True
+        elif b - a == 1:
+            yield False
+        else:
+            between = gaps[a : b - 1]
+            yield not (
+                max(between) <= WORD_GAP * one.size
+                and min(between) >= -FAR_BACK * one.size
+                and _are_even(tops[a:b], one.size)
+                and _are_even(bottoms[a:b], one.size)
+            )
+
+
+def _are_even(edges: Sequence[float], size: float) -> bool:
+    """Whether the letters' edges are where the first one's is."""
+    if edges.count(edges[0]) == len(edges):
+        return True
+    return max(edges) - EVEN * size <= edges[0] <= min(edges) + EVEN * size
+
+
+def _are_in(boxes: _Boxes, shown: Box) -> bool:
+    """Whether all letters are wholly in what is shown of the page."""
+    left, bottom, right, top = shown
+    return (
+        left <= min(boxes.lefts, default=left)
+        and bottom <= min(boxes.bottoms, default=bottom)
+        and max(boxes.rights, default=right) <= right
+        and max(boxes.tops, default=top) <= top
     )
+
+
+def _one_run_each(
+    words: _Words, befores: Sequence[Before], drawn: Sequence[TextObject]
+) -> list[Run]:
+    lefts, tops, rights, bottoms = words.boxes
+    each = zip(
+        words.texts, befores, words.numbers, drawn, words.starts, words.starts[1:], strict=False
+    )
+    return [
+        Run(
+            text if one.signs is None else with_signs(text, one.signs),
+            (lefts[a], -tops[a], rights[b - 1], -bottoms[a]),
+            lefts[b - 1],
+            one.size,
+            0,
+            before,
+            number,
+            one,
+        )
+        for text, before, number, one, a, b in each
+    ]
 
 
 def _several_runs(sheet: Sheet, word: _Word, before: Before) -> Iterator[Run]:
@@ -207,11 +259,10 @@ def _grown(run: Run, text: str, last_left: float, right: float) -> Run:
     return run._replace(text=text, box=(left, top, right, bottom), last_left=last_left)
 
 
-def _boxes(textpage: Address, start: int, length: int) -> _Boxes:
-    rects = (raw.FS_RECTF * length)()
+def _boxes(textpage: Address, numbers: Iterable[int], count: int) -> _Boxes:
+    rects = (raw.FS_RECTF * count)()
     size, first = ctypes.sizeof(raw.FS_RECTF), ctypes.addressof(rects)
-    places = range(first, first + size * length, size)
-    numbers = range(start, start + length)
+    places = range(first, first + size * count, size)
     collections.deque(map(letter_box, itertools.repeat(textpage), numbers, places), maxlen=0)
     sides = memoryview(rects).cast("B").cast("f").tolist()
     return _Boxes(*(sides[i::4] for i in range(4)))
@@ -219,7 +270,9 @@ def _boxes(textpage: Address, start: int, length: int) -> _Boxes:
 
 def letter_boxes(textpage: Any, run: Run) -> list[Box]:
     """The box of each of a run's letters on the page."""
-    lefts, tops, rights, bottoms = _boxes(address(textpage.raw), run.at, len(run.text))
+    count = len(run.text)
+    boxes = _boxes(address(textpage.raw), range(run.at, run.at + count), count)
+    lefts, tops, rights, bottoms = boxes
     return list(zip(lefts, bottoms, rights, tops, strict=True))
 
 
@@ -228,12 +281,17 @@ def is_right_to_left(letter: str) -> bool:
     return letter > _RIGHT_TO_LEFT and unicodedata.bidirectional(letter) in ("R", "AL", "AN")
 
 
-def _stronger(before: Before, text: str, made_up: bool) -> Before:
-    if text in "\r\n":
+def _before(textpage: Address, spaces: str, start: int) -> Before:
+    """The strongest of some spaces, the first of which has this number."""
+    if spaces == " ":
+        return "guessed" if is_made_up(textpage, start) == 1 else "drawn"
+    if "\n" in spaces or "\r" in spaces or not spaces:
         return "line"
-    if before == "line" or made_up:
-        return before or "guessed"
-    return "drawn"
+    numbers = range(start, start + len(spaces))
+    return "guessed" if all(is_made_up(textpage, k) == 1 for k in numbers) else "drawn"
+
+
+_STRENGTHS: Sequence[Before] = ("", "guessed", "drawn", "line")
 
 
 # ---- codes -----------------------------------------------------------------------------------

@@ -16,7 +16,15 @@ from typing import Any, NamedTuple
 
 import pypdfium2.raw as raw
 
-from ragctx.pdf.pdfium_calls import content_number
+from ragctx.pdf.pdfium_calls import (
+    Address,
+    address,
+    content_number,
+    tree_child,
+    tree_child_count,
+    tree_child_number,
+    tree_role,
+)
 from ragctx.pdf.pdfium_page_objects import PageObjects
 from ragctx.pdf.pdfium_pieces import Piece
 from ragctx.pdf.pdfium_text_objects import marks_of
@@ -60,7 +68,7 @@ def tags_of(page: Any, objects: PageObjects, pieces: Sequence[Piece]) -> list[Ta
     try:
         walk = _Walk()
         for i in range(min(raw.FPDF_StructTree_CountChildren(tree), MAX_ELEMENTS)):
-            walk.enter(raw.FPDF_StructTree_GetChildAtIndex(tree, i), NO_TAG, 0)
+            walk.enter(address(raw.FPDF_StructTree_GetChildAtIndex(tree, i)), NO_TAG, 0)
     finally:
         raw.FPDF_StructTree_Close(tree)
     if not walk.tags or walk.is_twisted or objects.are_too_many or objects.forms:
@@ -87,20 +95,21 @@ class _Walk:
     blocks: int = 0
     cells: int = 0
     seen: int = 0
+    roles: _Roles = field(default_factory=lambda: _Roles())
 
-    def enter(self, element: Any, around: Tag, depth: int) -> None:
+    def enter(self, element: Address, around: Tag, depth: int) -> None:
         """Take in an element and what is below it; `around` is the block that it is part of."""
         self.seen += 1
         if not element or self.seen > MAX_ELEMENTS or depth > MAX_DEPTH:
             self.is_twisted = self.is_twisted or bool(element)
             return
-        tag = self._tag_of(_role(element), around)
-        for i in range(min(raw.FPDF_StructElement_CountChildren(element), MAX_ELEMENTS)):
-            child = raw.FPDF_StructElement_GetChildAtIndex(element, i)
+        tag = self._tag_of(self.roles.of(element), around)
+        for i in range(min(tree_child_count(element), MAX_ELEMENTS)):
+            child = tree_child(element, i)
             if child:
                 self.enter(child, tag, depth + 1)
                 continue
-            number = raw.FPDF_StructElement_GetChildMarkedContentID(element, i)
+            number = tree_child_number(element, i)
             if number >= 0:
                 self.is_twisted = self.is_twisted or number in self.tags
                 self.tags[number] = tag if tag.block else self._block("P")
@@ -120,7 +129,16 @@ class _Walk:
         return Tag(self.blocks, 0, role)
 
 
-def _role(element: Any) -> str:
-    buffer = (ctypes.c_ushort * (MAX_ROLE + 1))()
-    size = raw.FPDF_StructElement_GetType(element, buffer, ctypes.sizeof(buffer))
-    return bytes(buffer)[: max(0, size - 2)].decode("utf-16-le", "replace")
+class _Roles:
+    """Asks what elements are. (What pdfium answers in is kept: it takes long to make)."""
+
+    def __init__(self) -> None:
+        self._bytes = ctypes.create_string_buffer(2 * MAX_ROLE + 2)
+        self._place = ctypes.addressof(self._bytes)
+
+    def of(self, element: Address) -> str:
+        """The role of an element, as the file says it; "" if that is long."""
+        size = tree_role(element, self._place, len(self._bytes))
+        if not 2 <= size <= len(self._bytes):
+            return ""
+        return self._bytes.raw[: size - 2].decode("utf-16-le", "replace")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pypdfium2.raw as raw
@@ -74,37 +75,33 @@ class TextObjects:
         self._at = address(textpage.raw)
         self._known: dict[Address, TextObject] = {}
         self._fonts: dict[Address, _Font] = {}
+        self._fills = Fills()
 
     def of(self, k: int, box: Box) -> TextObject:
         """What draws letter k, whose box on the page this is."""
-        at = letter_object(self._at, k) or 0
-        known = self._known.get(at)
-        if known is None:
-            known = self._asked(at, k, box)
-            if at:
-                self._known[at] = known
-        return known
+        return next(self.of_each((k,), (box,)))
+
+    def of_each(self, letters: Iterable[int], boxes: Iterable[Box]) -> Iterator[TextObject]:
+        """What draws each of some letters, whose boxes on the page these are."""
+        for k, box in zip(letters, boxes, strict=True):
+            at = letter_object(self._at, k) or 0
+            yield self._known.get(at) or self._asked(at, k, box)
 
     def _asked(self, at: Address, k: int, box: Box) -> TextObject:
         left, bottom, right, top = box
-        turn = _turn(letter_angle(self._at, k))
+        angle = letter_angle(self._at, k)
+        turn = _turn(angle) if angle else 0
         size = _size(letter_size(self._at, k), right - left if turn % 2 else top - bottom)
         if size < 0:  # letters drawn backwards: turned once more
             turn, size = (turn + 2) % 4, -size
         if not at:
             return NO_OBJECT._replace(turn=turn, size=size)
         font = self._font(font_of_text(at), k)
-        shade, alpha = fill_of(at) or (0, 255)
-        return TextObject(
-            at=at,
-            turn=turn,
-            size=size,
-            signs=font.signs,
-            is_bold=font.is_bold,
-            is_drawn=text_mode(at) not in _INVISIBLE_MODES,
-            shade=shade,
-            alpha=alpha,
-        )
+        shade, alpha = self._fills.of(at) or (0, 255)
+        is_drawn = text_mode(at) not in _INVISIBLE_MODES
+        known = TextObject(at, turn, size, font.signs, font.is_bold, is_drawn, shade, alpha)
+        self._known[at] = known
+        return known
 
     def _font(self, at: Address | None, k: int) -> _Font:
         """The font of letter k.
@@ -128,14 +125,20 @@ class _Font(NamedTuple):
     is_bold: bool
 
 
-def fill_of(at: Address) -> tuple[int, int] | None:
-    """The shade of grey (0 to 255) in which an object is filled, and how much it covers."""
-    colour = (ctypes.c_uint * 4)()
-    first = ctypes.addressof(colour)
-    if not fill_colour(at, first, first + 4, first + 8, first + 12):
-        return None
-    red, green, blue, alpha = colour
-    return (299 * red + 587 * green + 114 * blue) // 1000, alpha
+class Fills:
+    """Asks how objects are filled. (What pdfium answers in is kept: it takes long to make)."""
+
+    def __init__(self) -> None:
+        self._colour = (ctypes.c_uint * 4)()
+        first = ctypes.addressof(self._colour)
+        self._places = first, first + 4, first + 8, first + 12
+
+    def of(self, at: Address) -> tuple[int, int] | None:
+        """The shade of grey (0 to 255) in which an object is filled, and how much it covers."""
+        if not fill_colour(at, *self._places):
+            return None
+        red, green, blue, alpha = self._colour
+        return (299 * red + 587 * green + 114 * blue) // 1000, alpha
 
 
 def marks_of(at: Address) -> list[str]:
@@ -159,7 +162,7 @@ def _mark_name(handle: Any, i: int) -> str:
 
 
 def _turn(angle: float) -> int:
-    return -round(angle / (math.pi / 2)) % 4 if angle and math.isfinite(angle) else 0
+    return -round(angle / (math.pi / 2)) % 4 if math.isfinite(angle) else 0
 
 
 def _size(size: float, height: float) -> float:

@@ -232,7 +232,7 @@ def _page(message: Mapping[str, Any]) -> PageText:
 
 
 def _line(message: Mapping[str, Any]) -> Line:
-    message = {"block": 0, "cell": 0, "role": "", **message}
+    message = {**_NO_TAG, **message}
     return Line(
         text=_value(message, "text", str),
         turn=_value(message, "turn", int),
@@ -244,9 +244,12 @@ def _line(message: Mapping[str, Any]) -> Line:
         block=_value(message, "block", int),
         cell=_value(message, "cell", int),
         role=_value(message, "role", str),
-        bold=_value({"bold": False, **message}, "bold", bool),
+        bold=_value(message, "bold", bool),
         parts=tuple(map(_part, message.get("parts", ()))),
     )
+
+
+_NO_TAG: Mapping[str, Any] = {"block": 0, "cell": 0, "role": "", "bold": False}
 
 
 def _part(part: Sequence[Any]) -> tuple[str, float, float]:

@@ -118,6 +118,27 @@ def _checked(data: mmap.mmap) -> Soundness:
     return Soundness(broken=frozenset(broken))
 
 
+def contents(data: mmap.mmap) -> Iterator[bytes]:
+    """What each stream of a file holds, pictures apart.
+
+    Raises:
+        ValueError: one is damaged, has a filter that is not known here, or all are too large.
+    """
+    left = MAX_INFLATED
+    for stream in _streams(data):
+        if any(kind in stream.dictionary for kind in _NO_TEXT):
+            continue
+        filters = stream.filters
+        if filters is None or left <= 0:
+            raise ValueError("its filters are not known, or the file is too large")
+        content = data[stream.start : stream.end if stream.end >= 0 else len(data)]
+        content = decoded(content, filters, min(left, MAX_DECODED))
+        if len(content) >= MAX_DECODED:
+            raise ValueError("it is too large")
+        left -= len(content)
+        yield content
+
+
 def _streams(data: mmap.mmap) -> Iterator[_Stream]:
     at = data.find(b"stream")
     while at >= 0:

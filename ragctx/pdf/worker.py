@@ -7,6 +7,7 @@ before.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from typing import TextIO
 
 from ragctx.bounded import end_with_parent, limit_memory
 from ragctx.errors import PdfError
+from ragctx.pdf.cut_maps import may_be_cut
 from ragctx.pdf.messages import (
     BrokenMessage,
     LookMessage,
@@ -101,7 +103,11 @@ def _library(reader: str) -> ModuleType:
 
 
 def _read(request: RequestMessage, send: Send) -> None:
+    if request["mend_fonts"] and not may_be_cut(request["path"]):
+        return
     library = _library(request["reader"])
+    gc.freeze()
+    gc.enable()
     send({"kind": "started"})
     source = _mended(request) if request["mend_fonts"] else request["path"]
     if source is None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.pdf.font_maps import _decoded, _mended_section
+from ragctx.pdf.cut_maps import decoded_letters, may_be_cut
+from ragctx.pdf.font_maps import _mended_section, with_mended_fonts
 from ragctx.pdf.ligatures import LIGATURES, is_cut, seems_to_lack_letters
 from ragctx.pdf.read import read_pdf
 from tests.support.paths import SHARED
@@ -116,6 +117,46 @@ def test_text_without_gaps_costs_no_second_reading(
     assert len(readings) == 1
 
 
+@given(
+    encoding=st.sampled_from(
+        [
+            DIFFERENCES,
+            b"<< /Differences [ 65 /fi.alt/A 0 /f_i /ffi 174/fl ] >>",
+            b"<< /BaseEncoding /MacRomanEncoding /Differences [174 /f] >>",
+            b"<< /Differences [174 /f#69] >>",
+            b"<< /Differences 7 0 R >>",
+            b"/MacRomanEncoding",
+            b"/WinAnsiEncoding",
+        ]
+    ),
+    items=st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 65, 174, 175, 222, 223]),
+            st.sampled_from(["f", "fi", "A", "ff", "flag", "ffi"]),
+        )
+    ),
+    kind=st.sampled_from(["char", "range"]),
+)
+def test_a_quick_look_overlooks_no_cut_map(
+    encoding: bytes,
+    items: list[tuple[int, str]],
+    kind: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    codes = ((f"<{code:02X}> " * (1 + (kind == "range")), text) for code, text in items)
+    lines = (f"{code}<{text.encode('utf-16-be').hex()}>" for code, text in codes)
+    path = tmp_path_factory.mktemp("maps") / "a.pdf"
+    path.write_bytes(pdf(mapped(*lines, kind=kind), encoding=encoding))
+    if with_mended_fonts(str(path), None) is not None:
+        assert may_be_cut(str(path))
+
+
+def test_a_quick_look_clears_whole_maps(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(pdf(mapped("<AE> <00660069>", "<AF> <0066006C>")))
+    assert not may_be_cut(str(path))
+
+
 @given(st.lists(st.tuples(st.integers(0, 255), st.sampled_from(["f", "fi", "A", "ff", "flag"]))))
 def test_no_other_letter_of_a_map_is_touched(items: list[tuple[int, str]]) -> None:
     letters = {174: "fi", 175: "ffi"}
@@ -124,7 +165,7 @@ def test_no_other_letter_of_a_map_is_touched(items: list[tuple[int, str]]) -> No
     mended = _mended_section(section, letters)
     words = mended.partition(b"endbf")[0].split()[1:]
     pairs = zip(words[::2], words[1::2], strict=True)
-    assert [(int(code[1:-1], 16), _decoded(text[1:-1])) for code, text in pairs] == [
+    assert [(int(code[1:-1], 16), decoded_letters(text[1:-1])) for code, text in pairs] == [
         (code, letters[code] if code in letters and is_cut(letters[code], text) else text)
         for code, text in items
     ]
