@@ -6,9 +6,11 @@ The first run makes an environment for each package under build/peers (a minute 
 package index); torch, sentence-transformers and numpy are those of this environment, for all. Each
 run is a new process for each package in turn, so that a busy machine is busy for all of them.
 
-Pages/s are those of reading, cutting, embedding and storing; `start_s`, importing and loading the
-model, is told apart. What the ratio can be at most is told as well: if reading, cutting and storing
-took no time at all, and only embedding were left.
+Pages/s are those of reading, cutting, embedding and storing; `start s`, importing and loading the
+model, is told apart. Processor seconds are of both, of all threads and processes: they do not count
+what else the machine does. `tokens` are those that the model read; what was cut off a passage that
+is too long for it, was not. What the ratio can be at most is told as well: if reading, cutting and
+storing took no time at all, and only embedding were left.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ FILES = ("r-intro.pdf", "developers-reference.pdf", "r-exts.pdf")
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "ragctx": (),
+    "ragctx_int8": (),
     "langchain": ("langchain-community==0.4.*", "langchain-huggingface==1.*"),
     "llama_index": (
         "llama-index-embeddings-huggingface==0.8.*",
@@ -89,10 +92,12 @@ def main() -> None:
                 told[0]["pages"],
                 told[0]["passages"],
                 told[0]["tokens"],
+                told[0]["cut_off"],
                 f"{pages / seconds[name]:.1f}",
                 f"{seconds[name] / seconds['ragctx']:.2f}",
                 f"{embed / seconds['ragctx']:.2f}" if embed else "",
                 f"{median(run['start_s'] for run in told):.1f}",
+                f"{median(run['cpu_s'] for run in told):.1f}",
                 stages,
             ]
         )
@@ -101,11 +106,12 @@ def main() -> None:
         "pages",
         "passages",
         "tokens",
+        "cut off",
         "pages/s",
         "ragctx is",
         "by embedding alone",
     ]
-    table([*columns, "start s", "seconds by stage, first run"], rows)
+    table([*columns, "start s", "processor s", "seconds by stage, first run"], rows)
     result("ingest_peers", files=[file.name for file in files], runs=runs)
 
 

@@ -1,4 +1,4 @@
 """The command line: parse, call, print. Everything it does is a function of the library.
 
-Importing this package, and every `--help`, load no model library, no numpy and no index.
+`ragctx --help` loads no command, and the help of a command no model library, no numpy and no index.
 """

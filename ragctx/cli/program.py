@@ -1,6 +1,6 @@
 """The command line: parse, call, print. Everything it does is a function of the library.
 
-Importing this package, and every `--help`, load no model library, no numpy and no index.
+`ragctx --help` loads no command, and the help of a command no model library, no numpy and no index.
 """
 
 from __future__ import annotations
@@ -15,22 +15,8 @@ import click
 
 from ragctx import __version__
 from ragctx.cli import exit_codes
-from ragctx.cli.commands.ask import ask_command
-from ragctx.cli.commands.cache import cache_group
-from ragctx.cli.commands.calibrate import calibrate_command
-from ragctx.cli.commands.compare import compare_command
-from ragctx.cli.commands.explain import explain_command
-from ragctx.cli.commands.index import index_group
-from ragctx.cli.commands.ingest import ingest_command
-from ragctx.cli.commands.mcp import mcp_command
-from ragctx.cli.commands.page import page_command
-from ragctx.cli.commands.plan import plan_command
-from ragctx.cli.commands.probe import probe_command
-from ragctx.cli.commands.prompt import prompt_command
-from ragctx.cli.commands.questions import questions_group
-from ragctx.cli.commands.search import search_command
-from ragctx.cli.commands.serve import serve_command
-from ragctx.cli.help import Group, examples
+from ragctx.cli.command_list import Commands, Program
+from ragctx.cli.help import examples
 from ragctx.errors import RagctxError
 from ragctx.threads import limit_threads, wait_passively
 
@@ -48,7 +34,8 @@ from ragctx.threads import limit_threads, wait_passively
     "ragctx index info",
 )
 @click.group(
-    cls=Group,
+    cls=Program,
+    commands=Commands(),
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -58,27 +45,6 @@ def command_line(ctx: click.Context) -> None:
     """From a folder of documents to an answer with page citations, offline."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-
-
-_COMMANDS = (
-    ingest_command,
-    ask_command,
-    search_command,
-    prompt_command,
-    explain_command,
-    page_command,
-    serve_command,
-    mcp_command,
-    index_group,
-    cache_group,
-    questions_group,
-    compare_command,
-    probe_command,
-    calibrate_command,
-    plan_command,
-)
-for _command in _COMMANDS:
-    command_line.add_command(_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

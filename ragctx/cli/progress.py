@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,14 +23,13 @@ _STAGE = 9
 @contextmanager
 def ingest_progress() -> Iterator[Progress]:
     """Callbacks for `ragctx.ingestion.ingest` that move a bar of reading and one of embedding."""
-    import rich.progress as rich
-
     from ragctx.ingestion.progress import Progress
 
-    screen = console(stderr=True)
-    if not screen.is_terminal:
+    if not sys.stderr.isatty():
         yield Progress()
         return
+    import rich.progress as rich
+
     columns = (
         rich.TextColumn("{task.description}"),
         rich.BarColumn(bar_width=10),
@@ -38,6 +38,7 @@ def ingest_progress() -> Iterator[Progress]:
         rich.TextColumn("left"),
     )
     # The time left is judged by the last minute: files that are known already take next to none.
+    screen = console(stderr=True)
     with rich.Progress(*columns, console=screen, transient=True, speed_estimate_period=60) as bars:
         yield _IngestBars(bars).callbacks()
 
@@ -49,12 +50,11 @@ def phase_progress() -> Iterator[Callable[[str, float, int], None]]:
     Each phase starts the bar again. How much there is in all is 0 where that is not known: the bar
     then only shows that work goes on.
     """
-    import rich.progress as rich
-
-    screen = console(stderr=True)
-    if not screen.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda what, done, total: None
         return
+    import rich.progress as rich
+
     columns = (
         rich.TextColumn("{task.description}"),
         rich.BarColumn(bar_width=20),
@@ -63,6 +63,7 @@ def phase_progress() -> Iterator[Callable[[str, float, int], None]]:
         rich.TextColumn("{task.fields[left]}"),
     )
     # Redirected, what is printed meanwhile would go to standard error, out of `> answers.jsonl`.
+    screen = console(stderr=True)
     with rich.Progress(*columns, console=screen, transient=True, redirect_stdout=False) as bars:
         yield _PhaseBar(bars)
 

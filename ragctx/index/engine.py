@@ -196,8 +196,12 @@ def ranked(
     rows: Ints, scores: NDArray[np.float64], k: int, ids_of: IdsOf
 ) -> list[tuple[int, float]]:
     """The k best (row, score), ties by chunk id."""
-    if len(np.unique(scores)) == len(scores):
-        order = np.argsort(-scores)[:k].tolist()
+    best_first = np.argsort(-scores)
+    sorted_scores = scores[best_first]
+    # not by `np.unique`, whose first call imports numpy.ma, in every new process that searches
+    has_ties = (sorted_scores[1:] == sorted_scores[:-1]).any()
+    if not has_ties:
+        order = best_first[:k].tolist()
     else:
         ids = ids_of(rows.tolist())
         keys = [

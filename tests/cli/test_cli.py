@@ -630,7 +630,7 @@ def test_a_batch_shows_the_time_left_on_a_terminal_and_keeps_its_rows(
 ) -> None:
     Path("batch.txt").write_text(f"{QUESTION}\n\n{QUESTION}\n", "utf-8")
     assert filled("ask", "--batch", "batch.txt").err == ""
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm-256color")
     done = filled("ask", "--batch", "batch.txt")
     assert "2/2" in done.err and "answering" in done.err and "left" in done.err

@@ -6,6 +6,7 @@ The budget is a set of modules, not a time: a time depends on the machine.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 
 import ragctx
 import ragctx.evaluation
+from ragctx.cli.command_list import SUMMARIES
+from tests.support.paths import SAMPLES
 
-HELP = """
+RUN = """
 import sys
 from ragctx.cli.program import main
 sys.argv = ["ragctx", *{arguments}]
@@ -38,14 +41,14 @@ def third_party(code: str) -> set[str]:
     return _loaded(f"{code}\n{listing}") - before - set(sys.stdlib_module_names) - {"ragctx"}
 
 
-def _loaded(code: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+def _loaded(code: str, cwd: Path | None = None) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def _help(*arguments: str) -> str:
-    return HELP.format(arguments=repr([*arguments, "--help"]), null="/dev/null")
+    return RUN.format(arguments=[*arguments, "--help"], null=os.devnull)
 
 
 def test_importing_ragctx_imports_nothing_else() -> None:
@@ -65,9 +68,48 @@ def test_records_come_through_the_door_alone() -> None:
     assert third_party("from ragctx import Answer, Hit, Prompt, RagctxError") == set()
 
 
-@pytest.mark.parametrize("command", ["", "ingest", "search", "prompt", "ask", "index"])
+@pytest.mark.parametrize("command", ["", *SUMMARIES])
 def test_help_imports_click_alone(command: str) -> None:
     assert third_party(_help(*command.split())) <= {"click", "colorama"}
+
+
+def modules_after(code: str, cwd: Path | None = None) -> set[str]:
+    """Every module that is loaded when `code` has run."""
+    listing = "import json, sys; print(json.dumps(sorted(sys.modules)))"
+    return _loaded(f"{code}\n{listing}", cwd)
+
+
+def test_the_outermost_help_imports_no_command_and_little_else() -> None:
+    # It once imported all fifteen commands with their options: three times the time.
+    ours = {name for name in modules_after(_help()) if name.startswith("ragctx.")}
+    of_cli = {f"ragctx.cli.{name}" for name in ("command_list", "exit_codes", "help", "program")}
+    ground = {"ragctx.errors", "ragctx.lazy", "ragctx.text", "ragctx.text.display"}
+    assert ours == of_cli | ground | {"ragctx.cli", "ragctx.threads"}
+
+
+def test_a_command_imports_no_other_command() -> None:
+    loaded = modules_after(_help("search"))
+    commands = {name for name in loaded if name.startswith("ragctx.cli.commands.")}
+    assert commands == {"ragctx.cli.commands.search"}
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the default index of one sample."""
+    place = tmp_path_factory.mktemp("indexed")
+    sample = str(next(SAMPLES.glob("*.pdf")))
+    ingest = [sys.executable, "-m", "ragctx", "ingest", sample]
+    subprocess.run(ingest, capture_output=True, check=True, cwd=place)
+    return place
+
+
+def test_a_search_for_a_program_imports_what_it_searches_with(indexed: Path) -> None:
+    # `np.unique` imports numpy.ma: 6 ms of every search, to learn whether scores tie.
+    code = RUN.format(arguments=["search", "filter", "--json"], null=os.devnull)
+    loaded = modules_after(code, cwd=indexed)
+    assert {"numpy", "onnxruntime", "ragctx.index.engine"} <= loaded
+    idle = {"rich", "torch", "faiss", "jinja2", "numpy.ma", "ragctx.pipeline", "ragctx.selection"}
+    assert not idle & loaded
 
 
 def test_the_door_has_thirteen_names_at_most() -> None:

@@ -29,7 +29,7 @@ _NAMED = 3  # documents of an index that are named in the table; all are in --js
 
 @examples("ragctx cache info", "ragctx cache info --json", "ragctx cache clear --yes")
 @click.group("cache", cls=Group)
-def cache_group() -> None:
+def cache_command() -> None:
     """Show what is kept to save time, or remove it.
 
     The cache is in $RAGCTX_CACHE_DIR, else $XDG_CACHE_HOME/ragctx, else ~/.cache/ragctx. The PDFs
@@ -49,7 +49,7 @@ class _Part:
     max_bytes: int | None
 
 
-@cache_group.command("info")
+@cache_command.command("info")
 @options.json_option
 def info_command(as_json: bool) -> None:
     """Show what is in the cache, how large it is, and where."""
@@ -90,7 +90,7 @@ def _print_indexes(indexes: Sequence[tuple[CachedIndex, Sequence[str]]]) -> None
     console().print(grid)
 
 
-@cache_group.command("clear")
+@cache_command.command("clear")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options.json_option
 def clear_command(yes: bool, as_json: bool) -> None:

@@ -58,11 +58,11 @@ def _not_both(
     "ragctx index remove old-manual.pdf",
 )
 @click.group("index", cls=Group)
-def index_group() -> None:
+def index_command() -> None:
     """Inspect an index, check it, repair it, compact it, or remove documents from it."""
 
 
-@index_group.command("info")
+@index_command.command("info")
 @click.option(
     "--recall",
     is_flag=True,
@@ -113,7 +113,7 @@ def _shown(info: IndexInfo) -> dict[str, object]:
     return shown
 
 
-@index_group.command("list")
+@index_command.command("list")
 @_folder
 def list_command(folder: IndexPlace | None, index_path: IndexPlace, as_json: bool) -> None:
     """List the documents of an index."""
@@ -135,7 +135,7 @@ def list_command(folder: IndexPlace | None, index_path: IndexPlace, as_json: boo
     console().print(counted(len(sources), "document"))
 
 
-@index_group.command("verify")
+@index_command.command("verify")
 @_folder
 def verify_command(folder: IndexPlace | None, index_path: IndexPlace, as_json: bool) -> int:
     """Verify every checksum of an index. The exit code is 1 if anything is wrong."""
@@ -158,7 +158,7 @@ def verify_command(folder: IndexPlace | None, index_path: IndexPlace, as_json: b
     return OK
 
 
-@index_group.command("repair")
+@index_command.command("repair")
 @click.option(
     "--embedder",
     "embedder_spec",
@@ -192,7 +192,7 @@ def repair_command(
         console().print(one_line(line), soft_wrap=True)
 
 
-@index_group.command("compact")
+@index_command.command("compact")
 @_folder
 def compact_command(folder: IndexPlace | None, index_path: IndexPlace, as_json: bool) -> None:
     """Join the files that hold vectors into one, without what was deleted.
@@ -218,7 +218,7 @@ def compact_command(folder: IndexPlace | None, index_path: IndexPlace, as_json: 
     )
 
 
-@index_group.command("remove")
+@index_command.command("remove")
 @click.argument("documents", nargs=-1, required=True, metavar="DOCUMENT...")
 @options.index_option
 @options.json_option

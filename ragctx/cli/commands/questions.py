@@ -39,11 +39,11 @@ _WARNING = (
     "ragctx questions check test.jsonl --apart-from train.jsonl.gz",
 )
 @click.group("questions", cls=Group)
-def questions_group() -> None:
+def questions_command() -> None:
     """Make questions with known answers from an index, or check a question file."""
 
 
-@questions_group.command("make")
+@questions_command.command("make")
 @options.index_option
 @click.option(
     "-o",
@@ -154,7 +154,7 @@ def _report_questions(
     say(f"note: {_WARNING}")
 
 
-@questions_group.command("check")
+@questions_command.command("check")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--index",

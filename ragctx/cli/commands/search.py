@@ -76,7 +76,6 @@ def _search(
     question: str, sources: Sources, chosen: options.RetrievalOptions, expand: int
 ) -> list[Hit]:
     from ragctx.retrieval import retrieve
-    from ragctx.selection.expansion import Surroundings, widened
 
     retrieval, embedder = chosen.resolve(), load_embedder(sources)
     index = open_index(sources, embedder)
@@ -84,6 +83,8 @@ def _search(
         hits = retrieve(question, snapshot, embedder, retrieval)
         if not expand:
             return hits
+        from ragctx.selection.expansion import Surroundings, widened
+
         beside = Surroundings(
             get_document=cache(snapshot.document), get_chunks=cache(snapshot.chunks)
         )
