@@ -102,6 +102,9 @@ SLIDING: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+MIXED: dict[str, tuple[str, dict[str, Any]]] = {
+    "moe": ("MixtralConfig", {"num_key_value_heads": 2, "num_local_experts": 4}),
+}
 # Every key is rotated otherwise once a text has more than 40 tokens.
 LONGROPE: dict[str, tuple[str, dict[str, Any]]] = {
     "phi3-longrope": (
@@ -148,7 +151,7 @@ def byte_level_tokenizer() -> Any:
 
 def make_directory(folder: Path, kind: str, *, context_window: int = 256) -> Path:
     """A tiny random model with its tokenizer, saved as a user would have it."""
-    name, own = (KINDS | SLIDING | LONGROPE | FORGETFUL | NOT_CAUSAL)[kind]
+    name, own = (KINDS | SLIDING | LONGROPE | FORGETFUL | NOT_CAUSAL | MIXED)[kind]
     shape = SHAPE | {"max_position_embeddings": context_window} | own
     if kind == "bloom":  # has no positions and states no length
         shape.pop("max_position_embeddings")
@@ -1106,9 +1109,13 @@ def test_auto_takes_the_weights_own_numbers_where_they_are_quick(
 
 
 def test_a_model_larger_than_the_memory_says_what_would_fit(
-    directory_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = directory_of("llama")
+    directory = tmp_path
+    (directory / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    tensor = {"dtype": "F32", "shape": [1000, 1000], "data_offsets": [0, 0]}
+    header = json.dumps({"model.layers.0.mlp.up_proj.weight": tensor}).encode()
+    (directory / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     numbers = sum(memory.weight_numbers(directory).values())
     for free, dtype, remedy in (
         (3.0, "float32", "--dtype bfloat16 needs"),
@@ -1132,6 +1139,26 @@ def test_int8_weights_answer_and_are_told_apart(directory_of: Callable[[str], Pa
     assert 0 < float((own - close).std() / own.std()) < 0.1
     assert int8.generate(prompt_of(ids)).reused_tokens == len(ids) - 1, "cached as ever"
     assert exact.identity() != int8.identity() and "int8" in int8.identity()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("gpt2", "no layers that torchao could hold in 8 bits: leave --dtype int8 out"),
+        pytest.param(
+            "mamba",
+            "torchao cannot run all its layers in 8 bits: leave --dtype int8 out",
+            marks=pytest.mark.skipif(IS_OLD, reason="Mamba needs transformers 5"),
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_held_in_8_bits_is_refused(
+    kind: str, told: str, directory_of: Callable[[str], Path]
+) -> None:
+    """Not silently held whole, which GPT-2 was."""
+    pytest.importorskip("torchao", reason="the int8 extra is not installed")
+    with pytest.raises(ModelError, match=re.escape(told)):
+        load_huggingface(directory_of(kind), dtype="int8", context_window=64)
 
 
 def test_without_torchao_int8_names_the_extra(

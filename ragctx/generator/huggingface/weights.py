@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import torch
 
 from ragctx.errors import ModelError, require_extra
-from ragctx.generator.huggingface.memory import is_out_of_memory
+from ragctx.generator.huggingface.memory import INT8, is_out_of_memory
 
 _LFS = b"version https://git-lfs"
 
@@ -168,7 +168,26 @@ def load_model(
             f"{directory} lacks {len(absent)} of the model's weights (first: {absent[0]}), which "
             "would be random numbers: copy the directory again, with all its safetensors files"
         )
+    if int8 and not any(map(is_in_8_bits, model.parameters())):
+        raise ModelError(
+            f"{directory} has no layers that torchao could hold in 8 bits: leave --dtype {INT8} "
+            "out, or take bfloat16"
+        )
     return model
+
+
+def is_in_8_bits(weight: torch.Tensor) -> bool:
+    """Whether a loaded weight is held in 8 bits."""
+    return isinstance(getattr(weight, "qdata", None), torch.Tensor)
+
+
+def stored_bytes(weight: torch.Tensor) -> int:
+    """Bytes that a loaded weight takes; in 8 bits, scales included."""
+    if not is_in_8_bits(weight):
+        return weight.nbytes
+    parts: Any = weight
+    names, _ = parts.__tensor_flatten__()
+    return sum(int(getattr(parts, name).nbytes) for name in names)
 
 
 def _int8_config() -> Any:
