@@ -511,8 +511,23 @@ def test_prompts_that_cannot_be_read_are_refused_with_the_numbers(
 def test_scores_that_are_not_numbers_are_an_error(directory_of: Callable[[str], Path]) -> None:
     generator = load_huggingface(directory_of("llama"))
     generator.reading.model.get_input_embeddings().weight.data[7] = float("nan")
-    with pytest.raises(ModelError, match="float32"):
+    with pytest.raises(ModelError, match="its weights are damaged: copy it again"):
         generator.generate(prompt_of([7, 8]))
+    coarse = load_huggingface(directory_of("llama"), dtype="bfloat16")
+    coarse.reading.model.get_input_embeddings().weight.data[7] = float("nan")
+    with pytest.raises(ModelError, match="bfloat16 is too coarse for it: --dtype float32"):
+        coarse.generate(prompt_of([7, 8]))
+
+
+def test_numbers_that_are_none_at_loading_are_told_once(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = transformers.AutoModelForCausalLM.from_pretrained(str(directory_of("llama")))
+    model.get_input_embeddings().weight.data.fill_(float("nan"))
+    model.save_pretrained(tmp_path)
+    shutil.copy(directory_of("llama") / "tokenizer.json", tmp_path)
+    with pytest.raises(ModelError, match=r"damaged: copy it again$"):
+        load_huggingface(tmp_path)
 
 
 # ---- sampling ------------------------------------------------------------------------------------
@@ -717,6 +732,55 @@ def test_a_note_of_git_lfs_in_place_of_the_weights_says_how_to_fetch_them(
     (folder / "model.safetensors").write_text(note)
     with pytest.raises(ModelError, match=r"model\.safetensors is not the file.*git lfs pull"):
         load_huggingface(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "generation_config.json"])
+def test_a_note_of_git_lfs_in_place_of_any_file_does(
+    name: str, directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(directory_of, tmp_path)
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n")
+    with pytest.raises(ModelError, match=rf"{re.escape(name)} is not the file.*git lfs pull"):
+        load_huggingface(folder)
+
+
+def stating(folder: Path, **values: object) -> Path:
+    """The directory, with other values in its config."""
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"intermediate_size": 64}, "other shapes than its config.json states.*copy both again"),
+        ({"model_type": "t5"}, "it is a t5, and no model that goes on with a text: give one"),
+        (
+            {"quantization_config": {"quant_method": "awq", "bits": 4}},
+            "install what that names, or take the same model with weights as they were trained",
+        ),
+        ({"num_attention_heads": 5}, "size|heads|dimension"),
+        ({"max_position_embeddings": -1}, "states no length: give it, --context-window TOKENS"),
+    ],
+)
+def test_what_a_config_states_wrong_is_told_with_a_remedy(
+    values: dict[str, object], told: str, directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = stating(copied(directory_of, tmp_path), **values)
+    with pytest.raises(ModelError, match=told) as caught:
+        load_huggingface(folder)
+    assert "\n" not in str(caught.value) and "ignore_mismatched" not in str(caught.value)
+
+
+def test_weights_without_a_place_are_told_of(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """As of a config that states one layer less, whose model answered without a word."""
+    folder = stating(copied(directory_of, tmp_path), num_hidden_layers=1)
+    [note] = load_huggingface(folder).take_notes()
+    assert "has no place for 9 weights in its files (first: model.layers.1." in note
+    assert load_huggingface(directory_of("llama")).take_notes() == ()
 
 
 def test_no_memory_while_loading_is_no_word_of_damaged_files(

@@ -30,6 +30,7 @@ from ragctx.generator.huggingface.weights import (
 )
 from ragctx.generator.kept_files import STORE_BYTES, KeptFiles
 from ragctx.paths import expanded
+from ragctx.text.wording import counted
 from ragctx.tokens.load import load_tokenizer, with_template_options
 from ragctx.tokens.tokenizer import Tokenizer
 
@@ -96,7 +97,9 @@ def load_huggingface(
     check_memory(directory, precision, where, int8=int8)
     is_own, options = tokenizer is None, template_options or {}
     tokenizer = with_template_options(tokenizer or load_tokenizer(directory), options)
-    model = load_model(directory, precision, where, int8=int8, trust_remote_code=trust_remote_code)
+    model, unused = load_model(
+        directory, precision, where, int8=int8, trust_remote_code=trust_remote_code
+    )
     numbers = INT8 if int8 else "" if precision == torch.float32 else str(precision)
     files = None if kv_cache is None else KeptFiles(kv_cache, kv_cache_bytes, suffix=_FILE_SUFFIX)
     identity = _identity(directory, precision, numbers)
@@ -119,6 +122,11 @@ def load_huggingface(
             numbers=numbers,
         )
         _compare_prompts(generator, directory, options)
+    if unused:
+        generator.note(
+            f"{generator.name} has no place for {counted(len(unused), 'weight')} in its files "
+            f"(first: {unused[0]}): if its config.json is another model's, its answers are worse"
+        )
     if files is not None and not reading.reuses_prefix:
         generator.note(f"{reading.name} forgets what it read: nothing of it is kept in {kv_cache}")
     return generator

@@ -145,7 +145,13 @@ class ReadingModel:
         run.token_ids.extend(token_ids)
         logits: Tensor = output.logits[0, -rows:].float()
         if logits.isnan().any():
-            raise ModelError(f"{self.name} gives scores that are not numbers: try dtype='float32'")
+            dtype = self.model.dtype
+            remedy = (
+                "its weights are damaged: copy it again"
+                if dtype == torch.float32
+                else f"{str(dtype).removeprefix('torch.')} is too coarse for it: --dtype float32"
+            )
+            raise ModelError(f"{self.name} gives scores that are not numbers; {remedy}")
         return logits
 
     # ---- what is kept ------------------------------------------------------------------------
@@ -211,6 +217,8 @@ class ReadingModel:
             self.forward(run, token_ids[:4])
             for token in token_ids[4:]:
                 pieces = self.forward(run, [token])
+        except ModelError:
+            raise
         except Exception as error:
             in_8_bits = any(map(is_in_8_bits, self.model.parameters()))
             remedy = (
