@@ -783,6 +783,18 @@ def test_weights_without_a_place_are_told_of(
     assert load_huggingface(directory_of("llama")).take_notes() == ()
 
 
+def test_masks_in_old_files_are_no_weights_without_a_place(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(shutil.copytree(directory_of("gpt2"), tmp_path / "model"))
+    tensors = load_file(folder / "model.safetensors")
+    tensors["transformer.h.0.attn.masked_bias"] = torch.tensor(-1e4)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    assert load_huggingface(folder).take_notes() == ()
+
+
 def test_no_memory_while_loading_is_no_word_of_damaged_files(
     directory_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

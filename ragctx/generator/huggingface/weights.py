@@ -41,7 +41,7 @@ class CausalModel(Protocol):
 
 
 class Loaded(NamedTuple):
-    """A model, and the names of what its files hold and it has no place for."""
+    """A model, and the names of weights that its files hold and it has no place for."""
 
     model: CausalModel
     unused: tuple[str, ...]
@@ -179,7 +179,11 @@ def load_model(
             f"{directory} has no layers that torchao could hold in 8 bits: leave --dtype {INT8} "
             "out, or take bfloat16"
         )
-    return Loaded(model, tuple(sorted(map(str, report["unexpected_keys"]))))
+    # old files hold masks and frequencies too, which every model makes for itself now
+    unused = sorted(
+        name for name in map(str, report["unexpected_keys"]) if name.endswith(".weight")
+    )
+    return Loaded(model, tuple(unused))
 
 
 def is_in_8_bits(weight: torch.Tensor) -> bool:
