@@ -146,9 +146,10 @@ class ExplanationShape(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class PlanShape(Plan):
-    """`ragctx plan --json`: what a model needs. Bytes are those at `dtype`.
+    """`ragctx plan --json`: what a model needs.
 
-    Tokens are prompt and answer together.
+    Weights' bytes are those at `dtype`, all others at `kv_dtype`; tokens are prompt and answer
+    together.
     """
 
     measured: Measured | None  # with --measure

@@ -2,7 +2,8 @@
 
 Prompts ask for [1], and many models do as they were trained instead. Only what can be a label of
 this prompt is one. Numbers in round brackets or raised are labels only where the answer has none in
-square brackets, and where no counting word, unit or "section" stands before them.
+square brackets: those in round ones where no counting word, unit or "section" stands before them,
+and raised ones where they are no power (`raised`) and no passage writes them so.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ragctx.citations.raised import is_power
 from ragctx.file_formats import SUFFIXES
 
 _SPACE = r"[ \t\u00a0]{0,3}"
@@ -39,7 +41,6 @@ _COUNTS = re.compile(
     r"paragraphs?|parts?)|§|\d)\s*\Z",
     re.IGNORECASE,
 )
-_BEFORE_RAISED = re.compile(r"(?:[.,;:!?)\]\"”’»]|[^\W\d_]{4})\Z")
 _HEADING = re.compile(
     r"(?im)^[ \t]*(?:#{1,4}[ \t]*)?[*_]{0,3}(?:references|sources|citations|bibliography|footnotes|"
     r"works cited|quellen)[*_]{0,3}[ \t]*:?[*_]{0,3}[ \t]*$"
@@ -81,7 +82,8 @@ def in_square_brackets(answer: str, passages: Sequence[Labelled]) -> str:
     answer = _ROUND.sub(lambda match: _round(match, labels), answer)
     if _SQUARE.search(answer):
         return answer
-    return _RAISED.sub(lambda match: _raised(match, labels), answer)
+    texts = [passage.text for passage in passages]
+    return _RAISED.sub(lambda match: _raised(match, labels, texts), answer)
 
 
 def _known(listing: str, labels: set[str]) -> bool:
@@ -107,11 +109,14 @@ def _round(match: re.Match[str], labels: set[str]) -> str:
     return f" [{match['inside']}]"
 
 
-def _raised(match: re.Match[str], labels: set[str]) -> str:
+def _raised(match: re.Match[str], labels: set[str], texts: Sequence[str]) -> str:
     inside = match["inside"].translate(_LOWERED)
     before = match.string[max(0, match.start() - 30) : match.start()]
-    is_label = _BEFORE_RAISED.search(before) or "," in inside
-    return f"[{inside}]" if is_label and _known(inside, labels) else match.group()
+    after = match.string[match.end() : match.end() + 3]
+    if not _known(inside, labels) or is_power(before, inside, after):
+        return match.group()
+    written = re.split(r"\s", before)[-1] + match.group()
+    return match.group() if any(written in text for text in texts) else f"[{inside}]"
 
 
 def _with_documents(answer: str, passages: Sequence[Labelled]) -> str:

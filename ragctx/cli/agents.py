@@ -14,11 +14,14 @@ from ragctx.paths import expanded
 
 if TYPE_CHECKING:
     from ragctx.mcp_server.tools import Toolbox
+    from ragctx.server.metrics import Metrics
     from ragctx.server.service import Service
 
 
-def toolbox_of(get_service: Callable[[], Service], allowed: tuple[str, ...]) -> Toolbox:
-    """The tools, with the tokenizers that `--allow-tokenizer` names.
+def toolbox_of(
+    get_service: Callable[[], Service], allowed: tuple[str, ...], metrics: Metrics
+) -> Toolbox:
+    """The tools, counted in `metrics`, with the tokenizers that `--allow-tokenizer` names.
 
     Raises InputError for one that is not there, or two of one name.
     """
@@ -33,7 +36,8 @@ def toolbox_of(get_service: Callable[[], Service], allowed: tuple[str, ...]) -> 
                 "another name: NAME=DIR"
             )
         named[name] = directory
-    return Toolbox(get_service=get_service, tokenizers=NamedTokenizers(allowed=named))
+    tokenizers = NamedTokenizers(allowed=named)
+    return Toolbox(get_service=get_service, tokenizers=tokenizers, metrics=metrics)
 
 
 def _named(spec: str) -> tuple[str, Path]:

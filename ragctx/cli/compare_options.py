@@ -6,7 +6,7 @@ of their values is asked, and the first values are what everything else is asked
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ragctx.assembly import Assembly
     from ragctx.evaluation.conditions import Plan
     from ragctx.evaluation.summaries import Prices
+    from ragctx.reranking import Reranker
     from ragctx.retrieval import Retrieval
 
 OWN = (
@@ -100,21 +101,23 @@ class Searching:
 
     chunk_tokens: tuple[int, ...]
     retrievers: tuple[str, ...]
+    rerankers: tuple[str, ...]  # directories or names, or "none"
     ks: tuple[int, ...]
     documents: tuple[str, ...]
     pages: tuple[int | None, int | None]
     mmr: float | None
 
-    def retrieval(self, retriever: str, k: int) -> Retrieval:
+    def retrieval(self, retriever: str, reranker: Reranker | None, k: int) -> Retrieval:
         """The settings of one search."""
-        return options.RetrievalOptions(
+        searched = options.RetrievalOptions(
             k=k,
             retriever=retriever,
             documents=self.documents,
             pages=self.pages,
             rerank=options.NO_RERANKER,
             mmr=self.mmr,
-        ).resolve()
+        )
+        return replace(searched.resolve(), reranker=reranker)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +274,16 @@ searching_options = options.gathered(
             multiple=True,
             metavar="NAME",
             help=f"Retrieval method: {', '.join(options.RETRIEVER_NAMES)}. May be repeated.",
+        ),
+        click.option(
+            "--rerank",
+            "rerankers",
+            default=(options.NO_RERANKER,),
+            show_default=True,
+            multiple=True,
+            metavar="DIR",
+            help="Have this cross-encoder score the 30 best candidates once more. May be repeated: "
+            "--rerank none --rerank DIR tests what it brings.",
         ),
         click.option(
             "--chunk-tokens",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ragctx.cli.compare_options import Asking, Prompting, Searching
 from ragctx.cli.exit_codes import say
+from ragctx.cli.options import NO_RERANKER
 from ragctx.cli.progress import loading
 from ragctx.cli.session import Sources, load_embedder, open_index
 from ragctx.errors import InputError
@@ -20,9 +21,14 @@ if TYPE_CHECKING:
     from ragctx.evaluation.datasets import QuestionSet
     from ragctx.evaluation.grid import Grid
     from ragctx.index.index import Index
+    from ragctx.reranking import Reranker
 
-SourceOf = Callable[[int | None, str, int], "Source"]
-"""(size of chunks in tokens, name of a retriever, k) -> where candidates come from."""
+
+class SourceOf(Protocol):
+    """Where candidates come from, for one way to search."""
+
+    def __call__(self, chunk_tokens: int | None, retriever: str, reranker: str, k: int) -> Source:
+        """The source of k candidates; retriever and reranker by their names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +42,10 @@ class Searched:
     indexes: Mapping[int | None, Index]
     named: Index | None
     embedder: Embedder
+    rerankers: Mapping[str, Reranker | None]
     searching: Searching
 
-    def source(self, chunk_tokens: int | None, retriever: str, k: int) -> Source:
+    def source(self, chunk_tokens: int | None, retriever: str, reranker: str, k: int) -> Source:
         """The hits of one kind of search. Chunks that questions exclude are those of `named`."""
         from ragctx.evaluation.candidates import IndexPassages
 
@@ -46,7 +53,7 @@ class Searched:
         return IndexPassages(
             index,
             self.embedder,
-            self.searching.retrieval(retriever, k),
+            self.searching.retrieval(retriever, self.rerankers[reranker], k),
             excluding=None if index is self.named else self.named,
         )
 
@@ -54,7 +61,7 @@ class Searched:
 def source_of_all(
     questions: QuestionSet, sources: Sources | None, searching: Searching, most: int
 ) -> SourceOf:
-    """What gives the candidates for a size of chunks, a retriever and a k.
+    """What gives the candidates for a size of chunks, a retriever, a reranker and a k.
 
     Without documents (`sources` is None) all are the passages of the file, of which up to `most`
     are needed.
@@ -70,6 +77,7 @@ def source_of_all(
     for option, values in (
         ("--chunk-tokens", searching.chunk_tokens),
         ("--retriever", searching.retrievers[1:]),
+        ("--rerank", [name for name in searching.rerankers if name != NO_RERANKER]),
     ):
         if values:
             raise InputError(
@@ -77,7 +85,7 @@ def source_of_all(
                 "searched for; name the index with --index, or PDFs after the question file"
             )
     passages = source_of(questions, most)
-    return lambda chunk_tokens, retriever, k: passages
+    return lambda chunk_tokens, retriever, reranker, k: passages
 
 
 def _tell_unknown_exclusions(questions: QuestionSet, searched: Searched) -> None:
@@ -95,9 +103,20 @@ def _searched(sources: Sources, searching: Searching) -> Searched:
 
     with loading("the embedder"):
         embedder = load_embedder(sources)
+    rerankers = _rerankers(searching.rerankers)
+
+    def searched(indexes: Mapping[int | None, Index], named: Index | None) -> Searched:
+        return Searched(
+            indexes=indexes,
+            named=named,
+            embedder=embedder,
+            rerankers=rerankers,
+            searching=searching,
+        )
+
     if not searching.chunk_tokens:
         index = open_index(sources, embedder)
-        return Searched(indexes={None: index}, named=index, embedder=embedder, searching=searching)
+        return searched({None: index}, index)
     named = None if sources.pdfs else open_index(sources, embedder)
     if named is not None:
         sources = replace(sources, pdfs=tuple(source.path for source in named.sources()))
@@ -105,8 +124,20 @@ def _searched(sources: Sources, searching: Searching) -> Searched:
         size: open_index(replace(sources, chunk_tokens=size), embedder)
         for size in dict.fromkeys(searching.chunk_tokens)
     }
-    named = named or indexes.get(CHUNK_TOKENS)
-    return Searched(indexes=indexes, named=named, embedder=embedder, searching=searching)
+    return searched(indexes, named or indexes.get(CHUNK_TOKENS))
+
+
+def _rerankers(names: Sequence[str]) -> dict[str, Reranker | None]:
+    """Each reranker by its name, loaded once however many combinations it is part of."""
+    from ragctx.reranking import load_reranker
+
+    if all(name == NO_RERANKER for name in names):
+        return {NO_RERANKER: None}
+    with loading("the reranker"):
+        return {
+            name: None if name == NO_RERANKER else load_reranker(name)
+            for name in dict.fromkeys(names)
+        }
 
 
 def grid_of(
@@ -123,6 +154,7 @@ def grid_of(
     choices: tuple[tuple[str, Sequence[object]], ...] = (
         ("chunk tokens", searching.chunk_tokens or (None,)),
         ("retriever", searching.retrievers),
+        ("rerank", searching.rerankers),
         ("k", searching.ks),
         ("placement", asking.placements),
         ("budget tokens", prompting.budgets_tokens or (None,)),
@@ -136,14 +168,14 @@ def grid_of(
         return None
     shown = [axes[i] for i in varied]
     cells = []
-    for chunk_tokens, retriever, k, placement, budget in combinations_of(axes):
-        combination = (chunk_tokens, retriever, k, placement, budget)
+    for combination in combinations_of(axes):
+        chunk_tokens, retriever, reranker, k, placement, budget = combination
         values = tuple(combination[i] for i in varied)
         cells.append(
             GridCell(
                 condition=condition_of(shown, values),
                 values=values,
-                source=source(_number(chunk_tokens), retriever, int(k)),
+                source=source(_number(chunk_tokens), retriever, reranker, int(k)),
                 k=int(k),
                 assembly=replace(assembly, placement=placement, budget_tokens=_number(budget)),
             )

@@ -198,7 +198,10 @@ class IndexPassages:
         self._index, self._embedder, self._retrieval = index, embedder, retrieval
         self._excluding = excluding
         self.name = str(index.path)
-        self.retriever = getattr(as_retriever(retrieval.retriever), "__name__", "custom")
+        retriever = getattr(as_retriever(retrieval.retriever), "__name__", "custom")
+        reranker = retrieval.reranker
+        named = "" if reranker is None else getattr(reranker, "name", "a function")
+        self.retriever = f"{retriever}, reranked by {named}" if named else retriever
 
     def candidates(self, question: LabelledQuestion) -> QuestionCandidates:
         """The k hits of a search, without the chunks that the question excludes."""

@@ -73,7 +73,9 @@ class Handlers:
             raise MCPError(
                 types.INVALID_PARAMS, f"there is no tool {params.name[:80]!r}; valid: {names}"
             )
+        metrics = self._toolbox.metrics
         if not self._places.acquire(blocking=False):
+            metrics.add_mcp_call(tool.name, "busy")
             return _failed("too many calls are being worked on; try again in a second")
         call = Call(
             tool=tool,
@@ -81,13 +83,16 @@ class Handlers:
             model=self._model,
             free=self._places.release,
         )
+        outcome = "left"
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(_tell_still_working, context.session)
                 result = await self._result(call)
                 group.cancel_scope.cancel()
+            outcome = "error" if result.is_error else "ok"
         finally:
             call.leave()
+            metrics.add_mcp_call(tool.name, outcome)
         return result
 
     async def _result(self, call: Call) -> types.CallToolResult:

@@ -42,6 +42,7 @@ from ragctx.mcp_server.wording import (
 from ragctx.records import Prompt
 from ragctx.retrieval import retrieve
 from ragctx.server.bodies import Asked, Body, asked
+from ragctx.server.metrics import Metrics
 from ragctx.server.service import Service
 from ragctx.text.display import one_line
 from ragctx.views import View, answer_view, prompt_view, search_view
@@ -103,6 +104,8 @@ class Tool:
 class Toolbox:
     """The tools over one service. `get_service` may wait until it is loaded; its errors are told.
 
+    `metrics` counts their calls and answers.
+
     >>> toolbox = Toolbox(get_service=lambda: service)
     >>> [tool.name for tool in toolbox.tools()]
     ['search', 'ask', 'assemble', 'read_page', 'list_documents']
@@ -110,6 +113,7 @@ class Toolbox:
 
     get_service: Callable[[], Service]
     tokenizers: NamedTokenizers = field(default_factory=NamedTokenizers)
+    metrics: Metrics = field(default_factory=Metrics)
 
     def tools(self) -> tuple[Tool, ...]:
         """All of them, the most used first."""
@@ -187,6 +191,7 @@ class Toolbox:
     def _ask(self, arguments: Body, on_text: OnText) -> Result:
         service = self.get_service()
         answer = service.ask(_asked(arguments, service), on_text)
+        self.metrics.add_answer(answer)
         return Result(view=answer_view(answer), texts=answer_words(answer))
 
     def _assemble(self, arguments: Body, on_text: OnText) -> Result:

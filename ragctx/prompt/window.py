@@ -25,15 +25,17 @@ class Window:
         >>> share_window(4096, 256, 3000).remedies(100)
         'raise --budget-tokens to 3100'
         >>> share_window(4096, 256).remedies(100)
-        'raise --context-window to 4196 or lower --max-new-tokens to 156'
+        'raise --context-window to 4196 (if the model holds that) or lower --max-new-tokens to 156'
         >>> share_window(512, 400, 100).remedies(412)
-        'raise --context-window to 912, and raise --budget-tokens to 512'
+        'raise --context-window to 912 (if the model holds that), and raise --budget-tokens to 512'
         """
         budget = self.budget_tokens + over_tokens
         beyond = budget + self.max_new_tokens - self.context_window
         if beyond <= 0:
             return f"raise --budget-tokens to {budget}"
-        words = f"raise --context-window to {self.context_window + beyond}"
+        words = (
+            f"raise --context-window to {self.context_window + beyond} (if the model holds that)"
+        )
         if self.max_new_tokens > beyond:
             words += f" or lower --max-new-tokens to {self.max_new_tokens - beyond}"
         if self.budget_tokens == self.context_window - self.max_new_tokens:

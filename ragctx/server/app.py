@@ -93,7 +93,11 @@ class Server:
 
 
 def create_app(
-    service: Service, guard: Guard | None = None, *, max_at_once: int = MAX_AT_ONCE
+    service: Service,
+    guard: Guard | None = None,
+    *,
+    max_at_once: int = MAX_AT_ONCE,
+    metrics: Metrics | None = None,
 ) -> ASGIApp:
     """The server as an ASGI application.
 
@@ -101,11 +105,12 @@ def create_app(
         service: what is asked.
         guard: who may ask; by default anybody on this computer.
         max_at_once: requests that are worked on or wait at most.
+        metrics: what `/metrics` tells, where others count too; by default its own.
 
     >>> app = create_app(Service(index=index, embedder=embedder, generator=reader))
     ... # doctest: +SKIP
     """
-    queue, metrics, began_s = Queue(most=max_at_once), Metrics(), time.time()
+    queue, metrics, began_s = Queue(most=max_at_once), metrics or Metrics(), time.time()
     server = Server(service=service, queue=queue, metrics=metrics, began_s=began_s)
     asking = Asking(service=service, queue=queue, metrics=metrics)
     guard = guard or Guard()

@@ -21,6 +21,7 @@ _HELP = {
     "ragctx_reused_tokens_total": "Tokens of prompts that were read before and kept.",
     "ragctx_new_tokens_total": "Tokens of answers.",
     "ragctx_busy_total": "Requests that were turned away because others waited.",
+    "ragctx_mcp_calls_total": "Calls of tools by agents (MCP), by tool and outcome.",
 }
 
 
@@ -60,6 +61,10 @@ class Metrics:
         self.add("ragctx_prompt_tokens_total", answer.prompt.token_count)
         self.add("ragctx_reused_tokens_total", answer.generation.reused_tokens)
         self.add("ragctx_new_tokens_total", len(answer.generation.token_ids))
+
+    def add_mcp_call(self, tool: str, outcome: str) -> None:
+        """Count a call of a tool: "ok", "error", "busy", or "left" by who called."""
+        self.add("ragctx_mcp_calls_total", tool=tool, outcome=outcome)
 
     def text(self, now: dict[str, float]) -> str:
         """All counts, and what is so at the moment (gauges)."""

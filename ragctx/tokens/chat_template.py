@@ -80,9 +80,10 @@ class ChatTemplate:
         """
         rendered = self._rendered[0]
         if not isinstance(rendered, str):
+            why = rendered["error"].rstrip(".")
             raise TokenizerError(
-                f"The chat template of {self.origin} failed: {rendered['error']}. Correct it, or "
-                "remove it from the directory to use the model without one."
+                f"The chat template of {self.origin} failed: {why}. Correct it, or remove it from "
+                "the directory to use the model without one."
             )
         before, *after = rendered.split(_SENTINEL)
         if len(after) != 1:

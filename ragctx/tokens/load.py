@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ragctx.errors import InputError, TokenizerError, require_extra
+from ragctx.model_loading import unlogged
 from ragctx.paths import expanded
 from ragctx.tokens.chat_template import read_chat_template
 from ragctx.tokens.huggingface import HuggingFaceTokenizer, read_definition
@@ -139,7 +140,7 @@ def _convert(directory: Path) -> str:
         from transformers import AutoTokenizer
     remedy = "Save a tokenizer.json beside it (save_pretrained of a fast tokenizer writes one)."
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), unlogged():
             warnings.simplefilter("ignore")
             loaded = AutoTokenizer.from_pretrained(
                 str(directory), local_files_only=True, trust_remote_code=False

@@ -80,6 +80,61 @@ def test_raised_numbers_are_labels_behind_words_and_stops_alone(prompt: Prompt, 
         assert cited(prompt, answer) == []
 
 
+MANY = [
+    Labelled(label=str(n), document="a.pdf", first_page=n, last_page=n, text="Lead melts.")
+    for n in range(1, 9)
+]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("below 3.72 K¹.", "below 3.72 K[1]."),
+        ("below 3.72 K².", "below 3.72 K[2]."),
+        ("at 232 °C³, and", "at 232 °C[3], and"),
+        ("a load of 30\u00a0kg⁴", "a load of 30\u00a0kg[4]"),
+        ("in 2019².", "in 2019[2]."),
+        ("from 2019¹ on", "from 2019[1] on"),
+        ("costs 1,200².", "costs 1,200[2]."),
+        ("by 50 %².", "by 50 %[2]."),
+        ("it is tin³.", "it is tin[3]."),
+        ("vitamin C¹.", "vitamin C[1]."),
+        ("3.72 K¹⁻³.", "3.72 K[1-3]."),
+        ("3.72 K¹,².", "3.72 K[1,2]."),
+    ],
+)
+def test_a_raised_label_stands_behind_numbers_and_units_too(written: str, read: str) -> None:
+    assert in_square_brackets(written, MANY) == read
+
+
+@pytest.mark.parametrize(
+    "power",
+    "20 m².|20 m², or|1.5 µm².|3 ft².|x².|x² + y³|πr².|E = mc².|R² is 0.9.|10⁶.|10³ cans|10¹.|2⁸.|"
+    "12².|1000².|9.8 m/s².|5 W/m²K|6 kg·m²|s⁻¹.|Ca²⁺ ions|SO₄²⁻|sin² x|sin².|3 K² of|5²⁄³.|"
+    "3.72 K⁹.".split("|"),
+)
+def test_powers_and_charges_are_no_labels_though_passages_of_that_number_exist(power: str) -> None:
+    """The last one is a label's place, and the number is no passage's."""
+    assert in_square_brackets(power, MANY) == power
+
+
+def test_what_a_passage_writes_raised_is_copied_and_no_label() -> None:
+    noted = Labelled(
+        label="1", document="a.pdf", first_page=1, last_page=1, text="It cost 320¹ euros."
+    )
+    assert in_square_brackets("It cost 320¹.", [noted]) == "It cost 320¹."
+    assert in_square_brackets("It cost 321¹.", [noted]) == "It cost 321[1]."
+
+
+def test_a_statement_that_ends_with_a_unit_is_verified_by_its_raised_label(
+    prompt: Prompt, label: str
+) -> None:
+    raised = label.translate(str.maketrans("123", "¹²³"))
+    assert cited(prompt, f"{TIN}{raised}.") == [("metals.pdf", "verified")]
+    false = TIN.replace("3.72", "9.99")
+    assert cited(prompt, f"{false}{raised}.") == [("metals.pdf", "unverified")]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

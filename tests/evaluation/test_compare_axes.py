@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import ragctx.embedding
+import ragctx.reranking
 from ragctx.evaluation.results import GridComparison, Result
+from ragctx.records import Hit
+from ragctx.reranking import Reranker
 from tests.support import pdf_files
 from tests.support.command_line import said
 from tests.support.fakes import HashEmbedder
@@ -68,7 +72,9 @@ def test_the_table_has_a_column_for_each_axis(
     assert "combinations" in out
 
 
-@pytest.mark.parametrize("more", [("--retriever", "dense"), ("--chunk-tokens", "64")])
+@pytest.mark.parametrize(
+    "more", [("--retriever", "dense"), ("--chunk-tokens", "64"), ("--rerank", "x")]
+)
 def test_passages_of_a_file_cannot_be_searched_or_cut_in_another_way(
     file: Path,
     planted: PositionalGenerator,
@@ -120,6 +126,48 @@ def test_retriever_and_chunk_size_are_axes_of_pdfs_and_of_an_index(
     found = {summary.label: summary.gold_in_prompt for summary in grid.summaries}
     assert found["chunk tokens 16, retriever lexical"] == 1.0
     assert result.settings.documents == (str(pdf),)
+
+
+def test_a_reranker_is_an_axis_and_is_loaded_once(
+    places: tuple[Path, Path],
+    planted: PositionalGenerator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One that knows the answers brings the gold passage into every prompt of one passage."""
+    loaded: list[str] = []
+
+    def oracle(question: str, hits: Sequence[Hit]) -> list[float]:
+        number = "number" + question.rstrip("?").split()[-1]
+        return [float(f"{number}." in hit.chunk.text) for hit in hits]
+
+    def load(spec: str) -> Reranker:
+        loaded.append(spec)
+        return oracle
+
+    monkeypatch.setattr(ragctx.embedding, "load_embedder", lambda spec: HashEmbedder())
+    monkeypatch.setattr(ragctx.reranking, "load_reranker", load)
+    planted.accuracy = level
+    path, pdf = places
+    sizes = ("--chunk-tokens", "16", "-k", "1", "--retriever", "lexical", "--retriever", "dense")
+    result, grid = grid_of(capsys, path, pdf, *sizes, "--rerank", "none", "--rerank", "x/oracle")
+    assert [axis.name for axis in grid.axes] == ["retriever", "rerank"]
+    assert loaded == ["x/oracle"]
+    found = {summary.label: summary.gold_in_prompt for summary in grid.summaries}
+    assert found["retriever dense, rerank x/oracle"] == 1.0
+    assert found["retriever dense, rerank none"] < 1.0
+    assert result.settings.retriever == "lexical", "the first values"
+    only, _ = grid_of(capsys, path, pdf, *sizes, "--rerank", "x/oracle")
+    assert only.settings.retriever == "lexical, reranked by a function"
+
+
+def test_a_reranker_that_is_not_there_is_told_before_anything_is_asked(
+    places: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sentence_transformers")
+    path, pdf = places
+    code, _, err = said(capsys, "compare", path, pdf, "--rerank", tmp_path / "none")
+    assert code == 1 and "There is no reranker" in err and "Traceback" not in err
 
 
 def test_pdfs_and_an_index_together_are_misused(

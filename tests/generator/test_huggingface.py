@@ -102,6 +102,9 @@ SLIDING: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+MIXED: dict[str, tuple[str, dict[str, Any]]] = {
+    "moe": ("MixtralConfig", {"num_key_value_heads": 2, "num_local_experts": 4}),
+}
 # Every key is rotated otherwise once a text has more than 40 tokens.
 LONGROPE: dict[str, tuple[str, dict[str, Any]]] = {
     "phi3-longrope": (
@@ -148,7 +151,7 @@ def byte_level_tokenizer() -> Any:
 
 def make_directory(folder: Path, kind: str, *, context_window: int = 256) -> Path:
     """A tiny random model with its tokenizer, saved as a user would have it."""
-    name, own = (KINDS | SLIDING | LONGROPE | FORGETFUL | NOT_CAUSAL)[kind]
+    name, own = (KINDS | SLIDING | LONGROPE | FORGETFUL | NOT_CAUSAL | MIXED)[kind]
     shape = SHAPE | {"max_position_embeddings": context_window} | own
     if kind == "bloom":  # has no positions and states no length
         shape.pop("max_position_embeddings")
@@ -508,8 +511,23 @@ def test_prompts_that_cannot_be_read_are_refused_with_the_numbers(
 def test_scores_that_are_not_numbers_are_an_error(directory_of: Callable[[str], Path]) -> None:
     generator = load_huggingface(directory_of("llama"))
     generator.reading.model.get_input_embeddings().weight.data[7] = float("nan")
-    with pytest.raises(ModelError, match="float32"):
+    with pytest.raises(ModelError, match="its weights are damaged: copy it again"):
         generator.generate(prompt_of([7, 8]))
+    coarse = load_huggingface(directory_of("llama"), dtype="bfloat16")
+    coarse.reading.model.get_input_embeddings().weight.data[7] = float("nan")
+    with pytest.raises(ModelError, match="bfloat16 is too coarse for it: --dtype float32"):
+        coarse.generate(prompt_of([7, 8]))
+
+
+def test_numbers_that_are_none_at_loading_are_told_once(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = transformers.AutoModelForCausalLM.from_pretrained(str(directory_of("llama")))
+    model.get_input_embeddings().weight.data.fill_(float("nan"))
+    model.save_pretrained(tmp_path)
+    shutil.copy(directory_of("llama") / "tokenizer.json", tmp_path)
+    with pytest.raises(ModelError, match=r"damaged: copy it again$"):
+        load_huggingface(tmp_path)
 
 
 # ---- sampling ------------------------------------------------------------------------------------
@@ -714,6 +732,67 @@ def test_a_note_of_git_lfs_in_place_of_the_weights_says_how_to_fetch_them(
     (folder / "model.safetensors").write_text(note)
     with pytest.raises(ModelError, match=r"model\.safetensors is not the file.*git lfs pull"):
         load_huggingface(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "generation_config.json"])
+def test_a_note_of_git_lfs_in_place_of_any_file_does(
+    name: str, directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = copied(directory_of, tmp_path)
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n")
+    with pytest.raises(ModelError, match=rf"{re.escape(name)} is not the file.*git lfs pull"):
+        load_huggingface(folder)
+
+
+def stating(folder: Path, **values: object) -> Path:
+    """The directory, with other values in its config."""
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"intermediate_size": 64}, "other shapes than its config.json states.*copy both again"),
+        ({"model_type": "t5"}, "it is a t5, and no model that goes on with a text: give one"),
+        (
+            {"quantization_config": {"quant_method": "awq", "bits": 4}},
+            "install what that names, or take the same model with weights as they were trained",
+        ),
+        ({"num_attention_heads": 5}, "size|heads|dimension"),
+        ({"max_position_embeddings": -1}, "states no length: give it, --context-window TOKENS"),
+    ],
+)
+def test_what_a_config_states_wrong_is_told_with_a_remedy(
+    values: dict[str, object], told: str, directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = stating(copied(directory_of, tmp_path), **values)
+    with pytest.raises(ModelError, match=told) as caught:
+        load_huggingface(folder)
+    assert "\n" not in str(caught.value) and "ignore_mismatched" not in str(caught.value)
+
+
+def test_weights_without_a_place_are_told_of(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """As of a config that states one layer less, whose model answered without a word."""
+    folder = stating(copied(directory_of, tmp_path), num_hidden_layers=1)
+    [note] = load_huggingface(folder).take_notes()
+    assert "has no place for 9 weights in its files (first: model.layers.1." in note
+    assert load_huggingface(directory_of("llama")).take_notes() == ()
+
+
+def test_masks_in_old_files_are_no_weights_without_a_place(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(shutil.copytree(directory_of("gpt2"), tmp_path / "model"))
+    tensors = load_file(folder / "model.safetensors")
+    tensors["transformer.h.0.attn.masked_bias"] = torch.tensor(-1e4)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    assert load_huggingface(folder).take_notes() == ()
 
 
 def test_no_memory_while_loading_is_no_word_of_damaged_files(
@@ -1106,9 +1185,13 @@ def test_auto_takes_the_weights_own_numbers_where_they_are_quick(
 
 
 def test_a_model_larger_than_the_memory_says_what_would_fit(
-    directory_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = directory_of("llama")
+    directory = tmp_path
+    (directory / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    tensor = {"dtype": "F32", "shape": [1000, 1000], "data_offsets": [0, 0]}
+    header = json.dumps({"model.layers.0.mlp.up_proj.weight": tensor}).encode()
+    (directory / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     numbers = sum(memory.weight_numbers(directory).values())
     for free, dtype, remedy in (
         (3.0, "float32", "--dtype bfloat16 needs"),
@@ -1132,6 +1215,26 @@ def test_int8_weights_answer_and_are_told_apart(directory_of: Callable[[str], Pa
     assert 0 < float((own - close).std() / own.std()) < 0.1
     assert int8.generate(prompt_of(ids)).reused_tokens == len(ids) - 1, "cached as ever"
     assert exact.identity() != int8.identity() and "int8" in int8.identity()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("gpt2", "no layers that torchao could hold in 8 bits: leave --dtype int8 out"),
+        pytest.param(
+            "mamba",
+            "torchao cannot run all its layers in 8 bits: leave --dtype int8 out",
+            marks=pytest.mark.skipif(IS_OLD, reason="Mamba needs transformers 5"),
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_held_in_8_bits_is_refused(
+    kind: str, told: str, directory_of: Callable[[str], Path]
+) -> None:
+    """Not silently held whole, which GPT-2 was."""
+    pytest.importorskip("torchao", reason="the int8 extra is not installed")
+    with pytest.raises(ModelError, match=re.escape(told)):
+        load_huggingface(directory_of(kind), dtype="int8", context_window=64)
 
 
 def test_without_torchao_int8_names_the_extra(

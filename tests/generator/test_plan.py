@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ragctx.errors import ModelError
-from ragctx.generator.huggingface.memory import weight_numbers
+from ragctx.generator.huggingface.memory import weight_bytes, weight_numbers
 from ragctx.generator.huggingface.plan import Plan, plan_model
 from tests.support.command_line import said
 
@@ -110,6 +110,48 @@ def test_what_is_estimated_is_what_is_measured(kind: str, tmp_path: Path) -> Non
     assert model.reading.model.dtype == torch.float32
 
 
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gemma", "bloom", "gpt_neox", "gpt_oss", "moe"])
+def test_8_bits_are_estimated_as_they_are_held(kind: str, tmp_path: Path) -> None:
+    """Embeddings, head and mixed experts stay as they are, and so do keys and values."""
+    pytest.importorskip("torchao", reason="the int8 extra is not installed")
+    from ragctx.generator.huggingface.load import load_huggingface
+    from ragctx.generator.huggingface.measure import measure
+    from tests.generator.test_huggingface import IS_OLD, make_directory
+
+    if IS_OLD and kind == "moe":
+        pytest.skip("transformers 4 keeps the experts' matrices apart")
+    directory = make_directory(tmp_path, kind)
+    plan = plan_model(
+        directory,
+        name=kind,
+        dtype="int8",
+        kv_dtype="float32",
+        weights=weight_numbers(directory).total(),
+        weights_bytes=weight_bytes(directory, torch.float32, int8=True),
+        free_bytes=None,
+    )
+    measured = measure(load_huggingface(directory, dtype="int8", context_window=256))
+    assert measured.weights_bytes == plan.weights_bytes < weight_bytes(directory, torch.float32)
+    assert plan.step_bytes == plan.weights_bytes + plan.kv_bytes
+    if not plan.sliding_layers:
+        assert measured.kv_bytes_per_token == plan.kv_bytes_per_token
+
+
+def test_the_command_plans_8_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torchao", reason="the int8 extra is not installed")
+    from tests.generator.test_huggingface import make_directory
+
+    directory = make_directory(tmp_path / "tiny", "llama")
+    capsys.readouterr()
+    code, out, _ = said(capsys, "plan", directory, "--dtype", "int8", "--measure", "--json")
+    plan = json.loads(out)
+    assert (code, plan["dtype"], plan["kv_dtype"]) == (0, "int8", "float32")
+    assert plan["weights_bytes"] == plan["measured"]["weights_bytes"] < 4 * plan["weights"]
+    assert plan["kv_bytes_per_token"] == plan["measured"]["kv_bytes_per_token"] == 256
+    _, out, _ = said(capsys, "plan", directory, "--dtype", "int8")
+    assert "billion numbers in int8 (computed with in float32)" in out
+
+
 def test_the_command_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("transformers")
     from tests.generator.test_huggingface import make_directory
@@ -155,7 +197,7 @@ def test_a_config_without_layers_has_no_plan(tmp_path: Path) -> None:
 def test_a_model_with_code_of_its_own_is_planned_and_its_code_not_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config: dict[str, Any] = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
     config |= {"auto_map": {"AutoModelForCausalLM": "own.M"}, "max_position_embeddings": 64}
     (tmp_path / "own.py").write_text("raise SystemExit")
     (tmp_path / "config.json").write_text(json.dumps(config))

@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "runtime": "",
     "text": "",
     "placement": "",
-    "tokens": "text",
+    "tokens": "model_loading text",
     "pdf": "bounded text",
     "formats": "bounded pdf text",
     "tables": "",
@@ -79,7 +79,7 @@ MAY_IMPORT = {
     "generator.prefix": "",
     "generator.decoding": "",
     "generator.huggingface": "generator.cache_stats generator.decoding generator.kept_files "
-    "generator.leave_out generator.prefix generator.thought text tokens",
+    "generator.leave_out generator.prefix generator.thought model_loading text tokens",
     "generator.openai": "generator.decoding generator.prefix generator.thought prompt text tokens",
     "generator.gguf": "generator.decoding generator.openai tokens",
     "generator": "generator.decoding generator.gguf generator.reader generator.huggingface "

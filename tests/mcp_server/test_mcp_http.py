@@ -30,6 +30,7 @@ from ragctx.mcp_server.tools import Toolbox
 from ragctx.mcp_server.transports import create_mcp_app
 from ragctx.server.app import create_app
 from ragctx.server.guard import MAX_BODY_BYTES, Guard
+from ragctx.server.metrics import Metrics
 from ragctx.server.service import Service
 from tests.support.agents import error_of, texts_of
 from tests.support.paths import ROOT
@@ -105,6 +106,52 @@ async def test_agents_are_served_beside_the_page(toolbox: Toolbox, service: Serv
         assert await asyncio.to_thread(status_of, f"{url}/healthz", None) == 200
         asked = json.dumps(OILED).encode()
         assert await asyncio.to_thread(status_of, f"{url}/search", asked) == 200
+
+
+async def test_calls_are_counted_beside_requests(service: Service) -> None:
+    """By tool and outcome, and answers with those of everybody else."""
+    metrics = Metrics()
+    toolbox = Toolbox(get_service=lambda: service, metrics=metrics)
+    app = create_mcp_app(create_server(toolbox), beside=create_app(service, metrics=metrics))
+    with listening(app) as url:
+        async with Client(f"{url}/mcp") as client:
+            for _ in range(2):
+                await client.call_tool("ask", OILED)
+            await client.call_tool("search", {})
+        asked = json.dumps(OILED).encode()
+        await asyncio.to_thread(status_of, f"{url}/ask", asked, accept="application/json")
+        told = await asyncio.to_thread(urllib.request.urlopen, f"{url}/metrics")
+        with told:
+            lines = told.read().decode().splitlines()
+    assert 'ragctx_mcp_calls_total{outcome="ok",tool="ask"} 2' in lines
+    assert 'ragctx_mcp_calls_total{outcome="error",tool="search"} 1' in lines
+    answered = [line for line in lines if line.startswith("ragctx_answers_total")]
+    assert sum(int(line.split()[-1]) for line in answered) == 3
+
+
+async def test_a_call_that_was_left_and_one_too_many_are_counted(service: Service) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+
+    def get_service() -> Service:
+        began.set()
+        goes_on.wait(20)
+        return service
+
+    toolbox = Toolbox(get_service=get_service)
+    async with Client(create_server(toolbox, max_at_once=1)) as client:
+        first = asyncio.create_task(client.call_tool("search", OILED))
+        await asyncio.to_thread(began.wait, 20)
+        assert "too many calls" in error_of(await client.call_tool("search", OILED))
+        first.cancel()
+        await asyncio.wait([first])
+        counted = 'ragctx_mcp_calls_total{outcome="left",tool="search"} 1'
+        for _ in range(200):
+            if counted in toolbox.metrics.text({}):
+                break
+            await asyncio.sleep(0.05)
+        goes_on.set()
+    assert counted in toolbox.metrics.text({})
+    assert 'ragctx_mcp_calls_total{outcome="busy",tool="search"} 1' in toolbox.metrics.text({})
 
 
 def test_strangers_are_kept_out(served: str) -> None:

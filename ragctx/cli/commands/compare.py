@@ -96,9 +96,9 @@ def compare_command(
     key-value retrieval; any of them may be gzipped. Passages are the questions' own, or are
     searched for in an index or in PDFs. An interrupted run continues where it stopped.
 
-    Where -k, --retriever, --chunk-tokens, --placement or --budget-tokens is repeated, every
-    combination is asked as well, in a table of its own. With --fail-if worse the exit code is 1
-    where the run is measurably worse than the saved one.
+    Where -k, --retriever, --rerank, --chunk-tokens, --placement or --budget-tokens is repeated,
+    every combination is asked as well, in a table of its own. With --fail-if worse the exit code is
+    1 where the run is measurably worse than the saved one.
     """
     from ragctx.evaluation.against import against, read_result, require_comparable
     from ragctx.evaluation.datasets import read_questions
@@ -178,7 +178,9 @@ def _comparison(
     k, size = searching.ks[0], next(iter(searching.chunk_tokens), None)
     return Comparison(
         questions=sample_questions(questions, asking.count, running.seed),
-        source=source(size, searching.retrievers[0], max(k, *asking.passages, 1)),
+        source=source(
+            size, searching.retrievers[0], searching.rerankers[0], max(k, *asking.passages, 1)
+        ),
         answerer=answerer_of(model, generator, no_cache=running.no_cache, workers=running.workers),
         plan=asking.plan(k, strategies, window - assembly.max_new_tokens),
         grid=grid_of(source, searching, asking, prompting, assembly),

@@ -65,13 +65,14 @@ def mcp_command(
     with require_extra("ragctx mcp", "mcp", "'ragctx[mcp]'"):
         import mcp  # noqa: F401
     from ragctx.index.index import Index
+    from ragctx.server.metrics import Metrics
 
     # what is quick to check is an error here, before an agent is told that all is well
     answering.assembly.resolve(answering.retrieval.scale)
     if not pdfs:
         Index.open(answering.index_path)
     service: Future[Service] = Future()
-    toolbox = toolbox_of(lambda: loaded(service), allowed)
+    toolbox = toolbox_of(lambda: loaded(service), allowed, Metrics())
 
     def load() -> Service:
         made = load_service(pdfs, answering)

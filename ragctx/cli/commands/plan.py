@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+    type=click.Choice(["auto", "float32", "bfloat16", "float16", "int8"]),
     default="auto",
     show_default=True,
-    help="Numbers of the model; auto: the weights' own, where they are quick here.",
+    help="Numbers of the model; auto: the weights' own, where they are quick here; int8: weights "
+    "in 8 bits, as torchao holds them.",
 )
 @click.option(
     "--measure",
@@ -57,9 +58,11 @@ def plan_command(
     """
     from ragctx.generator.huggingface.hub import hub_name
     from ragctx.generator.huggingface.memory import (
+        INT8,
         best_device,
         free_bytes,
         quick_dtype,
+        weight_bytes,
         weight_numbers,
     )
     from ragctx.generator.huggingface.plan import plan_model
@@ -69,8 +72,9 @@ def plan_command(
     directory = model_directory(model)
     check_directory(directory)
     device = best_device()
-    if dtype == "auto":
-        dtype = str(quick_dtype(directory, device)).removeprefix("torch.")
+    quick = quick_dtype(directory, device)
+    computed = str(quick).removeprefix("torch.") if dtype in ("auto", INT8) else dtype
+    dtype = computed if dtype == "auto" else dtype
     plan = plan_model(
         directory,
         name=hub_name(directory) or directory.resolve().name,
@@ -78,6 +82,8 @@ def plan_command(
         weights=weight_numbers(directory).total(),
         free_bytes=free_bytes(device),
         context_tokens=context_tokens,
+        kv_dtype=computed,
+        weights_bytes=weight_bytes(directory, quick, int8=True) if dtype == INT8 else None,
     )
     measured = _measured(directory, dtype, str(device)) if measure else None
     if as_json:
@@ -117,8 +123,9 @@ def _lines(plan: Plan, device: str) -> list[str]:
     window = "not stated" if plan.window_tokens is None else f"{plan.window_tokens:,} tokens"
     free = "not known" if plan.free_bytes is None else f"{_size(plan.free_bytes)} free on {device}"
     fit = "" if plan.fitting_tokens is None else f"; {plan.fitting_tokens:,} tokens fit it"
+    beside = "" if plan.kv_dtype == plan.dtype else f" (computed with in {plan.kv_dtype})"
     return [
-        f"{plan.name}: {plan.weights / 1e9:.2f} billion numbers in {plan.dtype}",
+        f"{plan.name}: {plan.weights / 1e9:.2f} billion numbers in {plan.dtype}{beside}",
         f"  weights   {_size(plan.weights_bytes)}",
         f"  KV cache  {_size(plan.kv_bytes_per_token)} per token ({plan.attention}; "
         f"{', '.join(kept)})",

@@ -57,13 +57,16 @@ def serve_command(
         raise InputError("--watch has nothing to watch; name the folders")
     with require_extra("ragctx serve", "uvicorn and starlette", "'ragctx[serve]'"):
         from ragctx.server.app import create_app
+        from ragctx.server.metrics import Metrics
     from ragctx.server.uploads import folder_for, tidy
 
     listening, guard = address.listen(), address.guard()
     # A server that was killed may have left a PDF that it had received and not read.
     left = tuple(map(str, tidy(folder_for(answering.index_path))))
     service = load_service((*pdfs, *left), answering)
-    app = _with_mcp(create_app(service, guard), guard, toolbox_of(lambda: service, allowed))
+    metrics = Metrics()
+    toolbox = toolbox_of(lambda: service, allowed, metrics)
+    app = _with_mcp(create_app(service, guard, metrics=metrics), guard, toolbox)
     say(f"serving on {listening.url} (Ctrl-C ends it)")
     with_token = f"{listening.url}/?token={guard.token}" if guard.token else listening.url
     if is_made_up(guard):

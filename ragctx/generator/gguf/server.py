@@ -57,7 +57,10 @@ class LlamaServer:
         try:
             while not self._is_ready(server):
                 if self._keeper.poll() is not None:
-                    raise ModelError(f"llama.cpp's server ended: {self.last_words()}")
+                    raise ModelError(
+                        f"llama.cpp's server ended: {self.last_words()}; check that the file is "
+                        "whole, and that this llama.cpp is as new as the model"
+                    )
                 if time.monotonic() > until:
                     raise ModelError(
                         f"llama.cpp's server has not loaded the model after {limit_s:g} s: "

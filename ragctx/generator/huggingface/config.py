@@ -34,8 +34,9 @@ def window_of(config: object, override: int | None = None, fallback: int | None 
         if override < 2:
             raise ModelError(f"context_window is {override}; it must be at least 2 tokens")
         return override
-    lengths = [length for name in _LENGTH_NAMES if (length := getattr(config, name, None))]
-    if not lengths or not isinstance(lengths[0], int):
+    stated = (getattr(config, name, None) for name in _LENGTH_NAMES)
+    lengths = [length for length in stated if isinstance(length, int) and length > 0]
+    if not lengths:
         if fallback is not None:
             return window_of(config, fallback)
         raise ModelError(

@@ -6,7 +6,7 @@ said so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -30,6 +30,7 @@ from ragctx.generator.huggingface.weights import (
 )
 from ragctx.generator.kept_files import STORE_BYTES, KeptFiles
 from ragctx.paths import expanded
+from ragctx.text.wording import counted
 from ragctx.tokens.load import load_tokenizer, with_template_options
 from ragctx.tokens.tokenizer import Tokenizer
 
@@ -96,7 +97,8 @@ def load_huggingface(
     check_memory(directory, precision, where, int8=int8)
     is_own, options = tokenizer is None, template_options or {}
     tokenizer = with_template_options(tokenizer or load_tokenizer(directory), options)
-    model = load_model(directory, precision, where, int8=int8, trust_remote_code=trust_remote_code)
+    loaded = load_model(directory, precision, where, int8=int8, trust_remote_code=trust_remote_code)
+    model = loaded.model
     numbers = INT8 if int8 else "" if precision == torch.float32 else str(precision)
     files = None if kv_cache is None else KeptFiles(kv_cache, kv_cache_bytes, suffix=_FILE_SUFFIX)
     identity = _identity(directory, precision, numbers)
@@ -119,9 +121,21 @@ def load_huggingface(
             numbers=numbers,
         )
         _compare_prompts(generator, directory, options)
-    if files is not None and not reading.reuses_prefix:
-        generator.note(f"{reading.name} forgets what it read: nothing of it is kept in {kv_cache}")
+    _tell(generator, loaded.unused, kv_cache)
     return generator
+
+
+def _tell(generator: HuggingFaceGenerator, unused: Sequence[str], kv_cache: Path | None) -> None:
+    """Note what is not as it may be thought to be."""
+    if kv_cache is not None and not generator.reading.reuses_prefix:
+        generator.note(
+            f"{generator.name} forgets what it read: nothing of it is kept in {kv_cache}"
+        )
+    if unused:
+        generator.note(
+            f"{generator.name} has no place for {counted(len(unused), 'weight')} in its files "
+            f"(first: {unused[0]}): if its config.json is another model's, its answers are worse"
+        )
 
 
 def _configs(model: CausalModel) -> tuple[object, ...]:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from ragctx.generator.huggingface.model import HuggingFaceGenerator
+from ragctx.generator.huggingface.weights import stored_bytes
 
 _STEPS = 8
 
@@ -35,9 +36,8 @@ def measure(generator: HuggingFaceGenerator, prompt_tokens: int = 256) -> Measur
         reading.step(run, token)
     step_s = (time.perf_counter() - prefilled) / _STEPS
     reading.keep(run)
-    weights = {p.data_ptr(): p.nbytes for p in reading.model.parameters()}  # tied ones once
     return Measured(
-        weights_bytes=sum(weights.values()),
+        weights_bytes=sum(map(stored_bytes, reading.model.parameters())),  # tied ones come once
         kv_bytes_per_token=generator.kv_bytes_per_token,
         prompt_tokens=prompt_tokens,
         prefill_tokens_per_s=prompt_tokens / (prefilled - began),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections import Counter
+from collections.abc import Container, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -15,7 +19,9 @@ _BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2}
 _TORCH = {"F64": torch.float32, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 _MAX_HEADER = 2**27  # bytes; the largest checkpoints have some millions
 _GB = 1e9
-_REST = 1.02  # of int8 weights, with a scale for each row; by hand
+_REST = 1.02  # bytes a number of large models in 8 bits, with a scale for each row; by hand
+_STAYS = re.compile(r"embed|wte|wpe|head|embd|\.experts\.|\.(?:router|gate)\.|^output\.")  # names
+_STAYS_WHOLE = re.compile(r"gpt2|openai-gpt")  # model types whose layers are no torch.nn.Linear
 
 INT8 = "int8"
 """Weights in 8 bits, computed with in the precision beside it."""
@@ -50,20 +56,60 @@ def weight_numbers(directory: Path) -> Counter[str]:
     A file that cannot be read counts for nothing here: loading it says what is wrong.
     """
     found: Counter[str] = Counter()
+    for tensor in _tensors(directory):
+        found[tensor.kind] += tensor.numbers
+    return found
+
+
+def weight_bytes(directory: Path, dtype: torch.dtype, *, int8: bool = False) -> int:
+    """Bytes that the weights take once loaded, in 8 bits as far as torchao holds them so.
+
+    That is the matrices of linear layers, each row with a scale. Embeddings, the vocabulary's head,
+    mixed experts with what chooses them (which transformers puts into one tensor) and GPT-2's
+    layers stay as they are.
+    """
+    held = 0
+    int8 = int8 and not _STAYS_WHOLE.search(_model_type(directory))
+    for name, _, shape in _tensors(directory, _BYTES):
+        is_linear = len(shape) == 2 and not _STAYS.search(name)
+        rows, size = shape[0] if shape else 1, math.prod(shape)
+        held += size + rows * (dtype.itemsize + 1) if int8 and is_linear else size * dtype.itemsize
+    return held
+
+
+class _Tensor(NamedTuple):
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def numbers(self) -> int:
+        return math.prod(self.shape)
+
+
+def _tensors(directory: Path, kinds: Container[str] | None = None) -> Iterator[_Tensor]:
+    """What the headers of the safetensors files state, of these kinds of numbers alone."""
     for file in directory.glob("*.safetensors"):
         try:
             with file.open("rb") as stream:
                 size = int.from_bytes(stream.read(8), "little")
                 header = json.loads(stream.read(size)) if size <= _MAX_HEADER else {}
-            for name, tensor in header.items():
+            for name, stated in header.items():
                 if name != "__metadata__":
-                    count = 1
-                    for side in tensor["shape"]:
-                        count *= side
-                    found[str(tensor["dtype"])] += count
+                    shape = tuple(int(side) for side in stated["shape"])
+                    tensor = _Tensor(name, str(stated["dtype"]), shape)
+                    if kinds is None or tensor.kind in kinds:
+                        yield tensor
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
-    return found
+
+
+def _model_type(directory: Path) -> str:
+    try:
+        stated = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        return str(stated["model_type"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""  # loading says why
 
 
 def check_memory(
@@ -71,13 +117,16 @@ def check_memory(
 ) -> None:
     """Raise ModelError, with what would fit, if the weights are larger than the free memory."""
     free = free_bytes(device)
-    numbers = sum(n for kind, n in weight_numbers(directory).items() if kind in _BYTES)
-    needs = {"bfloat16": 2.0 * numbers, INT8: _REST * numbers}
-    need = needs[INT8] if int8 else float(numbers * dtype.itemsize)
+    quick = quick_dtype(directory, device)
+    needs = {
+        "bfloat16": weight_bytes(directory, torch.bfloat16),
+        INT8: weight_bytes(directory, quick, int8=True),
+    }
+    need = needs[INT8] if int8 else weight_bytes(directory, dtype)
     if free is None or need <= free:
         return
     smaller = {name: size for name, size in needs.items() if size < need and size <= free}
-    name, size = max(smaller.items(), key=lambda item: item[1], default=("", 0.0))
+    name, size = max(smaller.items(), key=lambda item: item[1], default=("", 0))
     remedy = (
         f"--dtype {name} needs {size / _GB:.1f} GB"
         if name

@@ -33,10 +33,15 @@ _BEYOND = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a model needs. Bytes are those at `dtype`; tokens are prompt and answer together."""
+    """What a model needs.
+
+    Weights' bytes are those at `dtype`, all others at `kv_dtype`; tokens are prompt and answer
+    together.
+    """
 
     name: str
     dtype: str
+    kv_dtype: str  # that of keys and values; another where weights are held in 8 bits
     weights: int  # numbers
     weights_bytes: int
     layers: int
@@ -66,13 +71,20 @@ def plan_model(
     weights: int,
     free_bytes: int | None,
     context_tokens: int | None = None,
+    kv_dtype: str | None = None,
+    weights_bytes: int | None = None,
 ) -> Plan:
     """The plan of the model in a directory; `weights` are the numbers in its files.
+
+    `kv_dtype` and `weights_bytes` are for weights in 8 bits (dtype "int8"): what it computes in,
+    and what they take. By default `dtype`, and all numbers in it.
 
     Raises ModelError if its config cannot be read or lacks what a plan needs.
     """
     config = _config(directory / "config.json")
-    size = _BYTES[dtype]
+    kv_dtype = kv_dtype or dtype
+    size = _BYTES[kv_dtype]
+    weights_bytes = weights * size if weights_bytes is None else weights_bytes
     layers = _first(config, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
     kinds = _kinds_of_layers(config, layers)
     sliding, recurrent = kinds.count("sliding"), kinds.count("recurrent")
@@ -85,7 +97,7 @@ def plan_model(
     slides_after = _whole(config.get("sliding_window")) if sliding else None
     per_token = growing * per_layer * size
     fixed = sliding * per_layer * size * (slides_after or 0)
-    left = None if free_bytes is None else free_bytes - weights * size - fixed
+    left = None if free_bytes is None else free_bytes - weights_bytes - fixed
     fitting = None if left is None else (max(0, left) // per_token if per_token else stated)
     bounds = {"window": stated, "memory": fitting, "budget": context_tokens}
     known = {bound: tokens for bound, tokens in bounds.items() if tokens is not None}
@@ -96,8 +108,9 @@ def plan_model(
     return Plan(
         name=name,
         dtype=dtype,
+        kv_dtype=kv_dtype,
         weights=weights,
-        weights_bytes=weights * size,
+        weights_bytes=weights_bytes,
         layers=layers,
         growing_layers=growing,
         sliding_layers=sliding,
@@ -114,7 +127,7 @@ def plan_model(
         fitting_tokens=fitting,
         binds=binds,
         prefill_flops=2.0 * weights * tokens + 2.0 * growing * per_layer * tokens**2 / 2,
-        step_bytes=weights * size + kv,
+        step_bytes=weights_bytes + kv,
     )
 
 

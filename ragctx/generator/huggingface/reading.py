@@ -19,7 +19,7 @@ from ragctx.generator.huggingface.config import rope_border, rope_is_fixed
 from ragctx.generator.huggingface.kept_prefixes import KeptPrefixes, Layers
 from ragctx.generator.huggingface.memory import is_out_of_memory
 from ragctx.generator.huggingface.runs import Run, keeps_every_token, new_cache
-from ragctx.generator.huggingface.weights import CausalModel, first_line
+from ragctx.generator.huggingface.weights import CausalModel, first_line, is_in_8_bits
 
 _PREFILL_TOKENS = 1024  # per forward pass: bounds the memory of a long prompt's prefill; by hand
 
@@ -145,7 +145,13 @@ class ReadingModel:
         run.token_ids.extend(token_ids)
         logits: Tensor = output.logits[0, -rows:].float()
         if logits.isnan().any():
-            raise ModelError(f"{self.name} gives scores that are not numbers: try dtype='float32'")
+            dtype = self.model.dtype
+            remedy = (
+                "its weights are damaged: copy it again"
+                if dtype == torch.float32
+                else f"{str(dtype).removeprefix('torch.')} is too coarse for it: --dtype float32"
+            )
+            raise ModelError(f"{self.name} gives scores that are not numbers; {remedy}")
         return logits
 
     # ---- what is kept ------------------------------------------------------------------------
@@ -211,8 +217,16 @@ class ReadingModel:
             self.forward(run, token_ids[:4])
             for token in token_ids[4:]:
                 pieces = self.forward(run, [token])
+        except ModelError:
+            raise
         except Exception as error:
-            raise ModelError(f"{self.name} cannot be run: {first_line(error)}") from error
+            in_8_bits = any(map(is_in_8_bits, self.model.parameters()))
+            remedy = (
+                "torchao cannot run all its layers in 8 bits: leave --dtype int8 out"
+                if in_8_bits
+                else "check that the download is complete and that transformers knows this model"
+            )
+            raise ModelError(f"{self.name} cannot be run: {first_line(error)}; {remedy}") from error
         cached = run.cache.get_seq_length() if self.reuses_prefix else len(token_ids)
         self._like = run.layers if self.reuses_prefix else ()
         # in standard deviations of the scores, chosen by hand: 16-bit types differ by more

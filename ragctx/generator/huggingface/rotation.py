@@ -21,8 +21,8 @@ from ragctx.generator.huggingface.reading import ReadingModel
 
 _PROBE_TOKENS = 12
 _MOST_PLACE = 1000  # of the probe: with larger angles float32 itself grows coarse; by hand
-_TOLERANCE = {torch.float32: 2e-3}  # standard deviations of the keys; wrong turns are off by one
-_COARSE = 0.25  # the same for 16-bit types; by hand
+_TOLERANCE = 2e-3  # standard deviations of the keys, for float32; wrong turns are off by one
+_COARSE = 0.25  # the same for 16-bit types, as a root mean square; by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +92,8 @@ def _candidates(model: Any) -> Iterator[Turning]:
 
 
 def _close(first: Tensor, second: Tensor) -> bool:
-    tolerance = _TOLERANCE.get(first.dtype, _COARSE) * second.float().std().clamp(min=1e-6)
-    return bool((first.float() - second.float()).abs().max() < tolerance)  # NaN is not close
+    error = (first.float() - second.float()) / second.float().std().clamp(min=1e-6)
+    if first.dtype == torch.float32:
+        return bool(error.abs().max() < _TOLERANCE)  # NaN is not close
+    # single numbers are far off in 16 bits: by 0.8 in a model of 30 layers whose mean was 0.05
+    return bool(error.square().mean().sqrt() < _COARSE)

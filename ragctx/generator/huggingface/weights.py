@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 from ragctx.errors import ModelError, require_extra
-from ragctx.generator.huggingface.memory import is_out_of_memory
+from ragctx.generator.huggingface.memory import INT8, is_out_of_memory
+from ragctx.model_loading import unlogged
 
 _LFS = b"version https://git-lfs"
+_FETCHED = ("*.safetensors", "*.json", "tokenizer.model")
 
 
 class CausalModel(Protocol):
@@ -37,6 +38,13 @@ class CausalModel(Protocol):
 
     def __call__(self, **arguments: object) -> Any:
         """Run the model: the result's `logits` has shape (1, tokens, vocabulary)."""
+
+
+class Loaded(NamedTuple):
+    """A model, and the names of weights that its files hold and it has no place for."""
+
+    model: CausalModel
+    unused: tuple[str, ...]
 
 
 def check_directory(directory: Path) -> None:
@@ -55,7 +63,8 @@ def check_directory(directory: Path) -> None:
             f"{directory} holds an encoder (as BERT is), which reads texts and writes none: give a "
             "causal language model, such as a Qwen or a Llama"
         )
-    pointer = next(filter(_is_pointer, sorted(directory.glob("*.safetensors"))), None)
+    fetched = (path for pattern in _FETCHED for path in sorted(directory.glob(pattern)))
+    pointer = next(filter(_is_pointer, fetched), None)
     if pointer is not None:
         raise ModelError(
             f"{pointer} is not the file but Git LFS's note of it: fetch it (git lfs pull, or hf "
@@ -132,7 +141,7 @@ def load_model(
     *,
     int8: bool = False,
     trust_remote_code: bool = False,
-) -> CausalModel:
+) -> Loaded:
     """Load the weights of a checked directory onto `device`. Raises as `load_huggingface` does."""
     options = {"quantization_config": _int8_config()} if int8 else {}
     with quiet_transformers():
@@ -158,38 +167,68 @@ def load_model(
                     f"memory ran out while {directory} was loaded onto {device}: take --dtype "
                     "bfloat16 or int8, or a smaller model"
                 ) from error
-            raise ModelError(
-                f"{directory} cannot be loaded as a causal language model: {first_line(error)}; "
-                "check that the download is complete and that transformers knows this model"
-            ) from error
+            raise ModelError(_why_not(directory, error)) from error
     absent = sorted({str(key) for key in report["missing_keys"]} | _mismatched(report))
     if absent:
         raise ModelError(
             f"{directory} lacks {len(absent)} of the model's weights (first: {absent[0]}), which "
             "would be random numbers: copy the directory again, with all its safetensors files"
         )
-    return model
+    if int8 and not any(map(is_in_8_bits, model.parameters())):
+        raise ModelError(
+            f"{directory} has no layers that torchao could hold in 8 bits: leave --dtype {INT8} "
+            "out, or take bfloat16"
+        )
+    # old files hold masks and frequencies too, which every model makes for itself now
+    unused = sorted(
+        name for name in map(str, report["unexpected_keys"]) if name.endswith(".weight")
+    )
+    return Loaded(model, tuple(unused))
+
+
+def is_in_8_bits(weight: torch.Tensor) -> bool:
+    """Whether a loaded weight is held in 8 bits."""
+    return isinstance(getattr(weight, "qdata", None), torch.Tensor)
+
+
+def stored_bytes(weight: torch.Tensor) -> int:
+    """Bytes that a loaded weight takes; in 8 bits, scales included."""
+    if not is_in_8_bits(weight):
+        return weight.nbytes
+    parts: Any = weight
+    names, _ = parts.__tensor_flatten__()
+    return sum(int(getattr(parts, name).nbytes) for name in names)
+
+
+def _why_not(directory: Path, error: Exception) -> str:
+    """What transformers found wrong, and what helps against that."""
+    words = f"{directory} cannot be loaded as a causal language model"
+    if "ignore_mismatched_sizes" in str(error):
+        return (
+            f"{words}: its weights have other shapes than its config.json states, so that one of "
+            "them is another model's: copy both again from one place"
+        )
+    if "Unrecognized configuration class" in str(error):
+        kind = _stated(directory / "config.json").get("model_type")
+        return (
+            f"{words}: it is a {kind}, and no model that goes on with a text: give one that does, "
+            "such as a Qwen or a Llama"
+        )
+    remedy = "check that the download is complete and that transformers knows this model"
+    if isinstance(error, ImportError):
+        remedy = "install what that names, or take the same model with weights as they were trained"
+    return f"{words}: {first_line(error)}; {remedy}"
 
 
 def _int8_config() -> Any:
     """How transformers is told to hold the weights of linear layers in 8 bits."""
-    with _unlogged(), require_extra("--dtype int8", "torchao", "'ragctx[int8]'"):
+    # torchao, which transformers loads, tells of kernels it has no use for
+    with unlogged(), require_extra("--dtype int8", "torchao", "'ragctx[int8]'"):
         from torchao.quantization import Int8WeightOnlyConfig
         from transformers import TorchAoConfig
 
         config: Any = TorchAoConfig(Int8WeightOnlyConfig())
     return config
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """Without the words of torchao, which transformers loads, about kernels it has no use for."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
 
 
 def _mismatched(report: dict[str, Any]) -> set[str]:
@@ -199,9 +238,10 @@ def _mismatched(report: dict[str, Any]) -> set[str]:
 
 
 def first_line(error: Exception) -> str:
-    """Another library's exception as one line: its type and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].rstrip('. ') if lines else 'no message'}"
+    """Another library's exception as one line: its type and the beginning of its message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no message"]
+    said = " ".join(lines[: 2 if lines[0].endswith(":") else 1])
+    return f"{type(error).__name__}: {said.rstrip('. :')}"
 
 
 _SAMPLE_BYTES = 2**20
@@ -227,7 +267,7 @@ def quick_identity(directory: Path) -> str:
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Silence progress bars, warnings and reports of transformers; restore its settings after."""
-    with warnings.catch_warnings(), _unlogged():
+    with warnings.catch_warnings(), unlogged():
         warnings.simplefilter("ignore")
         with require_extra("A Hugging Face model", "transformers", "'ragctx[hf]'"):
             import huggingface_hub.utils

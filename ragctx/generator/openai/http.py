@@ -209,7 +209,7 @@ class Server:
                 return
             event = self._parsed(data)
             if event.get("error"):
-                raise ModelError(f"{self.url} failed: {self._words(event)}")
+                raise ModelError(f"{self.url} failed: {self._words(event)}; see its own log")
             yield event
 
     def _parsed(self, data: bytes) -> dict[str, Any]:
@@ -255,7 +255,7 @@ class Server:
             )
         remedy = {
             404: f"; list its models: curl {self.url}/models",
-            500: "; see the server's own log",
+            **dict.fromkeys((500, 502, 504), "; see the server's own log"),
             503: "; it may still be loading: try again",
         }.get(status, "")
         reason = self.shown(response.reason)

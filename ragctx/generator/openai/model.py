@@ -336,7 +336,10 @@ class OpenAIGenerator:
 
     def _finish_reason(self, answer: ServedAnswer) -> FinishReason:
         if answer.finish == "content_filter":
-            raise ModelError(f"{self._server.url} withheld the answer (content_filter)")
+            raise ModelError(
+                f"{self._server.url} withheld the answer (content_filter); ask in other words, or "
+                "another model"
+            )
         if answer.refused:
             return "refused"
         if answer.calls_tool:
