@@ -8,9 +8,11 @@ import statistics
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
-from ragctx.errors import require_extra
+from ragctx.errors import missing_extra, require_extra
 from ragctx.pdf.ocr import OcrLine
 
 _SETTINGS = {"Global.log_level": "critical"}
@@ -24,18 +26,22 @@ _MOST_SLANT = math.radians(10)
 
 
 class RapidOcr:
-    """The engine, with its models loaded: some 60 MB, two seconds.
+    """The engine; the first picture loads its models: some 60 MB, two seconds.
 
     Raises:
         MissingExtraError: RapidOCR is not installed.
     """
 
     def __init__(self) -> None:
-        with require_extra("OCR", "rapidocr", "'ragctx[ocr]'"):
-            import onnxruntime  # noqa: F401  # RapidOCR looks for it when it is made
-            from rapidocr import RapidOCR
-        self._model: Any = RapidOCR(params=_SETTINGS)
+        if not (find_spec("onnxruntime") and find_spec("rapidocr")):
+            raise missing_extra("OCR", "rapidocr", "'ragctx[ocr]'")
         self._one_at_a_time = threading.Lock()  # one picture keeps all cores busy
+
+    @cached_property
+    def _model(self) -> Any:
+        with require_extra("OCR", "rapidocr", "'ragctx[ocr]'"):
+            from rapidocr import RapidOCR
+        return RapidOCR(params=_SETTINGS)
 
     def read(self, png: bytes) -> Sequence[OcrLine]:
         """The lines of text in a PNG file, in any order.
