@@ -170,6 +170,8 @@ CELL_GAP = 0.8
 """Em: pieces of a row that are farther apart may be cells of a table."""
 NARROW_GAP = 0.45
 """Em: and those that are farther apart than this, parts of one."""
+MAX_NOTE_GAP = 6.0
+"""Em: the text of a note begins this near to its raised mark."""
 TOUCHING = 0.12
 """Em: pieces closer than this are parts of one word; the narrowest space is about 0.2 em."""
 
@@ -177,7 +179,15 @@ TOUCHING = 0.12
 def _goes_on(row: Row, piece: Row) -> bool:
     if row.is_field or (piece.is_field and _WORDS.search(row.text)):
         return False  # but the number of a field goes before it
-    return same_row(row, piece) and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
+    is_beside = same_row(row, piece) or _marks_note(row, piece)
+    return is_beside and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
+
+
+def _marks_note(mark: Row, note: Row) -> bool:
+    """Whether a raised mark stands before the first line of a note, perhaps with room between."""
+    is_mark = len(mark.text) <= MAX_MARK and mark.size <= MARK_SIZE * note.size
+    is_raised = mark.top < note.top + 0.2 * note.height and note.top < mark.bottom < note.bottom
+    return is_mark and is_raised and note.left - mark.right <= MAX_NOTE_GAP * note.size
 
 
 def _side_by_side(a: Row, b: Row) -> Row:
@@ -210,6 +220,8 @@ def _cells(a: Row, b: Row) -> tuple[Cell, ...]:
 
     The mark of an item is no cell.
     """
+    if not a.cells and _marks_note(a, b):
+        return b.cells
     own, further = (row.cells or (Cell(row.left, row.right, row.text),) for row in (a, b))
     last, first = own[-1], further[0]
     if b.left - a.right >= CELL_GAP * max(a.size, b.size):

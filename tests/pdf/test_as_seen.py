@@ -50,6 +50,22 @@ def test_columns_that_were_drawn_row_by_row_are_read_one_after_the_other(name: s
     assert said.index("without any care.") < said.index("Lead is a heavy grey metal that was used")
 
 
+def test_the_number_of_a_note_stands_by_the_note_though_it_is_raised_and_far_off(
+    tmp_path: Path,
+) -> None:
+    notes = b"".join(
+        lines(mark, x=100, y=y + 6, size=5)
+        + lines(f"The report of the {mark}. commission, which was never", x=140, y=y, size=9)
+        + lines("published (Feb. 5, 2006).", x=72, y=y - 11, size=9)
+        for mark, y in (("1", 140), ("2", 112))
+    )
+    body = lines("The first decision was followed by one more.", x=72, y=400)
+    assert page_of(body + notes, tmp_path).split("\n\n")[1:] == [
+        f"{n} The report of the {n}. commission, which was never published (Feb. 5, 2006)."
+        for n in (1, 2)
+    ]
+
+
 def test_lines_drawn_from_the_bottom_up_are_read_downwards() -> None:
     assert text("bottomup.pdf") == (
         "The pump must be oiled every month with light oil, and the filter must be cleaned every "
