@@ -185,9 +185,12 @@ def _goes_on(row: Row, piece: Row) -> bool:
 
 def _marks_note(mark: Row, note: Row) -> bool:
     """Whether a raised mark stands before the first line of a note, perhaps with room between."""
-    is_mark = len(mark.text) <= MAX_MARK and mark.size <= MARK_SIZE * note.size
+    is_mark = _NOTE_MARK.fullmatch(mark.text) and mark.size <= MARK_SIZE * note.size
     is_raised = mark.top < note.top + 0.2 * note.height and note.top < mark.bottom < note.bottom
-    return is_mark and is_raised and note.left - mark.right <= MAX_NOTE_GAP * note.size
+    return bool(is_mark) and is_raised and note.left - mark.right <= MAX_NOTE_GAP * note.size
+
+
+_NOTE_MARK = re.compile(r"\d{1,3}|[a-z]|[*†‡§¶#]{1,3}")
 
 
 def _side_by_side(a: Row, b: Row) -> Row:
