@@ -24,6 +24,7 @@ from ragctx.pdf.columns import IN_DRAWN_ORDER, Evidence, in_columns
 from ragctx.pdf.justified import without_justified_gaps
 from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_numbers import without_line_numbers
+from ragctx.pdf.printed_across import apart_from_print_across
 from ragctx.pdf.right_to_left import are_right_to_left, mirrored
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
@@ -59,11 +60,12 @@ def _mirrored(rows: Sequence[Row]) -> list[Row]:
 
 
 def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidence) -> list[Row]:
-    pieces = _with_marks_beside(_without_shadows(pieces))
+    pieces, across = apart_from_print_across(_with_marks_beside(_without_shadows(pieces)))
     read = partial(_by_place, evidence=evidence)
     rows = in_tagged_order(pieces, read) if any(p.block for p in pieces) else read(pieces)
     rows = with_cells_apart(without_justified_gaps(rows))
-    return _with_values(rows, filled_in) if filled_in else rows
+    rows = _with_values(rows, filled_in) if filled_in else rows
+    return [*rows, *across]
 
 
 def _by_place(pieces: Sequence[Row], evidence: Evidence) -> list[Row]:
@@ -271,6 +273,9 @@ DIGITS = 0.4
 MATCHED = 0.7
 """The share of a column's figures that must have another cell beside them, and of the rows between
 its first and last figure that must not be prose."""
+MAX_ROW_GAP, MAX_ROWS_BESIDE = 1.0, 4
+"""Row heights between a table and a row of it without a figure in the column that was found; and
+how many such rows there may be above, and below."""
 MAX_ROWS = 3000
 """On a page with more rows than this, no tables are sought: it takes time with their square."""
 _WORDS = re.compile(r"[^\W\d_]{2,}")
@@ -322,7 +327,35 @@ def _table_around(rows: Sequence[Row], start: int, end: int) -> list[int]:
     matched = sum(any(same_row(figure, rows[i]) for i in others) for figure in figures)
     if matched < MATCHED * len(figures) or len(others) < MATCHED * (len(inside) - len(figures)):
         return []
-    return sorted([*range(start, end), *others])
+    members = {*range(start, end), *others}
+    for side in (-1, 1) * MAX_ROWS_BESIDE:
+        members |= _row_beside(rows, members, side)
+    return sorted(members)
+
+
+def _row_beside(rows: Sequence[Row], members: set[int], side: int) -> set[int]:
+    """Indices of the cells of a row right above (-1) or below (1) a table: its heads, its total."""
+    table = [rows[i] for i in members]
+    left, right = min(row.left for row in table), max(row.right for row in table)
+    top, bottom = min(row.top for row in table), max(row.bottom for row in table)
+    gaps = {
+        i: top - row.bottom if side < 0 else row.top - bottom
+        for i, row in enumerate(rows)
+        if i not in members
+        and not (row.in_table or row.is_field or _is_prose(row.text))
+        and left - row.size <= row.left
+        and row.right <= right + row.size
+    }
+    near = {i: gap for i, gap in gaps.items() if -0.5 <= gap / rows[i].height < MAX_ROW_GAP}
+    if not near:
+        return set()
+    nearest = rows[min(near, key=lambda i: near[i])]
+    cells = {i for i in near if same_row(nearest, rows[i])}
+    return cells if len(cells) > 1 and all(_is_over_one(rows[i], table) for i in cells) else set()
+
+
+def _is_over_one(cell: Row, table: Sequence[Row]) -> bool:
+    return any(cell.left < other.right and other.left < cell.right for other in table)
 
 
 def _is_prose(text: str) -> bool:

@@ -149,6 +149,25 @@ def test_a_paragraph_goes_on_at_the_top_of_the_next_column() -> None:
     assert in_columns([begins, *goes_on]) == [begins, *goes_on]
 
 
+@pytest.mark.parametrize(
+    "print_", [b".7 .7 -.7 .7 150 480 Tm", b"150 560 Td"], ids=["aslant", "flat"]
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_printed_across_the_page_parts_no_sentence(
+    print_: bytes, is_first: bool, tmp_path: Path
+) -> None:
+    columns = b"".join(
+        lines(f"The {side} column has its line {k} and goes on", x=x, y=700 - 12 * i)
+        for x, side in ((60, "left"), (320, "right"))
+        for i, k in enumerate("abcdefghijklmnopqrstuvwxy")
+    )
+    across = b"BT .8 g /F1 60 Tf " + print_ + b" (CONFIDENTIAL) Tj ET 0 g\n"
+    said = page_of(across + columns if is_first else columns + across, tmp_path)
+    left, right, last = said.split("\n\n")
+    assert last == "CONFIDENTIAL"
+    assert left.count("left") == right.count("right") == 25
+
+
 def test_labels_that_were_drawn_before_all_else_stand_among_it() -> None:
     # A form of LibreOffice: text of the document first, then labels of its controls.
     labels = [line("Gender:", 0, 50), line("Nationality:", 0, 100)]
