@@ -177,11 +177,13 @@ def _places(pieces: Sequence[Row], evidence: Evidence) -> list[float]:
             crossing = bisect_left(lefts, middle) - bisect_right(rights, middle)
             if crossing <= MAX_CROSSING * len(pieces):
                 found[middle] = crossing, -white
-    return _far_apart(sorted(found, key=lambda middle: found[middle]), 0.5 * MIN_GUTTER * em)
+    # The lines of a scan are ragged, and begin at many places that are all but one.
+    least = 0.5 * MIN_GUTTER * em if evidence.tables_count else 0.0
+    return _far_apart(sorted(found, key=lambda middle: found[middle]), least)
 
 
 def _far_apart(places: Sequence[float], least: float) -> list[float]:
-    """The first places, without those that are hardly elsewhere: the lines of a scan are ragged."""
+    """The first `MAX_PLACES` places, without those that are nearer to one before than `least`."""
     kept: list[float] = []
     for place in places:
         if all(abs(place - other) >= least for other in kept):

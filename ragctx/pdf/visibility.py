@@ -125,7 +125,10 @@ class _Looks:
         is not.
         """
         left, bottom, right, top = piece.box
-        for box in sorted(one.box for one in self.placed if self._is_drawn_after(one, cover)):
+        later = [one.box for one in self.placed if self._is_drawn_after(one, cover)]
+        if any(_are_alike(box, piece.box) for box in later):  # the same, drawn again
+            later = []
+        for box in sorted(later):
             if box[2] > left and box[0] < right and box[3] > bottom and box[1] < top:
                 if box[0] - left > MIN_PART_PT:
                     yield left, bottom, box[0] - BESIDE_PT, top
@@ -224,6 +227,10 @@ FORM_SAMPLE = 8
 
 def _some(pieces: Sequence[Placed]) -> Sequence[Placed]:
     return pieces[:: max(1, len(pieces) // FORM_SAMPLE)]
+
+
+def _are_alike(a: Box, b: Box) -> bool:
+    return all(abs(x - y) < 1 for x, y in zip(a, b, strict=True))
 
 
 def _middle(piece: Placed) -> tuple[float, float]:
