@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import partial
 
 from ragctx.pdf.columns import IN_DRAWN_ORDER, Evidence, in_columns
+from ragctx.pdf.combs import with_combs_whole
 from ragctx.pdf.justified import without_justified_gaps
 from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_numbers import without_line_numbers
@@ -63,7 +64,7 @@ def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidenc
     pieces, across = apart_from_print_across(_with_marks_beside(_without_shadows(pieces)))
     read = partial(_by_place, evidence=evidence)
     rows = in_tagged_order(pieces, read) if any(p.block for p in pieces) else read(pieces)
-    rows = with_cells_apart(without_justified_gaps(rows))
+    rows = with_cells_apart(with_combs_whole(without_justified_gaps(rows)))
     rows = _with_values(rows, filled_in) if filled_in else rows
     return [*rows, *across]
 
