@@ -205,6 +205,26 @@ def test_an_abstention_has_no_sources(index: Index, said: str) -> None:
     assert alone.refusal == answer.refusal and alone.nearest
 
 
+CONTENTS = "1 At what temperature tin melts\t3\n2 When lead melts\t7\n3 What tin is for\t12"
+
+
+@pytest.mark.parametrize("said", ["", "The documents do not say."])
+def test_a_table_of_contents_is_no_nearest_passage(tmp_path: Path, said: str) -> None:
+    # It has the words of the question, and came first.
+    index = index_with(tmp_path / "metals", {**METALS, "guide": [CONTENTS]})
+    found = retrieve(QUESTION, index, HashEmbedder(), Retrieval(k=4))
+    assert CONTENTS in [hit.chunk.text for hit in found[:3]]
+    answer = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator(said))
+    nearest = [hit.chunk.text for hit in answer.nearest]
+    assert len(nearest) == 3 and CONTENTS not in nearest
+
+
+def test_a_table_of_contents_is_shown_where_there_is_nothing_else(tmp_path: Path) -> None:
+    index = index_with(tmp_path / "guide", {"guide": [CONTENTS]})
+    answer = ask(QUESTION, index, HashEmbedder(), ScriptedGenerator(""))
+    assert [hit.chunk.text for hit in answer.nearest] == [CONTENTS]
+
+
 @pytest.mark.parametrize("least", [-0.1, 1.1, float("nan")])
 def test_a_least_confidence_is_a_probability(index: Index, least: float) -> None:
     with pytest.raises(InputError, match="min_confidence is"):

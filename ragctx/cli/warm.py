@@ -9,9 +9,11 @@ from ragctx.cli.exit_codes import say
 from ragctx.cli.model_options import with_profile, writer_in
 from ragctx.cli.output import failure_lines
 from ragctx.cli.progress import ingest_progress, loading
+from ragctx.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from ragctx.ingest_ledger import IngestRow
+    from ragctx.pdf.ocr import OcrEngine
     from ragctx.server.service import Service
     from ragctx.server.watching import Watcher
 
@@ -44,7 +46,19 @@ def load_service(pdfs: tuple[str, ...], answering: Answering) -> Service:
         assembly=with_profile(assembly, answering.model, generator),
         writer=writer_in(generator),
         password=answering.password,
+        ocr_engine=_ocr_engine(),
     )
+
+
+def _ocr_engine() -> OcrEngine | None:
+    """What reads pages from their picture; None if it is not installed."""
+    from ragctx.pdf.rapidocr_engine import RapidOcr
+    from ragctx.server.pages import RememberingEngine
+
+    try:
+        return RememberingEngine(RapidOcr())
+    except MissingExtraError:
+        return None
 
 
 def watcher(service: Service, pdfs: tuple[str, ...]) -> Watcher:

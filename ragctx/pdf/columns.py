@@ -42,6 +42,8 @@ INDENT = 3.0
 MAX_PLACES, MAX_BESIDE = 8, 2
 """Places that are tried, and columns beyond the second. They bound the time; newspapers have more.
 """
+LEVEL = 0.6
+"""The share of a table's rows, at least, that are level with lines of the text in its column."""
 JUMP = 3.0
 """Row heights from one piece to the next, above which the drawing jumps."""
 MAX_DEPTH = 6
@@ -54,11 +56,13 @@ class Evidence(NamedTuple):
     A lone piece is alone at its height, as the number of a page is: it may be where a gutter is.
     `jumps_count` tells whether what was drawn after a jump is put where it stands: so are the
     labels of a form, which are drawn in any order, while a picture's are best kept together.
+    `tables_count` tells whether a table beside running text is a column.
     """
 
     is_text: Callable[[Sequence[Row]], bool]
     lone_count: bool
     jumps_count: bool = False
+    tables_count: bool = False
 
 
 def in_columns(pieces: Sequence[Row], evidence: Evidence | None = None) -> list[Row]:
@@ -173,7 +177,20 @@ def _places(pieces: Sequence[Row], evidence: Evidence) -> list[float]:
             crossing = bisect_left(lefts, middle) - bisect_right(rights, middle)
             if crossing <= MAX_CROSSING * len(pieces):
                 found[middle] = crossing, -white
-    return sorted(found, key=lambda middle: found[middle])[:MAX_PLACES]
+    # The lines of a scan are ragged, and begin at many places that are all but one.
+    least = 0.5 * MIN_GUTTER * em if evidence.tables_count else 0.0
+    return _far_apart(sorted(found, key=lambda middle: found[middle]), least)
+
+
+def _far_apart(places: Sequence[float], least: float) -> list[float]:
+    """The first `MAX_PLACES` places, without those that are nearer to one before than `least`."""
+    kept: list[float] = []
+    for place in places:
+        if all(abs(place - other) >= least for other in kept):
+            kept.append(place)
+            if len(kept) == MAX_PLACES:
+                break
+    return kept
 
 
 def _with_others_beside(pieces: Sequence[Row]) -> list[Row]:
@@ -191,13 +208,44 @@ def _with_others_beside(pieces: Sequence[Row]) -> list[Row]:
 def _parts_columns(pieces: Sequence[Row], gutter: float, evidence: Evidence, depth: int) -> bool:
     left = [piece for piece in pieces if piece.right <= gutter]
     right = [piece for piece in pieces if piece.left >= gutter]
-    if not (evidence.is_text(left) and _stand_beside(left, right)):
+    if not _stand_beside(left, right) or _is_indent(pieces, gutter):
         return False
-    if _is_indent(pieces, gutter):
-        return False
-    return evidence.is_text(right) or (
-        depth > 0 and _gutter(right, evidence, depth - 1) is not None
+    if not evidence.is_text(left):
+        return evidence.tables_count and evidence.is_text(right) and _is_table_apart(left, right)
+    return (
+        evidence.is_text(right)
+        or (depth > 0 and _gutter(right, evidence, depth - 1) is not None)
+        or (evidence.tables_count and _is_table_apart(right, left))
     )
+
+
+def _is_table_apart(pieces: Sequence[Row], text: Sequence[Row]) -> bool:
+    """Whether pieces are rows of a table with labels of their own, beside lines of other text.
+
+    Most rows of a table that the text is a column of would be level with one of its lines.
+    """
+    top, bottom = min(line.top for line in text), max(line.bottom for line in text)
+    rows: list[list[Row]] = []
+    for piece in sorted(pieces, key=lambda piece: piece.top + piece.bottom):
+        if rows and same_row(rows[-1][0], piece):
+            rows[-1].append(piece)
+        elif top < piece.bottom and piece.top < bottom:
+            rows.append([piece])
+    several = [row for row in rows if len(row) > 1]
+    labelled = [row for row in several if min(row, key=_left).text[:1].isalpha()]
+    if len(labelled) < max(MIN_LINES, 0.5 * len(rows)):
+        return False
+    level = sum(any(_is_level(row[0], line) for line in text) for row in rows)
+    return level < LEVEL * len(rows)
+
+
+def _is_level(a: Row, b: Row) -> bool:
+    """Whether two pieces have their middles at one height."""
+    return abs(a.top + a.bottom - b.top - b.bottom) < 0.5 * min(a.height, b.height)
+
+
+def _left(piece: Row) -> float:
+    return piece.left
 
 
 def _is_indent(pieces: Sequence[Row], gutter: float) -> bool:
@@ -220,7 +268,7 @@ def are_mostly_text(pieces: Sequence[Row]) -> bool:
 
 IN_DRAWN_ORDER = Evidence(is_text=are_running_text, lone_count=True)
 IN_FORM = Evidence(is_text=are_running_text, lone_count=True, jumps_count=True)
-IN_NO_ORDER = Evidence(is_text=are_mostly_text, lone_count=False)
+IN_NO_ORDER = Evidence(is_text=are_mostly_text, lone_count=False, tables_count=True)
 """For pieces whose order says nothing; where it does, this takes tables for columns."""
 
 

@@ -21,9 +21,11 @@ from dataclasses import replace
 from functools import partial
 
 from ragctx.pdf.columns import IN_DRAWN_ORDER, Evidence, in_columns
+from ragctx.pdf.combs import with_combs_whole
 from ragctx.pdf.justified import without_justified_gaps
 from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_numbers import without_line_numbers
+from ragctx.pdf.printed_across import apart_from_print_across
 from ragctx.pdf.right_to_left import are_right_to_left, mirrored
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
@@ -59,11 +61,12 @@ def _mirrored(rows: Sequence[Row]) -> list[Row]:
 
 
 def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidence) -> list[Row]:
-    pieces = _with_marks_beside(_without_shadows(pieces))
+    pieces, across = apart_from_print_across(_with_marks_beside(_without_shadows(pieces)))
     read = partial(_by_place, evidence=evidence)
     rows = in_tagged_order(pieces, read) if any(p.block for p in pieces) else read(pieces)
-    rows = with_cells_apart(without_justified_gaps(rows))
-    return _with_values(rows, filled_in) if filled_in else rows
+    rows = with_cells_apart(with_combs_whole(without_justified_gaps(rows)))
+    rows = _with_values(rows, filled_in) if filled_in else rows
+    return [*rows, *across]
 
 
 def _by_place(pieces: Sequence[Row], evidence: Evidence) -> list[Row]:
@@ -173,6 +176,8 @@ CELL_GAP = 0.8
 """Em: pieces of a row that are farther apart may be cells of a table."""
 NARROW_GAP = 0.45
 """Em: and those that are farther apart than this, parts of one."""
+MAX_NOTE_GAP = 6.0
+"""Em: the text of a note begins this near to its raised mark."""
 TOUCHING = 0.12
 """Em: pieces closer than this are parts of one word; the narrowest space is about 0.2 em."""
 
@@ -180,7 +185,18 @@ TOUCHING = 0.12
 def _goes_on(row: Row, piece: Row) -> bool:
     if row.is_field or (piece.is_field and _WORDS.search(row.text)):
         return False  # but the number of a field goes before it
-    return same_row(row, piece) and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
+    is_beside = same_row(row, piece) or _marks_note(row, piece)
+    return is_beside and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
+
+
+def _marks_note(mark: Row, note: Row) -> bool:
+    """Whether a raised mark stands before the first line of a note, perhaps with room between."""
+    is_mark = _NOTE_MARK.fullmatch(mark.text) and mark.size <= MARK_SIZE * note.size
+    is_raised = mark.top < note.top + 0.2 * note.height and note.top < mark.bottom < note.bottom
+    return bool(is_mark) and is_raised and note.left - mark.right <= MAX_NOTE_GAP * note.size
+
+
+_NOTE_MARK = re.compile(r"\d{1,3}|[a-z]|[*†‡§¶#]{1,3}")
 
 
 def _side_by_side(a: Row, b: Row) -> Row:
@@ -213,6 +229,8 @@ def _cells(a: Row, b: Row) -> tuple[Cell, ...]:
 
     The mark of an item is no cell.
     """
+    if not a.cells and _marks_note(a, b):
+        return b.cells
     own, further = (row.cells or (Cell(row.left, row.right, row.text),) for row in (a, b))
     last, first = own[-1], further[0]
     if b.left - a.right >= CELL_GAP * max(a.size, b.size):
@@ -259,6 +277,9 @@ DIGITS = 0.4
 MATCHED = 0.7
 """The share of a column's figures that must have another cell beside them, and of the rows between
 its first and last figure that must not be prose."""
+MAX_ROW_GAP, MAX_ROWS_BESIDE = 1.0, 4
+"""Row heights between a table and a row of it without a figure in the column that was found; and
+how many such rows there may be above, and below."""
 MAX_ROWS = 3000
 """On a page with more rows than this, no tables are sought: it takes time with their square."""
 _WORDS = re.compile(r"[^\W\d_]{2,}")
@@ -310,7 +331,35 @@ def _table_around(rows: Sequence[Row], start: int, end: int) -> list[int]:
     matched = sum(any(same_row(figure, rows[i]) for i in others) for figure in figures)
     if matched < MATCHED * len(figures) or len(others) < MATCHED * (len(inside) - len(figures)):
         return []
-    return sorted([*range(start, end), *others])
+    members = {*range(start, end), *others}
+    for side in (-1, 1) * MAX_ROWS_BESIDE:
+        members |= _row_beside(rows, members, side)
+    return sorted(members)
+
+
+def _row_beside(rows: Sequence[Row], members: set[int], side: int) -> set[int]:
+    """Indices of the cells of a row right above (-1) or below (1) a table: its heads, its total."""
+    table = [rows[i] for i in members]
+    left, right = min(row.left for row in table), max(row.right for row in table)
+    top, bottom = min(row.top for row in table), max(row.bottom for row in table)
+    gaps = {
+        i: top - row.bottom if side < 0 else row.top - bottom
+        for i, row in enumerate(rows)
+        if i not in members
+        and not (row.in_table or row.is_field or _is_prose(row.text))
+        and left - row.size <= row.left
+        and row.right <= right + row.size
+    }
+    near = {i: gap for i, gap in gaps.items() if -0.5 <= gap / rows[i].height < MAX_ROW_GAP}
+    if not near:
+        return set()
+    nearest = rows[min(near, key=lambda i: near[i])]
+    cells = {i for i in near if same_row(nearest, rows[i])}
+    return cells if len(cells) > 1 and all(_is_over_one(rows[i], table) for i in cells) else set()
+
+
+def _is_over_one(cell: Row, table: Sequence[Row]) -> bool:
+    return any(cell.left < other.right and other.left < cell.right for other in table)
 
 
 def _is_prose(text: str) -> bool:

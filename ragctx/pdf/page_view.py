@@ -188,9 +188,11 @@ def _line_left_out(line: Line, why: WhyLeftOut, frame: Frame) -> LeftOut:
 
 
 def _holds(row: Row, line: Line) -> bool:
-    """Whether the middle of a line is in a row."""
+    """Whether the middle of a line is in a row; a raised mark's may be a little above."""
     x, y = (line.left + line.right) / 2, (line.top + line.bottom) / 2
-    return row.turn == line.turn and row.left <= x <= row.right and row.top <= y <= row.bottom
+    near = 0.25 * (line.bottom - line.top)
+    is_level = row.top - near <= y <= row.bottom + near
+    return row.turn == line.turn and row.left <= x <= row.right and is_level
 
 
 def _box(line: Row | Line, frame: Frame) -> Box | None:

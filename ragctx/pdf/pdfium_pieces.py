@@ -12,7 +12,8 @@ import re
 import statistics
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from functools import partial
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from ragctx.pdf.geometry import Box, on_page
@@ -56,6 +57,23 @@ def pieces(sheet: Sheet, codes: str, start: int) -> list[Piece]:
     rows = [(row, _gaps(row)) for row in _rows(runs(sheet, codes, start))]
     word_gap = _word_gap(rows)
     return [_piece(sheet, part) for row, gaps in rows for part in _split(row, gaps, word_gap)]
+
+
+def parted(sheet: Sheet, piece: Piece, box: Box) -> list[Piece]:
+    """The piece, in parts: the words that have their middle in a box on the page, and the others.
+
+    What is a space within the piece need be none between parts.
+    """
+    parts = [list(part) for _, part in groupby(piece.runs, key=partial(_has_middle_of, box))]
+    rows = [(part, _gaps(part)) for part in parts]
+    word_gap = _word_gap(rows)
+    cut = [_piece(sheet, part) for row, gaps in rows for part in _split(row, gaps, word_gap)]
+    return cut if len(parts) > 1 else [piece]
+
+
+def _has_middle_of(box: Box, run: Run) -> bool:
+    left, bottom, right, top = on_page(run.box, run.turn)
+    return box[0] <= (left + right) / 2 <= box[2] and box[1] <= (bottom + top) / 2 <= box[3]
 
 
 # ---- rows and pieces -------------------------------------------------------------------------

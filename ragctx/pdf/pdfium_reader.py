@@ -38,11 +38,11 @@ from ragctx.pdf.pdfium_calls import address, has_no_letter
 from ragctx.pdf.pdfium_forms import as_drawn
 from ragctx.pdf.pdfium_page import MANY_OBJECTS, OpenPage, frame_of, with_fields_drawn
 from ragctx.pdf.pdfium_page_objects import PageObjects
-from ragctx.pdf.pdfium_pieces import Piece, pieces
+from ragctx.pdf.pdfium_pieces import Piece, parted, pieces
 from ragctx.pdf.pdfium_runs import Sheet, codes_of, letter_boxes
 from ragctx.pdf.pdfium_tags import tags_of
 from ragctx.pdf.pdfium_text_objects import TextObjects
-from ragctx.pdf.visibility import are_seen
+from ragctx.pdf.visibility import are_seen, part_cover
 
 FEW_CHARACTERS = 64
 """On a page with fewer characters than this, the objects are examined: is it blank, a picture, or
@@ -201,7 +201,7 @@ class _DrawnLines:
 def _drawn_lines(opened: OpenPage, textpage: Any, objects: PageObjects) -> _DrawnLines:
     sheet = Sheet(textpage, frame_of(opened.page), TextObjects(textpage))
     codes = codes_of(textpage, min(raw.FPDFText_CountChars(textpage), MAX_PAGE_CHARACTERS))
-    lines = pieces(sheet, codes[: opened.printed], 0)
+    lines = _cut_at_covers(sheet, pieces(sheet, codes[: opened.printed], 0), objects)
     filled_in = pieces(sheet, codes[opened.printed :], opened.printed)
     placed = [line.placed for line in (*lines, *filled_in)]
     seen = are_seen(opened.page, sheet.frame, objects, placed)
@@ -212,6 +212,15 @@ def _drawn_lines(opened: OpenPage, textpage: Any, objects: PageObjects) -> _Draw
         filled_in=outside,
         fields=fields,
     )
+
+
+def _cut_at_covers(sheet: Sheet, lines: Sequence[Piece], objects: PageObjects) -> list[Piece]:
+    """The lines, those in parts of which a shape covers some letters: each is seen or is not."""
+    cut: list[Piece] = []
+    for line in lines:
+        cover = part_cover(objects, line.placed)
+        cut += [line] if cover is None else parted(sheet, line, cover.box)
+    return cut
 
 
 def _code_units(textpage: Any) -> Sequence[int]:

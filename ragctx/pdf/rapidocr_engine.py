@@ -8,9 +8,11 @@ import statistics
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
-from ragctx.errors import require_extra
+from ragctx.errors import missing_extra, require_extra
 from ragctx.pdf.ocr import OcrLine
 
 _SETTINGS = {"Global.log_level": "critical"}
@@ -24,26 +26,33 @@ _MOST_SLANT = math.radians(10)
 
 
 class RapidOcr:
-    """The engine, with its models loaded: some 60 MB, two seconds.
+    """The engine; the first picture loads its models: some 60 MB, two seconds.
 
     Raises:
         MissingExtraError: RapidOCR is not installed.
     """
 
     def __init__(self) -> None:
-        with require_extra("OCR", "rapidocr", "'ragctx[ocr]'"):
-            import onnxruntime  # noqa: F401  # RapidOCR looks for it when it is made
-            from rapidocr import RapidOCR
-        self._model: Any = RapidOCR(params=_SETTINGS)
+        if not (find_spec("onnxruntime") and find_spec("rapidocr")):
+            raise missing_extra("OCR", "rapidocr", "'ragctx[ocr]'")
         self._one_at_a_time = threading.Lock()  # one picture keeps all cores busy
+
+    @cached_property
+    def _model(self) -> Any:
+        with require_extra("OCR", "rapidocr", "'ragctx[ocr]'"):
+            from rapidocr import RapidOCR
+        return RapidOCR(params=_SETTINGS)
 
     def read(self, png: bytes) -> Sequence[OcrLine]:
         """The lines of text in a PNG file, in any order.
 
         A picture that makes little sense is read upside down as well. (RapidOCR would decide it for
-        each line alone, and now and then turns one that is upright.)
+        each line alone, and now and then turns one that is upright.) One in which nothing is found
+        is read at half its size: a few words on a large empty page are overlooked.
         """
         lines = self._read(png)
+        if not lines:
+            return [_twice_as_large(line) for line in self._read(_half_as_large(png))]
         if _certainty(lines) >= _SURE:
             return lines
         width, height, upside_down = _upside_down(png)
@@ -72,6 +81,22 @@ def _upside_down(png: bytes) -> tuple[int, int, bytes]:
     with Image.open(io.BytesIO(png)) as picture:
         picture.transpose(Image.Transpose.ROTATE_180).save(stream, "PNG")
         return *picture.size, stream.getvalue()
+
+
+def _half_as_large(png: bytes) -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        width, height = picture.size
+        size = max(1, width // 2), max(1, height // 2)
+        picture.convert("RGB").resize(size, Image.Resampling.BOX).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _twice_as_large(line: OcrLine) -> OcrLine:
+    left, top, right, bottom = line.box
+    return replace(line, box=(2 * left, 2 * top, 2 * right, 2 * bottom))
 
 
 def _turned(line: OcrLine, width: float, height: float) -> OcrLine:

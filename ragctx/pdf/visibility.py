@@ -33,6 +33,8 @@ MAX_PIXELS = 4000
 """Pixels of the picture's longer side: a page of a metre still has one for each point."""
 MIN_SCALE = 0.5
 """Pixels a point below which letters do not show in the picture: then nothing is left out."""
+BESIDE_PT, MIN_PART_PT = 1.5, 4.0
+"""Points: how far beside other text a piece is looked for, and how wide a part of it must be."""
 _SCALE = 1.5  # pixels a point
 
 
@@ -48,6 +50,26 @@ def are_seen(page: Any, frame: Frame, objects: PageObjects, placed: Sequence[Pla
     """For each piece of a page, of which the frame is shown, whether a person sees it."""
     looks = _Looks(page, frame, objects, tuple(placed))
     return [looks.sees(piece) for piece in placed]
+
+
+def part_cover(objects: PageObjects, piece: Placed) -> Cover | None:
+    """A shape of one colour, drawn later, that covers a part of a piece and not all of it."""
+    left, bottom, right, top = piece.box
+    later = _drawn_after(objects, piece)
+    return next((one for one in later if _cuts(one, left, right, (bottom + top) / 2)), None)
+
+
+def _cuts(cover: Cover, left: float, right: float, y: float) -> bool:
+    is_level = cover.shade is not None and cover.box[1] <= y <= cover.box[3]
+    return is_level and (left < cover.box[0] < right or left < cover.box[2] < right)
+
+
+def _drawn_after(objects: PageObjects, piece: Placed) -> Sequence[Cover]:
+    """The pictures and shapes that were drawn after a piece."""
+    if not objects.covers:
+        return ()
+    order = objects.order.get(piece.drawn.at, MAX_OBJECTS)
+    return objects.covers[bisect_right(objects.covers, order, key=attrgetter("order")) :]
 
 
 @dataclass(frozen=True)
@@ -69,17 +91,18 @@ class _Looks:
             return False
         is_pale = drawn.is_drawn and drawn.shade >= PALE
         is_on_its_shade = drawn.is_drawn and not is_pale and self._is_on(piece)
+        cover = self._cover_of(piece)
         suspect = (
             drawn.is_faint
             or is_on_its_shade
             or "OC" in marks_of(drawn.at)  # a layer, which may be switched off
             or self._is_in_form(piece)
             or _is_cut_off(piece)
-            or self._is_covered(piece)
+            or cover is not None
         )
-        return not suspect or self._shows(
-            piece, drawn.shade if is_pale or is_on_its_shade else None
-        )
+        shade = drawn.shade if is_pale or is_on_its_shade else None
+        boxes = [piece.box] if cover is None else self._not_written_over(piece, cover)
+        return not suspect or any(self._shows(box, shade) for box in boxes)
 
     def _repeats_printed(self, piece: Placed) -> bool:
         """Whether most of an invisible piece is over text that is drawn."""
@@ -95,9 +118,30 @@ class _Looks:
     def _printed(self) -> list[Box]:
         return [piece.box for piece in self.placed if piece.drawn.at and piece.drawn.is_drawn]
 
-    def _shows(self, piece: Placed, shade: int | None = None) -> bool:
+    def _not_written_over(self, piece: Placed, cover: Cover) -> Iterator[Box]:
+        """The parts of a piece's box on which no text was drawn after what covers the piece.
+
+        What shows there is of the piece: a new price, printed on the white that covers the old one,
+        is not.
+        """
+        left, bottom, right, top = piece.box
+        later = [one.box for one in self.placed if self._is_drawn_after(one, cover)]
+        if any(_are_alike(box, piece.box) for box in later):  # the same, drawn again
+            later = []
+        for box in sorted(later):
+            if box[2] > left and box[0] < right and box[3] > bottom and box[1] < top:
+                if box[0] - left > MIN_PART_PT:
+                    yield left, bottom, box[0] - BESIDE_PT, top
+                left = max(left, box[2] + BESIDE_PT)
+        if right - left > (MIN_PART_PT if left > piece.box[0] else 0):
+            yield left, bottom, right, top
+
+    def _is_drawn_after(self, piece: Placed, cover: Cover) -> bool:
+        return piece.drawn.is_drawn and self.objects.order.get(piece.drawn.at, -1) > cover.order
+
+    def _shows(self, box: Box, shade: int | None = None) -> bool:
         """Whether the picture of the page has something there; of a shade, something else."""
-        pixels = b"".join(self._rows(piece.box))
+        pixels = b"".join(self._rows(box))
         if not pixels:
             return True
         shades = set(pixels)
@@ -132,14 +176,10 @@ class _Looks:
 
     # ---- what may hide the text ------------------------------------------------------------
 
-    def _is_covered(self, piece: Placed) -> bool:
-        """Whether a picture or a shape that was drawn later covers the middle of the piece."""
-        if not self.objects.covers:
-            return False
+    def _cover_of(self, piece: Placed) -> Cover | None:
+        """The first picture or shape, drawn later, that covers the middle of the piece."""
         x, y = _middle(piece)
-        order = self.objects.order.get(piece.drawn.at, MAX_OBJECTS)
-        later = bisect_right(self.objects.covers, order, key=attrgetter("order"))
-        return any(cover.holds(x, y) for cover in self.objects.covers[later:])
+        return next((one for one in _drawn_after(self.objects, piece) if one.holds(x, y)), None)
 
     def _is_on(self, piece: Placed) -> bool:
         """Whether the middle of the piece is on a shape that is filled with nearly its shade."""
@@ -175,7 +215,9 @@ class _Looks:
             if form is not None and not piece.drawn.is_faint:
                 pieces.setdefault(form, []).append(piece)
         return frozenset(
-            form for form, inside in pieces.items() if all(map(self._shows, _some(inside)))
+            form
+            for form, inside in pieces.items()
+            if all(self._shows(piece.box) for piece in _some(inside))
         )
 
 
@@ -185,6 +227,10 @@ FORM_SAMPLE = 8
 
 def _some(pieces: Sequence[Placed]) -> Sequence[Placed]:
     return pieces[:: max(1, len(pieces) // FORM_SAMPLE)]
+
+
+def _are_alike(a: Box, b: Box) -> bool:
+    return all(abs(x - y) < 1 for x, y in zip(a, b, strict=True))
 
 
 def _middle(piece: Placed) -> tuple[float, float]:

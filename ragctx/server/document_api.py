@@ -142,10 +142,11 @@ class DocumentApi:
         number, document_id = request.path_params["page"], request.path_params["document"]
         number = pages.page_number(number)
         address = pages.PageAddress.of(self.service.path_of(document_id), number)
-        quote = request.query_params.get("quote") or None
+        quote, ocr = request.query_params.get("quote") or None, None
         if quote:
             document = self.service.document(document_id)
             if number <= len(document.pages):
                 quote = pages.part_on_page(quote, document, number) or None
+                ocr = self.service.ocr_for(document.pages[number - 1])
         scale = pages.scale_of(request.query_params.get("scale"))
-        return pages.picture(address, quote, scale, self.service.password)
+        return pages.picture(address, quote, scale, self.service.password, ocr)

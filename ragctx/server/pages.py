@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from ragctx.documents import Document
 from ragctx.errors import InputError
 from ragctx.file_formats import unit_of
+from ragctx.pdf.ocr import Ocr, OcrEngine, OcrLine
 from ragctx.pdf.page_image import PageImage, page_image
 from ragctx.views import View
 
@@ -56,10 +58,30 @@ def scale_of(text: str | None) -> float:
 
 @lru_cache(maxsize=_KEPT)
 def picture(
-    address: PageAddress, quote: str | None, scale: float, password: str | None
+    address: PageAddress,
+    quote: str | None,
+    scale: float,
+    password: str | None,
+    ocr: Ocr | None = None,
 ) -> PageImage:
     """The page, with the quote marked. Raises PdfError, InputError as `page_image` does."""
-    return page_image(address.path, address.page, quote=quote, scale=scale, password=password)
+    return page_image(
+        address.path, address.page, quote=quote, scale=scale, password=password, ocr=ocr
+    )
+
+
+class RememberingEngine:
+    """An OCR engine that knows the lines of the last pictures it read.
+
+    A page is read again for each quote that is marked on it, and that takes seconds.
+    """
+
+    def __init__(self, engine: OcrEngine) -> None:
+        self._read = lru_cache(maxsize=_KEPT)(engine.read)
+
+    def read(self, png: bytes) -> Sequence[OcrLine]:
+        """The lines of text in a PNG file, in any order."""
+        return self._read(png)
 
 
 def part_on_page(quote: str, document: Document, page: int) -> str:

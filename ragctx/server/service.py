@@ -19,6 +19,7 @@ from ragctx.explanation.fates import Explanation, explain
 from ragctx.follow_ups import standalone
 from ragctx.ingestion.run import ingest
 from ragctx.ingestion.settings import IngestSettings
+from ragctx.pdf.ocr import Ocr
 from ragctx.pipeline import ask, fit_generator
 from ragctx.records import Answer, Hit, Prompt
 from ragctx.retrieval import Retrieval, retrieve
@@ -26,13 +27,14 @@ from ragctx.selection.selectors import as_selector
 from ragctx.server.bodies import Asked
 
 if TYPE_CHECKING:
-    from ragctx.documents import Document
+    from ragctx.documents import Document, Page
     from ragctx.embedding import Embedder
     from ragctx.generator.protocol import Generator
     from ragctx.index.index import Index
     from ragctx.index.store import SourceInfo
     from ragctx.ingest_ledger import IngestRow
     from ragctx.ingestion.progress import Progress
+    from ragctx.pdf.ocr import OcrEngine
 
 WAIT_S = 30.0
 """Seconds to wait for another process that writes to the index. Chosen by hand."""
@@ -51,6 +53,8 @@ class Service:
     writer: Generator | None = None
     """A model that writes, to make follow-ups stand by themselves; None: they do by rule."""
     password: str | None = None  # of documents that are encrypted
+    ocr_engine: OcrEngine | None = None
+    """What finds quotes on pages that were read by OCR; None: they are not marked."""
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _writing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -122,6 +126,12 @@ class Service:
             raise LookupError(f"the file of document {document_id!r} {what}; see /documents")
         return found
 
+    def ocr_for(self, page: Page) -> Ocr | None:
+        """What finds a quote on a page; None for one whose text is that of the file."""
+        if self.ocr_engine is None or page.status != "ocr":
+            return None
+        return Ocr(engine=self.ocr_engine)
+
     def add(self, path: Path, progress: Progress | None = None) -> IngestRow:
         """Put a file into the index, and give its row of the ingest ledger."""
         (row,) = self.update([str(path)], progress=progress)
@@ -134,7 +144,7 @@ class Service:
 
         Raises IndexLockedError if another process writes to the index for longer than `WAIT_S`.
         """
-        settings = IngestSettings(password=self.password)
+        settings = IngestSettings(password=self.password, ocr_engine=self.ocr_engine)
         given_up = time.monotonic() + WAIT_S
         with self._writing:
             while True:

@@ -50,6 +50,22 @@ def test_columns_that_were_drawn_row_by_row_are_read_one_after_the_other(name: s
     assert said.index("without any care.") < said.index("Lead is a heavy grey metal that was used")
 
 
+def test_the_number_of_a_note_stands_by_the_note_though_it_is_raised_and_far_off(
+    tmp_path: Path,
+) -> None:
+    notes = b"".join(
+        lines(mark, x=100, y=y + 6, size=5)
+        + lines(f"The report of the {mark}. commission, which was never", x=140, y=y, size=9)
+        + lines("published (Feb. 5, 2006).", x=72, y=y - 11, size=9)
+        for mark, y in (("1", 140), ("2", 112))
+    )
+    body = lines("The first decision was followed by one more.", x=72, y=400)
+    assert page_of(body + notes, tmp_path).split("\n\n")[1:] == [
+        f"{n} The report of the {n}. commission, which was never published (Feb. 5, 2006)."
+        for n in (1, 2)
+    ]
+
+
 def test_lines_drawn_from_the_bottom_up_are_read_downwards() -> None:
     assert text("bottomup.pdf") == (
         "The pump must be oiled every month with light oil, and the filter must be cleaned every "
@@ -131,6 +147,25 @@ def test_notes_and_feet_that_were_drawn_first_stand_below_the_text() -> None:
 def test_a_paragraph_goes_on_at_the_top_of_the_next_column() -> None:
     begins, goes_on = line("Since this year agencies were", 0, 600), column("further", 250)
     assert in_columns([begins, *goes_on]) == [begins, *goes_on]
+
+
+@pytest.mark.parametrize(
+    "print_", [b".7 .7 -.7 .7 150 480 Tm", b"150 560 Td"], ids=["aslant", "flat"]
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_printed_across_the_page_parts_no_sentence(
+    print_: bytes, is_first: bool, tmp_path: Path
+) -> None:
+    columns = b"".join(
+        lines(f"The {side} column has its line {k} and goes on", x=x, y=700 - 12 * i)
+        for x, side in ((60, "left"), (320, "right"))
+        for i, k in enumerate("abcdefghijklmnopqrstuvwxy")
+    )
+    across = b"BT .8 g /F1 60 Tf " + print_ + b" (CONFIDENTIAL) Tj ET 0 g\n"
+    said = page_of(across + columns if is_first else columns + across, tmp_path)
+    left, right, last = said.split("\n\n")
+    assert last == "CONFIDENTIAL"
+    assert left.count("left") == right.count("right") == 25
 
 
 def test_labels_that_were_drawn_before_all_else_stand_among_it() -> None:
@@ -308,6 +343,40 @@ SEEN = lines("The price is 450 EUR.")
 def test_hidden_text_is_left_out(hidden: bytes, tmp_path: Path) -> None:
     assert page_of(hidden + b"\n" + SEEN, tmp_path) == "The price is 450 EUR."
     assert page_of(SEEN + b"\n" + hidden, tmp_path) == "The price is 450 EUR."
+
+
+WHITE_BOX = b"1 g %d %d %d 16 re f 0 g\n"
+
+
+def test_a_price_that_was_covered_and_printed_over_is_not_the_price(tmp_path: Path) -> None:
+    old = lines("The price of the pump is 900 EUR.", y=700, size=12)
+    new = WHITE_BOX % (205, 695, 90) + lines("450 EUR.", x=208, y=700, size=12)
+    assert page_of(old + new, tmp_path) == "The price of the pump is 450 EUR."
+
+
+def test_a_line_that_was_covered_stays_hidden_though_others_are_printed_there(
+    tmp_path: Path,
+) -> None:
+    old = lines("The old offer of the firm is 900 EUR.", y=700, size=12)
+    new = WHITE_BOX % (60, 695, 300) + lines("free", x=102, y=700, size=12)
+    assert page_of(old + new, tmp_path) == "free"
+
+
+def test_a_part_of_a_line_that_was_highlighted_later_stays_in_it(tmp_path: Path) -> None:
+    text = "This line has a highlighted, but seen part, and ends."
+    shine = b"/G gs 1 1 0 rg 139 696 66 14 re f"
+    objects = pdf_bytes(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[4 0 R]/Count 1>>",
+            b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>",
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 5 0 R/Resources"
+            b"<</Font<</F1 3 0 R>>/ExtGState<</G<</BM/Multiply>>>>>>>>",
+            stream(lines(text, y=700, size=12) + shine),
+        ]
+    )
+    (tmp_path / "page.pdf").write_bytes(objects)
+    assert read_pdf(tmp_path / "page.pdf").text == text
 
 
 def test_hidden_text_that_is_kept_is_marked_line_by_line(tmp_path: Path) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ragctx.citations.resolve import cite
 from ragctx.errors import InputError
 from ragctx.pdf.geometry import Box
 from ragctx.pdf.messages import MAX_PICTURE_PIXELS
-from ragctx.pdf.ocr import SCALE, Ocr
+from ragctx.pdf.ocr import SCALE, Ocr, even_heights
 from ragctx.pdf.page_image import quote_boxes
 from ragctx.pdf.page_view import page_view
 from ragctx.pdf.process import Limits
@@ -216,3 +219,54 @@ def test_columns_below_a_full_page_are_found(tmp_path: Path) -> None:
     ]
     text = read_pdf(scan(tmp_path / "s.pdf"), ocr=Ocr(engine=FakeEngine(*wide, *low))).text
     assert " ".join(text.split()).endswith(" ".join((*TIN, *LEAD)))
+
+
+LABELS = ("Tin", "Lead", "Zinc", "Copper", "Iron", "Silver")
+
+
+def beside_text(step: int, *, long_labels: bool = False) -> FakeEngine:
+    """Two paragraphs below each other, and to the right of them a table whose rows step so."""
+    text = [
+        found(line, (100, 200 + 40 * i, 800, 230 + 40 * i))
+        for i, line in enumerate(("• " + TIN[0], *TIN[1:], "• " + LEAD[0], *LEAD[1:]))
+    ]
+    table = []
+    for i, name in enumerate(LABELS):
+        top, ragged = 206 + step * i, i % 3  # as the boxes of an engine are
+        if not long_labels:
+            table.append(found(name, (900 + ragged, top, 1000, top + 30)))
+        figures = ((1300, f"{230 + i}"), (1450, f"${5 + i}.10"))
+        table += [found(figure, (x + ragged, top, x + 90, top + 30)) for x, figure in figures]
+    return FakeEngine(*text, *table)
+
+
+def test_a_table_beside_running_text_is_read_by_itself(tmp_path: Path) -> None:
+    # Of an income statement: a row of the table stood in the middle of each sentence.
+    text = read_pdf(scan(tmp_path / "s.pdf"), ocr=Ocr(engine=beside_text(53))).text
+    joined = " ".join(text.split())
+    assert " ".join(("•", *TIN, "•", *LEAD)) in joined
+    assert "Tin\t230\t$5.10\nLead\t231\t$6.10\n" in text
+
+
+def test_figures_level_with_the_lines_of_their_labels_stay_beside_them(tmp_path: Path) -> None:
+    engine = beside_text(40, long_labels=True)
+    text = read_pdf(scan(tmp_path / "s.pdf"), ocr=Ocr(engine=engine)).text
+    assert f"• {TIN[0]}\t230\t$5.10" in text and f"{TIN[4]}\t234\t$9.10" in text
+
+
+def test_a_paragraph_stays_whole_though_its_lines_are_not_equally_tall(tmp_path: Path) -> None:
+    lines = [
+        found(text, (100, 200 + 40 * i, 380, 200 + 40 * i + tall))
+        for i, (text, tall) in enumerate(zip(TIN, (30, 25, 28, 26, 30, 27), strict=True))
+    ]
+    text = read_pdf(scan(tmp_path / "s.pdf"), ocr=Ocr(engine=FakeEngine(*lines))).text
+    assert text == " ".join(TIN)
+
+
+@given(st.lists(st.tuples(st.integers(10, 60), st.integers(1, 80)), min_size=1, max_size=30))
+def test_even_heights_keep_their_order(drawn: list[tuple[int, int]]) -> None:
+    even = even_heights([found("x" * letters, (0, 0, 900, tall)) for tall, letters in drawn])
+    pairs = sorted(zip((tall for tall, _ in drawn), even, strict=True))
+    ordered = [height for _, height in pairs]
+    assert all(a <= b + 1e-6 for a, b in pairwise(ordered))
+    assert all(abs(height - tall) <= 0.4 * tall for tall, height in pairs)

@@ -47,6 +47,32 @@ def test_a_table_drawn_by_columns_is_read_by_rows(tmp_path: Path) -> None:
     assert text.splitlines() == ["Tin\t232\t50", "Lead\t327\t82", "Zinc\t420\t30", "Iron\t1538\t26"]
 
 
+def test_the_heads_and_the_total_of_a_table_drawn_by_columns_are_rows_of_it(
+    tmp_path: Path,
+) -> None:
+    columns = (
+        ("Item", "Widget, large", "Widget, small", "Delivery", "Total"),
+        ("Qty", "4", "10", "1", ""),
+        ("Amount", "50.00", "32.00", "9.00", "91.00"),
+    )
+    before = lines("The table tells what was ordered in the last three months of it.", y=730)
+    content = b"".join(
+        lines(cell, x=x, y=700 - 16 * i)
+        for x, column in zip((72, 260, 340), columns, strict=True)
+        for i, cell in enumerate(column)
+        if cell
+    )
+    after = lines("What comes after the table is another paragraph of running text.", y=600)
+    text = read_pdf(write(tmp_path / "a.pdf", [before + content + after])).text
+    assert text.split("\n\n")[1].split("\n") == [
+        "Item\tQty\tAmount",
+        "Widget, large\t4\t50.00",
+        "Widget, small\t10\t32.00",
+        "Delivery\t1\t9.00",
+        "Total\t\t91.00",
+    ]
+
+
 def test_what_is_drawn_twice_is_read_once(tmp_path: Path) -> None:
     """Fake bold: the same glyphs twice, a fraction of a point apart."""
     first = lines("A heading in bold", "its second line")

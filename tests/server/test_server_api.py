@@ -21,10 +21,12 @@ from ragctx.explanation.view import explanation_view
 from ragctx.index.index import Index
 from ragctx.ingest_ledger import IngestRow
 from ragctx.ingestion.run import ingest
+from ragctx.ingestion.settings import IngestSettings
 from ragctx.pdf.png import SIGNATURE
 from ragctx.records import Generation, Prompt
 from ragctx.server.app import create_app
 from ragctx.server.bodies import asked
+from ragctx.server.pages import RememberingEngine
 from ragctx.server.service import Service
 from ragctx.server.uploads import folder_for, tidy
 from ragctx.server.watching import Watcher
@@ -32,6 +34,7 @@ from ragctx.views import answer_view, prompt_view, search_view
 from tests.support.fakes import HashEmbedder
 from tests.support.generators import CopyingGenerator
 from tests.support.pdf_files import document, lines
+from tests.support.scans import FakeEngine, found, scan
 from tests.support.served import PUMP, client_of
 
 QUESTION = {"question": "How often must the pump be oiled?"}
@@ -330,6 +333,31 @@ def test_a_quote_that_runs_over_two_pages_is_marked_on_both(tmp_path: Path) -> N
             where = f"/documents/{document_id(client)}/pages/{page}/boxes"
             found = client.get(where, params={"quote": "must be\noiled every"}).json()
             assert len(found["quote_boxes"]) == 1
+
+
+def test_a_quote_on_a_page_that_ocr_read_is_marked(tmp_path: Path) -> None:
+    path = scan(tmp_path / "scan.pdf", pages=2, text=(2,))
+    engine = FakeEngine(found("Tin melts at 232 degrees.", (100, 200, 800, 240)))
+    embedder = HashEmbedder()
+    index = Index.create(tmp_path / "index", embedder=embedder)
+    ingest(path, index, embedder, settings=IngestSettings(ocr="auto", ocr_engine=engine))
+    read = len(engine.seen)
+    service = Service(
+        index=index,
+        embedder=embedder,
+        generator=CopyingGenerator(),
+        ocr_engine=RememberingEngine(engine),
+    )
+    with client_of(service) as client:
+        pages = f"/documents/{document_id(client)}/pages"
+        boxes = [
+            client.get(f"{pages}/{page}/boxes", params={"quote": quote}).json()["quote_boxes"]
+            for page, quote in ((1, "melts at"), (1, "232 degrees"), (1, "lead"), (2, "lead"))
+        ]
+        assert [len(found) for found in boxes] == [1, 1, 0, 0]
+        assert boxes[0][0]["right"] < boxes[1][0]["left"]
+        assert 100 / 1700 < boxes[0][0]["left"] and boxes[1][0]["right"] <= 0.48
+    assert len(engine.seen) == read + 1  # once for three quotes; never for a page that has text
 
 
 def test_an_upload_that_ends_in_the_middle_leaves_nothing(service: Service) -> None:
