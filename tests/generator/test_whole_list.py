@@ -75,6 +75,7 @@ def test_a_list_is_given_whole(text: str, answer: str, question: str, items: str
         (BOX, "filter", "Which part of the box must be kept dry?"),  # one thing is asked for
         (BOX, "filter", "What does the box hold beside the pump?"),
         (BOX, "filter", "Which two parts does the box hold?"),  # there are three
+        (BOX, "filter", "Which glass would the box hold with its parts?"),  # no plural
         (BOX, "filter", "Which rivers flow through Rome?"),  # another list
         (BOX, "filter", "Are there pumps or hoses in the box?"),  # a choice
         (BOX, "Keep it dry", "Which parts does the box hold?"),  # outside the list

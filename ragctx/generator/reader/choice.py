@@ -60,7 +60,9 @@ def _listed(prompt: Prompt, span: CopiedSpan) -> CopiedGuess | None:
     """The whole list of which the span is a part, where the question asks for one."""
     own_text = prompt.passages[span.passage].own_text
     found = whole_list(own_text, span.start, span.end, prompt.question)
-    return found and CopiedGuess(found.text, CopiedSpan(span.passage, found.start, found.end))
+    if found is None:
+        return None
+    return CopiedGuess(found.text, CopiedSpan(span.passage, found.start, found.end))
 
 
 def _is_another(

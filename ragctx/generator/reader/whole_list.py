@@ -34,7 +34,7 @@ _COUNTS = {
     for count, word in enumerate("two three four five six seven eight nine ten".split(), start=2)
 }
 _COUNT = "|".join(("both", *_COUNTS))
-_PLURAL = r"\w+(?<!ss)(?<!us)(?<!is)s"
+_PLURAL = r"\w+s(?<!ss)(?<!us)(?<!is)"
 _VERB = "are|were|do|did|does|have|can|may|must|shall|should|will|would|need|belong|count|apply"
 _ASKS = tuple(
     re.compile(pattern)
