@@ -51,7 +51,9 @@ _EVERY = re.compile(  # of a table: without a condition that only some of its ro
     rf"|(?:please )?(?:list|name|enumerate) (?:all )?(?:the )?(?P<told>{_PLURAL})[.?!]?\Z)"
 )
 _ASKING = frozenset("list name give tell enumerate please all both me there listed named".split())
-_MARKER = re.compile(r"\s*(?:(?P<bullet>[^\w\s(])\s*|\(?(?P<number>\w{1,5}(?:\.\d{1,3})*)[.)]\s+)")
+_MARKER = re.compile(
+    r"[ \t]{0,20}(?:(?P<bullet>[^\w\s(])\s*|\(?(?P<number>\w{1,5}(?:\.\d{1,3}){0,3})[.)]\s+)"
+)
 _LINE = re.compile(r"[^\n]+")
 _GAP = r"[ \u00a0\n]{1,3}"
 _SEPARATOR = re.compile(rf"[,;]{_GAP}(?:(?:and|or){_GAP})?|{_GAP}(?:and|or){_GAP}")
