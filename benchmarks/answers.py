@@ -3,6 +3,7 @@
     python -m benchmarks.answers --half report                  # minutes: the PDFs are read first
     python -m benchmarks.answers --half report --index FOLDER   # an index that is kept
     python -m benchmarks.answers --half report --against fd6e545
+    python -m benchmarks.answers --half report --picture docs/images/confidence.svg
 
 First what happens: is the answer's passage found, does it get into the prompt, is the answer right
 and its page too; of refusals, how many were due; of answers called sure, how many are right. Then
@@ -25,6 +26,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.answer_judge import calibration_error, reliability
+from benchmarks.answer_picture import picture
 from benchmarks.answer_revision import observe_revision
 from benchmarks.answer_stages import CUTS, READ, Asked, Observation
 from benchmarks.common import result, table
@@ -174,6 +176,7 @@ def main() -> None:
     parser.add_argument("--index", type=Path, help="folder of an index that is kept")
     parser.add_argument("--against", metavar="REV", help="ask another revision the same")
     parser.add_argument("--limit", type=int, help="only the first questions")
+    parser.add_argument("--picture", type=Path, help="where the calibration curve goes (SVG)")
     parser.add_argument("--observations", type=Path, help="keep what was seen, and go on from it")
     options = parser.parse_args()
     questions = dev_questions(options.half)[: options.limit]
@@ -182,6 +185,8 @@ def main() -> None:
         kept = options.observations or Path(folder) / "seen.jsonl"
         seen = observe(questions, options.index or Path(folder) / "index", pdfs, kept)
     figures = {"this revision": report("this revision", questions, seen)}
+    if options.picture:
+        options.picture.write_text(picture(*confidences(seen)), "utf-8")
     if options.against:
         other = observe_revision(options.against, questions, pdfs)
         figures[options.against] = report(options.against, questions, other)

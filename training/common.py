@@ -37,6 +37,7 @@ class Config:
     device: str  # as torch names it, or "auto"
     questions: Path
     texts: Path
+    pdfs: Path
     runs: Path
     logs: Path
     reader: Path
@@ -58,7 +59,7 @@ def load_config(path: Path = CONFIG) -> Config:
     the other's or replace single settings of them.
     """
     settings = _settings(path)
-    for name in ("questions", "texts", "runs", "logs", "reader"):
+    for name in ("questions", "texts", "pdfs", "runs", "logs", "reader"):
         settings[name] = (HERE.parent / settings[name]).resolve()
     return Config(**settings)
 

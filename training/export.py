@@ -22,6 +22,7 @@ from ragctx.generator.reader.passes import Prior
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.paths import sha256_of
 from training.calibrate import fit
+from training.certainty import fit_to_pdfs
 from training.common import (
     Config,
     bundled_tokenizer,
@@ -48,7 +49,7 @@ def make(weights: Path, folder: Path, config: Config) -> None:
     save_file(quantise(arrays_of(load_network(weights))), str(folder / "reader.safetensors"))
     bundled_tokenizer().save(str(folder / "tokenizer.json"), pretty=False)
     digest = sha256_of(folder / "reader.safetensors")
-    about = {
+    about: dict[str, object] = {
         "name": f"ragctx-reader-22m@{digest[:8]}",
         "context_window": config.context_window,
         **UNFITTED,
@@ -57,8 +58,9 @@ def make(weights: Path, folder: Path, config: Config) -> None:
     }
     _write(folder, about)
     per_set = config.export["per_set"]
-    fitted = fit(load_bundled(folder), config.questions, load_embedder(), per_set)
-    _write(folder, {**about, **fitted})
+    reader, embedder = load_bundled(folder), load_embedder()
+    about |= fit(reader, config.questions, embedder, per_set)
+    _write(folder, {**about, **fit_to_pdfs(reader, config.pdfs, embedder)})
 
 
 def _write(folder: Path, about: dict[str, object]) -> None:

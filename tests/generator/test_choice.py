@@ -15,7 +15,7 @@ from ragctx.records import CopiedSpan, Hit, Prompt, Segment
 QUESTION = "How long is the notice period?"
 
 
-def prompt_of(*texts: str, documents: str = "abcdef") -> Prompt:
+def prompt_of(*texts: str, documents: str = "abcdef", question: str = QUESTION) -> Prompt:
     """A prompt of one passage a text, each of a document of its own."""
     segments = tuple(
         Segment(
@@ -31,7 +31,7 @@ def prompt_of(*texts: str, documents: str = "abcdef") -> Prompt:
     )
     return Prompt(
         segments=segments,
-        question=QUESTION,
+        question=question,
         placement="best_first",
         context_window=100,
         max_new_tokens=9,

@@ -73,7 +73,7 @@ MAY_IMPORT = {
     "generator.cache_stats": "",
     "generator.kept_files": "generator.cache_stats",
     "generator.reader": "generator.cache_stats generator.kept_files generator.leave_out quantised "
-    "runtime text threads tokens weights",
+    "runtime tables text threads tokens weights",
     "generator.thought": "",
     "generator.leave_out": "",
     "generator.prefix": "",

@@ -164,7 +164,7 @@ def test_an_export_that_fails_leaves_the_reader_that_ships_alone(
     for name in export.FILES:
         (shipped / name).write_text("as it was")
     save_network(fresh_network(), tmp_path / "distil.safetensors")
-    config = replace(load_config(), runs=tmp_path, reader=shipped)
+    config = replace(load_config(), runs=tmp_path, reader=shipped, pdfs=tmp_path)
 
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
@@ -220,6 +220,7 @@ threads = 1
 device = "cpu"
 questions = "{folder}"
 texts = "{folder}"
+pdfs = "{folder}"
 runs = "{folder}/runs"
 logs = "{folder}/logs"
 reader = "{folder}/reader"

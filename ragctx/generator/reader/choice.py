@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragctx.generator.reader.spans import is_echo
+from ragctx.generator.reader.whole_list import whole_list
 from ragctx.generator.reader.whole_span import whole_span
 from ragctx.records import CopiedGuess, CopiedSpan, Prompt
 from ragctx.text.words import words_of
@@ -33,7 +34,7 @@ def choose(prompt: Prompt, located: Sequence[CopiedSpan]) -> Choice:
     Another document with the same words is a further place of the answer. The best span of another
     passage that says something else is an alternative.
     """
-    best = _guess(prompt, located[0])
+    best = _listed(prompt, located[0]) or _guess(prompt, located[0])
     spans: list[CopiedSpan] = [best.span]
     alternatives: list[CopiedGuess] = []
     documents = {_document(prompt, best.span)}
@@ -53,6 +54,15 @@ def _guess(prompt: Prompt, span: CopiedSpan) -> CopiedGuess:
     start, end = whole_span(own_text, span.start, span.end)
     # where the page broke its lines is no part of the answer
     return CopiedGuess(" ".join(own_text[start:end].split()), CopiedSpan(span.passage, start, end))
+
+
+def _listed(prompt: Prompt, span: CopiedSpan) -> CopiedGuess | None:
+    """The whole list of which the span is a part, where the question asks for one."""
+    own_text = prompt.passages[span.passage].own_text
+    found = whole_list(own_text, span.start, span.end, prompt.question)
+    if found is None:
+        return None
+    return CopiedGuess(found.text, CopiedSpan(span.passage, found.start, found.end))
 
 
 def _is_another(

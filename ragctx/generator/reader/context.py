@@ -124,3 +124,12 @@ def locate(
         text = passages[number].own_text[start:end]
         located.append((CopiedSpan(number, start, end), text))
     return located
+
+
+def tokens_at(prompt: Prompt, span: CopiedSpan, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The tokens of a passage's own text that the characters of a span touch."""
+    passage = prompt.passages[span.passage]
+    own_ids = passage.token_ids[passage.token_start : passage.token_end]
+    offsets = tokenizer.encode_with_offsets(passage.own_text).offsets
+    pairs = zip(own_ids, offsets, strict=True)
+    return tuple(token for token, (a, b) in pairs if a < span.end and b > span.start)

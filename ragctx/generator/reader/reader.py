@@ -29,16 +29,18 @@ from ragctx.generator.reader.context import (
     passage_at,
     similarities_of,
     split_prompt,
+    tokens_at,
 )
 from ragctx.generator.reader.decode import LikeliestToken, decode_tokens
 from ragctx.generator.reader.kv_cache import concatenate
+from ragctx.generator.reader.named_cell import named_cell
 from ragctx.generator.reader.network import QuestionStates, ReaderNetwork, question_mask
 from ragctx.generator.reader.passage_cache import PassageCache
 from ragctx.generator.reader.passage_store import PassageStore
 from ragctx.generator.reader.passages import CachedPassage, Tokens
 from ragctx.generator.reader.passes import PassResult, Prior, read_twice
 from ragctx.generator.reader.spans import expected_f1, in_order
-from ragctx.records import FinishReason, Generation, Prompt
+from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
 from ragctx.runtime import graph_sha256
 
 if TYPE_CHECKING:
@@ -117,17 +119,17 @@ class BundledReader:
             return _abstention(prefill_s=time.perf_counter() - began, confidence=0.0)
         cached, reused = self.cache.fetch(passages, self.encode)
         result = self.read_twice(prompt, cached, self.read_question(question, cached))
-        confidence = self.certainty.of(self.signs(prompt, result))
+        cell = named_cell(prompt)
+        confidence = self.certainty.of(self.signs(prompt, result)._replace(named=cell is not None))
         prefilled = time.perf_counter()
         if not result.spans or confidence < self.threshold:
             return _abstention(
                 prefill_s=prefilled - began, confidence=confidence, reused_tokens=reused
             )
-        best = result.spans[0]
-        choice = choose(prompt, [span for span, _ in locate(prompt, result.spans, self.tokenizer)])
+        choice = choose(prompt, self._places(prompt, result, cell))
         generation = Generation(
             text=choice.text,
-            token_ids=prompt.token_ids[best.first : best.last + 1],
+            token_ids=self._copied(prompt, result, cell),
             finish_reason="stop",
             prefill_s=prefilled - began,
             decode_s=time.perf_counter() - prefilled,
@@ -148,8 +150,26 @@ class BundledReader:
         if not cached:
             return "", Signs(0.0, 0.0)
         result = self.read_twice(prompt, cached, self.read_question(question, cached))
+        cell = named_cell(prompt)
+        located = self._places(prompt, result, cell)
+        signs = self.signs(prompt, result)._replace(named=cell is not None)
+        return choose(prompt, located).text if located else "", signs
+
+    def _places(
+        self, prompt: Prompt, result: PassResult, cell: CopiedSpan | None
+    ) -> list[CopiedSpan]:
+        """Where the answer may stand, the best place first: a named cell, then the spans."""
         located = [span for span, _ in locate(prompt, result.spans, self.tokenizer)]
-        return choose(prompt, located).text if located else "", self.signs(prompt, result)
+        return located if cell is None else [cell, *located]
+
+    def _copied(
+        self, prompt: Prompt, result: PassResult, cell: CopiedSpan | None
+    ) -> tuple[int, ...]:
+        """The tokens of the best place."""
+        if cell is not None:
+            return tokens_at(prompt, cell, self.tokenizer)
+        best = result.spans[0]
+        return prompt.token_ids[best.first : best.last + 1]
 
     def write(self, prompt: Prompt) -> Generation:
         """Answer freely, token by token, from passages and vocabulary alike (greedy).
