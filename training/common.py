@@ -122,7 +122,7 @@ def bundled_tokenizer() -> RustTokenizer:
     tokenizer.encode_special_tokens = True
     tokenizer.normalizer = normalizers.Sequence(
         [
-            # A tab or the end of a line is as good as a blank to BERT: rows and cells would be lost.
+            # A tab and the end of a line are blanks to BERT: cells and rows would be lost.
             normalizers.Replace(Regex(r"\n(?=[^\n]*\t)"), ";"),
             normalizers.Replace("\t", "|"),
             normalizers.Replace(Regex(r"(?: ?\.){4,}"), "|"),  # dots between label and value

@@ -154,8 +154,9 @@ def _telling(groups: Sequence[Sequence[int]], likeness: Floats, weights: Floats)
     The best one has 1, or less where only words of little weight name it.
     """
     each = np.stack([likeness[:, list(group)].max(axis=1, initial=0.0) for group in groups])
-    found: Floats = (each * (weights * (1 - each.mean(axis=0)))).sum(axis=1)
-    return found / max(found.max(), LEAST)
+    found = (each * (weights * (1 - each.mean(axis=0)))).sum(axis=1)
+    shares: Floats = found / max(found.max(), LEAST)
+    return shares
 
 
 def _proximity(likeness: Floats) -> tuple[Floats, Floats]:
