@@ -7,10 +7,10 @@ package index); torch, sentence-transformers and numpy are those of this environ
 run is a new process for each package in turn, so that a busy machine is busy for all of them.
 
 Pages/s are those of reading, cutting, embedding and storing; `start s`, importing and loading the
-model, is told apart. Processor seconds are of both, of all threads and processes: they do not count
-what else the machine does. `tokens` are those that the model read; what was cut off a passage that
-is too long for it, was not. What the ratio can be at most is told as well: if reading, cutting and
-storing took no time at all, and only embedding were left.
+model, is told apart. Processor seconds, of all threads and processes, do not count what else the
+machine does. `tokens` are those that the model read; what was cut off a passage that is too long
+for it, was not. What the ratio can be at most is told as well: if reading, cutting and storing took
+no time at all, and only embedding were left.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main() -> None:
     seconds = {name: median(run["ingest_s"] for run in told) for name, told in runs.items()}
     rows = []
     for name, told in runs.items():
-        stages = ", ".join(f"{stage} {s:.1f}" for stage, s in told[0]["stages_s"].items())
+        stages = ", ".join(f"{stage} {s:.1f}" for stage, s in told[0]["stages_cpu_s"].items())
         embed = median(run["stages_s"].get("embed", 0.0) for run in told)
         rows.append(
             [
@@ -97,7 +97,7 @@ def main() -> None:
                 f"{seconds[name] / seconds['ragctx']:.2f}",
                 f"{embed / seconds['ragctx']:.2f}" if embed else "",
                 f"{median(run['start_s'] for run in told):.1f}",
-                f"{median(run['cpu_s'] for run in told):.1f}",
+                f"{median(sum(run['stages_cpu_s'].values()) for run in told):.1f}",
                 stages,
             ]
         )
@@ -111,7 +111,7 @@ def main() -> None:
         "ragctx is",
         "by embedding alone",
     ]
-    table([*columns, "start s", "processor s", "seconds by stage, first run"], rows)
+    table([*columns, "start s", "processor s", "of these, by stage, first run"], rows)
     result("ingest_peers", files=[file.name for file in files], runs=runs)
 
 
