@@ -193,21 +193,20 @@ def _one_run_each(
     words: _Words, befores: Sequence[Before], drawn: Sequence[TextObject]
 ) -> list[Run]:
     lefts, tops, rights, bottoms = words.boxes
-    each = zip(
-        words.texts, befores, words.numbers, drawn, words.starts, words.starts[1:], strict=False
-    )
+    spans = itertools.pairwise(words.starts)
+    each = zip(words.texts, befores, words.numbers, drawn, spans, strict=False)
     return [
         Run(
-            text if one.signs is None else with_signs(text, one.signs),
-            (lefts[a], -tops[a], rights[b - 1], -bottoms[a]),
-            lefts[b - 1],
-            one.size,
-            0,
-            before,
-            number,
-            one,
+            text=text if one.signs is None else with_signs(text, one.signs),
+            box=(lefts[a], -tops[a], rights[b - 1], -bottoms[a]),
+            last_left=lefts[b - 1],
+            size=one.size,
+            turn=0,
+            before=before,
+            at=number,
+            drawn=one,
         )
-        for text, before, number, one, a, b in each
+        for text, before, number, one, (a, b) in each
     ]
 
 
