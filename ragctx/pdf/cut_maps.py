@@ -1,7 +1,7 @@
 """Whether a file may hold a font whose map lacks letters of ligatures, told by its bytes alone.
 
-`ragctx.pdf.font_maps` knows for sure, but reads every object for it: 0.5 s for a manual of 1,158
-pages, where this takes a tenth. Here all names of ligatures, in whatever encoding they are, and all
+`ragctx.pdf.font_maps` knows for sure, but reads every object for it: 1.0 s for a manual of 1,158
+pages, where this takes 0.09 s. Here all names of ligatures, in whatever encoding they are, and all
 maps, of whatever font, are held against each other: if nothing is cut so, nothing is.
 """
 

@@ -78,4 +78,4 @@ tree_child_number = _by_addresses(
 tree_role = _by_addresses(
     raw.FPDF_StructElement_GetType, ctypes.c_ulong, _ADDRESS, _ADDRESS, ctypes.c_ulong
 )
-"""Of an element: writes what it is, in UTF-16, into so many bytes; returns how many it takes."""
+"""Of an element: writes its role in UTF-16, if the buffer is large enough; returns the bytes."""

@@ -145,7 +145,7 @@ def _are_odd(sheet: Sheet, words: _Words, drawn: list[TextObject]) -> Iterator[b
     """Of each word, whether it is not as most are; to `drawn` is added what draws its first letter.
 
     Most are upright, their letters evenly one after another, all shown: for them `_one_run_each`
-    gives what `_several_runs` would, in a fifth of the time.
+    gives what `_several_runs` would, in less time.
     """
     lefts, tops, rights, bottoms = words.boxes
     is_one_way = not any(map(is_right_to_left, set().union(*words.texts)))
@@ -193,21 +193,20 @@ def _one_run_each(
     words: _Words, befores: Sequence[Before], drawn: Sequence[TextObject]
 ) -> list[Run]:
     lefts, tops, rights, bottoms = words.boxes
-    each = zip(
-        words.texts, befores, words.numbers, drawn, words.starts, words.starts[1:], strict=False
-    )
+    spans = itertools.pairwise(words.starts)
+    each = zip(words.texts, befores, words.numbers, drawn, spans, strict=False)
     return [
         Run(
-            text if one.signs is None else with_signs(text, one.signs),
-            (lefts[a], -tops[a], rights[b - 1], -bottoms[a]),
-            lefts[b - 1],
-            one.size,
-            0,
-            before,
-            number,
-            one,
+            text=text if one.signs is None else with_signs(text, one.signs),
+            box=(lefts[a], -tops[a], rights[b - 1], -bottoms[a]),
+            last_left=lefts[b - 1],
+            size=one.size,
+            turn=0,
+            before=before,
+            at=number,
+            drawn=one,
         )
-        for text, before, number, one, a, b in each
+        for text, before, number, one, (a, b) in each
     ]
 
 

@@ -99,7 +99,16 @@ class TextObjects:
         font = self._font(font_of_text(at), k)
         shade, alpha = self._fills.of(at) or (0, 255)
         is_drawn = text_mode(at) not in _INVISIBLE_MODES
-        known = TextObject(at, turn, size, font.signs, font.is_bold, is_drawn, shade, alpha)
+        known = TextObject(
+            at=at,
+            turn=turn,
+            size=size,
+            signs=font.signs,
+            is_bold=font.is_bold,
+            is_drawn=is_drawn,
+            shade=shade,
+            alpha=alpha,
+        )
         self._known[at] = known
         return known
 
