@@ -264,7 +264,9 @@ class BundledReader:
     ) -> PassResult:
         """Run both passes over the passages; the spans come in the order of `by_agreement`."""
         layout = layout_of(prompt, self.tokenizer)
-        result = read_twice(self.network, prompt, passages, question, self.prior, layout)
+        result = read_twice(
+            self.network, prompt, passages, question, prior=self.prior, layout=layout
+        )
         texts = [text for _, text in locate(prompt, result.spans, self.tokenizer)]
         expected = expected_f1(result.spans, texts, prompt.question)
         agreement = float(expected.max()) if texts else 0.0
