@@ -483,6 +483,22 @@ def test_a_question_about_something_else_is_refused(similarity: float, answers: 
     assert answers or given.confidence == 0.0
 
 
+def test_a_question_in_a_passages_own_words_is_about_it_however_low_its_cosine() -> None:
+    """A note on a garden says when the paths are mown, in one line of eight: it was refused."""
+    reader = load_bundled()
+    reader.threshold = 0.001  # anything above nothing
+    text = "The tomato bed gets 1.5 litres a day from the drip line. Paths are mown in April."
+    prompt = build_prompt(
+        load_template("reader"),
+        "When are the paths mown?",
+        place([replace(Hit.from_text(1, 1.0, text), similarity=0.2)]),
+        reader.tokenizer,
+        context_window=2048,
+        max_new_tokens=32,
+    )
+    assert reader.generate(prompt).text.endswith("April")
+
+
 def test_a_readers_identity_changes_with_every_setting_that_its_answers_depend_on() -> None:
     reader = load_bundled()
     identities = {reader.identity()}

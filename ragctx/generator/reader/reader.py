@@ -49,6 +49,11 @@ if TYPE_CHECKING:
 CACHE_BYTES = 512 * 2**20
 """Default bound of the passages in memory: 512 MiB, about 50,000 tokens at 11 kB each."""
 
+NAMED_WELL = 0.5
+"""Term proximity from which a question is about the passages, however low their cosines: a short
+answer in a passage about other things has low ones. The highest of 18 questions about something
+else was 0.492 (training/LOG.md)."""
+
 
 class BundledReader:
     """Answers from the passages of a prompt, offline. Load it with `load_bundled`.
@@ -56,9 +61,9 @@ class BundledReader:
     `calibration` turns what both passes found into the probability that the passages hold the
     answer, `certainty` that into the probability that the answer is right: `Generation.confidence`.
     `threshold` is the least of these at which it answers rather than abstains; `prior` weighs what
-    the search knew of each passage. If the search computed the passages'
-    cosines to the question (`Hit.similarity`) and none reaches `min_similarity`, the question is
-    about something else and the confidence is 0. Passages are rounded to the precision of the cache
+    the search knew of each passage. If the search computed the passages' cosines to the question
+    (`Hit.similarity`), none reaches `min_similarity` and no place has its words (`NAMED_WELL`), the
+    question is about something else and the confidence is 0. Passages are rounded to the precision of the cache
     at once, so that an answer never depends on whether a passage was in it.
     """
 
@@ -274,7 +279,7 @@ class BundledReader:
 
     def confidence(self, prompt: Prompt, result: PassResult) -> float:
         """Probability that the prompt's passages hold the answer."""
-        if not result.spans or self._is_off_topic(prompt):
+        if not result.spans or self._is_off_topic(prompt, result):
             return 0.0
         return self.calibration.confidence(self.evidence(prompt, result))
 
@@ -288,10 +293,11 @@ class BundledReader:
         number = passage_at(prompt, result.spans[0].first)
         return evidence_of(result, [set(passage) for passage in passages], number, question)
 
-    def _is_off_topic(self, prompt: Prompt) -> bool:
-        """Whether the search knows cosines and none of them reaches `min_similarity`."""
+    def _is_off_topic(self, prompt: Prompt, result: PassResult) -> bool:
+        """Whether no cosine that is known reaches `min_similarity`, nor a place `NAMED_WELL`."""
         known = [cosine for cosine in similarities_of(prompt) if cosine is not None]
-        return bool(known) and max(known) < self.min_similarity
+        far = bool(known) and max(known) < self.min_similarity
+        return far and result.best_proximity < NAMED_WELL
 
 
 def _abstention(*, prefill_s: float, confidence: float, reused_tokens: int = 0) -> Generation:
