@@ -63,8 +63,8 @@ class BundledReader:
     `threshold` is the least of these at which it answers rather than abstains; `prior` weighs what
     the search knew of each passage. If the search computed the passages' cosines to the question
     (`Hit.similarity`), none reaches `min_similarity` and no place has its words (`NAMED_WELL`), the
-    question is about something else and the confidence is 0. Passages are rounded to the precision of the cache
-    at once, so that an answer never depends on whether a passage was in it.
+    question is about something else and the confidence is 0. Passages are rounded to the precision
+    of the cache at once, so that an answer never depends on whether a passage was in it.
     """
 
     template = "reader"
