@@ -6,13 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragctx.embedding import default_model_directory
 from ragctx.tokens import ruler
 from ragctx.tokens.load import load_tokenizer
 from ragctx.tokens.ruler import Ruler
 from ragctx.tokens.tokenizer import reads_words_alone
 from tests.support.small_tokenizers import every_adapter
 
-ADAPTERS = {"bundled": load_tokenizer(), **{n: t for n, (t, _) in every_adapter().items()}}
+ADAPTERS = {
+    "bundled": load_tokenizer(),
+    "embedder": load_tokenizer(default_model_directory() / "tokenizer.json"),
+    **{n: t for n, (t, _) in every_adapter().items()},
+}
 pieces = st.sampled_from(
     [
         *("cats", "internationalisation", "don't", "3.14", "[SEP]", "x" * 120, "e\u0301", "\u0301"),
@@ -38,7 +43,7 @@ def test_every_stretch_is_counted_as_the_tokenizer_counts_it(
 @settings(max_examples=100, deadline=None)
 @given(text=texts)
 def test_words_read_alone_have_the_tokens_they_have_in_the_text(text: str) -> None:
-    tokenizer = ADAPTERS["bundled"]
+    tokenizer = ADAPTERS["embedder"]
     in_text = sorted(max(end - 1, 0) for _, end in tokenizer.encode_with_offsets(text).offsets)
     measured = Ruler(text, tokenizer)
     assert [measured.index(offset) for offset in range(len(text) + 1)] == [
@@ -48,14 +53,14 @@ def test_words_read_alone_have_the_tokens_they_have_in_the_text(text: str) -> No
 
 def test_a_long_text_is_encoded_in_groups_of_whole_words(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(f"word{i} {'long' * i}" for i in range(60))
-    whole = Ruler(text, ADAPTERS["bundled"])
+    whole = Ruler(text, ADAPTERS["embedder"])
     monkeypatch.setattr(ruler, "_BLOCK", 50)
-    grouped = Ruler(text, ADAPTERS["bundled"])
+    grouped = Ruler(text, ADAPTERS["embedder"])
     assert all(grouped.index(i) == whole.index(i) for i in range(len(text)))
 
 
 def test_only_a_tokenizer_that_white_space_parts_for_good_reads_words_alone() -> None:
     """Byte-level vocabularies have tokens with the space before a word in them."""
     assert {name for name, tokenizer in ADAPTERS.items() if reads_words_alone(tokenizer)} == {
-        "bundled"
+        "embedder"
     }
