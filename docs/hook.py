@@ -30,7 +30,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links to those files lead to their pages."""
+    """Let links to those files lead to their pages, and theirs to pictures into docs/images."""
     for name, path in FROM_OUTSIDE.items():
         markdown = re.sub(rf"\]\((?:\.\./)+{re.escape(path)}(?=[)#])", f"]({name}", markdown)
-    return markdown
+    return re.sub(r"\]\((?:\.\./)+docs/(?=images/)", "](", markdown)

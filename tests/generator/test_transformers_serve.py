@@ -86,5 +86,6 @@ def test_it_answers_as_the_same_model_does_here_and_counts_alike(
     served = load_generator(f"{url}#{directory}", tokenizer=directory, context_window=4096)
     here = load_generator(directory, dtype="float32", device="cpu")
     (theirs, counted), (ours, tokens) = answer_of(served), answer_of(here)
-    assert theirs.text == ours.text and counted == tokens
+    # the server leaves out a character of which the last token has only a part
+    assert theirs.text == ours.text.rstrip("\ufffd") and counted == tokens
     assert isinstance(served, TellsNotes) and served.take_notes() == (), "both count alike"

@@ -203,7 +203,7 @@ def stored_bytes(weight: torch.Tensor) -> int:
 def _why_not(directory: Path, error: Exception) -> str:
     """What transformers found wrong, and what helps against that."""
     words = f"{directory} cannot be loaded as a causal language model"
-    if "ignore_mismatched_sizes" in str(error):
+    if "ignore_mismatched_sizes" in str(error) or "size mismatch for" in str(error):
         return (
             f"{words}: its weights have other shapes than its config.json states, so that one of "
             "them is another model's: copy both again from one place"
