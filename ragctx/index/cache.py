@@ -152,7 +152,8 @@ class IndexCache:
         if descriptor is None:
             return False
         try:
-            if not take_exclusive(descriptor):
+            # the lock may be that of a folder which was removed while this one waited for it
+            if not take_exclusive(descriptor) or not _is_at(descriptor, folder / LEASE):
                 return False
             aside = self.folder / f".{folder.name}.{secrets.token_hex(8)}.removed"
             if sys.platform == "win32":

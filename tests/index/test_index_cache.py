@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.errors import InputError, StoreError
+from ragctx.index import cache
 from ragctx.index.cache import LEASE, MAX_BYTES, IndexCache, max_cache_bytes
+from ragctx.index.lock import take_exclusive
 
 KIB = 1024
 
@@ -191,6 +193,25 @@ for _ in range(150):
     del lease
     cache.shrink()
 """
+
+
+def test_who_locks_a_folder_that_is_gone_does_not_remove_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two removed one index: the second, late, took away the one that was made in between."""
+    index_cache, key = IndexCache(tmp_path, 0), "0" * 24
+    folder, used = index_cache.lease(key).folder, []
+    (folder / "data").write_text("of the first")
+
+    def late(descriptor: int) -> bool:
+        os.rename(folder, tmp_path / "taken-away-by-another")
+        used.append(index_cache.lease(key))
+        (folder / "data").write_text("x")
+        return take_exclusive(descriptor)
+
+    monkeypatch.setattr(cache, "take_exclusive", late)
+    assert index_cache.shrink() == 0 and used
+    assert (folder / "data").read_text() == "x"
 
 
 def test_those_who_use_and_those_who_remove_do_not_meet(tmp_path: Path) -> None:
