@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Regex, normalizers
 from tokenizers import Tokenizer as RustTokenizer
 
+from ragctx.generator.reader.cells import LEADER
 from ragctx.generator.reader.network import ALONE
 from ragctx.paths import replacing
 from training.network import TorchNetwork
@@ -125,7 +126,7 @@ def bundled_tokenizer() -> RustTokenizer:
             # A tab and the end of a line are blanks to BERT: cells and rows would be lost.
             normalizers.Replace(Regex(r"\n(?=[^\n]*\t)"), ";"),
             normalizers.Replace("\t", "|"),
-            normalizers.Replace(Regex(r"(?: ?\.){4,}"), "|"),  # dots between label and value
+            normalizers.Replace(Regex(LEADER), "|"),  # dots between label and value
             tokenizer.normalizer,
         ]
     )

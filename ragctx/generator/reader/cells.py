@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-_APART = re.compile(r"\t|(?: ?\.){4,}")
-"""Between cells, or the dots between a label and its value."""
+LEADER = r"(?: ?\.){4,}"
+"""Dots that lead from a label to its value, as a pattern."""
+
+_APART = re.compile(rf"\t|{LEADER}")
+"""What stands between cells."""
 
 
 def cell_bounds(text: str, start: int, end: int) -> tuple[int, int] | None:

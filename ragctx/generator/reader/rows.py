@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ragctx.generator.reader.cells import LEADER
 from ragctx.tables import TAB, TableSpan, header_rows, table_spans
 
-_LEADER = re.compile(r"(?: ?\.){4,}")
+_LEADER = re.compile(LEADER)
 _FIGURES = re.compile(r"[\d.,()%$€£¥+\-–—\s]+")
 _FIGURE = re.compile(r"(?:^|\s)[($€£¥+\-–—]*\s?\d[\d.,]*\)?(?:\s?%\)?)?")
 
