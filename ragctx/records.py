@@ -356,6 +356,7 @@ class Generation:
     confidence: float | None = None  # probability that the answer is right
     spans: tuple[CopiedSpan, ...] = ()
     thought: str = ""
+    thought_tokens: int = 0  # as a server counts them, which may keep the thought to itself
     sure_from: float = SURE  # the confidence from which the answer is to be relied on
     alternatives: tuple[CopiedGuess, ...] = ()
     approximate: bool = False  # whether the model read the prompt in a way that is not its own

@@ -127,7 +127,7 @@ def no_answer(generation: Generation, max_new_tokens: int, model: str) -> Refusa
         )
     if generation.text.strip() or generation.finish_reason == "abstain":
         return None
-    if generation.thought:
+    if generation.thought or generation.thought_tokens:
         if generation.finish_reason == "length":
             spent = f"{model} used up its {max_new_tokens} tokens with thinking and has not begun"
             return Refusal("thought_only", f"{spent} to answer. {more}, or {less}.")

@@ -8,6 +8,7 @@ model that thinks aloud that "this is not in the documents" has not said so yet.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +24,13 @@ _CLOSER_OF = {
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
     "<reasoning>": "</reasoning>",
+    "<reason>": "</reason>",
+    "<reflection>": "</reflection>",
+    "<scratchpad>": "</scratchpad>",
+    "<analysis>": "</analysis>",
     "<seed:think>": "</seed:think>",
+    "<longcat_think>": "</longcat_think>",
+    "<unused94>": "<unused95>",
     "[THINK]": "[/THINK]",
     "◁think▷": "◁/think▷",
     "<|START_THINKING|>": "<|END_THINKING|>",
@@ -32,9 +39,11 @@ _CLOSER_OF = {
     "<|channel>thought": "<channel|>",
     "<|channel|>analysis<|message|>": "<|end|>",
     "<|channel|>commentary<|message|>": "<|end|>",
+    "Here is my thought process:": "Here is my response:",
+    "Here's my thought process:": "Here's my response:",
 }
 _UNOPENED = (
-    *(closer for opener, closer in _CLOSER_OF.items() if "channel" not in opener),
+    *(c for o, c in _CLOSER_OF.items() if "channel" not in o and not o.startswith("Here")),
     "assistantfinal",  # harmony from a server that leaves the marks out
 )
 """What ends a thought that the prompt opened. Quoted ("`</think>`") it ends none."""
@@ -45,14 +54,33 @@ _AROUND_ANSWERS = (
     "<|END_RESPONSE|>",
     "<|begin_of_solution|>",
     "<|end_of_solution|>",
-    "<|return|>",
+    "<|begin_of_box|>",
+    "<|end_of_box|>",
 )
-_MARKS = (*_CLOSER_OF, *_UNOPENED, *_AROUND_ANSWERS)
+_WRAPS = {"<answer>": "</answer>", "<response>": "</response>"}
+"""What some put around an answer, and others write in one: a wrap begins the answer."""
+_ENDS = (
+    "<|im_end|>",
+    "<|end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|eot|>",
+    "<|return|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<end_of_turn>",
+    "<｜end▁of▁sentence｜>",
+    "</s>",
+)
+"""What ends an answer, if a server that knows another end lets it through. A model that is not
+stopped there goes on with turns of its own making."""
+_MARKS = (*_CLOSER_OF, *_UNOPENED, *_AROUND_ANSWERS, *_WRAPS, *_WRAPS.values(), *_ENDS)
 _MARK = re.compile("|".join(map(re.escape, sorted(_MARKS, key=len, reverse=True))))
 _QUOTES = "`'\"“‘«"
 _TOOL_CALL = re.compile(
-    r"\A\s*(?:<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|<\|tool_call|<function=|"
-    r"<\|channel\|>commentary to=|<｜tool▁calls▁begin｜>)"
+    r"\A\s*(?:<(?:\w+:)?tool_call>|\[TOOL_CALLS\]|<\|python_(?:tag|start)\|>|<\|tool_call|"
+    r"<function=|<start_function_call>|<\|action_start\|>|```tool_code|"
+    r"<\|channel\|>commentary to=|<｜tool▁calls▁begin｜>|<｜DSML｜function_calls>)"
 )
 
 
@@ -73,8 +101,27 @@ def calls_tool(text: str) -> bool:
 
     >>> calls_tool('<tool_call>{"name": "search"}</tool_call>'), calls_tool("Call <tool_call>.")
     (True, False)
+    >>> calls_tool('{"name": "search", "parameters": {"query": "tin"}}')
+    True
     """
-    return bool(_TOOL_CALL.match(text))
+    return bool(_TOOL_CALL.match(text)) or _is_bare_call(text.strip())
+
+
+def _is_bare_call(text: str) -> bool:
+    """Whether a text is a call as Llama 3 and Mistral write it: one object, or a list of some."""
+    if text[:1] not in ("{", "[") or text[-1:] not in ("}", "]"):
+        return False
+    try:
+        calls = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    listed = calls if isinstance(calls, list) else [calls]
+    return bool(listed) and all(
+        isinstance(call, dict)
+        and isinstance(call.get("name"), str)
+        and isinstance(call.get("parameters", call.get("arguments")), dict)
+        for call in listed
+    )
 
 
 def told_apart(text: str, *, opener: str = "", ended: bool = True) -> tuple[str, str]:
@@ -126,6 +173,8 @@ class ThoughtSplitter:
         self._trims = False  # whether space is left out, since a mark stood before it
         self._line_is_blank = True  # of what was given out
         self._last = ""  # character that was given out
+        self._wrap = ""  # what ends the wrap around the answer, if it has one
+        self._is_over = False  # whether the answer ended, whatever else comes
 
     @property
     def thought(self) -> str:
@@ -139,6 +188,8 @@ class ThoughtSplitter:
 
     def push(self, piece: str) -> None:
         """Take the next piece, and give out what is certain to be answer."""
+        if self._is_over:
+            return
         self._pending += piece
         self._take(_unfinished)
 
@@ -188,6 +239,10 @@ class ThoughtSplitter:
             return False
         before, self._pending = self._pending[: mark.start()], self._pending[mark.end() :]
         self._trims = True
+        if mark.group() in _ENDS:
+            self._give(before)
+            self._is_over, self._pending = True, ""
+            return False
         if mark.group() in _UNOPENED:
             self._thoughts += [*self._answers, before]
             self._answers.clear()
@@ -195,19 +250,29 @@ class ThoughtSplitter:
         else:
             self._give(before if self._answers or before.strip() else "")
             self._closer = _CLOSER_OF.get(mark.group(), "")
+            self._wrap = _WRAPS.get(mark.group(), self._wrap)
         return True
 
     def _next_mark(self) -> re.Match[str] | None:
         """The first mark pending that means what it says."""
         for mark in _MARK.finditer(self._pending):
             before = self._pending[: mark.start()]
-            if (before or self._last)[-1:] in tuple(_QUOTES):
-                continue
-            _, cut, line = before.rpartition("\n")
-            begins_line = not line.strip() and (bool(cut) or self._line_is_blank)
-            if mark.group() not in _CLOSER_OF or begins_line:
+            if (before or self._last)[-1:] not in tuple(_QUOTES) and self._means(mark, before):
                 return mark
         return None
+
+    def _means(self, mark: re.Match[str], before: str) -> bool:
+        """Whether a mark means what it says where it stands, behind `before`."""
+        text = mark.group()
+        if text in _WRAPS:
+            return not self._answers and not before.strip()
+        if text in _WRAPS.values():
+            return text == self._wrap
+        if text == "</s>":  # HTML has it too, for what is struck through
+            return "<s>" not in before and "<s>" not in self.answer
+        _, cut, line = before.rpartition("\n")
+        begins_line = not line.strip() and (bool(cut) or self._line_is_blank)
+        return text not in _CLOSER_OF or begins_line
 
     def _give(self, text: str) -> None:
         if not text:

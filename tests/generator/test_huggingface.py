@@ -76,6 +76,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": ("GPT2Config", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256}),
     "gemma": ("GemmaConfig", {"num_key_value_heads": 1, "head_dim": 8}),
     "bloom": ("BloomConfig", {"n_layer": 2, "n_head": 4}),
+    "ernie4_5": ("Ernie4_5Config", {"num_key_value_heads": 2, "head_dim": 8}),  # no encoder
 }
 NOT_CAUSAL: dict[str, tuple[str, dict[str, Any]]] = {"bert": ("BertConfig", {})}
 # Windows of 8, shorter than the prompts here.
@@ -125,11 +126,25 @@ LONGROPE: dict[str, tuple[str, dict[str, Any]]] = {
 # These forget or rotate by length: never reused. (Mamba has a cache of its own before version 5.)
 FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
     **({} if IS_OLD else {"mamba": ("MambaConfig", {"state_size": 8})}),
+    "bamba": (  # which counts positions from 0 unless it is told them
+        "BambaConfig",
+        {
+            "num_key_value_heads": 2,
+            "attn_layer_indices": [1],
+            "mamba_n_heads": 8,
+            "mamba_d_head": 8,
+            "mamba_d_state": 8,
+            "mamba_n_groups": 1,
+        },
+    ),
     "dynamic-rope": (
         "LlamaConfig",
         {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}},
     ),
 }
+
+
+ALL = KINDS | SLIDING | LONGROPE | FORGETFUL | NOT_CAUSAL | MIXED
 
 
 def byte_characters() -> dict[int, str]:
@@ -149,9 +164,15 @@ def byte_level_tokenizer() -> Any:
     return tokenizer
 
 
-def make_directory(folder: Path, kind: str, *, context_window: int = 256) -> Path:
+def make_directory(
+    folder: Path,
+    kind: str,
+    kinds: dict[str, tuple[str, dict[str, Any]]] = ALL,
+    *,
+    context_window: int = 256,
+) -> Path:
     """A tiny random model with its tokenizer, saved as a user would have it."""
-    name, own = (KINDS | SLIDING | LONGROPE | FORGETFUL | NOT_CAUSAL | MIXED)[kind]
+    name, own = kinds[kind]
     shape = SHAPE | {"max_position_embeddings": context_window} | own
     if kind == "bloom":  # has no positions and states no length
         shape.pop("max_position_embeddings")

@@ -10,8 +10,19 @@ import pytest
 import torch
 
 from ragctx.errors import ModelError
-from ragctx.generator.huggingface.memory import weight_bytes, weight_numbers
+from ragctx.generator.huggingface.load import load_huggingface
+from ragctx.generator.huggingface.memory import read_numbers, weight_bytes, weight_numbers
 from ragctx.generator.huggingface.plan import Plan, plan_model
+from ragctx.generator.huggingface.shapes import layer_numbers
+from tests.generator.test_huggingface import (
+    IS_OLD,
+    KINDS,
+    LONGROPE,
+    MIXED,
+    SLIDING,
+    make_directory,
+    prompt_of,
+)
 from tests.support.command_line import said
 
 LLAMA = {
@@ -92,31 +103,112 @@ def test_layers_of_every_kind_are_told_apart(
         recurrent,
     )
     assert plan.attention == attention
-    assert (plan.kv_bytes_per_token > 0) == (growing > 0)
+    assert (plan.kv_bytes_per_token > 0) == (growing + sliding > 0)
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2", "gemma", "bloom"])
+MLA = {
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 16,
+    "qk_rope_head_dim": 4,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 8,
+    "n_routed_experts": 4,
+    "first_k_dense_replace": 2,
+    "moe_intermediate_size": 16,
+    "n_group": 1,
+    "topk_group": 1,
+    "num_experts_per_tok": 2,
+}
+KEPT: dict[str, tuple[str, dict[str, Any]]] = {
+    "mla": ("DeepseekV3Config", {**MLA, "q_lora_rank": 16}),
+    "falcon": ("FalconConfig", {"new_decoder_architecture": False, "multi_query": True}),
+    "two-widths": ("FalconConfig", {"new_decoder_architecture": True, "num_kv_heads": 2}),
+}
+"""Models whose configs do not say, or say wrongly, what is kept of a token."""
+
+
+@pytest.mark.parametrize("kind", [*KEPT, *KINDS, *SLIDING, *LONGROPE, *MIXED])
 def test_what_is_estimated_is_what_is_measured(kind: str, tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
-    from ragctx.generator.huggingface.load import load_huggingface
-    from tests.generator.test_huggingface import make_directory, prompt_of
-
-    directory = make_directory(tmp_path, kind)
-    numbers = sum(weight_numbers(directory).values())
-    plan = plan_model(directory, name=kind, dtype="float32", weights=numbers, free_bytes=None)
+    """Layers that slide keep every token here, so that prompts can be reused."""
+    directory = make_directory(tmp_path, kind, KINDS | SLIDING | LONGROPE | MIXED | KEPT)
+    plan = planned(directory)
     model = load_huggingface(directory, context_window=256)
-    model.generate(prompt_of([5, 6, 7], 4))
+    model.generate(prompt_of([5, 6, 7, *range(20, 40)], 4))
     assert model.kv_bytes_per_token == plan.kv_bytes_per_token
     assert model.reading.model.dtype == torch.float32
+
+
+def planned(directory: Path, **options: Any) -> Plan:
+    """The plan of a directory, as the command makes it."""
+    return plan_model(
+        directory,
+        name="tiny",
+        dtype="float32",
+        weights=weight_numbers(directory).total(),
+        free_bytes=None,
+        read=read_numbers(directory),
+        kept=layer_numbers(directory),
+        **options,
+    )
+
+
+@pytest.mark.skipif(IS_OLD, reason="transformers 4 has caches of their own for these")
+def test_what_recurs_keeps_nothing_of_a_token(tmp_path: Path) -> None:
+    plan = planned(make_directory(tmp_path / "mamba", "mamba"))
+    assert (plan.kv_bytes_per_token, plan.attention, plan.recurrent_layers) == (0, "none", 2)
+    plan = planned(make_directory(tmp_path / "bamba", "bamba"))  # one layer attends
+    assert (plan.kv_bytes_per_token, plan.attention, plan.recurrent_layers) == (128, "GQA", 1)
+
+
+def test_where_nothing_is_reused_a_window_bounds_what_slides(tmp_path: Path) -> None:
+    """A model that also recurs keeps each layer's own kind of cache."""
+    config = LLAMA | {
+        "sliding_window": 512,
+        "layer_types": ["mamba"] * 16 + ["sliding_attention"] * 8 + ["full_attention"] * 8,
+    }
+    plan = plan_of(tmp_path, config, context_tokens=4096)
+    assert not plan.sliding_keeps_all and plan.kv_bytes_per_token == 8 * 4096
+    assert plan.kv_bytes == 8 * 4096 * 4096 + 8 * 4096 * 512
+    full = plan_of(tmp_path, config, free_bytes=16_060_000_000 + 8 * 4096 * 512 + 8 * 4096 * 100)
+    assert full.fitting_tokens == 100
+    tight = plan_of(tmp_path, config, free_bytes=16_060_000_000 + 16 * 4096 * 100)
+    assert tight.fitting_tokens == 100
+
+
+def test_a_token_is_computed_with_its_experts_alone(tmp_path: Path) -> None:
+    """Of four experts two are used, and of the embeddings a row."""
+    directory = make_directory(tmp_path, "moe")
+    weights = weight_numbers(directory).total()
+    experts = 2 * 4 * 3 * 32 * 48  # layers, experts, matrices
+    embeddings = 300 * 32
+    assert read_numbers(directory) == weights - experts // 2 - embeddings
+    plan = planned(directory, context_tokens=1)
+    assert plan.step_bytes == 4 * read_numbers(directory) + plan.kv_bytes
+    dense = make_directory(tmp_path / "tied", "gemma")  # its head is its embeddings
+    assert read_numbers(dense) == weight_numbers(dense).total()
+
+
+def test_attention_costs_what_its_heads_do(tmp_path: Path) -> None:
+    """Few heads of keys and values spare memory, and no arithmetic."""
+    gqa = plan_of(tmp_path, LLAMA, context_tokens=8000).prefill_flops
+    mha = plan_of(tmp_path, {**LLAMA, "num_key_value_heads": 32}, context_tokens=8000).prefill_flops
+    assert gqa == mha == 2 * 8.03e9 * 8000 + 4 * 32 * 4096 * 8000**2 / 2
+
+
+def test_packed_weights_are_held_as_they_are(tmp_path: Path) -> None:
+    """Quantised checkpoints hold integers, which no --dtype makes larger."""
+    head = {"w.qweight": {"dtype": "I32", "shape": [4, 4], "data_offsets": [0, 64]}}
+    head["n.weight"] = {"dtype": "F16", "shape": [8], "data_offsets": [64, 80]}
+    written = json.dumps(head).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(written).to_bytes(8, "little") + written)
+    assert weight_bytes(tmp_path, torch.float32) == 64 + 8 * 4
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "gemma", "bloom", "gpt_neox", "gpt_oss", "moe"])
 def test_8_bits_are_estimated_as_they_are_held(kind: str, tmp_path: Path) -> None:
     """Embeddings, head and mixed experts stay as they are, and so do keys and values."""
     pytest.importorskip("torchao", reason="the int8 extra is not installed")
-    from ragctx.generator.huggingface.load import load_huggingface
     from ragctx.generator.huggingface.measure import measure
-    from tests.generator.test_huggingface import IS_OLD, make_directory
 
     if IS_OLD and kind == "moe":
         pytest.skip("transformers 4 keeps the experts' matrices apart")
@@ -133,13 +225,11 @@ def test_8_bits_are_estimated_as_they_are_held(kind: str, tmp_path: Path) -> Non
     measured = measure(load_huggingface(directory, dtype="int8", context_window=256))
     assert measured.weights_bytes == plan.weights_bytes < weight_bytes(directory, torch.float32)
     assert plan.step_bytes == plan.weights_bytes + plan.kv_bytes
-    if not plan.sliding_layers:
-        assert measured.kv_bytes_per_token == plan.kv_bytes_per_token
+    assert measured.kv_bytes_per_token == plan.kv_bytes_per_token
 
 
 def test_the_command_plans_8_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torchao", reason="the int8 extra is not installed")
-    from tests.generator.test_huggingface import make_directory
 
     directory = make_directory(tmp_path / "tiny", "llama")
     capsys.readouterr()
@@ -153,9 +243,6 @@ def test_the_command_plans_8_bits(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_the_command_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("transformers")
-    from tests.generator.test_huggingface import make_directory
-
     directory = make_directory(tmp_path / "tiny", "llama")
     capsys.readouterr()  # transformers' own words
     code, out, err = said(capsys, "plan", directory, "--context", "100")
@@ -171,9 +258,6 @@ def test_the_command_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_what_was_measured_stands_beside_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("transformers")
-    from tests.generator.test_huggingface import make_directory
-
     directory = make_directory(tmp_path / "tiny", "llama")
     capsys.readouterr()
     code, out, _ = said(capsys, "plan", directory, "--measure", "--dtype", "float32", "--json")

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,6 +21,7 @@ from ragctx.generator.openai.route import route_to
 from ragctx.generator.openai.settings import retry_after_s
 from ragctx.generator.protocol import HoldsPrefixes
 from ragctx.records import Generation, Hit, Prompt
+from ragctx.refusals import no_answer
 from tests.support.chat_server import ANSWER, DONE, Reply, Script, event, served
 from tests.support.fakes import CHAT_FRAME, WordTokenizer
 from tests.support.small_tokenizers import chat_model
@@ -110,6 +112,66 @@ def test_tries_end_and_can_be_chosen(script: Script, waits: list[float]) -> None
     assert len(script.requests) == 5
 
 
+def test_a_server_that_starts_again_is_waited_for(
+    script: Script, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it has failed for the moment, it may not even be there."""
+    connect, calls = HTTPConnection.connect, [0]
+
+    def sometimes(connection: HTTPConnection) -> None:
+        calls[0] += 1
+        if calls[0] == 2:
+            raise ConnectionRefusedError(111, "Connection refused")
+        connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", sometimes)
+    script.before = [BUSY]
+    assert answer_of(model_of(script.url, context_window=4096)).text == TEXT
+    assert (len(waits), calls) == (2, [3])
+    calls[0] = 1
+    with pytest.raises(ModelError, match="no server answers"):
+        answer_of(model_of(script.url, context_window=4096))
+    assert len(waits) == 2
+
+
+FAILURES: dict[str, dict[str, Any]] = {
+    "an event of its own": {"error": {"message": "GPU died"}},
+    "in words": {"error": "GPU died"},
+    "vllm, before 0.10": {"object": "error", "message": "GPU died", "type": "InternalServerError"},
+    "anthropic": {"type": "error", "error": {"type": "api_error", "message": "GPU died"}},
+    "openrouter": {
+        "choices": [
+            {"delta": {"content": ""}, "finish_reason": "error", "error": {"message": "GPU died"}}
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_server_that_fails_after_all_says_why(script: Script, name: str, streams: bool) -> None:
+    whole = json.dumps(FAILURES[name]).encode()
+    script.body = parts(FAILURES[name]) + DONE if streams else whole
+    script.headers = EVENTS if streams else {"Content-Type": "application/json"}
+    with pytest.raises(ModelError, match="failed: GPU died"):
+        answer_of(model_of(script.url))
+    script.body = event("Tin", "abort") + DONE  # its own end, and none of the answer
+    with pytest.raises(ModelError, match="failed: abort"):
+        answer_of(model_of(script.url))
+
+
+def test_a_failure_for_the_moment_in_a_stream_is_tried_again(
+    script: Script, waits: list[float]
+) -> None:
+    failed = parts({"error": {"code": 529, "message": "overloaded"}})
+    script.before = [Reply(failed, headers=EVENTS)]
+    assert answer_of(model_of(script.url)).text == TEXT
+    script.before = [Reply(event("At 2") + failed, headers=EVENTS)]
+    with pytest.raises(ModelError, match="failed: overloaded"):
+        answer_of(model_of(script.url))
+    assert len(waits) == 1
+
+
 def test_nothing_is_tried_again_once_text_has_come(script: Script, waits: list[float]) -> None:
     script.headers = {**EVENTS, "Transfer-Encoding": "chunked"}
     body = event("At 2")
@@ -169,6 +231,11 @@ STREAMS: dict[str, bytes] = {
     "byte order mark": b"\xef\xbb\xbf" + ANSWER,
     "carriage returns": ANSWER.replace(b"\n", b"\r"),
     "both": ANSWER.replace(b"\n", b"\r\n"),
+    "pings": b'event: ping\ndata: {"type": "ping"}\n\ndata:\n\n' + ANSWER,
+    "one object, called a stream or not": parts(
+        {"choices": [{"message": {"content": TEXT}, "finish_reason": "stop"}]}
+    ).removeprefix(b"data: "),
+    "an end that was let through": event(f"{TEXT}<|im_end|>", "stop") + DONE,
     "no space after the colon": ANSWER.replace(b"data: ", b"data:"),
     "comments and names": b": hello\n\nevent: message\nid: 1\nretry: 3\n" + ANSWER,
     "parts": parts({"choices": [{"delta": {"content": [{"type": "text", "text": TEXT}]}}]}) + DONE,
@@ -204,6 +271,9 @@ def test_halves_of_a_character_are_joined(script: Script) -> None:
 THOUGHTS: dict[str, dict[str, Any]] = {
     "deepseek, vllm, llama.cpp": {"reasoning_content": "Tin?"},
     "ollama, openrouter": {"reasoning": "Tin?"},
+    "openrouter's details": {"reasoning_details": [{"type": "reasoning.text", "text": "Tin?"}]},
+    "a summary": {"reasoning_details": [{"type": "reasoning.summary", "summary": "Tin?"}]},
+    "litellm": {"thinking_blocks": [{"type": "thinking", "thinking": "Tin?"}]},
     "both names": {"reasoning": "Tin?", "reasoning_content": "Tin?"},
     "mistral": {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Tin?"}]}]},
     "marks in the text": {"content": "<think>Tin?</think>"},
@@ -267,11 +337,38 @@ def test_the_server_s_count_is_asked_for_compared_and_told_once(script: Script) 
         {"usage": {"prompt_tokens_details": {"cached_tokens": 201}}},
         {"usage": {"prompt_cache_hit_tokens": 201}},
         {"timings": {"cache_n": 201, "prompt_n": 32}},
+        {"usage": {"cached_tokens": 201, "prompt_tokens_details": None}},
+        {"usage": {"num_cached_tokens": 201}},
+        {"usage": {"cache_read_input_tokens": 201, "input_tokens": 300}},
+        {"x_groq": {"usage": {"prompt_tokens_details": {"cached_tokens": 201}}}},
     ],
 )
 def test_tokens_that_the_server_had_cached_are_reused(script: Script, counts: Any) -> None:
     script.body = parts(FIRST, LAST, {"choices": [], **counts}) + DONE
     assert answer_of(model_of(script.url)).reused_tokens == 201
+
+
+@pytest.mark.parametrize(
+    "counts", [{"prompt_tokens": True}, {"prompt_tokens": "9", "cached_tokens": -1}]
+)
+def test_counts_that_cannot_be_are_none(script: Script, counts: Any) -> None:
+    script.body = parts(FIRST, LAST, {"choices": [], "usage": counts}) + DONE
+    model = model_of(script.url)
+    assert (answer_of(model).reused_tokens, model.take_notes()) == (0, ())
+    more = {"prompt_tokens": 50, "prompt_tokens_details": {"cached_tokens": 900}}
+    script.body = parts(FIRST, LAST, {"choices": [], "usage": more}) + DONE
+    assert answer_of(model_of(script.url)).reused_tokens == 0
+
+
+def test_a_thought_that_the_server_keeps_to_itself_is_counted(script: Script) -> None:
+    counts = {"completion_tokens": 32, "completion_tokens_details": {"reasoning_tokens": 32}}
+    script.body = (
+        parts({"choices": [{"delta": {}, "finish_reason": "length"}], "usage": counts}) + DONE
+    )
+    answer = answer_of(model_of(script.url))
+    assert (answer.text, answer.thought, answer.thought_tokens) == ("", "", 32)
+    refusal = no_answer(answer, 32, "tiny")
+    assert refusal is not None and refusal.reason == "thought_only"
 
 
 def test_what_was_sent_is_what_a_server_may_hold(script: Script) -> None:

@@ -29,6 +29,18 @@ TOLD_APART = {
         "<|END_RESPONSE|>",
         "",
     ),
+    "wrapped": (f"<think>Tin? Passage [2].</think>\n<answer>\n{ANSWER}</answer>\n", ""),
+    "boxed": (f"<think>Tin? Passage [2].</think><|begin_of_box|>{ANSWER}<|end_of_box|>", ""),
+    "in words": (
+        f"Here is my thought process:\nTin? Passage [2].\n\nHere is my response:\n{ANSWER}",
+        "",
+    ),
+    "unused tokens": (f"<unused94>Tin? Passage [2].<unused95>{ANSWER}", ""),
+    "its end let through": (
+        f"<think>Tin? Passage [2].</think>{ANSWER}<|im_end|>\n<|im_start|>user\nAnd [2]?",
+        "",
+    ),
+    "ended as Llama 2": (f"<reason>Tin? Passage [2].</reason>{ANSWER}</s>", ""),
     "after the first line": (f"<think>Tin? </think>\n<think>Passage [2].</think>\n{ANSWER}", ""),
 }
 
@@ -53,7 +65,7 @@ def test_it_makes_no_difference_in_which_pieces_the_text_comes(name: str, cuts: 
     splitter.finish(ended=True)
     assert (splitter.thought, splitter.answer) == told_apart(text, opener=opener)
     assert "".join(given_out).endswith(splitter.answer)
-    if opener or text.lstrip()[0] in "<[":  # the beginning was known
+    if opener or text.lstrip()[0] in "<[H":  # the beginning was known
         assert "".join(given_out) == splitter.answer
 
 
@@ -71,6 +83,9 @@ def test_a_text_without_marks_stays_as_it_is(text: str) -> None:
         "Models write <think> before their answers [1].",
         "It ends with `</think>`, as “</think>” is documented [1].",
         "a < b, b <think about it",
+        "Struck through: <s>old</s> and <s>older</s> words [1].",
+        "A page has one <answer> field, and </answer> closes it [1].",
+        '{"name": "Tin", "melts": 232}',
     ],
 )
 def test_what_is_quoted_or_only_looks_like_a_mark_is_answer(text: str) -> None:

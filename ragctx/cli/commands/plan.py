@@ -61,11 +61,14 @@ def plan_command(
         INT8,
         best_device,
         free_bytes,
+        named_dtype,
         quick_dtype,
+        read_numbers,
         weight_bytes,
         weight_numbers,
     )
     from ragctx.generator.huggingface.plan import plan_model
+    from ragctx.generator.huggingface.shapes import layer_numbers
     from ragctx.generator.huggingface.weights import check_directory
     from ragctx.generator.load import model_directory
 
@@ -83,7 +86,9 @@ def plan_command(
         free_bytes=free_bytes(device),
         context_tokens=context_tokens,
         kv_dtype=computed,
-        weights_bytes=weight_bytes(directory, quick, int8=True) if dtype == INT8 else None,
+        weights_bytes=weight_bytes(directory, named_dtype(computed), int8=dtype == INT8),
+        read=read_numbers(directory),
+        kept=layer_numbers(directory),
     )
     measured = _measured(directory, dtype, str(device)) if measure else None
     if as_json:
@@ -120,6 +125,8 @@ def _lines(plan: Plan, device: str) -> list[str]:
         counted(plan.sliding_layers, "that slides", "that slide"),
         counted(plan.recurrent_layers, "that recurs", "that recur"),
     ]
+    reused = plan.sliding_layers and plan.sliding_keeps_all
+    all_kept = "; those that slide keep every token, to be reused" if reused else ""
     window = "not stated" if plan.window_tokens is None else f"{plan.window_tokens:,} tokens"
     free = "not known" if plan.free_bytes is None else f"{_size(plan.free_bytes)} free on {device}"
     fit = "" if plan.fitting_tokens is None else f"; {plan.fitting_tokens:,} tokens fit it"
@@ -128,7 +135,7 @@ def _lines(plan: Plan, device: str) -> list[str]:
         f"{plan.name}: {plan.weights / 1e9:.2f} billion numbers in {plan.dtype}{beside}",
         f"  weights   {_size(plan.weights_bytes)}",
         f"  KV cache  {_size(plan.kv_bytes_per_token)} per token ({plan.attention}; "
-        f"{', '.join(kept)})",
+        f"{', '.join(kept)}{all_kept})",
         f"  window    {window} (RoPE {plan.rope}: {plan.beyond})",
         f"  memory    {free}{fit}",
         f"  context   {plan.context_tokens:,} tokens: bound by the {plan.binds}; "

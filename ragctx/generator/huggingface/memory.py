@@ -7,9 +7,9 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -22,6 +22,9 @@ _GB = 1e9
 _REST = 1.02  # bytes a number of large models in 8 bits, with a scale for each row; by hand
 _STAYS = re.compile(r"embed|wte|wpe|head|embd|\.experts\.|\.(?:router|gate)\.|^output\.")  # names
 _STAYS_WHOLE = re.compile(r"gpt2|openai-gpt")  # model types whose layers are no torch.nn.Linear
+_HEAD, _INPUT = re.compile(r"lm_head|embed_out|output\."), re.compile(r"embed_in|embed_tokens|wte")
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+_CHOSEN = ("num_experts_per_tok", "moe_topk", "moe_top_k", "moe_k")
 
 INT8 = "int8"
 """Weights in 8 bits, computed with in the precision beside it."""
@@ -34,6 +37,12 @@ def best_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def named_dtype(name: str) -> torch.dtype:
+    """The type of numbers with one of torch's names, such as "bfloat16"."""
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 def quick_dtype(directory: Path, device: torch.device) -> torch.dtype:
@@ -69,26 +78,55 @@ def weight_bytes(directory: Path, dtype: torch.dtype, *, int8: bool = False) -> 
     layers stay as they are.
     """
     held = 0
-    int8 = int8 and not _STAYS_WHOLE.search(_model_type(directory))
-    for name, _, shape in _tensors(directory, _BYTES):
+    int8 = int8 and not _STAYS_WHOLE.search(str(_stated(directory).get("model_type")))
+    for name, kind, shape, stored in _tensors(directory):
+        if kind not in _BYTES:  # packed, as quantised models are: held as it is
+            held += stored
+            continue
         is_linear = len(shape) == 2 and not _STAYS.search(name)
         rows, size = shape[0] if shape else 1, math.prod(shape)
         held += size + rows * (dtype.itemsize + 1) if int8 and is_linear else size * dtype.itemsize
     return held
 
 
+def read_numbers(directory: Path) -> int:
+    """How many of the weights' numbers are used for one token.
+
+    Of mixed experts that is the share that a token is sent to, of embeddings a row of no account,
+    unless the same matrix is the vocabulary's head.
+    """
+    config = _stated(directory)
+    experts = next(filter(None, (_count(config.get(name)) for name in _EXPERTS)), 0)
+    chosen = next(filter(None, (_count(config.get(name)) for name in _CHOSEN)), experts)
+    share = chosen / experts if experts else 1.0
+    tensors = list(_tensors(directory))
+    has_head = any(_HEAD.search(tensor.name) for tensor in tensors)
+    read = 0.0
+    for tensor in tensors:
+        if ".experts." in tensor.name:
+            read += tensor.numbers * share
+        elif not (has_head and _INPUT.search(tensor.name)):
+            read += tensor.numbers
+    return round(read)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
 class _Tensor(NamedTuple):
     name: str
     kind: str
     shape: tuple[int, ...]
+    stored: int  # bytes
 
     @property
     def numbers(self) -> int:
         return math.prod(self.shape)
 
 
-def _tensors(directory: Path, kinds: Container[str] | None = None) -> Iterator[_Tensor]:
-    """What the headers of the safetensors files state, of these kinds of numbers alone."""
+def _tensors(directory: Path) -> Iterator[_Tensor]:
+    """What the headers of the safetensors files state."""
     for file in directory.glob("*.safetensors"):
         try:
             with file.open("rb") as stream:
@@ -97,19 +135,22 @@ def _tensors(directory: Path, kinds: Container[str] | None = None) -> Iterator[_
             for name, stated in header.items():
                 if name != "__metadata__":
                     shape = tuple(int(side) for side in stated["shape"])
-                    tensor = _Tensor(name, str(stated["dtype"]), shape)
-                    if kinds is None or tensor.kind in kinds:
-                        yield tensor
+                    first, last = map(int, stated["data_offsets"])
+                    yield _Tensor(name, str(stated["dtype"]), shape, last - first)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
 
 
-def _model_type(directory: Path) -> str:
+def _stated(directory: Path) -> dict[str, Any]:
+    """What a model's config states, that of its text model first; nothing if it cannot be read."""
     try:
         stated = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-        return str(stated["model_type"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return ""  # loading says why
+    except (OSError, ValueError, RecursionError):
+        return {}  # loading says why
+    if not isinstance(stated, dict):
+        return {}
+    text = stated.get("text_config")
+    return {**stated, **text} if isinstance(text, dict) else stated
 
 
 def check_memory(

@@ -128,6 +128,9 @@ class ReadingModel:
         arguments: dict[str, Any] = {self._cache_name: run.cache}
         if self._last_only:
             arguments["logits_to_keep"] = rows
+        if self.takes_positions:  # some count from 0 again, whatever is cached (Bamba in 5.23)
+            first = len(run.token_ids)
+            arguments["position_ids"] = torch.arange(first, first + len(token_ids))[None].to(device)
         try:
             output = self.model(
                 input_ids=torch.tensor([list(token_ids)], device=device),  # (1, new tokens)
@@ -224,7 +227,8 @@ class ReadingModel:
             remedy = (
                 "torchao cannot run all its layers in 8 bits: leave --dtype int8 out"
                 if in_8_bits
-                else "check that the download is complete and that transformers knows this model"
+                else "check that the download is complete and that transformers knows this model, "
+                "or name a server that runs it (--model URL#NAME)"
             )
             raise ModelError(f"{self.name} cannot be run: {first_line(error)}; {remedy}") from error
         cached = run.cache.get_seq_length() if self.reuses_prefix else len(token_ids)
@@ -237,5 +241,5 @@ class ReadingModel:
                 f"{self.name} is not a causal model that keeps its keys and values in "
                 f"transformers' cache (kept {cached} of {len(token_ids)} tokens; scores of a text "
                 f"read in pieces are off by {difference:.2g} standard deviations): use another "
-                "model"
+                "model, or a server that runs it (--model URL#NAME)"
             )

@@ -124,7 +124,9 @@ def _own_code(config: Path) -> str:
     return name if (config.parent / name).is_file() else ""
 
 
-_ENCODERS = re.compile(r"bert|electra|ernie|roformer|big_bird|data2vec-text|xmod|deberta")
+_ENCODERS = re.compile(
+    r"bert(?!-decoder)|electra|ernie(?!4)|roformer|big_bird|data2vec-text|xmod|deberta"
+)
 
 
 def _is_encoder(config: Path) -> bool:

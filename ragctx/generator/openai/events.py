@@ -12,6 +12,16 @@ from typing import Any
 
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thought")
 """Names of the thought: DeepSeek's, vLLM's, llama.cpp's; Ollama's, OpenRouter's; others'."""
+_THOUGHT_PARTS = ("reasoning_details", "thinking_blocks")  # OpenRouter's, LiteLLM's
+_REUSED = (
+    "cached_tokens",  # OpenAI, vLLM; SGLang beside the counts themselves
+    "prompt_cache_hit_tokens",  # DeepSeek
+    "cache_read_input_tokens",  # Anthropic, LiteLLM
+    "num_cached_tokens",  # Mistral
+    "cache_n",  # llama.cpp
+)
+_FAILED = frozenset({"error", "abort", "aborted", "cancelled", "insufficient_system_resource"})
+"""How answers end that are none: OpenRouter's words, vLLM's, SGLang's, DeepSeek's."""
 _ABOUT = frozenset(
     {"usage", "timings", "object", "id", "model", "created", "prompt_filter_results", "type"}
 )
@@ -24,6 +34,7 @@ class Usage:
 
     prompt_tokens: int | None = None
     new_tokens: int | None = None
+    thought_tokens: int | None = None  # of the new ones, whether or not the thought is shown
     reused_tokens: int | None = None  # of the prompt, from the server's cache
 
 
@@ -42,7 +53,7 @@ class Event:
 def read_event(event: Mapping[str, Any]) -> Event:
     """What one object says, streamed ("delta") or whole ("message").
 
-    Raises ValueError for what is no chat completion.
+    Raises ValueError for what is no chat completion; for one that failed see `failure`.
 
     >>> read_event({"choices": [{"delta": {"reasoning_content": "Tin?"}}]}).thought
     'Tin?'
@@ -64,9 +75,12 @@ def read_event(event: Mapping[str, Any]) -> Event:
     content = choice.get("text") if content is None else content
     parts = list(_parts(content))
     thoughts = [message[name] for name in _THOUGHTS if isinstance(message.get(name), str)]
+    in_parts = (message[name] for name in _THOUGHT_PARTS if isinstance(message.get(name), list))
+    thoughts += ["".join(map(_thought_of, parts)) for parts in in_parts]
     return Event(
         text="".join(text for kind, text in parts if kind == "text"),
-        thought=(thoughts or [""])[0] + "".join(text for kind, text in parts if kind == "thought"),
+        thought=next(filter(None, thoughts), "")
+        + "".join(text for kind, text in parts if kind == "thought"),
         refusal=_text(message.get("refusal")) + "".join(t for k, t in parts if k == "refusal"),
         calls_tool=bool(message.get("tool_calls") or message.get("function_call")),
         finish=finish,
@@ -89,12 +103,38 @@ def _parts(content: object) -> Iterator[tuple[str, str]]:
         elif isinstance(part, dict):
             kind = str(part.get("type", "text"))
             if kind in ("thinking", "reasoning", "thought"):
-                inner = part.get("thinking", part.get("reasoning", part.get("text")))
-                yield "thought", "".join(text for _, text in _parts(inner))
+                yield "thought", _thought_of(part)
             elif kind == "refusal":
                 yield "refusal", _text(part.get("refusal"))
             else:
                 yield "text", _text(part.get("text"))
+
+
+def _thought_of(part: object) -> str:
+    names = ("thinking", "reasoning", "text", "summary")
+    table = _table(part)
+    inner = next((table[name] for name in names if name in table), None)
+    return "".join(text for _, text in _parts(inner))
+
+
+def failure(event: Mapping[str, Any]) -> str | dict[str, Any]:
+    """A server's own words, or its error object, where an event says that it failed; else "".
+
+    Errors come as an event of their own, whole, or in a choice that ends with one.
+
+    >>> failure(
+    ...     {"choices": [{"delta": {}, "finish_reason": "error", "error": {"message": "full"}}]}
+    ... )
+    {'message': 'full'}
+    """
+    if event.get("object") == "error" or event.get("type") == "error":
+        return dict(event)
+    found = event.get("error")
+    choices = event.get("choices")
+    choice = _table(choices[0]) if isinstance(choices, list) and choices else {}
+    if choice.get("finish_reason") in _FAILED:
+        found = found or choice.get("error") or str(choice["finish_reason"])
+    return found if isinstance(found, (str, dict)) else ""
 
 
 def _text(value: object) -> str:
@@ -103,18 +143,24 @@ def _text(value: object) -> str:
 
 def _usage(event: Mapping[str, Any]) -> Usage | None:
     """The tokens that an event counts; None if it counts none."""
-    counts, timings = _table(event.get("usage")), _table(event.get("timings"))
+    counts = _table(event.get("usage")) or _table(_table(event.get("x_groq")).get("usage"))
+    timings = _table(event.get("timings"))
     if not counts and not timings:
         return None
     details = _table(counts.get("prompt_tokens_details"))
-    reused = (details.get("cached_tokens"), counts.get("prompt_cache_hit_tokens"))
+    thinking = _table(counts.get("completion_tokens_details"))
+    prompt = _first_count(counts, "prompt_tokens", "input_tokens")
+    reused = _first_count({**timings, **counts, **details}, *_REUSED)
     return Usage(
-        prompt_tokens=_count(counts.get("prompt_tokens")),
-        new_tokens=_count(counts.get("completion_tokens")),
-        reused_tokens=next(
-            (n for n in map(_count, (*reused, timings.get("cache_n"))) if n is not None), None
-        ),
+        prompt_tokens=prompt,
+        new_tokens=_first_count(counts, "completion_tokens", "output_tokens"),
+        thought_tokens=_first_count({**counts, **thinking}, "reasoning_tokens"),
+        reused_tokens=None if prompt and reused and reused > prompt else reused,
     )
+
+
+def _first_count(counts: Mapping[str, Any], *names: str) -> int | None:
+    return next((n for n in (_count(counts.get(name)) for name in names) if n is not None), None)
 
 
 def _table(value: object) -> Mapping[str, Any]:
@@ -122,7 +168,9 @@ def _table(value: object) -> Mapping[str, Any]:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and value >= 0 else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if value >= 0 else None
 
 
 class Joined:

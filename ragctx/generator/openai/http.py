@@ -24,12 +24,13 @@ from urllib.parse import quote, urlsplit
 
 from ragctx.errors import BudgetError, InputError, ModelError, RagctxError
 from ragctx.generator.openai.bounds import EndlessError, Limits
-from ragctx.generator.openai.events import read_event
+from ragctx.generator.openai.events import failure, read_event
 from ragctx.generator.openai.route import route_to
 from ragctx.generator.openai.settings import (
     PassingError,
     RefusedError,
     ServerSettings,
+    UnreachableError,
     retry_after_s,
 )
 from ragctx.generator.openai.stream import FIELD, lines_of, stream_data
@@ -85,7 +86,11 @@ class Server:
                     has_said = has_said or _says_anything(event)
                     yield event
                 return
-            except PassingError as error:
+            except (PassingError, UnreachableError) as error:
+                if isinstance(error, UnreachableError):
+                    if tries == 1:
+                        raise
+                    error = PassingError(error)  # it was there, and may be starting again
                 wait_s = self.settings.wait_s(tries, error.asked_wait_s)
                 left_s = self.settings.limit_s - (time.monotonic() - began)
                 if has_said or wait_s is None or wait_s >= left_s:
@@ -167,7 +172,7 @@ class Server:
             connection.connect()
         except OSError as error:
             through = f" through the proxy {route.host}" if route.is_proxy else ""
-            raise ModelError(
+            raise UnreachableError(
                 f"no server answers at {self.url}{through} ({_reason(error)}); start it or check "
                 "the address"
             ) from error
@@ -200,17 +205,33 @@ class Server:
         lines = lines_of(response.readline)
         first = next(lines, b"")
         declared = "text/event-stream" in response.headers.get("Content-Type", "")
-        if not (declared or FIELD.match(first)):
-            yield self._parsed(b"\n".join([first, *lines]))
+        is_stream = FIELD.match(first) or (declared and first[:1] not in (b"{", b"<"))
+        if not is_stream:
+            whole = self._parsed(b"\n".join([first, *lines]))
+            if "choices" not in whole and not failure(whole):
+                raise self._no_completion(whole)
+            yield self._sound(whole)
             return
         for data in stream_data(chain([first], lines)):
             if data.strip() == b"[DONE]":
                 yield END
                 return
-            event = self._parsed(data)
-            if event.get("error"):
-                raise ModelError(f"{self.url} failed: {self._words(event)}; see its own log")
-            yield event
+            if data.strip():  # some keep the line alive with empty ones
+                yield self._sound(self._parsed(data))
+
+    def _sound(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The event, unless it says that the server failed."""
+        if why := failure(event):
+            report = why if isinstance(why, dict) else {"error": why}
+            error = ModelError(f"{self.url} failed: {self._words(report)}; see its own log")
+            raise PassingError(error) if _may_pass(_status(report)) else error
+        return event
+
+    def _no_completion(self, event: dict[str, Any]) -> ModelError:
+        return ModelError(
+            f"{self.url} sent what is no chat completion: {self.shown(repr(event))}; is it the "
+            "address of an OpenAI protocol (…/v1)?"
+        )
 
     def _parsed(self, data: bytes) -> dict[str, Any]:
         try:
@@ -227,7 +248,7 @@ class Server:
     def _refusal(self, response: HTTPResponse) -> Exception:
         """The error for a status that is not 200."""
         error = self._lasting_refusal(response)
-        if response.status in _PASSING or response.status >= 500:
+        if _may_pass(response.status):
             return PassingError(error, retry_after_s(response.headers.get("Retry-After", "")))
         return error
 
@@ -294,6 +315,17 @@ def _is_address(url: str) -> bool:
     is_plain = url.isascii() and url.isprintable() and " " not in url
     is_http = parts.scheme in ("http", "https")
     return has_port and is_plain and is_http and bool(parts.hostname) and not parts.query
+
+
+def _may_pass(status: int) -> bool:
+    return status in _PASSING or status >= 500
+
+
+def _status(report: dict[str, Any]) -> int:
+    """The status in an error that came after a status of 200; 0 where it has none."""
+    error = report.get("error")
+    code = (error if isinstance(error, dict) else report).get("code")
+    return code if isinstance(code, int) else 0
 
 
 def _code(report: object) -> str:

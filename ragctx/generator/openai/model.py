@@ -198,6 +198,7 @@ class OpenAIGenerator:
             decode_s=answer.decode_s,
             reused_tokens=answer.usage.reused_tokens or 0,
             thought=answer.thought,
+            thought_tokens=answer.usage.thought_tokens or 0,
         )
 
     def _answered(

@@ -83,6 +83,10 @@ class PassingError(Exception):
         self.asked_wait_s = asked_wait_s
 
 
+class UnreachableError(ModelError):
+    """There is no server at the address, or no way to it."""
+
+
 class RefusedError(ModelError):
     """The server does not take the request. `words` tell which of its fields, if they do."""
 
