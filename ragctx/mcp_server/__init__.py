@@ -6,6 +6,7 @@
 - `tools`: what there is to call, and what each call does
 - `calls`: a call in a thread, which may be left
 - `wording`: results in words, for the model that reads them
+- `changes`: clients told when the documents change
 - `handlers`: tools and resources as the SDK wants them
 - `transports`: standard input and output, and streamable HTTP
 

@@ -7,13 +7,14 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from importlib.resources import files
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel.server import Server
+from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.server.session import ServerSession
 from mcp.shared.exceptions import MCPError
 
@@ -23,6 +24,7 @@ from ragctx.errors import InputError, RagctxError
 from ragctx.index.store import SourceInfo
 from ragctx.mcp_server.arguments import in_names_of, schema_of
 from ragctx.mcp_server.calls import Call
+from ragctx.mcp_server.changes import EVERY_S, Changes
 from ragctx.mcp_server.documents import (
     DOCUMENT_TEMPLATE,
     MAX_DOCUMENT_CHARACTERS,
@@ -36,6 +38,9 @@ from ragctx.mcp_server.documents import (
 from ragctx.mcp_server.tools import INSTRUCTIONS, UNTRUSTED, Tool, Toolbox
 from ragctx.text.display import one_line
 from ragctx.text.wording import counted
+
+if TYPE_CHECKING:
+    from ragctx.server.service import Service
 
 MAX_AT_ONCE = 32
 """Calls that are worked on or wait for the model; one more is told to come again."""
@@ -185,8 +190,25 @@ class Handlers:
             raise _refused(str(error.args[0]), uri) from error
 
 
-def create_server(toolbox: Toolbox, *, max_at_once: int = MAX_AT_ONCE) -> Server[dict[str, object]]:
+class _TellingServer(Server[dict[str, object]]):
+    """A server that says to clients of the older protocol, too, that it tells of changes."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        options = notification_options or NotificationOptions(resources_changed=True)
+        return super().create_initialization_options(options, experimental_capabilities, extensions)
+
+
+def create_server(
+    toolbox: Toolbox, *, max_at_once: int = MAX_AT_ONCE, look_every_s: float = EVERY_S
+) -> Server[dict[str, object]]:
     """The tools and resources as a server of the SDK, for any of its transports.
+
+    While it serves, clients are told when the list of documents changes.
 
     >>> from mcp import Client
     >>> async def tools() -> list[str]:
@@ -194,17 +216,29 @@ def create_server(toolbox: Toolbox, *, max_at_once: int = MAX_AT_ONCE) -> Server
     ...         return [tool.name for tool in (await client.list_tools()).tools]
     """
     handlers = Handlers(toolbox, max_at_once)
-    return Server(
+    changes = Changes(lambda: _state_of(toolbox.get_service()), look_every_s)
+    server = _TellingServer(
         "ragctx",
         version=__version__,
         title="Documents by ragctx",
         instructions=INSTRUCTIONS,
+        lifespan=changes.watching,
         on_list_tools=handlers.list_tools,
         on_call_tool=handlers.call_tool,
         on_list_resources=handlers.list_resources,
         on_list_resource_templates=handlers.list_resource_templates,
         on_read_resource=handlers.read_resource,
+        on_subscriptions_listen=changes.listen,
     )
+    server.add_notification_handler(
+        "notifications/initialized", types.NotificationParams, changes.remember
+    )
+    return server
+
+
+def _state_of(service: Service) -> frozenset[tuple[str, str]]:
+    """What the list of resources shows."""
+    return frozenset((source.path, source.document_id) for source in service.sources())
 
 
 async def _in_thread(work: Callable[..., T], *arguments: object) -> T:

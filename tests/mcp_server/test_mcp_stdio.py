@@ -84,7 +84,7 @@ def test_standard_output_carries_the_protocol_and_nothing_else() -> None:
     assert all(json.loads(line)["jsonrpc"] == "2.0" for line in rest.splitlines())
     assert answers[1]["result"]["serverInfo"]["name"] == "ragctx"
     assert "pump.pdf" in answers[2]["result"]["content"][0]["text"]
-    assert told.count(NOISE) == 3 and told.rstrip().endswith("served")
+    assert told.count(NOISE) >= 3 and told.rstrip().endswith("served")
     assert process.returncode == 0
 
 
