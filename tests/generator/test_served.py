@@ -486,6 +486,18 @@ WINDOWS: dict[str, tuple[dict[str, Page], int]] = {
         {"/api/show": lambda _: {"parameters": "temperature 1\nnum_ctx                 16384"}},
         16384,
     ),
+    "ollama, which has loaded it for more": (
+        {
+            "/api/ps": lambda _: {
+                "models": [
+                    {"name": "other:latest", "context_length": 8192},
+                    {"name": "tiny:latest", "model": "tiny:latest", "context_length": 32768},
+                ]
+            },
+            "/api/show": lambda _: {"model_info": {"qwen3.context_length": 40960}},
+        },
+        32768,
+    ),
     "tgi": ({"/info": lambda _: {"max_total_tokens": 3000}}, 3000),
     "lm studio": (
         {"/api/v0/models": lambda _: {"data": [{"id": "tiny", "loaded_context_length": 7}]}},

@@ -37,6 +37,7 @@ def _windows(server: Server, model: str) -> Iterator[int | None]:
     root = server.root
     props = _table(server.ask(f"{root}/props"))  # llama.cpp
     yield _whole(_table(props.get("default_generation_settings")).get("n_ctx"))
+    yield _running_in_ollama(server.ask(f"{root}/api/ps"), model)
     yield _shown_by_ollama(_table(server.ask(f"{root}/api/show", {"model": model})))
     yield _whole(_table(server.ask(f"{root}/info")).get("max_total_tokens"))  # TGI
     yield _listed(server.ask(f"{root}/api/v0/models"), model)  # LM Studio
@@ -47,6 +48,15 @@ def _listed(listing: object, model: str) -> int | None:
     rows = [row for row in _table(listing).get("data") or () if isinstance(row, dict)]
     named = [row for row in rows if row.get("id") == model] or (rows if len(rows) == 1 else [])
     return next((n for row in named for name in _NAMES if (n := _whole(row.get(name)))), None)
+
+
+def _running_in_ollama(running: object, model: str) -> int | None:
+    """The window that Ollama has loaded a model with, if it has. Its tag may be left out."""
+    rows = [row for row in _table(running).get("models") or () if isinstance(row, dict)]
+    names = (model, f"{model}:latest")
+    return next(
+        (_whole(row.get("context_length")) for row in rows if row.get("name") in names), None
+    )
 
 
 def _shown_by_ollama(shown: dict[str, Any]) -> int | None:
