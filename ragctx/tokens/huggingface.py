@@ -24,8 +24,8 @@ class HuggingFaceTokenizer:
     """The tokenizer that a tokenizer.json defines.
 
     Special tokens are read in markup alone. In anybody else's text every added token that shows a
-    character is encoded as ordinary text. (Added tokens of whitespace alone, which some models
-    have, stay: they structure nothing.)
+    mark is encoded as ordinary text, also one that is not called special ("<think>"). (Those of
+    whitespace alone, and words that a vocabulary was extended by, stay: they structure nothing.)
     """
 
     def __init__(
@@ -213,7 +213,7 @@ def _parts_words(definition: dict[str, Any]) -> bool:
 
 
 def _shown_tokens(definition: dict[str, Any]) -> list[dict[str, Any]]:
-    """The added tokens that show a character."""
+    """The added tokens that show a mark."""
     return [token for token in definition.get("added_tokens") or () if _shows(token)]
 
 
@@ -227,8 +227,12 @@ def _all_special(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shows(token: dict[str, Any]) -> bool:
-    """Whether an added token has a visible character ("▁" is how SentencePiece writes a space)."""
-    return bool(str(token["content"]).replace("▁", " ").strip())
+    """Whether an added token shows a mark; words that were added later are words.
+
+    "▁" is how SentencePiece writes a space.
+    """
+    shown = str(token["content"]).replace("▁", " ").strip()
+    return bool(shown) and (token["special"] or not shown.replace(" ", "").isalnum())
 
 
 def _unknown_id(definition: dict[str, Any], tokenizer: tokenizers.Tokenizer) -> int | None:

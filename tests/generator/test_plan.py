@@ -130,6 +130,8 @@ KEPT: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("kind", [*KEPT, *KINDS, *SLIDING, *LONGROPE, *MIXED])
 def test_what_is_estimated_is_what_is_measured(kind: str, tmp_path: Path) -> None:
     """Layers that slide keep every token here, so that prompts can be reused."""
+    if IS_OLD and kind == "two-widths":
+        pytest.skip("transformers 4 does not run on shapes alone")
     directory = make_directory(tmp_path, kind, KINDS | SLIDING | LONGROPE | MIXED | KEPT)
     plan = planned(directory)
     model = load_huggingface(directory, context_window=256)

@@ -6,6 +6,8 @@ its tokenizer's call.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,55 @@ def test_the_check_at_loading_counts_the_tokens_that_differ(
     without_bos = load_tokenizer(directory)
     without_bos.opening = ""  # type: ignore[attr-defined]
     assert differing_tokens(without_bos, directory, {}) == 1
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_words_that_a_vocabulary_was_extended_by_are_words(
+    normalized: bool, directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """They are read as the model reads them, in passages too; a mark is text there, as ever."""
+    definition = json.loads((directory_of("llama3") / "tokenizer.json").read_text("utf-8"))
+    first = max(1 + token["id"] for token in definition["added_tokens"])
+    first = max(first, len(definition["model"]["vocab"]))
+    like = dict.fromkeys(("single_word", "lstrip", "rstrip", "special"), False)
+    for number, content in enumerate(("melts", "tin can", "<seek>")):
+        token = {"id": first + number, "content": content, "normalized": normalized, **like}
+        definition["added_tokens"].append(token)
+    for file in directory_of("llama3").iterdir():
+        shutil.copy(file, tmp_path)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
+    prompt = prompt_of(tmp_path, "qa", HITS[:1])
+    assert first in prompt.token_ids and list(prompt.token_ids) == their_ids(tmp_path, prompt)
+    tokenizer = load_tokenizer(tmp_path)
+    assert differing_tokens(tokenizer, tmp_path, {}) == 0
+    assert first + 2 not in tokenizer.encode("to <seek> it") and first in tokenizer.encode("melts")
+    assert tokenizer.encode_markup("<seek>") == [first + 2]
+
+
+def test_an_end_that_training_texts_have_is_no_difference(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    for file in directory_of("llama2-base").iterdir():
+        shutil.copy(file, tmp_path)
+    definition = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
+    definition["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [
+            {"SpecialToken": {"id": "<s>", "type_id": 0}},
+            {"Sequence": {"id": "A", "type_id": 0}},
+            {"SpecialToken": {"id": "</s>", "type_id": 0}},
+        ],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {
+            name: {"id": name, "ids": [number], "tokens": [name]}
+            for number, name in ((1, "<s>"), (2, "</s>"))
+        },
+    }
+    (tmp_path / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
+    tokenizer = load_tokenizer(tmp_path)
+    assert differing_tokens(tokenizer, tmp_path, {}) == 0
+    ids = prompt_of(tmp_path, "qa").token_ids
+    assert ids[0] == 1 and 2 not in ids
 
 
 def test_template_options_change_the_prompt_as_they_do_in_transformers(

@@ -103,7 +103,9 @@ def _theirs(directory: Path, text: str, options: Mapping[str, object]) -> list[i
             str(directory), local_files_only=True, trust_remote_code=False
         )
         if not tokenizer.chat_template:
-            return list(tokenizer(text)["input_ids"])
+            ids = list(tokenizer(text)["input_ids"])
+            # some end every text, which is for training: there is nothing to go on with behind it
+            return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
         given = tokenizer.apply_chat_template(
             [{"role": "user", "content": text}],
             tokenize=True,

@@ -24,7 +24,7 @@ _READS = (2, 4)  # tokens of the two runs that are compared: fewer than any wind
 def layer_numbers(directory: Path) -> LayerNumbers | None:
     """What is kept of a token as this runtime reads; None for a model that cannot be run so.
 
-    That is one with code of its own, or whose code asks for numbers.
+    That is one with code of its own, or whose code asks for numbers; in transformers 4 any.
     """
     with quiet_transformers():
         import transformers
