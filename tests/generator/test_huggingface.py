@@ -123,10 +123,9 @@ LONGROPE: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-# These forget or rotate by length: never reused. (Mamba has a cache of its own before version 5.)
-FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
-    **({} if IS_OLD else {"mamba": ("MambaConfig", {"state_size": 8})}),
-    "bamba": (  # which counts positions from 0 unless it is told them
+RECURRENT: dict[str, tuple[str, dict[str, Any]]] = {
+    "mamba": ("MambaConfig", {"state_size": 8}),
+    "bamba": (  # counts positions from 0 unless it is told them
         "BambaConfig",
         {
             "num_key_value_heads": 2,
@@ -137,6 +136,10 @@ FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
             "mamba_n_groups": 1,
         },
     ),
+}
+# These forget or rotate by length: never reused. (Those that recur have caches of their own before version 5.)
+FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
+    **({} if IS_OLD else RECURRENT),
     "dynamic-rope": (
         "LlamaConfig",
         {"rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}},
@@ -770,6 +773,26 @@ def stating(folder: Path, **values: object) -> Path:
     file = folder / "config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
     return folder
+
+
+def test_a_file_of_ends_that_cannot_be_read_is_not_passed_over(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(directory_of("llama"), tmp_path / "llama")
+    (folder / "generation_config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"generation_config\.json cannot be read .*copy it again"):
+        load_huggingface(folder)
+
+
+def test_a_folder_of_gguf_files_says_which_to_name(
+    directory_of: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "llama"
+    folder.mkdir()
+    shutil.copy(directory_of("llama") / "config.json", folder)
+    (folder / "q4.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ModelError, match=r"name one of them \(--model .*q4\.gguf\)"):
+        load_huggingface(folder)
 
 
 @pytest.mark.parametrize(

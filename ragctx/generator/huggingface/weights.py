@@ -70,8 +70,14 @@ def check_directory(directory: Path) -> None:
             f"{pointer} is not the file but Git LFS's note of it: fetch it (git lfs pull, or hf "
             "download)"
         )
+    _require_json(directory / "generation_config.json")
     if any(directory.glob("*.safetensors")):
         return
+    gguf = next(iter(sorted(directory.glob("*.gguf"))), None)
+    if gguf is not None:
+        raise ModelError(
+            f"{directory} holds GGUF files, for llama.cpp: name one of them (--model {gguf})"
+        )
     pickled = sorted(
         path.name for ending in ("*.bin", "*.pt", "*.pth") for path in directory.glob(ending)
     )
@@ -83,6 +89,19 @@ def check_directory(directory: Path) -> None:
     raise ModelError(
         f"{directory} has no weights: *.safetensors files are needed beside config.json"
     )
+
+
+def _require_json(file: Path) -> None:
+    """Raise ModelError for a file that cannot be read. There need be none.
+
+    transformers would pass over it, and over what it says of how answers end.
+    """
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} cannot be read ({error}); copy it again") from error
 
 
 def _stated(config: Path) -> dict[str, Any]:
