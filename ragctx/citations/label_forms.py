@@ -30,10 +30,27 @@ _LIST = r"\d{1,3}(?:[ \t]{0,3}[,;–-][ \t]{0,3}\d{1,3}){0,20}"
 _LISTED = re.compile(_LIST)
 _SQUARE = re.compile(rf"[\[【]{_SPACE}\^?\#?{_LIST}{_SPACE}[\]】†]")
 _ROUND = re.compile(
-    rf"(?<=[^\s]){_SPACE}\((?P<inside>{_LIST})\)(?=[\s]*(?:[.,;:!?]|$))", re.MULTILINE
+    rf"(?<=[^\s]){_SPACE}\((?P<inside>{_LIST})\)(?=[\s]*(?:[.,;:!?。，；：！？]|$))", re.MULTILINE
 )
 _RAISED = re.compile(r"(?P<inside>[⁰¹²³⁴⁵⁶⁷⁸⁹]+(?:[˒,⸴⁻–-][⁰¹²³⁴⁵⁶⁷⁸⁹]+)*)")
 _SUP = re.compile(rf"<sup>{_SPACE}\[?(?P<inside>{_LIST})\]?{_SPACE}</sup>", re.IGNORECASE)
+_NAMED = re.compile(
+    r"(?:[\[【(［（]|\[\[)[ \t]{0,3}(?:citation|cite|source|src|reference|ref|id|doc|document|"
+    rf"context|chunk|passage|quelle|fuente)s?{_SPACE}[:_#-]?{_SPACE}(?P<inside>{_LIST}){_SPACE}"
+    r"(?:\]\]|[\]】)］）])",
+    re.IGNORECASE,
+)
+_TAGGED = re.compile(
+    rf"<(?P<tag>cite|citation|ref|source)>{_SPACE}\[?(?P<inside>{_LIST})\]?{_SPACE}</(?P=tag)>",
+    re.IGNORECASE,
+)
+_ESCAPED = re.compile(rf"\\\[(?P<inside>{_LIST})\\\]")
+_LINKED = re.compile(rf"\[(?P<inside>{_LIST})\]\((?:#|https?://)[^()\s]{{0,200}}\)")
+_WIDE = re.compile(rf"［{_SPACE}(?P<inside>{_LIST}){_SPACE}］")
+_WIDE_ROUND = re.compile(rf"（{_SPACE}(?P<inside>{_LIST}){_SPACE}）")
+_DRESSED = (_NAMED, _TAGGED, _ESCAPED, _LINKED, _WIDE)
+"""Numbers that stand for passages wherever they are written so."""
+_CIRCLED = re.compile(r"(?<=\S)[ \t]?(?P<inside>[①-⑳])")
 _LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹˒⸴⁻", "0123456789,,-")
 _COUNTS = re.compile(
     r"(?:\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|sections?|"
@@ -72,6 +89,8 @@ def in_square_brackets(answer: str, passages: Sequence[Labelled]) -> str:
     'Tin melts [1]. Two (2) cans; 3 m².'
     """
     labels = {passage.label for passage in passages}
+    for dressed in _DRESSED:
+        answer = dressed.sub(lambda match: _undressed(match, labels), answer)
     answer = _WITH_PAGES.sub(lambda match: _without_pages(match, labels), answer)
     answer = _WITH_SECTION.sub(lambda match: _without_section(match, labels), answer)
     answer = _with_documents(answer, passages)
@@ -79,15 +98,27 @@ def in_square_brackets(answer: str, passages: Sequence[Labelled]) -> str:
     answer = _without_references(answer, passages)
     if _SQUARE.search(answer):
         return answer
+    answer = _WIDE_ROUND.sub(r"(\g<inside>)", answer)
     answer = _ROUND.sub(lambda match: _round(match, labels), answer)
     if _SQUARE.search(answer):
         return answer
     texts = [passage.text for passage in passages]
+    answer = _CIRCLED.sub(lambda match: _circled(match, labels, texts), answer)
     return _RAISED.sub(lambda match: _raised(match, labels, texts), answer)
 
 
 def _known(listing: str, labels: set[str]) -> bool:
     return all(number in labels for number in re.findall(r"\d+", listing))
+
+
+def _undressed(match: re.Match[str], labels: set[str]) -> str:
+    return f"[{match['inside']}]" if _known(match["inside"], labels) else match.group()
+
+
+def _circled(match: re.Match[str], labels: set[str], texts: Sequence[str]) -> str:
+    number = str(1 + ord(match["inside"]) - ord("①"))
+    is_copied = any(match["inside"] in text for text in texts)
+    return match.group() if is_copied or number not in labels else f" [{number}]"
 
 
 def _without_pages(match: re.Match[str], labels: set[str]) -> str:
@@ -126,8 +157,8 @@ def _with_documents(answer: str, passages: Sequence[Labelled]) -> str:
         return answer
     either = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     mention = re.compile(
-        rf"(?<![\]】])(?<![\]】] )[\[【(]{_SPACE}(?P<name>{either})(?:{_PAGE}|{_SECTION})?{_SPACE}"
-        r"[\]】)]",
+        rf"(?<![\]】])(?<![\]】] )[\[【(]{_SPACE}(?:(?:see|sources?|quelle):?{_SPACE})?"
+        rf"(?P<name>{either})(?:{_PAGE}|{_SECTION})?{_SPACE}[\]】)]",
         re.IGNORECASE,
     )
 

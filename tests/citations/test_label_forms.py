@@ -57,10 +57,22 @@ def label(prompt: Prompt) -> str:
         " [metals.pdf, p. 1].",
         " (metals.pdf, p. 1).",
         " [Metals].",
+        " [Source: metals.pdf].",
+        " (see metals.pdf, p. 1).",
         " 【{0}】.",
         " 【{0}†source】.",
         " [^{0}].",
         " <sup>{0}</sup>.",
+        " <ref>{0}</ref>.",
+        " [citation:{0}].",
+        " [[citation:{0}]].",
+        " [source_{0}].",
+        " (Source {0}).",
+        " [ID: {0}].",
+        " \\[{0}\\].",
+        " [{0}](#source-{0}).",
+        " ［{0}］。",
+        "（{0}）。",
         " [{0}] (metals.pdf, p. 1).",
         ".\n\nSources: [{0}] metals.pdf, p. 1",
         ".\n\n## Sources\n\n[{0}] metals.pdf, p. 1",
@@ -70,6 +82,21 @@ def label(prompt: Prompt) -> str:
 )
 def test_every_form_is_checked_as_the_one_asked_for(prompt: Prompt, label: str, form: str) -> None:
     assert cited(prompt, TIN + form.format(label)) == [("metals.pdf", "verified")]
+
+
+def test_circled_numbers_are_labels_where_no_passage_writes_them(label: str) -> None:
+    tin = Labelled(label=label, document="a.pdf", first_page=1, last_page=1, text=f"{TIN}.")
+    circled = chr(ord("①") - 1 + int(label))
+    assert in_square_brackets(f"{TIN}{circled}.", [tin]) == f"{TIN} [{label}]."
+    assert in_square_brackets(f"{circled} {TIN}.", [tin]) == f"{circled} {TIN}.", "marks of a list"
+    parts = Labelled(label=label, document="", first_page=1, last_page=1, text=f"Valve {circled}")
+    assert in_square_brackets(f"Open valve {circled}.", [parts]) == f"Open valve {circled}."
+
+
+@pytest.mark.parametrize("written", ["(ID 77)", "[source code]", "\\[x\\]", "[1](other.pdf)"])
+def test_what_names_no_passage_stays(prompt: Prompt, written: str) -> None:
+    labelled = [Labelled(label="1", document="", first_page=1, last_page=1, text="Tin.")]
+    assert in_square_brackets(f"Tin {written}.", labelled) == f"Tin {written}."
 
 
 def test_raised_numbers_are_labels_behind_words_and_stops_alone(prompt: Prompt, label: str) -> None:

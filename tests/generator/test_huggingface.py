@@ -137,7 +137,8 @@ RECURRENT: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-# These forget or rotate by length: never reused. (Those that recur have caches of their own before version 5.)
+# These forget or rotate by length: never reused. (Those that recur have caches of their own before
+# version 5.)
 FORGETFUL: dict[str, tuple[str, dict[str, Any]]] = {
     **({} if IS_OLD else RECURRENT),
     "dynamic-rope": (
