@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import time
@@ -160,6 +161,22 @@ def test_a_server_that_fails_after_all_says_why(script: Script, name: str, strea
         answer_of(model_of(script.url))
 
 
+def test_an_answer_that_is_packed_unasked_is_said(script: Script) -> None:
+    script.headers = {**EVENTS, "Content-Encoding": "gzip"}
+    script.body = gzip.compress(ANSWER)
+    with pytest.raises(ModelError, match=r"sends its answer packed \(gzip\), which was not asked"):
+        answer_of(model_of(script.url))
+    assert script.requests[0][1]["Accept-Encoding"] == "identity"
+
+
+def test_a_prompt_that_is_too_long_is_known_in_gemini_s_words(script: Script) -> None:
+    words = "The input token count (3000) exceeds the maximum number of tokens allowed (2048)."
+    error = {"error": {"code": 400, "message": words, "status": "INVALID_ARGUMENT"}}
+    script.before = [Reply(json.dumps([error]).encode(), 400)]
+    with pytest.raises(BudgetError, match="3000"):
+        answer_of(model_of(script.url))
+
+
 def test_a_failure_for_the_moment_in_a_stream_is_tried_again(
     script: Script, waits: list[float]
 ) -> None:
@@ -212,7 +229,7 @@ def test_comments_that_keep_the_line_alive_do_not_hold_it_for_ever() -> None:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         began = time.monotonic()
         url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        with pytest.raises(ModelError, match=r"did not end its answer \(after 0\.5 s\)"):
+        with pytest.raises(ModelError, match=r"end its answer \(after 0\.5 s\).* limit_s"):
             answer_of(model_of(url, context_window=4096, server_options={"limit_s": 0.5}))
         assert time.monotonic() - began < 2
         server.shutdown()

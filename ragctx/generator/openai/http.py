@@ -43,7 +43,10 @@ _TOKEN_S = 2.0  # seconds for each token, beside those for the first byte; chose
 _SHOWN = 300  # characters of a server's own words that are shown; chosen by hand
 _ABOUT_BYTES, _ABOUT_S = 2**22, 10.0  # of what a server tells about itself; chosen by hand
 _PASSING = (408, 409, 425, 429)
-_CONTEXT = re.compile(r"context.?(length|size|window)|maximum context|too long", re.IGNORECASE)
+_CONTEXT = re.compile(
+    r"context.?(length|size|window)|maximum context|too long|maximum number of tokens",
+    re.IGNORECASE,
+)
 
 
 END: dict[str, Any] = {}
@@ -144,9 +147,11 @@ class Server:
                         raise self._refusal(response)
                     yield from self._events(response)
         except EndlessError as error:
+            is_limited = limits.total_s == self.settings.limit_s
+            more = "--server-option limit_s" if is_limited else "--max-new-tokens"
             raise ModelError(
                 f"{self.url} did not end its answer ({error}); look into the server's own log, or "
-                "raise --max-new-tokens, which allows it more"
+                f"raise {more}, which allows it more"
             ) from None
         except TimeoutError:
             raise ModelError(
@@ -202,6 +207,12 @@ class Server:
     # ---- the answer ------------------------------------------------------------------------------
 
     def _events(self, response: HTTPResponse) -> Iterator[dict[str, Any]]:
+        packed = response.headers.get("Content-Encoding", "identity")
+        if packed.lower() != "identity":
+            raise ModelError(
+                f"{self.url} sends its answer packed ({self.shown(packed)}), which was not asked "
+                "for; look at the proxy before it"
+            )
         lines = lines_of(response.readline)
         first = next(lines, b"")
         declared = "text/event-stream" in response.headers.get("Content-Type", "")
@@ -258,6 +269,8 @@ class Server:
             report = json.loads(body)
         except (ValueError, RecursionError):
             report = None
+        if isinstance(report, list) and report:  # as Gemini sends it
+            report = report[0]
         words = self._words(report) if isinstance(report, dict) else self.shown(body)
         if status in (401, 403):  # not in the server's words: they may quote the key
             asks = "refuses the key" if self.key else "asks for a key"
