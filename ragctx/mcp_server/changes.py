@@ -19,8 +19,6 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourcesListChanged
 
-from ragctx.errors import RagctxError
-
 EVERY_S = 2.0
 """Seconds between two looks, or more: looking takes no more than a `_SHARE`th of a thread."""
 _SHARE = 50
@@ -59,7 +57,7 @@ class Changes:
             began = time.monotonic()
             try:
                 seen = await anyio.to_thread.run_sync(self._look, abandon_on_cancel=True)
-            except (RagctxError, OSError):  # not there yet, or not for a while: told to callers
+            except Exception:  # whatever keeps them from being read is told to those who call
                 seen = known
             if known is not None and seen != known:
                 await self._tell()

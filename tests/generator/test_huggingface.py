@@ -887,6 +887,30 @@ def test_truncated_incomplete_and_foreign_weights_are_one_line_errors(
         load_huggingface(folder)
 
 
+@pytest.mark.parametrize("named", ["model-00002-of-00002.safetensors", "../llama/b.safetensors"])
+def test_shards_that_are_not_beside_their_index_are_named(
+    directory_of: Callable[[str], Path], tmp_path: Path, named: str
+) -> None:
+    """Nor is a file read that lies elsewhere."""
+    from safetensors.torch import load_file, save_file
+
+    folder = copied(directory_of, tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    first, second = "model-00001-of-00002.safetensors", "b.safetensors"
+    names = sorted(tensors)
+    save_file({name: tensors[name] for name in names[::2]}, folder / first, {"format": "pt"})
+    save_file({name: tensors[name] for name in names[1::2]}, folder / second, {"format": "pt"})
+    files = {name: named if i % 2 else first for i, name in enumerate(names)}
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": files}), encoding="utf-8")
+    with pytest.raises(ModelError, match=f"has no file '{re.escape(named)}'"):
+        load_huggingface(folder)
+    whole = {name: second if file == named else file for name, file in files.items()}
+    index.write_text(json.dumps({"metadata": {}, "weight_map": whole}), encoding="utf-8")
+    assert load_huggingface(folder).context_window == 256
+
+
 OWN_CODE = """
 from transformers import LlamaConfig, LlamaForCausalLM
 

@@ -71,6 +71,7 @@ def check_directory(directory: Path) -> None:
             "download)"
         )
     _require_json(directory / "generation_config.json")
+    _require_shards(directory)
     if any(directory.glob("*.safetensors")):
         return
     gguf = next(iter(sorted(directory.glob("*.gguf"))), None)
@@ -89,6 +90,21 @@ def check_directory(directory: Path) -> None:
     raise ModelError(
         f"{directory} has no weights: *.safetensors files are needed beside config.json"
     )
+
+
+def _require_shards(directory: Path) -> None:
+    """Raise ModelError unless the files that the index of weights names lie beside it."""
+    index = directory / "model.safetensors.index.json"
+    if (directory / "model.safetensors").is_file() or not index.is_file():
+        return
+    table = _stated(index).get("weight_map")
+    names = {str(name) for name in table.values()} if isinstance(table, dict) else set()
+    for name in sorted(names):
+        if Path(name).name != name or not (directory / name).is_file():
+            raise ModelError(
+                f"{directory} has no file {name!r}, which {index.name} names: copy the directory "
+                "again, with all its safetensors files"
+            )
 
 
 def _require_json(file: Path) -> None:
