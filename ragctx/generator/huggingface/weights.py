@@ -93,7 +93,7 @@ def check_directory(directory: Path) -> None:
 
 
 def _require_shards(directory: Path) -> None:
-    """Raise ModelError unless the files that the index of weights names lie beside it."""
+    """Raise ModelError unless the files that the index of weights names are beside it."""
     index = directory / "model.safetensors.index.json"
     if (directory / "model.safetensors").is_file() or not index.is_file():
         return
