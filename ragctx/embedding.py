@@ -40,7 +40,7 @@ BUNDLED = {
     "int8": f"all-MiniLM-L6-v2-8bit@{DEFAULT_SHA256[:8]}",
 }
 """The ids of the default model's two embedders, by the names that `load_embedder` knows. Vectors of
-both are close to each other (cosines from 0.98), but no index holds both."""
+both are close to each other (cosines from 0.99), but no index holds both."""
 DEFAULT = "default"
 """What `load_embedder` calls the one of them that new indexes are made with."""
 _NEW = "int8"
