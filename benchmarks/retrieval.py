@@ -97,17 +97,17 @@ def stemmed(index: Index) -> Callable[[str], list[tuple[str, float]]]:
         "CREATE VIRTUAL TABLE w USING fts5(id UNINDEXED, text, "
         "tokenize='porter unicode61 remove_diacritics 2')"
     )
-    with index.snapshot() as snapshot:
-        rows = snapshot.connection.execute("SELECT id, text FROM chunks").fetchall()
+    ids = dict.fromkeys(source.document_id for source in index.sources())
+    rows = [(chunk.id, chunk.text) for id in ids for chunk in index.chunks(id)]
     memory.executemany("INSERT INTO w VALUES (?, ?)", rows)
 
     def search(question: str) -> list[tuple[str, float]]:
         expression = fts_query.match_expression(question)
-        rows = memory.execute(
+        found = memory.execute(
             "SELECT id, -bm25(w) AS score FROM w WHERE w MATCH ? ORDER BY score DESC, id LIMIT ?",
             (expression, CANDIDATES),
         )
-        return list(rows) if expression else []
+        return list(found) if expression else []
 
     return search
 
