@@ -145,7 +145,7 @@ def test_a_passage_without_tables_is_laid_out_as_it_stands() -> None:
 def test_the_number_of_a_heading_is_no_answer_unless_one_is_asked_for(
     question: str, allowed: bool
 ) -> None:
-    """"How long is the data set of rivers?" was answered "2.1.2"."""
+    """It answered "How long is the data set of rivers?" with "2.1.2"."""
     text = "2.1.2 Rivers\nThe data set has 141 rivers, in version 2.1.3 too."
     prompt = prompt_of(text, question)
     layout = layout_of(prompt, TOKENIZER)

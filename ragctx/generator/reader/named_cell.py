@@ -133,14 +133,17 @@ def _document_words(prompt: Prompt, passage: Segment) -> frozenset[str]:
         f"{other.hit.document} {other.hit.chunk.title} {' '.join(other.hit.chunk.section)} "
         f"{other.hit.chunk.lead_in} {other.own_text}"
         for other in prompt.passages
-        if other.hit is not None
-        and other.hit.chunk.document_id == passage.hit.chunk.document_id
+        if other.hit is not None and other.hit.chunk.document_id == passage.hit.chunk.document_id
     ]
     return _stems(" ".join(of_document))
 
 
 def _rank(
-    cell: TableCell, label: frozenset[str], told: frozenset[str], asked: _Asked, absent: set[str]
+    cell: TableCell,
+    label: frozenset[str],
+    told: frozenset[str],
+    asked: _Asked,
+    absent: frozenset[str],
 ) -> tuple[int, int] | None:
     """How well the question names a cell; None if it does not.
 
@@ -183,4 +186,3 @@ def _years(text: str) -> frozenset[str]:
 
 def _stems(text: str) -> frozenset[str]:
     return frozenset(singular(word) for word in words_of(text) if word not in STOP_WORDS)
-

@@ -1,4 +1,4 @@
-"""Questions for yes or no, which the reader does not decide: it shows the sentence that bears on it.
+"""Questions for yes or no: the reader does not decide, but shows the sentence that bears on it.
 
 The reader copies a span, and learnt on questions for a thing: asked "Are night berths free?" it
 gives a thing that is near by ("winter"). Whether a sentence says yes or no takes an inference that
