@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragctx.embedding import load_embedder
-from ragctx.generator.reader.certainty import NAMED, Certainty, Signs, fit_certainty
+from ragctx.generator.reader.certainty import NAMED, NAMED_AMONG, Certainty, Signs, fit_certainty
 from ragctx.generator.reader.named_cell import named_cell
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.index.index import Index
@@ -128,7 +128,22 @@ def test_the_row_is_answered_not_the_sentence_above_that_sounds_alike(tmp_path: 
 def test_named_cells_neither_fit_the_regression_nor_are_judged_by_it() -> None:
     signs = [Signs(p, p) for p in (0.1, 0.2, 0.3, 0.6, 0.7, 0.8, 0.9, 0.95)] * 5
     right = [False, False, False, False, True, False, True, True] * 5
-    cells = [Signs(0.1, 0.1, named=True)] * 40
+    cells = [Signs(0.1, 0.1, named=NAMED)] * 40
     plain, mixed = fit_certainty(signs, right), fit_certainty(signs + cells, right + [True] * 40)
     assert plain.weights == mixed.weights
-    assert Certainty().of(Signs(0.0, 0.1, named=True)) == NAMED
+    assert Certainty().of(Signs(0.0, 0.1, named=NAMED)) == NAMED
+
+
+def test_a_cell_is_less_sure_where_another_document_may_be_meant(tmp_path: Path) -> None:
+    """Of two reports that both have such a row the search may bring one: both look right."""
+    embedder, reader = load_embedder(), load_bundled()
+    index = Index.open_or_create(tmp_path / "index", embedder=embedder)
+    for name, litres in (("garden", 3), ("nursery", 4)):
+        (tmp_path / f"{name}.md").write_text(
+            f"# The {name}\n\n| plant | litres | shade |\n|---|---|---|\n| tomato | 5 | no |\n"
+            f"| {'pepper' if name == 'garden' else 'melon'} | {litres} | no |\n",
+            "utf-8",
+        )
+        ingest([tmp_path / f"{name}.md"], index, embedder)
+    answer = ask("How many litres does the pepper get?", index, embedder, reader)
+    assert (answer.text, answer.outcome, answer.confidence) == ("3", "unsure", NAMED_AMONG)

@@ -19,7 +19,7 @@ from ragctx.errors import TemplateError
 from ragctx.generator.cache_stats import CacheStats, StoreStats
 from ragctx.generator.kept_files import STORE_BYTES
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
-from ragctx.generator.reader.certainty import Certainty, Signs, certainty_of
+from ragctx.generator.reader.certainty import NAMED, NAMED_AMONG, Certainty, Signs, certainty_of
 from ragctx.generator.reader.checkpoint import FOLDER, load_network, reader_files
 from ragctx.generator.reader.choice import choose
 from ragctx.generator.reader.context import (
@@ -165,7 +165,7 @@ class BundledReader:
         signs = self.signs(prompt, result)
         cell = named_cell(prompt)
         if cell is not None:
-            return cell, signs._replace(named=True)
+            return cell, signs._replace(named=NAMED if _is_one_document(prompt) else NAMED_AMONG)
         if not result.spans or not asks_yes_or_no(prompt.question):
             return None, signs
         located = [span for span, _ in locate(prompt, result.spans, self.tokenizer)]
@@ -311,6 +311,11 @@ class BundledReader:
         known = [cosine for cosine in similarities_of(prompt) if cosine is not None]
         far = bool(known) and max(known) < self.min_similarity
         return far and result.best_proximity < NAMED_WELL
+
+
+def _is_one_document(prompt: Prompt) -> bool:
+    """Whether all passages are of one document."""
+    return len({hit.chunk.document_id for hit in (p.hit for p in prompt.passages) if hit}) == 1
 
 
 def _abstention(*, prefill_s: float, confidence: float, reused_tokens: int = 0) -> Generation:
