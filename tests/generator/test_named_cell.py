@@ -134,8 +134,8 @@ def test_named_cells_neither_fit_the_regression_nor_are_judged_by_it() -> None:
     assert Certainty().of(Signs(0.0, 0.1, named=NAMED)) == NAMED
 
 
-def test_a_cell_is_less_sure_where_another_document_may_be_meant(tmp_path: Path) -> None:
-    """Of two reports that both have such a row the search may bring one: both look right."""
+def test_a_cell_is_less_sure_where_another_passage_may_be_meant(tmp_path: Path) -> None:
+    """It was called sure, 90 %, of five passages too: tables of one report have rows alike."""
     embedder, reader = load_embedder(), load_bundled()
     index = Index.open_or_create(tmp_path / "index", embedder=embedder)
     for name, litres in (("garden", 3), ("nursery", 4)):

@@ -37,14 +37,14 @@ _LIMIT = 7.0  # of log-odds: beyond 0.999 an agreement tells no more; chosen by 
 
 
 NAMED = 0.9
-"""Probability that a cell is right which the question names by row and column, where all passages
-are of one document: 159 of 176 were, of 917 questions of a held-out set about tables, each with its
-own passage (training/LOG.md), taken as 160 of 178."""
+"""Probability that a cell is right which the question names by row and column, in a passage that is
+read alone: 159 of 176 were, of 917 questions of a held-out set about tables (training/LOG.md),
+taken as 160 of 178."""
 
 NAMED_AMONG = 0.6
-"""The same where passages of several documents were read: another report has such a row and year,
-too. 60 of 100 were right of the same set's training part, with five passages as a search brings
-them (training/LOG.md). Below `SURE`."""
+"""The same where several passages were read: other tables have such a row and year, too. 60 of 100
+were right of the same set's training part, with five passages as a search brings them
+(training/LOG.md). Below `SURE`."""
 
 UNDECIDED = 0.69
 """The most that is said of a sentence that bears on a question for yes or no, and says neither: 62

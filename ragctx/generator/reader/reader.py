@@ -165,7 +165,8 @@ class BundledReader:
         signs = self.signs(prompt, result)
         cell = named_cell(prompt)
         if cell is not None:
-            return cell, signs._replace(named=NAMED if _is_one_document(prompt) else NAMED_AMONG)
+            is_alone = len(prompt.passages) == 1
+            return cell, signs._replace(named=NAMED if is_alone else NAMED_AMONG)
         if not result.spans or not asks_yes_or_no(prompt.question):
             return None, signs
         located = [span for span, _ in locate(prompt, result.spans, self.tokenizer)]
@@ -311,11 +312,6 @@ class BundledReader:
         known = [cosine for cosine in similarities_of(prompt) if cosine is not None]
         far = bool(known) and max(known) < self.min_similarity
         return far and result.best_proximity < NAMED_WELL
-
-
-def _is_one_document(prompt: Prompt) -> bool:
-    """Whether all passages are of one document."""
-    return len({hit.chunk.document_id for hit in (p.hit for p in prompt.passages) if hit}) == 1
 
 
 def _abstention(*, prefill_s: float, confidence: float, reused_tokens: int = 0) -> Generation:
