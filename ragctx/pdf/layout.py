@@ -30,6 +30,7 @@ from ragctx.pdf.right_to_left import are_right_to_left, mirrored
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
+from ragctx.text.line_shapes import has_note_apart
 
 
 def in_reading_order(
@@ -202,7 +203,7 @@ _NOTE_MARK = re.compile(r"\d{1,3}|[a-z]|[*†‡§¶#]{1,3}")
 def _side_by_side(a: Row, b: Row) -> Row:
     """Two pieces of one row as one; the height and font size are those of the longer text."""
     touching = b.left - a.right < TOUCHING * max(a.size, b.size)
-    if a.text[-1:].isdigit() and b.text[:1].isdigit():
+    if b.text[:1].isdigit() and (a.text[-1:].isdigit() or _is_note_of(a, b)):
         touching = False  # two figures of a picture or a table, never one
     text = a.text.rstrip("\ufffe") + ("" if touching else " ") + b.text
     longer = a if len(a.text) >= len(b.text) else b
@@ -222,6 +223,10 @@ def _side_by_side(a: Row, b: Row) -> Row:
         bold=a.bold and b.bold,
         cells=_cells(a, b),
     )
+
+
+def _is_note_of(a: Row, b: Row) -> bool:
+    return has_note_apart(a.text) and _marks(a, b)
 
 
 def _cells(a: Row, b: Row) -> tuple[Cell, ...]:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from ragctx.pdf.characters import clean_characters
+from ragctx.pdf.compounds import is_compound
 from ragctx.text.line_shapes import is_spaceless
 
 HYPHEN = "\ufffe"
@@ -59,8 +60,9 @@ def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
     """`text` and the line that follows it as running text, without a hyphen that divides a word.
 
     Of "reader-" and "friendly", the hyphen stays if the document (`words` counts its words, in
-    lower case) writes the word with a hyphen more often than without, or if what follows does not
-    begin with a small letter. The result always ends with `following`.
+    lower case) writes the word with a hyphen more often than without, if what follows does not
+    begin with a small letter, or if both are words of their own (see `compounds`). The result
+    always ends with `following`.
 
     >>> words = {"reader-friendly": 1}
     >>> join_broken("an exam-", "ple", words), join_broken("reader-", "friendly", words)
@@ -107,5 +109,11 @@ def _without_hyphen(text: str, last: str, following: str, words: Mapping[str, in
         return f"{text[:-1]}-{following}"
     joined = words.get((first[0] + second[0]).lower(), 0)
     hyphenated = words.get(f"{first[0]}-{second[0]}".lower(), 0)
-    keeps = hyphenated > joined or (not joined and not second[0][0].islower())
+    keeps = hyphenated > joined or (
+        not joined
+        and (
+            not second[0][0].islower()
+            or is_compound(first[0].lower(), second[0].lower(), words)
+        )
+    )
     return f"{text[:-1]}{'-' if keeps else ''}{following}"

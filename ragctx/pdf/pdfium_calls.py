@@ -61,6 +61,8 @@ font_of_text = _by_addresses(raw.FPDFTextObj_GetFont, _ADDRESS, _ADDRESS)
 """Of a text object: its font, or None."""
 fill_colour = _by_addresses(raw.FPDFPageObj_GetFillColor, _INT, _ADDRESS, *(4 * [_ADDRESS]))
 """Of an object: writes red, green, blue and alpha, unsigned C ints; 0 if it has no colour."""
+stroke_colour = _by_addresses(raw.FPDFPageObj_GetStrokeColor, _INT, _ADDRESS, *(4 * [_ADDRESS]))
+"""Of an object: writes red, green, blue and alpha of its outlines, as `fill_colour` does."""
 clip_path = _by_addresses(raw.FPDFPageObj_GetClipPath, _ADDRESS, _ADDRESS)
 """Of an object: to what its drawing is cut, or None."""
 mark_count = _by_addresses(raw.FPDFPageObj_CountMarks, _INT, _ADDRESS)

@@ -8,6 +8,7 @@ what belongs together is decided where the whole page is seen (`ragctx.pdf.layou
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 import unicodedata
@@ -21,7 +22,7 @@ from ragctx.pdf.messages import LineMessage
 from ragctx.pdf.pdfium_calls import address, has_no_letter
 from ragctx.pdf.pdfium_runs import FAR_BACK, WORD_GAP, Run, Sheet, is_right_to_left, runs
 from ragctx.pdf.visibility import Placed
-from ragctx.text.line_shapes import is_spaceless
+from ragctx.text.line_shapes import has_note_apart, is_spaceless
 
 WIDE_GAP = 0.9
 """Em: characters of a row farther apart are of different pieces. Spaces are 0.2 to 0.6 em wide."""
@@ -305,16 +306,30 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     """What parts run i from the one before it where no space was drawn.
 
     "10" and a raised "6" are "10^6", "320" and a raised "1" are a number and a note, and must never
-    become 3201; nor a number and a lowered one.
+    become 3201; nor a number and a lowered one. "320." and a raised "1" must not become 320.1, and
+    a word with the number of a note is still that word.
     """
     last, run = row[i - 1], row[i]
-    if not (last.text[-1].isdigit() and (run.text[0].isdigit() or run.text[0] in _SIGNS)):
+    before, first = last.text[-1], run.text[0]
+    if not (first.isdigit() or (first in _SIGNS and before.isdigit())):
         return ""
     if _is_raised(last, run):
-        base = "".join(one.text for one in row[max(0, i - 3) : i])[-3:]
-        return "^" if base.endswith("10") and not base[:-2].isdigit() else " "
+        base = _end_of_word(row, i)
+        if before.isdigit():
+            return "^" if base.endswith("10") and not base[:-2].isdigit() else " "
+        return " " * has_note_apart(base)
     smaller, larger = sorted((last.size, run.size))
-    return " " if run.text[0].isdigit() and smaller < SMALLER * larger else ""
+    return " " if before.isdigit() and first.isdigit() and smaller < SMALLER * larger else ""
+
+
+def _end_of_word(row: Sequence[Run], i: int) -> str:
+    """The last letters, three if there are as many, of the word that ends before run i."""
+    start = i - 1
+    text = row[start].text
+    while len(text) < 3 and start and not row[start].before:
+        start -= 1
+        text = row[start].text + text
+    return text[-3:]
 
 
 _SIGNS = "+-\u2212\u2013"
@@ -344,8 +359,15 @@ def _piece(sheet: Sheet, part: _Part) -> Piece:
     }
     if part.cuts:
         message["parts"] = list(_parts(part))
-    placed = Placed(row[0].drawn, on_page(box, row[0].turn), middle.size)
+    width = box[2] - box[0] if len(text) >= MIN_SQUEEZED else math.inf
+    visible = min(middle.size, SQUEEZED * width / len(text))
+    placed = Placed(row[0].drawn, on_page(box, row[0].turn), visible)
     return Piece(message, _unmapped_share(sheet, row), placed, row)
+
+
+SQUEEZED, MIN_SQUEEZED = 6.0, 4
+"""Letters so many times as tall as they are wide, or more, are seen by their width; judged by that
+many, for an accent has none."""
 
 
 def _parts(part: _Part) -> Iterator[tuple[str, float, float]]:

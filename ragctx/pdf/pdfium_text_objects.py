@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import pypdfium2.raw as raw
@@ -25,6 +25,7 @@ from ragctx.pdf.pdfium_calls import (
     letter_size,
     mark_count,
     page_object,
+    stroke_colour,
     text_mode,
 )
 from ragctx.pdf.symbol_fonts import Signs, signs_of
@@ -34,6 +35,7 @@ FAINT_ALPHA = 26
 PALE = 230
 """Lighter letters, of 255, are looked for in the picture: paper is white."""
 _INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
+_OUTLINED, _FILLED_AND_OUTLINED = (1, 5), (2, 6)
 _BOLD = re.compile(r"(?i)bold|black|heavy|cmbx|cmssbx|sfbx|[-,]bd\b|\bmedi\b|nimbus\w+-medi|-bx\d")
 _FORCE_BOLD = 1 << 18  # of a font's flags, ISO 32000-1, table 123
 _LONGEST_NAME = 128  # bytes; a longer name is none
@@ -42,8 +44,8 @@ _LONGEST_NAME = 128  # bytes; a longer name is none
 class TextObject(NamedTuple):
     """How an object draws its letters.
 
-    `turn` counts quarter turns of the page; `shade` is the grey in which letters are filled, 0
-    (black) to 255, and `alpha` how much it covers, 0 to 255.
+    `turn` counts quarter turns of the page; `shade` is the grey in which letters are filled, or
+    outlined, 0 (black) to 255, and `alpha` how much it covers, 0 to 255.
     """
 
     at: Address  # 0 for letters of no object
@@ -75,7 +77,7 @@ class TextObjects:
         self._at = address(textpage.raw)
         self._known: dict[Address, TextObject] = {}
         self._fonts: dict[Address, _Font] = {}
-        self._fills = Fills()
+        self._fills, self._strokes = Fills(), Fills(stroke_colour)
 
     def of(self, k: int, box: Box) -> TextObject:
         """What draws letter k, whose box on the page this is."""
@@ -97,8 +99,9 @@ class TextObjects:
         if not at:
             return NO_OBJECT._replace(turn=turn, size=size)
         font = self._font(font_of_text(at), k)
-        shade, alpha = self._fills.of(at) or (0, 255)
-        is_drawn = text_mode(at) not in _INVISIBLE_MODES
+        mode = text_mode(at)
+        shade, alpha = self._colour(at, mode)
+        is_drawn = mode not in _INVISIBLE_MODES
         known = TextObject(
             at=at,
             turn=turn,
@@ -111,6 +114,14 @@ class TextObjects:
         )
         self._known[at] = known
         return known
+
+    def _colour(self, at: Address, mode: int) -> tuple[int, int]:
+        """The shade of an object's letters, and how much it covers: of their outlines, if these
+        are all that is drawn, or what shows of pale letters."""
+        filled = self._fills.of(at) or (0, 255)
+        if mode in _OUTLINED or (mode in _FILLED_AND_OUTLINED and filled[0] >= PALE):
+            return self._strokes.of(at) or filled
+        return filled
 
     def _font(self, at: Address | None, k: int) -> _Font:
         """The font of letter k.
@@ -135,16 +146,20 @@ class _Font(NamedTuple):
 
 
 class Fills:
-    """Asks how objects are filled. (What pdfium answers in is kept: it takes long to make)."""
+    """Asks how objects are filled, or outlined.
 
-    def __init__(self) -> None:
+    (What pdfium answers in is kept: it takes long to make.)
+    """
+
+    def __init__(self, colour_of: Callable[..., int] = fill_colour) -> None:
+        self._colour_of = colour_of
         self._colour = (ctypes.c_uint * 4)()
         first = ctypes.addressof(self._colour)
         self._places = first, first + 4, first + 8, first + 12
 
     def of(self, at: Address) -> tuple[int, int] | None:
-        """The shade of grey (0 to 255) in which an object is filled, and how much it covers."""
-        if not fill_colour(at, *self._places):
+        """The shade of grey (0 to 255) in which an object is drawn, and how much it covers."""
+        if not self._colour_of(at, *self._places):
             return None
         red, green, blue, alpha = self._colour
         return (299 * red + 587 * green + 114 * blue) // 1000, alpha
