@@ -30,7 +30,7 @@ from ragctx.pdf.right_to_left import are_right_to_left, mirrored
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
-from ragctx.text.line_shapes import has_note_apart
+from ragctx.text.line_shapes import DROP_CAP, has_note_apart, is_capital_of
 
 
 def in_reading_order(
@@ -166,7 +166,9 @@ def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
     for piece in pieces:
         if rows and rows[-1].is_field and is_leader(piece.text) and same_row(rows[-1], piece):
             continue  # it led to the box that was filled in
-        if rows and _goes_on(rows[-1], piece):
+        if rows and _repeats_number(rows[-1], piece):
+            rows[-1] = replace(_side_by_side(rows[-1], piece), is_field=True)
+        elif rows and _goes_on(rows[-1], piece):
             rows[-1] = _side_by_side(rows[-1], piece)
         else:
             rows.append(piece)
@@ -190,6 +192,13 @@ def _goes_on(row: Row, piece: Row) -> bool:
     return is_beside and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
 
 
+def _repeats_number(row: Row, piece: Row) -> bool:
+    """Whether a piece has the number again that a field begins with: that of a line of a form."""
+    if not row.is_field or piece.is_field or not same_row(row, piece):
+        return False
+    return piece.left >= row.right and row.text.startswith(f"{piece.text} ")
+
+
 def _marks_note(mark: Row, note: Row) -> bool:
     """Whether a raised mark stands before the first line of a note, perhaps with room between."""
     is_mark = _NOTE_MARK.fullmatch(mark.text) and mark.size <= MARK_SIZE * note.size
@@ -205,6 +214,7 @@ def _side_by_side(a: Row, b: Row) -> Row:
     touching = b.left - a.right < TOUCHING * max(a.size, b.size)
     if b.text[:1].isdigit() and (a.text[-1:].isdigit() or _is_note_of(a, b)):
         touching = False  # two figures of a picture or a table, never one
+    touching = touching or _is_drop_cap(a, b)
     text = a.text.rstrip("\ufffe") + ("" if touching else " ") + b.text
     longer = a if len(a.text) >= len(b.text) else b
     return Row(
@@ -223,6 +233,13 @@ def _side_by_side(a: Row, b: Row) -> Row:
         bold=a.bold and b.bold,
         cells=_cells(a, b),
     )
+
+
+def _is_drop_cap(a: Row, b: Row) -> bool:
+    """Whether a large first letter stands before the rest of its word."""
+    if not is_capital_of(a.text, b.text) or a.size < DROP_CAP * b.size:
+        return False
+    return b.left - a.right < CELL_GAP * b.size
 
 
 def _is_note_of(a: Row, b: Row) -> bool:

@@ -19,6 +19,8 @@ _LAST_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]+(?:-\w+){0,8}\Z")
 _FIRST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*")
 _URL = re.compile(r"(?:\bhttps?:|\bwww\.|://|\S@)(?:\S{0,200}[/_=&?])?\Z")
 _ENDS_OF_URL = frozenset(":./@_=&?")  # one of which `_URL` ends with
+_URL_AND_STOP = re.compile(r"(?:\bhttps?:|\bwww\.)\S{0,200}\.\Z")
+_REST_OF_URL = re.compile(r"[a-z0-9-]{1,63}[./]\w")
 _LONGEST = 200
 """Characters at a line's end, or at the next line's beginning, in which a word is sought."""
 
@@ -47,12 +49,16 @@ def _composed(match: re.Match[str]) -> str:
     return whole if len(whole) == 1 else match[0]
 
 
-def goes_on_as_url(text: str) -> bool:
-    """Whether the line ends within a web or mail address.
+def goes_on_as_url(text: str, following: str = "") -> bool:
+    """Whether the line ends within a web or mail address, as its next line may show.
 
     >>> goes_on_as_url("see https://example.org/"), goes_on_as_url("either/")
     (True, False)
+    >>> goes_on_as_url("see https://bugs.example.", "org/12"), goes_on_as_url("at www.x.org.", "It")
+    (True, False)
     """
+    if text[-1:] == "." and _REST_OF_URL.match(following):
+        return _URL_AND_STOP.search(text[-_LONGEST:]) is not None
     return text[-1:] in _ENDS_OF_URL and _URL.search(text[-_LONGEST:]) is not None
 
 
@@ -73,7 +79,7 @@ def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
     last = text[-1:]
     if last in ("-", "\u2010", HYPHEN):
         return _without_hyphen(text, last, following, words)
-    if goes_on_as_url(text) or (last in ("–", "—") and text[-2:-1].isalnum()):
+    if goes_on_as_url(text, following) or (last in ("–", "—") and text[-2:-1].isalnum()):
         return text + following
     if is_spaceless(last) and is_spaceless(following[:1]):
         return text + following

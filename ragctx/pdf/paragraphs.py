@@ -15,6 +15,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from ragctx.pdf.columns import are_running_text
 from ragctx.pdf.layout import usual_pitches
@@ -194,9 +195,11 @@ def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
         return False
     if is_table_row(a.text, b.text):
         return True
-    if goes_on_as_url(a.text):
+    if goes_on_as_url(a.text, b.text):
         return False
-    if b.bold and not a.bold and ends_clause(a.text):
+    if b.bold and not a.bold and (ends_clause(a.text) or b.left < a.left - MIN_INDENT * b.size):
+        return True
+    if _is_label(a) != _is_label(b) and _are_labels_over_lines(rows, i):
         return True
     if _is_spread(a) or _is_spread(b) or ends_in_amount(a.text):
         return True
@@ -205,6 +208,28 @@ def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
     if begins_item(b.text) and (ends_clause(a.text) or begins_bullet(b.text)):
         return True
     return _is_first_line(rows, i, is_new)
+
+
+def _is_label(row: Row) -> bool:
+    """Whether a row may be what the line below it is called: short, in bold or in capitals."""
+    text = row.text
+    return len(text) <= MAX_LABEL and (row.bold or (len(text) >= MIN_LABEL and text.isupper()))
+
+
+MIN_LABEL, MAX_LABEL = 4, 30
+"""Characters of a label over a line: fewer capitals are an abbreviation at the end of one."""
+
+
+def _are_labels_over_lines(rows: Sequence[Row], i: int) -> bool:
+    """Whether labels and short lines take turns around row i, as in a narrow column of facts."""
+    column = [
+        row
+        for row in rows[max(0, i - NEIGHBOURS) : i + NEIGHBOURS]
+        if abs(row.left - rows[i].left) < 0.5 * row.size and not row.in_table
+    ]
+    labels = [_is_label(row) for row in column]
+    turns = sum(is_label and not is_next for is_label, is_next in pairwise(labels))
+    return turns >= 2 and all(len(row.text) <= MAX_LABEL for row in column)
 
 
 def _is_spread(row: Row) -> bool:

@@ -22,7 +22,7 @@ from ragctx.pdf.messages import LineMessage
 from ragctx.pdf.pdfium_calls import address, has_no_letter
 from ragctx.pdf.pdfium_runs import FAR_BACK, WORD_GAP, Run, Sheet, is_right_to_left, runs
 from ragctx.pdf.visibility import Placed
-from ragctx.text.line_shapes import has_note_apart, is_spaceless
+from ragctx.text.line_shapes import DROP_CAP, has_note_apart, is_capital_of, is_spaceless
 
 WIDE_GAP = 0.9
 """Em: characters of a row farther apart are of different pieces. Spaces are 0.2 to 0.6 em wide."""
@@ -155,8 +155,8 @@ def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterat
         if gap > usual + WIDE_GAP:
             yield _Part(row[start:i], parts, cuts)
             start, parts, cuts = i, [], []
-        elif before == "drawn" or (gap > enough and not _joins_signs(row, i, gap)):
-            parts.append(" ")
+        elif before == "drawn" or (gap > enough and not _is_in_word(row, i, gap)):
+            parts.append(" " * (gap > 0 or row[i].text[0] not in _CLOSE))
         elif row[i].size != row[i - 1].size:
             parts.append(_set_off(row, i))
         if gap > FIGURE_GAP and i > start and not usual and _is_narrow_gap(row, i, gap):
@@ -179,6 +179,7 @@ def _is_narrow_gap(row: Sequence[Run], i: int, gap: float) -> bool:
 NARROW_GAP, FIGURE_GAP = 0.45, 0.3
 """Em: wider than the spaces between most words, and between two figures."""
 _LEADING = ".…·_"
+_CLOSE = ".,:;)%"  # a space before them that takes no room is none ("3 .2")
 _THOUSANDS = re.compile(r"\d{3}(?!\d)")
 _ENDS_FIGURE, _BEGINS_FIGURE = "0123456789%)-–—−*†", "0123456789(-–—−$€£+±"
 
@@ -264,11 +265,17 @@ def _unturned(row: Sequence[Run]) -> list[Run]:
 _LAM, _ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
 
 
-def _joins_signs(row: Sequence[Run], i: int, gap: float) -> bool:
-    """Whether run i and the one before are of a script without spaces, and not far apart."""
+def _is_in_word(row: Sequence[Run], i: int, gap: float) -> bool:
+    """Whether run i and the one before are of a script without spaces, and not far apart.
+
+    Or of one word whose first letter goes down several lines.
+    """
     if gap > SPACELESS_GAP:
         return False
-    return is_spaceless(row[i - 1].text[-1]) and is_spaceless(row[i].text[0])
+    a, b = row[i - 1], row[i]
+    if a.size >= DROP_CAP * b.size and is_capital_of(a.text, b.text):
+        return True
+    return is_spaceless(a.text[-1]) and is_spaceless(b.text[0])
 
 
 def _usual_gap(row: Sequence[Run], gaps: Sequence[float]) -> float:
