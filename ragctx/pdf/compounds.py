@@ -4,8 +4,8 @@ Where neither form stands elsewhere in the document, its words tell: the halves 
 words of their own, and parts of a word seldom are. That holds for English, which writes compounds
 apart or with a hyphen; German and its neighbours write them as one word.
 
-Over 14 papers and reports and six manuals of the test collection, 520 words were divided at a line
-end and stood nowhere else; of the 32 that are kept whole by the rule below, two are one word.
+Over the papers, reports, six manuals, a book and a scan of the test collection, the rule below keeps
+the hyphen of 68 words that stand nowhere else; five of them are one word ("head-quarters").
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ _COMPOUND_SECOND = frozenset(
 )
 _SHORT = frozenset(("all", "low", "mid", "new", "non", "old", "one", "six", "ten", "top", "two"))
 _PREFIXES = frozenset(
-    "after anti co counter de dis down ex fore in inter mis out over post pre re sub super trans un "
-    "under up with".split()
+    "after anti co counter de dis down ex fore in inter mis out over post pre re sub super trans "
+    "un under up with".split()
 )
-_ENDINGS = frozenset(("ness", "less", "ment", "ship", "able", "ible", "tion", "sion", "ally"))
+_ENDINGS = frozenset(
+    ("ness", "less", "ment", "ship", "able", "ible", "tion", "sion", "ally", "ization")
+)
 _ONE_WORD = ("und", "het", "och", "og")
 """Words of languages that write compounds as one word."""
 

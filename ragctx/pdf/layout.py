@@ -25,6 +25,7 @@ from ragctx.pdf.combs import with_combs_whole
 from ragctx.pdf.justified import without_justified_gaps
 from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_numbers import without_line_numbers
+from ragctx.pdf.markers import with_markers_before
 from ragctx.pdf.printed_across import apart_from_print_across
 from ragctx.pdf.right_to_left import are_right_to_left, mirrored
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
@@ -62,7 +63,8 @@ def _mirrored(rows: Sequence[Row]) -> list[Row]:
 
 
 def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidence) -> list[Row]:
-    pieces, across = apart_from_print_across(_with_marks_beside(_without_shadows(pieces)))
+    pieces = with_markers_before(_with_marks_beside(_without_shadows(pieces)))
+    pieces, across = apart_from_print_across(pieces)
     read = partial(_by_place, evidence=evidence)
     rows = in_tagged_order(pieces, read) if any(p.block for p in pieces) else read(pieces)
     rows = with_cells_apart(with_combs_whole(without_justified_gaps(rows)))
@@ -101,7 +103,40 @@ def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
                 continue
             places.add((x, y))
         kept.append(piece)
-    return kept
+    return _without_parts_again(kept)
+
+
+def _without_parts_again(pieces: Sequence[Row]) -> list[Row]:
+    """The pieces without those that are a part of another one, drawn at the same place."""
+    levels: dict[int, list[Row]] = {}
+    for piece in pieces:
+        if piece.size > MIN_SHADOW_SIZE:
+            levels.setdefault(round(piece.top), []).append(piece)
+    again = {
+        id(piece)
+        for level, here in levels.items()
+        for piece in here
+        for whole in (*here, *levels.get(level + 1, ()), *levels.get(level - 1, ()))
+        if piece.left < whole.right and whole.left < piece.right and _is_part_of(piece, whole)
+    }
+    return [piece for piece in pieces if id(piece) not in again] if again else list(pieces)
+
+
+def _is_part_of(piece: Row, whole: Row) -> bool:
+    """Whether a piece says what a longer one says at the same place."""
+    if len(piece.text) >= len(whole.text) or piece.turn != whole.turn:
+        return False
+    letter = (whole.right - whole.left) / len(whole.text)
+    at = whole.text.find(piece.text)
+    while at >= 0:
+        if abs(whole.left + at * letter - piece.left) < SAME_PLACE * whole.size:
+            return whole.left - 1 < piece.left and piece.right < whole.right + 1
+        at = whole.text.find(piece.text, at + 1)
+    return False
+
+
+SAME_PLACE = 1.5
+"""Em: how far a part of a piece may be from where its letters are, were they all equally wide."""
 
 
 _AROUND = tuple(itertools.product((-1, 0, 1), repeat=2))

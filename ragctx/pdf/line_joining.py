@@ -117,9 +117,6 @@ def _without_hyphen(text: str, last: str, following: str, words: Mapping[str, in
     hyphenated = words.get(f"{first[0]}-{second[0]}".lower(), 0)
     keeps = hyphenated > joined or (
         not joined
-        and (
-            not second[0][0].islower()
-            or is_compound(first[0].lower(), second[0].lower(), words)
-        )
+        and (not second[0][0].islower() or is_compound(first[0].lower(), second[0].lower(), words))
     )
     return f"{text[:-1]}{'-' if keeps else ''}{following}"

@@ -93,7 +93,7 @@ def _rows(found: Iterable[Run]) -> Iterator[list[Run]]:
 
 
 def _go_on(a: Run, b: Run) -> bool:
-    if a.drawn is not b.drawn and (a.turn != b.turn or a.drawn.is_faint != b.drawn.is_faint):
+    if a.drawn is not b.drawn and not _are_drawn_alike(a, b):
         return False
     (_, top, right, bottom), (next_left, next_top, _, next_bottom) = a.box, b.box
     if top != next_top or bottom != next_bottom:
@@ -103,6 +103,13 @@ def _go_on(a: Run, b: Run) -> bool:
     if is_right_to_left(a.text[0]) or is_right_to_left(b.text[0]):  # pdfium puts them in order
         return b.before != "line"
     return next_left >= a.last_left or next_left >= right - FAR_BACK * max(a.size, b.size)
+
+
+def _are_drawn_alike(a: Run, b: Run) -> bool:
+    """Whether runs are turned one way, and seen or not for one reason."""
+    if a.turn != b.turn or a.drawn.is_faint != b.drawn.is_faint:
+        return False
+    return a.drawn.in_layer == b.drawn.in_layer
 
 
 def _gaps(row: Sequence[Run]) -> list[float]:
@@ -152,7 +159,7 @@ def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterat
             enough = guess_gap
             if gap <= guess_gap and before != "drawn" and _hangs(row, i):
                 enough = overhung = overhung or _beside_overhang(row, gaps, guess_gap)
-        if gap > usual + WIDE_GAP:
+        if gap > usual + WIDE_GAP and not (before == "drawn" and _is_full_space(row, i, gap)):
             yield _Part(row[start:i], parts, cuts)
             start, parts, cuts = i, [], []
         elif before == "drawn" or (gap > enough and not _is_in_word(row, i, gap)):
@@ -263,6 +270,16 @@ def _unturned(row: Sequence[Run]) -> list[Run]:
 
 
 _LAM, _ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
+
+
+def _is_full_space(row: Sequence[Run], i: int, gap: float) -> bool:
+    """Whether a space that was drawn before run i is as wide as the Chinese or Japanese signs."""
+    around = row[i - 1].text[-1] + row[i].text[0]
+    return gap <= MAX_FULL_SPACE and all(map(is_spaceless, around))
+
+
+MAX_FULL_SPACE = 1.2
+"""Em: an ideographic space is one wide."""
 
 
 def _is_in_word(row: Sequence[Run], i: int, gap: float) -> bool:

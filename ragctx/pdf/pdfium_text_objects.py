@@ -21,6 +21,8 @@ from ragctx.pdf.pdfium_calls import (
     fill_colour,
     font_of_text,
     letter_angle,
+    letter_box,
+    letter_code,
     letter_object,
     letter_size,
     mark_count,
@@ -29,11 +31,15 @@ from ragctx.pdf.pdfium_calls import (
     text_mode,
 )
 from ragctx.pdf.symbol_fonts import Signs, signs_of
+from ragctx.text.line_shapes import is_spaceless
 
 FAINT_ALPHA = 26
 """A tenth of full cover, of 255: fainter letters are looked for in the picture."""
 PALE = 230
 """Lighter letters, of 255, are looked for in the picture: paper is white."""
+SAME_COLUMN = 0.3
+"""Of a letter's height: how far the middles of letters of one column may be apart."""
+_DOWN = 3  # quarter turns of a line that goes down
 _INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
 _OUTLINED, _FILLED_AND_OUTLINED = (1, 5), (2, 6)
 _BOLD = re.compile(r"(?i)bold|black|heavy|cmbx|cmssbx|sfbx|[-,]bd\b|\bmedi\b|nimbus\w+-medi|-bx\d")
@@ -54,6 +60,7 @@ class TextObject(NamedTuple):
     signs: Signs | None
     is_bold: bool
     is_drawn: bool  # and not only there to be selected
+    in_layer: bool  # which may be switched off
     shade: int
     alpha: int
 
@@ -64,7 +71,15 @@ class TextObject(NamedTuple):
 
 
 NO_OBJECT = TextObject(
-    at=0, turn=0, size=0.0, signs=None, is_bold=False, is_drawn=True, shade=0, alpha=255
+    at=0,
+    turn=0,
+    size=0.0,
+    signs=None,
+    is_bold=False,
+    is_drawn=True,
+    in_layer=False,
+    shade=0,
+    alpha=255,
 )
 """Of letters that no object draws: nothing is known of them."""
 
@@ -92,7 +107,7 @@ class TextObjects:
     def _asked(self, at: Address, k: int, box: Box) -> TextObject:
         left, bottom, right, top = box
         angle = letter_angle(self._at, k)
-        turn = _turn(angle) if angle else 0
+        turn = _turn(angle) if angle else _DOWN * self._reads_down(at, k, box)
         size = _size(letter_size(self._at, k), right - left if turn % 2 else top - bottom)
         if size < 0:  # letters drawn backwards: turned once more
             turn, size = (turn + 2) % 4, -size
@@ -109,15 +124,33 @@ class TextObjects:
             signs=font.signs,
             is_bold=font.is_bold,
             is_drawn=is_drawn,
+            in_layer="OC" in marks_of(at),
             shade=shade,
             alpha=alpha,
         )
         self._known[at] = known
         return known
 
+    def _reads_down(self, at: Address, k: int, box: Box) -> bool:
+        """Whether letter k is of a script that may be set in columns, and the next stands below it.
+
+        Such a column is read as a line that is turned clockwise: so are the columns after it.
+        """
+        if not at or not is_spaceless(chr(letter_code(self._at, k))):
+            return False
+        if letter_object(self._at, k + 1) != at:
+            return False
+        rect = raw.FS_RECTF()
+        letter_box(self._at, k + 1, ctypes.addressof(rect))
+        left, bottom, right, top = box
+        near = SAME_COLUMN * (top - bottom)
+        return abs(left + right - rect.left - rect.right) <= 2 * near and rect.top <= bottom + near
+
     def _colour(self, at: Address, mode: int) -> tuple[int, int]:
-        """The shade of an object's letters, and how much it covers: of their outlines, if these
-        are all that is drawn, or what shows of pale letters."""
+        """The shade of an object's letters, and how much it covers.
+
+        It is that of their outlines, if these are all that is drawn, or shows of pale letters.
+        """
         filled = self._fills.of(at) or (0, 255)
         if mode in _OUTLINED or (mode in _FILLED_AND_OUTLINED and filled[0] >= PALE):
             return self._strokes.of(at) or filled
