@@ -4,8 +4,8 @@ Where neither form stands elsewhere in the document, its words tell: the halves 
 words of their own, and parts of a word seldom are. That holds for English, which writes compounds
 apart or with a hyphen; German and its neighbours write them as one word.
 
-Over the papers, reports, six manuals, a book and a scan of the test collection, the rule below keeps
-the hyphen of 68 words that stand nowhere else; five of them are one word ("head-quarters").
+Over the papers, reports, six manuals, a book and a scan of the test collection, the rule below
+keeps the hyphen of 68 words that stand nowhere else; five of them are one word ("head-quarters").
 """
 
 from __future__ import annotations

@@ -112,25 +112,25 @@ def _without_parts_again(pieces: Sequence[Row]) -> list[Row]:
     for piece in pieces:
         if piece.size > MIN_SHADOW_SIZE:
             levels.setdefault(round(piece.top), []).append(piece)
-    again = {
-        id(piece)
-        for level, here in levels.items()
-        for piece in here
-        for whole in (*here, *levels.get(level + 1, ()), *levels.get(level - 1, ()))
-        if piece.left < whole.right and whole.left < piece.right and _is_part_of(piece, whole)
-    }
+    again = set()
+    for level, here in levels.items():
+        near = [*here, *levels.get(level + 1, ()), *levels.get(level - 1, ())]
+        if len(near) > 1:
+            again |= {id(piece) for piece in here if any(_is_part_of(piece, one) for one in near)}
     return [piece for piece in pieces if id(piece) not in again] if again else list(pieces)
 
 
 def _is_part_of(piece: Row, whole: Row) -> bool:
     """Whether a piece says what a longer one says at the same place."""
+    if piece.left >= whole.right or whole.left - 1 >= piece.left:
+        return False
     if len(piece.text) >= len(whole.text) or piece.turn != whole.turn:
         return False
     letter = (whole.right - whole.left) / len(whole.text)
     at = whole.text.find(piece.text)
     while at >= 0:
         if abs(whole.left + at * letter - piece.left) < SAME_PLACE * whole.size:
-            return whole.left - 1 < piece.left and piece.right < whole.right + 1
+            return piece.right < whole.right + 1
         at = whole.text.find(piece.text, at + 1)
     return False
 

@@ -93,7 +93,11 @@ def _rows(found: Iterable[Run]) -> Iterator[list[Run]]:
 
 
 def _go_on(a: Run, b: Run) -> bool:
-    if a.drawn is not b.drawn and not _are_drawn_alike(a, b):
+    if a.drawn is not b.drawn and (
+        a.turn != b.turn
+        or a.drawn.in_layer != b.drawn.in_layer
+        or a.drawn.is_faint != b.drawn.is_faint
+    ):
         return False
     (_, top, right, bottom), (next_left, next_top, _, next_bottom) = a.box, b.box
     if top != next_top or bottom != next_bottom:
@@ -103,13 +107,6 @@ def _go_on(a: Run, b: Run) -> bool:
     if is_right_to_left(a.text[0]) or is_right_to_left(b.text[0]):  # pdfium puts them in order
         return b.before != "line"
     return next_left >= a.last_left or next_left >= right - FAR_BACK * max(a.size, b.size)
-
-
-def _are_drawn_alike(a: Run, b: Run) -> bool:
-    """Whether runs are turned one way, and seen or not for one reason."""
-    if a.turn != b.turn or a.drawn.is_faint != b.drawn.is_faint:
-        return False
-    return a.drawn.in_layer == b.drawn.in_layer
 
 
 def _gaps(row: Sequence[Run]) -> list[float]:

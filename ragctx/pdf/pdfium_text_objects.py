@@ -39,6 +39,7 @@ PALE = 230
 """Lighter letters, of 255, are looked for in the picture: paper is white."""
 SAME_COLUMN = 0.3
 """Of a letter's height: how far the middles of letters of one column may be apart."""
+_FIRST_SPACELESS = 0xE00  # Thai; asked of every object, so it must be quick
 _DOWN = 3  # quarter turns of a line that goes down
 _INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
 _OUTLINED, _FILLED_AND_OUTLINED = (1, 5), (2, 6)
@@ -124,7 +125,7 @@ class TextObjects:
             signs=font.signs,
             is_bold=font.is_bold,
             is_drawn=is_drawn,
-            in_layer="OC" in marks_of(at),
+            in_layer=mark_count(at) > 0 and "OC" in marks_of(at),
             shade=shade,
             alpha=alpha,
         )
@@ -136,7 +137,8 @@ class TextObjects:
 
         Such a column is read as a line that is turned clockwise: so are the columns after it.
         """
-        if not at or not is_spaceless(chr(letter_code(self._at, k))):
+        code = letter_code(self._at, k)
+        if code < _FIRST_SPACELESS or not at or not is_spaceless(chr(code)):
             return False
         if letter_object(self._at, k + 1) != at:
             return False

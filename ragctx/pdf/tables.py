@@ -305,13 +305,17 @@ def _one_column_a_cell(rows: Sequence[Row]) -> list[_Span]:
     (A figure need not stand under its head, but may be to the right of it.)
     """
     merged = [_merged(row.cells) for row in rows]
-    if len({len(cells) for cells in merged}) > 1:
+    if len(rows) < SURE_COLUMNS or len({len(cells) for cells in merged}) > 1:
         return []
     spans = [
         _Span(min(cell.left for cell in column), max(cell.right for cell in column))
         for column in zip(*merged, strict=True)
     ]
     return spans if all(a.right < b.left for a, b in pairwise(spans)) else []
+
+
+SURE_COLUMNS = 3
+"""So many rows with as many cells each are needed to tell columns by the cells' numbers."""
 
 
 def _between_gutters(rows: Sequence[Row], crossing: int) -> list[_Span]:
