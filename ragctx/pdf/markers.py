@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ragctx.pdf.row import Row, same_row
-from ragctx.text.line_shapes import is_lone_marker
+from ragctx.text.line_shapes import begins_bullet
 
 MIN_MARKERS = 2
 """So many marks, at least, must be drawn apart: one alone may stand anywhere."""
 MAX_GAP = 5.0
 """Em between a mark and its item, at most."""
 _LONGEST = 5  # characters of a mark
-_MARK = re.compile(r"\(?(?:\d{1,3}|[a-zA-Z])[.)]|\W")
+_MARK = re.compile(r"\(?(?:\d{1,3}|[a-zA-Z])[.)]|[-–—*·]")
 
 
 def with_markers_before(pieces: Sequence[Row]) -> list[Row]:
@@ -59,7 +59,11 @@ def with_markers_before(pieces: Sequence[Row]) -> list[Row]:
 
 def _is_mark(piece: Row) -> bool:
     text = piece.text
-    return len(text) < _LONGEST and bool(_MARK.fullmatch(text)) and is_lone_marker(text)
+    return len(text) < _LONGEST and (_MARK.fullmatch(text) is not None or _is_bullet(text))
+
+
+def _is_bullet(text: str) -> bool:
+    return len(text) == 1 and begins_bullet(text)
 
 
 def _is_item_of(mark: Row, piece: Row) -> bool:

@@ -146,7 +146,8 @@ class TextObjects:
         letter_box(self._at, k + 1, ctypes.addressof(rect))
         left, bottom, right, top = box
         near = SAME_COLUMN * (top - bottom)
-        return abs(left + right - rect.left - rect.right) <= 2 * near and rect.top <= bottom + near
+        apart = abs(left + right - float(rect.left) - float(rect.right))
+        return apart <= 2 * near and float(rect.top) <= bottom + near
 
     def _colour(self, at: Address, mode: int) -> tuple[int, int]:
         """The shade of an object's letters, and how much it covers.
