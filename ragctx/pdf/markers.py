@@ -13,7 +13,7 @@ from ragctx.pdf.row import Row, same_row
 from ragctx.text.line_shapes import begins_bullet
 
 MIN_MARKERS = 2
-"""So many marks, at least, must be drawn apart: one alone may stand anywhere."""
+"""Marks that must be drawn apart, at least: one alone may stand anywhere."""
 MAX_GAP = 5.0
 """Em between a mark and its item, at most."""
 _LONGEST = 5  # characters of a mark

@@ -387,7 +387,7 @@ def _piece(sheet: Sheet, part: _Part) -> Piece:
 
 
 SQUEEZED, MIN_SQUEEZED = 6.0, 4
-"""Letters so many times as tall as they are wide, or more, are seen by their width; judged by that
+"""Letters at least this many times as tall as they are wide are seen by their width; judged by that
 many, for an accent has none."""
 
 

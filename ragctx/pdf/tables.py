@@ -315,7 +315,7 @@ def _one_column_a_cell(rows: Sequence[Row]) -> list[_Span]:
 
 
 SURE_COLUMNS = 3
-"""So many rows with as many cells each are needed to tell columns by the cells' numbers."""
+"""Rows with as many cells each that are needed to tell columns by the numbers of cells."""
 
 
 def _between_gutters(rows: Sequence[Row], crossing: int) -> list[_Span]:
