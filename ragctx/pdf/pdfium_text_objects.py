@@ -20,6 +20,7 @@ from ragctx.pdf.pdfium_calls import (
     address,
     fill_colour,
     font_of_text,
+    has_no_letter,
     letter_angle,
     letter_box,
     letter_code,
@@ -30,7 +31,7 @@ from ragctx.pdf.pdfium_calls import (
     stroke_colour,
     text_mode,
 )
-from ragctx.pdf.symbol_fonts import Signs, signs_of
+from ragctx.pdf.symbol_fonts import CMEX, Signs, signs_of
 from ragctx.text.line_shapes import is_spaceless
 
 FAINT_ALPHA = 26
@@ -171,6 +172,11 @@ class TextObjects:
             name = buffer.value.decode("utf-8", "replace") if size else ""
             is_bold = _BOLD.search(name) is not None or bool(flags.value & _FORCE_BOLD)
             known = _Font(signs_of(name), is_bold)
+            if known.signs is CMEX:
+                if letter_code(self._at, k) > 0xFF:
+                    return known  # does not tell whether the font names letters
+                if not has_no_letter(self._at, k):
+                    known = _Font(None, is_bold)
             if at:
                 self._fonts[at] = known
         return known
