@@ -115,7 +115,7 @@ def _without_parts_again(pieces: Sequence[Row]) -> list[Row]:
     again = set()
     for level, here in levels.items():
         near = [*here, *levels.get(level + 1, ()), *levels.get(level - 1, ())]
-        if len(near) > 1:
+        if 1 < len(near) <= MAX_LEVEL:
             again |= {id(piece) for piece in here if any(_is_part_of(piece, one) for one in near)}
     return [piece for piece in pieces if id(piece) not in again] if again else list(pieces)
 
@@ -126,15 +126,15 @@ def _is_part_of(piece: Row, whole: Row) -> bool:
         return False
     if len(piece.text) >= len(whole.text) or piece.turn != whole.turn:
         return False
-    letter = (whole.right - whole.left) / len(whole.text)
-    at = whole.text.find(piece.text)
-    while at >= 0:
-        if abs(whole.left + at * letter - piece.left) < SAME_PLACE * whole.size:
-            return piece.right < whole.right + 1
-        at = whole.text.find(piece.text, at + 1)
-    return False
+    letter = max(0.1, (whole.right - whole.left) / len(whole.text))
+    at, reach = (piece.left - whole.left) / letter, SAME_PLACE * whole.size / letter
+    last = int(at + reach) + len(piece.text)
+    is_there = whole.text.find(piece.text, max(0, int(at - reach)), last) >= 0
+    return is_there and piece.right < whole.right + 1
 
 
+MAX_LEVEL = 200
+"""Pieces at one height that are compared with each other: it takes time with their square."""
 SAME_PLACE = 1.5
 """Em: how far a part of a piece may be from where its letters are, were they all equally wide."""
 
@@ -229,9 +229,10 @@ def _goes_on(row: Row, piece: Row) -> bool:
 
 def _repeats_number(row: Row, piece: Row) -> bool:
     """Whether a piece has the number again that a field begins with: that of a line of a form."""
-    if not row.is_field or piece.is_field or not same_row(row, piece):
+    if not row.is_field or piece.is_field or not piece.text[0].isdigit():
         return False
-    return piece.left >= row.right and row.text.startswith(f"{piece.text} ")
+    is_behind = piece.left >= row.right and same_row(row, piece)
+    return is_behind and row.text.startswith(f"{piece.text} ")
 
 
 def _marks_note(mark: Row, note: Row) -> bool:

@@ -269,6 +269,10 @@ def _unturned(row: Sequence[Run]) -> list[Run]:
 _LAM, _ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
 
 
+TYPEWRITER_GAP = 0.3
+"""Em: half of a typewriter's space."""
+
+
 def _is_full_space(row: Sequence[Run], i: int, gap: float) -> bool:
     """Whether a space that was drawn before run i is as wide as the Chinese or Japanese signs."""
     around = row[i - 1].text[-1] + row[i].text[0]
@@ -282,11 +286,14 @@ MAX_FULL_SPACE = 1.2
 def _is_in_word(row: Sequence[Run], i: int, gap: float) -> bool:
     """Whether run i and the one before are of a script without spaces, and not far apart.
 
-    Or of one word whose first letter goes down several lines.
+    Or of one word whose first letter goes down several lines, or that is set in a typewriter's
+    letters, whose spaces are as wide as they are.
     """
     if gap > SPACELESS_GAP:
         return False
     a, b = row[i - 1], row[i]
+    if a.drawn.is_typewriter and b.drawn.is_typewriter:
+        return gap <= TYPEWRITER_GAP
     if a.size >= DROP_CAP * b.size and is_capital_of(a.text, b.text):
         return True
     return is_spaceless(a.text[-1]) and is_spaceless(b.text[0])

@@ -45,6 +45,9 @@ _DOWN = 3  # quarter turns of a line that goes down
 _INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
 _OUTLINED, _FILLED_AND_OUTLINED = (1, 5), (2, 6)
 _BOLD = re.compile(r"(?i)bold|black|heavy|cmbx|cmssbx|sfbx|[-,]bd\b|\bmedi\b|nimbus\w+-medi|-bx\d")
+_TYPEWRITER = re.compile(
+    r"(?i)courier|mono(?!type)|consol|menlo|(?:cm|sf|ec)[a-z]{0,2}tt\d|typewriter"
+)
 _FORCE_BOLD = 1 << 18  # of a font's flags, ISO 32000-1, table 123
 _LONGEST_NAME = 128  # bytes; a longer name is none
 
@@ -61,6 +64,7 @@ class TextObject(NamedTuple):
     size: float  # points, at least 0
     signs: Signs | None
     is_bold: bool
+    is_typewriter: bool  # all letters equally wide
     is_drawn: bool  # and not only there to be selected
     in_layer: bool  # which may be switched off
     shade: int
@@ -78,6 +82,7 @@ NO_OBJECT = TextObject(
     size=0.0,
     signs=None,
     is_bold=False,
+    is_typewriter=False,
     is_drawn=True,
     in_layer=False,
     shade=0,
@@ -125,6 +130,7 @@ class TextObjects:
             size=size,
             signs=font.signs,
             is_bold=font.is_bold,
+            is_typewriter=font.is_typewriter,
             is_drawn=is_drawn,
             in_layer=mark_count(at) > 0 and "OC" in marks_of(at),
             shade=shade,
@@ -171,12 +177,12 @@ class TextObjects:
             size = raw.FPDFText_GetFontInfo(self._textpage, k, buffer, _LONGEST_NAME, flags)
             name = buffer.value.decode("utf-8", "replace") if size else ""
             is_bold = _BOLD.search(name) is not None or bool(flags.value & _FORCE_BOLD)
-            known = _Font(signs_of(name), is_bold)
+            known = _Font(signs_of(name), is_bold, _TYPEWRITER.search(name) is not None)
             if known.signs is CMEX:
                 if letter_code(self._at, k) > 0xFF:
                     return known  # does not tell whether the font names letters
                 if not has_no_letter(self._at, k):
-                    known = _Font(None, is_bold)
+                    known = known._replace(signs=None)
             if at:
                 self._fonts[at] = known
         return known
@@ -185,6 +191,7 @@ class TextObjects:
 class _Font(NamedTuple):
     signs: Signs | None
     is_bold: bool
+    is_typewriter: bool
 
 
 class Fills:

@@ -66,6 +66,14 @@ def test_a_space_that_takes_no_room_before_a_stop_is_none(tmp_path: Path) -> Non
     assert text_of(page, tmp_path) == "Objective 3.2: trust"
 
 
+def test_a_typewriters_letters_that_are_set_apart_are_words(tmp_path: Path) -> None:
+    # Of a listing was read: "console .log(add (3, 5));".
+    page = b"BT 1.2 Tc /F1 9 Tf 72 700 Td (console.log\\(add\\(3, 5\\)\\);) Tj ET"
+    path = write(tmp_path / "a.pdf", [page])
+    path.write_bytes(path.read_bytes().replace(b"/Helvetica", b"/Courier  "))
+    assert read_pdf(path).text == "console.log(add(3, 5));"
+
+
 # ---- what nobody sees ----------------------------------------------------------------------------
 
 
@@ -172,6 +180,20 @@ def form(folder: Path, content: bytes, *fields: tuple[float, float, str]) -> str
     )
     catalog = b"/AcroForm<</Fields[]/DA(/F1 10 Tf 0 g)/NeedAppearances true>>"
     return text_of(content, folder, catalog=catalog, page=b"/Annots[%s]" % notes)
+
+
+def test_the_number_at_the_end_of_a_forms_line_stays_in_it(tmp_path: Path) -> None:
+    page = at(72, 700, "13") + at(100, 700, "Capital gain. If not required, tick here")
+    page += (
+        at(400, 700, "13") + at(72, 680, "14") + at(100, 680, "Other gains") + at(400, 680, "14")
+    )
+    box = b"/Subtype/Widget/FT/Btn/T(a)/V/Off/AS/Off/Rect[300 698 310 708]/AP<</N<</Yes 5 0 R>>>>"
+    more = {
+        "catalog": b"/AcroForm<</Fields[]>>",
+        "page": b"/Annots[<</Type/Annot%s>>]" % box,
+    }
+    read = text_of(page, tmp_path, **more).split("\n")
+    assert read[0].split() == "13 Capital gain. If not required, tick here: no 13".split()
 
 
 def test_labels_may_stand_under_what_is_written(tmp_path: Path) -> None:
