@@ -19,6 +19,14 @@ def at(x: float, y: float, text: str, size: float = 10) -> bytes:
     return lines(text, x=x, y=y, size=size)
 
 
+def with_other_font(path: Path, name: bytes) -> Path:
+    """The file, with another font as /F2."""
+    font = b"/F2<</Type/Font/Subtype/Type1/BaseFont/%s>>" % name
+    whole = path.read_bytes().replace(b"/Font<</F1 3 0 R", b"/Font<</F1 3 0 R" + font)
+    path.write_bytes(whole)
+    return path
+
+
 def raised(before: str, mark: str, after: str) -> bytes:
     """A line with a raised mark in it."""
     drawn = b"BT /F1 10 Tf 72 700 Td (%s) Tj 4 Ts /F1 6 Tf (%s) Tj 0 Ts /F1 10 Tf (%s) Tj ET\n"
@@ -46,7 +54,7 @@ def test_a_note_is_no_decimal_and_no_part_of_a_word(
 
 
 def test_a_note_that_was_drawn_elsewhere_is_no_decimal_either(tmp_path: Path) -> None:
-    page = at(72, 700, "It cost 320.") + at(72, 650, "Another line.") + at(128, 704, "1", 6)
+    page = at(72, 700, "It cost 320.") + at(72, 650, "Another line.") + at(121, 704, "1", 6)
     assert text_of(page, tmp_path).startswith("It cost 320. 1")
 
 
@@ -68,10 +76,11 @@ def test_a_space_that_takes_no_room_before_a_stop_is_none(tmp_path: Path) -> Non
 
 def test_a_typewriters_letters_that_are_set_apart_are_words(tmp_path: Path) -> None:
     # Of a listing was read: "console .log(add (3, 5));".
-    page = b"BT 1.2 Tc /F1 9 Tf 72 700 Td (console.log\\(add\\(3, 5\\)\\);) Tj ET"
-    path = write(tmp_path / "a.pdf", [page])
-    path.write_bytes(path.read_bytes().replace(b"/Helvetica", b"/Courier  "))
-    assert read_pdf(path).text == "console.log(add(3, 5));"
+    prose = lines("This is a program that adds two numbers.", "It was set in a small box.", y=600)
+    page = b"BT /F2 9 Tf 72 700 Td [(console)-145(.)-131(log)-132(\\()-131(add)-142(\\(3)-126(,)"
+    page += b"-763(5\\))-123(\\))-105(;)] TJ ET "
+    path = with_other_font(write(tmp_path / "a.pdf", [page + prose]), b"Courier")
+    assert read_pdf(path).text.startswith("console.log(add(3, 5));\n")
 
 
 # ---- what nobody sees ----------------------------------------------------------------------------
@@ -230,23 +239,17 @@ def test_heads_over_single_figures_are_no_comb(tmp_path: Path) -> None:
 def test_a_table_right_below_another_has_columns_of_its_own(tmp_path: Path) -> None:
     # In a report the figures of the second table stood in the columns of the first.
     page = b""
-    for i in range(3):
-        for x, cell in ((72, "05/20/2016"), (150, "Scripps Health"), (330, "San Diego")):
-            page += at(x, 700 - 14 * i, cell)
+    for i in range(6):
+        for x, cell in ((72, "05/20/2016"), (150, "Southern California Edison"), (390, "Irvine")):
+            page += at(x, 742 - 14 * i, cell)
     heads = "Month", "Notices", "Layoffs", "Closures", "Jobs"
     rows = [("July", "71", "30", "2", "8,574"), ("August", "69", "28", "2", "5,890")]
     bold = b"".join(at(72 + 70 * j, 658, head) for j, head in enumerate(heads))
     page += bold.replace(b"/F1", b"/F2")
     for i, row in enumerate(rows):
         page += b"".join(at(90 + 70 * j, 644 - 14 * i, cell) for j, cell in enumerate(row))
-    path = write(tmp_path / "a.pdf", [page])
-    path.write_bytes(
-        path.read_bytes().replace(
-            b"/Font<</F1 3 0 R>>",
-            b"/Font<</F1 3 0 R/F2<</Type/Font/Subtype/Type1/BaseFont/Helvetica-Bold>>>>",
-        )
-    )
-    assert read_pdf(path).text.split("\n")[3:] == ["\t".join(row) for row in (heads, *rows)]
+    path = with_other_font(write(tmp_path / "a.pdf", [page]), b"Helvetica-Bold")
+    assert read_pdf(path).text.split("\n")[6:] == ["\t".join(row) for row in (heads, *rows)]
 
 
 # ---- other scripts -------------------------------------------------------------------------------
