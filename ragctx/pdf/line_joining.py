@@ -20,6 +20,7 @@ _FIRST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*")
 _URL = re.compile(r"(?:\bhttps?:|\bwww\.|://|\S@)(?:\S{0,200}[/_=&?])?\Z")
 _ENDS_OF_URL = frozenset(":./@_=&?")  # one of which `_URL` ends with
 _URL_AND_STOP = re.compile(r"(?:\bhttps?:|\bwww\.)\S{0,200}\.\Z")
+_NEXT_NOTE = re.compile(r"\d{1,3} [A-Z]")
 _REST_OF_URL = re.compile(r"[a-z0-9-]{1,63}[./]\w")
 _LONGEST = 200
 """Characters at a line's end, or at the next line's beginning, in which a word is sought."""
@@ -59,7 +60,9 @@ def goes_on_as_url(text: str, following: str = "") -> bool:
     """
     if text[-1:] == "." and _REST_OF_URL.match(following):
         return _URL_AND_STOP.search(text[-_LONGEST:]) is not None
-    return text[-1:] in _ENDS_OF_URL and _URL.search(text[-_LONGEST:]) is not None
+    if text[-1:] not in _ENDS_OF_URL or _NEXT_NOTE.match(following):
+        return False
+    return _URL.search(text[-_LONGEST:]) is not None
 
 
 def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:

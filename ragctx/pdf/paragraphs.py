@@ -241,7 +241,8 @@ def _begins_another(rows: Sequence[Row], i: int) -> bool:
         return True
     if b.text[0].isupper() and _LABELLED.match(a.text) and _LABELLED.match(b.text):
         return True
-    return b.text[0].isdigit() and ends_clause(a.text) and _counts_on(rows, i)
+    is_end = ends_clause(a.text) or a.text[-1] == "/"  # of an address
+    return is_end and b.text[0].isdigit() and _counts_on(rows, i)
 
 
 def _begin_alike(a: Row, b: Row) -> bool:

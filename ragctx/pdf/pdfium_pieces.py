@@ -339,6 +339,8 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     """
     last, run = row[i - 1], row[i]
     before, first = last.text[-1], run.text[0]
+    if i == 1 and last.text.isdigit() and run.text[1:2].islower() and _is_raised(run, last):
+        return " "  # a note: but "14C" is none
     if not (first.isdigit() or (first in _SIGNS and before.isdigit())):
         return ""
     if _is_raised(last, run):

@@ -63,6 +63,22 @@ def test_each_note_below_the_text_is_a_line(tmp_path: Path) -> None:
     assert text_of(lines(*notes, size=7, step=9), tmp_path) == "\n".join(notes)
 
 
+def test_a_note_that_follows_an_address_is_no_part_of_it(tmp_path: Path) -> None:
+    # The address of note 1 ended in "/2The".
+    page = b""
+    for i, text in enumerate(
+        (b"The task is told at http://www.example/ACE/", b"The others are not.")
+    ):
+        page += b"BT 4 Ts /F1 6 Tf 72 %d Td (%d) Tj 0 Ts /F1 10 Tf (%s) Tj ET\n" % (
+            700 - 12 * i,
+            i + 1,
+            text,
+        )
+    assert text_of(page, tmp_path) == (
+        "1 The task is told at http://www.example/ACE/\n2 The others are not."
+    )
+
+
 def test_a_large_first_letter_is_of_its_word(tmp_path: Path) -> None:
     body = "he station was opened in the year of the flood", "and has been closed twice since."
     page = at(72, 680, "T", 36) + lines(*body, x=100) + at(72, 664, "It is open again now.")
