@@ -16,7 +16,7 @@ import itertools
 import re
 import statistics
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -95,6 +95,7 @@ def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
     """The pieces without those that repeat one at the same place, to about 1.5 points."""
     kept: list[Row] = []
     seen: dict[str, set[tuple[int, int]]] = {}  # where each text was drawn
+    levels: dict[int, list[Row]] = {}  # by height
     for piece in pieces:
         if piece.size > MIN_SHADOW_SIZE:
             x, y = round(piece.left), round(piece.top)
@@ -102,22 +103,21 @@ def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
             if places and any((x + dx, y + dy) in places for dx, dy in _AROUND):
                 continue
             places.add((x, y))
+            levels.setdefault(y, []).append(piece)
         kept.append(piece)
-    return _without_parts_again(kept)
+    again = _drawn_again(levels)
+    return [piece for piece in kept if id(piece) not in again] if again else kept
 
 
-def _without_parts_again(pieces: Sequence[Row]) -> list[Row]:
-    """The pieces without those that are a part of another one, drawn at the same place."""
-    levels: dict[int, list[Row]] = {}
-    for piece in pieces:
-        if piece.size > MIN_SHADOW_SIZE:
-            levels.setdefault(round(piece.top), []).append(piece)
+def _drawn_again(levels: Mapping[int, Sequence[Row]]) -> set[int]:
+    """The pieces, by height, that are a part of another one, drawn at the same place; as ids."""
     again = set()
     for level, here in levels.items():
-        near = [*here, *levels.get(level + 1, ()), *levels.get(level - 1, ())]
-        if 1 < len(near) <= MAX_LEVEL:
+        above, below = levels.get(level - 1, ()), levels.get(level + 1, ())
+        if 1 < len(here) + len(above) + len(below) <= MAX_LEVEL:
+            near = (*here, *above, *below)
             again |= {id(piece) for piece in here if any(_is_part_of(piece, one) for one in near)}
-    return [piece for piece in pieces if id(piece) not in again] if again else list(pieces)
+    return again
 
 
 def _is_part_of(piece: Row, whole: Row) -> bool:

@@ -223,9 +223,8 @@ _LABELLED = re.compile(r"[^\W\d_][\w'’/-]{0,24}(?: [\w'’/-]{1,24}){0,2}: \S"
 
 
 def _is_label(row: Row) -> bool:
-    """Whether a row may be what the line below it is called: short, in bold or in capitals."""
-    text = row.text
-    return len(text) <= MAX_LABEL and (row.bold or (len(text) >= MIN_LABEL and text.isupper()))
+    """Whether a short row may be what the line below it is called: in bold or in capitals."""
+    return row.bold or (len(row.text) >= MIN_LABEL and row.text.isupper())
 
 
 MIN_LABEL, MAX_LABEL = 4, 30
@@ -237,7 +236,8 @@ def _begins_another(rows: Sequence[Row], i: int) -> bool:
     a, b = rows[i - 1], rows[i]
     if b.bold and not a.bold and (ends_clause(a.text) or b.left < a.left - MIN_INDENT * b.size):
         return True
-    if _is_label(a) != _is_label(b) and _are_labels_over_lines(rows, i):
+    is_narrow = len(a.text) <= MAX_LABEL and len(b.text) <= MAX_LABEL
+    if is_narrow and _is_label(a) != _is_label(b) and _are_labels_over_lines(rows, i):
         return True
     if b.text[0].isupper() and _LABELLED.match(a.text) and _LABELLED.match(b.text):
         return True
