@@ -125,6 +125,7 @@ ONLY_IN = {  # a library, and the only modules that may know it
         "pdf.pdfium_page",
         "pdf.pdfium_page_objects",
         "pdf.pdfium_picture",
+        "pdf.pdfium_remarks",
         "pdf.pdfium_runs",
         "pdf.pdfium_tags",
         "pdf.pdfium_text_objects",
