@@ -10,6 +10,8 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
+from itertools import compress
+from operator import and_, or_
 
 from ragctx.pdf.symbol_fonts import without_private
 from ragctx.text.composition import composed
@@ -88,18 +90,22 @@ def mixed_share(text: str) -> float:
 
 
 def torn_share(text: str) -> float:
-    """Share of words, 0 to 1, that are a single letter and hardly ever a word: of torn ones.
+    """Share of words, 0 to 1, that are single letters side by side and hardly ever words: torn.
 
-    A text of a few words tells nothing.
+    A text of a few words tells nothing. (A letter that stands alone, as in an index or in
+    mathematics, or beside a mark, is no part of a torn word.)
 
-    >>> torn_share("N O T I C E of the Compan y to a l l of them"), torn_share("A man and I")
+    >>> torn_share("N O T I C E of the Compan y to a l l of them"), torn_share("K, and p in L")
     (0.4375, 0.0)
     """
-    words = [word for word in (token.strip(_AROUND) for token in text.split()) if word.isalpha()]
-    lone = sum(
-        len(word) == 1 and word not in _WORDS_OF_ONE and word != word.swapcase() for word in words
-    )
-    return lone / len(words) if len(words) >= _FEW_WORDS else 0.0
+    tokens = text.split()
+    count = sum(token.strip(_AROUND).isalpha() for token in tokens)
+    if count < _FEW_WORDS:
+        return 0.0
+    lone = [len(token) == 1 and token.isalpha() for token in tokens]
+    beside = map(or_, [False, *lone], [*lone[1:], False])
+    torn = compress(tokens, map(and_, lone, beside))
+    return sum(t not in _WORDS_OF_ONE and t != t.swapcase() for t in torn) / count
 
 
 _AROUND = ".,:;!?()[]\"'“”„’"
