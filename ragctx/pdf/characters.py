@@ -10,6 +10,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from itertools import compress
 from operator import and_, or_
 
@@ -92,20 +93,28 @@ def mixed_share(text: str) -> float:
 def torn_share(text: str) -> float:
     """Share of words, 0 to 1, that are single letters side by side and hardly ever words: torn.
 
-    A text of a few words tells nothing. (A letter that stands alone, as in an index or in
-    mathematics, or beside a mark, is no part of a torn word.)
+    A text of a few words tells nothing. (A letter that stands alone in its line or among words, as
+    in an index, in a drawing, in mathematics, is no part of a torn word.)
 
     >>> torn_share("N O T I C E of the Compan y to a l l of them"), torn_share("K, and p in L")
     (0.4375, 0.0)
     """
-    tokens = text.split()
-    count = sum(token.strip(_AROUND).isalpha() for token in tokens)
+    count = sum(token.strip(_AROUND).isalpha() for token in text.split())
     if count < _FEW_WORDS:
         return 0.0
+    return sum(sum(map(_is_no_word, _side_by_side(line))) for line in text.splitlines()) / count
+
+
+def _side_by_side(line: str) -> Iterable[str]:
+    """The single letters of a line that stand beside another."""
+    tokens = line.split()
     lone = [len(token) == 1 and token.isalpha() for token in tokens]
     beside = map(or_, [False, *lone], [*lone[1:], False])
-    torn = compress(tokens, map(and_, lone, beside))
-    return sum(t not in _WORDS_OF_ONE and t != t.swapcase() for t in torn) / count
+    return compress(tokens, map(and_, lone, beside))
+
+
+def _is_no_word(letter: str) -> bool:
+    return letter not in _WORDS_OF_ONE and letter != letter.swapcase()
 
 
 _AROUND = ".,:;!?()[]\"'“”„’"

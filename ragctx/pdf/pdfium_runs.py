@@ -288,8 +288,9 @@ def _grown(run: Run, text: str, last_left: float, right: float) -> Run:
     if len(text) == 1 and run.drawn.signs is None:
         return run
     left, top, _, bottom = run.box
-    grown = with_signs(text, run.drawn.signs), (left, top, right, bottom), last_left
-    return Run(*grown, *run[3:])
+    _, _, _, *others = run
+    grown = with_signs(text, run.drawn.signs), (left, top, right, bottom), last_left, *others
+    return Run._make(grown)  # in half the time of `_replace`
 
 
 def _boxes(textpage: Address, numbers: Iterable[int], count: int) -> _Boxes:
