@@ -152,30 +152,36 @@ def _odd_words(sheet: Sheet, words: _Words, drawn: list[TextObject]) -> Iterator
     is_plain = is_one_way and _are_in(words.boxes, sheet.frame.shown)
     lines = [i for i, before in enumerate(words.befores) if before == "line"]
     for i, end in itertools.pairwise(dict.fromkeys([*lines, len(words.texts)])):
-        a, b = starts[i], starts[end]
+        a, b, known = starts[i], starts[end], len(sheet.objects)
         found = sheet.objects.of_each(words.numbers[i:end], firsts[i:end])
-        drawn += found
         size = found[0].size
-        if (
+        is_even = (
             is_plain
             and not any(one.turn or one.size != size for one in found)
             and max(tops[a:b]) - min(tops[a:b]) <= EVEN * size
             and max(bottoms[a:b]) - min(bottoms[a:b]) <= EVEN * size
-        ):
-            if not _are_close(gaps[a : b - 1], size):
-                odd = (k for k in range(a, b - 1) if not _are_close(gaps[k : k + 1], size))
-                yield from dict.fromkeys(bisect_right(starts, k) - 1 for k in odd)
-            continue
-        for k, one in enumerate(found, i):
-            a, b = starts[k], starts[k + 1]
-            if one.turn or not (is_plain or _is_plain(words.word(k), sheet.frame.shown)):
-                yield k
-            elif b - a > 1 and not (
-                _are_close(gaps[a : b - 1], one.size)
-                and _are_even(tops[a:b], one.size)
-                and _are_even(bottoms[a:b], one.size)
-            ):
-                yield k
+        )
+        if is_even and _are_close(gaps[a : b - 1], size):
+            drawn += found
+        elif is_even and len(sheet.objects) == known:
+            drawn += found
+            odd = (k for k in range(a, b - 1) if not _are_close(gaps[k : k + 1], size))
+            yield from dict.fromkeys(bisect_right(starts, k) - 1 for k in odd)
+        else:  # in the order of letters, which those within words may change
+            sheet.objects.forget(known)
+            for k in range(i, end):
+                drawn.append(sheet.objects.of(words.numbers[k], firsts[k]))
+                letters = slice(starts[k], starts[k + 1])
+                if not (is_plain or _is_plain(words.word(k), sheet.frame.shown)) or not (
+                    _is_even(drawn[k], tops[letters], bottoms[letters])
+                    and _are_close(gaps[starts[k] : starts[k + 1] - 1], drawn[k].size)
+                ):
+                    yield k
+
+
+def _is_even(one: TextObject, tops: Sequence[float], bottoms: Sequence[float]) -> bool:
+    """Whether a word, of which this draws the first letter, is upright, its letters equally tall."""
+    return not one.turn and _are_even(tops, one.size) and _are_even(bottoms, one.size)
 
 
 def _is_plain(word: _Word, shown: Box) -> bool:

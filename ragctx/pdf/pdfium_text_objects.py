@@ -93,6 +93,14 @@ class TextObjects:
             each = zip(places, letters, boxes, strict=True)
             return [self._known.get(at) or self._asked(at or 0, k, box) for at, k, box in each]
 
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def forget(self, count: int) -> None:
+        """Keep only the first `count` objects: the others are asked again by other letters."""
+        while len(self._known) > count:
+            self._known.popitem()
+
     def _asked(self, at: Address, k: int, box: Box) -> TextObject:
         left, bottom, right, top = box
         angle = letter_angle(self._at, k)
