@@ -68,7 +68,7 @@ mark_count = _by_addresses(raw.FPDFPageObj_CountMarks, _INT, _ADDRESS)
 mark_of = _by_addresses(raw.FPDFPageObj_GetMark, _ADDRESS, _ADDRESS, ctypes.c_ulong)
 """Of an object and a number: that mark of it, or None."""
 mark_name = _by_addresses(
-    raw.FPDFPageObjMark_GetName, _INT, _ADDRESS, _ADDRESS, ctypes.c_ulong, _ADDRESS
+    raw.FPDFPageObjMark_GetName, _INT, *(2 * [_ADDRESS]), ctypes.c_ulong, _ADDRESS
 )
 """Of a mark: writes what it is called in UTF-16 and, as a C unsigned long, its bytes; or 0."""
 content_number = _by_addresses(raw.FPDFPageObj_GetMarkedContentID, _INT, _ADDRESS)

@@ -180,7 +180,7 @@ def _odd_words(sheet: Sheet, words: _Words, drawn: list[TextObject]) -> Iterator
 
 
 def _is_even(one: TextObject, tops: Sequence[float], bottoms: Sequence[float]) -> bool:
-    """Whether a word, of which this draws the first letter, is upright, its letters equally tall."""
+    """Whether a word is upright, its letters equally tall; `one` draws the first of them."""
     return not one.turn and _are_even(tops, one.size) and _are_even(bottoms, one.size)
 
 
