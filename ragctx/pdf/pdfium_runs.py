@@ -231,7 +231,7 @@ def _one_run_each(
 ) -> list[Run]:
     lefts, tops, rights, bottoms = words.boxes
     starts, lasts = words.starts[:-1], [end - 1 for end in words.starts[1:]]
-    each = zip(
+    columns = (
         [
             text if one.signs is None else with_signs(text, one.signs)
             for text, one in zip(words.texts, drawn, strict=True)
@@ -243,8 +243,8 @@ def _one_run_each(
         befores,
         words.numbers,
         drawn,
-        strict=False,
     )
+    each = zip(*columns, strict=False)
     return list(map(tuple.__new__, itertools.repeat(Run), each))  # as `Run._make`, but faster
 
 
