@@ -83,7 +83,7 @@ def measures(observed: Observed) -> dict[str, float | None]:
     judged = [seen for _, seen in observed if seen.guess_right is not None]
     ranks = [None if seen.rank is None else seen.rank or math.inf for seen in there]
     return {
-        **{f"recall@{k}": share(r and r <= k for r in ranks) for k in CUTS},
+        **{f"recall@{k}": share(None if r is None else r <= k for r in ranks) for k in CUTS},
         "in the prompt": share(seen.selected for seen in there),
         "right": share(seen.right for seen in there),
         "right, and the page": share(seen.page_right for seen in there),

@@ -53,7 +53,9 @@ def by_length(embedders: dict[str, Embedder], repeats: int) -> dict[str, dict[st
     found = {}
     for tokens in LENGTHS:
         text = [text_of(tokens, seed=tokens)]
-        calls = {name: partial(embedder.encode, text) for name, embedder in embedders.items()}
+        calls: dict[str, Callable[[], object]] = {
+            name: partial(embedder.encode, text) for name, embedder in embedders.items()
+        }
         least = least_processor_s(calls, repeats)
         found[str(tokens)] = {name: round(1e6 * s / tokens, 1) for name, s in least.items()}
     return found

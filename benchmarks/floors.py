@@ -51,20 +51,26 @@ class Case:
         return [hit.chunk.document_id in self.question.gold for hit in self.hits]
 
 
+def similarity(hit: Hit) -> float:
+    """The cosine to the question, which every hit of a hybrid search has."""
+    assert hit.similarity is not None
+    return hit.similarity
+
+
 def best_by_rank(most: int, hits: Sequence[Hit]) -> list[bool]:
     return [hit.rank <= most for hit in hits]
 
 
 def above(least: float, hits: Sequence[Hit]) -> list[bool]:
-    return [hit.similarity >= least for hit in hits]
+    return [similarity(hit) >= least for hit in hits]
 
 
 def within(drop: float, hits: Sequence[Hit]) -> list[bool]:
-    return above(max(hit.similarity for hit in hits) - drop, hits)
+    return above(max(map(similarity, hits)) - drop, hits)
 
 
 def share_of_best(share: float, hits: Sequence[Hit]) -> list[bool]:
-    return above(share * max(hit.similarity for hit in hits), hits)
+    return above(share * max(map(similarity, hits)), hits)
 
 
 def automatic(hits: Sequence[Hit]) -> list[bool]:

@@ -140,6 +140,7 @@ def searched(folder: Path, known: Base) -> dict[str, float]:
 
 def _by_fts5(index: Index, text: str) -> object:
     """What `lexical` asks of a small index: all passages with a word, scored one by one."""
+    snapshot: Any  # of an index in a folder, which has a connection
     with index.snapshot() as snapshot:
         expression = match_expression(text)
         scored = store.search_words(snapshot.connection, expression, 10, None, (1, 2**62))

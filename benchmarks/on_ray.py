@@ -69,7 +69,7 @@ def main() -> None:
 
 def side_cpu(side: list[dict[str, Any]]) -> float:
     """Processor seconds of the driving process: the median of its runs."""
-    return round(median(run["driver_cpu_s"] for run in side), 3)
+    return round(float(median(run["driver_cpu_s"] for run in side)), 3)
 
 
 def measured(paths: list[str], embedder: Embedder, workers: Workers | None) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def by_pypdf(path: Path) -> str:
 
 def by_pdfplumber(path: Path) -> str:
     """pdfplumber's text of each page."""
-    import pdfplumber  # type: ignore[import-not-found]
+    import pdfplumber
 
     with pdfplumber.open(path) as document:
         return "\n".join(page.extract_text() or "" for page in document.pages)
@@ -64,7 +64,7 @@ def by_pdfplumber(path: Path) -> str:
 
 def by_pdfminer(path: Path) -> str:
     """pdfminer.six's text, with its layout analysis."""
-    from pdfminer.high_level import extract_text  # type: ignore[import-not-found]
+    from pdfminer.high_level import extract_text
 
     text: str = extract_text(path)
     return text

@@ -99,10 +99,11 @@ def main() -> None:
     given = parser.parse_args()
     known = base(given.data)
     address = PostgresAddress(f"{given.address.partition('#')[0]}#{SCHEMA}")
+    embedder: Any = Given(known)
     steps: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         opening: Callable[[Any], Index] = lambda place: Index.create(  # noqa: E731
-            place, embedder=Given(known)
+            place, embedder=embedder
         )
         _dropped(address)
         indexes = (opening(Path(folder) / "index"), opening(address))

@@ -167,7 +167,7 @@ def llama_ms(context: int, repeats: int) -> float:
         bos_token_id=1,
         eos_token_id=None,
     )
-    model = LlamaForCausalLM(config).eval()
+    model = LlamaForCausalLM(config).train(False)
     ids = torch.randint(5, 30000, (1, context))
     mask = torch.ones_like(ids)
 

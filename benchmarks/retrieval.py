@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 from unittest import mock
 
@@ -97,17 +97,17 @@ def stemmed(index: Index) -> Callable[[str], list[tuple[str, float]]]:
         "CREATE VIRTUAL TABLE w USING fts5(id UNINDEXED, text, "
         "tokenize='porter unicode61 remove_diacritics 2')"
     )
-    with index.snapshot() as snapshot:
-        rows = snapshot.connection.execute("SELECT id, text FROM chunks").fetchall()
+    ids = dict.fromkeys(source.document_id for source in index.sources())
+    rows = [(chunk.id, chunk.text) for id in ids for chunk in index.chunks(id)]
     memory.executemany("INSERT INTO w VALUES (?, ?)", rows)
 
     def search(question: str) -> list[tuple[str, float]]:
         expression = fts_query.match_expression(question)
-        rows = memory.execute(
+        found = memory.execute(
             "SELECT id, -bm25(w) AS score FROM w WHERE w MATCH ? ORDER BY score DESC, id LIMIT ?",
             (expression, CANDIDATES),
         )
-        return list(rows) if expression else []
+        return list(found) if expression else []
 
     return search
 
@@ -205,15 +205,36 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=600, help="of each set at most")
     parser.add_argument("--questions", type=int, default=200, help="of each set at most")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--embedder", default="default", help="a name for `load_embedder`")
+    parser.add_argument(
+        "--embedder",
+        nargs="+",
+        default=["default"],
+        help="names for `load_embedder`; where they are several, each is compared with the first",
+    )
     options = parser.parse_args()
     texts, questions = load(options.data, options.passages, options.questions, options.seed)
-    embedder = load_embedder(options.embedder)
+    sets = np.array([question.set for question in questions])
+    at: list[dict[str, Floats]] = []
+    for name in options.embedder:
+        at.append(measured(load_embedder(name), texts, questions, sets, options.seed))
+    for name, ranked in zip(options.embedder[1:], at[1:], strict=True):
+        compared(f"{name} minus {options.embedder[0]}", at[0], ranked, sets, options.seed)
+
+
+def measured(
+    embedder: Embedder,
+    texts: dict[str, str],
+    questions: Sequence[Question],
+    sets: Names,
+    seed: int,
+) -> dict[str, Floats]:
+    """Print the scores of every retriever; the rank of each question's passage, by retriever."""
     with tempfile.TemporaryDirectory() as folder:
+        began = process_time()
         index = build(Path(folder) / "index", texts, embedder)
+        build_cpu_s = process_time() - began
         chunks = index.info().chunks
         ranked, ms = rankings(index, questions, embedder)
-    sets = np.array([question.set for question in questions])
     at = {name: ranks(hits, questions) for name, hits in ranked.items()}
     scores: dict[str, dict[str, Any]] = {
         name: {
@@ -223,7 +244,7 @@ def main() -> None:
                 s: round(float((1 / rank)[sets == s].mean()), 4) for s in np.unique(sets)
             },
             "mrr_minus_hybrid": [
-                round(end, 4) for end in interval(1 / rank - 1 / at["hybrid"], sets, options.seed)
+                round(end, 4) for end in interval(1 / rank - 1 / at["hybrid"], sets, seed)
             ],
         }
         for name, rank in at.items()
@@ -252,12 +273,37 @@ def main() -> None:
         n=len(questions),
         passages=len(texts),
         chunks=chunks,
-        seed=options.seed,
+        seed=seed,
         embedder=embedder.id,
+        build_cpu_s=round(build_cpu_s, 1),
         sqlite=sqlite3.sqlite_version,
         scores=scores,
         ms_per_question=ms,
     )
+    return at
+
+
+def compared(
+    title: str, first: dict[str, Floats], other: dict[str, Floats], sets: Names, seed: int
+) -> None:
+    """Print by how many points recall differs between two embedders, question by question."""
+    rows, points = [], {}
+    for name in ("dense", "hybrid"):
+        for k in CUTS:
+            difference = (other[name] <= k).astype(float) - (first[name] <= k)
+            mean, ends = mean_over_sets(difference, sets), interval(difference, sets, seed)
+            points[f"{name} recall@{k}"] = [round(100 * end, 2) for end in (mean, *ends)]
+            moved = int(np.count_nonzero(difference))
+            rows.append(
+                (
+                    name,
+                    k,
+                    "{:+.2f} ({:+.2f} … {:+.2f})".format(*points[f"{name} recall@{k}"]),
+                    moved,
+                )
+            )
+    table(("retriever", "k", f"recall@k: {title}, points (95 %)", "questions that differ"), rows)
+    result("retrieval, compared", n=len(sets), seed=seed, compared=title, points=points)
 
 
 if __name__ == "__main__":

@@ -90,8 +90,8 @@ class Revision:
         yield "ask --batch", self.ragctx("ask", "--batch", str(batch), *index, "--json")
         for question in questions()[:asked]:
             for retriever in ("hybrid", "lexical"):
-                options = (question, *index, "--retriever", retriever, "--json")
-                yield f"search {retriever}: {question}", self.ragctx("search", *options)
+                chosen = (question, *index, "--retriever", retriever, "--json")
+                yield f"search {retriever}: {question}", self.ragctx("search", *chosen)
             for template in ("qa", "reader", "qa_by_document"):
                 options = (question, *index, "--template", template, "--budget-tokens", "900")
                 yield f"prompt {template}: {question}", self.ragctx("prompt", *options, "--json")

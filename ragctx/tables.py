@@ -27,6 +27,12 @@ MAX_NAME_WORDS = 8
 _LINE = re.compile(r"[^\n]+")
 _YEAR = re.compile(r"(?:19|20)\d\d[A-Za-z]?")
 _WORD = re.compile(r"[^\W\d_]{3,}")
+_FOOTNOTE = r"(?:\s?\(\w\)|\s\d)?"
+_PERIOD = re.compile(
+    r"(?:(?:FY|CY|Q[1-4]|H[12]|[1-4]Q)[ '’]?(?:(?:19|20)?\d\d)?"  # FY19, Q1 2020
+    rf"|(?:19|20)\d\d(?:[/–-](?:(?:19|20)?\d\d))?){_FOOTNOTE}"  # 2019, 2018/19
+)
+_DAY = re.compile(rf"\d\d?[/.]\d\d?[/.](?:19|20)\d\d{_FOOTNOTE}")  # 30/9/2018
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,10 +233,13 @@ def header_rows(rows: Sequence[str]) -> int:
     (1, 0)
     """
     count = 0
-    for row in rows[:MAX_HEADER_ROWS]:
-        if TAB not in row or not _are_names(row.split(TAB)[1:]):
+    for number, row in enumerate(rows[:MAX_HEADER_ROWS], start=1):
+        cells = row.split(TAB)[1:]
+        if cells and not any(map(str.strip, cells)):
+            continue  # "Fiscal Year 2019" over all columns; below the header it is a label
+        if not _are_names(cells):
             break
-        count += 1
+        count = number
     figures = any(_has_figures(row) for row in rows[count:])
     if count == len(rows):
         count = min(count, 1)
@@ -243,8 +252,11 @@ def header_rows(rows: Sequence[str]) -> int:
 
 def _are_names(cells: Sequence[str]) -> bool:
     filled = [cell.strip() for cell in cells if cell.strip()]
+    if filled and all(map(_DAY.fullmatch, filled)):
+        return True  # but beside other names, as in a list of people, a day is no name
     return bool(filled) and not any(
-        is_figure(cell) or len(cell.split()) > MAX_NAME_WORDS for cell in filled
+        (is_figure(cell) and not _PERIOD.fullmatch(cell)) or len(cell.split()) > MAX_NAME_WORDS
+        for cell in filled
     )
 
 

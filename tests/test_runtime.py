@@ -46,7 +46,7 @@ def test_the_shipped_graphs_are_those_that_training_writes(tmp_path: Path) -> No
             for f in (tmp_path, FOLDER)
         )
         assert made.graph == shipped.graph
-        assert (FOLDER / f"{name}.onnx").stat().st_size < 40_000, "weights ship once, not here"
+        assert (FOLDER / f"{name}.onnx").stat().st_size < 50_000, "weights ship once, not here"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +90,23 @@ def test_every_cell_is_where_it_says_it_is(rows: list[str], lead_in: list[str]) 
             assert chunk.text[cell.start : cell.end] == cell.text != ""
             assert TAB not in cell.text and table.start <= cell.start < cell.end <= table.end
     assert tables_of(replace(chunk, title="T", section=("S",))) == tables
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [
+        (["Fiscal 2019\t\t", "(in millions)\t2019\t2018 (1)", "Tin\t60\t63"], 2),
+        (["\tFY19\tFY18\tChange", "\t$M\t$M\t%", "Tin\t23.9\t21.8\t10%"], 2),
+        (["€ million\t30/9/2018\t30/9/2019", "Tin\t344\t414"], 1),
+        (["€ million\t2017/2018\t2018/19", "Tin\t344\t414"], 1),
+        (["\tQ1 2020\tQ2 2020(1)", "Metals\t\t", "Tin\t344\t414"], 1),  # a label below it
+        (["Tin\t2018\t414", "Lead\t2017\t300"], 0),  # a year among figures is one
+        (["Metals\t\t", "Tin\t344\t414"], 0),
+        (["Name\tJoined\tRoom", "Ann\t1/2/2019\tA", "Bob\t3/4/2020\t12"], 1),
+    ],
+)
+def test_names_of_periods_and_rows_over_all_columns_belong_to_the_header(
+    rows: list[str], count: int
+) -> None:
+    """Tables of quarterly reports had no columns' names, so that no cell could be named."""
+    assert header_rows(rows) == count

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from ragctx.eight_bits import GELU_BELOW_ZERO
 from training.transformer import Shape
 
 OPSET, FUSED_OPSET, IR_VERSION = 18, 1, 8
@@ -187,10 +188,18 @@ class GraphBuilder:
         states = self._added(
             states, self.linear(merged, names.output, width, width), names.output_norm
         )
-        wide = self.fused("Gelu", self.linear(states, names.up, feed_forward, width))
+        wide = self.fused("Gelu", self.up(states, names.up, feed_forward, width))
         return self._added(
-            states, self.linear(wide, names.down, width, feed_forward), names.down_norm
+            states, self.down(wide, names.down, width, feed_forward), names.down_norm
         )
+
+    def up(self, states: str, name: str, outputs: int, inputs: int) -> str:
+        """The linear layer into the feed-forward layer, from normalised states."""
+        return self.linear(states, name, outputs, inputs)
+
+    def down(self, wide: str, name: str, outputs: int, inputs: int) -> str:
+        """The linear layer out of it, from what GELU gives."""
+        return self.linear(wide, name, outputs, inputs)
 
     def _added(self, states: str, more: str, norm: str) -> str:
         """The layer normalisation of a sum.
@@ -206,7 +215,8 @@ class EightBitBuilder(GraphBuilder):
     A layer's matrix W is given as round(W / s), `name`.rounded (inputs, outputs), and s,
     `name`.scale (outputs,); a token's features x become round(x / t) with t = max|x| / 127. So a
     token is rounded by its own features alone. The product of whole numbers is exact on every
-    processor, as long as those of a matrix are within 63 of 0.
+    processor, as long as those of a matrix are within 63 of 0. `ragctx.eight_bits` tells what is
+    done beside that, and why.
     """
 
     def __init__(self, shape: Shape, kept: frozenset[str] = frozenset()) -> None:
@@ -219,23 +229,49 @@ class EightBitBuilder(GraphBuilder):
         if name in self._kept:
             return super().linear(states, name, outputs, inputs)
         whole, step = self._as_rounded(states)
-        product = self.fused(
-            "MatMulIntegerToFloat",
-            whole,
-            self.weight(f"{name}.rounded", inputs, outputs, kind=TensorProto.INT8),
-            self.number(1),
-            self.weight(f"{name}.scale", outputs),
-            self.number(_ZERO, np.uint8),
-        )
+        product = self._product(whole, _ZERO, f"{name}.rounded", f"{name}.scale", outputs, inputs)
         return self.op("Add", self.op("Mul", product, step), self.weight(f"{name}.bias", outputs))
+
+    def up(self, states: str, name: str, outputs: int, inputs: int) -> str:
+        """The features are brought to a like size first."""
+        alike = self.op("Mul", states, self.weight(f"{name}.shrink", inputs))
+        return self.linear(alike, name, outputs, inputs)
+
+    def down(self, wide: str, name: str, outputs: int, inputs: int) -> str:
+        """By two matrices; t is max(x) / 255, of features that are nowhere below 0."""
+        moved = self.op("Add", wide, self.number(GELU_BELOW_ZERO))
+        step = self.op("Div", self.op("ReduceMax", moved, self.constant(-1)), self.number(255))
+        whole = self._whole(moved, step, 0)
+        products = [
+            self._product(whole, 0, f"{name}.{matrix}", f"{name}.{scale}", outputs, inputs)
+            for matrix, scale in (("rounded", "scale"), ("rest", "rest_scale"))
+        ]
+        product = self.op("Mul", self.op("Add", *products), step)
+        return self.op("Add", product, self.weight(f"{name}.moved", outputs))
 
     def _as_rounded(self, states: str) -> tuple[str, str]:
         """Whole numbers (T, inputs), `_ZERO` standing for 0, and each token's step t (T, 1)."""
         if states not in self._rounded:
             highest = self.op("ReduceMax", self.op("Abs", states), self.constant(-1))
             step = self.op("Div", self.op("Max", highest, self.number(1e-12)), self.number(127))
-            steps = self.op("Div", states, step)
-            zero = self.number(_ZERO, np.uint8)
-            whole = self.op("QuantizeLinear", steps, self.number(1), zero)
-            self._rounded[states] = whole, step
+            self._rounded[states] = self._whole(states, step, _ZERO), step
         return self._rounded[states]
+
+    def _whole(self, states: str, step: str, zero: int) -> str:
+        """States in steps, as unsigned bytes, `zero` standing for 0."""
+        steps = self.op("Squeeze", step, self.constant(-1))
+        zeros = self.op("Expand", self.number(zero, np.uint8), self.op("Shape", steps))
+        return self.op("QuantizeLinear", states, steps, zeros, axis=0)
+
+    def _product(
+        self, whole: str, zero: int, matrix: str, scale: str, outputs: int, inputs: int
+    ) -> str:
+        """Bytes (T, inputs) times a matrix of whole numbers, (T, outputs), scaled."""
+        return self.fused(
+            "MatMulIntegerToFloat",
+            whole,
+            self.weight(matrix, inputs, outputs, kind=TensorProto.INT8),
+            self.number(1),
+            self.weight(scale, outputs),
+            self.number(zero, np.uint8),
+        )

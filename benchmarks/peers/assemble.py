@@ -68,7 +68,7 @@ class KnowingTokenizer:
     def encode(self, text: str) -> list[int]:
         """Ids of a text, known or not."""
         known = self._known.get(text)
-        return self._own.encode(text) if known is None else known  # type: ignore[no-any-return]
+        return self._own.encode(text) if known is None else known
 
     def count(self, text: str) -> int:
         """How many ids a text has."""
@@ -97,7 +97,7 @@ def ragctx_with(select: Selector) -> Callable[[Task], Callable[[], FinishedPromp
 
     def prepare(task: Task) -> Callable[[], FinishedPrompt]:
         template, tokenizer = load_template("qa"), task.tokenizer
-        limits: dict[str, int] = {
+        limits: dict[str, Any] = {
             "context_window": task.budget_tokens + MAX_NEW_TOKENS,
             "max_new_tokens": MAX_NEW_TOKENS,
         }
@@ -260,7 +260,8 @@ def main() -> None:
     hits = make_hits(args.candidates, args.tokens, args.seed)
     tokenizer = KnowingTokenizer([hit.chunk.text for hit in hits])
     task = Task(hits, tokenizer, args.budget_tokens)
-    rows, results = [], {}
+    rows: list[list[str]] = []
+    results: dict[str, dict[str, object]] = {}
     for name, (packages, prepare) in PEERS.items():
         try:
             run = prepare(task)

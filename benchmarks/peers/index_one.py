@@ -128,7 +128,8 @@ class Ragctx:
     def make(self, texts: Sequence[str], vectors: Vectors) -> None:
         from ragctx.index import Index
 
-        self.index = Index.create(self.folder / "index", embedder=_Embedder(vectors.shape[1]))
+        embedder: Any = _Embedder(vectors.shape[1])
+        self.index = Index.create(self.folder / "index", embedder=embedder)
         with self.index.writer() as writer:
             for at in range(0, len(texts), 100):
                 self._put(writer, f"d{at}", texts[at : at + 100], vectors[at : at + 100])

@@ -35,7 +35,7 @@ FILES = ("r-intro.pdf", "developers-reference.pdf", "r-exts.pdf")
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "ragctx": (),
-    "ragctx_int8": (),
+    "ragctx_float32": (),
     "langchain": ("langchain-community==0.4.*", "langchain-huggingface==1.*"),
     "llama_index": (
         "llama-index-embeddings-huggingface==0.8.*",

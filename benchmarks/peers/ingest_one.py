@@ -142,13 +142,13 @@ def haystack(files: Sequence[str], model: str, folder: Path) -> Measured:
 
 
 def ragctx(files: Sequence[str], model: str, folder: Path) -> Measured:
-    """`ragctx.ingestion.ingest`, with the default embedder."""
-    return _ragctx(files, folder, "float32")
-
-
-def ragctx_int8(files: Sequence[str], model: str, folder: Path) -> Measured:
-    """The same with `--embedder int8`."""
+    """`ragctx.ingestion.ingest`, with the default embedder: the model in 8 bits."""
     return _ragctx(files, folder, "int8")
+
+
+def ragctx_float32(files: Sequence[str], model: str, folder: Path) -> Measured:
+    """The same with `--embedder float32`: the model as the others compute it."""
+    return _ragctx(files, folder, "float32")
 
 
 def _ragctx(files: Sequence[str], folder: Path, embedder_name: str) -> Measured:
@@ -172,7 +172,7 @@ def _ragctx(files: Sequence[str], folder: Path, embedder_name: str) -> Measured:
 
 SYSTEMS: dict[str, Callable[[Sequence[str], str, Path], Measured]] = {
     "ragctx": ragctx,
-    "ragctx_int8": ragctx_int8,
+    "ragctx_float32": ragctx_float32,
     "langchain": langchain,
     "llama_index": llama_index,
     "haystack": haystack,

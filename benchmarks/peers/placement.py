@@ -82,7 +82,7 @@ def llmlingua() -> Peer:
     """LLMLingua's two_stage: its own method, on a compressor whose model is not needed for it."""
     from llmlingua import PromptCompressor
 
-    class Ranked(PromptCompressor):  # type: ignore[misc]
+    class Ranked(PromptCompressor):
         def __init__(self) -> None:
             self.context_idxs: list[Order] = []
 
@@ -139,10 +139,7 @@ def differences(name: str, peer: Peer, seed: int) -> tuple[int, list[tuple[Order
     every_case = cases(name, seed)
     different = []
     for scores in every_case:
-        hits = [
-            Hit.from_text(rank, score, "text")  # type: ignore[arg-type]
-            for rank, score in enumerate(scores, start=1)
-        ]
+        hits = [Hit.from_text(rank, score, "text") for rank, score in enumerate(scores, start=1)]
         ours, theirs = [hit.rank for hit in place(hits, name).hits], peer(scores)
         if ours != theirs:
             different.append((theirs, ours))
@@ -157,12 +154,13 @@ def main() -> None:
     os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)  # AutoRAG reports each prompt maker it puts away
-    rows, results = [], {}
+    rows: list[tuple[object, ...]] = []
+    results: dict[str, dict[str, object]] = {}
     for name, (package, load) in PEERS.items():
         try:
             peer = load()
         except ImportError as error:
-            rows.append([name, package, "skipped", "", f"not installed: {error.name}"])
+            rows.append((name, package, "skipped", "", f"not installed: {error.name}"))
             results[name] = {"package": package, "skipped": str(error)}
             continue
         n, different = differences(name, peer, args.seed)
@@ -170,7 +168,7 @@ def main() -> None:
         if different:
             theirs, ours = different[0]
             outcome = f"for example {theirs}, ours {ours}"
-        rows.append([name, package, version(package), n, outcome])
+        rows.append((name, package, version(package), n, outcome))
         results[name] = {
             "package": package,
             "version": version(package),

@@ -356,7 +356,7 @@ def embedder_option(command: Command) -> Command:
         show_default=True,
         metavar="NAME|DIR",
         help="Model that computes the embeddings: the bundled one in 32 or in 8 bits (float32, "
-        "int8), or another. The default is the index's own, and for a new one float32.",
+        "int8), or another. The default is the index's own, and for a new one int8.",
     )
     return option(command)
 

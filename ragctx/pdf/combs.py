@@ -1,7 +1,8 @@
 """Words and numbers written with a letter to a box: a form's comb, letters set very wide. Pure.
 
 Such letters stand at one distance, one to a cell, and there is nothing like it in the rows beside
-them: that would be a table. Letters or figures that count (A B C, 1 2 3) are heads or choices.
+them, but for other combs with words before each: else it would be a table. Letters or figures that
+count (A B C, 1 2 3) are heads or choices.
 """
 
 from __future__ import annotations
@@ -81,13 +82,50 @@ def _counts(comb: Sequence[Cell]) -> bool:
 
 
 def _is_of_table(rows: Sequence[Row], i: int, comb: Sequence[Cell]) -> bool:
-    """Whether a row beside row i has cells at the places of a comb, more than half of them."""
-    return any(
+    """Whether rows beside row i have cells at the places of a comb, more than half of them.
+
+    But a form may have some combs one below the other, each with its label: a table of as few rows
+    has heads.
+    """
+    first, last = i, i
+    while _has_at(rows, first, first - 1, comb):
+        first -= 1
+    while _has_at(rows, last, last + 1, comb):
+        last += 1
+    beside = rows[first : last + 1]
+    inside = [_inside(row, comb) for row in beside]
+    are_combs = (
+        len(beside) <= MAX_COMBS
+        and all(inside)
+        and not any(_are_heads(a, b) for a, b in pairwise(inside))
+    )
+    return len(beside) > 1 and not are_combs
+
+
+def _has_at(rows: Sequence[Row], i: int, k: int, comb: Sequence[Cell]) -> bool:
+    """Whether row k is near row i, and has cells at the places of a comb."""
+    return (
         0 <= k < len(rows)
         and abs(rows[k].top - rows[i].top) <= MAX_STEP * rows[i].height
         and sum(_is_at(rows[k], part) for part in comb) > 0.5 * len(comb)
-        for k in (i - 1, i + 1)
     )
+
+
+def _inside(row: Row, comb: Sequence[Cell]) -> str:
+    """The letters of a row from where a comb begins; none if there is more, or no label before."""
+    parts = [part for cell in row.cells for part in (cell.parts or (cell,))]
+    inside = [part.text for part in parts if part.left >= comb[0].left - 1]
+    has_label = any(part.right < comb[0].left and len(part.text) > 1 for part in parts)
+    return "".join(inside) if has_label and all(len(text) == 1 for text in inside) else ""
+
+
+def _are_heads(upper: str, lower: str) -> bool:
+    """Whether the letters of one row may be heads of the columns below ("MTWTFSS")."""
+    return len(upper) == len(lower) and upper.isalpha() and lower.isdecimal()
+
+
+MAX_COMBS = 4
+"""Combs one below the other, at most: a table of figures has more rows, or heads."""
 
 
 def _is_at(row: Row, part: Cell) -> bool:

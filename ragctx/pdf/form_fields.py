@@ -7,7 +7,7 @@ right above it, else its name. Ticks are "yes" and "no", of options the chosen o
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ragctx.pdf.line_joining import held_together
@@ -95,7 +95,8 @@ def with_fields(pieces: Sequence[Row], fields: Sequence[Field]) -> tuple[list[Ro
         elif field.kind == "tick":
             form.put_tick(field)
         elif field.kind == "value" and field.value.strip():
-            form.put_value(field)
+            if not form.put_cell(field):
+                form.put_value(field)
     for buttons in groups.values():
         form.put_choice(buttons)
     return form.rows(), form.loose
@@ -127,6 +128,8 @@ class _Form:
             self._instead[beside] = [*self._at(beside, self._pieces[beside]), field.row]
             return
         above = _right_above(self._pieces, field, self._fields)
+        if above is None and beside is None:
+            above = _right_below(self._pieces, field, self._fields)
         gap = _gap(self._pieces[beside], field) if beside is not None else 0.0
         label = above if beside is None or (above is not None and gap > NEAR) else beside
         if label is not None and not _LETTER.search(self._pieces[label].text):
@@ -136,6 +139,20 @@ class _Form:
                 self._instead[label] = []
                 field, label = replace(field, value=value), further
         self._put(field, label, field.value)
+
+    def put_cell(self, field: Field) -> bool:
+        """A cell of a table of fields, behind the label of its row; whether the field is one."""
+        if not any(_are_in_a_grid(self._pieces, a, b) for a, b in _pairs(field, self._fields)):
+            return False
+        if not any(_are_side_by_side(self._pieces, field, other) for other in self._fields):
+            return False
+        labels = [i for i, piece in enumerate(self._pieces) if _begins_row(piece, field)]
+        if not labels:
+            return False
+        label = max(labels, key=lambda i: self._pieces[i].right)
+        cell = replace(field.row, text=" ".join(field.value.split()))
+        self._instead[label] = [*self._at(label, self._pieces[label]), cell]
+        return True
 
     def put_tick(self, field: Field) -> None:
         """A box: "yes" or "no"."""
@@ -355,6 +372,51 @@ def _right_above(pieces: Sequence[Row], field: Field, fields: Sequence[Field]) -
         and _LETTER.search(piece.text)
     ]
     return max(above, key=lambda i: pieces[i].bottom, default=None)
+
+
+def _right_below(pieces: Sequence[Row], field: Field, fields: Sequence[Field]) -> int | None:
+    """Index of the piece right below a field that begins where it does, and is under no other.
+
+    So are the labels under the lines on which names and places are written.
+    """
+    if any(_are_in_a_grid(pieces, field, other) for other in fields):
+        return None
+    below = [
+        i
+        for i, piece in enumerate(pieces)
+        if -0.5 * piece.height <= piece.top - field.bottom <= 0.5 * piece.height
+        and abs(piece.left - field.left) <= piece.size
+        and _LETTER.search(piece.text)
+        and not any(
+            -0.5 * piece.height <= other.top - piece.bottom <= MAX_ABOVE * piece.height
+            and abs(piece.left - other.left) <= piece.size
+            for other in fields
+        )
+    ]
+    return min(below, key=lambda i: pieces[i].top, default=None)
+
+
+def _pairs(field: Field, fields: Sequence[Field]) -> Iterator[tuple[Field, Field]]:
+    """The field with each other one, both ways."""
+    for other in fields:
+        if other is not field:
+            yield from ((field, other), (other, field))
+
+
+def _are_side_by_side(pieces: Sequence[Row], a: Field, b: Field) -> bool:
+    """Whether two fields to write in are at one height, with no text in between."""
+    if a is b or b.kind != "value" or b.top >= a.bottom or a.top >= b.bottom:
+        return False
+    left, right = min(a.right, b.right), max(a.left, b.left)
+    return not any(
+        a.is_beside(piece) and left < (piece.left + piece.right) / 2 < right for piece in pieces
+    )
+
+
+def _begins_row(piece: Row, field: Field) -> bool:
+    """Whether a piece is at a field's height, to its left, and has words."""
+    is_left = piece.right <= field.left + piece.size
+    return is_left and field.is_beside(piece) and _LETTER.search(piece.text) is not None
 
 
 def _are_in_a_grid(pieces: Sequence[Row], a: Field, b: Field) -> bool:

@@ -21,11 +21,12 @@ LOOSE = 1.1
 FEW_GAPS, MAX_GAP = 3, 1.6
 """With fewer gaps than this, or beside another line with gaps, none is wider than this, in em."""
 MANY_GAPS, EVEN = 4, 0.1
-"""That many gaps, or more, that differ by no more em are of no table, whatever stands beside it."""
+"""That many gaps, or more, that differ by no more em are of no table, unless its cells are in line
+with those beside them."""
 MIN_WIDTH = 20.0
 """Em: a line that is justified is at least this wide."""
-SAME_EDGE = 0.5
-"""Em: lines that differ by no more end at the same place."""
+SAME_EDGE, SAME_LINE = 0.5, 0.2
+"""Em: lines that differ by no more end at the same place; and cells, in line with others."""
 MAX_INDENT = 5.0
 """Em: how much farther in, or out, a line may begin than the one beside it."""
 MAX_STEP = 2.5
@@ -69,10 +70,10 @@ def _is_justified(rows: Sequence[Row], i: int, pitches: Mapping[int, float]) -> 
         return False
     gaps = _gaps(row)
     beside = [rows[j] for j in (i - 1, i + 1) if 0 <= j < len(rows)]
+    if _is_of_no_table(row, gaps) and not any(_are_in_line(other, row) for other in beside):
+        return True
     if any(_stand_in_columns(other, row) for other in beside):
         return False
-    if _is_of_no_table(row, gaps):
-        return True
     is_loose = _pitch(row) >= LOOSE * pitches.get(round(row.size), math.inf)
     if not (is_loose and _are_alike(gaps)) and not _are_between_sentences(row, gaps):
         return False
@@ -118,6 +119,21 @@ def _is_line_of_text(other: Row, row: Row) -> bool:
     if len(other.cells) < 2:
         return len(gaps) >= FEW_GAPS or max(gaps) <= MAX_GAP
     return max(gaps) <= MAX_GAP and _are_alike(_gaps(other))
+
+
+def _are_in_line(a: Row, b: Row) -> bool:
+    """Whether most of b's cells begin where cells of a begin, or most end where cells of a end.
+
+    (Of many cells, half begin or end somewhere near an edge of another row's.)
+    """
+    near = SAME_LINE * b.size
+    return any(
+        sum(any(abs(x - y) <= near for x in theirs) for y in own) > 0.5 * len(own)
+        for theirs, own in (
+            ([cell.left for cell in a.cells[1:]], [cell.left for cell in b.cells[1:]]),
+            ([cell.right for cell in a.cells[:-1]], [cell.right for cell in b.cells[:-1]]),
+        )
+    )
 
 
 def _stand_in_columns(a: Row, b: Row) -> bool:

@@ -16,7 +16,7 @@ import itertools
 import re
 import statistics
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -25,11 +25,13 @@ from ragctx.pdf.combs import with_combs_whole
 from ragctx.pdf.justified import without_justified_gaps
 from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_numbers import without_line_numbers
+from ragctx.pdf.markers import with_markers_before
 from ragctx.pdf.printed_across import apart_from_print_across
 from ragctx.pdf.right_to_left import are_right_to_left, mirrored
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
+from ragctx.text.line_shapes import DROP_CAP, has_note_apart, is_capital_of
 
 
 def in_reading_order(
@@ -61,7 +63,8 @@ def _mirrored(rows: Sequence[Row]) -> list[Row]:
 
 
 def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidence) -> list[Row]:
-    pieces, across = apart_from_print_across(_with_marks_beside(_without_shadows(pieces)))
+    pieces = with_markers_before(_with_marks_beside(_without_shadows(pieces)))
+    pieces, across = apart_from_print_across(pieces)
     read = partial(_by_place, evidence=evidence)
     rows = in_tagged_order(pieces, read) if any(p.block for p in pieces) else read(pieces)
     rows = with_cells_apart(with_combs_whole(without_justified_gaps(rows)))
@@ -92,6 +95,7 @@ def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
     """The pieces without those that repeat one at the same place, to about 1.5 points."""
     kept: list[Row] = []
     seen: dict[str, set[tuple[int, int]]] = {}  # where each text was drawn
+    levels: dict[int, list[Row]] = {}  # by height
     for piece in pieces:
         if piece.size > MIN_SHADOW_SIZE:
             x, y = round(piece.left), round(piece.top)
@@ -99,8 +103,40 @@ def _without_shadows(pieces: Sequence[Row]) -> list[Row]:
             if places and any((x + dx, y + dy) in places for dx, dy in _AROUND):
                 continue
             places.add((x, y))
+            levels.setdefault(y, []).append(piece)
         kept.append(piece)
-    return kept
+    again = _drawn_again(levels)
+    return [piece for piece in kept if id(piece) not in again] if again else kept
+
+
+def _drawn_again(levels: Mapping[int, Sequence[Row]]) -> set[int]:
+    """The pieces, by height, that are a part of another one, drawn at the same place; as ids."""
+    again = set()
+    for level, here in levels.items():
+        above, below = levels.get(level - 1, ()), levels.get(level + 1, ())
+        if 1 < len(here) + len(above) + len(below) <= MAX_LEVEL:
+            near = (*here, *above, *below)
+            again |= {id(piece) for piece in here if any(_is_part_of(piece, one) for one in near)}
+    return again
+
+
+def _is_part_of(piece: Row, whole: Row) -> bool:
+    """Whether a piece says what a longer one says at the same place."""
+    if piece.left >= whole.right or whole.left - 1 >= piece.left:
+        return False
+    if len(piece.text) >= len(whole.text) or piece.turn != whole.turn:
+        return False
+    letter = max(0.1, (whole.right - whole.left) / len(whole.text))
+    at, reach = (piece.left - whole.left) / letter, SAME_PLACE * whole.size / letter
+    last = int(at + reach) + len(piece.text)
+    is_there = whole.text.find(piece.text, max(0, int(at - reach)), last) >= 0
+    return is_there and piece.right < whole.right + 1
+
+
+MAX_LEVEL = 200
+"""Pieces at one height that are compared with each other: it takes time with their square."""
+SAME_PLACE = 1.5
+"""Em: how far a part of a piece may be from where its letters are, were they all equally wide."""
 
 
 _AROUND = tuple(itertools.product((-1, 0, 1), repeat=2))
@@ -165,7 +201,9 @@ def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
     for piece in pieces:
         if rows and rows[-1].is_field and is_leader(piece.text) and same_row(rows[-1], piece):
             continue  # it led to the box that was filled in
-        if rows and _goes_on(rows[-1], piece):
+        if rows and _repeats_number(rows[-1], piece):
+            rows[-1] = replace(_side_by_side(rows[-1], piece), is_field=True)
+        elif rows and _goes_on(rows[-1], piece):
             rows[-1] = _side_by_side(rows[-1], piece)
         else:
             rows.append(piece)
@@ -189,6 +227,14 @@ def _goes_on(row: Row, piece: Row) -> bool:
     return is_beside and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
 
 
+def _repeats_number(row: Row, piece: Row) -> bool:
+    """Whether a piece has the number again that a field begins with: that of a line of a form."""
+    if not row.is_field or piece.is_field or not piece.text[0].isdigit():
+        return False
+    is_behind = piece.left >= row.right and same_row(row, piece)
+    return is_behind and row.text.startswith(f"{piece.text} ")
+
+
 def _marks_note(mark: Row, note: Row) -> bool:
     """Whether a raised mark stands before the first line of a note, perhaps with room between."""
     is_mark = _NOTE_MARK.fullmatch(mark.text) and mark.size <= MARK_SIZE * note.size
@@ -202,8 +248,9 @@ _NOTE_MARK = re.compile(r"\d{1,3}|[a-z]|[*†‡§¶#]{1,3}")
 def _side_by_side(a: Row, b: Row) -> Row:
     """Two pieces of one row as one; the height and font size are those of the longer text."""
     touching = b.left - a.right < TOUCHING * max(a.size, b.size)
-    if a.text[-1:].isdigit() and b.text[:1].isdigit():
+    if b.text[:1].isdigit() and (a.text[-1:].isdigit() or _is_note_of(a, b)):
         touching = False  # two figures of a picture or a table, never one
+    touching = touching or _is_drop_cap(a, b)
     text = a.text.rstrip("\ufffe") + ("" if touching else " ") + b.text
     longer = a if len(a.text) >= len(b.text) else b
     return Row(
@@ -222,6 +269,17 @@ def _side_by_side(a: Row, b: Row) -> Row:
         bold=a.bold and b.bold,
         cells=_cells(a, b),
     )
+
+
+def _is_drop_cap(a: Row, b: Row) -> bool:
+    """Whether a large first letter stands before the rest of its word."""
+    if not is_capital_of(a.text, b.text) or a.size < DROP_CAP * b.size:
+        return False
+    return b.left - a.right < CELL_GAP * b.size
+
+
+def _is_note_of(a: Row, b: Row) -> bool:
+    return has_note_apart(a.text) and _marks(a, b)
 
 
 def _cells(a: Row, b: Row) -> tuple[Cell, ...]:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from ragctx.pdf.characters import clean_characters
+from ragctx.pdf.compounds import is_compound
 from ragctx.text.line_shapes import is_spaceless
 
 HYPHEN = "\ufffe"
@@ -18,6 +19,9 @@ _LAST_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]+(?:-\w+){0,8}\Z")
 _FIRST_WORD = re.compile(r"[^\W\d_]+(?:-\w+)*")
 _URL = re.compile(r"(?:\bhttps?:|\bwww\.|://|\S@)(?:\S{0,200}[/_=&?])?\Z")
 _ENDS_OF_URL = frozenset(":./@_=&?")  # one of which `_URL` ends with
+_URL_AND_STOP = re.compile(r"(?:\bhttps?:|\bwww\.)\S{0,200}\.\Z")
+_NEXT_NOTE = re.compile(r"\d{1,3} [A-Z]")
+_REST_OF_URL = re.compile(r"[a-z0-9-]{1,63}[./]\w")
 _LONGEST = 200
 """Characters at a line's end, or at the next line's beginning, in which a word is sought."""
 
@@ -46,21 +50,28 @@ def _composed(match: re.Match[str]) -> str:
     return whole if len(whole) == 1 else match[0]
 
 
-def goes_on_as_url(text: str) -> bool:
-    """Whether the line ends within a web or mail address.
+def goes_on_as_url(text: str, following: str = "") -> bool:
+    """Whether the line ends within a web or mail address, as its next line may show.
 
     >>> goes_on_as_url("see https://example.org/"), goes_on_as_url("either/")
     (True, False)
+    >>> goes_on_as_url("see https://bugs.example.", "org/12"), goes_on_as_url("at www.x.org.", "It")
+    (True, False)
     """
-    return text[-1:] in _ENDS_OF_URL and _URL.search(text[-_LONGEST:]) is not None
+    if text[-1:] == "." and _REST_OF_URL.match(following):
+        return _URL_AND_STOP.search(text[-_LONGEST:]) is not None
+    if text[-1:] not in _ENDS_OF_URL or _NEXT_NOTE.match(following):
+        return False
+    return _URL.search(text[-_LONGEST:]) is not None
 
 
 def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
     """`text` and the line that follows it as running text, without a hyphen that divides a word.
 
     Of "reader-" and "friendly", the hyphen stays if the document (`words` counts its words, in
-    lower case) writes the word with a hyphen more often than without, or if what follows does not
-    begin with a small letter. The result always ends with `following`.
+    lower case) writes the word with a hyphen more often than without, if what follows does not
+    begin with a small letter, or if both are words of their own (see `compounds`). The result
+    always ends with `following`.
 
     >>> words = {"reader-friendly": 1}
     >>> join_broken("an exam-", "ple", words), join_broken("reader-", "friendly", words)
@@ -71,7 +82,7 @@ def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:
     last = text[-1:]
     if last in ("-", "\u2010", HYPHEN):
         return _without_hyphen(text, last, following, words)
-    if goes_on_as_url(text) or (last in ("–", "—") and text[-2:-1].isalnum()):
+    if goes_on_as_url(text, following) or (last in ("–", "—") and text[-2:-1].isalnum()):
         return text + following
     if is_spaceless(last) and is_spaceless(following[:1]):
         return text + following
@@ -107,5 +118,8 @@ def _without_hyphen(text: str, last: str, following: str, words: Mapping[str, in
         return f"{text[:-1]}-{following}"
     joined = words.get((first[0] + second[0]).lower(), 0)
     hyphenated = words.get(f"{first[0]}-{second[0]}".lower(), 0)
-    keeps = hyphenated > joined or (not joined and not second[0][0].islower())
+    keeps = hyphenated > joined or (
+        not joined
+        and (not second[0][0].islower() or is_compound(first[0].lower(), second[0].lower(), words))
+    )
     return f"{text[:-1]}{'-' if keeps else ''}{following}"

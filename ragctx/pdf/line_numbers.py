@@ -8,6 +8,7 @@ numbered as well: those numbers stay. Pure.
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -18,7 +19,13 @@ MIN_NUMBERS, MIN_NUMBERS_OF_STEPS = 8, 4
 """At least this many numbers, one apart or in larger steps ("5, 10, 15, 20")."""
 ALIGNED = 0.6
 """Em: line numbers end, or begin, this close to one line."""
-_NUMBER = re.compile(r"[0-9]{1,4}")
+EVENLY, SAME_STEP = 0.6, 0.35
+"""The share of numbers with a sign behind them ("3:", "3.") that must be as far below the one
+before as most are, and the share of that step by which they may differ: those of paragraphs are
+not."""
+MIN_GOING_ON = 0.25
+"""The share of the lines beside such numbers that must begin in mid-sentence: items do not."""
+_NUMBER = re.compile(r"([0-9]{1,4})[:.)]?")
 
 
 def without_line_numbers(pieces: Sequence[Row]) -> list[Row]:
@@ -60,7 +67,7 @@ def _runs(column: Sequence[Row]) -> list[list[Row]]:
     runs: list[list[Row]] = []
     step = 0
     for a, b in pairwise(column):
-        grows = int(b.text) - int(a.text)
+        grows = _value(b) - _value(a)
         if grows > 0 and grows == step and runs[-1][-1] is a:
             runs[-1].append(b)
         elif grows > 0:
@@ -72,7 +79,12 @@ def _runs(column: Sequence[Row]) -> list[list[Row]]:
 
 
 def _fewest(run: Sequence[Row]) -> int:
-    return MIN_NUMBERS if int(run[1].text) - int(run[0].text) == 1 else MIN_NUMBERS_OF_STEPS
+    return MIN_NUMBERS if _value(run[1]) - _value(run[0]) == 1 else MIN_NUMBERS_OF_STEPS
+
+
+def _value(number: Row) -> int:
+    match = _NUMBER.fullmatch(number.text)
+    return int(match[1]) if match else 0
 
 
 def _stand_outside(run: Sequence[Row], others: Sequence[Row]) -> bool:
@@ -83,4 +95,18 @@ def _stand_outside(run: Sequence[Row], others: Sequence[Row]) -> bool:
         piece.right <= min(number.left for number in run) for piece in beside
     )
     lines = [piece for piece in beside if any(same_row(piece, number) for number in run)]
-    return outermost and len(lines) >= MIN_NUMBERS_OF_STEPS and are_running_text(beside)
+    if not (outermost and len(lines) >= MIN_NUMBERS_OF_STEPS and are_running_text(beside)):
+        return False
+    return run[0].text.isdigit() or (_is_even(run) and _go_on(lines))
+
+
+def _is_even(run: Sequence[Row]) -> bool:
+    """Whether most of the numbers are one step below the one before."""
+    steps = [b.top - a.top for a, b in pairwise(run)]
+    usual = statistics.median(steps)
+    return sum(abs(step - usual) <= SAME_STEP * usual for step in steps) >= EVENLY * len(steps)
+
+
+def _go_on(lines: Sequence[Row]) -> bool:
+    """Whether some of the lines begin in mid-sentence."""
+    return sum(line.text[0].islower() for line in lines) >= MIN_GOING_ON * len(lines)

@@ -179,7 +179,9 @@ def _left_out(
             yield LeftOut(text=field.value, box=box, why="button")
     for line in text.lines[:MAX_LINES]:
         is_text = clean_piece(line.text) and not is_leader(line.text)
-        if is_text and not any(_holds(row, line) for row in ordered[:MAX_LINES]):
+        if is_text and not any(
+            _holds(row, line) or _goes_on_with(row, line) for row in ordered[:MAX_LINES]
+        ):
             yield _line_left_out(line, "margin number or repeated", frame)
 
 
@@ -193,6 +195,17 @@ def _holds(row: Row, line: Line) -> bool:
     near = 0.25 * (line.bottom - line.top)
     is_level = row.top - near <= y <= row.bottom + near
     return row.turn == line.turn and row.left <= x <= row.right and is_level
+
+
+def _goes_on_with(row: Row, line: Line) -> bool:
+    """Whether a line is a further line of a label, which is one row."""
+    below = line.top - row.bottom
+    is_below = row.turn == line.turn and -0.3 * row.height <= below < MAX_LABEL_LINES * row.height
+    return is_below and row.left <= line.right and clean_piece(line.text) in row.text
+
+
+MAX_LABEL_LINES = 6
+"""Lines of one label, at most, in row heights."""
 
 
 def _box(line: Row | Line, frame: Frame) -> Box | None:

@@ -15,6 +15,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from ragctx.pdf.columns import are_running_text
 from ragctx.pdf.layout import usual_pitches
@@ -194,9 +195,9 @@ def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
         return False
     if is_table_row(a.text, b.text):
         return True
-    if goes_on_as_url(a.text):
+    if goes_on_as_url(a.text, b.text):
         return False
-    if b.bold and not a.bold and ends_clause(a.text):
+    if _begins_another(rows, i):
         return True
     if _is_spread(a) or _is_spread(b) or ends_in_amount(a.text):
         return True
@@ -205,6 +206,59 @@ def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
     if begins_item(b.text) and (ends_clause(a.text) or begins_bullet(b.text)):
         return True
     return _is_first_line(rows, i, is_new)
+
+
+def _counts_on(rows: Sequence[Row], i: int) -> bool:
+    """Whether row i begins with the number after that of a row above it: the next note."""
+    number = _NOTE.match(rows[i].text)
+    if number is None:
+        return False
+    before = f"{int(number[1]) - 1} "
+    above = rows[max(0, i - NEIGHBOURS) : i]
+    return any(row.text.startswith(before) and _begin_alike(row, rows[i]) for row in above)
+
+
+_NOTE = re.compile(r"(\d{1,3}) \S")
+_LABELLED = re.compile(r"[^\W\d_][\w'’/-]{0,24}(?: [\w'’/-]{1,24}){0,2}: \S")  # "City: Boise"
+
+
+def _is_label(row: Row) -> bool:
+    """Whether a short row may be what the line below it is called: in bold or in capitals."""
+    return row.bold or (len(row.text) >= MIN_LABEL and row.text.isupper())
+
+
+MIN_LABEL, MAX_LABEL = 4, 30
+"""Characters of a label over a line: fewer capitals are an abbreviation at the end of one."""
+
+
+def _begins_another(rows: Sequence[Row], i: int) -> bool:
+    """Whether row i is a heading, a label, a labelled value or a note, where one may begin."""
+    a, b = rows[i - 1], rows[i]
+    if b.bold and not a.bold and (ends_clause(a.text) or b.left < a.left - MIN_INDENT * b.size):
+        return True
+    is_narrow = len(a.text) <= MAX_LABEL and len(b.text) <= MAX_LABEL
+    if is_narrow and _is_label(a) != _is_label(b) and _are_labels_over_lines(rows, i):
+        return True
+    if b.text[0].isupper() and _LABELLED.match(a.text) and _LABELLED.match(b.text):
+        return True
+    is_end = ends_clause(a.text) or a.text[-1] == "/"  # of an address
+    return is_end and b.text[0].isdigit() and _counts_on(rows, i)
+
+
+def _begin_alike(a: Row, b: Row) -> bool:
+    return abs(a.left - b.left) < 0.5 * a.size
+
+
+def _are_labels_over_lines(rows: Sequence[Row], i: int) -> bool:
+    """Whether labels and short lines take turns around row i, as in a narrow column of facts."""
+    column = [
+        row
+        for row in rows[max(0, i - NEIGHBOURS) : i + NEIGHBOURS]
+        if _begin_alike(row, rows[i]) and not row.in_table
+    ]
+    labels = [_is_label(row) for row in column]
+    turns = sum(is_label and not is_next for is_label, is_next in pairwise(labels))
+    return turns >= 2 and all(len(row.text) <= MAX_LABEL for row in column)
 
 
 def _is_spread(row: Row) -> bool:

@@ -37,6 +37,8 @@ def _by_addresses(function: Any, result: Any, *arguments: Any) -> Callable[..., 
 _ADDRESS, _INT = ctypes.c_void_p, ctypes.c_int
 letter_box = _by_addresses(raw.FPDFText_GetLooseCharBox, _INT, _ADDRESS, _INT, _ADDRESS)
 """Of a text page and a letter's number: writes its box to an `FS_RECTF`."""
+letter_code = _by_addresses(raw.FPDFText_GetUnicode, ctypes.c_uint, _ADDRESS, _INT)
+"""Of a text page and a letter's number: its code in Unicode, or in UTF-16 a half of it."""
 letter_object = _by_addresses(raw.FPDFText_GetTextObject, _ADDRESS, _ADDRESS, _INT)
 """Of a text page and a letter's number: the object that draws it, or None."""
 is_made_up = _by_addresses(raw.FPDFText_IsGenerated, _INT, _ADDRESS, _INT)
@@ -61,6 +63,8 @@ font_of_text = _by_addresses(raw.FPDFTextObj_GetFont, _ADDRESS, _ADDRESS)
 """Of a text object: its font, or None."""
 fill_colour = _by_addresses(raw.FPDFPageObj_GetFillColor, _INT, _ADDRESS, *(4 * [_ADDRESS]))
 """Of an object: writes red, green, blue and alpha, unsigned C ints; 0 if it has no colour."""
+stroke_colour = _by_addresses(raw.FPDFPageObj_GetStrokeColor, _INT, _ADDRESS, *(4 * [_ADDRESS]))
+"""Of an object: writes red, green, blue and alpha of its outlines, as `fill_colour` does."""
 clip_path = _by_addresses(raw.FPDFPageObj_GetClipPath, _ADDRESS, _ADDRESS)
 """Of an object: to what its drawing is cut, or None."""
 mark_count = _by_addresses(raw.FPDFPageObj_CountMarks, _INT, _ADDRESS)

@@ -30,7 +30,8 @@ _KINDS: Mapping[int, FieldKind] = {
     raw.FPDF_FORMFIELD_RADIOBUTTON: "radio",
     raw.FPDF_FORMFIELD_PUSHBUTTON: "button",
 }
-_HIDDEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
+HIDDEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
+"""Flags of an annotation that nobody sees."""
 
 
 def form_fields(document: Any, page: Any, turn: int) -> list[Placed]:
@@ -86,7 +87,7 @@ def _field(form: Any, page: Any, i: int, turn: int) -> Placed | None:
         if raw.FPDFAnnot_GetSubtype(note) != raw.FPDF_ANNOT_WIDGET:
             return None
         kind, rect = raw.FPDFAnnot_GetFormFieldType(form, note), raw.FS_RECTF()
-        if kind not in _KINDS or raw.FPDFAnnot_GetFlags(note) & _HIDDEN:
+        if kind not in _KINDS or raw.FPDFAnnot_GetFlags(note) & HIDDEN:
             return None
         if not raw.FPDFAnnot_GetRect(note, rect):
             return None
@@ -98,7 +99,7 @@ def _field(form: Any, page: Any, i: int, turn: int) -> Placed | None:
 
 def _message(form: Any, note: Any, kind: int, place: Box) -> FieldMessage:
     def told(ask: Callable[..., int]) -> str:
-        return _text(partial(ask, form, note))
+        return told_text(partial(ask, form, note))
 
     if kind == raw.FPDF_FORMFIELD_RADIOBUTTON:
         value = told(raw.FPDFAnnot_GetFormFieldExportValue)
@@ -125,10 +126,10 @@ def _chosen(form: Any, note: Any) -> Iterator[str]:
     count = min(raw.FPDFAnnot_GetOptionCount(form, note), MAX_OPTIONS)
     chosen = (i for i in range(count) if raw.FPDFAnnot_IsOptionSelected(form, note, i))
     for i in chosen:
-        yield _text(partial(raw.FPDFAnnot_GetOptionLabel, form, note, i))
+        yield told_text(partial(raw.FPDFAnnot_GetOptionLabel, form, note, i))
 
 
-def _text(ask: Callable[[Any, int], int]) -> str:
+def told_text(ask: Callable[[Any, int], int]) -> str:
     """A string of pdfium's, which tells its bytes first: UTF-16, with a zero at its end."""
     size = min(ask(None, 0), 2 * MAX_FIELD_CHARACTERS + 2)
     if size <= 2:

@@ -11,6 +11,7 @@ import pypdfium2.raw as raw
 from ragctx.pdf.geometry import Frame
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
 from ragctx.pdf.pdfium_forms import Placed, form_fields
+from ragctx.pdf.pdfium_remarks import Remark, remarks
 
 MANY_OBJECTS = 20_000
 """How many objects of a page are examined at most. Chosen by hand, to bound the time."""
@@ -38,12 +39,14 @@ def frame_of(page: Any) -> Frame:
 class OpenPage(NamedTuple):
     """A page with form fields, stamps and remarks drawn as part of its content.
 
-    `printed` counts the characters that were there before them; `fields` are those that are shown.
+    `printed` counts the characters that were there before them; `fields` are those that are shown;
+    `remarks` are of those that could not be drawn.
     """
 
     page: Any
     printed: int
     fields: Sequence[Placed]
+    remarks: Sequence[Remark] = ()
 
 
 def with_fields_drawn(document: Any, i: int) -> OpenPage:
@@ -52,10 +55,11 @@ def with_fields_drawn(document: Any, i: int) -> OpenPage:
     if not _has_drawn_annotations(page):
         return OpenPage(page, MAX_PAGE_CHARACTERS, ())
     fields = form_fields(document, page, page.get_rotation() // 90)
+    undrawn = remarks(page, frame_of(page))
     printed = raw.FPDFText_CountChars(page.get_textpage())
     raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
     page.close()
-    return OpenPage(document[i], printed, fields)
+    return OpenPage(document[i], printed, fields, undrawn)
 
 
 def _has_drawn_annotations(page: Any) -> bool:

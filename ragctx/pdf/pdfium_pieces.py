@@ -8,6 +8,7 @@ what belongs together is decided where the whole page is seen (`ragctx.pdf.layou
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 import unicodedata
@@ -21,7 +22,7 @@ from ragctx.pdf.messages import LineMessage
 from ragctx.pdf.pdfium_calls import address, has_no_letter
 from ragctx.pdf.pdfium_runs import FAR_BACK, WORD_GAP, Run, Sheet, is_right_to_left, runs
 from ragctx.pdf.visibility import Placed
-from ragctx.text.line_shapes import is_spaceless
+from ragctx.text.line_shapes import DROP_CAP, has_note_apart, is_capital_of, is_spaceless
 
 WIDE_GAP = 0.9
 """Em: characters of a row farther apart are of different pieces. Spaces are 0.2 to 0.6 em wide."""
@@ -92,7 +93,11 @@ def _rows(found: Iterable[Run]) -> Iterator[list[Run]]:
 
 
 def _go_on(a: Run, b: Run) -> bool:
-    if a.drawn is not b.drawn and (a.turn != b.turn or a.drawn.is_faint != b.drawn.is_faint):
+    if a.drawn is not b.drawn and (
+        a.turn != b.turn
+        or a.drawn.in_layer != b.drawn.in_layer
+        or a.drawn.is_faint != b.drawn.is_faint
+    ):
         return False
     (_, top, right, bottom), (next_left, next_top, _, next_bottom) = a.box, b.box
     if top != next_top or bottom != next_bottom:
@@ -153,11 +158,11 @@ def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterat
             enough = guess_gap
             if gap <= guess_gap and before != "drawn" and _hangs(row, i):
                 enough = overhung = overhung or _beside_overhang(row, gaps, guess_gap)
-        if gap > usual + WIDE_GAP:
+        if gap > usual + WIDE_GAP and not (before == "drawn" and _is_full_space(row, i, gap)):
             yield _Part(row[start:i], parts, cuts)
             start, parts, cuts = i, [], []
-        elif before == "drawn" or (gap > enough and not _joins_signs(row, i, gap)):
-            parts.append(" ")
+        elif before == "drawn" or (gap > enough and not _is_in_word(row, i, gap)):
+            parts.append(" " * (gap > 0 or row[i].text[0] not in _CLOSE))
         elif row[i].size != row[i - 1].size:
             parts.append(_set_off(row, i))
         if gap > FIGURE_GAP and i > start and not usual and _is_narrow_gap(row, i, gap):
@@ -180,6 +185,7 @@ def _is_narrow_gap(row: Sequence[Run], i: int, gap: float) -> bool:
 NARROW_GAP, FIGURE_GAP = 0.45, 0.3
 """Em: wider than the spaces between most words, and between two figures."""
 _LEADING = ".…·_"
+_CLOSE = ".,:;)%"  # a space before them that takes no room is none ("3 .2")
 _THOUSANDS = re.compile(r"\d{3}(?!\d)")
 _ENDS_FIGURE, _BEGINS_FIGURE = "0123456789%)-–—−*†", "0123456789(-–—−$€£+±"
 
@@ -265,11 +271,34 @@ def _unturned(row: Sequence[Run]) -> list[Run]:
 _LAM, _ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
 
 
-def _joins_signs(row: Sequence[Run], i: int, gap: float) -> bool:
-    """Whether run i and the one before are of a script without spaces, and not far apart."""
+TYPEWRITER_GAP = 0.3
+"""Em: half of a typewriter's space."""
+
+
+def _is_full_space(row: Sequence[Run], i: int, gap: float) -> bool:
+    """Whether a space that was drawn before run i is as wide as the Chinese or Japanese signs."""
+    around = row[i - 1].text[-1] + row[i].text[0]
+    return gap <= MAX_FULL_SPACE and all(map(is_spaceless, around))
+
+
+MAX_FULL_SPACE = 1.2
+"""Em: an ideographic space is one wide."""
+
+
+def _is_in_word(row: Sequence[Run], i: int, gap: float) -> bool:
+    """Whether run i and the one before are of a script without spaces, and not far apart.
+
+    Or of one word whose first letter goes down several lines, or that is set in a typewriter's
+    letters, whose spaces are as wide as they are.
+    """
     if gap > SPACELESS_GAP:
         return False
-    return is_spaceless(row[i - 1].text[-1]) and is_spaceless(row[i].text[0])
+    a, b = row[i - 1], row[i]
+    if a.drawn.is_typewriter and b.drawn.is_typewriter:
+        return gap <= TYPEWRITER_GAP
+    if a.size >= DROP_CAP * b.size and is_capital_of(a.text, b.text):
+        return True
+    return is_spaceless(a.text[-1]) and is_spaceless(b.text[0])
 
 
 def _usual_gap(row: Sequence[Run], gaps: Sequence[float]) -> float:
@@ -307,16 +336,32 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     """What parts run i from the one before it where no space was drawn.
 
     "10" and a raised "6" are "10^6", "320" and a raised "1" are a number and a note, and must never
-    become 3201; nor a number and a lowered one.
+    become 3201; nor a number and a lowered one. "320." and a raised "1" must not become 320.1, and
+    a word with the number of a note is still that word.
     """
     last, run = row[i - 1], row[i]
-    if not (last.text[-1].isdigit() and (run.text[0].isdigit() or run.text[0] in _SIGNS)):
+    before, first = last.text[-1], run.text[0]
+    if i == 1 and last.text.isdigit() and run.text[1:2].islower() and _is_raised(run, last):
+        return " "  # a note: but "14C" is none
+    if not (first.isdigit() or (first in _SIGNS and before.isdigit())):
         return ""
     if _is_raised(last, run):
-        base = "".join(one.text for one in row[max(0, i - 3) : i])[-3:]
-        return "^" if base.endswith("10") and not base[:-2].isdigit() else " "
+        base = _end_of_word(row, i)
+        if before.isdigit():
+            return "^" if base.endswith("10") and not base[:-2].isdigit() else " "
+        return " " * has_note_apart(base)
     smaller, larger = sorted((last.size, run.size))
-    return " " if run.text[0].isdigit() and smaller < SMALLER * larger else ""
+    return " " if before.isdigit() and first.isdigit() and smaller < SMALLER * larger else ""
+
+
+def _end_of_word(row: Sequence[Run], i: int) -> str:
+    """The last letters, three if there are as many, of the word that ends before run i."""
+    start = i - 1
+    text = row[start].text
+    while len(text) < 3 and start and not row[start].before:
+        start -= 1
+        text = row[start].text + text
+    return text[-3:]
 
 
 _SIGNS = "+-\u2212\u2013"
@@ -346,8 +391,15 @@ def _piece(sheet: Sheet, part: _Part) -> Piece:
     }
     if part.cuts:
         message["parts"] = list(_parts(part))
-    placed = Placed(row[0].drawn, on_page(box, row[0].turn), middle.size)
+    width = box[2] - box[0] if len(text) >= MIN_SQUEEZED else math.inf
+    visible = min(middle.size, SQUEEZED * width / len(text))
+    placed = Placed(row[0].drawn, on_page(box, row[0].turn), visible)
     return Piece(message, _unmapped_share(sheet, row), placed, row)
+
+
+SQUEEZED, MIN_SQUEEZED = 6.0, 4
+"""Letters at least this many times as tall as they are wide are seen by their width; judged by that
+many, for an accent has none."""
 
 
 def _parts(part: _Part) -> Iterator[tuple[str, float, float]]:

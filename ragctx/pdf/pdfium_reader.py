@@ -26,6 +26,7 @@ from ragctx.pdf.messages import (
     FieldMessage,
     GlyphLineMessage,
     HeadingMessage,
+    LineMessage,
     OpenMessage,
     PageMessage,
     SheetMessage,
@@ -151,18 +152,22 @@ def read_page(document: Any, i: int) -> PageMessage:
         "reader": "pdfium",
         "text": None,
         "lines": [line.message for line in lines],
-        "filled_in": [line.message for line in drawn.filled_in],
+        "filled_in": [*(line.message for line in drawn.filled_in), *_remarks(opened, seen=True)],
         "fields": drawn.fields,
         "lost_lines": [line.message for line in lost],
         "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
         "pictures": objects.make_the_page,
         "lost": lost_signs,
-        "hidden": [line.message for line in drawn.hidden],
+        "hidden": [*(line.message for line in drawn.hidden), *_remarks(opened, seen=False)],
         "glyphs_only": lost_signs > 0.7 * glyphs or objects.texts > 10 * letters + 50,
         "doubtful": unmapped > MAX_UNMAPPED or objects.texts > (2 * letters + 8) * (letters > 0),
         "cut": len(units) >= MAX_PAGE_CHARACTERS,
         "damage": "",
     }
+
+
+def _remarks(opened: OpenPage, *, seen: bool) -> list[LineMessage]:
+    return [remark.message for remark in opened.remarks if remark.is_seen == seen]
 
 
 def read_sheet(document: Any, i: int) -> SheetMessage:

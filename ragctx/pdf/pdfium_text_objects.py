@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -21,22 +21,35 @@ from ragctx.pdf.pdfium_calls import (
     address,
     fill_colour,
     font_of_text,
+    has_no_letter,
     letter_angle,
+    letter_box,
+    letter_code,
     letter_object,
     letter_size,
     mark_count,
     mark_name,
     mark_of,
+    stroke_colour,
     text_mode,
 )
-from ragctx.pdf.symbol_fonts import Signs, signs_of
+from ragctx.pdf.symbol_fonts import CMEX, Signs, signs_of
+from ragctx.text.line_shapes import is_spaceless
 
 FAINT_ALPHA = 26
 """A tenth of full cover, of 255: fainter letters are looked for in the picture."""
 PALE = 230
 """Lighter letters, of 255, are looked for in the picture: paper is white."""
+SAME_COLUMN = 0.3
+"""Of a letter's height: how far the middles of letters of one column may be apart."""
+_FIRST_SPACELESS = 0xE00  # Thai; asked of every object, so it must be quick
+_DOWN = 3  # quarter turns of a line that goes down
 _INVISIBLE_MODES = (3, 7)  # ISO 32000-1, table 106
+_OUTLINED, _FILLED_AND_OUTLINED = (1, 5), (2, 6)
 _BOLD = re.compile(r"(?i)bold|black|heavy|cmbx|cmssbx|sfbx|[-,]bd\b|\bmedi\b|nimbus\w+-medi|-bx\d")
+_TYPEWRITER = re.compile(
+    r"(?i)courier|mono(?!type)|consol|menlo|(?:cm|sf|ec)[a-z]{0,2}tt\d|typewriter"
+)
 _FORCE_BOLD = 1 << 18  # of a font's flags, ISO 32000-1, table 123
 _LONGEST_NAME = 128  # bytes; a longer name is none
 
@@ -44,8 +57,8 @@ _LONGEST_NAME = 128  # bytes; a longer name is none
 class TextObject(NamedTuple):
     """How an object draws its letters.
 
-    `turn` counts quarter turns of the page; `shade` is the grey in which letters are filled, 0
-    (black) to 255, and `alpha` how much it covers, 0 to 255.
+    `turn` counts quarter turns of the page; `shade` is the grey in which letters are filled, or
+    outlined, 0 (black) to 255, and `alpha` how much it covers, 0 to 255.
     """
 
     at: Address  # 0 for letters of no object
@@ -53,7 +66,9 @@ class TextObject(NamedTuple):
     size: float  # points, at least 0
     signs: Signs | None
     is_bold: bool
+    is_typewriter: bool  # all letters equally wide
     is_drawn: bool  # and not only there to be selected
+    in_layer: bool  # which may be switched off
     shade: int
     alpha: int
 
@@ -64,7 +79,16 @@ class TextObject(NamedTuple):
 
 
 NO_OBJECT = TextObject(
-    at=0, turn=0, size=0.0, signs=None, is_bold=False, is_drawn=True, shade=0, alpha=255
+    at=0,
+    turn=0,
+    size=0.0,
+    signs=None,
+    is_bold=False,
+    is_typewriter=False,
+    is_drawn=True,
+    in_layer=False,
+    shade=0,
+    alpha=255,
 )
 """Of letters that no object draws: nothing is known of them."""
 
@@ -77,7 +101,7 @@ class TextObjects:
         self._at = address(textpage.raw)
         self._known: dict[Address, TextObject] = {}
         self._fonts: dict[Address, _Font] = {}
-        self._fills = Fills()
+        self._fills, self._strokes = Fills(), Fills(stroke_colour)
 
     def of(self, k: int, box: Box) -> TextObject:
         """What draws letter k, whose box on the page this is."""
@@ -104,27 +128,57 @@ class TextObjects:
     def _asked(self, at: Address, k: int, box: Box) -> TextObject:
         left, bottom, right, top = box
         angle = letter_angle(self._at, k)
-        turn = _turn(angle) if angle else 0
+        turn = _turn(angle) if angle else _DOWN * self._reads_down(at, k, box)
         size = _size(letter_size(self._at, k), right - left if turn % 2 else top - bottom)
         if size < 0:  # letters drawn backwards: turned once more
             turn, size = (turn + 2) % 4, -size
         if not at:
             return NO_OBJECT._replace(turn=turn, size=size)
         font = self._font(font_of_text(at), k)
-        shade, alpha = self._fills.of(at) or (0, 255)
-        is_drawn = text_mode(at) not in _INVISIBLE_MODES
+        mode = text_mode(at)
+        shade, alpha = self._colour(at, mode)
+        is_drawn = mode not in _INVISIBLE_MODES
         known = TextObject(
             at=at,
             turn=turn,
             size=size,
             signs=font.signs,
             is_bold=font.is_bold,
+            is_typewriter=font.is_typewriter,
             is_drawn=is_drawn,
+            in_layer=mark_count(at) > 0 and "OC" in marks_of(at),
             shade=shade,
             alpha=alpha,
         )
         self._known[at] = known
         return known
+
+    def _reads_down(self, at: Address, k: int, box: Box) -> bool:
+        """Whether letter k is of a script that may be set in columns, and the next stands below it.
+
+        Such a column is read as a line that is turned clockwise: so are the columns after it.
+        """
+        code = letter_code(self._at, k)
+        if code < _FIRST_SPACELESS or not at or not is_spaceless(chr(code)):
+            return False
+        if letter_object(self._at, k + 1) != at:
+            return False
+        rect = raw.FS_RECTF()
+        letter_box(self._at, k + 1, ctypes.addressof(rect))
+        left, bottom, right, top = box
+        near = SAME_COLUMN * (top - bottom)
+        apart = abs(left + right - float(rect.left) - float(rect.right))
+        return apart <= 2 * near and float(rect.top) <= bottom + near
+
+    def _colour(self, at: Address, mode: int) -> tuple[int, int]:
+        """The shade of an object's letters, and how much it covers.
+
+        It is that of their outlines, if these are all that is drawn, or shows of pale letters.
+        """
+        filled = self._fills.of(at) or (0, 255)
+        if mode in _OUTLINED or (mode in _FILLED_AND_OUTLINED and filled[0] >= PALE):
+            return self._strokes.of(at) or filled
+        return filled
 
     def _font(self, at: Address | None, k: int) -> _Font:
         """The font of letter k.
@@ -137,7 +191,12 @@ class TextObjects:
             size = raw.FPDFText_GetFontInfo(self._textpage, k, buffer, _LONGEST_NAME, flags)
             name = buffer.value.decode("utf-8", "replace") if size else ""
             is_bold = _BOLD.search(name) is not None or bool(flags.value & _FORCE_BOLD)
-            known = _Font(signs_of(name), is_bold)
+            known = _Font(signs_of(name), is_bold, _TYPEWRITER.search(name) is not None)
+            if known.signs is CMEX:
+                if letter_code(self._at, k) > 0xFF:
+                    return known  # does not tell whether the font names letters
+                if not has_no_letter(self._at, k):
+                    known = known._replace(signs=None)
             if at:
                 self._fonts[at] = known
         return known
@@ -146,19 +205,24 @@ class TextObjects:
 class _Font(NamedTuple):
     signs: Signs | None
     is_bold: bool
+    is_typewriter: bool
 
 
 class Fills:
-    """Asks how objects are filled. (What pdfium answers in is kept: it takes long to make)."""
+    """Asks how objects are filled, or outlined.
 
-    def __init__(self) -> None:
+    (What pdfium answers in is kept: it takes long to make.)
+    """
+
+    def __init__(self, colour_of: Callable[..., int] = fill_colour) -> None:
+        self._colour_of = colour_of
         self._colour = (ctypes.c_uint * 4)()
         first = ctypes.addressof(self._colour)
         self._places = first, first + 4, first + 8, first + 12
 
     def of(self, at: Address) -> tuple[int, int] | None:
-        """The shade of grey (0 to 255) in which an object is filled, and how much it covers."""
-        if not fill_colour(at, *self._places):
+        """The shade of grey (0 to 255) in which an object is drawn, and how much it covers."""
+        if not self._colour_of(at, *self._places):
             return None
         red, green, blue, alpha = self._colour
         return (299 * red + 587 * green + 114 * blue) // 1000, alpha

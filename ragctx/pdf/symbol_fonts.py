@@ -53,7 +53,18 @@ WEBDINGS: Signs = MappingProxyType(
     | {0x61: "✔", 0x63: "□", 0x67: "■", 0x69: "ℹ", 0x6E: "●", 0x72: "✖", 0x3D: "●"}
 )
 
+CMEX: Signs = MappingProxyType(
+    _table(0x00, "()[]⌊⌋⌈⌉{}⟨⟩|‖/\\")
+    | _table(0x10, "()()[]⌊⌋⌈⌉{}⟨⟩/\\()[]⌊⌋⌈⌉{}⟨⟩/\\/\\")
+    | _table(
+        0x30, "⎛⎞⎡⎤⎣⎦⎢⎥⎧⎫⎩⎭⎨⎬⎪|⎝⎠⎜⎟⟨⟩⊔⊔∮∮⊙⊙⊕⊕⊗⊗∑∏∫⋃⋂⊎⋀⋁∑∏∫⋃⋂⊎⋀⋁∐∐^^^~~~[]⌊⌋⌈⌉{}√√√√√√√‖↑↓⏞⏞⏟⏟⇑⇓"
+    )
+)
+"""TeX's large operators and brackets: in most PDFs their font names no letters for its codes, and
+a sum would be read as "X", a brace as "n"."""
+
 _FONTS: tuple[tuple[str, Signs], ...] = (
+    ("cmex", CMEX),
     ("wingdings2", WINGDINGS_2),
     ("wingdings3", WINGDINGS_3),
     ("wingdings", WINGDINGS),
@@ -97,8 +108,10 @@ def sign(code: int, signs: Signs | None) -> str:
         return chr(code)
     if 0xF020 <= code <= 0xF0FF:
         return signs.get(code - 0xF000, chr(code))
-    if signs is SYMBOL or not 0x20 < code <= 0xFF:  # libraries know Symbol's own codes
+    if signs is SYMBOL or code > 0xFF:  # libraries know Symbol's own codes
         return chr(code)
+    if code <= 0x20:
+        return signs.get(code, chr(code))
     return signs.get(code, chr(0xF000 + code))
 
 

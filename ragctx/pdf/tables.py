@@ -207,10 +207,32 @@ def _block_end(rows: Sequence[Row], i: int) -> int:
         return i + 1
     end = last = i + 1
     while end < len(rows) and _follows(rows[end - 1], rows[end]) and end - last <= MAX_LABELS:
+        if _begins_another(rows, i, end):
+            break
         end += 1
         if _has_cells(rows[end - 1]):
             last = end
     return last
+
+
+def _begins_another(rows: Sequence[Row], start: int, i: int) -> bool:
+    """Whether row i has the heads of another table: in bold, above rows of as many cells.
+
+    The rows before it, back to `start`, are of a table with fewer cells, or more.
+    """
+    count = len(rows[i].cells)
+    if not rows[i].bold or rows[i - 1].bold or count < MIN_HEADS:
+        return False
+    before, after = rows[max(start, i - HEAD_ROWS) : i], rows[i + 1 : i + 1 + HEAD_ROWS]
+    return (
+        len(before) == len(after) == HEAD_ROWS
+        and all(len(row.cells) == count and not row.bold for row in after)
+        and all(len(row.cells) > 1 and abs(len(row.cells) - count) > 1 for row in before)
+    )
+
+
+HEAD_ROWS, MIN_HEADS = 2, 3
+"""Rows before and behind heads that tell whether they are those of another table, and the heads."""
 
 
 def _follows(a: Row, b: Row) -> bool:
@@ -260,6 +282,8 @@ def _is_full(row: Row, edge: float) -> bool:
 
 def _columns(rows: Sequence[Row]) -> list[_Span]:
     """The columns, from left to right, as the rows with most cells show them."""
+    if one_a_cell := _one_column_a_cell(rows):
+        return one_a_cell
     usual = statistics.median_high([len(row.cells) for row in rows])
     best = [row for row in rows if len(row.cells) >= usual]
     if len(best) < 2:
@@ -273,6 +297,25 @@ def _columns(rows: Sequence[Row]) -> list[_Span]:
         crossed = _between_gutters(best, int(CROSSING * len(best)))
         free = max(free, below if len(below) <= usual else [], crossed, key=len)
     return free
+
+
+def _one_column_a_cell(rows: Sequence[Row]) -> list[_Span]:
+    """The columns of rows that all have as many cells, if each is apart from the next; or none.
+
+    (A figure need not stand under its head, but may be to the right of it.)
+    """
+    merged = [_merged(row.cells) for row in rows]
+    if len(rows) < SURE_COLUMNS or len({len(cells) for cells in merged}) > 1:
+        return []
+    spans = [
+        _Span(min(cell.left for cell in column), max(cell.right for cell in column))
+        for column in zip(*merged, strict=True)
+    ]
+    return spans if all(a.right < b.left for a, b in pairwise(spans)) else []
+
+
+SURE_COLUMNS = 3
+"""Rows with as many cells each that are needed to tell columns by the numbers of cells."""
 
 
 def _between_gutters(rows: Sequence[Row], crossing: int) -> list[_Span]:

@@ -23,7 +23,7 @@ from ragctx.pdf.geometry import Box, Frame
 from ragctx.pdf.pdfium_calls import Address, clip_path
 from ragctx.pdf.pdfium_page_objects import MAX_OBJECTS, Cover, PageObjects
 from ragctx.pdf.pdfium_shades import Shades
-from ragctx.pdf.pdfium_text_objects import PALE, TextObject, marks_of
+from ragctx.pdf.pdfium_text_objects import PALE, TextObject
 
 MIN_VISIBLE_PT = 1.5
 """Smaller letters are not read by anybody: the small print of contracts has 5 points."""
@@ -90,7 +90,7 @@ class _Looks:
         suspect = (
             drawn.is_faint
             or is_on_its_shade
-            or "OC" in marks_of(drawn.at)  # a layer, which may be switched off
+            or drawn.in_layer
             or self._is_in_form(piece)
             or _is_cut_off(piece)
             or cover is not None

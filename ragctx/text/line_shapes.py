@@ -22,10 +22,11 @@ _TAIL = 80
 CLOSERS = "\"'”’»›)]}」』）】〉》〕］"
 """What may follow a full stop and still belong to its sentence."""
 _BULLETS = "•‣◦▪▫■□●○◆◇►▶✓✗✔✘☐☑☒◻❑❒❖➢➲✦"
-_BULLET = re.compile(rf"[{_BULLETS}]")
+_CIRCLED = "\u2460-\u2473\u2776-\u277f\u3220-\u3229"  # ①, ❶, ㈠
+_BULLET = re.compile(rf"[{_BULLETS}{_CIRCLED}]")
 _NUMBER = r"(?:\d{1,3}(?:\.\d{1,3}){0,8}|[a-zA-Z]|[ivxIVX]{1,5})"
 _ITEM = re.compile(rf"[-–—*·]\s|\(?{_NUMBER}[.)]\s")
-_LONE_MARKER = re.compile(r"(?:[^\w\s]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\Z")
+_LONE_MARKER = re.compile(r"(?:[^\w\s.,;:!?)\]}»”]|\(?(?:\d{1,3}|[a-zA-Z])[.)])\Z")
 _LEADER = re.compile(  # "Contents . . . . . 12"; what begins with a set is sought quickly
     r"[.·…](?<![.·…][.·…])(?<![.·…]\s[.·…])(?:\s?[.·…]){3,}\s*\S{1,8}\Z"
 )
@@ -99,6 +100,34 @@ def is_spaceless(character: str) -> bool:
     (True, False)
     """
     return _SPACELESS.match(character) is not None
+
+
+def has_note_apart(word: str) -> bool:
+    """Whether the number of a note that is raised behind a word is told apart by a space.
+
+    Behind few letters it is a power ("m2"); behind a letter and a full stop, nothing else follows
+    without a space (see `ragctx.text.sentences`).
+
+    >>> [has_note_apart(word) for word in ("capital", "320.", "m", "soft.")]
+    [True, True, False, False]
+    """
+    return _BEFORE_NOTE.search(word[-3:]) is not None
+
+
+def is_capital_of(letter: str, following: str) -> bool:
+    """Whether a large letter and what follows it are one word.
+
+    Not "A" and "I", which may be words themselves.
+
+    >>> is_capital_of("T", "he pump"), is_capital_of("A", "pump"), is_capital_of("T", "The")
+    (True, False, False)
+    """
+    return len(letter) == 1 and letter.isupper() and letter not in "AI" and following[0].islower()
+
+
+DROP_CAP = 1.8
+"""How many times as large as the text a first letter is, at least, that goes down several lines."""
+_BEFORE_NOTE = re.compile(r"[^\W\d_]{3}\Z|\d[.,;:)%]\Z")
 
 
 def ends_sentence(text: str, start: int = 0, end: int | None = None) -> bool:

@@ -47,6 +47,15 @@ def compared_words(text: str) -> list[str]:
     return WORD.findall(folded(text))
 
 
+def singular(word: str) -> str:
+    """A word without the s of a plural or a verb.
+
+    >>> singular("litres"), singular("gas"), singular("glass")
+    ('litre', 'gas', 'glass')
+    """
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
 def spaced(text: str) -> str:
     """The text with runs of Chinese and Japanese cut into overlapping pairs.
 

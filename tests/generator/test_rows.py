@@ -139,3 +139,19 @@ def test_a_passage_without_tables_is_laid_out_as_it_stands() -> None:
     layout = layout_of(prompt_of("Tin melts at 232 degrees.\nLead does later.", "When?"), TOKENIZER)
     assert not layout.rows[0] and not layout.begins[0].any()
     assert np.array_equal(layout.own[0], layout.content[0])
+
+
+@pytest.mark.parametrize(("question", "allowed"), [("How long?", False), ("Which section?", True)])
+def test_the_number_of_a_heading_is_no_answer_unless_one_is_asked_for(
+    question: str, allowed: bool
+) -> None:
+    """It answered "How long is the data set of rivers?" with "2.1.2"."""
+    text = "2.1.2 Rivers\nThe data set has 141 rivers, in version 2.1.3 too."
+    prompt = prompt_of(text, question)
+    layout = layout_of(prompt, TOKENIZER)
+    offsets = TOKENIZER.encode_with_offsets(text).offsets
+    [passage] = prompt.passages
+    own = layout.content[0][passage.token_start : passage.token_end]
+    held = [ok for ok, (start, _) in zip(own, offsets, strict=True) if start < len("2.1.2")]
+    assert held and all(ok == allowed for ok in held)
+    assert own[len(held) :].all()

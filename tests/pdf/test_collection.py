@@ -202,6 +202,11 @@ def test_long_manuals_are_read_whole(path: Path) -> None:
     assert _commonest_head(document) < 0.25 * len(document.pages), "running heads are left"
 
 
+def test_sums_of_a_paper_are_sums() -> None:
+    text = read("papers/naacl06-shinyama.pdf").text
+    assert text.count("∑") >= 2, "TeX's font of large signs names no letters"
+
+
 def _commonest_head(document: Document) -> int:
     """How often the commonest first line, digits apart, stands at the head of a page."""
     first = [re.sub(r"\d+", "#", page.text.split("\n")[0]) for page in document.pages if page.text]

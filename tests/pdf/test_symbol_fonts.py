@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragctx.pdf.read import read_pdf
-from ragctx.pdf.symbol_fonts import SYMBOL, WINGDINGS, private_count, sign, without_private
+from ragctx.pdf.symbol_fonts import (
+    SYMBOL,
+    WINGDINGS,
+    private_count,
+    sign,
+    signs_of,
+    with_signs,
+    without_private,
+)
 from tests.support.pdf_files import document, pdf_bytes, stream
 
 PRIVATE = st.text(st.sampled_from("ab \uf0b7\uf0e0\ue001\uf8eb\U000f0001\U00100002"))
@@ -67,6 +75,18 @@ def test_tables_hold_what_is_used_most() -> None:
         "✌☺●■□❑❖⓪⑩▪◻➢→✗☑"
     )
     assert sign(ord("a"), None) == "a"
+
+
+def test_large_signs_of_tex_are_read_by_their_codes() -> None:
+    # Sums were read as "X" and "P", and braces around a set as "n" and "o".
+    signs = signs_of("ABCDEF+CMEX10")
+    assert with_signs("XYZno\x10\x11p", signs) == "∑∏∫{}()√"
+    assert with_signs("\u2211\uf8eb", signs) == "\u2211\uf8eb"  # what the font itself says
+
+
+def test_a_font_of_tex_that_names_its_letters_is_believed(tmp_path: Path) -> None:
+    named = read_pdf(_page_of(b"ABCDEF+CMEX10", b"A", tmp_path, b"2211"))
+    assert named.text == "A Done"
 
 
 @given(PRIVATE)

@@ -36,9 +36,19 @@ _RIDGE = 1.0  # on the weights of standardised signs; chosen by hand, so that fe
 _LIMIT = 7.0  # of log-odds: beyond 0.999 an agreement tells no more; chosen by hand
 
 
-NAMED = 0.91
-"""Probability that a cell is right which the question names by row and column: 31 of 33 were, of
-917 questions of a held-out set about tables (training/LOG.md), taken as 32 of 35."""
+NAMED = 0.9
+"""Probability that a cell is right which the question names by row and column, in a passage that is
+read alone: 159 of 176 were, of 917 questions of a held-out set about tables (training/LOG.md),
+taken as 160 of 178."""
+
+NAMED_AMONG = 0.6
+"""The same where several passages were read: other tables have such a row and year, too. 60 of 100
+were right of the same set's training part, with five passages as a search brings them
+(training/LOG.md). Below `SURE`."""
+
+UNDECIDED = 0.69
+"""The most that is said of a sentence that bears on a question for yes or no, and says neither: 62
+of 90 such sentences were the right ones (training/LOG.md). Below `SURE`."""
 
 
 class Signs(NamedTuple):
@@ -46,7 +56,8 @@ class Signs(NamedTuple):
 
     held: float  # probability, by the calibration, that the passages hold the answer
     agreement: float  # F1, 0 to 1, that the guess has with the likely spans, weighed by how likely
-    named: bool = False  # whether it is the cell that the question names (`named_cell`)
+    named: float = 0.0  # probability that it is right as the cell that is named; 0 if none is
+    undecided: bool = False  # whether it bears on a question for yes or no (`yes_or_no`)
 
     def inputs(self) -> tuple[float, ...]:
         """What the regression is over: the log-odds of both."""
@@ -71,12 +82,13 @@ class Certainty:
     def of(self, signs: Signs) -> float:
         """The probability that the guess is right."""
         if signs.named:
-            return NAMED
+            return signs.named
         if signs.held <= 0:
             return 0.0  # a rule, not a measure: the question is about something else
         pieces = (1.0, *signs.inputs())
         x = sum(w * piece for w, piece in zip(self.weights, pieces, strict=True))
-        return 1 / (1 + math.exp(-x))
+        said = 1 / (1 + math.exp(-x))
+        return min(said, UNDECIDED) if signs.undecided else said
 
 
 def certainty_of(about: Mapping[str, Any], threshold: float) -> Certainty:

@@ -6,6 +6,7 @@ first passage's first token.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
@@ -55,13 +56,21 @@ def passage_at(prompt: Prompt, position: int) -> int:
     return bisect_right(passage_starts(prompt), position) - 1
 
 
+_NUMBERED = re.compile(r"^\d{1,3}(?:\.\d{1,3})+\.?(?=[ \t]{1,4}[A-Z])", re.MULTILINE)
+_ASKS_PLACE = re.compile(
+    r"\b(?:section|chapter|page|rule|article|figure|table|part|appendix|number|version)s?\b",
+    re.IGNORECASE,
+)
+
+
 class Layout(NamedTuple):
     """How each passage of a prompt is laid out: masks (T,) of its tokens, and its tables' rows.
 
     `own` is True at the tokens of the passage's own text, False at headers and markers; `content`
     at those that an answer may contain: not at what sets the cells of a table apart, nor at the
-    names of its columns. At those of `begins` another figure of a cell begins: an answer that
-    contains one begins there.
+    names of its columns, nor at the number of a heading ("5.11 Uploads"), unless the question may
+    ask for one. At those of `begins` another figure of a cell begins: an answer that contains one
+    begins there.
     """
 
     own: list[Mask]
@@ -73,15 +82,18 @@ class Layout(NamedTuple):
 def layout_of(prompt: Prompt, tokenizer: Tokenizer) -> Layout:
     """The layout of a prompt's passages."""
     layout = Layout([], [], [], [])
+    asks_place = _ASKS_PLACE.search(prompt.question) is not None
     for passage in prompt.passages:
         own = np.zeros(len(passage.token_ids), dtype=np.bool_)
         own[passage.token_start : passage.token_end] = True
         content, begins = own.copy(), np.zeros_like(own)
         rows, text = [], passage.own_text
-        if TAB in text or "...." in text:
+        numbers = [] if asks_place else [number.span() for number in _NUMBERED.finditer(text)]
+        if TAB in text or "...." in text or numbers:
             offsets = tokenizer.encode_with_offsets(text).offsets
             for i, (start, end) in enumerate(offsets, passage.token_start):
                 content[i] &= not parts_cells(text[start:end])
+                content[i] &= not any(first <= start < last for first, last in numbers)
             rows = rows_of(text, offsets, passage.token_start)
             begins[[i for row in rows for i in row.figures]] = True
             content[[i for row in rows for i in row.header]] = False

@@ -83,14 +83,14 @@ def term_proximity(
     array([0.9355], dtype=float32)
     """
     rarity = rarities(question)
-    words = _unit(embedded(list(rarity)))
+    words = unit(embedded(list(rarity)))
     counts = np.array(list(rarity.values()), dtype=np.float32)
     weights = counts / np.float32(sum(rarity.values()) or 1.0)
     sides, named = [], []
     for passage, content, its_rows in zip(
         passages, contents, rows or [()] * len(passages), strict=True
     ):
-        alike = _likeness(words, _unit(embedded(list(passage)))) * content
+        alike = likeness(words, unit(embedded(list(passage)))) * content
         sides.append(_with_rows(alike, its_rows))
         named.append(_named(alike, weights, its_rows))
     before, after = (np.concatenate(side, axis=1) for side in zip(*sides, strict=True))
@@ -109,14 +109,14 @@ def rarities(question: Iterable[int]) -> dict[int, float]:
     return {token: math.log(token - FIRST_WORD + 2) for token in question if token >= FIRST_WORD}
 
 
-def _unit(vectors: Floats) -> Floats:
+def unit(vectors: Floats) -> Floats:
     """Each row scaled to length 1; a row of zeros stays."""
     lengths: Floats = np.sqrt((vectors**2).sum(1, keepdims=True))
     units: Floats = vectors / lengths.clip(min=1e-12)
     return units
 
 
-def _likeness(words: Floats, tokens: Floats) -> Floats:
+def likeness(words: Floats, tokens: Floats) -> Floats:
     """(Q, T): 0 for tokens that are not alike, 1 for the same one."""
     above: Floats = (words @ tokens.T - np.float32(LIKE)) / np.float32(1 - LIKE)
     return above.clip(0, 1)

@@ -19,7 +19,7 @@ from ragctx.errors import TemplateError
 from ragctx.generator.cache_stats import CacheStats, StoreStats
 from ragctx.generator.kept_files import STORE_BYTES
 from ragctx.generator.reader.calibration import Calibration, Evidence, calibration_of, evidence_of
-from ragctx.generator.reader.certainty import Certainty, Signs, certainty_of
+from ragctx.generator.reader.certainty import NAMED, NAMED_AMONG, Certainty, Signs, certainty_of
 from ragctx.generator.reader.checkpoint import FOLDER, load_network, reader_files
 from ragctx.generator.reader.choice import choose
 from ragctx.generator.reader.context import (
@@ -40,6 +40,7 @@ from ragctx.generator.reader.passage_store import PassageStore
 from ragctx.generator.reader.passages import CachedPassage, Tokens
 from ragctx.generator.reader.passes import PassResult, Prior, read_twice
 from ragctx.generator.reader.spans import expected_f1, in_order
+from ragctx.generator.reader.yes_or_no import asks_yes_or_no, bearing_sentence
 from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
 from ragctx.runtime import graph_sha256
 
@@ -124,17 +125,17 @@ class BundledReader:
             return _abstention(prefill_s=time.perf_counter() - began, confidence=0.0)
         cached, reused = self.cache.fetch(passages, self.encode)
         result = self.read_twice(prompt, cached, self.read_question(question, cached))
-        cell = named_cell(prompt)
-        confidence = self.certainty.of(self.signs(prompt, result)._replace(named=cell is not None))
+        taken, signs = self._taken(prompt, result)
+        confidence = self.certainty.of(signs)
         prefilled = time.perf_counter()
         if not result.spans or confidence < self.threshold:
             return _abstention(
                 prefill_s=prefilled - began, confidence=confidence, reused_tokens=reused
             )
-        choice = choose(prompt, self._places(prompt, result, cell))
+        choice = choose(prompt, self._places(prompt, result, taken))
         generation = Generation(
             text=choice.text,
-            token_ids=self._copied(prompt, result, cell),
+            token_ids=self._copied(prompt, result, taken),
             finish_reason="stop",
             prefill_s=prefilled - began,
             decode_s=time.perf_counter() - prefilled,
@@ -155,24 +156,37 @@ class BundledReader:
         if not cached:
             return "", Signs(0.0, 0.0)
         result = self.read_twice(prompt, cached, self.read_question(question, cached))
-        cell = named_cell(prompt)
-        located = self._places(prompt, result, cell)
-        signs = self.signs(prompt, result)._replace(named=cell is not None)
+        taken, signs = self._taken(prompt, result)
+        located = self._places(prompt, result, taken)
         return choose(prompt, located).text if located else "", signs
 
-    def _places(
-        self, prompt: Prompt, result: PassResult, cell: CopiedSpan | None
-    ) -> list[CopiedSpan]:
-        """Where the answer may stand, the best place first: a named cell, then the spans."""
+    def _taken(self, prompt: Prompt, result: PassResult) -> tuple[CopiedSpan | None, Signs]:
+        """What is answered instead of the first span, None if that is, and how sure it may be."""
+        signs = self.signs(prompt, result)
+        cell = named_cell(prompt)
+        if cell is not None:
+            is_alone = len(prompt.passages) == 1
+            return cell, signs._replace(named=NAMED if is_alone else NAMED_AMONG)
+        if not result.spans or not asks_yes_or_no(prompt.question):
+            return None, signs
         located = [span for span, _ in locate(prompt, result.spans, self.tokenizer)]
-        return located if cell is None else [cell, *located]
+        embedded = self.network.embedded
+        sentence = bearing_sentence(embedded, prompt, located, result.spans, self.tokenizer)
+        return sentence, signs._replace(undecided=sentence is not None)
+
+    def _places(
+        self, prompt: Prompt, result: PassResult, taken: CopiedSpan | None
+    ) -> list[CopiedSpan]:
+        """Where the answer may stand, the best place first: what is taken, then the spans."""
+        located = [span for span, _ in locate(prompt, result.spans, self.tokenizer)]
+        return located if taken is None else [taken, *located]
 
     def _copied(
-        self, prompt: Prompt, result: PassResult, cell: CopiedSpan | None
+        self, prompt: Prompt, result: PassResult, taken: CopiedSpan | None
     ) -> tuple[int, ...]:
         """The tokens of the best place."""
-        if cell is not None:
-            return tokens_at(prompt, cell, self.tokenizer)
+        if taken is not None:
+            return tokens_at(prompt, taken, self.tokenizer)
         best = result.spans[0]
         return prompt.token_ids[best.first : best.last + 1]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ragctx.generator.reader.network import HIDDEN, MAX_SPAN_TOKENS, ReaderNetwork
 from ragctx.generator.reader.passages import Mask
 from ragctx.generator.reader.softmax import Floats, likeliest_first, log_softmax
-from ragctx.text.words import STOP_WORDS, words_of
+from ragctx.text.words import STOP_WORDS, singular, words_of
 
 Positions = NDArray[np.intp]
 
@@ -144,7 +144,9 @@ def expected_f1(spans: Sequence[Span], texts: Sequence[str], question: str) -> F
 def is_echo(text: str, question: str) -> bool:
     """True if the text only repeats words of the question, unless that offers a choice ("or").
 
-    >>> is_echo("the river", "Who crossed the river?"), is_echo("he", "Who crossed the river?")
+    In the plural or not.
+
+    >>> is_echo("the rivers", "Who crossed the river?"), is_echo("he", "Who crossed the river?")
     (True, True)
     >>> is_echo("Rome", "Who crossed the river?"), is_echo("Rome", "Was Rome or Athens older?")
     (False, False)
@@ -152,7 +154,8 @@ def is_echo(text: str, question: str) -> bool:
     question_words = set(words_of(question))
     if "or" in question_words:
         return False
-    return question_words.union(STOP_WORDS).issuperset(words_of(text))
+    known = STOP_WORDS.union(question_words, map(singular, question_words))
+    return all(word in known or singular(word) in known for word in words_of(text))
 
 
 def pairwise_f1(texts: Sequence[str]) -> Floats:
