@@ -10,6 +10,9 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
+from itertools import compress
+from operator import and_, or_
 
 from ragctx.pdf.symbol_fonts import without_private
 from ragctx.text.composition import composed
@@ -88,18 +91,30 @@ def mixed_share(text: str) -> float:
 
 
 def torn_share(text: str) -> float:
-    """Share of words, 0 to 1, that are a single letter and hardly ever a word: of torn ones.
+    """Share of words, 0 to 1, that are single letters side by side and hardly ever words: torn.
 
-    A text of a few words tells nothing.
+    A text of a few words tells nothing. (A letter that stands alone in its line or among words, as
+    in an index, in a drawing, in mathematics, is no part of a torn word.)
 
-    >>> torn_share("N O T I C E of the Compan y to a l l of them"), torn_share("A man and I")
+    >>> torn_share("N O T I C E of the Compan y to a l l of them"), torn_share("K, and p in L")
     (0.4375, 0.0)
     """
-    words = [word for word in (token.strip(_AROUND) for token in text.split()) if word.isalpha()]
-    lone = sum(
-        len(word) == 1 and word not in _WORDS_OF_ONE and word != word.swapcase() for word in words
-    )
-    return lone / len(words) if len(words) >= _FEW_WORDS else 0.0
+    count = sum(token.strip(_AROUND).isalpha() for token in text.split())
+    if count < _FEW_WORDS:
+        return 0.0
+    return sum(sum(map(_is_no_word, _side_by_side(line))) for line in text.splitlines()) / count
+
+
+def _side_by_side(line: str) -> Iterable[str]:
+    """The single letters of a line that stand beside another."""
+    tokens = line.split()
+    lone = [len(token) == 1 and token.isalpha() for token in tokens]
+    beside = map(or_, [False, *lone], [*lone[1:], False])
+    return compress(tokens, map(and_, lone, beside))
+
+
+def _is_no_word(letter: str) -> bool:
+    return letter not in _WORDS_OF_ONE and letter != letter.swapcase()
 
 
 _AROUND = ".,:;!?()[]\"'“”„’"

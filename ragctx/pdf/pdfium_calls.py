@@ -22,7 +22,7 @@ def address(handle: Any) -> Address:
     >>> address(raw.FPDF_PAGEOBJECT())
     0
     """
-    return ctypes.cast(handle, ctypes.c_void_p).value or 0
+    return ctypes.c_void_p.from_buffer(handle).value or 0
 
 
 def page_object(at: Address) -> Any:
@@ -69,6 +69,12 @@ clip_path = _by_addresses(raw.FPDFPageObj_GetClipPath, _ADDRESS, _ADDRESS)
 """Of an object: to what its drawing is cut, or None."""
 mark_count = _by_addresses(raw.FPDFPageObj_CountMarks, _INT, _ADDRESS)
 """Of an object: how many marks it has."""
+mark_of = _by_addresses(raw.FPDFPageObj_GetMark, _ADDRESS, _ADDRESS, ctypes.c_ulong)
+"""Of an object and a number: that mark of it, or None."""
+mark_name = _by_addresses(
+    raw.FPDFPageObjMark_GetName, _INT, *(2 * [_ADDRESS]), ctypes.c_ulong, _ADDRESS
+)
+"""Of a mark: writes what it is called in UTF-16 and, as a C unsigned long, its bytes; or 0."""
 content_number = _by_addresses(raw.FPDFPageObj_GetMarkedContentID, _INT, _ADDRESS)
 """Of an object: its number in the page's structure, or -1."""
 tree_child_count = _by_addresses(raw.FPDF_StructElement_CountChildren, _INT, _ADDRESS)

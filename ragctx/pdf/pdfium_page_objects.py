@@ -76,9 +76,8 @@ class PageObjects:
 
     @cached_property
     def order(self) -> dict[Address, int]:
-        """When each text is drawn."""
-        kinds = self._all.kinds
-        return {item: i for i, item in enumerate(self._all.items) if kinds[i] == _TEXT}
+        """When each object is drawn."""
+        return {item: i for i, item in enumerate(self._all.items)}
 
     @property
     def forms(self) -> Mapping[Address, Address]:

@@ -106,7 +106,9 @@ def _go_on(a: Run, b: Run) -> bool:
             return False
     if is_right_to_left(a.text[0]) or is_right_to_left(b.text[0]):  # pdfium puts them in order
         return b.before != "line"
-    return next_left >= a.last_left or next_left >= right - FAR_BACK * max(a.size, b.size)
+    if next_left >= a.last_left:
+        return True
+    return next_left >= right - FAR_BACK * max(a.size, b.size)
 
 
 def _gaps(row: Sequence[Run]) -> list[float]:
@@ -411,8 +413,10 @@ def _parts(part: _Part) -> Iterator[tuple[str, float, float]]:
 
 def _middle(row: Sequence[Run]) -> Run:
     """The run of the letter of middle size."""
-    if len({(run.size, run.box[1], run.box[3]) for run in row}) == 1:
-        return row[0]
+    first = row[0]
+    edges = first.size, first.box[1], first.box[3]
+    if all((run.size, run.box[1], run.box[3]) == edges for run in row):
+        return first
     left = sum(len(run.text) for run in row) // 2
     for run in sorted(row, key=lambda run: run.size):
         left -= len(run.text)

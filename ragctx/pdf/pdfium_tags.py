@@ -62,6 +62,8 @@ def tags_of(page: Any, objects: PageObjects, pieces: Sequence[Piece]) -> list[Ta
     Artifacts (running heads, rules) have no place in it.
     """
     untagged = [NO_TAG] * len(pieces)
+    if objects.are_too_many or objects.forms:
+        return untagged  # what is within forms has numbers of their own
     tree = raw.FPDF_StructTree_GetForPage(page)
     if not tree:
         return untagged
@@ -71,8 +73,8 @@ def tags_of(page: Any, objects: PageObjects, pieces: Sequence[Piece]) -> list[Ta
             walk.enter(address(raw.FPDF_StructTree_GetChildAtIndex(tree, i)), NO_TAG, 0)
     finally:
         raw.FPDF_StructTree_Close(tree)
-    if not walk.tags or walk.is_twisted or objects.are_too_many or objects.forms:
-        return untagged  # what is within forms has numbers of their own
+    if not walk.tags or walk.is_twisted:
+        return untagged
     found: list[Tag] = []
     covered = whole = 0
     for piece in pieces:

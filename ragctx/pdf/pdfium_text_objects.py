@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import pypdfium2.raw as raw
@@ -27,7 +28,8 @@ from ragctx.pdf.pdfium_calls import (
     letter_object,
     letter_size,
     mark_count,
-    page_object,
+    mark_name,
+    mark_of,
     stroke_colour,
     text_mode,
 )
@@ -103,13 +105,25 @@ class TextObjects:
 
     def of(self, k: int, box: Box) -> TextObject:
         """What draws letter k, whose box on the page this is."""
-        return next(self.of_each((k,), (box,)))
+        at = letter_object(self._at, k) or 0
+        return self._known.get(at) or self._asked(at, k, box)
 
-    def of_each(self, letters: Iterable[int], boxes: Iterable[Box]) -> Iterator[TextObject]:
+    def of_each(self, letters: Iterable[int], boxes: Iterable[Box]) -> list[TextObject]:
         """What draws each of some letters, whose boxes on the page these are."""
-        for k, box in zip(letters, boxes, strict=True):
-            at = letter_object(self._at, k) or 0
-            yield self._known.get(at) or self._asked(at, k, box)
+        places = list(map(letter_object, repeat(self._at), letters))
+        try:
+            return list(map(self._known.__getitem__, places))
+        except KeyError:  # or None, of what no object draws
+            each = zip(places, letters, boxes, strict=True)
+            return [self._known.get(at) or self._asked(at or 0, k, box) for at, k, box in each]
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def forget(self, count: int) -> None:
+        """Keep only the first `count` objects: the others are asked again by other letters."""
+        while len(self._known) > count:
+            self._known.popitem()
 
     def _asked(self, at: Address, k: int, box: Box) -> TextObject:
         left, bottom, right, top = box
@@ -217,19 +231,17 @@ class Fills:
 def marks_of(at: Address) -> list[str]:
     """What an object is marked as: "OC" (a part of a layer), "Artifact"."""
     count = min(mark_count(at), MAX_MARKS)
-    return [_mark_name(page_object(at), i) for i in range(count)] if count else []
+    return [_mark_name(mark_of(at, i)) for i in range(count)] if count else []
 
 
 MAX_MARKS = 20
 """Marks of one object that are looked at."""
 
 
-def _mark_name(handle: Any, i: int) -> str:
-    """What an object's i-th mark is called; "" if that is long."""
+def _mark_name(mark: Address | None) -> str:
+    """What a mark is called; "" if that is long."""
     size, buffer = ctypes.c_ulong(), ctypes.create_string_buffer(32)
-    mark = raw.FPDFPageObj_GetMark(handle, i)
-    chars = ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR))
-    if not raw.FPDFPageObjMark_GetName(mark, chars, len(buffer), size):
+    if not mark_name(mark, ctypes.addressof(buffer), len(buffer), ctypes.addressof(size)):
         return ""
     return buffer.raw[: max(0, min(len(buffer), size.value) - 2)].decode("utf-16-le", "replace")
 

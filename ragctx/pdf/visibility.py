@@ -20,22 +20,17 @@ from typing import Any, NamedTuple
 import pypdfium2.raw as raw
 
 from ragctx.pdf.geometry import Box, Frame
-from ragctx.pdf.messages import quietly
 from ragctx.pdf.pdfium_calls import Address, clip_path
 from ragctx.pdf.pdfium_page_objects import MAX_OBJECTS, Cover, PageObjects
+from ragctx.pdf.pdfium_shades import Shades
 from ragctx.pdf.pdfium_text_objects import PALE, TextObject
 
 MIN_VISIBLE_PT = 1.5
 """Smaller letters are not read by anybody: the small print of contracts has 5 points."""
 SAME_SHADE = 24
 """Shades of grey, of 256, that differ by less are one to the eye. Chosen by hand."""
-MAX_PIXELS = 4000
-"""Pixels of the picture's longer side: a page of a metre still has one for each point."""
-MIN_SCALE = 0.5
-"""Pixels a point below which letters do not show in the picture: then nothing is left out."""
 BESIDE_PT, MIN_PART_PT = 1.5, 4.0
 """Points: how far beside other text a piece is looked for, and how wide a part of it must be."""
-_SCALE = 1.5  # pixels a point
 
 
 class Placed(NamedTuple):
@@ -141,38 +136,22 @@ class _Looks:
 
     def _shows(self, box: Box, shade: int | None = None) -> bool:
         """Whether the picture of the page has something there; of a shade, something else."""
-        pixels = b"".join(self._rows(box))
-        if not pixels:
-            return True
-        shades = set(pixels)
-        if max(shades) - min(shades) < SAME_SHADE:
-            return False
-        if shade is None:
-            return True
-        ground = sorted(pixels)[len(pixels) // 2]
-        return abs(ground - shade) >= SAME_SHADE
+        rows = list(filter(None, self._rows(box)))
+        if rows and not _is_of_one_shade(rows):
+            return shade is None or abs(_ground(rows) - shade) >= SAME_SHADE
+        return not rows
 
     def _rows(self, box: Box) -> Iterator[bytes]:
-        data, width, height, stride = self._picture
+        width, height = self._shades.width, self._shades.height
         across, down = width / self.frame.width, height / self.frame.height
         left, top, right, bottom = self.frame.as_shown(box)
         first, last = max(0, round(left * across)), max(0, min(width, round(right * across) + 1))
-        for y in range(max(0, round(top * down)), min(height, round(bottom * down) + 1)):
-            yield data[y * stride + first : y * stride + last]
+        ends = max(0, round(top * down)), min(height, round(bottom * down) + 1)
+        return self._shades.rows(*ends, first, last)
 
     @cached_property
-    def _picture(self) -> tuple[bytes, int, int, int]:
-        """The page in shades of grey: its bytes, width, height, and bytes a row.
-
-        Empty for a page that is too large, or cannot be drawn.
-        """
-        scale = min(_SCALE, MAX_PIXELS / max(1.0, *self.page.get_size()))
-        if scale < MIN_SCALE:
-            return b"", 0, 0, 0
-        bitmap = quietly(lambda: self.page.render(scale=scale, grayscale=True), None)
-        if bitmap is None:
-            return b"", 0, 0, 0
-        return bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride
+    def _shades(self) -> Shades:
+        return Shades(self.page)
 
     # ---- what may hide the text ------------------------------------------------------------
 
@@ -219,6 +198,23 @@ class _Looks:
             for form, inside in pieces.items()
             if all(self._shows(piece.box) for piece in _some(inside))
         )
+
+
+def _is_of_one_shade(rows: Sequence[bytes]) -> bool:
+    """Whether pixels are of one shade to the eye; what shows of a line shows in its middle."""
+    middle = len(rows) // 2
+    least, most = 255, 0
+    for row in (*rows[middle:], *rows[:middle]):
+        least, most = min(least, min(row)), max(most, max(row))
+        if most - least >= SAME_SHADE:
+            return False
+    return True
+
+
+def _ground(rows: Sequence[bytes]) -> int:
+    """The shade of the pixel of middle shade."""
+    pixels = sorted(b"".join(rows))
+    return pixels[len(pixels) // 2]
 
 
 FORM_SAMPLE = 8

@@ -9,7 +9,13 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragctx.pdf.characters import clean_characters, clean_line, garbled_share, mixed_share
+from ragctx.pdf.characters import (
+    clean_characters,
+    clean_line,
+    garbled_share,
+    mixed_share,
+    torn_share,
+)
 
 NASTY = st.sampled_from(
     "ab Z1-\u2010\n\r\t\x00\x02\x0c\x85\xad\xa0\u200b\u2028\u2029\u202e\u2027\ufb01\ufb05"
@@ -61,3 +67,13 @@ def test_glyphs_without_meaning_are_known() -> None:
     assert garbled_share("either/or and/or") == 0.0
     assert mixed_share("Die Würde des Menschen ist unantastbar") == 0.0
     assert mixed_share("ԔΰÎϸЇߙΨ́ϣķϙʆϢ") > 0.5
+
+
+def test_only_letters_side_by_side_are_of_torn_words() -> None:
+    """An index, a drawing and mathematics were read again by pypdf, which takes seconds."""
+    words = "the words of a page that has more than some few of them"
+    index = "\n".join([words, "K", "kettle, k 12", "L", "lamp, l 3"])
+    drawing = "\n".join([words, *"bcdbcdbcd"])
+    mathematics = f"{words} d(P, Q) + d(Q, R) = d(P, R) for G, k \u2208 X"
+    assert [torn_share(text) for text in (index, drawing, mathematics)] == [0.0, 0.0, 0.0]
+    assert torn_share(f"{words} N O T I C E") > 0.2
