@@ -6,12 +6,11 @@ before a document's pages are joined, so that offsets into `Document.text` stay 
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from itertools import compress
+from collections.abc import Sequence
+from itertools import compress, pairwise
 from operator import and_, or_
 
 from ragctx.pdf.symbol_fonts import without_private
@@ -86,31 +85,38 @@ def mixed_share(text: str) -> float:
     (0.0, 1.0)
     """
     scripts = [_script(character) for character in text[:2000]]
-    pairs = [(a, b) for a, b in itertools.pairwise(scripts) if a and b]
+    pairs = [(a, b) for a, b in pairwise(scripts) if a and b]
     return sum(a != b for a, b in pairs) / len(pairs) if pairs else 0.0
 
 
 def torn_share(text: str) -> float:
-    """Share of words, 0 to 1, that are single letters side by side and hardly ever words: torn.
+    """Share of words, 0 to 1, that are single letters of torn words, and hardly ever words.
 
-    A text of a few words tells nothing. (A letter that stands alone in its line or among words, as
-    in an index, in a drawing, in mathematics, is no part of a torn word.)
+    They stand beside each other ("N O T I C E"), or after what is no word by itself ("th e"): it
+    has a single letter after it wherever the text has it. (A letter alone in its line or among
+    words, as in an index, in a drawing, in mathematics, is no part of a torn word.) A text of a few
+    words tells nothing.
 
-    >>> torn_share("N O T I C E of the Compan y to a l l of them"), torn_share("K, and p in L")
-    (0.4375, 0.0)
+    >>> torn_share("N O T I C E of th e Board to a l l of them"), torn_share("K, and p in L")
+    (0.5, 0.0)
     """
-    count = sum(token.strip(_AROUND).isalpha() for token in text.split())
+    tokens = [token for line in text.splitlines() for token in (*line.split(), "")]
+    count = sum(token.strip(_AROUND).isalpha() for token in tokens)
     if count < _FEW_WORDS:
         return 0.0
-    return sum(sum(map(_is_no_word, _side_by_side(line))) for line in text.splitlines()) / count
-
-
-def _side_by_side(line: str) -> Iterable[str]:
-    """The single letters of a line that stand beside another."""
-    tokens = line.split()
     lone = [len(token) == 1 and token.isalpha() for token in tokens]
     beside = map(or_, [False, *lone], [*lone[1:], False])
-    return compress(tokens, map(and_, lone, beside))
+    after = map(_beginnings(tokens).__contains__, ["", *tokens])
+    letters = compress(tokens, map(and_, lone, map(or_, beside, after)))
+    return sum(map(_is_no_word, letters)) / count
+
+
+def _beginnings(tokens: Sequence[str]) -> set[str]:
+    """Words of small letters that have a single small letter after them wherever they stand."""
+    pairs = [(token, following.strip(_AROUND)) for token, following in pairwise(tokens)]
+    before_one = {token for token, end in pairs if len(end) == 1 and end.islower()}
+    others = {token for token, end in pairs if not (len(end) == 1 and end.islower())}
+    return {t for t in before_one - others if len(t) > 1 and t.isalpha() and t[-1].islower()}
 
 
 def _is_no_word(letter: str) -> bool:

@@ -69,7 +69,7 @@ def test_glyphs_without_meaning_are_known() -> None:
     assert mixed_share("ԔΰÎϸЇߙΨ́ϣķϙʆϢ") > 0.5
 
 
-def test_only_letters_side_by_side_are_of_torn_words() -> None:
+def test_letters_side_by_side_or_cut_off_are_of_torn_words_and_others_are_not() -> None:
     """An index, a drawing and mathematics were read again by pypdf, which takes seconds."""
     words = "the words of a page that has more than some few of them"
     index = "\n".join([words, "K", "kettle, k 12", "L", "lamp, l 3"])
@@ -77,3 +77,4 @@ def test_only_letters_side_by_side_are_of_torn_words() -> None:
     mathematics = f"{words} d(P, Q) + d(Q, R) = d(P, R) for G, k \u2208 X"
     assert [torn_share(text) for text in (index, drawing, mathematics)] == [0.0, 0.0, 0.0]
     assert torn_share(f"{words} N O T I C E") > 0.2
+    assert torn_share("Th e tenan t shal l pa y th e ren t to th e landlor d eac h mont h") > 0.4
