@@ -65,10 +65,12 @@ def until(happened: Callable[[], bool]) -> None:
 def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        if not Path("/proc/self/stat").exists():
+            return True
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (ProcessLookupError, FileNotFoundError):  # it may end between any two of these lines
         return False
-    stat = Path(f"/proc/{pid}/stat")  # a zombie that nobody waited for has ended too
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    return stat.rpartition(")")[2].split()[0] != "Z"  # a zombie that nobody waited for has ended
 
 
 @pytest.mark.usefixtures("on_path")
