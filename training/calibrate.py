@@ -36,14 +36,10 @@ DISTRACTORS = (0, 4, 9)
 PRECISION = 0.85
 """Precision of abstaining that the threshold aims at. Chosen by hand."""
 
-TRIED = (
-    ("proximity", (0.0, 7.0, 10.0, 14.0, 18.0, 22.0)),
-    ("similarity", (0.0, 4.0, 8.0, 12.0, 16.0)),
-    ("proximity", (10.0, 14.0, 18.0, 22.0)),
-)
+TRIED = (("proximity", (0.0, 7.0, 10.0, 14.0, 18.0, 22.0)),)
 """The values that are tried for each field of a prior, one after the other."""
 
-GIVEN = Prior(rank=1.0, row=6.0, column=2.0)
+GIVEN = Prior(rank=1.0, similarity=8.0, row=4.0, column=2.0)
 """What is not fitted: it was chosen on questions about real PDFs, of whose tables and search
 results the question sets have too little; see LOG.md."""
 
