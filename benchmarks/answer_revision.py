@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,15 @@ from typing import Any
 from benchmarks.answer_judge import holds, is_right
 from benchmarks.answer_stages import Observation, touches
 from benchmarks.dev_set import DevQuestion
-
-ROOT = Path(__file__).parents[1]
+from benchmarks.revisions import checked_out
 
 
 def observe_revision(
     revision: str, questions: Sequence[DevQuestion], pdfs: Sequence[Path]
 ) -> list[Observation]:
     """Check a revision out, let it read the PDFs, and ask it every question."""
-    with tempfile.TemporaryDirectory() as name:
-        tree = Path(name) / "tree"
-        git = ["git", "-C", str(ROOT), "worktree"]
-        subprocess.run([*git, "add", "--detach", "-q", str(tree), revision], check=True)
-        try:
-            return observe_tree(tree, Path(name), questions, pdfs)
-        finally:
-            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+    with checked_out(revision) as tree:
+        return observe_tree(tree, tree.parent, questions, pdfs)
 
 
 def observe_tree(

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ragctx.generator.reader.network import ALONE
+from ragctx.tokens.load import load_tokenizer
 from training.common import (
     Config,
     bundled_tokenizer,
@@ -21,10 +22,11 @@ from training.common import (
     run_folder,
     stage_parser,
 )
-from training.data import Passage, load_passages
+from training.data import Passage, passages_of, read_rows
 from training.loop import Score, Stage, train
 from training.network import TorchNetwork
 from training.score import score_questions
+from training.written import FILES, written_rows
 
 
 def run(
@@ -72,10 +74,13 @@ def main() -> None:
 
 def load_sets(config: Config, names: Iterable[str]) -> dict[str, list[Passage]]:
     """The training part of every question set named."""
-    tokenizer = bundled_tokenizer()
+    tokenizer, embedder = bundled_tokenizer(), load_tokenizer()
     return {
-        name: load_passages(
-            config.questions / f"{name}.train.jsonl.gz",
+        name: passages_of(
+            written_rows(config.written, name, config.texts, embedder)
+            if name in FILES
+            else read_rows(config.questions / f"{name}.train.jsonl.gz"),
+            name,
             tokenizer,
             config.chunk_tokens,
             config.question_tokens,

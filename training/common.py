@@ -37,6 +37,7 @@ class Config:
     threads: int
     device: str  # as torch names it, or "auto"
     questions: Path
+    written: Path
     texts: Path
     pdfs: Path
     runs: Path
@@ -60,7 +61,7 @@ def load_config(path: Path = CONFIG) -> Config:
     the other's or replace single settings of them.
     """
     settings = _settings(path)
-    for name in ("questions", "texts", "pdfs", "runs", "logs", "reader"):
+    for name in ("questions", "written", "texts", "pdfs", "runs", "logs", "reader"):
         settings[name] = (HERE.parent / settings[name]).resolve()
     return Config(**settings)
 

@@ -10,7 +10,7 @@ import gzip
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -123,8 +123,21 @@ def load_passages(
 
     A passage longer than `chunk_tokens` is cut to a window around the first answer it holds.
     """
+    return passages_of(
+        read_rows(path), path.name.split(".")[0], tokenizer, chunk_tokens, question_tokens
+    )
+
+
+def passages_of(
+    found: Iterable[Mapping[str, Any]],
+    source: str,
+    tokenizer: RustTokenizer,
+    chunk_tokens: int,
+    question_tokens: int,
+) -> list[Passage]:
+    """The passages of a question set's rows, as `load_passages` gives them."""
     by_context: dict[str, list[tuple[str, list[str]]]] = {}
-    for row in read_rows(path):
+    for row in found:
         answers = [answer.strip() for answer in row.get("answers", ()) if answer.strip()]
         rows = by_context.setdefault(row["context"], [])
         if answers and row.get("answerable", True):
@@ -132,7 +145,7 @@ def load_passages(
     passages = []
     for context, rows in by_context.items():
         passage = _passage(
-            source=path.name.split(".")[0],
+            source=source,
             context=context,
             rows=rows,
             tokenizer=tokenizer,

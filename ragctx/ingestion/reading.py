@@ -19,6 +19,7 @@ from ragctx.ingestion.settings import IngestSettings, Recipe
 from ragctx.pdf.ocr import Ocr
 from ragctx.pdf.opening import require_size
 from ragctx.pdf.read import read_pdf
+from ragctx.pdf.readers import Readers
 from ragctx.records import Chunk, Document
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class FileReader:
     made: Mapping[str, str]  # how the documents that the index holds were made, by id
     ids: Mapping[Path, str]  # of files that were hashed before
     processes: int = 1  # that may read one long file at once
+    readers: Readers | None = None  # where they come from; None: each file's own
     stopped: threading.Event = field(default_factory=threading.Event)  # set: nobody waits for it
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
@@ -125,6 +127,7 @@ class FileReader:
             ocr=self.ocr,
             limits=self.settings.limits,
             processes=self.processes,
+            readers=self.readers,
             on_page=on_page,
         )
 

@@ -33,6 +33,7 @@ from ragctx.ingestion.reading import FileFound, FileRead, FileReader, cores, ocr
 from ragctx.ingestion.reuse import KnownVectors
 from ragctx.ingestion.settings import IngestSettings, Recipe, require_same
 from ragctx.ingestion.workers import LocalWorkers
+from ragctx.pdf.readers import ForkedReaders
 from ragctx.records import Document, PageStatus, PdfStatus
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def ingest_files(
     """
     settings, progress = settings or IngestSettings(), progress or Progress()
     workers = workers or LocalWorkers(embedder)
-    with index.writer() as writer:
+    with index.writer() as writer, ForkedReaders() as readers:
         with index.snapshot() as snapshot:
             told, made = Recipe.parsed(snapshot.recipe), snapshot.recipes()
         if rebuild and told is not None and told.headers is None:
@@ -156,6 +157,7 @@ def ingest_files(
                 made=made,
                 ids=ids or {},
                 processes=cores() // max(1, len(files)),
+                readers=readers,
             ),
             known=KnownVectors(index, lenders),
             queue=EmbeddingQueue(writer, embedder, workers, on_embedded=progress.on_embedded),

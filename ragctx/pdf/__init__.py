@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from ragctx.pdf.names import PdfReader as PdfReader
     from ragctx.pdf.process import Limits as Limits
     from ragctx.pdf.read import read_pdf as read_pdf
+    from ragctx.pdf.readers import ForkedReaders as ForkedReaders
 else:
     __getattr__, __dir__, __all__ = handed_on(
         __name__,
         {
+            "ForkedReaders": "ragctx.pdf.readers",
             "Limits": "ragctx.pdf.process",
             "PdfReader": "ragctx.pdf.names",
             "read_pdf": "ragctx.pdf.read",

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from ragctx.pdf.process import Request, read
-from ragctx.pdf.reading import Reading
+from ragctx.pdf.reading import OnText, PageText, Reading
 
 MIN_BYTES = 2**20
 """Smaller files are read by one process: counting their pages first takes longer than it saves."""
 MIN_PAGES = 50
 """Of a part: a process takes as long to start as some ten pages take to read. Chosen by hand."""
 
-OnPage = Callable[[int, int], None]
 
-
-def read_in_parts(request: Request, on_page: OnPage | None, processes: int) -> Reading:
+def read_in_parts(request: Request, on_text: OnText | None, processes: int) -> Reading:
     """`process.read` of all pages, by up to this many processes at once; it gives the same.
 
-    `on_page` is called by one thread at a time, but not in the order of the pages; what it raises
+    `on_text` is called by one thread at a time, but not in the order of the pages; what it raises
     ends the reading.
     """
     pages = _pages(request) if processes > 1 else 0
     count = min(processes, pages // MIN_PAGES)
     if count < 2:
-        return read(request, on_page)
+        return read(request, on_text)
     bounds = [pages * part // count for part in range(count + 1)]
     # The first gives labels and outline, too: it is a reading of the whole file that ends early.
     parts = [replace(request, limits=replace(request.limits, max_pages=bounds[1]))]
     parts += [replace(request, only=tuple(range(*ends))) for ends in pairwise(bounds[1:])]
-    first, *others = _at_once(parts, on_page)
+    first, *others = _at_once(parts, on_text)
     if first.opening is not None:
         for part, reading in zip(parts[1:], others, strict=True):
             _add(reading, first, part.wanted(first.count))
@@ -47,18 +45,18 @@ def _pages(request: Request) -> int:
     return len(request.wanted(read(replace(request, only=())).count))
 
 
-def _at_once(parts: Sequence[Request], on_page: OnPage | None) -> list[Reading]:
-    """The readings of the parts; raises what `on_page` raised."""
+def _at_once(parts: Sequence[Request], on_text: OnText | None) -> list[Reading]:
+    """The readings of the parts; raises what `on_text` raised."""
     turn, failed = threading.Lock(), threading.Event()
     done: dict[int, Reading] = {}
     errors: list[BaseException] = []
 
-    def told(page: int, pages: int) -> None:
+    def told(page: PageText, pages: int) -> None:
         if failed.is_set():
             raise _Failed
-        if on_page is not None:
+        if on_text is not None:
             with turn:
-                on_page(page, pages)
+                on_text(page, pages)
 
     def work(i: int) -> None:
         try:

@@ -7,13 +7,10 @@ with the page after it. What was read before is kept.
 from __future__ import annotations
 
 import json
-import os
 import queue
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +18,14 @@ from typing import IO
 
 from ragctx.arguments import require_number, require_whole
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS, LookMessage, RequestMessage
+from ragctx.pdf.readers import START_S, ReaderProcess, Readers, StartedReaders
 from ragctx.pdf.reading import (
     Begun,
     Broken,
     Ended,
     Event,
     Failure,
+    OnText,
     Opening,
     PageEvent,
     PageText,
@@ -46,25 +45,10 @@ MAX_CHARACTERS = 20_000_000
 MAX_CHARACTERS_PER_BYTE = 50
 """How many of them a file may hold for each of its bytes. Written text has 1 to 10, compressed;
 only what one page draws again and again has more. Chosen by hand; 200,000 are always allowed."""
-START_S = 60.0
-"""Seconds the reading process may take to start: a busy machine is not a bad file."""
 MAX_LINE = 2**26
 """Bytes of the longest message (64 MiB); a longer line is not a message."""
-_KEEP_SMALL_PIECES = "glibc.malloc.tcache_count=20000"
-"""What Linux's C library is told: to keep small pieces of memory at hand that pdfium gives back and
-asks for again, thousands a page. (Other systems take no notice.)"""
 _BACKLOG = 64
 """How many messages may wait to be taken before the reading process has to wait."""
-_START = (
-    "import gc, sys; gc.disable(); sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; "
-    "from ragctx.pdf.worker import main; main()"
-)
-"""Unlike `-m`, this never imports from the working directory, where anybody may put files.
-
-(Garbage is not collected until the libraries are imported, see `worker.main`: of what they make
-nothing is, and looking for it takes a tenth of the time.)
-"""
-WORKER = (sys.executable, "-c", _START, str(Path(__file__).parents[2]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +75,8 @@ class Request:
     """What to read, by which library ("pdfium" or "pypdf"); `only` these pages, counted from 0.
 
     With `mend_fonts`, from a copy with mended fonts; with `look`, where the glyphs of these pages
-    are and pictures of them, instead of their text; see `messages.RequestMessage`.
+    are and pictures of them, instead of their text; see `messages.RequestMessage`. `readers` gives
+    the processes that read.
     """
 
     path: Path
@@ -102,7 +87,7 @@ class Request:
     only: tuple[int, ...] | None = None
     mend_fonts: bool = False
     look: LookMessage | None = None
-    worker: Sequence[str] = field(default_factory=lambda: WORKER)
+    readers: Readers = field(default_factory=StartedReaders)
 
     def from_page(self, first: int) -> str:
         """The line of JSON that tells a process to go on from a page, counted from 0."""
@@ -139,15 +124,15 @@ class Request:
         return range(min(pages, self.limits.max_pages)) if self.only is None else self.only
 
 
-def read(request: Request, on_page: Callable[[int, int], None] | None = None) -> Reading:
+def read(request: Request, on_text: OnText | None = None) -> Reading:
     """Read a file with as many processes, one after the other, as it takes and limits allow.
 
-    `on_page` is called with the number of each page read, from 1, and the number of pages. Nothing
-    is raised for a bad file: the reading tells what could not be read and why.
+    `on_text` is called with each page read, and the number of pages. Nothing is raised for a bad
+    file: the reading tells what could not be read and why.
     """
     reading = Reading()
     for _ in range(MAX_RESTARTS + 1):
-        died_at = _one_process(request, reading, on_page)
+        died_at = _one_process(request, reading, on_text)
         if died_at is None or reading.opening is None:
             break
         if died_at < 0:
@@ -172,12 +157,10 @@ def _given_up(request: Request, reading: Reading) -> PageStatus:
     return next(reversed(reading.lost.values()), "corrupt")  # as the pages before them
 
 
-def _one_process(
-    request: Request, reading: Reading, on_page: Callable[[int, int], None] | None
-) -> int | None:
+def _one_process(request: Request, reading: Reading, on_text: OnText | None) -> int | None:
     """Run one process; the page at which it was lost (-1: the structure), None if it finished."""
     at = max([*reading.pages, *reading.lost], default=-1) + 1
-    with _Worker(request.worker, request.from_page(at)) as worker:
+    with _Worker(request.readers.start(), request.from_page(at)) as worker:
         for event in worker.events(request):
             if not _is_possible(event, reading):
                 break
@@ -186,7 +169,7 @@ def _one_process(
             if isinstance(event, Ended):
                 reading.warnings += event.warnings
                 return None
-            _take(event, reading, on_page)
+            _take(event, reading, on_text)
             if reading.characters > request.max_characters:
                 reading.warnings.append(request.too_long)
                 return at
@@ -207,7 +190,7 @@ def _is_possible(event: Event, reading: Reading) -> bool:
     return not isinstance(event, PageEvent) or 0 <= event.page < reading.count
 
 
-def _take(event: Event, reading: Reading, on_page: Callable[[int, int], None] | None) -> None:
+def _take(event: Event, reading: Reading, on_text: OnText | None) -> None:
     """Note in the reading what an event tells."""
     if isinstance(event, Opening):
         reading.opening = event
@@ -227,28 +210,22 @@ def _take(event: Event, reading: Reading, on_page: Callable[[int, int], None] | 
     elif isinstance(event, PageText):
         reading.pages[event.page] = event
         reading.characters += event.characters
-        if on_page is not None:
-            on_page(event.page + 1, reading.count)
+        if on_text is not None:
+            on_text(event, reading.count)
 
 
 class _Worker:
     """A process that reads, killed at the end of the `with` block if not gone by then."""
 
-    def __init__(self, command: Sequence[str], request: str) -> None:
+    def __init__(self, process: ReaderProcess, request: str) -> None:
         self.late = False
         self._lines: queue.Queue[bytes | None] = queue.Queue(_BACKLOG)
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"GLIBC_TUNABLES": _KEEP_SMALL_PIECES, **os.environ},
-        )
+        self._process = process
         self._pump = threading.Thread(target=self._listen, daemon=True)
         self._pump.start()
         try:
-            self._stdin.write(request.encode() + b"\n")
-            self._stdin.flush()  # and left open: when it closes, the process knows we are gone
+            process.stdin.write(request.encode() + b"\n")
+            process.stdin.flush()  # and left open: when it closes, the process knows we are gone
         except OSError:  # it is gone already, which events() will find out
             pass
 
@@ -256,21 +233,14 @@ class _Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
+        _close(self._process.stdin)
+        self._process.end()
         while self._pump.is_alive():  # it may be waiting to hand over one more line
             _drain(self._lines)
             self._pump.join(0.01)
-        for pipe in (self._process.stdin, self._process.stdout):
-            _close(pipe)
-
-    @property
-    def _stdin(self) -> IO[bytes]:
-        assert self._process.stdin is not None
-        return self._process.stdin
+        _close(self._process.stdout)
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
         while line := self._process.stdout.readline(MAX_LINE):
             self._lines.put(line)
         self._lines.put(None)
@@ -318,9 +288,8 @@ def _drain(lines: queue.Queue[bytes | None]) -> None:
         pass
 
 
-def _close(pipe: IO[bytes] | None) -> None:
+def _close(pipe: IO[bytes]) -> None:
     try:
-        if pipe is not None:
-            pipe.close()
+        pipe.close()
     except OSError:  # bytes that the dead process never took
         pass

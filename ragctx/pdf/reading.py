@@ -158,6 +158,8 @@ class Ended:
 
 OnPage: TypeAlias = Callable[[int, int], None]
 """Told the number of the page just read, from 1, and the number of pages."""
+OnText: TypeAlias = Callable[[PageText, int], None]
+"""Told what was read of a page, and the number of pages."""
 PageEvent: TypeAlias = PageText | Sheet | Picture | Broken
 Event: TypeAlias = Started | Opening | Begun | PageEvent | Structure | Failure | Ended
 

@@ -14,7 +14,7 @@ from ragctx.pdf.later import Later
 from ragctx.pdf.ligatures import seems_to_lack_letters
 from ragctx.pdf.page_tree import written_pages
 from ragctx.pdf.process import Request, read
-from ragctx.pdf.reading import OnPage, PageText, Reading
+from ragctx.pdf.reading import OnText, PageText, Reading
 
 TORN = 0.2
 """With a larger share of single letters among its words, a page's words may be torn. Chosen by
@@ -22,7 +22,7 @@ hand: above what mathematics has on most pages."""
 
 
 def with_better_pages(
-    reading: Reading, request: Request, on_page: OnPage | None, *, both_libraries: bool
+    reading: Reading, request: Request, on_text: OnText | None, *, both_libraries: bool
 ) -> Reading:
     """What pdfium read, with the pages of a copy with mended fonts, if letters seem to be missing.
 
@@ -30,7 +30,7 @@ def with_better_pages(
     """
 
     def second(first: Reading) -> Reading:
-        return _with_second_opinion(first, request, on_page) if both_libraries else first
+        return _with_second_opinion(first, request, on_text) if both_libraries else first
 
     if not seems_to_lack_letters("\n".join(page.raw_text for page in reading.pages.values())):
         return second(reading)
@@ -43,16 +43,16 @@ def with_better_pages(
     return second(reading)
 
 
-def _with_second_opinion(reading: Reading, request: Request, on_page: OnPage | None) -> Reading:
+def _with_second_opinion(reading: Reading, request: Request, on_text: OnText | None) -> Reading:
     """The reading, with pypdf's pages where pdfium failed or gave less sound text."""
     if not reading.count:
         hopeless = reading.failure is not None and reading.failure.status != "corrupt"
-        second = reading if hopeless else read(replace(request, reader="pypdf"), on_page)
+        second = reading if hopeless else read(replace(request, reader="pypdf"), on_text)
         return second if second.count else reading
     if _may_miscount(reading, request):
         leaves = read(replace(request, reader="pypdf", only=())).count
         if leaves not in (0, reading.count):
-            by_leaves = read(replace(request, reader="pypdf"), on_page)
+            by_leaves = read(replace(request, reader="pypdf"), on_text)
             return by_leaves if by_leaves.pages else reading
     broken = {i for i, status in reading.lost.items() if status == "corrupt"}
     doubtful = {

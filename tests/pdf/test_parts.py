@@ -12,6 +12,7 @@ from ragctx.pdf import parts
 from ragctx.pdf.parts import read_in_parts
 from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.read import read_pdf
+from ragctx.pdf.readers import StartedReaders
 from ragctx.pdf.reading import Reading
 from tests.pdf.test_process import SAY
 from tests.support import pdf_files
@@ -55,7 +56,7 @@ def request(file: Path, script: str, *, max_pages: int = 1000, timeout_s: float 
         reader="pdfium",
         limits=Limits(max_pages=max_pages, page_timeout_s=timeout_s),
         deadline=time.monotonic() + 300,
-        worker=(sys.executable, "-S", "-c", SAY + PAGES + script),
+        readers=StartedReaders((sys.executable, "-S", "-c", SAY + PAGES + script)),
     )
 
 
@@ -102,8 +103,9 @@ def test_no_more_pages_than_the_limit_are_read(file: Path) -> None:
 
 def test_each_page_is_told_once(file: Path) -> None:
     seen: list[tuple[int, int]] = []
-    read_in_parts(request(file, "serve(20)"), lambda *page: seen.append(page), 3)
-    assert sorted(seen) == [(page, 20) for page in range(1, 21)]
+    told = request(file, "serve(20)")
+    read_in_parts(told, lambda page, pages: seen.append((page.page, pages)), 3)
+    assert sorted(seen) == [(i, 20) for i in range(20)]
 
 
 def test_what_is_raised_on_a_page_ends_every_part(file: Path) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ragctx.pdf.process import WORKER, Limits, Request, read
+from ragctx.pdf.process import Limits, Request, read
 from ragctx.pdf.read import read_pdf
+from ragctx.pdf.readers import WORKER, StartedReaders
 from ragctx.pdf.reading import Reading
 
 SAY = """
@@ -47,7 +48,7 @@ def reading_by(
         reader="pdfium",
         limits=limits,
         deadline=began + file_timeout_s,
-        worker=(sys.executable, "-S", "-c", SAY + script),
+        readers=StartedReaders((sys.executable, "-S", "-c", SAY + script)),
     )
     return read(request), time.monotonic() - began
 
@@ -130,10 +131,9 @@ def test_the_password_is_never_in_a_command_line() -> None:
         limits=limits,
         deadline=time.monotonic() + 60,
     )
-    assert not any("sesame" in word for word in request.worker)
-    shown = replace(
-        request, worker=(sys.executable, "-S", "-c", SAY + "opened(len(sys.argv)); end()")
-    )
+    assert not any("sesame" in word for word in WORKER)
+    command = (sys.executable, "-S", "-c", SAY + "opened(len(sys.argv)); end()")
+    shown = replace(request, readers=StartedReaders(command))
     assert read(shown).count == 1  # no arguments but the script
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ragctx.pdf import process
 from ragctx.pdf.read import read_pdf
+from ragctx.pdf.readers import StartedReaders
 from tests.support.pdf_files import document, lines, pdf_bytes, stream, write
 
 
@@ -110,20 +110,19 @@ def test_values_of_form_fields_stand_by_their_labels(tmp_path: Path) -> None:
     assert "Ada Lovelace" in read_pdf(path, reader="pypdf").text
 
 
-def test_what_pdfium_cannot_open_pypdf_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_pdfium_cannot_open_pypdf_may(tmp_path: Path) -> None:
     """The stand-in fails as pdfium and reads as pypdf."""
     fake = _stand_in(
         tmp_path,
         'if r["reader"] == "pdfium": say(kind="failed", status="corrupt", message="bad xref")\n'
         'else: opened(1); page(0, "By pypdf.")\n',
     )
-    monkeypatch.setattr(process, "WORKER", fake)
-    read = read_pdf(write(tmp_path / "a.pdf", [b""]))
+    read = read_pdf(write(tmp_path / "a.pdf", [b""]), readers=fake)
     assert (read.text, read.reader, read.status) == ("By pypdf.", "pypdf", "ok")
 
 
 def test_a_doubtful_page_is_read_again_and_the_better_text_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     fake = _stand_in(
         tmp_path,
@@ -132,8 +131,7 @@ def test_a_doubtful_page_is_read_again_and_the_better_text_taken(
         '    page(0, "Sound."); page(1, "\\ue001\\ue002\\ue003", True); page(2, "Also.", True)\n'
         'else:\n    assert r["only"] == [1, 2]; page(1, "Letters."); page(2, "A")\n',
     )
-    monkeypatch.setattr(process, "WORKER", fake)
-    read = read_pdf(write(tmp_path / "a.pdf", [b""]))
+    read = read_pdf(write(tmp_path / "a.pdf", [b""]), readers=fake)
     assert [page.text for page in read.pages] == ["Sound.", "Letters.", "Also."]
     assert read.reader == "pdfium+pypdf"
 
@@ -144,7 +142,7 @@ WHOLE = "NOTICE to the Company and all of its tenants"
 
 @pytest.mark.parametrize(("second", "expected"), [(WHOLE, WHOLE), (TORN, TORN), ("NOTICE", TORN)])
 def test_torn_words_are_read_again_and_whole_ones_taken(
-    second: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    second: str, expected: str, tmp_path: Path
 ) -> None:
     fake = _stand_in(
         tmp_path,
@@ -152,8 +150,7 @@ def test_torn_words_are_read_again_and_whole_ones_taken(
         f'if r["reader"] == "pdfium": page(0, "Sound."); page(1, {TORN!r})\n'
         f'else:\n    assert r["only"] == [1]; page(1, {second!r})\n',
     )
-    monkeypatch.setattr(process, "WORKER", fake)
-    read = read_pdf(write(tmp_path / "a.pdf", [b""]))
+    read = read_pdf(write(tmp_path / "a.pdf", [b""]), readers=fake)
     assert [page.text for page in read.pages] == ["Sound.", expected]
 
 
@@ -173,11 +170,11 @@ def page(i, text, doubtful=False):
 """
 
 
-def _stand_in(folder: Path, script: str) -> tuple[str, ...]:
-    """A worker command that runs `script`, then ends in good order."""
+def _stand_in(folder: Path, script: str) -> StartedReaders:
+    """Readers that run `script`, then end in good order."""
     path = folder / "stand_in.py"
     path.write_text(f"{STAND_IN}\n{script}\nsay(kind='end', warnings=[])\n", encoding="utf-8")
-    return (sys.executable, str(path))
+    return StartedReaders((sys.executable, str(path)))
 
 
 def test_indents_in_a_column_are_no_gutter(tmp_path: Path) -> None:

@@ -107,12 +107,12 @@ def test_without_fonts_to_mend_the_other_library_is_asked_once(
 
 def test_rows_found_ahead_are_the_pages_own_and_others_are_found_when_asked_for() -> None:
     first = reading("One.\nTwo.", "Three.")
-    ahead = RowsAhead()
-    ahead.begin(first)
-    first.pages[1] = page(1, "Another reading.", "pypdf")
-    for found in (*first.pages.values(), None):
-        assert ahead.rows(found) == page_rows(found)
-    assert RowsAhead().rows(first.pages[0]) == page_rows(first.pages[0])
+    with RowsAhead() as ahead:
+        for found in first.pages.values():
+            ahead.add(found)
+        first.pages[1] = page(1, "Another reading.", "pypdf")
+        for found in (*first.pages.values(), None):
+            assert ahead.rows(found) == page_rows(found)
 
 
 def test_what_fails_later_is_raised_where_its_result_is_asked_for() -> None:

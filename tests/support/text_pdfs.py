@@ -33,6 +33,7 @@ class TextReader:
         limits: object = None,
         ocr: object = None,
         processes: int = 1,
+        readers: object = None,
         on_page: Callable[[int, int], None] | None = None,
     ) -> Document:
         self.read.append(path.name)
