@@ -184,6 +184,7 @@ def _row(line: Line, text: str) -> Row:
         cell=line.cell,
         role=line.role,
         bold=line.bold,
+        typewriter=line.typewriter,
         cells=_cells(line, text) if line.parts else (),
     )
 

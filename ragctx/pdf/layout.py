@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import statistics
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -198,12 +197,17 @@ def _marks(piece: Row, mark: Row) -> bool:
 
 def _joined_rows(pieces: Sequence[Row]) -> list[Row]:
     rows: list[Row] = []
-    for piece in pieces:
+    for i, piece in enumerate(pieces):
         if rows and rows[-1].is_field and is_leader(piece.text) and same_row(rows[-1], piece):
             continue  # it led to the box that was filled in
         if rows and _repeats_number(rows[-1], piece):
             rows[-1] = replace(_side_by_side(rows[-1], piece), is_field=True)
-        elif rows and _goes_on(rows[-1], piece):
+        elif (
+            rows
+            and _goes_on(rows[-1], piece)
+            and not _is_beside_two(rows[-2:], piece)
+            and not _is_beside_two(pieces[i : i + 2], rows[-1])
+        ):
             rows[-1] = _side_by_side(rows[-1], piece)
         else:
             rows.append(piece)
@@ -225,6 +229,24 @@ def _goes_on(row: Row, piece: Row) -> bool:
         return False  # but the number of a field goes before it
     is_beside = same_row(row, piece) or _marks_note(row, piece)
     return is_beside and piece.left >= row.right - OVERLAP * max(piece.size, row.size)
+
+
+def _is_beside_two(lines: Sequence[Row], piece: Row) -> bool:
+    """Whether a piece stands beside a label of two lines, halfway down, and not beside one line."""
+    if len(lines) < 2:
+        return False
+    a, b = lines
+    apart = abs(piece.top + piece.bottom - a.top - b.bottom) / 2
+    if apart >= HALFWAY * piece.height or not _WORDS.search(a.text):
+        return False
+    is_below = b.top > a.top + 0.5 * a.height and b.top - a.bottom < a.height
+    is_label = is_below and abs(a.left - b.left) < a.size and len(b.cells) < 2
+    gap = max(piece.left - max(a.right, b.right), min(a.left, b.left) - piece.right)
+    return is_label and gap > CELL_GAP * b.size
+
+
+HALFWAY = 0.25
+"""Row heights that the middle of such a piece is from the middle of the label at most."""
 
 
 def _repeats_number(row: Row, piece: Row) -> bool:
@@ -267,6 +289,7 @@ def _side_by_side(a: Row, b: Row) -> Row:
         role=a.role,
         is_field=b.is_field,
         bold=a.bold and b.bold,
+        typewriter=a.typewriter and b.typewriter,
         cells=_cells(a, b),
     )
 
@@ -448,18 +471,3 @@ def _joined(cells: list[Row]) -> Row:
     for cell in cells[1:]:
         row = _side_by_side(row, cell)
     return row
-
-
-def usual_pitches(rows: Sequence[Row]) -> dict[int, float]:
-    """The usual distance from one line to the next, by font size (rounded).
-
-    >>> from ragctx.pdf.row import unplaced
-    >>> usual_pitches(unplaced("a\\nb\\nc\\n\\nd"))
-    {2: 1}
-    """
-    steps: dict[int, list[float]] = {}
-    for a, b in itertools.pairwise(rows):
-        step = b.bottom - a.bottom
-        if round(a.size) == round(b.size) and 0.2 * a.height < step < 4 * a.height:
-            steps.setdefault(round(a.size), []).append(step)
-    return {size: statistics.median_low(steps_of_size) for size, steps_of_size in steps.items()}

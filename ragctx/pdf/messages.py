@@ -82,17 +82,20 @@ class MarkMessage(TypedDict):
     filled: bool
 
 
-class GapsMessage(TypedDict, total=False):
-    """Where a line has gaps that are wider than between words.
+class OddLineMessage(TypedDict, total=False):
+    """What is told of a line only where it is not as most are.
 
     Keys:
-        parts: what the gaps part: each with its text, its left and its right edge.
+        parts: what gaps part that are wider than between words: each with its text, its left and
+            its right edge.
+        typewriter: whether its letters are all equally wide.
     """
 
     parts: list[tuple[str, float, float]]
+    typewriter: bool
 
 
-class LineMessage(GapsMessage):
+class LineMessage(OddLineMessage):
     """A line of text and where it is on the page.
 
     Coordinates are in points and run right and down as the line is read, whatever way it is turned

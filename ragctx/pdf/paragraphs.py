@@ -18,9 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from ragctx.pdf.columns import are_running_text
-from ragctx.pdf.layout import usual_pitches
 from ragctx.pdf.line_joining import HYPHEN, goes_on_as_url, join_broken, whole_words
+from ragctx.pdf.pitches import usual_pitches
 from ragctx.pdf.row import Row, same_row
+from ragctx.pdf.typed_lines import is_line_of_code
 from ragctx.text.line_shapes import (
     NEIGHBOURS,
     begins_bullet,
@@ -191,7 +192,10 @@ def _after_jump(rows: Sequence[Row], i: int) -> str:
 def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
     """Whether the author ended row i - 1, though row i follows at the usual distance."""
     a, b = rows[i - 1], rows[i]
-    if is_lone_marker(a.text):
+    are_typed = a.typewriter and b.typewriter
+    if are_typed and is_line_of_code(rows, i):
+        return True
+    if is_lone_marker(a.text) and not are_typed:
         return False
     if is_table_row(a.text, b.text):
         return True
@@ -232,9 +236,12 @@ MIN_LABEL, MAX_LABEL = 4, 30
 
 
 def _begins_another(rows: Sequence[Row], i: int) -> bool:
-    """Whether row i is a heading, a label, a labelled value or a note, where one may begin."""
+    """Whether row i is a heading, code, a label, a labelled value or a note, where one may be."""
     a, b = rows[i - 1], rows[i]
     if b.bold and not a.bold and (ends_clause(a.text) or b.left < a.left - MIN_INDENT * b.size):
+        return True
+    is_indented = b.left > a.left + MIN_INDENT * b.size
+    if b.typewriter and not a.typewriter and ends_clause(a.text) and is_indented:
         return True
     is_narrow = len(a.text) <= MAX_LABEL and len(b.text) <= MAX_LABEL
     if is_narrow and _is_label(a) != _is_label(b) and _are_labels_over_lines(rows, i):

@@ -391,6 +391,8 @@ def _piece(sheet: Sheet, part: _Part) -> Piece:
     }
     if part.cuts:
         message["parts"] = list(_parts(part))
+    if first.is_typewriter and other.is_typewriter and last.is_typewriter:
+        message["typewriter"] = True
     width = box[2] - box[0] if len(text) >= MIN_SQUEEZED else math.inf
     visible = min(middle.size, SQUEEZED * width / len(text))
     placed = Placed(row[0].drawn, on_page(box, row[0].turn), visible)

@@ -36,6 +36,7 @@ class Line:
     cell: int = 0
     role: str = ""
     bold: bool = False
+    typewriter: bool = False
     parts: tuple[tuple[str, float, float], ...] = ()
 
 
@@ -247,11 +248,18 @@ def _line(message: Mapping[str, Any]) -> Line:
         cell=_value(message, "cell", int),
         role=_value(message, "role", str),
         bold=_value(message, "bold", bool),
+        typewriter=_value(message, "typewriter", bool),
         parts=tuple(map(_part, message.get("parts", ()))),
     )
 
 
-_NO_TAG: Mapping[str, Any] = {"block": 0, "cell": 0, "role": "", "bold": False}
+_NO_TAG: Mapping[str, Any] = {
+    "block": 0,
+    "cell": 0,
+    "role": "",
+    "bold": False,
+    "typewriter": False,
+}
 
 
 def _part(part: Sequence[Any]) -> tuple[str, float, float]:

@@ -43,6 +43,7 @@ class Row:
     role: str = ""
     is_field: bool = False  # a form field with its label
     bold: bool = False
+    typewriter: bool = False  # all letters are equally wide
     cells: tuple[Cell, ...] = ()
 
     @property

@@ -29,6 +29,8 @@ MAX_STACK_ROWS, MAX_STACK_CHARACTERS = 6, 240
 """A cell of several lines has at most this many, and this many characters."""
 STACK_STEP = 0.6
 """Row heights between two lines of one cell at most."""
+CENTRED = 0.35
+"""Row heights that the middles of a row of cells and of a cell of several lines are apart."""
 BLOCK_STEP = 2.5
 """Row heights between two rows of a table at most."""
 PART = 0.3
@@ -132,10 +134,12 @@ def _stacks(rows: Sequence[Row], i: int, ends: Sequence[int]) -> tuple[list[list
 
 
 def _stack(rows: Sequence[Row], i: int, end: int) -> list[Row]:
-    """The lines of one cell, rows i to `end`; none if it is no cell."""
-    if end - i > MAX_STACK_ROWS or len(rows[i].cells) > 1 or rows[i].in_table:
+    """The lines of one cell, rows i to `end`, or a row of cells; none if it is neither."""
+    if rows[i].in_table or not rows[i].is_placed:
         return []
-    if not rows[i].is_placed:
+    if len(rows[i].cells) > 1:
+        return [rows[i]]
+    if end - i > MAX_STACK_ROWS:
         return []
     stack = list(rows[i:end])
     return stack if sum(map(_length, stack)) <= MAX_STACK_CHARACTERS else []
@@ -149,22 +153,22 @@ def _is_next_line(a: Row, b: Row) -> bool:
 
 
 def _is_beside(a: Sequence[Row], b: Sequence[Row]) -> bool:
-    """Whether stack b stands to the right of stack a, with half of the less tall one's height."""
+    """Whether stack b stands to the right of stack a, with half of the less tall one's height.
+
+    Beside a row of cells, it is a cell of it if their middles are at one height.
+    """
     if a[0].turn != b[0].turn or min(row.left for row in b) < max(row.right for row in a):
         return False
-    shared = min(a[-1].bottom, b[-1].bottom) - max(a[0].top, b[0].top)
-    return shared > 0.5 * min(a[-1].bottom - a[0].top, b[-1].bottom - b[0].top)
+    (top, bottom), (next_top, next_bottom) = ((s[0].top, s[-1].bottom) for s in (a, b))
+    if len(a[0].cells) > 1 or len(b[0].cells) > 1:
+        apart = abs(top + bottom - next_top - next_bottom) / 2
+        return apart < CENTRED * min(a[0].height, b[0].height)
+    shared = min(bottom, next_bottom) - max(top, next_top)
+    return shared > 0.5 * min(bottom - top, next_bottom - next_top)
 
 
 def _side_by_side(stacks: Sequence[Sequence[Row]]) -> Row:
-    cells = tuple(
-        Cell(
-            min(row.left for row in stack),
-            max(row.right for row in stack),
-            _joined_lines(stack),
-        )
-        for stack in stacks
-    )
+    cells = tuple(cell for stack in stacks for cell in _cells_of(stack))
     first = stacks[0][0]
     return replace(
         first,
@@ -176,6 +180,13 @@ def _side_by_side(stacks: Sequence[Sequence[Row]]) -> Row:
         bold=all(row.bold for stack in stacks for row in stack),
         cells=cells,
     )
+
+
+def _cells_of(stack: Sequence[Row]) -> Sequence[Cell]:
+    if len(stack[0].cells) > 1:
+        return stack[0].cells
+    left, right = min(row.left for row in stack), max(row.right for row in stack)
+    return (Cell(left, right, _joined_lines(stack)),)
 
 
 def _joined_lines(stack: Sequence[Row]) -> str:
