@@ -233,9 +233,10 @@ def test_an_error_of_whoever_is_told_ends_the_run(folder: Path) -> None:
 
 
 def test_reading_ends_soon_after_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = threading.Event()
+    began, ended = threading.Event(), threading.Event()
 
     def endless(path: Path, *, on_page: Callable[[int, int], None], **_: object) -> None:
+        began.set()
         try:
             for page in range(10**9):
                 on_page(page, 10**9)
@@ -244,6 +245,7 @@ def test_reading_ends_soon_after_the_run(folder: Path, monkeypatch: pytest.Monke
             ended.set()
 
     def stop(*_: object) -> None:
+        began.wait(10)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ragctx.ingestion.reading, "read_pdf", endless)
