@@ -22,7 +22,7 @@ from ragctx.generator.reader.passes import Prior
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.paths import sha256_of
 from training.calibrate import fit
-from training.certainty import fit_to_pdfs
+from training.certainty import fit_to_documents
 from training.common import (
     Config,
     bundled_tokenizer,
@@ -60,7 +60,7 @@ def make(weights: Path, folder: Path, config: Config) -> None:
     per_set = config.export["per_set"]
     reader, embedder = load_bundled(folder), load_embedder()
     about |= fit(reader, config.questions, embedder, per_set)
-    _write(folder, {**about, **fit_to_pdfs(reader, config.pdfs, embedder)})
+    _write(folder, {**about, **fit_to_documents(reader, config, embedder)})
 
 
 def _write(folder: Path, about: dict[str, object]) -> None:

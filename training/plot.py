@@ -20,6 +20,7 @@ RUNS = {
     "answer-third": "third",
     "answer-fourth": "fourth",
     "answer-fifth": "fifth",
+    "answer-seventh": "seventh",
     "answer": "this run",
     "distil": "its student",
 }

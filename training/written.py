@@ -18,6 +18,7 @@ the text corpora were asked about. Both are cut into chunks as ingestion cuts do
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -62,6 +63,15 @@ class WrittenDocument:
     def is_held_out(self) -> bool:
         """Whether it is kept for scoring."""
         return zlib.crc32(self.name.encode()) % HELD_OUT == 0
+
+    def whole(self) -> Document:
+        """The document as reading a file would have given it."""
+        pages = tuple(
+            Page(number=i, label=str(i), text=passage.text)
+            for i, passage in enumerate(self.passages, start=1)
+        )
+        id_ = hashlib.sha256(self.name.encode()).hexdigest()[:16]
+        return Document(id=id_, path=self.name, title=self.title, pages=pages)
 
 
 def written_documents(path: Path, texts: Path) -> list[WrittenDocument]:
@@ -133,23 +143,24 @@ class _Corpora:
         return "\n".join(self._lines[name][int(number)] for number in numbers)
 
 
+def all_written(folder: Path, name: str, texts: Path) -> Iterator[WrittenDocument]:
+    """The documents of a set of `FILES`."""
+    for path in sorted(folder.glob(FILES[name])):
+        yield from written_documents(path, texts)
+
+
 def written_rows(
     folder: Path, name: str, texts: Path, tokenizer: Tokenizer, *, held_out: bool = False
 ) -> Iterator[dict[str, Any]]:
     """The rows of a set of `FILES`, of the documents that are trained on or of those held out."""
-    for path in sorted(folder.glob(FILES[name])):
-        for document in written_documents(path, texts):
-            if document.is_held_out == held_out:
-                yield from rows_of(document, tokenizer)
+    for document in all_written(folder, name, texts):
+        if document.is_held_out == held_out:
+            yield from rows_of(document, tokenizer)
 
 
 def rows_of(document: WrittenDocument, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
     """The questions as rows of a question set: each with the chunk that holds its answer."""
-    pages = tuple(
-        Page(number=i, label=str(i), text=passage.text)
-        for i, passage in enumerate(document.passages, start=1)
-    )
-    whole = Document(id="written", path=document.name, title=document.title, pages=pages)
+    whole = document.whole()
     chunks = chunk_document(whole, tokenizer, max_tokens=CHUNK_TOKENS)
     start = 0
     for passage in document.passages:
@@ -158,10 +169,9 @@ def rows_of(document: WrittenDocument, tokenizer: Tokenizer) -> Iterator[dict[st
             first, end = (start + at for at in occurrences(passage.text, answers[0])[0])
             for chunk in chunks:
                 if chunk.start <= first and end <= chunk.end:
+                    lead_in = f"{chunk.lead_in}\n" if chunk.lead_in else ""
                     yield {
-                        "context": f"{chunk.lead_in}\n{chunk.text}"
-                        if chunk.lead_in
-                        else chunk.text,
+                        "context": lead_in + chunk.text,
                         "question": question,
                         "answers": [one for one in answers if one in chunk.text],
                     }

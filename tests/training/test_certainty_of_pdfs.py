@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,15 @@ from ragctx.generator.reader.certainty import Signs, certainty_of, fit_certainty
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.index.index import Index
 from ragctx.ingestion import ingest
-from training.certainty import fit_to_pdfs, fit_to_questions
+from training.certainty import (
+    certainty_entry,
+    fit_to_documents,
+    held_out_questions,
+    judged_on,
+    put_written,
+)
+from training.common import load_config
+from training.written import WrittenDocument, WrittenPassage
 
 METALS = ("tin", "lead", "zinc", "iron", "silver", "nickel", "copper", "cobalt")
 
@@ -22,14 +31,15 @@ METALS = ("tin", "lead", "zinc", "iron", "silver", "nickel", "copper", "cobalt")
 def test_without_pdfs_nothing_is_fitted_and_it_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fit_to_pdfs(load_bundled(), tmp_path, load_embedder()) == {}
+    config = replace(load_config(), pdfs=tmp_path)
+    assert fit_to_documents(load_bundled(), config, load_embedder()) == {}
     assert f"no PDFs in {tmp_path}" in capsys.readouterr().err
 
 
 def test_some_of_the_pdfs_are_not_taken_for_all(tmp_path: Path) -> None:
     (tmp_path / "another.pdf").write_bytes(b"%PDF-1.4")
     with pytest.raises(SystemExit, match="not in"):
-        fit_to_pdfs(load_bundled(), tmp_path, load_embedder())
+        fit_to_documents(load_bundled(), replace(load_config(), pdfs=tmp_path), load_embedder())
 
 
 def test_it_is_fitted_to_the_guesses_about_what_the_search_brings(
@@ -49,7 +59,7 @@ def test_it_is_fitted_to_the_guesses_about_what_the_search_brings(
 
     monkeypatch.setattr(reader, "guess", noted)
     asked, before = list(questions()), reader.certainty
-    written = fit_to_questions(reader, index, embedder, asked)
+    written = certainty_entry(list(judged_on(reader, index, embedder, asked)))
     assert reader.certainty == before  # it is written, not used on the way
     right = [is_right(text, one) for (text, _), one in zip(guesses, asked, strict=True)]
     assert sum(right) >= 6 and not any(right[len(METALS) :])
@@ -57,6 +67,43 @@ def test_it_is_fitted_to_the_guesses_about_what_the_search_brings(
     certainty = certainty_of(written["certainty"], threshold=0.0)
     assert certainty.weights == plain.weights and certainty.sure_from == plain.sure_from
     assert certainty.answer_from == pytest.approx(plain.answer_from, abs=1e-4)
+
+
+def test_written_questions_are_asked_beside_all_documents_and_with_theirs_gone(
+    tmp_path: Path,
+) -> None:
+    texts = [section.partition("\n\n")[2] for section in sections()]
+    documents = [
+        WrittenDocument(
+            name=name,
+            title="",
+            passages=[
+                WrittenPassage(
+                    text=text,
+                    questions=[(f"At how many degrees does {metal} melt?", [str(200 + 31 * i)])],
+                )
+            ],
+        )
+        for i, (metal, text) in enumerate(zip(METALS, texts, strict=True))
+        for name in [next(f"{metal} {n}" for n in range(99) if _is_held_out(f"{metal} {n}"))]
+    ]
+    embedder = load_embedder()
+    index = Index.open_or_create(tmp_path / "index", embedder=embedder)
+    put_written(index, embedder, documents)
+    asked = list(held_out_questions(documents))
+    assert len(asked) == len(METALS)
+    judged = list(judged_on(load_bundled(), index, embedder, asked, gone_every=2))
+    assert len(judged) == 12
+    gone = [1, 4, 7, 10]  # after the question it belongs to
+    assert not any(judged[i][1] for i in gone)
+    there = [right for i, (_, right) in enumerate(judged) if i not in gone]
+    assert sum(there) >= 6
+    certain = [signs.held for i, (signs, _) in enumerate(judged) if i not in gone]
+    assert min(certain) > max(judged[i][0].held for i in gone)
+
+
+def _is_held_out(name: str) -> bool:
+    return WrittenDocument(name=name, title="").is_held_out
 
 
 def sections() -> Iterator[str]:
