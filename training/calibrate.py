@@ -1,4 +1,4 @@
-"""Fit a reader's prior, its calibration, and the threshold below which it abstains.
+"""Fit a reader's calibration, and the threshold below which it abstains.
 
 Everything is fitted on the even rows of `SETS`' dev parts and reported on the odd ones.
 """
@@ -6,8 +6,7 @@ Everything is fitted on the even rows of `SETS`' dev parts and reported on the o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +35,9 @@ DISTRACTORS = (0, 4, 9)
 PRECISION = 0.85
 """Precision of abstaining that the threshold aims at. Chosen by hand."""
 
-TRIED: tuple[tuple[str, tuple[float, ...]], ...] = ()
-"""The values that are tried for each field of a prior, one after the other. None: all is given."""
-
-GIVEN = Prior(rank=1.0, similarity=8.0, proximity=14.0, row=4.0, column=2.0)
+PRIOR = Prior(rank=1.0, similarity=8.0, proximity=14.0, row=4.0, column=2.0)
 """Chosen on questions about documents, as the search brings their passages; the question sets have
 too little of tables and of what is like the right passage. See LOG.md."""
-
-LEAST_GAIN = 0.002
-"""F1, 0 to 1, by which a value must be better than the best one before it. Chosen by hand."""
 
 
 @dataclass(frozen=True)
@@ -97,24 +90,6 @@ def beside_others(*parts: Sequence[Scored]) -> list[list[Scored]]:
 def scores(reader: BundledReader, questions: Sequence[Read]) -> list[Scored]:
     """What the reader answers with its present settings."""
     return [answer(reader, each) for each in questions]
-
-
-def fit_prior(reader: BundledReader, questions: Sequence[Read]) -> Prior:
-    """The prior with the best F1, found field by field as in `TRIED`; the first one of equals."""
-
-    @cache
-    def f1(prior: Prior) -> float:
-        reader.prior = prior
-        return float(np.mean([each.f1 for each in scores(reader, questions)]))
-
-    best = GIVEN
-    for part, values in TRIED:
-        for value in values:
-            tried = replace(best, **{part: value})
-            if f1(tried) > f1(best) + LEAST_GAIN:
-                best = tried
-    reader.prior = best
-    return best
 
 
 def fit_calibration(there: Sequence[Scored], absent: Sequence[Scored]) -> Calibration:
@@ -208,9 +183,9 @@ def calibration_error(there: Sequence[float], absent: Sequence[float], bins: int
 
 
 def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -> dict[str, Any]:
-    """Prior, calibration and threshold from the even rows, and what they give on the odd ones."""
+    """Calibration and threshold from the even rows, and what they give on the odd ones."""
     even, odd = parts_of(reader, folder, embedder, per_set)
-    prior = fit_prior(reader, even.there)
+    reader.prior = PRIOR
     there, absent = scores(reader, even.there), scores(reader, even.absent)
     reader.calibration = calibration = fit_calibration(there, absent)
     present, gone = (sure(calibration, p) for p in beside_others(there, absent))
@@ -219,7 +194,7 @@ def fit(reader: BundledReader, folder: Path, embedder: Embedder, per_set: int) -
     present, gone = (sure(calibration, p) for p in held)
     return {
         "threshold": round(threshold, 4),
-        "prior": asdict(prior),
+        "prior": asdict(PRIOR),
         "calibration": {
             "weights": [round(w, 4) for w in calibration.weights],
         },
