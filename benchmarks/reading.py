@@ -28,6 +28,7 @@ COLLECTION = ROOT.parent / "shared" / "data" / "pdf"
 READ = """
 import inspect, json, resource, sys, time, warnings
 from contextlib import ExitStack
+from pathlib import Path
 warnings.simplefilter("ignore")
 from ragctx.errors import RagctxError
 from ragctx.pdf import read_pdf
@@ -46,7 +47,7 @@ with ExitStack() as stack:
         options["readers"] = stack.enter_context(ForkedReaders())
     for path in paths:
         try:
-            pages += len(read_pdf(path, **options).pages)
+            pages += len(read_pdf(Path(path), **options).pages)
         except RagctxError:
             failed += 1
 print(json.dumps({"seconds": time.perf_counter() - began, "processor_s": spent() - worked,
