@@ -71,7 +71,10 @@ def told(reading: Reading) -> tuple[object, ...]:
     )
 
 
-@pytest.mark.parametrize("processes", [2, 3, 9])
+@pytest.mark.parametrize(
+    "processes",
+    [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(9, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(
     "script",
     [

@@ -77,6 +77,7 @@ def test_what_cannot_be_trained_on_is_refused(text: str, reason: str, tmp_path: 
         written_documents(written(tmp_path, text), tmp_path)
 
 
+@pytest.mark.slow
 def test_every_question_that_ships_is_answered_by_a_chunk(tmp_path: Path) -> None:
     config, tokenizer = load_config(), load_tokenizer()
     counts = []
@@ -95,6 +96,7 @@ def test_every_question_that_ships_is_answered_by_a_chunk(tmp_path: Path) -> Non
     assert sum(counts) >= asked and counts[0] > 8 * counts[1] > 0
 
 
+@pytest.mark.slow
 def test_the_texts_that_were_asked_about_are_those_of_the_collection(shared_data: Path) -> None:
     config, tokenizer = load_config(), load_tokenizer()
     rows = list(written_rows(config.written, "written_texts", shared_data / "text", tokenizer))
