@@ -84,6 +84,7 @@ def load_sets(config: Config, names: Iterable[str]) -> dict[str, list[Passage]]:
             tokenizer,
             config.chunk_tokens,
             config.question_tokens,
+            unanswered=name in FILES,
         )
         for name in names
     }

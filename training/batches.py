@@ -116,7 +116,7 @@ def _tokens(groups: list[_Group], rows: list[list[_Row]]) -> dict[str, torch.Ten
         "positions": each(lambda g, i, row, j: g.begin + j),
         "owner": each(lambda g, i, row, j: i, -1),
         "asking": each(lambda g, i, row, j: int(j <= row.asked)).bool(),
-        "blind": each(lambda g, i, row, j: int(row.null)).bool(),
+        "blind": each(lambda g, i, row, j: int(row.gone)).bool(),
     }
 
 
@@ -132,6 +132,7 @@ def _targets(rows: list[_Row], width: int, answer_tokens: int) -> dict[str, torc
         "begins": begins,
         "mask_at": begins + torch.tensor([row.asked + 1 for row in rows]),
         "null": torch.tensor([row.null for row in rows]),
+        "gone": torch.tensor([row.gone for row in rows]),
         "starts": starts,
         "first": 1 + spans[:, 0],
         "length": spans[:, 1] - spans[:, 0] + 1,
@@ -153,6 +154,7 @@ class _Row(NamedTuple):
     asked: int  # number of its tokens that were not dropped
     begins: int  # its first token, in the group's row
     null: bool
+    gone: bool
     answer: list[int]
     tokens: list[int]
 
@@ -179,18 +181,20 @@ def _rows(
     answer_tokens: int,
     dropout: float,
 ) -> list[_Row]:
-    """A group's questions; null only where no other passage of the group holds an answer.
+    """A group's questions; their passage is gone only where no other one holds an answer.
 
     Half of the time the preferred answer is asked for, else any of those that are right.
     """
     rows: list[_Row] = []
     others = [passages[i] for i in group.slots if i != group.own]
     for question in questions:
-        span = question.spans[0] if rng.random() < 0.5 else rng.choice(question.spans)
+        spans = question.spans or ((0, 0),)
+        span = spans[0] if rng.random() < 0.5 else rng.choice(spans)
         ids = passages[group.own].token_ids
         answers = [ids[first : last + 1] for first, last in (span, *question.spans)]
-        null = bool(others) and rng.random() < null_share
-        null = null and not any(other.holds(answer) for other in others for answer in answers)
+        gone = bool(others) and bool(question.spans) and rng.random() < null_share
+        gone = gone and not any(other.holds(answer) for other in others for answer in answers)
+        null = gone or not question.spans
         written = [] if null else answers[0][:answer_tokens]
         asked = [token for token in question.token_ids if rng.random() >= dropout]
         tokens = [*asked, SEP, MASK, *written]
@@ -203,6 +207,7 @@ def _rows(
                 asked=len(asked),
                 begins=begins,
                 null=null,
+                gone=gone,
                 answer=written,
                 tokens=tokens,
             )

@@ -35,7 +35,8 @@ LIKE_F1 = 0.35
 class Question:
     """`spans` are (first, last) token positions of answers in the passage's own tokens.
 
-    The places of the preferred answer come first; others are right too.
+    The places of the preferred answer come first; others are right too. Without any, nothing
+    answers it.
     """
 
     token_ids: tuple[int, ...]
@@ -134,14 +135,21 @@ def passages_of(
     tokenizer: RustTokenizer,
     chunk_tokens: int,
     question_tokens: int,
+    *,
+    unanswered: bool = False,
 ) -> list[Passage]:
-    """The passages of a question set's rows, as `load_passages` gives them."""
+    """The passages of a question set's rows, as `load_passages` gives them.
+
+    With `unanswered` also the questions that are marked as not answered.
+    """
     by_context: dict[str, list[tuple[str, list[str]]]] = {}
     for row in found:
         answers = [answer.strip() for answer in row.get("answers", ()) if answer.strip()]
         rows = by_context.setdefault(row["context"], [])
         if answers and row.get("answerable", True):
             rows.append((row["question"], answers))
+        elif unanswered and not row.get("answerable", True):
+            rows.append((row["question"], []))
     passages = []
     for context, rows in by_context.items():
         passage = _passage(
@@ -168,13 +176,16 @@ def _passage(
     encoded = tokenizer.encode(context, add_special_tokens=False)
     answered: list[tuple[list[int], list[tuple[int, int]]]] = []
     for question, answers in rows:
+        ids = tokenizer.encode(question, add_special_tokens=False).ids[:question_tokens]
+        if not answers:
+            answered.append((ids, []))
+            continue
         places = answer_places(context, answers)
         similar = None if places else nearest_sentences(context, answers[0])
         places = [similar] if similar else places
         spans = [token_span(encoded.offsets, a, b) for a, b in places]
         kept = list(dict.fromkeys(span for span in spans if span))
         if kept:
-            ids = tokenizer.encode(question, add_special_tokens=False).ids[:question_tokens]
             answered.append((ids, kept))
     first = _window_start(len(encoded.ids), chunk_tokens, answered)
     passage = Passage(source, encoded.ids[first : first + chunk_tokens])
@@ -182,7 +193,7 @@ def _passage(
         inside = tuple(
             (a - first, b - first) for a, b in kept if a >= first and b < first + chunk_tokens
         )
-        if inside:
+        if inside or not kept:
             passage.questions.append(Question(tuple(ids), inside))
     return passage
 
@@ -190,9 +201,10 @@ def _passage(
 def _window_start(
     length: int, chunk_tokens: int, answered: list[tuple[list[int], list[tuple[int, int]]]]
 ) -> int:
-    if length <= chunk_tokens or not answered:
+    spans = [kept[0] for _, kept in answered if kept]
+    if length <= chunk_tokens or not spans:
         return 0
-    centre = random.Random(length).choice(answered)[1][0][0]
+    centre = random.Random(length).choice(spans)[0]
     return max(0, min(length - chunk_tokens, centre - chunk_tokens // 2))
 
 

@@ -49,7 +49,8 @@ class Batch:
     group: Tensor  # (Q,): each question's group, which is its own passage too
     begins: Tensor  # (Q,): where its first token is in the group's row
     mask_at: Tensor  # (Q,): where its [MASK] is
-    null: Tensor  # (Q,): True where its own passage was left out
+    null: Tensor  # (Q,): True where nothing that it sees answers it
+    gone: Tensor  # (Q,): True where its own passage was left out
     starts: Tensor  # (Q, L): True at the answer's possible first tokens in its own passage
     first: Tensor  # (Q,): one of them
     length: Tensor  # (Q,): tokens of the answer that starts there
@@ -191,7 +192,7 @@ def read(network: TorchNetwork, encoded: EncodedBatch, batch: Batch) -> Question
 def seen_slots(batch: Batch) -> Tensor:
     """(Q, C): which of its group's slots each question sees."""
     own = batch.slots[batch.group] == batch.group[:, None]
-    return ~(own & batch.null[:, None])
+    return ~(own & batch.gone[:, None])
 
 
 def choose_passages(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -202,7 +203,7 @@ def choose_passages(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """
     best = scores.detach().amax(2)
     own = batch.slots[batch.group] == batch.group[:, None]
-    best = best.masked_fill(own & ~batch.null[:, None], 1e30)
+    best = best.masked_fill(own & ~batch.gone[:, None], 1e30)
     chosen = best.topk(min(SECOND_PASS_PASSAGES, best.shape[1]), dim=1).indices
     return chosen, seen_slots(batch).gather(1, chosen)
 

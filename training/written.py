@@ -10,6 +10,7 @@ the text corpora were asked about. Both are cut into chunks as ingestion cuts do
     ? How much ...?
     = 1,234
     = another answer, in the words of the passage
+    ?? a question that sounds as if it were answered here, and nothing in the document does
 
     @paragraphs deb-git-doc 4411 4412
     ? ...
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ragctx.chunking import chunk_document
-from ragctx.records import Document, Page
+from ragctx.records import Chunk, Document, Page
 from ragctx.tokens.tokenizer import Tokenizer
 from training.data import occurrences
 
@@ -45,10 +46,14 @@ _CELLS = re.compile(r" *\| *")
 
 @dataclass(kw_only=True)
 class WrittenPassage:
-    """A page, and what is asked of it: questions with their answers, in the page's words."""
+    """A page, and what is asked of it: questions with their answers, in the page's words.
+
+    Nothing in its document answers the questions that are `unanswered`.
+    """
 
     text: str
     questions: list[tuple[str, list[str]]] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -96,6 +101,9 @@ def written_documents(path: Path, texts: Path) -> list[WrittenDocument]:
         elif kind == "?":
             passage, lines = _ended(documents[-1].passages[-1], lines), None
             passage.questions.append((rest, []))
+        elif kind == "??":
+            passage, lines = _ended(documents[-1].passages[-1], lines), None
+            passage.unanswered.append(rest)
         elif kind == "=":
             documents[-1].passages[-1].questions[-1][1].append(rest)
         elif lines is not None:
@@ -159,7 +167,10 @@ def written_rows(
 
 
 def rows_of(document: WrittenDocument, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
-    """The questions as rows of a question set: each with the chunk that holds its answer."""
+    """The questions as rows of a question set: each with the chunk that holds its answer.
+
+    Those that nothing answers are dealt out among the chunks of their passage.
+    """
     whole = document.whole()
     chunks = chunk_document(whole, tokenizer, max_tokens=CHUNK_TOKENS)
     start = 0
@@ -169,10 +180,22 @@ def rows_of(document: WrittenDocument, tokenizer: Tokenizer) -> Iterator[dict[st
             first, end = (start + at for at in occurrences(passage.text, answers[0])[0])
             for chunk in chunks:
                 if chunk.start <= first and end <= chunk.end:
-                    lead_in = f"{chunk.lead_in}\n" if chunk.lead_in else ""
-                    yield {
-                        "context": lead_in + chunk.text,
-                        "question": question,
-                        "answers": [one for one in answers if one in chunk.text],
-                    }
+                    yield _row(chunk, question, [one for one in answers if one in chunk.text])
+        near = [
+            chunk
+            for chunk in chunks
+            if chunk.start < start + len(passage.text) and start < chunk.end
+        ]
+        for i, question in enumerate(passage.unanswered):
+            yield _row(near[i % len(near)], question, [])
         start += len(passage.text)
+
+
+def _row(chunk: Chunk, question: str, answers: list[str]) -> dict[str, Any]:
+    lead_in = f"{chunk.lead_in}\n" if chunk.lead_in else ""
+    return {
+        "context": lead_in + chunk.text,
+        "question": question,
+        "answers": answers,
+        "answerable": bool(answers),
+    }

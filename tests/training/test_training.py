@@ -104,7 +104,7 @@ def test_training_reads_a_question_as_inference_does(
     for i in range(len(batch.group)):
         g = int(batch.group[i])
         slots, places = batch.slots[g].tolist(), batch.places[g].tolist()
-        seen = [j for j in range(len(slots)) if not (batch.null[i] and slots[j] == g)]
+        seen = [j for j in range(len(slots)) if not (batch.gone[i] and slots[j] == g)]
         length = int(mask[i].sum())
         begin = int(batch.begins[i])
         alone, _ = made.read(
@@ -255,6 +255,25 @@ def test_a_passage_that_holds_another_right_answer_is_not_called_null() -> None:
             answer_tokens=0,
         )
         assert not batch.null[0]
+
+
+def test_a_question_that_nothing_answers_sees_its_passage_and_aims_at_nothing() -> None:
+    asked = [Question((7, 8), ()), Question((7, 9), ((1, 2),))]
+    own = Passage("made", [11, 12, 13, 14], asked)
+    other = Passage("made", [50, 51, 52], [Question((9,), ((0, 0),))])
+    for seed in range(20):
+        batch = make_batch(
+            [(own, asked), (other, other.questions)],
+            random.Random(seed),
+            max_distractors=1,
+            null_share=0.0,
+            context_window=300,
+            answer_tokens=4,
+        )
+        assert batch.null.tolist() == [True, False, False] and not batch.gone.any()
+        assert not batch.blind.any() and not batch.starts[0].any()
+        assert (batch.answers[0] == -100).all() and (batch.answers[1] != -100).any()
+        assert torch.isfinite(losses(network(), batch, writing=True).start)
 
 
 @pytest.mark.parametrize(("rows", "limit", "left"), [(300, 40, 40), (300, 99, 60), (200, 40, 0)])

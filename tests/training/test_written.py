@@ -44,6 +44,18 @@ def test_cells_are_set_apart_by_tabs_and_answers_kept_in_their_order(tmp_path: P
     assert passage.questions[2] == ("In which money are the prices?", ["euros", "in euros"])
 
 
+def test_what_nothing_answers_is_asked_of_its_passage(tmp_path: Path) -> None:
+    text = FILE + "?? What does zinc cost?\n?? How hot must it be at night?\n"
+    (document,) = written_documents(written(tmp_path, text), tmp_path)
+    assert [*document.passages[0].unanswered] == [
+        "What does zinc cost?",
+        "How hot must it be at night?",
+    ]
+    rows = [row for row in rows_of(document, load_tokenizer()) if not row["answerable"]]
+    assert [row["question"] for row in rows] == document.passages[0].unanswered
+    assert all(row["answers"] == [] and "Tin" in row["context"] for row in rows)
+
+
 def test_an_answer_is_in_the_chunk_of_its_question(tmp_path: Path) -> None:
     """A long table is cut, and what names its columns goes with each of its parts."""
     rows = "\n".join(f"Metal of the kind {i} | {1000 + i} | {i} euros" for i in range(60))
