@@ -30,7 +30,15 @@ from benchmarks.answer_picture import picture
 from benchmarks.answer_revision import observe_revision
 from benchmarks.answer_stages import CUTS, READ, Asked, Observation
 from benchmarks.common import result, table
-from benchmarks.dev_set import HALVES, KINDS, PDFS, DevQuestion, dev_questions, pdf_paths
+from benchmarks.dev_set import (
+    KINDS,
+    PDFS,
+    SETS,
+    DevQuestion,
+    dev_questions,
+    pdf_paths,
+    questions_of,
+)
 from ragctx.embedding import load_embedder
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.index.index import Index
@@ -171,7 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--half", choices=HALVES, default="choose")
+    parser.add_argument("--half", choices=SETS, default="choose")
     parser.add_argument("--pdfs", type=Path, default=PDFS, help="where the PDFs are")
     parser.add_argument("--index", type=Path, help="folder of an index that is kept")
     parser.add_argument("--against", metavar="REV", help="ask another revision the same")
@@ -179,8 +187,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="where the calibration curve goes (SVG)")
     parser.add_argument("--observations", type=Path, help="keep what was seen, and go on from it")
     options = parser.parse_args()
-    questions = dev_questions(options.half)[: options.limit]
-    pdfs = pdf_paths(dev_questions(), options.pdfs)
+    questions = questions_of(options.half)[: options.limit]
+    pdfs = pdf_paths([*dev_questions(), *questions], options.pdfs)
     with tempfile.TemporaryDirectory() as folder:
         kept = options.observations or Path(folder) / "seen.jsonl"
         seen = observe(questions, options.index or Path(folder) / "index", pdfs, kept)

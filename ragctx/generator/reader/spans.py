@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from ragctx.generator.reader.asked_number import asks_number, tells_number
 from ragctx.generator.reader.network import HIDDEN, MAX_SPAN_TOKENS, ReaderNetwork
 from ragctx.generator.reader.passages import Mask
 from ragctx.generator.reader.softmax import Floats, likeliest_first, log_softmax
@@ -23,6 +24,10 @@ ECHO = 3.0
 Such an answer is rarely right: in 4 of 791 held-out questions of a Wikipedia-like set. The number
 was chosen on held-out questions of ten sets (training/LOG.md).
 """
+
+NUMBERLESS = 3.0
+"""Log-odds taken from a span without a number where the question asks for one. Chosen on held-out
+questions about documents (training/LOG.md)."""
 
 BEAM = 20
 """Starts that are searched. 20 with 8 ends each gained 0.6 F1 on held-out questions
@@ -105,7 +110,7 @@ def by_agreement(spans: Sequence[Span], texts: Sequence[str], question: str) -> 
     `texts` are the spans' texts. Minimum Bayes risk instead of the single likeliest span (Kumar and
     Byrne, NAACL 2004): where "in May 1990", "May 1990" and "1990" share the probability, the middle
     one agrees with most, wherever in the passages each of them is. A span that only repeats the
-    question's words loses `ECHO` log-odds.
+    question's words loses `ECHO` log-odds, one without the number that is asked for `NUMBERLESS`.
 
     >>> spans = (
     ...     Span(first=4, last=4, log_probability=-1.0),
@@ -135,8 +140,13 @@ def expected_f1(spans: Sequence[Span], texts: Sequence[str], question: str) -> F
     if not spans:
         return np.zeros(0, dtype=np.float32)
     log_probabilities = np.array([span.log_probability for span in spans], dtype=np.float32)
-    echoes = np.array([is_echo(text, question) for text in texts], dtype=np.float32)
-    shares = np.exp(log_softmax(log_probabilities - np.float32(ECHO) * echoes))
+    losses = [ECHO * is_echo(text, question) for text in texts]
+    if asks_number(question):
+        losses = [
+            loss + NUMBERLESS * (not tells_number(text))
+            for loss, text in zip(losses, texts, strict=True)
+        ]
+    shares = np.exp(log_softmax(log_probabilities - np.array(losses, dtype=np.float32)))
     expected: Floats = pairwise_f1(texts) @ shares
     return expected
 
