@@ -2,8 +2,8 @@
 
 These are the half of `benchmarks.dev_set` that is there to choose by, about real PDFs (the other
 half reports how good the fit is, `benchmarks.answers`), and written questions that were held out,
-each beside the chunks of all written documents; some of them with what answers them gone. A hundred
-questions alone would leave the fit to luck.
+each beside the chunks of all written documents: some that nothing answers, and some with what
+answers them gone. A hundred questions alone would leave the fit to luck.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def judged_on(
             hits = retrieve(question.question, snapshot, embedder, Retrieval(k=4 * READ))
             text, signs = _guess(reader, question, hits[:READ], snapshot)
             yield signs, is_right(text, question)
-            if gone_every and i % gone_every == 0:
+            if gone_every and i % gone_every == 0 and question.answerable:
                 whole = i % 2 == 1
                 left = [
                     hit
@@ -149,4 +149,11 @@ def held_out_questions(documents: Iterable[WrittenDocument]) -> Iterator[DevQues
                     document=f"{name}.pdf",
                     pages=(page,),
                     quote=answers[0],
+                )
+            for number, question in enumerate(passage.unanswered):
+                yield DevQuestion(
+                    id=f"{name}-{page}-nowhere-{number}",
+                    half="choose",
+                    kind="unanswerable",
+                    question=question,
                 )
