@@ -36,7 +36,7 @@ GUESSED = 0.75
 """Where pdfium makes up a space, this share of the gap is enough."""
 SPACELESS_GAP = 0.6
 """Em: the same for scripts that are written without spaces."""
-RAISED, SMALLER = 0.2, 0.8
+RAISED, SMALLER = 0.2, 0.9
 """A mark above the line stands this much (em) higher than its neighbour, and is this much smaller.
 """
 

@@ -3,9 +3,10 @@
 In a document of six pages or more, these are left out: a row at the upper or lower edge that is,
 page numbers apart, on a third of the pages; and where most pages have a row at the same height at
 that edge, also a row there that repeats on a few pages (a chapter's head) or has the page's own
-number in it, if most rows there have. A row without digits is kept the first time, so that no words
-are lost to the document. A row whose other numbers change from page to page carries data ("Amount
-due: 390.50") and stays.
+number in it, if most rows there have. A row is kept the first time if it has no digits, or some
+that stay the same (an account at the foot of each invoice), so that nothing is lost to the
+document. A row whose other numbers change from page to page carries data ("Amount due: 390.50") and
+stays.
 
 The thresholds were chosen by hand on the PDFs of the test collection.
 """
@@ -194,19 +195,34 @@ def _in_slots(
     times = Counter(item.key for item in inside)
     own = [item for item in inside if _has_page_number(item, labels, offsets)]
     slots_of_own = Counter(item.slot for item in own)
-    numbered = {
-        id(item.row) for item in own if slots_of_own[item.slot] >= MOSTLY * slots[item.slot]
-    }
-    return numbered | _but_the_first([item for item in inside if times[item.key] >= MIN_TIMES])
+    numbered = [item for item in own if slots_of_own[item.slot] >= MOSTLY * slots[item.slot]]
+    repeated = [item for item in inside if times[item.key] >= MIN_TIMES]
+    return _but_the_first(numbered) | _but_the_first(repeated)
 
 
 def _but_the_first(items: Sequence[_Edged]) -> set[int]:
-    """All of these rows, but for the first of each text without digits; as ids."""
-    first: dict[tuple[Edge, int, str], int] = {}
+    """All of these rows, but for the first of each text that tells more than a number; as ids."""
+    alike: dict[tuple[Edge, int, str], list[Row]] = {}
     for item in items:
-        if not any(map(str.isdigit, item.row.text)):
-            first.setdefault(item.key, id(item.row))
-    return {id(item.row) for item in items} - set(first.values())
+        alike.setdefault(item.key, []).append(item.row)
+    first = {id(rows[0]) for rows in alike.values() if _tells_more(rows)}
+    return {id(item.row) for item in items} - first
+
+
+def _tells_more(rows: Sequence[Row]) -> bool:
+    """Whether rows that are alike have no digits, the same ones each time, or many that stay."""
+    if not any(map(str.isdigit, rows[0].text)):
+        return True
+    numbers = list(zip(*(_NUMBER.findall(folded(row.text)) for row in rows), strict=True))
+    stay = [values[0] for values in numbers if len(set(values)) == 1]
+    if len(rows) < MIN_TIMES:
+        return False
+    return len(stay) == len(numbers) or sum(map(len, stay)) >= MIN_STAYING
+
+
+MIN_STAYING = 6
+"""Digits that stay the same in rows whose page numbers change: an account's or a telephone's, not
+those of a date's year or of a chapter."""
 
 
 # ---- page numbers ----------------------------------------------------------------------------
