@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -179,7 +179,7 @@ def _repeated(edged: Sequence[_Edged], pages: int) -> set[int]:
     """Rows that are, digits apart, on many of the pages; as ids of the `Row` objects."""
     pages_of = Counter(key for _, key in {(item.page, item.key) for item in edged})
     many = {key for key, count in pages_of.items() if count >= max(3, pages * REPEATS)}
-    return _but_the_first([item for item in edged if item.key in many])
+    return _but_the_first([item for item in edged if item.key in many], _stay_the_same)
 
 
 def _in_slots(
@@ -197,27 +197,31 @@ def _in_slots(
     slots_of_own = Counter(item.slot for item in own)
     numbered = [item for item in own if slots_of_own[item.slot] >= MOSTLY * slots[item.slot]]
     repeated = [item for item in inside if times[item.key] >= MIN_TIMES]
-    return _but_the_first(numbered) | _but_the_first(repeated)
+    return _but_the_first(numbered, _have_account) | _but_the_first(repeated, _stay_the_same)
 
 
-def _but_the_first(items: Sequence[_Edged]) -> set[int]:
-    """All of these rows, but for the first of each text that tells more than a number; as ids."""
+def _but_the_first(items: Sequence[_Edged], tell_more: Callable[[Sequence[Row]], bool]) -> set[int]:
+    """All of these rows, but for the first of those alike that tell more than a number; as ids."""
     alike: dict[tuple[Edge, int, str], list[Row]] = {}
     for item in items:
         alike.setdefault(item.key, []).append(item.row)
-    first = {id(rows[0]) for rows in alike.values() if _tells_more(rows)}
+    first = {id(rows[0]) for rows in alike.values() if tell_more(rows)}
     return {id(item.row) for item in items} - first
 
 
-def _tells_more(rows: Sequence[Row]) -> bool:
-    """Whether rows that are alike have no digits, the same ones each time, or many that stay."""
+def _stay_the_same(rows: Sequence[Row]) -> bool:
+    """Whether rows that are alike have no digits, or the same each time, or an account's."""
     if not any(map(str.isdigit, rows[0].text)):
         return True
-    numbers = list(zip(*(_NUMBER.findall(folded(row.text)) for row in rows), strict=True))
-    stay = [values[0] for values in numbers if len(set(values)) == 1]
-    if len(rows) < MIN_TIMES:
-        return False
-    return len(stay) == len(numbers) or sum(map(len, stay)) >= MIN_STAYING
+    are_same = len({folded(row.text) for row in rows}) == 1
+    return _have_account(rows) or (are_same and len(rows) >= MIN_TIMES)
+
+
+def _have_account(rows: Sequence[Row]) -> bool:
+    """Whether rows that are alike have many digits that stay the same, beside a page number."""
+    numbers = zip(*(_NUMBER.findall(folded(row.text)) for row in rows), strict=True)
+    staying = (values[0] for values in numbers if len(set(values)) == 1)
+    return len(rows) >= MIN_TIMES and sum(map(len, staying)) >= MIN_STAYING
 
 
 MIN_STAYING = 6

@@ -100,7 +100,7 @@ def with_cells_apart(rows: Sequence[Row]) -> list[Row]:
 def _stacked(rows: Sequence[Row]) -> tuple[list[Row], dict[int, Sequence[Row]]]:
     """The rows, with cells of several lines that stand side by side made one row.
 
-    And the lines of those, by id, that are columns of lines if they are no part of a table.
+    And the lines of those, by id, that are lists or columns if they are no part of a table.
     """
     stacked: list[Row] = []
     columns: dict[int, Sequence[Row]] = {}
@@ -108,12 +108,9 @@ def _stacked(rows: Sequence[Row]) -> tuple[list[Row], dict[int, Sequence[Row]]]:
     i = 0
     while i < len(rows):
         stacks, end = _stacks(rows, i, ends)
-        if not stacks and _is_list(rows[i : min(ends[i], i + MAX_STACK_ROWS)]):
-            end = ends[i]
-            stacked += rows[i:end]
-        elif len(stacks) > 1 and any(len(stack) > 1 for stack in stacks):
+        if len(stacks) > 1 and any(len(stack) > 1 for stack in stacks):
             stacked.append(_side_by_side(stacks))
-            if all(len(stack) >= MIN_COLUMN for stack in stacks):
+            if any(map(_is_list, stacks)) or all(len(stack) >= MIN_COLUMN for stack in stacks):
                 columns[id(stacked[-1])] = rows[i:end]
         else:
             end = i + 1
@@ -153,8 +150,6 @@ def _stack(rows: Sequence[Row], i: int, end: int) -> list[Row]:
     if end - i > MAX_STACK_ROWS:
         return []
     stack = list(rows[i:end])
-    if _is_list(stack):
-        return []
     return stack if sum(map(_length, stack)) <= MAX_STACK_CHARACTERS else []
 
 
