@@ -55,7 +55,8 @@ def pieces(sheet: Sheet, codes: str, start: int) -> list[Piece]:
 
     Characters outside of what is shown of the page are left out.
     """
-    rows = [(row, _gaps(row)) for row in _rows(runs(sheet, codes, start))]
+    found = _rows(runs(sheet, codes, start))
+    rows = [(part, _gaps(part)) for row in found for part in _labels_apart(row)]
     word_gap = _word_gap(rows)
     return [_piece(sheet, part) for row, gaps in rows for part in _split(row, gaps, word_gap)]
 
@@ -109,6 +110,18 @@ def _go_on(a: Run, b: Run) -> bool:
     if next_left >= a.last_left:
         return True
     return next_left >= right - FAR_BACK * max(a.size, b.size)
+
+
+def _labels_apart(row: list[Run]) -> list[list[Run]]:
+    """The row; or a label that is set wide, and the value behind it, in another size, by itself."""
+    if row[0].size == row[-1].size or len(row[0].text) > 1:
+        return [row]
+    parts = [list(part) for _, part in groupby(row, key=_size_of)]
+    return parts if len(parts) == 2 and _usual_gap(parts[0], _gaps(parts[0])) else [row]
+
+
+def _size_of(run: Run) -> float:
+    return run.size
 
 
 def _gaps(row: Sequence[Run]) -> list[float]:
@@ -309,7 +322,7 @@ def _usual_gap(row: Sequence[Run], gaps: Sequence[float]) -> float:
     """
     close = sum(len(run.text) for run in row) - len(row)  # gaps within runs
     if len(gaps) < MIN_SET_WIDE or len(gaps) <= close:
-        return 0.0
+        return _gap_in_short_word(row, gaps)
     between = [  # letters: dots that lead to a page number are set wide anywhere
         (gap, b.before == "drawn")
         for gap, (a, b) in zip(gaps, pairwise(row), strict=True)
@@ -326,6 +339,17 @@ def _usual_gap(row: Sequence[Run], gaps: Sequence[float]) -> float:
     return usual if has_spaces or is_capital else 0.0
 
 
+def _gap_in_short_word(row: Sequence[Run], gaps: Sequence[float]) -> float:
+    """The same for a label of three or four capitals ("FROM") with small, even gaps."""
+    is_word = all(len(run.text) == 1 and run.text.isupper() for run in row)
+    if len(gaps) < MIN_SHORT or not is_word or any(run.before == "drawn" for run in row[1:]):
+        return 0.0
+    is_even = max(gaps) < MAX_SHORT_GAP and max(gaps) - min(gaps) < UNEVEN
+    return max(gaps) if is_even and min(gaps) > WORD_GAP else 0.0
+
+
+MIN_SHORT, MAX_SHORT_GAP, UNEVEN = 2, 0.4, 0.2
+"""Gaps of such a label, and em: their largest, and by how much they differ, as letters do."""
 MAX_SET_WIDE = 0.8
 """Em: letters farther apart are the cells of a table."""
 MIN_SET_WIDE = 4

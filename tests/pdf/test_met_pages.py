@@ -141,3 +141,20 @@ def test_what_is_printed_across_the_page_is_no_title(tmp_path: Path) -> None:
         canvas.drawString(70, 780 - 14 * k, "The pump must be oiled every month with light oil.")
     canvas.save()
     assert "DRAFT" not in read_pdf(tmp_path / "draft.pdf").title
+
+
+@pytest.mark.parametrize("label", ["FROM", "DUE", "INVOICE NO."])
+def test_a_short_label_set_wide_is_a_word_also_before_its_value(
+    tmp_path: Path, label: str
+) -> None:
+    value = b" 0 Tc 14 0 Td /F1 11 Tf (2024-0117) Tj ET"
+    content = b"BT /F1 9 Tf 2 Tc 72 700 Td (%s) Tj" % label.encode()
+    width = 9.4 * len(label)
+    alone, beside = content + b" ET", content + value.replace(b"14", b"%d" % width)
+    assert text_of(alone, tmp_path) == label
+    assert text_of(beside, tmp_path).split() == [*label.split(), "2024-0117"]
+
+
+def test_capitals_that_stand_as_words_apart_stay_apart(tmp_path: Path) -> None:
+    content = b"BT /F1 10 Tf 72 700 Td [(A) -450 (B) -450 (C)] TJ ET"
+    assert text_of(content, tmp_path) == "A B C"
