@@ -26,7 +26,7 @@ from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_numbers import without_line_numbers
 from ragctx.pdf.markers import with_markers_before
 from ragctx.pdf.printed_across import apart_from_print_across
-from ragctx.pdf.right_to_left import are_right_to_left, mirrored
+from ragctx.pdf.right_to_left import are_right_to_left, mirrored, with_brackets_turned
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
@@ -54,7 +54,8 @@ def in_reading_order(
     """
     if not are_right_to_left(pieces):
         return _in_order(pieces, filled_in, evidence)
-    return _mirrored(_in_order(_mirrored(pieces), _mirrored(filled_in), evidence))
+    rows = _mirrored(_in_order(_mirrored(pieces), _mirrored(filled_in), evidence))
+    return [replace(row, text=with_brackets_turned(row.text)) for row in rows]
 
 
 def _mirrored(rows: Sequence[Row]) -> list[Row]:

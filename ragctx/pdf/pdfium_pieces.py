@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import re
 import statistics
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, pairwise
@@ -20,6 +19,7 @@ from typing import NamedTuple
 from ragctx.pdf.geometry import Box, on_page
 from ragctx.pdf.messages import LineMessage
 from ragctx.pdf.pdfium_calls import address, has_no_letter
+from ragctx.pdf.pdfium_from_right import parts_from_right, text_from_right, unturned
 from ragctx.pdf.pdfium_runs import FAR_BACK, WORD_GAP, Run, Sheet, is_right_to_left, runs
 from ragctx.pdf.visibility import Placed
 from ragctx.text.line_shapes import DROP_CAP, has_note_apart, is_capital_of, is_spaceless
@@ -157,7 +157,8 @@ def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterat
     """The pieces of a row, parted at wide gaps, with their text."""
     if any(is_right_to_left(run.text[0]) for run in row):
         yield from (
-            _Part(part, (_right_to_left_text(_unturned(part)),)) for part in _from_right(row)
+            _Part(part, (text_from_right(unturned(part)),))
+            for part in parts_from_right(row, WIDE_GAP)
         )
         return
     usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
@@ -222,66 +223,6 @@ OVERHANG = 0.35
 _OVERHANGING = "fjpy"
 MOSTLY_SPACES = 0.9
 """The share of the spaces made up in a row that must be wide enough to trust the others."""
-
-
-def _from_right(row: Sequence[Run]) -> list[list[Run]]:
-    """The parts of a row with wide gaps between them, from right to left, each in its own order.
-
-    pdfium puts a row in the order in which its letters were drawn: of the cells of a table, that
-    may be any.
-    """
-    parts: list[list[Run]] = []
-    end = 0.0
-    for run in sorted(row, key=lambda run: run.box[0]):
-        if not parts or run.box[0] - end > WIDE_GAP * run.size:
-            parts.append([])
-            end = run.box[2]
-        parts[-1].append(run)
-        end = max(end, run.box[2])
-    drawn = {id(run): i for i, run in enumerate(row)}
-    return [sorted(part, key=lambda run: drawn[id(run)]) for part in reversed(parts)]
-
-
-def _right_to_left_text(row: Sequence[Run]) -> str:
-    """The text of a row from right to left, whose letters are in order.
-
-    What pdfium takes for spaces beside marks is none where the letters touch; and a word of Latin
-    letters is one of its own, whatever touches it.
-    """
-    parts = [row[0].text]
-    for a, b in pairwise(row):
-        last, first = a.text[-1], b.text[0]
-        both = is_right_to_left(last), is_right_to_left(first)
-        if all(both) and b.before:
-            gap = (a.box[0] - b.box[2]) / max(a.size, b.size, 0.1)
-            parts.append(" " * (not -FAR_BACK <= gap <= TOUCHING_GAP))
-        elif b.before or (both[0] != both[1] and last.isalpha() and first.isalpha()):
-            parts.append(" " * (not unicodedata.combining(first)))
-        parts.append(b.text)
-    return "".join(parts)
-
-
-TOUCHING_GAP = 0.05
-"""Em: letters that are written from right to left and closer than this are of one word."""
-
-
-def _unturned(row: Sequence[Run]) -> list[Run]:
-    """The letters of a row from right to left, with those of each sign in their order.
-
-    pdfium turns a row around that was drawn from left to right, and with it the letters of signs
-    that stand for several: lam and alef, a letter and its mark.
-    """
-    letters = list(row)
-    for i, (a, b) in enumerate(pairwise(row)):
-        is_turned = b.text == _LAM and a.text in _ALEFS and a.box == b.box
-        if unicodedata.combining(a.text[-1]) and not unicodedata.combining(b.text[0]):
-            is_turned = b.box[0] <= (a.box[0] + a.box[2]) / 2 <= b.box[2]
-        if is_turned:
-            letters[i], letters[i + 1] = b._replace(before=a.before), a._replace(before=b.before)
-    return letters
-
-
-_LAM, _ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
 
 
 TYPEWRITER_GAP = 0.3

@@ -9,7 +9,10 @@ from PIL import Image
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
+from ragctx.pdf.pdfium_from_right import text_from_right, unturned
+from ragctx.pdf.pdfium_runs import Before, Run
 from ragctx.pdf.read import read_pdf
+from ragctx.pdf.right_to_left import with_brackets_turned
 from ragctx.pdf.row import Row
 from ragctx.pdf.tables import with_cells_apart
 from tests.support.pdf_files import lines, write
@@ -144,9 +147,7 @@ def test_what_is_printed_across_the_page_is_no_title(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("label", ["FROM", "DUE", "INVOICE NO."])
-def test_a_short_label_set_wide_is_a_word_also_before_its_value(
-    tmp_path: Path, label: str
-) -> None:
+def test_a_short_label_set_wide_is_a_word_also_before_its_value(tmp_path: Path, label: str) -> None:
     value = b" 0 Tc 14 0 Td /F1 11 Tf (2024-0117) Tj ET"
     content = b"BT /F1 9 Tf 2 Tc 72 700 Td (%s) Tj" % label.encode()
     width = 9.4 * len(label)
@@ -158,3 +159,24 @@ def test_a_short_label_set_wide_is_a_word_also_before_its_value(
 def test_capitals_that_stand_as_words_apart_stay_apart(tmp_path: Path) -> None:
     content = b"BT /F1 10 Tf 72 700 Td [(A) -450 (B) -450 (C)] TJ ET"
     assert text_of(content, tmp_path) == "A B C"
+
+
+def test_words_of_a_browsers_arabic_are_read_forwards() -> None:
+    """Of one line, pdfium gave some words from left to right, and the others as they are read."""
+    row = [*_letters("سنوات", 500, -8), *_letters("36", 440, 6), *_letters("رهش", 400, 8)]
+    assert text_from_right(unturned(row)) == "سنوات 36 شهر"
+    assert with_brackets_turned("سنوات)36 شهر ( تبدأ") == "سنوات (36 شهر) تبدأ"
+
+
+def test_a_stop_to_the_left_of_a_number_comes_after_it_in_hebrew() -> None:
+    row = [*_letters("עד", 500, -8), *_letters(".12", 430, 6, "drawn")]
+    assert text_from_right(unturned(row)) == "עד 12."
+
+
+def _letter(text: str, left: float, before: Before = "") -> Run:
+    box = (left, 0.0, left + 7.6, 10.0)
+    return Run(text=text, box=box, last_left=left, size=10, turn=0, before=before, at=0)
+
+
+def _letters(word: str, left: float, step: float, before: Before = "drawn") -> list[Run]:
+    return [_letter(c, left + step * k, "" if k else before) for k, c in enumerate(word)]
