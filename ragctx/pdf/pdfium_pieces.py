@@ -306,8 +306,11 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     """
     last, run = row[i - 1], row[i]
     before, first = last.text[-1], run.text[0]
-    if i == 1 and last.text.isdigit() and run.text[1:2].islower() and _is_raised(run, last):
-        return " "  # a note: but "14C" is none
+    if i == 1 and run.text[1:2].islower() and _is_raised(run, last):
+        return " " * (last.text.isdigit() or _is_note_letter(row, 0))  # a note: but "14C" is none
+    if _is_note_letter(row, i) and _is_raised(last, run):
+        base = _end_of_word(row, i)
+        return " " * (before.isdigit() or (len(base) == 3 and base.isalpha()))
     if not (first.isdigit() or (first in _SIGNS and before.isdigit())):
         return ""
     if _is_raised(last, run):
@@ -317,6 +320,14 @@ def _set_off(row: Sequence[Run], i: int) -> str:
         return " " * has_note_apart(base)
     smaller, larger = sorted((last.size, run.size))
     return " " if before.isdigit() and first.isdigit() and smaller < SMALLER * larger else ""
+
+
+def _is_note_letter(row: Sequence[Run], i: int) -> bool:
+    """Whether run i is the letter of a note, or several; "1er" and "no" are one word."""
+    return _NOTE_LETTERS.fullmatch(row[i].text) is not None
+
+
+_NOTE_LETTERS = re.compile(r"[a-df-h](?:,[a-df-h])*,?")
 
 
 def _end_of_word(row: Sequence[Run], i: int) -> str:

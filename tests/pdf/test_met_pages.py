@@ -180,3 +180,18 @@ def _letter(text: str, left: float, before: Before = "") -> Run:
 
 def _letters(word: str, left: float, step: float, before: Before = "drawn") -> list[Run]:
     return [_letter(c, left + step * k, "" if k else before) for k, c in enumerate(word)]
+
+
+def test_the_letter_of_a_note_is_no_part_of_a_figure_or_word(tmp_path: Path) -> None:
+    raised = b" 4 Ts /F1 6 Tf (%s) Tj 0 Ts /F1 10 Tf "
+    content = b"BT /F1 10 Tf 72 700 Td (Lead melts at 327) Tj" + raised % b"b"
+    content += b"( as Smith) Tj" + raised % b"a" + b"( found, on the 2) Tj" + raised % b"nd"
+    content += b"( of May, the 1) Tj" + raised % b"er" + b"( mai, in cm) Tj" + raised % b"c"
+    assert text_of(content + b"ET", tmp_path) == (
+        "Lead melts at 327 b as Smith a found, on the 2nd of May, the 1er mai, in cmc"
+    )
+
+
+def test_the_letter_of_a_note_stands_before_its_text(tmp_path: Path) -> None:
+    content = b"BT 72 700 Td 4 Ts /F1 6 Tf (b) Tj 0 Ts /F1 9 Tf (Of the pure metal.) Tj ET"
+    assert text_of(content, tmp_path) == "b Of the pure metal."
