@@ -1,5 +1,7 @@
 """Leaves out running heads and feet, page numbers and line numbers, which repeat.
 
+"Page 2 of 3" goes if each page has its own, with words beside it that another page has.
+
 In a document of six pages or more, these are left out: a row at the upper or lower edge that is,
 page numbers apart, on a third of the pages; and where most pages have a row at the same height at
 that edge, also a row there that repeats on a few pages (a chapter's head) or has the page's own
@@ -26,7 +28,7 @@ EDGE_ROWS = 3
 """Running lines are sought in this many rows at either edge of a page: a head may have two lines,
 with a number beside them."""
 MIN_PAGES = 6
-"""In documents with fewer pages only page numbers are left out."""
+"""In documents with fewer pages only rows with page numbers are left out."""
 MIN_LINE_NUMBERS = 8
 """At least this many rows in a run, each a number one above the row before, are line numbers."""
 MAX_LENGTH = 140
@@ -77,6 +79,7 @@ def drop_running_lines(pages: Sequence[Sequence[Row]], labels: Sequence[str]) ->
     edged = [item for i, rows in enumerate(pages) for item in _edge_rows(i, rows)]
     offsets = _number_offsets(edged)
     running = {id(item.row) for item in edged if _is_page_number(item, labels, offsets)}
+    running |= _counting(edged, len(pages))
     if len(pages) >= MIN_PAGES:
         data = _data(edged, labels)
         edged = [item for item in edged if id(item.row) not in data]
@@ -227,6 +230,32 @@ def _have_account(rows: Sequence[Row]) -> bool:
 MIN_STAYING = 6
 """Digits that stay the same in rows whose page numbers change: an account's or a telephone's, not
 those of a date's year or of a chapter."""
+
+
+def _counting(edged: Sequence[_Edged], pages: int) -> set[int]:
+    """Rows with "page 2 of 3" in them, if each page has its own; but for the first of each text."""
+    found = [(item, _COUNTED.search(item.row.text)) for item in edged if item.edge != "side"]
+    own = [
+        (item, match)
+        for item, match in found
+        if match and (int(match[1]), int(match[2])) == (item.page + 1, pages)
+    ]
+    if pages < 2 or len({item.page for item, _ in own}) < pages:
+        return set()
+    first: dict[str, int] = {}  # the first row with these words beside its count
+    for item, match in own:
+        beside = folded(match.string[: match.start()] + match.string[match.end() :])
+        if _WORD.search(beside):
+            first.setdefault(beside, id(item.row))
+    return {id(item.row) for item, _ in own} - set(first.values())
+
+
+_COUNTED = re.compile(
+    r"(?:\b(?:page|seite|p[áa]g(?:ina)?|p)\b\.? ?)?"
+    r"\b(\d{1,5}) ?(?:/|of|von|de|di|sur|van) ?(\d{1,5})\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 # ---- page numbers ----------------------------------------------------------------------------

@@ -195,3 +195,35 @@ def test_the_letter_of_a_note_is_no_part_of_a_figure_or_word(tmp_path: Path) -> 
 def test_the_letter_of_a_note_stands_before_its_text(tmp_path: Path) -> None:
     content = b"BT 72 700 Td 4 Ts /F1 6 Tf (b) Tj 0 Ts /F1 9 Tf (Of the pure metal.) Tj ET"
     assert text_of(content, tmp_path) == "b Of the pure metal."
+
+
+@pytest.mark.parametrize(
+    "foot, left", [("Confidential   Page {0} of 3", 1), ("Seite {0} von 3", 0), ("{0}/3", 0)]
+)
+def test_pages_that_count_themselves_do_so_in_short_documents_too(
+    tmp_path: Path, foot: str, left: int
+) -> None:
+    pages = [
+        lines(f"Clause {k} is about the rent of the {k}. year.", y=700)
+        + lines(foot.format(k), y=40, size=8)
+        for k in (1, 2, 3)
+    ]
+    document = read_pdf(write(tmp_path / "short.pdf", pages))
+    said = [page.text for page in document.pages]
+    assert said[1:] == [f"Clause {k} is about the rent of the {k}. year." for k in (2, 3)]
+    assert said[0].count("Confidential") == left and ("3" in said[0]) == bool(left)
+
+
+def test_a_share_at_the_foot_of_a_page_is_no_count_of_pages(tmp_path: Path) -> None:
+    pages = [lines(f"Test of pupil {k}.", y=700) + lines("Marks: 2/3", y=40) for k in (1, 2, 3)]
+    document = read_pdf(write(tmp_path / "marks.pdf", pages))
+    assert all("Marks: 2/3" in page.text for page in document.pages)
+
+
+def test_names_beside_a_count_of_pages_stay(tmp_path: Path) -> None:
+    names = ("Anna", "Bernard", "Carol")
+    pages = [
+        lines("A letter.") + lines(f"{n}, page {k + 1} of 3", y=40) for k, n in enumerate(names)
+    ]
+    said = read_pdf(write(tmp_path / "letters.pdf", pages)).text
+    assert all(name in said for name in names)
