@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,14 @@ from PIL import Image
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
+from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.pdfium_from_right import text_from_right, unturned
 from ragctx.pdf.pdfium_runs import Before, Run
 from ragctx.pdf.read import read_pdf
 from ragctx.pdf.right_to_left import with_brackets_turned
 from ragctx.pdf.row import Row
 from ragctx.pdf.tables import with_cells_apart
-from tests.support.pdf_files import lines, write
+from tests.support.pdf_files import document, lines, write
 
 PLEADING = (
     *("", "", "IN THE DISTRICT COURT OF THE FIRST DISTRICT", "", "ANNA EXAMPLE,", "Plaintiff,"),
@@ -227,3 +229,32 @@ def test_names_beside_a_count_of_pages_stay(tmp_path: Path) -> None:
     ]
     said = read_pdf(write(tmp_path / "letters.pdf", pages)).text
     assert all(name in said for name in names)
+
+
+def test_a_heading_between_two_lists_of_prices_is_a_heading(tmp_path: Path) -> None:
+    content, y = lines("The Mill", x=60, y=760, size=24), 720.0
+    for heading, dishes in (
+        ("Mains", ("Pie", "Plaice", "Risotto")),
+        ("Puddings", ("Crumble",) * 3),
+    ):
+        content += b"BT /F2 12 Tf 60 %d Td (%s) Tj ET\n" % (y, heading.encode())
+        for k, dish in enumerate(dishes, start=1):
+            content += lines(f"{dish} of the day", x=60, y=y - 14 * k)
+            content += lines(f"{k}.50", x=300, y=y - 14 * k)
+        y -= 60
+    bold = b"/F2<</Type/Font/Subtype/Type1/BaseFont/Helvetica-Bold>>"
+    data = document([content]).replace(b"/Font<<", b"/Font<<" + bold)
+    (tmp_path / "menu.pdf").write_bytes(data)
+    sections = read_pdf(tmp_path / "menu.pdf").sections
+    assert [section.title for section in sections] == ["Mains", "Puddings"]
+
+
+def test_boxes_that_a_browser_tags_side_by_side_are_one_line() -> None:
+    """The label, the leader and the price of a dish are blocks of their own in the tree."""
+    texts = (("Leek soup", 60.0, 0.0), ("4.50", 300.0, 0.0), ("with bread and butter", 60.0, 14.0))
+    rows = [
+        replace(_row(text, left, top), block=k, role="P")
+        for k, (text, left, top) in enumerate(texts, start=1)
+    ]
+    said = [row.text.replace("\t", " ") for row in in_reading_order(rows)]
+    assert said == ["Leek soup 4.50", "with bread and butter"]
