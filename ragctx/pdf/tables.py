@@ -108,7 +108,9 @@ def _stacked(rows: Sequence[Row]) -> tuple[list[Row], dict[int, Sequence[Row]]]:
     i = 0
     while i < len(rows):
         stacks, end = _stacks(rows, i, ends)
-        if len(stacks) > 1 and any(len(stack) > 1 for stack in stacks):
+        if _are_labels_and_values(stacks):
+            stacked += (_side_by_side([[a], [b]]) for a, b in zip(*stacks, strict=True))
+        elif len(stacks) > 1 and any(len(stack) > 1 for stack in stacks):
             stacked.append(_side_by_side(stacks))
             if any(map(_is_list, stacks)) or all(len(stack) >= MIN_COLUMN for stack in stacks):
                 columns[id(stacked[-1])] = rows[i:end]
@@ -158,6 +160,31 @@ def _is_list(stack: Sequence[Row]) -> bool:
     if any(begins_bullet(b.text) or are_items(a.text, b.text) for a, b in pairwise(stack)):
         return True
     return len(stack) > 1 and all(is_labelled(row.text) for row in stack)
+
+
+def _are_labels_and_values(stacks: Sequence[Sequence[Row]]) -> bool:
+    """Whether two stacks are labels, without digits, and values on their lines, drawn by columns.
+
+    Two addresses may stand side by side as well: both have digits.
+    """
+    if len(stacks) != 2 or len(stacks[0]) != len(stacks[1]) or len(stacks[0]) < MIN_COLUMN:
+        return False
+    labels, values = stacks
+    are_level = all(
+        abs(a.bottom - b.bottom) < 0.2 * a.size for a, b in zip(labels, values, strict=True)
+    )
+    are_labels = all(
+        row.text[0].isupper()
+        and len(row.text) <= MAX_LABEL
+        and len(row.cells) < 2
+        and not any(map(str.isdigit, row.text))
+        for row in labels
+    )
+    return are_level and are_labels and any(map(str.isdigit, "".join(row.text for row in values)))
+
+
+MAX_LABEL = 30
+"""Characters of a label at most."""
 
 
 def _is_next_line(a: Row, b: Row) -> bool:

@@ -258,3 +258,16 @@ def test_boxes_that_a_browser_tags_side_by_side_are_one_line() -> None:
     ]
     said = [row.text.replace("\t", " ") for row in in_reading_order(rows)]
     assert said == ["Leek soup 4.50", "with bread and butter"]
+
+
+def test_labels_and_values_that_were_drawn_by_columns_are_rows(tmp_path: Path) -> None:
+    labels = ("Account holder", "Account number", "Sort code", "Currency")
+    values = ("Anna Example", "43918272", "20-11-43", "GBP")
+    content = lines(*labels, x=60, step=15) + lines(*values, x=200, step=15)
+    said = text_of(content, tmp_path).replace("\t", " ").split("\n")
+    assert said == [f"{label} {value}" for label, value in zip(labels, values, strict=True)]
+
+
+def test_a_chain_of_words_keeps_its_hyphens(tmp_path: Path) -> None:
+    content = lines("This is a pump of the most expensive kind, and the state-of-the-", "art one.")
+    assert text_of(content, tmp_path).endswith("the state-of-the-art one.")
