@@ -260,23 +260,12 @@ def _block_end(rows: Sequence[Row], i: int) -> int:
         return i + 1
     end = last = i + 1
     while end < len(rows) and _follows(rows[end - 1], rows[end]) and end - last <= MAX_LABELS:
-        if _begins_another(rows, i, end) or _is_heading(rows[end], rows[i]):
+        if _begins_another(rows, i, end):
             break
         end += 1
         if _has_cells(rows[end - 1]):
             last = end
     return last
-
-
-def _is_heading(row: Row, first: Row) -> bool:
-    """Whether a row is the heading of what follows, and no label within the table of `first`."""
-    is_larger = row.bold and row.size >= LARGER * first.size
-    return len(row.cells) < 2 and (is_larger or _HEADING.fullmatch(row.role) is not None)
-
-
-LARGER = 1.12
-"""A heading between two tables is in type this much larger than theirs."""
-_HEADING = re.compile(r"H[1-6]?")
 
 
 def _begins_another(rows: Sequence[Row], start: int, i: int) -> bool:

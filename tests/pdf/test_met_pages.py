@@ -17,7 +17,7 @@ from ragctx.pdf.read import read_pdf
 from ragctx.pdf.right_to_left import with_brackets_turned
 from ragctx.pdf.row import Row
 from ragctx.pdf.tables import with_cells_apart
-from tests.support.pdf_files import document, lines, write
+from tests.support.pdf_files import lines, write
 
 PLEADING = (
     *("", "", "IN THE DISTRICT COURT OF THE FIRST DISTRICT", "", "ANNA EXAMPLE,", "Plaintiff,"),
@@ -229,24 +229,6 @@ def test_names_beside_a_count_of_pages_stay(tmp_path: Path) -> None:
     ]
     said = read_pdf(write(tmp_path / "letters.pdf", pages)).text
     assert all(name in said for name in names)
-
-
-def test_a_heading_between_two_lists_of_prices_is_a_heading(tmp_path: Path) -> None:
-    content, y = lines("The Mill", x=60, y=760, size=24), 720.0
-    for heading, dishes in (
-        ("Mains", ("Pie", "Plaice", "Risotto")),
-        ("Puddings", ("Crumble",) * 3),
-    ):
-        content += b"BT /F2 12 Tf 60 %d Td (%s) Tj ET\n" % (y, heading.encode())
-        for k, dish in enumerate(dishes, start=1):
-            content += lines(f"{dish} of the day", x=60, y=y - 14 * k)
-            content += lines(f"{k}.50", x=300, y=y - 14 * k)
-        y -= 60
-    bold = b"/F2<</Type/Font/Subtype/Type1/BaseFont/Helvetica-Bold>>"
-    data = document([content]).replace(b"/Font<<", b"/Font<<" + bold)
-    (tmp_path / "menu.pdf").write_bytes(data)
-    sections = read_pdf(tmp_path / "menu.pdf").sections
-    assert [section.title for section in sections] == ["Mains", "Puddings"]
 
 
 def test_boxes_that_a_browser_tags_side_by_side_are_one_line() -> None:
