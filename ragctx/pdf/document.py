@@ -107,7 +107,8 @@ def gives_no_text(page: PageText) -> bool:
     """Whether there is something on a page, but no text that can be used: OCR is for these."""
     if _is_garbled(page):
         return True
-    return page.pictures and sum(len(row.text) for row in page_rows(page)) < SPECKS
+    has_specks = page.pictures and sum(len(row.text) for row in page_rows(page)) < SPECKS
+    return page.stamped or has_specks
 
 
 def sound_characters(page: PageText) -> float:
@@ -215,7 +216,7 @@ def _page(i: int, label: str, page: PageText | None, text: str, reading: Reading
 def _page_status(page: PageText, text: str) -> PageStatus:
     if page.reader == "ocr" and text:
         return "ocr"
-    if page.pictures and len(text) < SPECKS:
+    if page.stamped or (page.pictures and len(text) < SPECKS):
         return "scanned"
     if not text and page.damage:
         return "corrupt"

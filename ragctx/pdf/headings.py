@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from ragctx.pdf.row import Row, same_row
 from ragctx.records import PAGE_SEPARATOR, Heading, Page, Section
@@ -41,6 +42,10 @@ TITLE = 1.3
 """A title is in type this much larger than the body's, at least."""
 MAX_TITLE, MAX_TITLE_PARTS = 200, 4
 """Characters of a heading or title that are kept, and headings that make up a title."""
+MIN_PROSE = 6
+"""Words of a row that is text, and no line of a cover."""
+MIN_UNDER = 3
+"""Rows that are under what is printed across a page."""
 MAX_DEPTH = 8
 """Depths that are told apart."""
 
@@ -124,7 +129,7 @@ def find_headings(pages: Sequence[Sequence[Row]], outline: Sequence[Heading]) ->
         for i, rows in enumerate(pages)
         for candidate in _without_contents(list(_candidates(i, rows, body)))
     ]
-    title = _title(seen, body)
+    title = _title(seen, body, pages)
     seen = [c for c in _without_cover(_without_repeats(seen)) if c not in title]
     words = " ".join(candidate.title for candidate in title)[:MAX_TITLE]
     if told and len(told) >= DENSE * len(pages):
@@ -132,14 +137,29 @@ def find_headings(pages: Sequence[Sequence[Row]], outline: Sequence[Heading]) ->
     return Headings(words, _in_order([*told, *_beside(told, seen)]))
 
 
-def _title(candidates: Sequence[_Candidate], body: _Body) -> list[_Candidate]:
-    """What makes up the title: on the first page, in larger type than any later heading."""
+def _title(
+    candidates: Sequence[_Candidate], body: _Body, pages: Sequence[Sequence[Row]]
+) -> list[_Candidate]:
+    """What makes up the title: on the first page, in larger type than any later heading.
+
+    It ends where text begins, or the first numbered heading: in a document of one page, all of its
+    headings may be as large.
+    """
     first = min((candidate.page for candidate in candidates), default=0)
     if first > 0:
         return []
     later = max((c.size for c in candidates if c.page > first), default=0.0)
     least = max(later + 0.6, TITLE * body.size)
-    return [c for c in candidates if c.page == first and c.size >= least][:MAX_TITLE_PARTS]
+    parts = [c for c in candidates if c.page == first and c.size >= least][:MAX_TITLE_PARTS]
+    for k, (a, b) in enumerate(pairwise(parts), start=1):
+        between = pages[first][a.stop : b.start]
+        if _NUMBERED.match(b.title) or any(map(_is_prose, between)):
+            return parts[:k]
+    return parts
+
+
+def _is_prose(row: Row) -> bool:
+    return len(row.text.split()) >= MIN_PROSE and any(map(str.islower, row.text))
 
 
 def _without_cover(candidates: Sequence[_Candidate]) -> list[_Candidate]:
@@ -269,7 +289,8 @@ def _candidates(page: int, rows: Sequence[Row], body: _Body) -> Iterator[_Candid
             while stop < len(rows) and _goes_on(rows[stop - 1], rows[stop], rows, stop, body):
                 stop += 1
             title = _words_of(rows[i:stop])
-            if stop - i <= MAX_ROWS and is_title(title):
+            is_across = any(_is_across(row, rows) for row in rows[i:stop])
+            if stop - i <= MAX_ROWS and is_title(title) and not is_across:
                 yield _Candidate(
                     page=page,
                     start=i,
@@ -279,6 +300,17 @@ def _candidates(page: int, rows: Sequence[Row], body: _Body) -> Iterator[_Candid
                     bold=rows[i].bold,
                 )
         i = stop
+
+
+def _is_across(row: Row, rows: Sequence[Row]) -> bool:
+    """Whether a row is printed over several others: "DRAFT"."""
+    under = (
+        row.top < (other.top + other.bottom) / 2 < row.bottom
+        and row.left < (other.left + other.right) / 2 < row.right
+        for other in rows
+        if other is not row
+    )
+    return sum(under) >= MIN_UNDER
 
 
 def _words_of(rows: Sequence[Row]) -> str:

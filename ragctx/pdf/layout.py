@@ -26,7 +26,7 @@ from ragctx.pdf.leaders import is_leader
 from ragctx.pdf.line_numbers import without_line_numbers
 from ragctx.pdf.markers import with_markers_before
 from ragctx.pdf.printed_across import apart_from_print_across
-from ragctx.pdf.right_to_left import are_right_to_left, mirrored
+from ragctx.pdf.right_to_left import are_right_to_left, mirrored, with_brackets_turned
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
@@ -54,7 +54,8 @@ def in_reading_order(
     """
     if not are_right_to_left(pieces):
         return _in_order(pieces, filled_in, evidence)
-    return _mirrored(_in_order(_mirrored(pieces), _mirrored(filled_in), evidence))
+    rows = _mirrored(_in_order(_mirrored(pieces), _mirrored(filled_in), evidence))
+    return [replace(row, text=with_brackets_turned(row.text)) for row in rows]
 
 
 def _mirrored(rows: Sequence[Row]) -> list[Row]:
@@ -64,6 +65,7 @@ def _mirrored(rows: Sequence[Row]) -> list[Row]:
 def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidence) -> list[Row]:
     pieces = with_markers_before(_with_marks_beside(_without_shadows(pieces)))
     pieces, across = apart_from_print_across(pieces)
+    pieces = _without_line_numbers(pieces)
     read = partial(_by_place, evidence=evidence)
     rows = in_tagged_order(pieces, read) if any(p.block for p in pieces) else read(pieces)
     rows = with_cells_apart(with_combs_whole(without_justified_gaps(rows)))
@@ -71,17 +73,24 @@ def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidenc
     return [*rows, *across]
 
 
-def _by_place(pieces: Sequence[Row], evidence: Evidence) -> list[Row]:
+def _by_turn(pieces: Sequence[Row]) -> list[list[Row]]:
     groups: dict[int, list[Row]] = {}
     for piece in pieces:
         groups.setdefault(piece.turn, []).append(piece)
-    by_amount = sorted(groups.values(), key=lambda group: -sum(len(row.text) for row in group))
-    return [row for group in by_amount for row in _row_wise(_read(group, evidence))]
+    return list(groups.values())
 
 
-def _read(group: Sequence[Row], evidence: Evidence) -> list[Row]:
-    """The rows of the pieces that are turned one way."""
-    return _joined_rows(in_columns(without_line_numbers(group), evidence))
+def _without_line_numbers(pieces: Sequence[Row]) -> list[Row]:
+    """The pieces, as they were drawn, without line numbers: tags need not know what they number."""
+    kept = {id(one) for group in _by_turn(pieces) for one in without_line_numbers(group)}
+    return [piece for piece in pieces if id(piece) in kept]
+
+
+def _by_place(pieces: Sequence[Row], evidence: Evidence) -> list[Row]:
+    by_amount = sorted(_by_turn(pieces), key=lambda group: -sum(len(row.text) for row in group))
+    return [
+        row for group in by_amount for row in _row_wise(_joined_rows(in_columns(group, evidence)))
+    ]
 
 
 # ---- what was drawn twice --------------------------------------------------------------------
@@ -144,7 +153,7 @@ _AROUND = tuple(itertools.product((-1, 0, 1), repeat=2))
 # ---- marks of notes ----------------------------------------------------------------------------
 
 _MARK = re.compile(r"[\w®™*†‡§¶()\[\],]+")
-MAX_MARK, MARK_SIZE, MARK_GAP = 4, 0.8, 0.3
+MAX_MARK, MARK_SIZE, MARK_GAP = 4, 0.9, 0.3
 """A mark has at most this many characters, is at most this large beside what it belongs to, and
 this near, in em."""
 

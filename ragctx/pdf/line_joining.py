@@ -110,6 +110,10 @@ def whole_words(text: str, words: Mapping[str, int]) -> str:
     return whole + text[-1]
 
 
+_LINK_OF_CHAIN = re.compile(r"\w-(?:a|an|and|as|by|for|in|of|off|on|or|out|the|to|up)\Z")
+"""What "state-of-the-" ends with: words of their own, which no line end divides."""
+
+
 def _without_hyphen(text: str, last: str, following: str, words: Mapping[str, int]) -> str:
     if last != HYPHEN and text[-2:-1] in ("", " ", "-"):  # a dash, or an option such as "--"
         return f"{text} {following}"
@@ -120,6 +124,10 @@ def _without_hyphen(text: str, last: str, following: str, words: Mapping[str, in
     hyphenated = words.get(f"{first[0]}-{second[0]}".lower(), 0)
     keeps = hyphenated > joined or (
         not joined
-        and (not second[0][0].islower() or is_compound(first[0].lower(), second[0].lower(), words))
+        and (
+            not second[0][0].islower()
+            or is_compound(first[0].lower(), second[0].lower(), words)
+            or _LINK_OF_CHAIN.search(text[-_LONGEST:-1]) is not None
+        )
     )
     return f"{text[:-1]}{'-' if keeps else ''}{following}"

@@ -1,8 +1,9 @@
 """Leaves out the numbers that count a page's lines in its margin, as in contracts and pleadings.
 
 Numbers count lines if they stand one below the other beside all other text, grow from one to the
-next by the same step, and the lines that they stand beside are running text. Rows of a table may be
-numbered as well: those numbers stay. Pure.
+next by the same step, and the lines that they stand beside are running text; or if they count empty
+lines as well, at even distances, as those of pleadings do, whose lines are short. Rows of a table
+may be numbered as well: those numbers stay. Pure.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ EVENLY, SAME_STEP = 0.6, 0.35
 """The share of numbers with a sign behind them ("3:", "3.") that must be as far below the one
 before as most are, and the share of that step by which they may differ: those of paragraphs are
 not."""
+MIN_EMPTY = 2
+"""Numbers that must stand beside empty lines, with text further down."""
 MIN_GOING_ON = 0.25
 """The share of the lines beside such numbers that must begin in mid-sentence: items do not."""
 _NUMBER = re.compile(r"([0-9]{1,4})[:.)]?")
@@ -95,9 +98,28 @@ def _stand_outside(run: Sequence[Row], others: Sequence[Row]) -> bool:
         piece.right <= min(number.left for number in run) for piece in beside
     )
     lines = [piece for piece in beside if any(same_row(piece, number) for number in run)]
-    if not (outermost and len(lines) >= MIN_NUMBERS_OF_STEPS and are_running_text(beside)):
+    if not (outermost and len(lines) >= MIN_NUMBERS_OF_STEPS):
+        return False
+    if _count_empty_lines(run, beside):
+        return True
+    if not are_running_text(beside):
         return False
     return run[0].text.isdigit() or (_is_even(run) and _go_on(lines))
+
+
+def _count_empty_lines(run: Sequence[Row], beside: Sequence[Row]) -> bool:
+    """Whether the numbers are at even distances, some of them beside nothing, with text below.
+
+    Rows of a table that are left empty are the last ones.
+    """
+    heights = sorted((piece.top, piece.bottom) for piece in beside)
+    last = max(bottom for _, bottom in heights)
+    empty = sum(
+        number.bottom < last
+        and not any(top < number.bottom and number.top < bottom for top, bottom in heights)
+        for number in run
+    )
+    return empty >= MIN_EMPTY and len(run) >= MIN_NUMBERS and _is_even(run)
 
 
 def _is_even(run: Sequence[Row]) -> bool:

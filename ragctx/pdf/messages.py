@@ -202,6 +202,7 @@ class PageMessage(TypedDict):
         lost_lines: the lines left out because their font does not map glyphs to letters.
         label: what the page calls itself ("xii"); "" if unknown.
         pictures: whether pictures, or letters drawn as shapes, make up the page.
+        stamped: whether pictures fill the page, and its text is only what was stamped on a scan.
         lost: characters left out because their font does not map glyphs to letters.
         hidden: lines left out of the others because nobody sees them on the page.
         glyphs_only: whether nearly all characters are such glyphs.
@@ -220,6 +221,7 @@ class PageMessage(TypedDict):
     lost_lines: list[LineMessage]
     label: str
     pictures: bool
+    stamped: bool
     lost: int
     hidden: list[LineMessage]
     glyphs_only: bool

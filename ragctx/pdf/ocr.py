@@ -170,6 +170,7 @@ def _read_by_ocr(
         lost_lines=(),
         lost=0,
         pictures=False,
+        stamped=False,
         glyphs_only=False,
         doubtful=False,
         confidence=certain / max(1, sum(letters)),

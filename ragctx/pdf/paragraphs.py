@@ -24,10 +24,12 @@ from ragctx.pdf.row import Row, same_row
 from ragctx.pdf.typed_lines import is_line_of_code
 from ragctx.text.line_shapes import (
     NEIGHBOURS,
+    are_items,
     begins_bullet,
     begins_item,
     ends_clause,
     ends_in_amount,
+    is_labelled,
     is_lone_marker,
     is_spaceless,
     is_table_row,
@@ -223,7 +225,6 @@ def _counts_on(rows: Sequence[Row], i: int) -> bool:
 
 
 _NOTE = re.compile(r"(\d{1,3}) \S")
-_LABELLED = re.compile(r"[^\W\d_][\w'’/-]{0,24}(?: [\w'’/-]{1,24}){0,2}: \S")  # "City: Boise"
 
 
 def _is_label(row: Row) -> bool:
@@ -246,7 +247,9 @@ def _begins_another(rows: Sequence[Row], i: int) -> bool:
     is_narrow = len(a.text) <= MAX_LABEL and len(b.text) <= MAX_LABEL
     if is_narrow and _is_label(a) != _is_label(b) and _are_labels_over_lines(rows, i):
         return True
-    if b.text[0].isupper() and _LABELLED.match(a.text) and _LABELLED.match(b.text):
+    if _begin_alike(a, b) and are_items(a.text, b.text):
+        return True
+    if b.text[0].isupper() and is_labelled(a.text) and is_labelled(b.text):
         return True
     is_end = ends_clause(a.text) or a.text[-1] == "/"  # of an address
     return is_end and b.text[0].isdigit() and _counts_on(rows, i)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import re
 import statistics
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, pairwise
@@ -20,6 +19,7 @@ from typing import NamedTuple
 from ragctx.pdf.geometry import Box, on_page
 from ragctx.pdf.messages import LineMessage
 from ragctx.pdf.pdfium_calls import address, has_no_letter
+from ragctx.pdf.pdfium_from_right import parts_from_right, text_from_right, unturned
 from ragctx.pdf.pdfium_runs import FAR_BACK, WORD_GAP, Run, Sheet, is_right_to_left, runs
 from ragctx.pdf.visibility import Placed
 from ragctx.text.line_shapes import DROP_CAP, has_note_apart, is_capital_of, is_spaceless
@@ -36,7 +36,7 @@ GUESSED = 0.75
 """Where pdfium makes up a space, this share of the gap is enough."""
 SPACELESS_GAP = 0.6
 """Em: the same for scripts that are written without spaces."""
-RAISED, SMALLER = 0.2, 0.8
+RAISED, SMALLER = 0.2, 0.9
 """A mark above the line stands this much (em) higher than its neighbour, and is this much smaller.
 """
 
@@ -55,7 +55,8 @@ def pieces(sheet: Sheet, codes: str, start: int) -> list[Piece]:
 
     Characters outside of what is shown of the page are left out.
     """
-    rows = [(row, _gaps(row)) for row in _rows(runs(sheet, codes, start))]
+    found = _rows(runs(sheet, codes, start))
+    rows = [(part, _gaps(part)) for row in found for part in _labels_apart(row)]
     word_gap = _word_gap(rows)
     return [_piece(sheet, part) for row, gaps in rows for part in _split(row, gaps, word_gap)]
 
@@ -111,6 +112,18 @@ def _go_on(a: Run, b: Run) -> bool:
     return next_left >= right - FAR_BACK * max(a.size, b.size)
 
 
+def _labels_apart(row: list[Run]) -> list[list[Run]]:
+    """The row; or a label that is set wide, and the value behind it, in another size, by itself."""
+    if row[0].size == row[-1].size or len(row[0].text) > 1:
+        return [row]
+    parts = [list(part) for _, part in groupby(row, key=_size_of)]
+    return parts if len(parts) == 2 and _usual_gap(parts[0], _gaps(parts[0])) else [row]
+
+
+def _size_of(run: Run) -> float:
+    return run.size
+
+
 def _gaps(row: Sequence[Run]) -> list[float]:
     """Em from each run of a row to the next."""
     return [(b.box[0] - a.box[2]) / (max(a.size, b.size) or 0.1) for a, b in pairwise(row)]
@@ -144,7 +157,8 @@ def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterat
     """The pieces of a row, parted at wide gaps, with their text."""
     if any(is_right_to_left(run.text[0]) for run in row):
         yield from (
-            _Part(part, (_right_to_left_text(_unturned(part)),)) for part in _from_right(row)
+            _Part(part, (text_from_right(unturned(part)),))
+            for part in parts_from_right(row, WIDE_GAP)
         )
         return
     usual, start, parts = _usual_gap(row, gaps), 0, [row[0].text]
@@ -211,66 +225,6 @@ MOSTLY_SPACES = 0.9
 """The share of the spaces made up in a row that must be wide enough to trust the others."""
 
 
-def _from_right(row: Sequence[Run]) -> list[list[Run]]:
-    """The parts of a row with wide gaps between them, from right to left, each in its own order.
-
-    pdfium puts a row in the order in which its letters were drawn: of the cells of a table, that
-    may be any.
-    """
-    parts: list[list[Run]] = []
-    end = 0.0
-    for run in sorted(row, key=lambda run: run.box[0]):
-        if not parts or run.box[0] - end > WIDE_GAP * run.size:
-            parts.append([])
-            end = run.box[2]
-        parts[-1].append(run)
-        end = max(end, run.box[2])
-    drawn = {id(run): i for i, run in enumerate(row)}
-    return [sorted(part, key=lambda run: drawn[id(run)]) for part in reversed(parts)]
-
-
-def _right_to_left_text(row: Sequence[Run]) -> str:
-    """The text of a row from right to left, whose letters are in order.
-
-    What pdfium takes for spaces beside marks is none where the letters touch; and a word of Latin
-    letters is one of its own, whatever touches it.
-    """
-    parts = [row[0].text]
-    for a, b in pairwise(row):
-        last, first = a.text[-1], b.text[0]
-        both = is_right_to_left(last), is_right_to_left(first)
-        if all(both) and b.before:
-            gap = (a.box[0] - b.box[2]) / max(a.size, b.size, 0.1)
-            parts.append(" " * (not -FAR_BACK <= gap <= TOUCHING_GAP))
-        elif b.before or (both[0] != both[1] and last.isalpha() and first.isalpha()):
-            parts.append(" " * (not unicodedata.combining(first)))
-        parts.append(b.text)
-    return "".join(parts)
-
-
-TOUCHING_GAP = 0.05
-"""Em: letters that are written from right to left and closer than this are of one word."""
-
-
-def _unturned(row: Sequence[Run]) -> list[Run]:
-    """The letters of a row from right to left, with those of each sign in their order.
-
-    pdfium turns a row around that was drawn from left to right, and with it the letters of signs
-    that stand for several: lam and alef, a letter and its mark.
-    """
-    letters = list(row)
-    for i, (a, b) in enumerate(pairwise(row)):
-        is_turned = b.text == _LAM and a.text in _ALEFS and a.box == b.box
-        if unicodedata.combining(a.text[-1]) and not unicodedata.combining(b.text[0]):
-            is_turned = b.box[0] <= (a.box[0] + a.box[2]) / 2 <= b.box[2]
-        if is_turned:
-            letters[i], letters[i + 1] = b._replace(before=a.before), a._replace(before=b.before)
-    return letters
-
-
-_LAM, _ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
-
-
 TYPEWRITER_GAP = 0.3
 """Em: half of a typewriter's space."""
 
@@ -309,7 +263,7 @@ def _usual_gap(row: Sequence[Run], gaps: Sequence[float]) -> float:
     """
     close = sum(len(run.text) for run in row) - len(row)  # gaps within runs
     if len(gaps) < MIN_SET_WIDE or len(gaps) <= close:
-        return 0.0
+        return _gap_in_short_word(row, gaps)
     between = [  # letters: dots that lead to a page number are set wide anywhere
         (gap, b.before == "drawn")
         for gap, (a, b) in zip(gaps, pairwise(row), strict=True)
@@ -326,6 +280,17 @@ def _usual_gap(row: Sequence[Run], gaps: Sequence[float]) -> float:
     return usual if has_spaces or is_capital else 0.0
 
 
+def _gap_in_short_word(row: Sequence[Run], gaps: Sequence[float]) -> float:
+    """The same for a label of three or four capitals ("FROM") with small, even gaps."""
+    is_word = all(len(run.text) == 1 and run.text.isupper() for run in row)
+    if len(gaps) < MIN_SHORT or not is_word or any(run.before == "drawn" for run in row[1:]):
+        return 0.0
+    is_even = max(gaps) < MAX_SHORT_GAP and max(gaps) - min(gaps) < UNEVEN
+    return max(gaps) if is_even and min(gaps) > WORD_GAP else 0.0
+
+
+MIN_SHORT, MAX_SHORT_GAP, UNEVEN = 2, 0.4, 0.2
+"""Gaps of such a label, and em: their largest, and by how much they differ, as letters do."""
 MAX_SET_WIDE = 0.8
 """Em: letters farther apart are the cells of a table."""
 MIN_SET_WIDE = 4
@@ -341,8 +306,11 @@ def _set_off(row: Sequence[Run], i: int) -> str:
     """
     last, run = row[i - 1], row[i]
     before, first = last.text[-1], run.text[0]
-    if i == 1 and last.text.isdigit() and run.text[1:2].islower() and _is_raised(run, last):
-        return " "  # a note: but "14C" is none
+    if i == 1 and run.text[1:2].islower() and _is_raised(run, last):
+        return " " * (last.text.isdigit() or _is_note_letter(row, 0))  # a note: but "14C" is none
+    if _is_note_letter(row, i) and _is_raised(last, run):
+        base = _end_of_word(row, i)
+        return " " * (before.isdigit() or (len(base) == 3 and base.isalpha()))
     if not (first.isdigit() or (first in _SIGNS and before.isdigit())):
         return ""
     if _is_raised(last, run):
@@ -352,6 +320,14 @@ def _set_off(row: Sequence[Run], i: int) -> str:
         return " " * has_note_apart(base)
     smaller, larger = sorted((last.size, run.size))
     return " " if before.isdigit() and first.isdigit() and smaller < SMALLER * larger else ""
+
+
+def _is_note_letter(row: Sequence[Run], i: int) -> bool:
+    """Whether run i is the letter of a note, or several; "1er" and "no" are one word."""
+    return _NOTE_LETTERS.fullmatch(row[i].text) is not None
+
+
+_NOTE_LETTERS = re.compile(r"[a-df-h](?:,[a-df-h])*,?")
 
 
 def _end_of_word(row: Sequence[Run], i: int) -> str:

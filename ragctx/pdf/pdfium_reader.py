@@ -48,6 +48,9 @@ from ragctx.pdf.visibility import are_seen, part_cover
 FEW_CHARACTERS = 64
 """On a page with fewer characters than this, the objects are examined: is it blank, a picture, or
 is there text that pdfium does not give? Chosen by hand: about one line."""
+MAX_STAMPED, STAMP_EDGE, FILLS_PAGE = 400, 0.08, 0.8
+"""What a court, a fax or an archive prints on a scan has fewer characters, is within this share of
+the page of an edge, and leaves the picture this share of the page at least. Chosen by hand."""
 SAMPLE = 96
 """How many characters of a page are checked for a letter in their font's map. Chosen by hand."""
 MAX_UNMAPPED = 0.1
@@ -131,7 +134,7 @@ def read_page(document: Any, i: int) -> PageMessage:
     page = opened.page
     textpage = page.get_textpage()
     units = _code_units(textpage)
-    letters = len("".join("".join(map(chr, units[: 8 * FEW_CHARACTERS])).split()))
+    letters = len("".join("".join(map(chr, units[: 8 * MAX_STAMPED])).split()))
     objects = _Objects() if letters >= FEW_CHARACTERS else _look_at_objects(page)
     page_objects = PageObjects(page)
     drawn = _drawn_lines(opened, textpage, page_objects)
@@ -157,6 +160,7 @@ def read_page(document: Any, i: int) -> PageMessage:
         "lost_lines": [line.message for line in lost],
         "label": quietly(lambda: str(document.get_page_label(i) or ""), ""),
         "pictures": objects.make_the_page,
+        "stamped": letters < MAX_STAMPED and _is_stamped_scan(page, lines),
         "lost": lost_signs,
         "hidden": [*(line.message for line in drawn.hidden), *_remarks(opened, seen=False)],
         "glyphs_only": lost_signs > 0.7 * glyphs or objects.texts > 10 * letters + 50,
@@ -243,12 +247,13 @@ class _Objects:
 
     texts: int = 0  # objects that hold text
     make_the_page: bool = False  # whether pictures, or letters drawn as shapes, make up the page
+    pictured: float = 0.0  # the share of the page that is under pictures
 
 
 def _look_at_objects(page: Any) -> _Objects:
     width, height = page.get_size()
     texts = paths = 0
-    pictured = 0.0  # area under pictures, square points
+    pictured, whole = 0.0, width * height  # area under pictures, square points
     for item in itertools.islice(page.get_objects(max_depth=3), MANY_OBJECTS):
         texts += item.type == raw.FPDF_PAGEOBJ_TEXT
         paths += item.type in (raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_SHADING)
@@ -256,7 +261,18 @@ def _look_at_objects(page: Any) -> _Objects:
             left, bottom, right, top = quietly(item.get_bounds, (0.0, 0.0, width, height))
             pictured += abs((right - left) * (top - bottom))
     # A fifth of the page, and 50 paths (rules and boxes are fewer), are chosen by hand.
-    return _Objects(texts, pictured >= 0.2 * width * height or (paths > 50 and not texts))
+    make_the_page = pictured >= 0.2 * whole or (paths > 50 and not texts)
+    return _Objects(texts, make_the_page, pictured / max(1.0, whole))
+
+
+def _is_stamped_scan(page: Any, lines: Sequence[Piece]) -> bool:
+    """Whether pictures fill the page, and all text is at its edges, as stamps on scans are."""
+    left, bottom, right, top = frame_of(page).shown
+    wide, high = STAMP_EDGE * (right - left), STAMP_EDGE * (top - bottom)
+    left, bottom, right, top = left + wide, bottom + high, right - wide, top - high
+    boxes = [line.placed.box for line in lines]
+    inside = (b[2] > left and b[0] < right and b[3] > bottom and b[1] < top for b in boxes)
+    return bool(boxes) and not any(inside) and _look_at_objects(page).pictured >= FILLS_PAGE
 
 
 def _signs(piece: Piece) -> int:

@@ -109,6 +109,7 @@ def read_page(document: Any, i: int) -> PageMessage:
         "lost_lines": [],
         "label": "",  # see `StructureMessage.labels`
         "pictures": pictures,
+        "stamped": False,
         "lost": 0,
         "hidden": [],
         "glyphs_only": len(_CONTROL.findall(text)) > MAX_CONTROL_SHARE * len(text),

@@ -59,6 +59,7 @@ class PageText:
     cut: bool
     lost_lines: tuple[Line, ...] = ()
     damage: str = ""
+    stamped: bool = False
     confidence: float | None = None  # 0 to 1, of a page that OCR read
 
     @property
@@ -225,6 +226,7 @@ def _page(message: Mapping[str, Any]) -> PageText:
         lost_lines=tuple(map(_line, message.get("lost_lines", ()))),
         label=_value(message, "label", str),
         pictures=_value(message, "pictures", bool),
+        stamped="stamped" in message and _value(message, "stamped", bool),
         lost=_value(message, "lost", int),
         hidden=tuple(map(_line, message["hidden"])),
         glyphs_only=_value(message, "glyphs_only", bool),

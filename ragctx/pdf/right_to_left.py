@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -19,6 +20,21 @@ def are_right_to_left(rows: Iterable[Row]) -> bool:
     for character, count in Counter(text).items():
         ways[unicodedata.bidirectional(character)] += count
     return ways["R"] + ways["AL"] > ways["L"]
+
+
+def with_brackets_turned(text: str) -> str:
+    """The text, with its brackets turned where all of them close before they open.
+
+    What opens on the right looks like what closes elsewhere, and is taken for it.
+
+    >>> with_brackets_turned("שלוש שנים)36 חודש ( ועוד"), with_brackets_turned("(a) b")
+    ('שלוש שנים (36 חודש) ועוד', '(a) b')
+    """
+    signs = "".join(sign for sign in text if sign in "()")
+    if not signs or signs != ")(" * (len(signs) // 2):
+        return text
+    turned = text.translate({ord("("): ")", ord(")"): "("})
+    return re.sub(r" ?\( ?", " (", turned.replace(" )", ")")).strip()
 
 
 def mirrored(row: Row) -> Row:

@@ -1,11 +1,14 @@
 """Leaves out running heads and feet, page numbers and line numbers, which repeat.
 
+"Page 2 of 3" goes if each page has its own, with words beside it that another page has.
+
 In a document of six pages or more, these are left out: a row at the upper or lower edge that is,
 page numbers apart, on a third of the pages; and where most pages have a row at the same height at
 that edge, also a row there that repeats on a few pages (a chapter's head) or has the page's own
-number in it, if most rows there have. A row without digits is kept the first time, so that no words
-are lost to the document. A row whose other numbers change from page to page carries data ("Amount
-due: 390.50") and stays.
+number in it, if most rows there have. A row is kept the first time if it has no digits, or some
+that stay the same (an account at the foot of each invoice), so that nothing is lost to the
+document. A row whose other numbers change from page to page carries data ("Amount due: 390.50") and
+stays.
 
 The thresholds were chosen by hand on the PDFs of the test collection.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,7 +28,7 @@ EDGE_ROWS = 3
 """Running lines are sought in this many rows at either edge of a page: a head may have two lines,
 with a number beside them."""
 MIN_PAGES = 6
-"""In documents with fewer pages only page numbers are left out."""
+"""In documents with fewer pages only rows with page numbers are left out."""
 MIN_LINE_NUMBERS = 8
 """At least this many rows in a run, each a number one above the row before, are line numbers."""
 MAX_LENGTH = 140
@@ -76,6 +79,7 @@ def drop_running_lines(pages: Sequence[Sequence[Row]], labels: Sequence[str]) ->
     edged = [item for i, rows in enumerate(pages) for item in _edge_rows(i, rows)]
     offsets = _number_offsets(edged)
     running = {id(item.row) for item in edged if _is_page_number(item, labels, offsets)}
+    running |= _counting(edged, len(pages))
     if len(pages) >= MIN_PAGES:
         data = _data(edged, labels)
         edged = [item for item in edged if id(item.row) not in data]
@@ -178,7 +182,7 @@ def _repeated(edged: Sequence[_Edged], pages: int) -> set[int]:
     """Rows that are, digits apart, on many of the pages; as ids of the `Row` objects."""
     pages_of = Counter(key for _, key in {(item.page, item.key) for item in edged})
     many = {key for key, count in pages_of.items() if count >= max(3, pages * REPEATS)}
-    return _but_the_first([item for item in edged if item.key in many])
+    return _but_the_first([item for item in edged if item.key in many], _stay_the_same)
 
 
 def _in_slots(
@@ -194,19 +198,64 @@ def _in_slots(
     times = Counter(item.key for item in inside)
     own = [item for item in inside if _has_page_number(item, labels, offsets)]
     slots_of_own = Counter(item.slot for item in own)
-    numbered = {
-        id(item.row) for item in own if slots_of_own[item.slot] >= MOSTLY * slots[item.slot]
-    }
-    return numbered | _but_the_first([item for item in inside if times[item.key] >= MIN_TIMES])
+    numbered = [item for item in own if slots_of_own[item.slot] >= MOSTLY * slots[item.slot]]
+    repeated = [item for item in inside if times[item.key] >= MIN_TIMES]
+    return _but_the_first(numbered, _have_account) | _but_the_first(repeated, _stay_the_same)
 
 
-def _but_the_first(items: Sequence[_Edged]) -> set[int]:
-    """All of these rows, but for the first of each text without digits; as ids."""
-    first: dict[tuple[Edge, int, str], int] = {}
+def _but_the_first(items: Sequence[_Edged], tell_more: Callable[[Sequence[Row]], bool]) -> set[int]:
+    """All of these rows, but for the first of those alike that tell more than a number; as ids."""
+    alike: dict[tuple[Edge, int, str], list[Row]] = {}
     for item in items:
-        if not any(map(str.isdigit, item.row.text)):
-            first.setdefault(item.key, id(item.row))
-    return {id(item.row) for item in items} - set(first.values())
+        alike.setdefault(item.key, []).append(item.row)
+    first = {id(rows[0]) for rows in alike.values() if tell_more(rows)}
+    return {id(item.row) for item in items} - first
+
+
+def _stay_the_same(rows: Sequence[Row]) -> bool:
+    """Whether rows that are alike have no digits, or the same each time, or an account's."""
+    if not any(map(str.isdigit, rows[0].text)):
+        return True
+    are_same = len({folded(row.text) for row in rows}) == 1
+    return _have_account(rows) or (are_same and len(rows) >= MIN_TIMES)
+
+
+def _have_account(rows: Sequence[Row]) -> bool:
+    """Whether rows that are alike have many digits that stay the same, beside a page number."""
+    numbers = zip(*(_NUMBER.findall(folded(row.text)) for row in rows), strict=True)
+    staying = (values[0] for values in numbers if len(set(values)) == 1)
+    return len(rows) >= MIN_TIMES and sum(map(len, staying)) >= MIN_STAYING
+
+
+MIN_STAYING = 6
+"""Digits that stay the same in rows whose page numbers change: an account's or a telephone's, not
+those of a date's year or of a chapter."""
+
+
+def _counting(edged: Sequence[_Edged], pages: int) -> set[int]:
+    """Rows with "page 2 of 3" in them, if each page has its own; but for the first of each text."""
+    found = [(item, _COUNTED.search(item.row.text)) for item in edged if item.edge != "side"]
+    own = [
+        (item, match)
+        for item, match in found
+        if match and (int(match[1]), int(match[2])) == (item.page + 1, pages)
+    ]
+    if pages < 2 or len({item.page for item, _ in own}) < pages:
+        return set()
+    first: dict[str, int] = {}  # the first row with these words beside its count
+    for item, match in own:
+        beside = folded(match.string[: match.start()] + match.string[match.end() :])
+        if _WORD.search(beside):
+            first.setdefault(beside, id(item.row))
+    return {id(item.row) for item, _ in own} - set(first.values())
+
+
+_COUNTED = re.compile(
+    r"(?:\b(?:page|seite|p[áa]g(?:ina)?|p)\b\.? ?)?"
+    r"\b(\d{1,5}) ?(?:/|of|von|de|di|sur|van) ?(\d{1,5})\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 # ---- page numbers ----------------------------------------------------------------------------

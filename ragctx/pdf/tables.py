@@ -23,10 +23,12 @@ from ragctx.pdf.line_joining import held_together
 from ragctx.pdf.row import Cell, Row
 from ragctx.pdf.tight_columns import has_figures_apart, with_tight_cells
 from ragctx.pdf.wrapped_cells import TableRow, unwrapped
-from ragctx.text.line_shapes import is_lone_marker
+from ragctx.text.line_shapes import are_items, begins_bullet, is_labelled, is_lone_marker
 
 MAX_STACK_ROWS, MAX_STACK_CHARACTERS = 6, 240
 """A cell of several lines has at most this many, and this many characters."""
+MIN_COLUMN = 3
+"""Lines of each of two columns that are no table: addresses, names under what they signed."""
 STACK_STEP = 0.6
 """Row heights between two lines of one cell at most."""
 CENTRED = 0.35
@@ -81,13 +83,13 @@ def with_cells_apart(rows: Sequence[Row]) -> list[Row]:
     >>> [row.text for row in with_cells_apart(rows)]
     ['\\tMelts\\tCosts', 'Tin\\t232\\t30', 'Lead\\t\\t20']
     """
-    rows = _stacked(rows)
+    rows, columns = _stacked(rows)
     ordered: list[Row] = []
     i = 0
     while i < len(rows):
         end = _block_end(rows, i)
         block = rows[i:end]
-        ordered += _table(block) or block
+        ordered += _table(block) or [one for row in block for one in columns.get(id(row), [row])]
         i = end
     return ordered
 
@@ -95,20 +97,28 @@ def with_cells_apart(rows: Sequence[Row]) -> list[Row]:
 # ---- cells of several lines --------------------------------------------------------------------
 
 
-def _stacked(rows: Sequence[Row]) -> list[Row]:
-    """The rows, with cells of several lines that stand side by side made one row."""
+def _stacked(rows: Sequence[Row]) -> tuple[list[Row], dict[int, Sequence[Row]]]:
+    """The rows, with cells of several lines that stand side by side made one row.
+
+    And the lines of those, by id, that are lists or columns if they are no part of a table.
+    """
     stacked: list[Row] = []
+    columns: dict[int, Sequence[Row]] = {}
     ends = _ends_of_lines(rows)
     i = 0
     while i < len(rows):
         stacks, end = _stacks(rows, i, ends)
-        if len(stacks) > 1 and any(len(stack) > 1 for stack in stacks):
+        if _are_labels_and_values(stacks):
+            stacked += (_side_by_side([[a], [b]]) for a, b in zip(*stacks, strict=True))
+        elif len(stacks) > 1 and any(len(stack) > 1 for stack in stacks):
             stacked.append(_side_by_side(stacks))
+            if any(map(_is_list, stacks)) or all(len(stack) >= MIN_COLUMN for stack in stacks):
+                columns[id(stacked[-1])] = rows[i:end]
         else:
             end = i + 1
             stacked.append(rows[i])
         i = end
-    return stacked
+    return stacked, columns
 
 
 def _ends_of_lines(rows: Sequence[Row]) -> list[int]:
@@ -143,6 +153,38 @@ def _stack(rows: Sequence[Row], i: int, end: int) -> list[Row]:
         return []
     stack = list(rows[i:end])
     return stack if sum(map(_length, stack)) <= MAX_STACK_CHARACTERS else []
+
+
+def _is_list(stack: Sequence[Row]) -> bool:
+    """Whether lines that follow each other are items, or fields with labels, and no one cell."""
+    if any(begins_bullet(b.text) or are_items(a.text, b.text) for a, b in pairwise(stack)):
+        return True
+    return len(stack) > 1 and all(is_labelled(row.text) for row in stack)
+
+
+def _are_labels_and_values(stacks: Sequence[Sequence[Row]]) -> bool:
+    """Whether two stacks are labels, without digits, and values on their lines, drawn by columns.
+
+    Two addresses may stand side by side as well: both have digits.
+    """
+    if len(stacks) != 2 or len(stacks[0]) != len(stacks[1]) or len(stacks[0]) < MIN_COLUMN:
+        return False
+    labels, values = stacks
+    are_level = all(
+        abs(a.bottom - b.bottom) < 0.2 * a.size for a, b in zip(labels, values, strict=True)
+    )
+    are_labels = all(
+        row.text[0].isupper()
+        and len(row.text) <= MAX_LABEL
+        and len(row.cells) < 2
+        and not any(map(str.isdigit, row.text))
+        for row in labels
+    )
+    return are_level and are_labels and any(map(str.isdigit, "".join(row.text for row in values)))
+
+
+MAX_LABEL = 30
+"""Characters of a label at most."""
 
 
 def _is_next_line(a: Row, b: Row) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TypeAlias
 
-from ragctx.pdf.row import Cell, Row
+from ragctx.pdf.row import Cell, Row, same_row
 
 Read: TypeAlias = Callable[[Sequence[Row]], list[Row]]
 """The rows of pieces, by their places."""
@@ -31,12 +31,40 @@ def in_tagged_order(pieces: Sequence[Row], read: Read) -> list[Row]:
     above = [piece for piece in others if piece.bottom <= top]
     below = [piece for piece in others if piece.bottom > top]
     tagged.sort(key=lambda piece: (piece.block, piece.cell))
-    rows = [row for _, block in groupby(tagged, _block) for row in _read_block(list(block), read)]
+    blocks = _with_lines_whole([list(block) for _, block in groupby(tagged, _block)])
+    rows = [row for block in blocks for row in _read_block(block, read)]
     return [*read(above), *rows, *read(below)]
 
 
 def _block(piece: Row) -> int:
     return piece.block
+
+
+def _with_lines_whole(blocks: Sequence[list[Row]]) -> list[list[Row]]:
+    """The blocks, with those that are parts of one line made one: a label and its value.
+
+    Browsers make a block of each box, and boxes stand side by side.
+    """
+    whole: list[list[Row]] = []
+    for block in blocks:
+        if whole and _is_line(whole[-1]) and _is_line(block) and _is_behind(whole[-1], block):
+            whole[-1] = [*whole[-1], *block]
+        else:
+            whole.append(block)
+    return whole
+
+
+def _is_line(block: Sequence[Row]) -> bool:
+    return block[0].role == "P" and all(same_row(block[0], piece) for piece in block)
+
+
+def _is_behind(a: Sequence[Row], b: Sequence[Row]) -> bool:
+    is_level = abs(a[-1].bottom - b[0].bottom) < LEVEL * b[0].size
+    return is_level and min(p.left for p in b) >= max(p.right for p in a)
+
+
+LEVEL = 0.5
+"""Em by which such parts may be higher or lower."""
 
 
 def _read_block(block: Sequence[Row], read: Read) -> list[Row]:

@@ -56,6 +56,40 @@ def begins_item(line: str) -> bool:
     return begins_bullet(line) or _ITEM.match(line) is not None
 
 
+def is_labelled(line: str) -> bool:
+    """Whether the line is a value with its label before it.
+
+    >>> [is_labelled(line) for line in ("City: Boise", "Invoice no.: 12", "It melts; so: heat it")]
+    [True, True, False]
+    """
+    return _LABELLED.match(line) is not None
+
+
+_LABELLED = re.compile(r"[^\W\d_][\w.'’/-]{0,24}(?: [\w.'’/-]{1,24}){0,2}: \S")
+
+
+def are_items(line: str, following: str) -> bool:
+    """Whether both lines begin as items of one list do: with the same dash, or with (a) and (b).
+
+    >>> are_items("– tin", "– lead"), are_items("(a) tin", "(b) lead"), are_items("1. tin", "7. in")
+    (True, True, False)
+    """
+    a, b = _MARKER.match(line), _MARKER.match(following)
+    if a is None or b is None:
+        return False
+    if a[1] is not None:
+        return a[1] == b[1]
+    return b[2] is not None and _place_of(b[2]) == _place_of(a[2]) + 1
+
+
+_MARKER = re.compile(r"(?:([-–—*·])|\(?([0-9]{1,3}|[a-z])[.)])\s")
+
+
+def _place_of(marker: str) -> int:
+    """How far on in a list its mark is."""
+    return int(marker) if marker.isdigit() else ord(marker)
+
+
 def is_lone_marker(line: str) -> bool:
     """Whether the line is nothing but the mark of an item, whose text is in the next line.
 

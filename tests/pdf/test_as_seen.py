@@ -13,7 +13,8 @@ from ragctx.errors import InputError
 from ragctx.pdf.columns import in_columns
 from ragctx.pdf.layout import in_reading_order
 from ragctx.pdf.line_numbers import without_line_numbers
-from ragctx.pdf.pdfium_pieces import _gaps, _right_to_left_text, _split, _unturned
+from ragctx.pdf.pdfium_from_right import text_from_right, unturned
+from ragctx.pdf.pdfium_pieces import _gaps, _split
 from ragctx.pdf.pdfium_runs import Before, Run
 from ragctx.pdf.read import read_pdf
 from ragctx.pdf.row import Row
@@ -521,9 +522,9 @@ def test_the_letters_of_a_joined_sign_are_in_order_in_a_line_that_was_turned_aro
         return Run(text=text, box=box, last_left=left, size=10, turn=0, before="", at=0)
 
     row = [sign("ا", 90), sign("إ", 80), sign("ل", 80), sign("ن", 70), sign("ّ", 60), sign("ت", 60)]
-    assert "".join(run.text for run in _unturned(row)) == "الإنتّ"
+    assert "".join(run.text for run in unturned(row)) == "الإنتّ"
     apart = [sign("ا", 90), sign("ل", 80)]
-    assert _unturned(apart) == apart
+    assert unturned(apart) == apart
 
 
 def test_words_of_arabic_end_where_its_letters_do_not_touch() -> None:
@@ -533,9 +534,9 @@ def test_words_of_arabic_end_where_its_letters_do_not_touch() -> None:
         return Run(text=text, box=box, last_left=left, size=10, turn=0, before=before, at=0)
 
     row = [sign("ي", 90), sign("ض", 81, "guessed"), sign("ا", 69, "guessed"), sign("P", 60)]
-    assert _right_to_left_text(row) == "يض ا P"
+    assert text_from_right(row) == "يض ا P"
     elsewhere = [sign("ي", 90), sign("ض", 300, "guessed")]
-    assert _right_to_left_text(elsewhere) == "ي ض"
+    assert text_from_right(elsewhere) == "ي ض"
 
 
 def test_cells_of_arabic_with_a_wide_gap_between_them_are_pieces_of_their_own() -> None:
