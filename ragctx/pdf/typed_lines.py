@@ -17,6 +17,8 @@ MIN_PAIRS, WRAPPED = 3, 0.5
 is full. Chosen by hand."""
 HEAD = 1.2
 """Bold letters this much larger than others around them are a heading's. Chosen by hand."""
+ENDS = (";", "{", "}")
+"""What a line of code ends with that is whole."""
 CLOSE = 0.6
 """Row heights between two lines of one paragraph, or of one piece of code, at most."""
 
@@ -25,7 +27,8 @@ def is_line_of_code(rows: Sequence[Row], i: int) -> bool:
     """Whether row i - 1, typed as row i below it, is a line that its author ended.
 
     It is not if these lines are prose or a heading, or if it ends where the page's other text
-    does, so that there was no room for the next word: a long line of code may have been wrapped.
+    does, so that there was no room for the next word: a long line of code may have been wrapped,
+    unless what it ends with ends a statement.
 
     >>> def typed(text: str, top: float) -> Row:
     ...     place = {"left": 0, "top": top, "right": 6 * len(text), "bottom": top + 10}
@@ -49,7 +52,7 @@ def is_line_of_code(rows: Sequence[Row], i: int) -> bool:
     if is_prose or is_head:
         return False
     text_edge = max((row.right for row in others), default=edge)
-    return text_edge <= edge or _has_room(a, b, text_edge)
+    return text_edge <= edge or a.text.endswith(ENDS) or _has_room(a, b, text_edge)
 
 
 def _go_together(a: Row, b: Row) -> bool:

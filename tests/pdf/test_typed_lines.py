@@ -55,6 +55,12 @@ def test_a_line_of_code_that_had_no_room_goes_on(tmp_path: Path) -> None:
     assert said[-2].endswith(f"{long} --placement edges") and said[-1] == "ragctx serve"
 
 
+def test_a_statement_that_fills_its_line_ends_there(tmp_path: Path) -> None:
+    long = "unshift(@command, split(/,/, $ENV{GAIN_ROOT_COMMAND}), @options);"
+    page = lines(*TEXT) + in_courier(long, "system(@cmd) == 0", "exit", x=72, y=640)
+    assert typed(page, tmp_path).split("\n")[-3:] == [long, "system(@cmd) == 0", "exit"]
+
+
 def test_typed_prose_is_put_together(tmp_path: Path) -> None:
     assert typed(in_courier(*PROSE, x=72, y=700), tmp_path) == " ".join(PROSE)
 

@@ -92,6 +92,10 @@ def test_written_questions_are_asked_beside_all_documents_and_with_theirs_gone(
     put_written(index, embedder, documents)
     asked = list(held_out_questions(documents))
     assert len(asked) == len(METALS)
+    documents[0].passages[0].unanswered.append("Who sells the ore?")
+    *_, nowhere = sorted(held_out_questions(documents), key=lambda one: one.kind)
+    assert (nowhere.question, nowhere.answerable) == ("Who sells the ore?", False)
+    assert len(list(judged_on(load_bundled(), index, embedder, [nowhere], gone_every=1))) == 1
     judged = list(judged_on(load_bundled(), index, embedder, asked, gone_every=2))
     assert len(judged) == 12
     gone = [1, 4, 7, 10]  # after the question it belongs to
