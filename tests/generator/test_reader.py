@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ragctx.errors import InputError, TemplateError
+from ragctx.generator.reader.asked_number import asks_number, tells_number
 from ragctx.generator.reader.calibration import Calibration, evidence_of
 from ragctx.generator.reader.checkpoint import dequantise, quantise, reader_files
 from ragctx.generator.reader.context import Layout
@@ -32,7 +33,7 @@ from ragctx.generator.reader.passages import CachedPassage
 from ragctx.generator.reader.passes import PassResult, Prior, first_pass, second_pass
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.generator.reader.rope import angles
-from ragctx.generator.reader.spans import ECHO, Span, best_spans, by_agreement, is_echo
+from ragctx.generator.reader.spans import ECHO, NUMBERLESS, Span, best_spans, by_agreement, is_echo
 from ragctx.placement.strategies import place
 from ragctx.prompt.build import build_prompt
 from ragctx.prompt.template import load_template
@@ -272,11 +273,23 @@ WORDS = st.lists(st.sampled_from(["red", "the", "Red,", "fox", "1990", "$"]), ma
 
 
 @settings(max_examples=60, deadline=None)
-@given(drawn=st.lists(st.tuples(WORDS.map(" ".join), st.floats(-8, 0)), min_size=1, max_size=8))
-def test_the_answer_agreed_on_most_has_the_best_expected_f1(drawn: list[tuple[str, float]]) -> None:
+@given(
+    drawn=st.lists(st.tuples(WORDS.map(" ".join), st.floats(-8, 0)), min_size=1, max_size=8),
+    question=st.sampled_from(["Which fox?", "How many foxes?"]),
+)
+def test_the_answer_agreed_on_most_has_the_best_expected_f1(
+    drawn: list[tuple[str, float]], question: str
+) -> None:
     """Against token F1 between bags of words, weighed by how likely each span is."""
     found = [Span(first=i, last=i, log_probability=likely) for i, (_, likely) in enumerate(drawn)]
-    weights = [math.exp(likely - ECHO * is_echo(text, "Which fox?")) for text, likely in drawn]
+    weights = [
+        math.exp(
+            likely
+            - ECHO * is_echo(text, question)
+            - NUMBERLESS * (asks_number(question) and not tells_number(text))
+        )
+        for text, likely in drawn
+    ]
 
     def expected(span: Span) -> float:
         own = Counter(words_of(drawn[span.first][0]))
@@ -288,8 +301,19 @@ def test_the_answer_agreed_on_most_has_the_best_expected_f1(drawn: list[tuple[st
         return f1
 
     texts = [text for text, _ in drawn]
-    ordered = [expected(span) for span in by_agreement(found, texts, "Which fox?")]
+    ordered = [expected(span) for span in by_agreement(found, texts, question)]
     assert ordered == pytest.approx(sorted(map(expected, found), reverse=True), abs=1e-5)
+
+
+def test_a_number_is_answered_where_one_is_asked_for() -> None:
+    """The likelier "fair value per unit" was the answer to "How much was each unit worth?"."""
+    spans = (
+        Span(first=3, last=6, log_probability=-0.4),
+        Span(first=8, last=8, log_probability=-1.6),
+    )
+    texts = ["fair value per unit", "149.73"]
+    assert by_agreement(spans, texts, "How much was each unit worth?")[0] == spans[1]
+    assert by_agreement(spans, texts, "Which column comes first?")[0] == spans[0]
 
 
 def test_the_same_words_elsewhere_support_an_answer() -> None:
