@@ -6,7 +6,7 @@ import re
 
 _LEAD_IN = r"(?:(?:about|after|at|before|by|for|from|in|of|on|over|since|to|up|with|within)\s+)*"
 _ASKS = re.compile(
-    rf"\W*{_LEAD_IN}(?:how\s+(?:many|much|old|far|high|tall|deep|wide|large|big|heavy|fast|hot)"
+    rf"{_LEAD_IN}(?:how\s+(?:many|much|old|far|high|tall|deep|wide|large|big|heavy|fast|hot)"
     r"|(?:what|which)\s+(?:percentage|percent|share|proportion|fraction|year))\b",
     re.IGNORECASE,
 )
@@ -32,7 +32,7 @@ def asks_number(question: str) -> bool:
     >>> asks_number("Which setting says how many?"), asks_number("How long may it stay?")
     (False, False)
     """
-    return _ASKS.match(question) is not None
+    return _ASKS.match(question.strip()) is not None
 
 
 def tells_number(text: str) -> bool:
