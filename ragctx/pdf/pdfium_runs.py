@@ -11,7 +11,6 @@ import ctypes
 import itertools
 import re
 import unicodedata
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from operator import sub
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -148,45 +147,52 @@ def _odd_words(sheet: Sheet, words: _Words, drawn: list[TextObject]) -> Iterator
     """
     _, tops, _, bottoms = words.boxes
     firsts, gaps, starts = _first_boxes(words), _gaps_within(words), words.starts
-    is_one_way = not any(map(is_right_to_left, set().union(*words.texts)))
-    is_plain = is_one_way and _are_in(words.boxes, sheet.frame.shown)
+    is_plain = _is_plain(words.texts, words.boxes, sheet.frame.shown)
     lines = [i for i, before in enumerate(words.befores) if before == "line"]
     for i, end in itertools.pairwise(dict.fromkeys([*lines, len(words.texts)])):
         a, b, known = starts[i], starts[end], len(sheet.objects)
         found = sheet.objects.of_each(words.numbers[i:end], firsts[i:end])
         size = found[0].size
-        is_even = (
-            is_plain
-            and not any(one.turn or one.size != size for one in found)
-            and max(tops[a:b]) - min(tops[a:b]) <= EVEN * size
-            and max(bottoms[a:b]) - min(bottoms[a:b]) <= EVEN * size
+        is_alike = not any(one.turn or one.size != size for one in found) and (
+            is_plain or _is_plain(words.texts[i:end], words.boxes.part(a, b), sheet.frame.shown)
         )
-        if is_even and _are_close(gaps[a : b - 1], size):
+        if is_alike:
             drawn += found
-        elif is_even and len(sheet.objects) == known:
-            drawn += found
-            odd = (k for k in range(a, b - 1) if not _are_close(gaps[k : k + 1], size))
-            yield from dict.fromkeys(bisect_right(starts, k) - 1 for k in odd)
+            are_close = _are_close(gaps[a : b - 1], size)
+            if not (are_close and _vary_little(size, tops[a:b], bottoms[a:b])):
+                for k in range(i, end):
+                    letters = slice(starts[k], starts[k + 1])
+                    if not _is_even(size, tops[letters], bottoms[letters]) or not (
+                        are_close or _are_close(gaps[starts[k] : starts[k + 1] - 1], size)
+                    ):
+                        yield k
         else:  # in the order of letters, which those within words may change
             sheet.objects.forget(known)
             for k in range(i, end):
                 drawn.append(sheet.objects.of(words.numbers[k], firsts[k]))
-                letters = slice(starts[k], starts[k + 1])
-                if not (is_plain or _is_plain(words.word(k), sheet.frame.shown)) or not (
-                    _is_even(drawn[k], tops[letters], bottoms[letters])
-                    and _are_close(gaps[starts[k] : starts[k + 1] - 1], drawn[k].size)
+                letters, size = slice(starts[k], starts[k + 1]), drawn[k].size
+                if (
+                    drawn[k].turn
+                    or not _is_even(size, tops[letters], bottoms[letters])
+                    or not _are_close(gaps[starts[k] : starts[k + 1] - 1], size)
+                    or not _is_plain(words.texts[k], words.word(k).boxes, sheet.frame.shown)
                 ):
                     yield k
 
 
-def _is_even(one: TextObject, tops: Sequence[float], bottoms: Sequence[float]) -> bool:
-    """Whether a word is upright, its letters equally tall; `one` draws the first of them."""
-    return not one.turn and _are_even(tops, one.size) and _are_even(bottoms, one.size)
+def _is_even(size: float, tops: Sequence[float], bottoms: Sequence[float]) -> bool:
+    """Whether the letters of one font size are equally tall."""
+    return _are_even(tops, size) and _are_even(bottoms, size)
 
 
-def _is_plain(word: _Word, shown: Box) -> bool:
-    """Whether all of a word is shown, and written from left to right."""
-    return _are_in(word.boxes, shown) and not any(map(is_right_to_left, word.text))
+def _vary_little(size: float, *edges: Sequence[float]) -> bool:
+    """Whether the letters of any word are equally tall, wherever the word begins."""
+    return all(max(some) - min(some) <= EVEN * size for some in edges)
+
+
+def _is_plain(texts: Sequence[str], boxes: _Boxes, shown: Box) -> bool:
+    """Whether all letters of some words are shown, and written from left to right."""
+    return _are_in(boxes, shown) and not any(map(is_right_to_left, set().union(*texts)))
 
 
 def _first_boxes(words: _Words) -> list[Box]:
@@ -275,16 +281,7 @@ def _several_runs(sheet: Sheet, word: _Word, before: Before) -> Iterator[Run]:
             yield _grown(run, text, last_left, right)
         drawn = sheet.objects.of(k, (x0, y0, x1, y1))
         box = along_line((x0, y0, x1, y1), drawn.turn)
-        run = Run(
-            text=letter,
-            box=box,
-            last_left=box[0],
-            size=drawn.size,
-            turn=drawn.turn,
-            before=before,
-            at=k,
-            drawn=drawn,
-        )
+        run = Run._make((letter, box, box[0], drawn.size, drawn.turn, before, k, drawn))
         text, last_left, right, even, before = letter, box[0], box[2], EVEN * run.size, ""
     if run is not None:
         yield _grown(run, text, last_left, right)
