@@ -345,11 +345,16 @@ def _with_values(rows: list[Row], values: Sequence[Row]) -> list[Row]:
     after: dict[int, list[Row]] = {}  # by index of the row; -1 for values above all rows
     for value in values[:MAX_ROWS]:
         distances = [  # downwards first: a label is mostly in the same row as its value
-            (max(0.0, value.top - row.bottom), max(0.0, value.left - row.right), i)
+            (
+                max(0.0, value.top - row.bottom),
+                not same_row(row, value),
+                max(0.0, value.left - row.right),
+                i,
+            )
             for i, row in enumerate(rows[:MAX_ROWS])
             if row.turn == value.turn and row.top <= value.top + 0.5 * value.height
         ]
-        after.setdefault(min(distances)[2] if distances else -1, []).append(value)
+        after.setdefault(min(distances)[-1] if distances else -1, []).append(value)
     ordered = list(after.get(-1, ()))
     for i, row in enumerate(rows):
         ordered += [row, *after.get(i, ())]

@@ -1,4 +1,8 @@
-"""Rows of a table that only go on with a cell of the row above: its text wrapped. Pure."""
+"""Rows of a table that only go on with a cell of the row above: its text wrapped. Pure.
+
+And rows that stand beside each other: programs draw a table cell by cell, and what comes after a
+cell of several lines goes back up to the first of them.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,10 @@ MAX_STEP = 0.6
 """Row heights between two lines of one cell at most."""
 LETTER = 0.5
 """Em: how wide a letter is, in the mean."""
+MAX_BACK = 6
+"""Rows back that one may stand beside: a cell has about as many lines at most."""
+LEVEL = 0.3
+"""Row heights that one of two rows side by side may reach above the other, or below it."""
 
 TableRow = tuple[Row, tuple[Cell | None, ...]]
 """A row and its cells by column; None where a cell is empty."""
@@ -24,7 +32,7 @@ def unwrapped(rows: Sequence[TableRow]) -> list[TableRow]:
     """The rows of a table, with those that go on with the cells of the row above put into it.
 
     Of the columns that both rows fill, each must go on: in mid-sentence, and with a word that had
-    no room in the line above.
+    no room in the line above. Rows side by side that fill no column both are one.
     """
     edges = _edges(rows)
     whole: list[TableRow] = []
@@ -35,7 +43,38 @@ def unwrapped(rows: Sequence[TableRow]) -> list[TableRow]:
             whole[-1] = replace(above, bottom=row.bottom), joined
         else:
             whole.append((row, cells))
+        _put_beside(whole)
     return whole
+
+
+def _put_beside(whole: list[TableRow]) -> None:
+    """Make the last of the rows one with the row before that it stands beside, if there is one."""
+    row, cells = whole[-1]
+    first = max(0, len(whole) - 1 - MAX_BACK)
+    for i in range(len(whole) - 2, first - 1, -1):
+        other, held = whole[i]
+        if _are_beside(other, row) and not any(a and b for a, b in zip(held, cells, strict=True)):
+            top, bottom = min(other.top, row.top), max(other.bottom, row.bottom)
+            del whole[-1]
+            whole[i] = replace(other, top=top, bottom=bottom), tuple(map(_joined, held, cells))
+            whole[i:] = sorted(whole[i:], key=_top)
+            return
+
+
+def _are_beside(a: Row, b: Row) -> bool:
+    """Whether one of two rows is at the height of the other, which may have several lines."""
+    less_tall, taller = sorted((a, b), key=_height)
+    reach = LEVEL * less_tall.height
+    is_level = taller.top - reach < less_tall.top and less_tall.bottom < taller.bottom + reach
+    return a.turn == b.turn and is_level
+
+
+def _top(row: TableRow) -> float:
+    return row[0].top
+
+
+def _height(row: Row) -> float:
+    return row.height
 
 
 def _edges(rows: Sequence[TableRow]) -> list[float]:
