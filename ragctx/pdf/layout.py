@@ -30,6 +30,7 @@ from ragctx.pdf.right_to_left import are_right_to_left, mirrored, with_brackets_
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
+from ragctx.pdf.turned_heads import with_heads_upright
 from ragctx.text.line_shapes import DROP_CAP, has_note_apart, is_capital_of
 
 
@@ -68,7 +69,8 @@ def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidenc
     pieces = _without_line_numbers(pieces)
     read = partial(_by_place, evidence=evidence)
     rows = in_tagged_order(pieces, read) if any(p.block for p in pieces) else read(pieces)
-    rows = with_cells_apart(with_combs_whole(without_justified_gaps(rows)))
+    rows = with_heads_upright(with_combs_whole(without_justified_gaps(rows)))
+    rows = with_cells_apart(rows)
     rows = _with_values(rows, filled_in) if filled_in else rows
     return [*rows, *across]
 
