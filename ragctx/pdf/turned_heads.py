@@ -46,7 +46,7 @@ def with_heads_upright(rows: Sequence[Row]) -> list[Row]:
     ]
     if len(turned) < MIN_HEADS:
         return list(rows)
-    for i, row in enumerate(upright):
+    for row in upright:
         heads = _heads_of(row, turned)
         if len({cell for cell, _ in heads}) >= MIN_HEADS:
             return _with_heads(rows, row, _row_of(row, heads), [head for _, head in heads])

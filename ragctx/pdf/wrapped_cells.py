@@ -73,7 +73,7 @@ def _put_beside(whole: list[TableRow]) -> None:
 
 
 def _are_apart(a: Sequence[Cell | None], b: Sequence[Cell | None]) -> bool:
-    """Whether two rows have cells, and none in one column. (What is over columns has none.)"""
+    """Whether two rows have cells, and none in one column; what is over several has none."""
     return any(a) and any(b) and not any(x and y for x, y in zip(a, b, strict=True))
 
 
@@ -151,7 +151,7 @@ def drawn_by_cells(rows: Sequence[Row], i: int) -> tuple[Row, int] | None:
 
 
 def _lines_below(whole: Row, first: Row, rows: Sequence[Row]) -> list[Row]:
-    """The rows with which the last cell of a row goes on, whose first line is level with `first`."""
+    """The rows with which the last cell of a row goes on below its first line, that of `first`."""
     before, cell = whole.cells[-2:]
     lines: list[Row] = []
     for row in rows:
