@@ -43,7 +43,7 @@ def unwrapped(rows: Sequence[TableRow]) -> list[TableRow]:
         if whole and _goes_on(whole[-1], (row, cells), edges):
             above, held = whole[-1]
             joined = tuple(map(_joined, held, cells))
-            whole[-1] = replace(above, bottom=row.bottom), joined
+            whole[-1] = replace(above, bottom=max(above.bottom, row.bottom)), joined
         else:
             whole.append((row, cells))
         _put_beside(whole)
@@ -56,15 +56,15 @@ def _put_beside(whole: list[TableRow]) -> None:
     What was drawn between them is of other columns than one of the two: further lines of a cell.
     """
     row, cells = whole[-1]
+    if all(cells):
+        return
     first = max(0, len(whole) - 1 - MAX_BACK)
     for i in range(len(whole) - 2, first - 1, -1):
         other, held = whole[i]
+        if not (_are_beside(other, row) and _are_apart(held, cells)):
+            continue
         between = [one for _, one in whole[i + 1 : -1]]
-        if (
-            _are_beside(other, row)
-            and _are_apart(held, cells)
-            and all(_are_apart(one, held) or _are_apart(one, cells) for one in between)
-        ):
+        if all(_are_apart(one, held) or _are_apart(one, cells) for one in between):
             top, bottom = min(other.top, row.top), max(other.bottom, row.bottom)
             del whole[-1]
             whole[i] = replace(other, top=top, bottom=bottom), tuple(map(_joined, held, cells))
@@ -79,18 +79,15 @@ def _are_apart(a: Sequence[Cell | None], b: Sequence[Cell | None]) -> bool:
 
 def _are_beside(a: Row, b: Row) -> bool:
     """Whether one of two rows is at the height of the other, which may have several lines."""
-    less_tall, taller = sorted((a, b), key=_height)
+    if a.bottom < b.top or b.bottom < a.top or a.turn != b.turn:
+        return False
+    less_tall, taller = (a, b) if a.height < b.height else (b, a)
     reach = LEVEL * less_tall.height
-    is_level = taller.top - reach < less_tall.top and less_tall.bottom < taller.bottom + reach
-    return a.turn == b.turn and is_level
+    return taller.top - reach < less_tall.top and less_tall.bottom < taller.bottom + reach
 
 
 def _top(row: TableRow) -> float:
     return row[0].top
-
-
-def _height(row: Row) -> float:
-    return row.height
 
 
 def _edges(rows: Sequence[TableRow]) -> list[float]:
