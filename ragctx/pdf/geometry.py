@@ -13,6 +13,10 @@ from typing import TypeAlias
 Box: TypeAlias = tuple[float, float, float, float]
 """left, first edge, right, second edge: top before bottom where y runs down, else bottom first."""
 
+Matrix: TypeAlias = tuple[float, float, float, float, float, float]
+"""a to f of ISO 32000-1, 8.3.4: a point (x, y) becomes (ax + cy + e, bx + dy + f)."""
+UNMOVED: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
@@ -99,3 +103,31 @@ def on_page(box: Box, turn: int) -> Box:
     if turn == 3:
         return -bottom, -right, -top, -left
     return left, -bottom, right, -top
+
+
+def multiplied(first: Matrix, second: Matrix) -> Matrix:
+    """The matrix that does what the first does, and then what the second does.
+
+    >>> multiplied((2, 0, 0, 2, 0, 0), (1, 0, 0, 1, 10, 20))
+    (2, 0, 0, 2, 10, 20)
+    """
+    a, b, c, d, e, f = first
+    a2, b2, c2, d2, e2, f2 = second
+    return (
+        *(a * a2 + b * c2, a * b2 + b * d2),
+        *(c * a2 + d * c2, c * b2 + d * d2),
+        *(e * a2 + f * c2 + e2, e * b2 + f * d2 + f2),
+    )
+
+
+def transformed(box: Box, matrix: Matrix) -> Box:
+    """The box around what a box becomes.
+
+    >>> transformed((0, 0, 30, 10), (0, 1, -1, 0, 100, 0))
+    (90, 0, 100, 30)
+    """
+    a, b, c, d, e, f = matrix
+    corners = [(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
+    xs = [a * x + c * y + e for x, y in corners]
+    ys = [b * x + d * y + f for x, y in corners]
+    return min(xs), min(ys), max(xs), max(ys)

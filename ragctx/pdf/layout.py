@@ -30,6 +30,7 @@ from ragctx.pdf.right_to_left import are_right_to_left, mirrored, with_brackets_
 from ragctx.pdf.row import OVERLAP, Cell, Row, same_row
 from ragctx.pdf.tables import with_cells_apart
 from ragctx.pdf.tagged import in_tagged_order
+from ragctx.pdf.turned_heads import with_heads_upright
 from ragctx.text.line_shapes import DROP_CAP, has_note_apart, is_capital_of
 
 
@@ -68,7 +69,8 @@ def _in_order(pieces: Sequence[Row], filled_in: Sequence[Row], evidence: Evidenc
     pieces = _without_line_numbers(pieces)
     read = partial(_by_place, evidence=evidence)
     rows = in_tagged_order(pieces, read) if any(p.block for p in pieces) else read(pieces)
-    rows = with_cells_apart(with_combs_whole(without_justified_gaps(rows)))
+    rows = with_heads_upright(with_combs_whole(without_justified_gaps(rows)))
+    rows = with_cells_apart(rows)
     rows = _with_values(rows, filled_in) if filled_in else rows
     return [*rows, *across]
 
@@ -345,11 +347,16 @@ def _with_values(rows: list[Row], values: Sequence[Row]) -> list[Row]:
     after: dict[int, list[Row]] = {}  # by index of the row; -1 for values above all rows
     for value in values[:MAX_ROWS]:
         distances = [  # downwards first: a label is mostly in the same row as its value
-            (max(0.0, value.top - row.bottom), max(0.0, value.left - row.right), i)
+            (
+                max(0.0, value.top - row.bottom),
+                not same_row(row, value),
+                max(0.0, value.left - row.right),
+                i,
+            )
             for i, row in enumerate(rows[:MAX_ROWS])
             if row.turn == value.turn and row.top <= value.top + 0.5 * value.height
         ]
-        after.setdefault(min(distances)[2] if distances else -1, []).append(value)
+        after.setdefault(min(distances)[-1] if distances else -1, []).append(value)
     ordered = list(after.get(-1, ()))
     for i, row in enumerate(rows):
         ordered += [row, *after.get(i, ())]

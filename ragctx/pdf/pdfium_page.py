@@ -10,8 +10,9 @@ import pypdfium2.raw as raw
 
 from ragctx.pdf.geometry import Frame
 from ragctx.pdf.messages import MAX_PAGE_CHARACTERS
-from ragctx.pdf.pdfium_forms import Placed, form_fields
+from ragctx.pdf.pdfium_forms import HIDDEN, Placed, form_fields
 from ragctx.pdf.pdfium_remarks import Remark, remarks
+from ragctx.pdf.visibility import MIN_VISIBLE_PT
 
 MANY_OBJECTS = 20_000
 """How many objects of a page are examined at most. Chosen by hand, to bound the time."""
@@ -54,12 +55,25 @@ def with_fields_drawn(document: Any, i: int) -> OpenPage:
     page = document[i]
     if not _has_drawn_annotations(page):
         return OpenPage(page, MAX_PAGE_CHARACTERS, ())
-    fields = form_fields(document, page, page.get_rotation() // 90)
     undrawn = remarks(page, frame_of(page))
+    _remove_unseen(page)
+    fields = form_fields(document, page, page.get_rotation() // 90)
     printed = raw.FPDFText_CountChars(page.get_textpage())
     raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
     page.close()
     return OpenPage(document[i], printed, fields, undrawn)
+
+
+def _remove_unseen(page: Any) -> None:
+    """Take off the page what is drawn on paper only, or has no room: pdfium would draw it too."""
+    for i in reversed(range(min(raw.FPDFPage_GetAnnotCount(page), MANY_OBJECTS))):
+        note, rect = raw.FPDFPage_GetAnnot(page, i), raw.FS_RECTF()
+        has_place = raw.FPDFAnnot_GetRect(note, rect)
+        sides = abs(rect.right - rect.left), abs(rect.top - rect.bottom)
+        is_unseen = raw.FPDFAnnot_GetFlags(note) & HIDDEN or min(sides) < MIN_VISIBLE_PT
+        raw.FPDFPage_CloseAnnot(note)
+        if has_place and is_unseen:
+            raw.FPDFPage_RemoveAnnot(page, i)
 
 
 def _has_drawn_annotations(page: Any) -> bool:

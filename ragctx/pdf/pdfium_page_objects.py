@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pypdfium2.raw as raw
 
-from ragctx.pdf.geometry import Box
+from ragctx.pdf.geometry import UNMOVED, Box, Matrix, multiplied, transformed
 from ragctx.pdf.pdfium_calls import (
     Address,
     address,
@@ -69,10 +69,18 @@ class PageObjects:
         items = list(map(object_of_page, repeat(self._page), range(count)))
         kinds = list(map(object_kind, items))
         if _FORM not in kinds:
-            return _Drawn(kinds, items, {})
-        opened = list(islice(_opened(kinds, items, 0, MAX_DEPTH), MAX_OBJECTS))
-        forms = {item: form for kind, item, form in opened if form and kind == _TEXT}
-        return _Drawn([kind for kind, _, _ in opened], [item for _, item, _ in opened], forms)
+            return _Drawn(kinds, items, {}, {})
+        opened = list(islice(_opened(kinds, items, _PAGE, MAX_DEPTH), MAX_OBJECTS))
+        return _Drawn(
+            [kind for kind, _, _ in opened],
+            [item for _, item, _ in opened],
+            {item: form.at for kind, item, form in opened if form.at and kind == _TEXT},
+            {
+                item: form.matrix
+                for kind, item, form in opened
+                if kind in (_PATH, _IMAGE) and form.matrix != UNMOVED
+            },
+        )
 
     @cached_property
     def order(self) -> dict[Address, int]:
@@ -99,25 +107,40 @@ class PageObjects:
             if not object_bounds(at, edges_at, edges_at + 4, edges_at + 8, edges_at + 12):
                 continue
             left, bottom, right, top = edges
-            if (right - left) * (top - bottom) >= MIN_COVER_PT2:
-                found.append(
-                    Cover(i, (left, bottom, right, top), _shade(fills, at) if is_path else None)
-                )
+            box: Box = left, bottom, right, top
+            if matrix := self._all.matrices.get(at):
+                box = transformed(box, matrix)
+            if (box[2] - box[0]) * (box[3] - box[1]) >= MIN_COVER_PT2:
+                found.append(Cover(i, box, _shade(fills, at) if is_path else None))
         return found
 
 
 class _Drawn(NamedTuple):
-    """All objects, aligned; and the form of each text that is part of one."""
+    """All objects, aligned; the form of each text that is part of one.
+
+    And where forms put their pictures and shapes, which are told in coordinates of the form's own.
+    """
 
     kinds: Sequence[int]
     items: Sequence[Address]
     forms: Mapping[Address, Address]
+    matrices: Mapping[Address, Matrix]
+
+
+class _Form(NamedTuple):
+    """A form, and what its coordinates become on the page."""
+
+    at: Address
+    matrix: Matrix
+
+
+_PAGE = _Form(0, UNMOVED)
 
 
 def _opened(
-    kinds: Sequence[int], items: Sequence[Address], form: Address, depth: int
-) -> Iterator[tuple[int, Address, Address]]:
-    """Objects, those of forms in place of the forms; the page's own are of form 0."""
+    kinds: Sequence[int], items: Sequence[Address], form: _Form, depth: int
+) -> Iterator[tuple[int, Address, _Form]]:
+    """Objects, those of forms in place of the forms, with their form; of the page's own, 0."""
     for kind, item in zip(kinds, items, strict=True):
         if kind != _FORM:
             yield kind, item, form
@@ -125,7 +148,15 @@ def _opened(
             handle = page_object(item)
             count = min(raw.FPDFFormObj_CountObjects(handle), MAX_OBJECTS)
             inside = [address(raw.FPDFFormObj_GetObject(handle, i)) for i in range(count)]
-            yield from _opened(list(map(object_kind, inside)), inside, item, depth - 1)
+            opened = _Form(item, multiplied(_matrix(handle), form.matrix))
+            yield from _opened(list(map(object_kind, inside)), inside, opened, depth - 1)
+
+
+def _matrix(handle: Any) -> Matrix:
+    matrix = raw.FS_MATRIX()
+    if not raw.FPDFPageObj_GetMatrix(handle, matrix):
+        return UNMOVED
+    return matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f
 
 
 def _shade(fills: Fills, at: Address) -> int | None:

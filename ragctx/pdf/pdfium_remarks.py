@@ -6,6 +6,7 @@ Most programs store how a remark looks. Where one did not, viewers set its text 
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -25,6 +26,8 @@ MAX_LINES = 200
 """Lines of one remark that are read."""
 _SIZE = re.compile(r"([0-9.]{1,8})\s+Tf\b")
 _COLOUR = re.compile(r"(?:([0-9.]{1,8})\s+([0-9.]{1,8})\s+)?([0-9.]{1,8})\s+r?g\b")
+_RICH_SIZE = re.compile(r"font(?:-size)?:[^;\"'<]{0,80}?\b([0-9.]{1,8})pt")
+_RICH_COLOUR = re.compile(r"(?<![-\w])color:\s{0,9}#([0-9A-Fa-f]{6})")
 _STAMP = re.compile(
     r"(?:Not)?(?:Approved|ForPublicRelease)|AsIs|Confidential|Departmental|Draft|Experimental"
     r"|Expired|Final|ForComment|Sold|TopSecret"
@@ -58,13 +61,16 @@ def _lines(note: Any, frame: Frame) -> Iterator[Remark]:
         return
     box = rect.left, rect.bottom, rect.right, rect.top
     style = _told(note, b"DA")
-    named = _SIZE.search(style)
+    rich = _told(note, b"RC") + _told(note, b"DS")
+    named = _RICH_SIZE.search(rich) or _SIZE.search(style)
     size = (float(named[1]) if named and named[1].count(".") < 2 else 0.0) or USUAL_SIZE
+    rich_colour = _RICH_COLOUR.search(rich)
+    shade = _shade(style) if rich_colour is None else _grey(*bytes.fromhex(rich_colour[1]))
     is_seen = (
         not raw.FPDFAnnot_GetFlags(note) & HIDDEN
         and not raw.FPDFAnnot_HasKey(note, b"OC")  # a layer, which may be off
         and min(size, rect.top - rect.bottom, rect.right - rect.left) >= MIN_VISIBLE_PT
-        and _shade(style) < PALE
+        and shade < PALE
         and _overlap(box, frame.shown)
     )
     left, top, right, _ = along_line(box, frame.turn)
@@ -83,9 +89,23 @@ def _words(note: Any) -> str:
     if raw.FPDFAnnot_HasKey(note, b"AP"):
         return ""
     if kind == raw.FPDF_ANNOT_FREETEXT:
-        return _told(note, b"Contents")
+        return _told(note, b"Contents") or _plain(_told(note, b"RC"))
     name = _told(note, b"Name") if kind == raw.FPDF_ANNOT_STAMP else ""
     return _CAPITAL.sub(" ", name) if _STAMP.fullmatch(name) else ""
+
+
+def _plain(rich: str) -> str:
+    """The words of rich text (XHTML), a line for each paragraph.
+
+    >>> _plain("<body><p>Deposit: <b>1,250&#160;EUR</b></p><p>Heating &amp; light</p></body>")
+    'Deposit: 1,250\\xa0EUR\\nHeating & light\\n'
+    """
+    lines = _LINE_END.sub("\0", " ".join(rich.split()))
+    return html.unescape(_TAG.sub("", lines)).replace("\0", "\n")
+
+
+_LINE_END = re.compile(r"</p\s*>|<br\s*/?>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*(?:>|\Z)")
 
 
 def _told(note: Any, key: bytes) -> str:
@@ -99,7 +119,11 @@ def _shade(style: str) -> float:
         return 0.0
     blue = float(colour[3])
     red, green = (float(colour[1]), float(colour[2])) if colour[1] else (blue, blue)
-    return 255 * (0.299 * red + 0.587 * green + 0.114 * blue)
+    return _grey(255 * red, 255 * green, 255 * blue)
+
+
+def _grey(red: float, green: float, blue: float) -> float:
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def _overlap(box: Box, shown: Sequence[float]) -> bool:

@@ -81,7 +81,7 @@ def drop_running_lines(pages: Sequence[Sequence[Row]], labels: Sequence[str]) ->
     running = {id(item.row) for item in edged if _is_page_number(item, labels, offsets)}
     running |= _counting(edged, len(pages))
     if len(pages) >= MIN_PAGES:
-        data = _data(edged, labels)
+        data = _data(edged, labels, list(map(_usual_size, pages)))
         edged = [item for item in edged if id(item.row) not in data]
         running |= _repeated(edged, len(pages)) | _in_slots(edged, len(pages), labels, offsets)
     return [_without(rows, running) for rows in pages]
@@ -126,15 +126,27 @@ def _without_line_numbers(rows: Sequence[Row]) -> Sequence[Row]:
 _LINE_NUMBER = re.compile(r"[0-9]{1,3}")
 
 
-def _data(edged: Sequence[_Edged], labels: Sequence[str]) -> set[int]:
-    """Rows that differ in numbers which are not their pages', as ids of the `Row` objects."""
+def _usual_size(rows: Sequence[Row]) -> float:
+    """The size of most letters of a page."""
+    letters: Counter[float] = Counter()
+    for row in rows:
+        letters[row.size] += len(row.text)
+    return max(letters, key=lambda size: letters[size], default=0.0)
+
+
+def _data(edged: Sequence[_Edged], labels: Sequence[str], sizes: Sequence[float]) -> set[int]:
+    """Rows that differ in numbers which are not their pages', as ids of the `Row` objects.
+
+    Or in numbers that may be their pages', but are what a label names ("Points: 3") or are part of
+    a heading, set larger than most of the page ("Question 3").
+    """
     alike: dict[tuple[Edge, int, str], list[_Edged]] = {}
     for item in edged:
         alike.setdefault(item.key, []).append(item)
     return {
         id(item.row)
         for items in alike.values()
-        if _change_otherwise(items, labels)
+        if _change_otherwise(items, labels) or _tell_more(items, sizes)
         for item in items
     }
 
@@ -151,6 +163,23 @@ def _change_otherwise(items: Sequence[_Edged], labels: Sequence[str]) -> bool:
         if len(set(values)) > most and not counts_pages and labelled < MOSTLY * len(items):
             return True
     return False
+
+
+def _tell_more(items: Sequence[_Edged], sizes: Sequence[float]) -> bool:
+    """Whether rows that are alike, but for numbers, have these for values, or are headings."""
+    if len({item.row.text for item in items}) <= max(1.0, FEW_VALUES * len(items)):
+        return False
+    if all(_VALUE.search(item.row.text) for item in items):
+        return True
+    if _WORD.search(_PAGE.sub("", items[0].row.text)) is None:
+        return False
+    return all(item.row.size > HEADING * sizes[item.page] for item in items)
+
+
+_PAGE = re.compile(r"page|seite|p[áa]gina|sheet|slide|folie|blatt|of|von|de", re.IGNORECASE)
+_VALUE = re.compile(rf"(?<!\w)(?!(?:{_PAGE.pattern}|p|s)\b)\w{{2,20}}: ?\d+\W*$", re.IGNORECASE)
+HEADING = 1.2
+"""A heading is set at least this many times as large as most of its page."""
 
 
 def _ahead(value: str, item: _Edged) -> int | None:

@@ -22,7 +22,7 @@ from ragctx.pdf.leaders import without_leaders
 from ragctx.pdf.line_joining import held_together
 from ragctx.pdf.row import Cell, Row
 from ragctx.pdf.tight_columns import has_figures_apart, with_tight_cells
-from ragctx.pdf.wrapped_cells import TableRow, unwrapped
+from ragctx.pdf.wrapped_cells import TableRow, drawn_by_cells, unwrapped
 from ragctx.text.line_shapes import are_items, begins_bullet, is_labelled, is_lone_marker
 
 MAX_STACK_ROWS, MAX_STACK_CHARACTERS = 6, 240
@@ -108,7 +108,11 @@ def _stacked(rows: Sequence[Row]) -> tuple[list[Row], dict[int, Sequence[Row]]]:
     i = 0
     while i < len(rows):
         stacks, end = _stacks(rows, i, ends)
-        if _are_labels_and_values(stacks):
+        if by_cells := drawn_by_cells(rows, i):
+            whole, end = by_cells
+            stacked.append(whole)
+            columns[id(whole)] = rows[i:end]
+        elif _are_labels_and_values(stacks):
             stacked += (_side_by_side([[a], [b]]) for a, b in zip(*stacks, strict=True))
         elif len(stacks) > 1 and any(len(stack) > 1 for stack in stacks):
             stacked.append(_side_by_side(stacks))
@@ -197,13 +201,13 @@ def _is_next_line(a: Row, b: Row) -> bool:
 def _is_beside(a: Sequence[Row], b: Sequence[Row]) -> bool:
     """Whether stack b stands to the right of stack a, with half of the less tall one's height.
 
-    Beside a row of cells, it is a cell of it if their middles are at one height.
+    Beside a row of cells, it is a cell of it if their middles are at one height, or their tops.
     """
     if a[0].turn != b[0].turn or min(row.left for row in b) < max(row.right for row in a):
         return False
     (top, bottom), (next_top, next_bottom) = ((s[0].top, s[-1].bottom) for s in (a, b))
     if len(a[0].cells) > 1 or len(b[0].cells) > 1:
-        apart = abs(top + bottom - next_top - next_bottom) / 2
+        apart = min(abs(top + bottom - next_top - next_bottom) / 2, abs(top - next_top))
         return apart < CENTRED * min(a[0].height, b[0].height)
     shared = min(bottom, next_bottom) - max(top, next_top)
     return shared > 0.5 * min(bottom - top, next_bottom - next_top)
