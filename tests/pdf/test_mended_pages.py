@@ -70,3 +70,15 @@ def test_a_draft_below_all_text_is_no_title(tmp_path: Path, is_first: bool) -> N
     document = read_pdf(page)
     assert document.title == ""
     assert "DRAFT" in document.text
+
+
+def test_spaces_of_a_page_that_was_scaled_are_measured_in_what_is_seen(tmp_path: Path) -> None:
+    """Programs that make PDFs of web pages scale the page: "of" and "deposit" became one word."""
+    words = b"-260".join(b"(%s)" % word for word in b"Certificates of deposit in April".split())
+    figures = b"-850".join(b"(%d)" % (k % 10) for k in range(30))  # the page's other gaps
+    rows = b"".join(b"1 0 0 1 90 %d Tm [%s] TJ " % (700 - 20 * k, figures) for k in range(8))
+    content = (
+        b"0.667 0 0 0.667 0 0 cm BT /F1 12 Tf 1 0 0 1 90 900 Tm [%s] TJ " % words + rows + b"ET"
+    )
+    said = read_pdf(write(tmp_path / "page.pdf", [content])).text
+    assert said.startswith("Certificates of deposit in April\n")
