@@ -11,6 +11,8 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate, Paragraph, Spacer, Table
 
 from ragctx.pdf.read import read_pdf
+from ragctx.pdf.row import Row
+from ragctx.pdf.tagged import in_tagged_order
 from tests.support.pdf_files import lines, write
 
 TEXT = (
@@ -82,3 +84,17 @@ def test_spaces_of_a_page_that_was_scaled_are_measured_in_what_is_seen(tmp_path:
     )
     said = read_pdf(write(tmp_path / "page.pdf", [content])).text
     assert said.startswith("Certificates of deposit in April\n")
+
+
+@pytest.mark.parametrize(("left", "order"), [(50, [0, 2, 1]), (300, [0, 1, 2])])
+def test_what_was_chosen_from_a_list_follows_its_label(left: float, order: list[int]) -> None:
+    """Chromium puts it in no block, and draws it last; but what stands farther off is no value."""
+
+    def piece(text: str, left: float, top: float, block: int) -> Row:
+        right, bottom = left + 5 * len(text), top + 10
+        place = {"left": left, "top": top, "right": right, "bottom": bottom, "size": 10}
+        return Row(text=text, block=block, role="P" * (block > 0), **place)
+
+    pieces = [piece("Country:", 0, 0, 1), piece("City:", 0, 20, 2), piece("Sweden", left, 0, 0)]
+    read = in_tagged_order(pieces, lambda rows: list(rows))
+    assert [row.text for row in read] == [pieces[i].text for i in order]
