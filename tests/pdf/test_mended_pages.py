@@ -98,3 +98,21 @@ def test_what_was_chosen_from_a_list_follows_its_label(left: float, order: list[
     pieces = [piece("Country:", 0, 0, 1), piece("City:", 0, 20, 2), piece("Sweden", left, 0, 0)]
     read = in_tagged_order(pieces, lambda rows: list(rows))
     assert [row.text for row in read] == [pieces[i].text for i in order]
+
+
+def test_an_address_that_was_wrapped_in_code_is_whole(tmp_path: Path) -> None:
+    """But a line of code after an address that had room for it is a line of its own."""
+    code = (
+        "def send_the_first_message_to(receiver, harbour):",
+        '    link = "<a href=https://www.example.org/',
+        'guide/part/of/the/harbour.html>"',
+        "    # https://www.example.org/",
+        "os.send(link)",
+        "os.wait(3)",
+        "os.close()",
+    )
+    content = lines(*code).replace(b"/F1", b"/F2")
+    font = b"/Resources<</Font<</F2<</Type/Font/Subtype/Type1/BaseFont/Courier>>>>>>"
+    said = read_pdf(write(tmp_path / "page.pdf", [content], page=font)).text
+    assert "https://www.example.org/guide/part/of/the/harbour.html" in said
+    assert "# https://www.example.org/\nos.send(link)" in said
