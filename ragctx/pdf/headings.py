@@ -45,7 +45,7 @@ MAX_TITLE, MAX_TITLE_PARTS = 200, 4
 MIN_PROSE = 6
 """Words of a row that is text, and no line of a cover."""
 MIN_UNDER = 3
-"""Rows that are under what is printed across a page."""
+"""Rows that are under what is printed across a page, or above what is printed below the text."""
 MAX_DEPTH = 8
 """Depths that are told apart."""
 
@@ -150,12 +150,24 @@ def _title(
         return []
     later = max((c.size for c in candidates if c.page > first), default=0.0)
     least = max(later + 0.6, TITLE * body.size)
-    parts = [c for c in candidates if c.page == first and c.size >= least][:MAX_TITLE_PARTS]
+    large = [c for c in candidates if c.page == first and c.size >= least]
+    parts = [c for c in large if not _is_below_text(c, pages[first])][:MAX_TITLE_PARTS]
     for k, (a, b) in enumerate(pairwise(parts), start=1):
         between = pages[first][a.stop : b.start]
         if _NUMBERED.match(b.title) or any(map(_is_prose, between)):
             return parts[:k]
     return parts
+
+
+def _is_below_text(candidate: _Candidate, rows: Sequence[Row]) -> bool:
+    """Whether lines of text stand above a heading, and none below it: "DRAFT" is no title there.
+
+    (It may have been drawn first.)
+    """
+    place = rows[candidate.start]
+    text = [row for row in rows if row.turn == place.turn and _is_prose(row)]
+    above = sum(row.bottom <= place.top + 0.5 * row.height for row in text)
+    return above >= MIN_UNDER and above == len(text)
 
 
 def _is_prose(row: Row) -> bool:

@@ -7,7 +7,7 @@ no wide gaps, or as wide ones elsewhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -46,7 +46,9 @@ def without_justified_gaps(rows: Sequence[Row]) -> list[Row]:
     """
     pitches = _pitches(rows)
     return [
-        replace(row, cells=()) if len(row.cells) > 1 and _is_justified(rows, i, pitches) else row
+        replace(row, cells=())
+        if len(row.cells) > 1 and (_is_justified(rows, i, pitches) or _fills_column(rows, i))
+        else row
         for i, row in enumerate(rows)
     ]
 
@@ -78,6 +80,84 @@ def _is_justified(rows: Sequence[Row], i: int, pitches: Mapping[int, float]) -> 
     if not (is_loose and _are_alike(gaps)) and not _are_between_sentences(row, gaps):
         return False
     return any(_is_line_of_text(other, row) for other in beside)
+
+
+# ---- narrow columns ----------------------------------------------------------------------------
+
+
+def _fills_column(rows: Sequence[Row], i: int) -> bool:
+    """Whether row i is a line of a narrow column: words with gaps as wide as it takes to fill it.
+
+    The gaps are alike, the first word of the next line would not have fitted in, and lines around
+    are as long, some of them without gaps. (A row of a table has figures, room, or gaps of several
+    widths.)
+    """
+    row, gaps = rows[i], _gaps(rows[i])
+    is_narrow = NARROWEST * row.size <= row.right - row.left <= WIDEST * row.size
+    if not is_narrow or row.in_table or row.is_field or not _is_said(row):
+        return False
+    if not (_are_alike(gaps) and all(map(_is_apart, row.cells))):
+        return False
+    is_even = max(gaps) - min(gaps) <= EVEN
+    stand = _are_in_line if is_even else _stand_in_columns
+    if any(stand(rows[j], row) for j in (i - 1, i + 1) if 0 <= j < len(rows)):
+        return False
+    room = sum(gaps) - SPACE * len(gaps)
+    is_sure = is_even and len(gaps) >= FEW_GAPS
+    if not is_sure and i + 1 < len(rows) and not _is_too_long(rows[i + 1], room, row.size):
+        return False
+    around = [*_filled(rows, i, -1), *_filled(rows, i, 1)]
+    return len(around) >= MIN_AROUND and sum(map(_is_of_words, around)) >= MIN_OF_WORDS
+
+
+def _is_too_long(line: Row, room: float, size: float) -> bool:
+    """Whether the first word of a line, and a space before it, would take more than `room` em."""
+    first: Row | Cell = line.cells[0] if line.cells else line
+    letter = (first.right - first.left) / size / max(1, len(first.text))
+    return room < SLACK * letter * len(first.text.split(None, 1)[0]) + SPACE
+
+
+SPACE, SLACK = 0.25, 1.3
+"""Em of a space, and how many times as wide as its letters are in the mean a word may be."""
+NARROWEST, WIDEST = 7.0, 25.0
+"""Em: a narrow column is at least, and at most, this wide."""
+NEAR, MIN_AROUND, MIN_OF_WORDS = 6, 3, 2
+"""Lines above a line, and below it, that show its column; how many of them must fill it, and how
+many of those must have no wide gaps, or even ones."""
+
+
+def _is_of_words(line: Row) -> bool:
+    gaps = _gaps(line)
+    return not gaps or (len(gaps) > 1 and max(gaps) - min(gaps) <= EVEN)
+
+
+def _is_apart(cell: Cell) -> bool:
+    """Whether a cell is one word, or its words, too, are farther apart than mostly."""
+    return cell.text.count(" ") < max(1, len(cell.parts))
+
+
+def _filled(rows: Sequence[Row], i: int, side: int) -> Iterator[Row]:
+    """The rows above (-1) or below (1) row i, one line after the other, that fill its column."""
+    row, last = rows[i], rows[i]
+    for j in range(1, NEAR + 1):
+        if not 0 <= i + side * j < len(rows):
+            return
+        other = rows[i + side * j]
+        step = max(other.top - last.bottom, last.top - other.bottom)
+        is_next = other.turn == row.turn and abs(other.size - row.size) <= 1
+        if not is_next or other.in_table or other.is_field or step > MAX_STEP * row.height:
+            return
+        ends_alike = abs(other.right - row.right) <= SAME_EDGE * row.size
+        if ends_alike and abs(other.left - row.left) <= MAX_INDENT * row.size:
+            yield other
+        last = other
+
+
+def _is_said(row: Row) -> bool:
+    """Whether half of a row's words, or more, have small letters and no digits."""
+    words = row.text.split()
+    said = sum(any(map(str.islower, w)) and not any(map(str.isdigit, w)) for w in words)
+    return said >= 0.5 * len(words)
 
 
 def _gaps(row: Row) -> list[float]:

@@ -22,6 +22,7 @@ _ENDS_OF_URL = frozenset(":./@_=&?")  # one of which `_URL` ends with
 _URL_AND_STOP = re.compile(r"(?:\bhttps?:|\bwww\.)\S{0,200}\.\Z")
 _NEXT_NOTE = re.compile(r"\d{1,3} [A-Z]")
 _REST_OF_URL = re.compile(r"[a-z0-9-]{1,63}[./]\w")
+_REST_IN_CODE = re.compile(r"[A-Za-z0-9_-]{1,63}[./?=&]")
 _LONGEST = 200
 """Characters at a line's end, or at the next line's beginning, in which a word is sought."""
 
@@ -63,6 +64,17 @@ def goes_on_as_url(text: str, following: str = "") -> bool:
     if text[-1:] not in _ENDS_OF_URL or _NEXT_NOTE.match(following):
         return False
     return _URL.search(text[-_LONGEST:]) is not None
+
+
+def goes_on_as_url_in_code(text: str, following: str) -> bool:
+    """Whether a line of code ends within a web address, and the next begins as one goes on.
+
+    >>> goes_on_as_url_in_code('<link href="https://example.org/4.3/', 'css/a.css">')
+    True
+    >>> goes_on_as_url_in_code("# https://example.org/api/", 'region = "eu"')
+    False
+    """
+    return _REST_IN_CODE.match(following) is not None and goes_on_as_url(text, following)
 
 
 def join_broken(text: str, following: str, words: Mapping[str, int]) -> str:

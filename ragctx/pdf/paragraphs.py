@@ -18,7 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from ragctx.pdf.columns import are_running_text
-from ragctx.pdf.line_joining import HYPHEN, goes_on_as_url, join_broken, whole_words
+from ragctx.pdf.line_joining import (
+    HYPHEN,
+    goes_on_as_url,
+    goes_on_as_url_in_code,
+    join_broken,
+    whole_words,
+)
 from ragctx.pdf.pitches import usual_pitches
 from ragctx.pdf.row import Row, same_row
 from ragctx.pdf.typed_lines import is_line_of_code
@@ -196,7 +202,7 @@ def _ends_here(rows: Sequence[Row], i: int, is_new: bool) -> bool:
     a, b = rows[i - 1], rows[i]
     are_typed = a.typewriter and b.typewriter
     if are_typed and is_line_of_code(rows, i):
-        return True
+        return not goes_on_as_url_in_code(a.text, b.text) or _would_have_fitted(rows, i)
     if is_lone_marker(a.text) and not are_typed:
         return False
     if is_table_row(a.text, b.text):

@@ -165,13 +165,14 @@ def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterat
     cuts: list[tuple[int, int]] = []
     word_gap = usual + WORD_GAP_SET_WIDE if usual else word_gap
     guess_gap = word_gap if usual else max(WORD_GAP, GUESSED * word_gap)
-    overhung = 0.0  # until it is needed
+    overhung, shrunk = 0.0, _shrunk(row)  # the first, until it is needed
     for i, gap in enumerate(gaps, start=1):
         before, enough = row[i].before, word_gap
         if before:
-            enough = guess_gap
-            if gap <= guess_gap and before != "drawn" and _hangs(row, i):
-                enough = overhung = overhung or _beside_overhang(row, gaps, guess_gap)
+            is_beside_letter = row[i].text[0].isalpha() or row[i - 1].text[-1].isalpha()
+            enough = guess_gap * shrunk if is_beside_letter else guess_gap
+            if gap <= enough and before != "drawn" and _hangs(row, i):
+                enough = overhung = overhung or _beside_overhang(row, gaps, enough)
         if gap > usual + WIDE_GAP and not (before == "drawn" and _is_full_space(row, i, gap)):
             yield _Part(row[start:i], parts, cuts)
             start, parts, cuts = i, [], []
@@ -183,6 +184,27 @@ def _split(row: Sequence[Run], gaps: Sequence[float], word_gap: float) -> Iterat
             cuts.append((len(parts), i - start))
         parts.append(row[i].text)
     yield _Part(row[start:], parts, cuts)
+
+
+def _shrunk(row: Sequence[Run]) -> float:
+    """How many times as large as its font size says a row is drawn, roughly; at most 1.
+
+    Programs that make PDFs of web pages scale all of a page: its gaps are narrower, too.
+    """
+    if _height(row[0]) >= SHRUNK:
+        return 1.0
+    tallest = max(map(_height, row))
+    return tallest / USUAL_HEIGHT if tallest < SHRUNK else 1.0
+
+
+def _height(run: Run) -> float:
+    """Em."""
+    return (run.box[3] - run.box[1]) / (run.size or 0.1)
+
+
+USUAL_HEIGHT, SHRUNK = 1.1, 0.85
+"""Em: how tall the boxes of letters mostly are; lower ones are of letters that were drawn smaller
+than their font size says."""
 
 
 def _is_narrow_gap(row: Sequence[Run], i: int, gap: float) -> bool:

@@ -27,6 +27,7 @@ def in_tagged_order(pieces: Sequence[Row], read: Read) -> list[Row]:
     turn = Counter(piece.turn for piece in pieces if piece.block).most_common(1)[0][0]
     tagged = [piece for piece in pieces if piece.block and piece.turn == turn]
     others = [piece for piece in pieces if not (piece.block and piece.turn == turn)]
+    tagged, others = _with_chosen(tagged, others)
     top = min(piece.top for piece in tagged)
     above = [piece for piece in others if piece.bottom <= top]
     below = [piece for piece in others if piece.bottom > top]
@@ -34,6 +35,40 @@ def in_tagged_order(pieces: Sequence[Row], read: Read) -> list[Row]:
     blocks = _with_lines_whole([list(block) for _, block in groupby(tagged, _block)])
     rows = [row for block in blocks for row in _read_block(block, read)]
     return [*read(above), *rows, *read(below)]
+
+
+def _with_chosen(tagged: Sequence[Row], others: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The pieces of blocks with those of no block that stand right behind one, and the others.
+
+    Browsers leave what is chosen from a list in no block, though its label is in one.
+    """
+    if len(others) > MAX_LOOSE:
+        return list(tagged), list(others)
+    after: dict[int, Row] = {}  # by id of the piece before it
+    for other in others:
+        behind = [piece for piece in tagged if _is_right_behind(piece, other)]
+        if len(behind) == 1 and not other.block:
+            after.setdefault(id(behind[0]), other)
+    taken = {id(other) for other in after.values()}
+    whole: list[Row] = []
+    for piece in tagged:
+        whole.append(piece)
+        if chosen := after.get(id(piece)):
+            block, cell, role = piece.block, piece.cell, piece.role
+            whole.append(replace(chosen, block=block, cell=cell, role=role))
+    return whole, [other for other in others if id(other) not in taken]
+
+
+def _is_right_behind(piece: Row, other: Row) -> bool:
+    gap = (other.left - piece.right) / piece.size
+    is_level = abs(piece.bottom - other.bottom) < LEVEL * piece.size
+    return is_level and 0 <= gap <= MAX_BEHIND and other.turn == piece.turn
+
+
+MAX_LOOSE = 60
+"""Pieces of no block that are looked at: with more, a page is hardly tagged."""
+MAX_BEHIND = 1.2
+"""Em from a label to what is chosen, at most: a list has a border, and some room within."""
 
 
 def _block(piece: Row) -> int:
