@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Reranker = Callable[[str, Sequence[Hit]], Sequence[float]]
 """(question, candidates) -> a finite score for each of them; higher is better."""
 
+BUNDLED = "bundled"
+"""The name of the reranker that ships with ragctx."""
 CANDIDATES = 30
 """How many candidates are scored once more, unless more hits are asked for."""
 
@@ -82,18 +84,30 @@ class CrossEncoderReranker:
         return found
 
 
-def load_reranker(spec: str | Path) -> CrossEncoderReranker:
-    """A cross-encoder from its directory, or by the name of one in the Hugging Face cache.
+def load_reranker(spec: str | Path) -> Reranker:
+    """A reranker: "bundled", the directory of a cross-encoder, or its name.
 
-    Nothing is downloaded, and no code of the model's is run.
+    The bundled one is the bundled reader (`ragctx.bundled_reranker`). A name is that of a model in
+    the Hugging Face cache. Nothing is downloaded, and no code of a model's is run.
 
     Raises:
         ModelError: there is none, or it has not one score for a pair of texts.
-        MissingExtraError: sentence-transformers is not installed.
+        MissingExtraError: a cross-encoder is named, and sentence-transformers is not installed.
 
-    >>> reranker = load_reranker("/models/ms-marco-MiniLM-L6-v2")  # doctest: +SKIP
-    >>> retrieval = Retrieval(k=5, reranker=reranker)  # doctest: +SKIP
+    >>> texts = "Tin melts at 232 degrees.", "Lead is heavy."
+    >>> hits = [Hit.from_text(rank, None, text) for rank, text in enumerate(texts, 1)]
+    >>> of_tin, of_lead = load_reranker("bundled")("When does tin melt?", hits)
+    >>> of_tin > 0.5 > of_lead
+    True
     """
+    if spec == BUNDLED:
+        from ragctx.bundled_reranker import load_bundled_reranker
+
+        return load_bundled_reranker()
+    return _load_cross_encoder(spec)
+
+
+def _load_cross_encoder(spec: str | Path) -> CrossEncoderReranker:
     path = expanded(str(spec))
     with require_extra(f"The reranker {str(spec)!r}", "sentence-transformers"):
         with warnings.catch_warnings():

@@ -118,7 +118,7 @@ def search(
         least = RERANKED if reranker else CANDIDATES if mmr_lambda is not None else k
         hits = retriever(snapshot, query, max(least, k), filter)
         if reranker is not None:
-            hits = reranked(question, hits, reranker)
+            hits = reranked(question, _with_similarity(hits, snapshot, query), reranker)
         if mmr_lambda is not None:
             vectors = query.unembedded.vectors_of(snapshot, [hit.chunk.id for hit in hits])
             hits = diversified(hits, vectors, k, mmr_lambda)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragctx.assembly import Assembly, assemble
+from ragctx.bundled_reranker import BundledReranker, load_bundled_reranker
 from ragctx.errors import InputError, ModelError
 from ragctx.headers import indexed_text
+from ragctx.index.filters import Filter
 from ragctx.index.index import Index
+from ragctx.index.protocol import IndexState
 from ragctx.records import Hit
 from ragctx.reranking import CANDIDATES, load_reranker, reranked
-from ragctx.retrieval import Retrieval, lexical, search
+from ragctx.retrieval import Query, Retrieval, dense, lexical, search
 from tests.support.command_line import said
 from tests.support.fakes import HashEmbedder
 from tests.support.index_samples import index_with
@@ -178,6 +184,81 @@ def test_an_unknown_reranker_is_refused_without_a_network(tmp_path: Path) -> Non
         load_reranker(tmp_path)
 
 
+# ---- the bundled reader ----------------------------------------------------------------------
+
+ASKED = "At what temperature does tin melt?"
+PASSAGES = (
+    "Lead boils at 1749 degrees Celsius, and it is heavy.",
+    "Tin melts at 232 degrees Celsius. It is a soft metal.",
+    "The price of tin rose slowly in spring.",
+    "Metal\tMelts at\tBoils at\nTin\t232\t2602\nLead\t327\t1749",
+)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> BundledReranker:
+    return load_bundled_reranker()
+
+
+def test_the_bundled_reader_puts_the_passage_with_the_answer_first(
+    bundled: BundledReranker,
+) -> None:
+    found = reranked(ASKED, hits_of(PASSAGES), bundled)
+    assert {hit.retrieved_rank for hit in found[:2]} == {2, 4}
+    assert all(0 < (hit.score or 0) < 1 for hit in found)
+
+
+def test_its_log_odds_are_those_of_an_answer_against_none(bundled: BundledReranker) -> None:
+    # slow, and obviously right: the reader's own probability that the passage holds no answer
+    reader = bundled.reader
+    for hit in hits_of(PASSAGES):
+        prompt = assemble(
+            ASKED,
+            [hit],
+            reader.tokenizer,
+            context_window=reader.context_window,
+            assembly=Assembly(template=reader.template),
+        )
+        passages, question = reader.parts(prompt)
+        states = reader.read_question(question, cached := reader.encode(passages))
+        none = reader.read_twice(prompt, cached, states).second_null
+        against = reader.network.second_null_score(states.answer).item()
+        expected = math.log1p(-math.exp(none)) - none + against
+        assert reader.log_odds(prompt) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_score_does_not_depend_on_the_other_candidates(bundled: BundledReranker) -> None:
+    hits = hits_of(PASSAGES)
+    together = bundled(ASKED, hits)
+    assert together == [bundled(ASKED, [hit])[0] for hit in hits]
+    assert together[::-1] == bundled(ASKED, hits[::-1])
+
+
+def test_what_no_reader_can_hold_or_answer_from_is_last(bundled: BundledReranker) -> None:
+    endless, empty = "tin " * 9000, "\t\t"
+    scores = bundled(ASKED, hits_of([endless, PASSAGES[0], empty]))
+    assert scores[0] == 0.0 and 0 <= scores[2] < scores[1]
+
+
+def test_a_candidates_cosine_is_known_before_it_is_read_whichever_search_found_it(
+    tmp_path: Path,
+) -> None:
+    index = index_with(tmp_path, {str(i): [text] for i, text in enumerate(PASSAGES)})
+
+    def half_known(snapshot: IndexState, query: Query, k: int, filter: Filter) -> list[Hit]:
+        found = dense(snapshot, query, k, filter)
+        return [replace(hit, similarity=None) if hit.rank % 2 else hit for hit in found]
+
+    seen: list[float | None] = []
+
+    def look(question: str, hits: Sequence[Hit]) -> list[float]:
+        seen.extend(hit.similarity for hit in hits)
+        return [float(-hit.rank) for hit in hits]
+
+    search(index, HashEmbedder(), "tin price", retriever=half_known, reranker=look)
+    assert len(seen) == len(PASSAGES) and None not in seen
+
+
 # ---- the command line ------------------------------------------------------------------------
 
 
@@ -201,3 +282,21 @@ def test_rerank_names_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert code == 0 and "rerank score 0." in out
     code, _, err = said(capsys, "search", "tin", "--index", index, "--rerank", tmp_path / "none")
     assert code == 1 and "There is no reranker" in err and "Traceback" not in err
+
+
+def test_rerank_bundled_needs_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pdfs, index = tmp_path / "pdfs", tmp_path / "index"
+    pdfs.mkdir()
+    for i, text in enumerate(PASSAGES[:3]):
+        write(pdfs / f"{i}.pdf", [lines(text)])
+    assert said(capsys, "ingest", pdfs, "--index", index)[0] == 0
+    code, out, err = said(
+        capsys, "search", ASKED, "--index", index, "--rerank", "bundled", "--json"
+    )
+    assert (code, err) == (0, "")
+    best = json.loads(out)["hits"][0]
+    assert best["document"] == "1.pdf" and 0 < best["score"] < 1
+    code, out, err = said(capsys, "ask", ASKED, "--index", index, "--rerank", "bundled")
+    assert code == 0 and "232 degrees" in out, err

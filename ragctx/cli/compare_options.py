@@ -281,9 +281,9 @@ searching_options = options.gathered(
             default=(options.NO_RERANKER,),
             show_default=True,
             multiple=True,
-            metavar="DIR",
-            help="Have this cross-encoder score the 30 best candidates once more. May be repeated: "
-            "--rerank none --rerank DIR tests what it brings.",
+            metavar="none|bundled|DIR",
+            help="Have the bundled reader, or this cross-encoder, score the 30 best candidates "
+            "once more. May be repeated: --rerank none --rerank bundled tests what it brings.",
         ),
         click.option(
             "--chunk-tokens",

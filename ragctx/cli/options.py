@@ -187,9 +187,10 @@ def retrieval_options(*, k: int) -> Decorator:
             "--rerank",
             default=NO_RERANKER,
             show_default=True,
-            metavar="DIR",
-            help="Have a cross-encoder of sentence-transformers score the 30 best candidates once "
-            "more: its directory, or its name in the Hugging Face cache.",
+            metavar="none|bundled|DIR",
+            help="Have the 30 best candidates scored once more: by the bundled reader, or by a "
+            "cross-encoder of sentence-transformers (its directory, or its name in the Hugging "
+            "Face cache).",
         ),
         *narrowing_options,
     )

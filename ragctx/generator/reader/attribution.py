@@ -17,7 +17,13 @@ from ragctx.errors import InputError
 from ragctx.generator.leave_out import with_passages
 from ragctx.generator.reader.context import layout_of
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS
-from ragctx.generator.reader.passes import SecondPass, first_pass, proximity_of, second_pass
+from ragctx.generator.reader.passes import (
+    SecondPass,
+    first_pass,
+    likeliest,
+    proximity_of,
+    second_pass,
+)
 from ragctx.generator.reader.softmax import Floats, log_softmax, log_sum_exp
 from ragctx.generator.reader.spans import may_contain, start_log_probabilities
 from ragctx.records import Generation, Prompt
@@ -77,7 +83,7 @@ def answer_log_probability(
         passages=passages,
         layout=layout,
         question=question,
-        first=first,
+        chosen=likeliest(first.passages(), layout.content),
         log_odds=log_odds,
     )
     ids = [token for i in second.chosen for token in prompt.passages[i].token_ids]

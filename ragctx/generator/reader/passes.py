@@ -98,7 +98,7 @@ class FirstPass(NamedTuple):
 class SecondPass(NamedTuple):
     """The chosen passages side by side, after they have seen the question."""
 
-    chosen: list[int]  # numbers of the passages, in prompt order
+    chosen: Sequence[int]  # numbers of the passages, in prompt order
     states: Floats  # (N, width)
     content: Mask  # (N,): as in the layout
     begins: Mask  # (N,): as in the layout
@@ -129,7 +129,7 @@ def read_twice(
         passages=passages,
         layout=layout,
         question=question,
-        first=first,
+        chosen=likeliest(first.passages(), content),
         log_odds=log_odds,
     )
     spans, null = best_spans(
@@ -225,11 +225,10 @@ def second_pass(
     passages: Sequence[CachedPassage],
     layout: Layout,
     question: QuestionStates,
-    first: FirstPass,
+    chosen: Sequence[int],
     log_odds: Floats,
 ) -> SecondPass:
-    """Let the passages that the first pass finds likeliest see the question."""
-    chosen = likeliest(first.passages(), layout.content)
+    """Let the chosen passages see the question."""
     states = network.second_pass([passages[i].early for i in chosen], question)
     relevance = network.relevance_scores(np.stack([passage[0] for passage in states]))
     lengths = [len(passage) for passage in states]
@@ -243,3 +242,32 @@ def second_pass(
         log_odds=np.repeat(relevance, lengths) + log_odds[positions],
         positions=positions,
     )
+
+
+def passage_log_odds(
+    network: ReaderNetwork,
+    prompt: Prompt,
+    passage: CachedPassage,
+    question: QuestionStates,
+    prior: Prior,
+    layout: Layout,
+) -> float:
+    """Log-odds, up to a constant, that the only passage of a prompt holds the answer.
+
+    They are those of an answer that begins anywhere in it, by the second pass and the prior.
+    """
+    log_odds = prior.token_log_odds(prompt, proximity_of(network, prompt, layout))
+    second = second_pass(
+        network=network,
+        passages=[passage],
+        layout=layout,
+        question=question,
+        chosen=[0],
+        log_odds=log_odds,
+    )
+    starts = network.start_scores(question.answer, second.states) + second.log_odds
+    return float(log_sum_exp(starts[second.content], axis=-1)) if second.content.any() else LEAST
+
+
+LEAST = -100.0
+"""Log-odds of what holds nothing that may be an answer."""

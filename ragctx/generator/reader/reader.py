@@ -38,7 +38,7 @@ from ragctx.generator.reader.network import QuestionStates, ReaderNetwork, quest
 from ragctx.generator.reader.passage_cache import PassageCache
 from ragctx.generator.reader.passage_store import PassageStore
 from ragctx.generator.reader.passages import CachedPassage, Tokens
-from ragctx.generator.reader.passes import PassResult, Prior, read_twice
+from ragctx.generator.reader.passes import PassResult, Prior, passage_log_odds, read_twice
 from ragctx.generator.reader.spans import expected_f1, in_order
 from ragctx.generator.reader.yes_or_no import asks_yes_or_no, bearing_sentence
 from ragctx.records import CopiedSpan, FinishReason, Generation, Prompt
@@ -290,6 +290,16 @@ class BundledReader:
         expected = expected_f1(result.spans, texts, prompt.question)
         agreement = float(expected.max()) if texts else 0.0
         return replace(result, spans=in_order(result.spans, expected), agreement=agreement)
+
+    def log_odds(self, prompt: Prompt) -> float:
+        """Log-odds, up to a constant, that the only passage of a prompt holds the answer."""
+        [passage], question = self.parts(prompt)
+        [cached], _ = self.cache.fetch([passage], self.encode)
+        states = self.read_question(question, [cached])
+        layout = layout_of(prompt, self.tokenizer)
+        return passage_log_odds(
+            self.network, prompt, cached, states, prior=self.prior, layout=layout
+        )
 
     def confidence(self, prompt: Prompt, result: PassResult) -> float:
         """Probability that the prompt's passages hold the answer."""
