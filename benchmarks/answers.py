@@ -43,6 +43,7 @@ from ragctx.embedding import load_embedder
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.index.index import Index
 from ragctx.ingestion import ingest
+from ragctx.reranking import Reranker, load_reranker
 from ragctx.retrieval import Retrieval
 
 SURE = 0.7
@@ -54,7 +55,12 @@ Observed = list[tuple[DevQuestion, Observation]]
 
 
 def observe(
-    questions: Sequence[DevQuestion], folder: Path, pdfs: Sequence[Path], kept: Path
+    questions: Sequence[DevQuestion],
+    folder: Path,
+    pdfs: Sequence[Path],
+    kept: Path,
+    *,
+    reranker: Reranker | None = None,
 ) -> list[Observation]:
     """Ask every question of an index in `folder`, into which all PDFs are read first.
 
@@ -63,7 +69,8 @@ def observe(
     embedder, reader = load_embedder(), load_bundled()
     index = Index.open_or_create(folder, embedder=embedder)
     ingest(pdfs, index, embedder)
-    asked = Asked(index=index, embedder=embedder, reader=reader, retrieval=Retrieval(k=READ))
+    retrieval = Retrieval(k=READ, reranker=reranker)
+    asked = Asked(index=index, embedder=embedder, reader=reader, retrieval=retrieval)
     seen = {one.id: one for one in read_observations(kept)} if kept.exists() else {}
     with kept.open("a", encoding="utf-8") as stream:
         for question in questions:
@@ -182,6 +189,7 @@ def main() -> None:
     parser.add_argument("--half", choices=SETS, default="choose")
     parser.add_argument("--pdfs", type=Path, default=PDFS, help="where the PDFs are")
     parser.add_argument("--index", type=Path, help="folder of an index that is kept")
+    parser.add_argument("--rerank", default="none", help="as of `ragctx ask` (%(default)s)")
     parser.add_argument("--against", metavar="REV", help="ask another revision the same")
     parser.add_argument("--limit", type=int, help="only the first questions")
     parser.add_argument("--picture", type=Path, help="where the calibration curve goes (SVG)")
@@ -191,14 +199,16 @@ def main() -> None:
     pdfs = pdf_paths([*dev_questions(), *questions], options.pdfs)
     with tempfile.TemporaryDirectory() as folder:
         kept = options.observations or Path(folder) / "seen.jsonl"
-        seen = observe(questions, options.index or Path(folder) / "index", pdfs, kept)
+        index = options.index or Path(folder) / "index"
+        reranker = None if options.rerank == "none" else load_reranker(options.rerank)
+        seen = observe(questions, index, pdfs, kept, reranker=reranker)
     figures = {"this revision": report("this revision", questions, seen)}
     if options.picture:
         options.picture.write_text(picture(*confidences(seen)), "utf-8")
     if options.against:
         other = observe_revision(options.against, questions, pdfs)
         figures[options.against] = report(options.against, questions, other)
-    result("answers", half=options.half, n=len(questions), figures=figures)
+    result("answers", half=options.half, n=len(questions), rerank=options.rerank, figures=figures)
 
 
 if __name__ == "__main__":
