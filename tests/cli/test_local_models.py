@@ -57,9 +57,10 @@ def test_a_grounded_answer_cites_what_it_says(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = ["--index", str(index), "--model", str(chatty), "--max-new-tokens", "200"]
-    assert not json_of(capsys, *arguments)["citations"], "left to itself, the model writes noise"
+    noise = json_of(capsys, *arguments)["answer"]  # left to itself
     found = json_of(capsys, *arguments, "--grounded", "--attribute", "-k", "2")
     assert found["citations"] and found["citations"][0]["status"] != "unknown_label"
+    assert "\ufffd" in noise and "\ufffd" not in found["answer"]
     assert [row["label"] for row in found["attribution"]] == ["1", "2"]
     assert all(row["log_probability"] < 0 for row in found["attribution"])
 

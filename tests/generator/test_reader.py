@@ -30,7 +30,7 @@ from ragctx.generator.reader.kv_cache import concatenate
 from ragctx.generator.reader.network import MAX_SPAN_TOKENS, question_mask
 from ragctx.generator.reader.passage_cache import PassageCache
 from ragctx.generator.reader.passages import CachedPassage
-from ragctx.generator.reader.passes import PassResult, Prior, first_pass, second_pass
+from ragctx.generator.reader.passes import PassResult, Prior, second_pass
 from ragctx.generator.reader.reader import load_bundled
 from ragctx.generator.reader.rope import angles
 from ragctx.generator.reader.spans import ECHO, NUMBERLESS, Span, best_spans, by_agreement, is_echo
@@ -250,7 +250,6 @@ def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
     content = [np.array([False, True, True]), np.array([False, True, True, True])]
     begins = [np.zeros_like(mask) for mask in content]
     layout = Layout(own=content, content=content, begins=begins, rows=[[], []])
-    first = first_pass(NETWORK, cached, content, asked.answer, known)
     lifted = tiny_network(alone=TORCH.alone)
     lifted.relevance.bias.add_(2.0)
     plain, found = (
@@ -259,7 +258,7 @@ def test_a_passages_relevance_lifts_all_its_starts_by_as_much() -> None:
             passages=cached,
             layout=layout,
             question=asked,
-            first=first,
+            chosen=[0, 1],
             log_odds=known,
         )
         for network in (NETWORK, runnable(lifted, np.float32))
